@@ -1,0 +1,1 @@
+"""The measuring instrument: .tflite -> firmware image -> board -> samples -> metrics -> store."""

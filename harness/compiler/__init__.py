@@ -1,0 +1,1 @@
+"""The compiler: .tflite -> C, with no interpreter left on the target."""

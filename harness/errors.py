@@ -1,0 +1,64 @@
+"""One root error; its leaves are named by who is at fault, which also decides the exit code.
+
+Exit codes of every tinyrig command: 0 good; 1 a claim failed; 2 the user's input or model is unusable;
+3 the rig failed, so the result says nothing about the model.
+"""
+
+from __future__ import annotations
+
+EXIT_GOOD = 0
+EXIT_CLAIM = 1
+EXIT_USER = 2
+EXIT_RIG = 3
+
+
+class RigError(Exception):
+    """What went wrong, with what was expected, what was received and what to do about it."""
+
+    exit_code = EXIT_RIG
+
+    def __init__(self, what: str, *, expected: str = "", received: str = "", remedy: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.expected = expected
+        self.received = received
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        parts = [self.what]
+        parts += [f"expected: {self.expected}"] if self.expected else []
+        parts += [f"received: {self.received}"] if self.received else []
+        parts += [f"remedy: {self.remedy}"] if self.remedy else []
+        return "\n  ".join(parts)
+
+
+class ClaimError(RigError):
+    """A claim about the model failed: accuracy, parity, memory budget, regression."""
+
+    exit_code = EXIT_CLAIM
+
+
+class UserError(RigError):
+    """The user's input can't be used: a bad option, file, dataset or configuration."""
+
+    exit_code = EXIT_USER
+
+
+class ModelError(UserError):
+    """The model can't be compiled for the board: unknown op, dynamic shape, corrupt file, too large."""
+
+
+class HostError(RigError):
+    """The host lacks something: a compiler, a package, disk space, a permission."""
+
+
+class LinkError(RigError):
+    """Bytes did not get through: port missing or busy, timeout, corruption beyond the retries."""
+
+
+class DeviceError(RigError):
+    """The board answered, but wrongly: refusal, fault, foreign or stale firmware, failed verification."""
+
+
+class InfraError(RigError):
+    """The rig's own machinery failed: the virtual board's process died, the results database is unusable."""

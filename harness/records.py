@@ -1,0 +1,226 @@
+"""Frozen records that cross stage borders. Units stand in the names; `None` means not measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ESTIMATED = "estimated"
+"""Cycles come from the virtual board's timing model."""
+MEASURED = "measured"
+"""Cycles come from the counter of a physical board."""
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A model's input or output: `dtype` is a numpy name; `scale` 0.0 means not quantised."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float = 0.0
+    zero_point: int = 0
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * np.dtype(self.dtype).itemsize
+
+    def quantize(self, x: np.ndarray) -> np.ndarray:
+        """float32 real values -> this tensor's dtype, saturating, ties away from zero (as TFLite's QUANTIZE)."""
+        if not self.scale:
+            return np.ascontiguousarray(x, self.dtype)
+        info = np.iinfo(self.dtype)
+        scaled = np.asarray(x, np.float32) / np.float32(self.scale)
+        rounded = np.trunc(scaled + np.copysign(np.float32(0.5), scaled)).astype(np.float64)
+        return np.clip(rounded + self.zero_point, info.min, info.max).astype(self.dtype)
+
+    def dequantize(self, q: np.ndarray) -> np.ndarray:
+        """This tensor's dtype -> float32 real values."""
+        if not self.scale:
+            return np.asarray(q, np.float32)
+        return (np.asarray(q, np.float32) - self.zero_point) * np.float32(self.scale)
+
+
+@dataclass(frozen=True)
+class OpInfo:
+    """One step of the compiled program, in execution order; `macs` multiply-accumulates of one inference."""
+
+    index: int
+    op: str
+    name: str
+    macs: int = 0
+
+
+@dataclass(frozen=True)
+class CompiledModel:
+    """The compiler's result. `sources` maps file names to C text; `kernels` are the files below firmware/nn to
+    compile beside them; sizes in bytes; `tensor_offsets` maps a tensor's index in the .tflite to its arena offset."""
+
+    engine: str
+    sha256: str
+    sources: dict[str, str]
+    kernels: tuple[str, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    ops: tuple[OpInfo, ...]
+    arena_bytes: int
+    weight_bytes: int
+    tensor_offsets: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def macs(self) -> int:
+        return sum(op.macs for op in self.ops)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A built .tflite beside what its builder knows of it; `windows` is the .npz of test windows."""
+
+    name: str
+    tflite: Path
+    sha256: str
+    tflite_bytes: int
+    zip_bytes: int | None = None
+    windows: Path | None = None
+    dataset: str | None = None
+    synthetic: bool = False
+    host_accuracy: float | None = None
+    flops: int | None = None
+    macs: int | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """`cc` is the compiler's name and version; `flags` all that change the generated code."""
+
+    cc: str
+    flags: str
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes by section arithmetic. `weights` are the constant tensors; `engine` the code that runs the model;
+    `rig` what the measuring itself costs (protocol, buffers, port, startup): an image linked with an empty engine."""
+
+    flash_weights: int
+    flash_engine: int
+    flash_rig: int
+    ram_arena: int
+    ram_static: int
+    ram_rig: int
+
+    @property
+    def flash_model(self) -> int:
+        return self.flash_weights + self.flash_engine
+
+    @property
+    def flash_total(self) -> int:
+        return self.flash_model + self.flash_rig
+
+
+@dataclass(frozen=True)
+class Image:
+    """A linked firmware image. `build_id` is 16 bytes as hex and names firmware sources, flags and model."""
+
+    elf: Path
+    bin: Path
+    base_address: int
+    model_sha256: str
+    build_id: str
+    engine: str
+    toolchain: Toolchain
+    footprint: Footprint
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    ops: tuple[OpInfo, ...]
+
+
+@dataclass(frozen=True)
+class Hello:
+    """What a board says of itself."""
+
+    wire_version: int
+    build_id: str
+    model_sha256: str
+    engine: str
+    board_name: str
+    board_id: str
+    clock_hz: int
+    max_payload: int
+    arena_bytes: int
+    timer_overhead_cycles: int
+    op_count: int
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    fault: str | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One inference, raw. `kind` is "window" (test window `index`), "repeat" (repeat `index` of one window),
+    "profile" or "stack"; `outputs` the output tensors' bytes, concatenated."""
+
+    kind: str
+    index: int
+    outputs: bytes
+    cycles: int
+    stack_bytes: int | None = None
+    op_cycles: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Device outputs against the oracle's, a window at a time. `max_abs_diff` in LSB for integers, real units for floats."""
+
+    oracle: str
+    compared: int
+    mismatched_windows: int
+    max_abs_diff: float
+    top1_changed: int
+    first_mismatch: int | None
+
+
+@dataclass(frozen=True)
+class BoardInfo:
+    """The board a run was made on; `timing` is ESTIMATED or MEASURED."""
+
+    name: str
+    id: str
+    clock_hz: int
+    timing: str
+
+
+@dataclass(frozen=True)
+class VariantRun:
+    """One variant on one board: everything raw that the metrics are computed from.
+
+    `labels` holds N integers or None; `output` is the (first) output tensor; samples keep their order.
+    """
+
+    variant: Variant
+    image: Image
+    board: BoardInfo
+    samples: tuple[Sample, ...]
+    parity: Parity | None
+    labels: tuple[int, ...] | None
+    class_names: tuple[str, ...] | None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One call of the harness: an id, when it started (ISO-8601 UTC) and the runs of its variants."""
+
+    run_id: str
+    started: str
+    runs: tuple[VariantRun, ...]
+    versions: dict[str, str] = field(default_factory=dict)

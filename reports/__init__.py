@@ -1,0 +1,1 @@
+"""Stored results -> Markdown, plots, HTML; pure functions of what the store holds."""

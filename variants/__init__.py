@@ -1,0 +1,1 @@
+"""Datasets, models and variant builders -> .tflite (the only package that imports TensorFlow)."""
