@@ -1,0 +1,126 @@
+/* nn.h: the portable kernels. Plain C, no allocation, no state; tensors are NHWC and contiguous.
+ *
+ * Integer kernels give the bytes of TensorFlow Lite Micro's reference kernels; float kernels agree to rounding.
+ * The compiler (harness/compiler) computes every parameter, so nothing is checked here. */
+#ifndef NN_H
+#define NN_H
+
+#include <stdint.h>
+
+/* Geometry of convolutions and poolings; paddings are those before the first row and column. */
+typedef struct {
+    int32_t batch;
+    int32_t in_h, in_w, in_c;
+    int32_t out_h, out_w, out_c;
+    int32_t k_h, k_w;
+    int32_t stride_h, stride_w;
+    int32_t dil_h, dil_w;
+    int32_t pad_top, pad_left;
+} nn_window;
+
+/* Accumulator -> output, per output channel: see nn_requantize in nn_math.h. shift > 0 is to the left. */
+typedef struct {
+    const int32_t *multiplier;
+    const int8_t *shift;
+    int32_t zero_point;
+    int32_t min, max;
+} nn_requant;
+
+/* group_c: input channels a filter sees; in_c / group_c groups. */
+typedef struct {
+    nn_window w;
+    int32_t group_c;
+    int32_t in_zero;
+    nn_requant q;
+} nn_conv_int;
+
+typedef struct {
+    nn_window w;
+    int32_t group_c;
+    float min, max;
+} nn_conv_f32;
+
+/* multiplier: output channels an input channel gives. */
+typedef struct {
+    nn_window w;
+    int32_t multiplier;
+    int32_t in_zero;
+    nn_requant q;
+} nn_depthwise_int;
+
+typedef struct {
+    nn_window w;
+    int32_t multiplier;
+    float min, max;
+} nn_depthwise_f32;
+
+typedef struct {
+    int32_t rows, in_n, out_n;
+    int32_t in_zero, weight_zero;
+    nn_requant q;
+} nn_dense_int;
+
+typedef struct {
+    int32_t rows, in_n, out_n;
+    float min, max;
+} nn_dense_f32;
+
+typedef struct {
+    nn_window w;
+    int32_t min, max;
+} nn_pool_int;
+
+typedef struct {
+    nn_window w;
+    float min, max;
+} nn_pool_f32;
+
+/* [outer, reduced, inner] -> [outer, inner]; 1/reduced is part of multiplier and shift. */
+typedef struct {
+    int32_t outer, reduced, inner;
+    int32_t in_zero, out_zero;
+    int32_t multiplier, shift;
+} nn_mean_int;
+
+typedef struct {
+    int32_t outer, reduced, inner;
+} nn_mean_f32;
+
+typedef struct {
+    int32_t rows, depth;
+    int32_t multiplier, shift;
+    int32_t diff_min;
+} nn_softmax_s8_params;
+
+/* Weights [out_c, k_h, k_w, group_c], bias [out_c]. s16: 16-bit activations, 8-bit weights, 64-bit accumulators. */
+void nn_conv2d_s8(const nn_conv_int *p, const int8_t *in, const int8_t *weights, const int32_t *bias, int8_t *out);
+void nn_conv2d_s16(const nn_conv_int *p, const int16_t *in, const int8_t *weights, const int64_t *bias, int16_t *out);
+void nn_conv2d_f32(const nn_conv_f32 *p, const float *in, const float *weights, const float *bias, float *out);
+
+/* Weights [k_h, k_w, out_c]. */
+void nn_depthwise_s8(const nn_depthwise_int *p, const int8_t *in, const int8_t *weights, const int32_t *bias, int8_t *out);
+void nn_depthwise_s16(const nn_depthwise_int *p, const int16_t *in, const int8_t *weights, const int64_t *bias, int16_t *out);
+void nn_depthwise_f32(const nn_depthwise_f32 *p, const float *in, const float *weights, const float *bias, float *out);
+
+/* Weights [out_n, in_n]. */
+void nn_dense_s8(const nn_dense_int *p, const int8_t *in, const int8_t *weights, const int32_t *bias, int8_t *out);
+void nn_dense_s16(const nn_dense_int *p, const int16_t *in, const int8_t *weights, const int64_t *bias, int16_t *out);
+void nn_dense_f32(const nn_dense_f32 *p, const float *in, const float *weights, const float *bias, float *out);
+
+void nn_average_pool_s8(const nn_pool_int *p, const int8_t *in, int8_t *out);
+void nn_average_pool_s16(const nn_pool_int *p, const int16_t *in, int16_t *out);
+void nn_average_pool_f32(const nn_pool_f32 *p, const float *in, float *out);
+void nn_max_pool_s8(const nn_pool_int *p, const int8_t *in, int8_t *out);
+void nn_max_pool_s16(const nn_pool_int *p, const int16_t *in, int16_t *out);
+void nn_max_pool_f32(const nn_pool_f32 *p, const float *in, float *out);
+
+void nn_mean_s8(const nn_mean_int *p, const int8_t *in, int8_t *out);
+void nn_mean_s16(const nn_mean_int *p, const int16_t *in, int16_t *out);
+void nn_mean_f32(const nn_mean_f32 *p, const float *in, float *out);
+
+/* Over the last axis. Output scale 1/256, zero point -128 (int8) or 1/32768 and 0 (int16). */
+void nn_softmax_s8(const nn_softmax_s8_params *p, const int8_t *in, int8_t *out);
+void nn_softmax_s8_s16(const nn_softmax_s8_params *p, const int8_t *in, int16_t *out);
+void nn_softmax_f32(int32_t rows, int32_t depth, float beta, const float *in, float *out);
+
+#endif

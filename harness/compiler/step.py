@@ -1,0 +1,235 @@
+"""What passes between the compiler's stages: steps (lowered ops), their parameters, and the kernels chosen for them.
+
+A `Step` says what must be computed, once and for all engines: constants are numpy arrays in `params`, everything that
+TFLite leaves to run time (paddings, multipliers, activation ranges) is already a number. A `Kernel` says how one engine
+does it. Kernels are looked up in literal tables, `dict[kind, Select]`, one table an engine (see kernels.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from harness.compiler.graph import Tensor
+
+C_TYPES = {
+    "float32": "float", "int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t",
+    "uint8": "uint8_t", "uint16": "uint16_t", "uint32": "uint32_t", "bool": "uint8_t",
+}
+"""numpy dtype name -> C type of a tensor's or constant's element."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for. `optimise`: "speed" may spend flash on re-laid weights and unrolled code, "size" may not."""
+
+    optimise: str = "speed"
+
+
+@dataclass(frozen=True)
+class Window:
+    """Geometry of a convolution or pooling, NHWC. Paddings are those before the first row and column; what lies behind
+    the last one follows from the output's size. Padding means "tap left out" (the same as x = zero point)."""
+
+    batch: int
+    in_h: int
+    in_w: int
+    in_c: int
+    out_h: int
+    out_w: int
+    out_c: int
+    k_h: int
+    k_w: int
+    stride_h: int
+    stride_w: int
+    dil_h: int = 1
+    dil_w: int = 1
+    pad_top: int = 0
+    pad_left: int = 0
+
+    @property
+    def padded(self) -> bool:
+        """Does any tap of any output fall outside the input?"""
+        bottom = (self.out_h - 1) * self.stride_h + (self.k_h - 1) * self.dil_h - self.pad_top
+        right = (self.out_w - 1) * self.stride_w + (self.k_w - 1) * self.dil_w - self.pad_left
+        return bool(self.pad_top or self.pad_left or bottom >= self.in_h or right >= self.in_w)
+
+
+@dataclass(frozen=True, eq=False)
+class Requant:
+    """acc -> clamp(MultiplyByQuantizedMultiplier(acc, multiplier[c], shift[c]) + zero_point, act_min, act_max).
+
+    multiplier int32 [C], Q0.31 in [2^30, 2^31) or 0; shift int32 [C], positive is to the left, before the multiplication;
+    C is the number of output channels (a per-tensor scale is repeated). Double rounding, as TFLM does it.
+    """
+
+    multiplier: np.ndarray
+    shift: np.ndarray
+    zero_point: int
+    act_min: int
+    act_max: int
+
+    @property
+    def uniform(self) -> bool:
+        """One multiplier and shift for all channels?"""
+        return bool((self.multiplier == self.multiplier[0]).all() and (self.shift == self.shift[0]).all())
+
+
+@dataclass(frozen=True, eq=False)
+class Conv2D:
+    """conv2d_s8, conv2d_s16, conv2d_f32: weights [out_c, k_h, k_w, in_c / groups]; bias [out_c], never None (zeros).
+
+    s8: weights int8, bias int32, acc = bias + sum((x - in_zero) * w); s16: x int16, weights int8, bias int64, acc int64.
+    f32: `requant` is None, the result is clamped to [act_min, act_max] (infinite where there is no activation).
+    """
+
+    window: Window
+    weights: np.ndarray
+    bias: np.ndarray
+    in_zero: int = 0
+    requant: Requant | None = None
+    act_min: float = -np.inf
+    act_max: float = np.inf
+
+    @property
+    def groups(self) -> int:
+        return self.window.in_c // self.weights.shape[3]
+
+
+@dataclass(frozen=True, eq=False)
+class DepthwiseConv2D:
+    """depthwise_conv2d_s8 / _s16 / _f32: weights [k_h, k_w, out_c]; output channel c reads input channel c // multiplier.
+
+    Everything else as in Conv2D; out_c = in_c * depth_multiplier.
+    """
+
+    window: Window
+    weights: np.ndarray
+    bias: np.ndarray
+    depth_multiplier: int = 1
+    in_zero: int = 0
+    requant: Requant | None = None
+    act_min: float = -np.inf
+    act_max: float = np.inf
+
+
+@dataclass(frozen=True, eq=False)
+class FullyConnected:
+    """fully_connected_s8 / _s16 / _f32: weights [out_n, in_n], bias [out_n] (never None), `rows` input vectors.
+
+    s8: acc = bias + sum((x - in_zero) * (w - weight_zero)); requant per output (a per-tensor scale is repeated).
+    """
+
+    rows: int
+    in_n: int
+    out_n: int
+    weights: np.ndarray
+    bias: np.ndarray
+    in_zero: int = 0
+    weight_zero: int = 0
+    requant: Requant | None = None
+    act_min: float = -np.inf
+    act_max: float = np.inf
+
+
+@dataclass(frozen=True)
+class Pool:
+    """average_pool_s8 / _s16 / _f32 and max_pool_*: out_c == in_c. Averages divide by the taps inside the input, half away
+    from zero for integers. Integer in and out share scale and zero point; clamped to [act_min, act_max]."""
+
+    window: Window
+    act_min: float = -np.inf
+    act_max: float = np.inf
+
+
+@dataclass(frozen=True)
+class Mean:
+    """mean_s8 / _s16 / _f32: the input as [outer, reduced, inner], the mean over `reduced` -> [outer, inner].
+
+    Integers: acc = sum(x) - reduced * in_zero, then MultiplyByQuantizedMultiplier(acc, multiplier, shift) + out_zero,
+    clamped to the type: 1/reduced is already folded into multiplier and shift exactly as TFLM folds it.
+    Axes that don't form one block are first brought into this form by a transpose.
+    """
+
+    outer: int
+    reduced: int
+    inner: int
+    in_zero: int = 0
+    out_zero: int = 0
+    multiplier: int = 0
+    shift: int = 0
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """softmax_s8 / _s16 / _f32 over the last axis: [rows, depth]. s8: fixed point after gemmlowp, difference scaled by
+    (multiplier, shift) to Q5.26, differences below diff_min give the lowest output; `out_dtype` int8 or int16."""
+
+    rows: int
+    depth: int
+    multiplier: int = 0
+    shift: int = 0
+    diff_min: int = 0
+    beta: float = 1.0
+    out_dtype: str = "float32"
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One call of the compiled program. `inputs` and `outputs` are the tensors that live in the arena, aliases resolved;
+    constants are in `params`. `op`/`op_index` name the (first) TFLite op it came from, for messages and profiles."""
+
+    index: int
+    kind: str
+    name: str
+    op: str
+    op_index: int
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    params: Any
+    macs: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """A `static const` array of the step: 4-byte aligned, named <prefix>_<name> in the C text; counts as weights."""
+
+    name: str
+    data: np.ndarray
+    comment: str = ""
+
+    @property
+    def ctype(self) -> str:
+        return C_TYPES[self.data.dtype.name]
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """How one engine does one step.
+
+    body(prefix) -> the statements of `static void __attribute__((noinline)) <prefix>(void)`. In scope: `in0`, `in1` ...
+    (const pointers of the tensors' C types, see C_TYPES), `out0` ..., and `scratch` (uint8_t *, 16-byte aligned,
+    `scratch_bytes` long) when scratch_bytes > 0; constants as <prefix>_<name>.
+    file_scope(prefix) -> C text placed before that function (helpers, parameter structs), behind its constants.
+    sources: files below firmware/nn to compile; headers: below firmware/nn, to include.
+    inplace: numbers of the inputs that output 0 may overwrite (same address) without harm.
+    """
+
+    body: Callable[[str], str]
+    constants: tuple[Constant, ...] = ()
+    file_scope: Callable[[str], str] | None = None
+    scratch_bytes: int = 0
+    inplace: tuple[int, ...] = ()
+    sources: tuple[str, ...] = ()
+    headers: tuple[str, ...] = field(default=("nn.h",))
+
+    @property
+    def weight_bytes(self) -> int:
+        return sum(c.data.nbytes for c in self.constants)
+
+
+Select = Callable[[Step, Options], Kernel | None]
+"""A table's entry: the kernel for this step, or None when the engine has none for this shape (the portable one is used)."""
