@@ -1,0 +1,315 @@
+"""Raw samples -> values. Everything here is pure and can be recomputed from a stored run.
+
+Accuracies and intervals are fractions (0 to 1). Latency is taken over the samples of kind "window" (every test window once)
+and "repeat" (one window again and again) together, "profile" and "stack" samples are instrumented and never count.
+Outputs that were not verified against an oracle yield no timing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from harness import stats
+from harness.errors import InfraError
+from harness.records import ESTIMATED, MEASURED, BoardInfo, Run, Sample, VariantRun
+
+SCHEMA = 1
+FLOAT_TOLERANCE = 1e-5
+"""Largest float difference to the oracle: absolute up to outputs of magnitude 1, relative to the largest output above."""
+
+TIMING_NOTES = {
+    ESTIMATED: "estimated cycles of the virtual board's Cortex-M4F timing model: zero wait states, the nRF52840's flash wait "
+    "states and cache are not modelled, floating-point timing has no silicon check",
+    MEASURED: "cycles of the board's own counter (DWT CYCCNT), the timer's overhead taken off",
+}
+ORACLE_NOTES = {
+    "tflm": "tflite-micro: TFLM's reference kernels, run on the host",
+    "litert-ref": "LiteRT interpreter with the BUILTIN_REF op resolver, run on the host",
+}
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f} %"
+
+
+def _interval(value: tuple[float, float]) -> str:
+    return f"{100 * value[0]:.2f}-{100 * value[1]:.2f} %"
+
+
+def _us(value: float) -> str:
+    return f"{value:,.1f}"
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def _small(value: float) -> str:
+    return f"{value:.3g}"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`better` is "lower", "higher" or None (no direction); `exact` values repeat to the digit on one board and image,
+    others are noisy on a physical board; `format` turns a value (never None) into text without its unit, percent excepted."""
+
+    unit: str
+    better: str | None
+    exact: bool
+    format: Callable[[Any], str]
+
+
+METRICS: dict[str, Metric] = {
+    "windows": Metric("windows", None, True, _count),
+    "accuracy": Metric("fraction", "higher", True, _percent),
+    "accuracy_ci95": Metric("fraction", None, True, _interval),
+    "host_accuracy": Metric("fraction", "higher", True, _percent),
+    "parity_compared": Metric("windows", None, True, _count),
+    "parity_mismatched_windows": Metric("windows", "lower", True, _count),
+    "parity_max_abs_diff": Metric("LSB or real units", "lower", True, _small),
+    "parity_top1_changed": Metric("windows", "lower", True, _count),
+    "latency_cycles_median": Metric("cycles", "lower", False, _count),
+    "latency_us_median": Metric("us", "lower", False, _us),
+    "latency_us_p95": Metric("us", "lower", False, _us),
+    "latency_us_p99": Metric("us", "lower", False, _us),
+    "latency_us_min": Metric("us", "lower", False, _us),
+    "latency_us_max": Metric("us", "lower", False, _us),
+    "latency_samples": Metric("samples", None, True, _count),
+    "cycles_per_mac": Metric("cycles/MAC", "lower", False, _ratio),
+    "ram_arena": Metric("bytes", "lower", True, _count),
+    "ram_static": Metric("bytes", "lower", True, _count),
+    "ram_stack": Metric("bytes", "lower", True, _count),
+    "ram_model_total": Metric("bytes", "lower", True, _count),
+    "ram_rig": Metric("bytes", None, True, _count),
+    "flash_weights": Metric("bytes", "lower", True, _count),
+    "flash_engine": Metric("bytes", "lower", True, _count),
+    "flash_model_total": Metric("bytes", "lower", True, _count),
+    "flash_rig": Metric("bytes", None, True, _count),
+    "flash_total": Metric("bytes", None, True, _count),
+    "tflite_bytes": Metric("bytes", "lower", True, _count),
+    "zip_bytes": Metric("bytes", "lower", True, _count),
+    "flops": Metric("FLOP", "lower", True, _count),
+    "macs": Metric("MAC", "lower", True, _count),
+}
+
+
+# ---- outputs ----
+
+def window_samples(run: VariantRun) -> list[Sample]:
+    """One sample per test window, by window index; a window that was streamed again counts with its last answer."""
+    return [s for _, s in sorted({s.index: s for s in run.samples if s.kind == "window"}.items())]
+
+
+def first_outputs(run: VariantRun) -> np.ndarray:
+    """The first output tensor of every window, dequantised: float32 [windows, elements]. Raises InfraError if bytes lack."""
+    spec = run.image.outputs[0]
+    rows = [s.outputs[: spec.nbytes] for s in window_samples(run)]
+    short = next((i for i, row in enumerate(rows) if len(row) != spec.nbytes), None)
+    if short is not None:
+        raise InfraError(
+            f"{run.variant.name}: the sample of window {short} does not hold output tensor {spec.name!r}",
+            expected=f"{spec.nbytes} bytes", received=f"{len(rows[short])} bytes", remedy="stream this variant again",
+        )
+    raw = np.frombuffer(b"".join(rows), np.dtype(spec.dtype).newbyteorder("<"))
+    return spec.dequantize(raw).reshape(len(rows), spec.size)
+
+
+def predictions(run: VariantRun) -> np.ndarray | None:
+    """Top-1 class of every window, int64 [windows]: argmax of the first output. None for one-element outputs."""
+    if not run.image.outputs or run.image.outputs[0].size < 2:
+        return None
+    return np.argmax(first_outputs(run), axis=1)
+
+
+def top1_hits(run: VariantRun) -> np.ndarray | None:
+    """Whether the top-1 class equals the label, bool [windows] by window index; None without labels or classes."""
+    samples, predicted = window_samples(run), predictions(run)
+    if run.labels is None or predicted is None or not samples:
+        return None
+    return predicted == np.asarray([run.labels[s.index] for s in samples])
+
+
+def accuracy(run: VariantRun) -> tuple[float | None, tuple[float, float] | None]:
+    """(fraction right, Wilson 95 % interval); both None without labels."""
+    hits = top1_hits(run)
+    if hits is None:
+        return None, None
+    return float(np.mean(hits)), stats.wilson(int(np.sum(hits)), len(hits))
+
+
+# ---- verification ----
+
+def withheld(run: VariantRun) -> str | None:
+    """Why this run yields no timing, or None when its outputs are verified."""
+    if run.parity is None:
+        return "unverified: no oracle compared the outputs"
+    total = len({s.index for s in run.samples if s.kind == "window"})
+    if not total or run.parity.compared < total:
+        return f"unverified: the oracle compared {run.parity.compared} of {total} windows"
+    reason = _disagreement(run)
+    return f"parity failed: {reason}; an unverified output yields no timing" if reason else _unsteady(run)
+
+
+def _disagreement(run: VariantRun) -> str | None:
+    parity = run.parity
+    if all(np.issubdtype(np.dtype(spec.dtype), np.integer) for spec in run.image.outputs):
+        wrong = parity.mismatched_windows
+        return f"{wrong} of {parity.compared} windows differ from {parity.oracle}" if wrong else None
+    if parity.top1_changed:
+        return f"top-1 changed in {parity.top1_changed} of {parity.compared} windows against {parity.oracle}"
+    # Written so that a NaN difference fails.
+    allowed = FLOAT_TOLERANCE * max(1.0, _magnitude(run))
+    return None if parity.max_abs_diff <= allowed else (
+        f"outputs differ from {parity.oracle} by {parity.max_abs_diff:.3g}, allowed {allowed:.3g}"
+    )
+
+
+def _magnitude(run: VariantRun) -> float:
+    """Largest finite magnitude of the first output over all windows."""
+    values = np.abs(first_outputs(run))
+    return float(np.max(values, initial=0.0, where=np.isfinite(values)))
+
+
+def _unsteady(run: VariantRun) -> str | None:
+    repeats = {s.outputs for s in run.samples if s.kind == "repeat" and s.outputs}
+    return f"unverified: repeats of one window gave {len(repeats)} different outputs" if len(repeats) > 1 else None
+
+
+# ---- groups of values; their keys are those of `--json` ----
+
+def parity(run: VariantRun) -> dict[str, Any] | None:
+    """The parity record, None without an oracle; a difference that is not finite becomes None."""
+    p = run.parity
+    return None if p is None else {
+        "oracle": p.oracle, "compared": p.compared, "mismatched_windows": p.mismatched_windows,
+        "max_abs_diff": float(p.max_abs_diff) if isfinite(p.max_abs_diff) else None,
+        "top1_changed": p.top1_changed, "first_mismatch": p.first_mismatch,
+    }
+
+
+def timed_cycles(run: VariantRun) -> np.ndarray:
+    """Cycles of all window and repeat samples, float64 [samples], verified or not."""
+    return np.asarray([s.cycles for s in run.samples if s.kind in ("window", "repeat")], np.float64)
+
+
+def latency(run: VariantRun) -> dict[str, float] | None:
+    """Cycles and microseconds of one inference with the input in place; None when withheld or never timed."""
+    cycles = timed_cycles(run)
+    if withheld(run) or not cycles.size:
+        return None
+    us = cycles * 1e6 / run.board.clock_hz
+    return {
+        "cycles_median": float(np.median(cycles)), "us_median": float(np.median(us)),
+        "us_p95": stats.percentile(us, 95), "us_p99": stats.percentile(us, 99),
+        "us_min": float(us.min()), "us_max": float(us.max()), "samples": int(us.size),
+    }
+
+
+def ram(run: VariantRun) -> dict[str, int | None]:
+    """Bytes; stack is the highest mark of all samples, None (and no total) when no sample measured it."""
+    f = run.image.footprint
+    marks = [s.stack_bytes for s in run.samples if s.stack_bytes is not None]
+    stack = max(marks) if marks else None
+    total = None if stack is None else f.ram_arena + f.ram_static + stack
+    return {"arena": f.ram_arena, "static": f.ram_static, "stack": stack, "model_total": total, "rig": f.ram_rig}
+
+
+def flash(run: VariantRun) -> dict[str, int]:
+    """Bytes by section arithmetic."""
+    f = run.image.footprint
+    return {
+        "weights": f.flash_weights, "engine": f.flash_engine, "model_total": f.flash_model,
+        "rig": f.flash_rig, "total": f.flash_total,
+    }
+
+
+def ops(run: VariantRun) -> list[dict[str, Any]]:
+    """Every step with the median of its cycles over the profile samples; cycles None when withheld or not profiled."""
+    rows = [s.op_cycles for s in run.samples if s.kind == "profile" and len(s.op_cycles) == len(run.image.ops)]
+    cycles = np.median(np.asarray(rows, np.float64), axis=0) if rows and not withheld(run) else None
+    return [
+        {"index": op.index, "op": op.op, "name": op.name, "cycles": None if cycles is None else float(cycles[i]), "macs": op.macs}
+        for i, op in enumerate(run.image.ops)
+    ]
+
+
+def total_macs(run: VariantRun) -> int | None:
+    """Multiply-accumulates of one inference: as counted by the builder, else by the compiler; None when neither did."""
+    if run.variant.macs is not None:
+        return run.variant.macs
+    return sum(op.macs for op in run.image.ops) or None
+
+
+def measure(run: VariantRun) -> dict[str, Any]:
+    """Every name of METRICS -> value, None where it was not measured or is withheld."""
+    value, interval = accuracy(run)
+    groups = {"parity": parity(run), "latency": latency(run), "ram": ram(run), "flash": flash(run)}
+    flat = {f"{group}_{key}": v for group, values in groups.items() for key, v in (values or {}).items()}
+    macs, cycles = total_macs(run), flat.get("latency_cycles_median")
+    v = run.variant
+    flat |= {
+        "windows": len(window_samples(run)), "accuracy": value, "accuracy_ci95": interval, "host_accuracy": v.host_accuracy,
+        "tflite_bytes": v.tflite_bytes, "zip_bytes": v.zip_bytes, "flops": v.flops, "macs": macs,
+        "cycles_per_mac": cycles / macs if cycles is not None and macs else None,
+    }
+    return {name: flat.get(name) for name in METRICS}
+
+
+# ---- `--json` ----
+
+def checked_metadata(run: VariantRun) -> dict[str, Any]:
+    """What must agree before two runs stand in one table or are compared."""
+    tool = run.image.toolchain
+    return {
+        "board": run.board.name, "clock_hz": run.board.clock_hz, "timing": run.board.timing,
+        "compiler": tool.cc, "flags": tool.flags,
+    }
+
+
+def variant_to_json(run: VariantRun) -> dict[str, Any]:
+    """One entry of `runs`; numbers only, no NaN. Units: design contract, schema 1."""
+    v, value = run.variant, measure(run)
+    interval = value["accuracy_ci95"]
+    return {
+        "variant": v.name, "tflite_sha256": v.sha256, "windows": value["windows"],
+        "accuracy": value["accuracy"], "accuracy_ci95": None if interval is None else list(interval),
+        "parity": parity(run), "latency": latency(run), "latency_reason": withheld(run),
+        "ram": ram(run), "flash": flash(run),
+        "tflite_bytes": v.tflite_bytes, "zip_bytes": v.zip_bytes, "flops": v.flops, "macs": value["macs"], "ops": ops(run),
+        "host_accuracy": v.host_accuracy, "dataset": v.dataset, "synthetic": v.synthetic, "engine": run.image.engine,
+        "build_id": run.image.build_id, "timing": run.board.timing, "board": _board_json(run.board),
+        "toolchain": {"cc": run.image.toolchain.cc, "flags": run.image.toolchain.flags},
+        "oracle_note": oracle_note(run),
+    }
+
+
+def oracle_note(run: VariantRun) -> str:
+    """Which reference the outputs were held against, in words."""
+    if run.parity is None:
+        return "none: outputs were not compared with a reference"
+    return ORACLE_NOTES.get(run.parity.oracle, run.parity.oracle)
+
+
+def _board_json(board: BoardInfo) -> dict[str, Any]:
+    return {"name": board.name, "id": board.id, "clock_hz": board.clock_hz, "timing": board.timing}
+
+
+def run_to_json(run: Run) -> dict[str, Any]:
+    """The `--json` document, schema 1. `board` and `toolchain` are the first variant's (each entry carries its own too),
+    None for a run without variants."""
+    entries = [variant_to_json(r) for r in run.runs]
+    first = entries[0] if entries else {"board": None, "toolchain": None}
+    return {
+        "schema": SCHEMA, "run_id": run.run_id, "started": run.started, "board": first["board"], "toolchain": first["toolchain"],
+        "timing_note": TIMING_NOTES.get(run.runs[0].board.timing) if run.runs else None,
+        "versions": dict(run.versions), "runs": entries,
+    }

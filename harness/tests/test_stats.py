@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from harness import stats
+
+
+@given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_agrees_with_scipy(counts):
+    k, n = counts
+    assert stats.wilson(k, n) == pytest.approx(tuple(binomtest(k, n).proportion_ci(method="wilson")), abs=1e-12)
+
+
+@given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_holds_the_proportion_and_stays_a_probability(counts):
+    k, n = counts
+    lo, hi = stats.wilson(k, n)
+    assert 0 <= lo <= k / n <= hi <= 1
+
+
+def test_wilson_of_the_papers_simple_model():
+    # 233 of 240; the bounds by hand from Wilson's formula with z = 1.959964.
+    assert stats.wilson(233, 240) == pytest.approx((0.94104, 0.98582), abs=1e-4)
+
+
+def test_wilson_without_trials_and_out_of_range():
+    assert stats.wilson(0, 0) is None
+    with pytest.raises(ValueError, match="5 successes of 4"):
+        stats.wilson(5, 4)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=300))
+def test_mcnemar_is_symmetric_and_agrees_with_scipy(pairs):
+    a = [x for x, _ in pairs]
+    b = [y for _, y in pairs]
+    one, two = stats.mcnemar_exact(a, b), stats.mcnemar_exact(b, a)
+    assert (one.only_first, one.only_second) == (two.only_second, two.only_first)
+    assert one.p_value == pytest.approx(two.p_value)
+    discordant = one.only_first + one.only_second
+    expected = binomtest(one.only_first, discordant, 0.5).pvalue if discordant else 1.0
+    assert one.p_value == pytest.approx(expected)
+
+
+def test_mcnemar_by_hand():
+    # 6 discordant pairs, all on one side: 2 * (1/2)^6.
+    result = stats.mcnemar_exact([True] * 6 + [True] * 10, [False] * 6 + [True] * 10)
+    assert (result.only_first, result.only_second, result.p_value) == (6, 0, pytest.approx(2 / 64))
+
+
+def test_mcnemar_refuses_different_lengths():
+    with pytest.raises(ValueError, match="paired"):
+        stats.mcnemar_exact([True], [True, False])
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=50), st.floats(0, 100))
+def test_percentile_lies_within_the_values(values, q):
+    assert min(values) <= stats.percentile(values, q) <= max(values)
+
+
+def test_percentile_interpolates_and_refuses_nothing():
+    assert stats.percentile([10, 20], 75) == 17.5
+    assert stats.percentile(np.arange(101), 95) == 95
+    with pytest.raises(ValueError, match="no values"):
+        stats.percentile([], 50)
