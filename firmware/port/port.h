@@ -23,7 +23,10 @@ void port_board_id(uint8_t id[8]);
 /* mode 0: starts the application again; 1: enters the bootloader. */
 _Noreturn void port_reboot(int mode);
 
-/* Lowest address the stack may grow down to. */
+/* 1 if a processor fault caused the last reset, else 0. *pc: where it happened, 0 if that is unknown. */
+int port_last_fault(uint32_t *pc);
+
+/* Lowest address the stack may grow down to; a multiple of 4. */
 uint8_t *port_stack_limit(void);
 
 #endif

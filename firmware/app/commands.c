@@ -1,0 +1,185 @@
+/* commands.c: see commands.h; payload layouts are those of WIRE.md. */
+#include "commands.h"
+
+#include <string.h>
+
+#include "../nn/engine.h"
+#include "../port/port.h"
+#include "measure.h"
+
+static int engine_state;
+
+void app_init(void)
+{
+    measure_init();
+    engine_state = engine_init();
+}
+
+static wire_status refuse(wire_status status, const char *why, uint8_t *reply, uint32_t *reply_bytes)
+{
+    *reply_bytes = (uint32_t)strlen(why);
+    wire_put_bytes(reply, why, *reply_bytes);
+    return status;
+}
+
+static uint32_t output_bytes(void)
+{
+    uint32_t total = 0;
+    for (uint16_t i = 0; i < engine.output_count; i++)
+        total += engine.outputs[i].bytes;
+    return total;
+}
+
+/* A tensor's bytes [offset, offset + n) or NULL if there is no such tensor or the range leaves it. */
+static uint8_t *slice(const engine_tensor *tensors, uint16_t count, uint8_t index, uint32_t offset, uint32_t n)
+{
+    if (index >= count || offset > tensors[index].bytes || n > tensors[index].bytes - offset)
+        return 0;
+    return (uint8_t *)tensors[index].data + offset;
+}
+
+static uint8_t *put_name(uint8_t *p, const char *name)
+{
+    uint32_t n = 0;
+    while (n < WIRE_HELLO_NAME_BYTES && name[n])
+        n++;
+    memset(p, 0, WIRE_HELLO_NAME_BYTES);
+    wire_put_bytes(p, name, n);
+    return p + WIRE_HELLO_NAME_BYTES;
+}
+
+static uint8_t *put_tensors(uint8_t *p, const engine_tensor *tensors, uint16_t count)
+{
+    for (const engine_tensor *t = tensors; t < tensors + count; t++) {
+        *p++ = t->dtype;
+        *p++ = t->rank;
+        p = wire_put_u16(p, 0);
+        for (int d = 0; d < ENGINE_MAX_RANK; d++)
+            p = wire_put_u32(p, d < t->rank ? t->dims[d] : 0);
+        p = wire_put_f32(p, t->scale);
+        p = wire_put_u32(p, (uint32_t)t->zero_point);
+    }
+    return p;
+}
+
+static wire_status hello(uint8_t *reply, uint32_t *reply_bytes)
+{
+    uint8_t *p = reply;
+    uint8_t board_id[8];
+    uint32_t fault_pc = 0;
+    int faulted = port_last_fault(&fault_pc);
+    if (WIRE_HELLO_BYTES + (engine.input_count + engine.output_count) * WIRE_HELLO_TENSOR_BYTES > WIRE_MAX_PAYLOAD)
+        return refuse(WIRE_STATUS_ENGINE, "more tensors than a hello can hold", reply, reply_bytes);
+    port_board_id(board_id);
+    p = wire_put_u16(p, WIRE_VERSION);
+    p = wire_put_u16(p, faulted ? 1 : 0);
+    p = wire_put_bytes(p, app_build_id, 16);
+    p = wire_put_bytes(p, engine.model_sha256, 32);
+    p = wire_put_bytes(p, board_id, sizeof board_id);
+    p = wire_put_u32(p, port_clock_hz);
+    p = wire_put_u32(p, WIRE_MAX_PAYLOAD);
+    p = wire_put_u32(p, engine.arena_bytes);
+    p = wire_put_u32(p, measure_overhead());
+    p = wire_put_u32(p, fault_pc);
+    p = wire_put_u16(p, engine.op_count);
+    *p++ = (uint8_t)engine.input_count;
+    *p++ = (uint8_t)engine.output_count;
+    p = put_name(p, engine.name);
+    p = put_name(p, port_name);
+    p = put_tensors(p, engine.inputs, engine.input_count);
+    p = put_tensors(p, engine.outputs, engine.output_count);
+    *reply_bytes = (uint32_t)(p - reply);
+    return WIRE_STATUS_OK;
+}
+
+static uint8_t *put_outputs(uint8_t *p, const uint8_t *end)
+{
+    if (output_bytes() > (uint32_t)(end - p))
+        return p;
+    for (uint16_t i = 0; i < engine.output_count; i++)
+        p = wire_put_bytes(p, engine.outputs[i].data, engine.outputs[i].bytes);
+    return p;
+}
+
+static wire_status invoke(uint8_t flags, uint8_t *reply, uint32_t *reply_bytes)
+{
+    uint16_t ops = flags & WIRE_PROFILE ? engine.op_count : 0;
+    uint32_t *op_cycles = (uint32_t *)(void *)(reply + WIRE_RUN_REPLY_BYTES); /* aligned: see main.c's buffers */
+    measure_result result = {0, 0};
+    if (engine_state < 0)
+        return refuse(WIRE_STATUS_ENGINE, "engine_init failed", reply, reply_bytes);
+    if (ops > (WIRE_MAX_PAYLOAD - WIRE_RUN_REPLY_BYTES) / 4)
+        return refuse(WIRE_STATUS_ENGINE, "more steps than a reply can hold", reply, reply_bytes);
+    int error = measure_inference(flags & WIRE_STACK, ops ? op_cycles : 0, &result);
+    if (error == MEASURE_ERR_STACK)
+        return refuse(WIRE_STATUS_ENGINE, "the stack reached its limit", reply, reply_bytes);
+    if (error < 0)
+        return refuse(WIRE_STATUS_ENGINE, "an operator failed", reply, reply_bytes);
+    uint8_t *p = wire_put_u32(reply, result.cycles);
+    p = wire_put_u32(p, result.stack_bytes);
+    p = wire_put_u16(p, ops);
+    p = wire_put_u16(p, 0);
+    for (uint16_t i = 0; i < ops; i++)
+        p = wire_put_u32(p, op_cycles[i]);
+    *reply_bytes = (uint32_t)(put_outputs(p, reply + WIRE_MAX_PAYLOAD) - reply);
+    return WIRE_STATUS_OK;
+}
+
+static wire_status run(const uint8_t *payload, uint32_t n, uint8_t *reply, uint32_t *reply_bytes)
+{
+    if (n < WIRE_RUN_BYTES)
+        return refuse(WIRE_STATUS_BAD_LENGTH, "RUN needs 8 bytes", reply, reply_bytes);
+    uint32_t data_bytes = n - WIRE_RUN_BYTES;
+    if (data_bytes) {
+        uint8_t *to = slice(engine.inputs, engine.input_count, payload[0], wire_get_u32(payload + 4), data_bytes);
+        if (!to)
+            return refuse(WIRE_STATUS_BAD_ARGUMENT, "outside the input tensors", reply, reply_bytes);
+        wire_put_bytes(to, payload + WIRE_RUN_BYTES, data_bytes);
+    }
+    if (payload[1] & WIRE_INVOKE)
+        return invoke(payload[1], reply, reply_bytes);
+    return WIRE_STATUS_OK;
+}
+
+static wire_status read_output(const uint8_t *payload, uint32_t n, uint8_t *reply, uint32_t *reply_bytes)
+{
+    if (n != WIRE_READ_BYTES)
+        return refuse(WIRE_STATUS_BAD_LENGTH, "READ takes 12 bytes", reply, reply_bytes);
+    uint32_t length = wire_get_u32(payload + 8);
+    const uint8_t *from = slice(engine.outputs, engine.output_count, payload[0], wire_get_u32(payload + 4), length);
+    if (!from || length > WIRE_MAX_PAYLOAD)
+        return refuse(WIRE_STATUS_BAD_ARGUMENT, "outside the output tensors", reply, reply_bytes);
+    wire_put_bytes(reply, from, length);
+    *reply_bytes = length;
+    return WIRE_STATUS_OK;
+}
+
+static wire_status reboot(const uint8_t *payload, uint32_t n, uint8_t *reply, uint32_t *reply_bytes)
+{
+    if (n != 1)
+        return refuse(WIRE_STATUS_BAD_LENGTH, "REBOOT takes 1 byte", reply, reply_bytes);
+    if (payload[0] > 1)
+        return refuse(WIRE_STATUS_BAD_ARGUMENT, "no such mode", reply, reply_bytes);
+    return WIRE_STATUS_OK; /* main.c resets after the reply has left */
+}
+
+wire_status app_execute(uint8_t type, const uint8_t *payload, uint32_t n, uint8_t *reply, uint32_t *reply_bytes)
+{
+    *reply_bytes = 0;
+    switch (type) {
+    case WIRE_HELLO:
+        return hello(reply, reply_bytes);
+    case WIRE_RUN:
+        return run(payload, n, reply, reply_bytes);
+    case WIRE_READ:
+        return read_output(payload, n, reply, reply_bytes);
+    case WIRE_ECHO:
+        wire_put_bytes(reply, payload, n);
+        *reply_bytes = n;
+        return WIRE_STATUS_OK;
+    case WIRE_REBOOT:
+        return reboot(payload, n, reply, reply_bytes);
+    default:
+        return refuse(WIRE_STATUS_BAD_TYPE, "no such request", reply, reply_bytes);
+    }
+}

@@ -1,0 +1,126 @@
+/* main.c: the command loop. Receives a frame, answers it, keeps the answer for a repetition. */
+#include <string.h>
+
+#include "../port/port.h"
+#include "commands.h"
+#include "wire.h"
+
+/* Both aligned to 4, because DMA and u32 tables work inside them. A payload begins at a multiple of 4 in each. */
+static _Alignas(4) uint8_t request[WIRE_MAX_PAYLOAD + WIRE_CRC_BYTES];
+static _Alignas(4) uint8_t reply[WIRE_HEADER_BYTES + WIRE_MAX_PAYLOAD + WIRE_CRC_BYTES];
+
+/* The request that `reply` answers. Its payload's CRC tells a repetition from a new request with an old number. */
+static struct {
+    int valid;
+    wire_header header;
+    uint32_t payload_crc;
+    uint32_t reply_bytes;
+} kept;
+
+static int greeted; /* a HELLO was answered since reset */
+
+/* Reads until a header is complete and good. Silence inside one drops what came of it. */
+static void receive_header(wire_header *header)
+{
+    static uint8_t bytes[WIRE_HEADER_BYTES]; /* static: DMA target, and it keeps the stack small */
+    uint32_t have = 0;
+    for (;;) {
+        if (have == 0)
+            have = port_read(bytes, 1, 0);
+        uint32_t want = WIRE_HEADER_BYTES - have;
+        if (port_read(bytes + have, want, WIRE_SILENCE_US) < want) {
+            have = 0;
+            continue;
+        }
+        if (wire_get_header(bytes, header) == WIRE_OK)
+            return;
+        uint32_t skip = 1 + wire_find_magic(bytes + 1, WIRE_HEADER_BYTES - 1);
+        have = WIRE_HEADER_BYTES - skip;
+        memmove(bytes, bytes + skip, have);
+    }
+}
+
+/* Receives the payload and its CRC. Too long a one is read to its end and thrown away, so that its bytes can't be
+ * taken for headers. Returns 0 if the line fell silent. */
+static int receive_payload(uint32_t length, uint32_t *crc)
+{
+    uint32_t left = length;
+    while (left > WIRE_MAX_PAYLOAD) {
+        uint32_t n = left - WIRE_MAX_PAYLOAD < WIRE_MAX_PAYLOAD ? left - WIRE_MAX_PAYLOAD : WIRE_MAX_PAYLOAD;
+        if (port_read(request, n, WIRE_SILENCE_US) < n)
+            return 0;
+        left -= n;
+    }
+    if (port_read(request, left + WIRE_CRC_BYTES, WIRE_SILENCE_US) < left + WIRE_CRC_BYTES)
+        return 0;
+    *crc = wire_get_u32(request + left);
+    return 1;
+}
+
+/* Says that a frame could not be accepted, without touching the kept reply: the host will send the frame again,
+ * and if it was executed before, its first answer must still be there. */
+static void refuse(const wire_header *header, wire_status status)
+{
+    static uint8_t frame[WIRE_HEADER_BYTES + WIRE_CRC_BYTES];
+    wire_header h = {WIRE_VERSION, header->type | WIRE_REPLY_BIT, header->sequence, (uint16_t)status, 0};
+    port_write(frame, wire_seal(frame, &h));
+}
+
+static wire_status acceptable(const wire_header *header, uint32_t crc)
+{
+    if (header->length > WIRE_MAX_PAYLOAD)
+        return WIRE_STATUS_BAD_LENGTH;
+    if (crc != wire_crc32(0, request, header->length))
+        return WIRE_STATUS_BAD_CRC;
+    if (header->type == WIRE_HELLO)
+        return WIRE_STATUS_OK;
+    if (header->version != WIRE_VERSION)
+        return WIRE_STATUS_BAD_VERSION;
+    return greeted ? WIRE_STATUS_OK : WIRE_STATUS_NO_HELLO;
+}
+
+static int is_repeated(const wire_header *header, uint32_t crc)
+{
+    return kept.valid && header->type != WIRE_HELLO && header->type == kept.header.type
+           && header->sequence == kept.header.sequence && header->length == kept.header.length && crc == kept.payload_crc;
+}
+
+static void answer(const wire_header *header, uint32_t crc)
+{
+    uint32_t n;
+    kept.valid = 0;
+    wire_status status = app_execute(header->type, request, header->length, reply + WIRE_HEADER_BYTES, &n);
+    wire_header h = {WIRE_VERSION, header->type | WIRE_REPLY_BIT, header->sequence, (uint16_t)status, n};
+    kept.reply_bytes = wire_seal(reply, &h);
+    kept.header = *header;
+    kept.payload_crc = crc;
+    kept.valid = 1;
+    port_write(reply, kept.reply_bytes);
+    greeted |= header->type == WIRE_HELLO;
+    if (header->type == WIRE_REBOOT && status == WIRE_STATUS_OK)
+        port_reboot(request[0]);
+}
+
+static void serve_one(void)
+{
+    wire_header header;
+    uint32_t crc;
+    receive_header(&header);
+    if (!receive_payload(header.length, &crc))
+        return;
+    wire_status status = acceptable(&header, crc);
+    if (status != WIRE_STATUS_OK)
+        refuse(&header, status);
+    else if (is_repeated(&header, crc))
+        port_write(reply, kept.reply_bytes);
+    else
+        answer(&header, crc);
+}
+
+int main(void)
+{
+    port_init();
+    app_init();
+    for (;;)
+        serve_one();
+}

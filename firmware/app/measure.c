@@ -1,0 +1,91 @@
+/* measure.c: see measure.h. */
+#include "measure.h"
+
+#include "../nn/engine.h"
+#include "../port/port.h"
+
+/* Bytes below the painting function's frame that stay unpainted, because that function itself may use them.
+ * A smaller stack than this can't be told apart, so it is the least that is ever reported. */
+#ifndef MEASURE_STACK_GUARD
+#define MEASURE_STACK_GUARD 64
+#endif
+
+#define MEASURE_PAINT 0xC5A35A3Cu /* unlikely as data, address or zero */
+
+enum { MEASURE_CALIBRATIONS = 8 };
+
+static uint32_t overhead;
+
+void measure_init(void)
+{
+    overhead = UINT32_MAX;
+    /* The least of several: the first reads may wait for flash that is not in the cache yet. */
+    for (int i = 0; i < MEASURE_CALIBRATIONS; i++) {
+        uint32_t start = port_cycles();
+        uint32_t cycles = port_cycles() - start;
+        if (cycles < overhead)
+            overhead = cycles;
+    }
+}
+
+uint32_t measure_overhead(void)
+{
+    return overhead;
+}
+
+static uint32_t since(uint32_t start)
+{
+    uint32_t cycles = port_cycles() - start;
+    return cycles > overhead ? cycles - overhead : 0;
+}
+
+/* The sanitizers must not guard these two: they touch the stack below every live frame, on purpose. */
+__attribute__((noinline, no_sanitize("address"))) static uint8_t *paint_stack(uint8_t *limit)
+{
+    uint8_t *top = __builtin_frame_address(0);
+    volatile uint32_t *end = (volatile uint32_t *)(void *)(top - MEASURE_STACK_GUARD);
+    for (volatile uint32_t *p = (volatile uint32_t *)(void *)limit; p < end; p++)
+        *p = MEASURE_PAINT;
+    return top;
+}
+
+__attribute__((noinline, no_sanitize("address"))) static uint32_t stack_used(uint8_t *limit, uint8_t *top)
+{
+    const volatile uint32_t *p = (volatile uint32_t *)(void *)limit;
+    while ((uint8_t *)p < top - MEASURE_STACK_GUARD && *p == MEASURE_PAINT)
+        p++;
+    return (uint32_t)(top - (uint8_t *)p);
+}
+
+static int invoke(uint32_t *cycles)
+{
+    uint32_t start = port_cycles();
+    int error = engine_invoke();
+    *cycles = since(start);
+    return error;
+}
+
+static int profile(uint32_t *op_cycles, uint32_t *cycles)
+{
+    *cycles = 0;
+    for (uint16_t i = 0; i < engine.op_count; i++) {
+        uint32_t start = port_cycles();
+        int error = engine_run_op(i);
+        op_cycles[i] = since(start);
+        *cycles += op_cycles[i];
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
+int measure_inference(int with_stack, uint32_t *op_cycles, measure_result *result)
+{
+    uint8_t *limit = port_stack_limit();
+    uint8_t *top = with_stack ? paint_stack(limit) : 0;
+    int error = op_cycles ? profile(op_cycles, &result->cycles) : invoke(&result->cycles);
+    result->stack_bytes = with_stack ? stack_used(limit, top) : 0;
+    if (error >= 0 && with_stack && result->stack_bytes >= (uint32_t)(top - limit))
+        return MEASURE_ERR_STACK;
+    return error;
+}

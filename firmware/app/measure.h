@@ -1,0 +1,24 @@
+/* measure.h: what one inference costs: cycles, stack, cycles of each step. */
+#ifndef MEASURE_H
+#define MEASURE_H
+
+#include <stdint.h>
+
+enum { MEASURE_ERR_STACK = -100 }; /* the stack reached its limit, so memory below it may be damaged */
+
+typedef struct {
+    uint32_t cycles;      /* timer overhead taken off; with a profile the sum of the steps */
+    uint32_t stack_bytes; /* high-water mark of this inference; 0: not measured */
+} measure_result;
+
+/* Calibrates the timer. Call once, before anything is measured. */
+void measure_init(void);
+
+/* Cycles between two reads of the counter with nothing between them. */
+uint32_t measure_overhead(void);
+
+/* One inference. `op_cycles` NULL: in one piece; else room for the engine's op_count figures.
+ * Returns 0, a negative ENGINE_ERR_* or MEASURE_ERR_STACK. */
+int measure_inference(int with_stack, uint32_t *op_cycles, measure_result *result);
+
+#endif
