@@ -1,0 +1,17 @@
+"""Claim: the latency of every variant is recorded, for every window and the repeats, from verified outputs."""
+
+from harness.metrics import timed_cycles, withheld
+
+
+def test_latency_is_recorded(outcome, config):
+    assert withheld(outcome) is None
+    cycles = timed_cycles(outcome)
+    windows = sum(sample.kind == "window" for sample in outcome.samples)
+    assert len(cycles) == windows + config.repeats
+    assert (cycles > 0).all()
+
+
+def test_profile_covers_every_op(outcome):
+    profile = next(sample for sample in outcome.samples if sample.kind == "profile")
+    assert len(profile.op_cycles) == len(outcome.image.ops) > 0
+    assert all(cycles > 0 for cycles in profile.op_cycles)

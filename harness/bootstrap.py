@@ -1,0 +1,132 @@
+"""Prepares a fresh machine: .venv, the pinned packages, the ARM toolchain. Standard library only: it runs before
+anything is installed, with whatever python3 the machine has.
+
+A stamp in .venv names what was installed, so that a second call does nothing.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+STAMP = VENV / "tinyrig-stamp"
+SUPPORTED = ((3, 11), (3, 12), (3, 13))
+EXTRAS = "variants,peer,dev"
+ARM_PACKAGES = ["gcc-arm-none-eabi", "libnewlib-arm-none-eabi"]
+HOST_PACKAGES = ["gcc", "libc6-dev"]
+
+
+def say(text):
+    print("setup: " + text, flush=True)
+
+
+def fail(text):
+    print("setup: " + text, file=sys.stderr, flush=True)
+    sys.exit(3)
+
+
+def supported_python():
+    """The path of a Python that tinyrig supports: the running one, or another that is installed."""
+    if sys.version_info[:2] in SUPPORTED:
+        return sys.executable
+    for version in reversed(SUPPORTED):
+        found = shutil.which("python%d.%d" % version)
+        if found:
+            return found
+    fail(
+        "expected Python 3.11 to 3.13, received %d.%d; install one of them (apt-get install python3.12) and run make again"
+        % sys.version_info[:2]
+    )
+
+
+def wanted_stamp(python):
+    """What has to be installed, as one hash: sources of the decision, interpreter, and where the .venv lies."""
+    digest = hashlib.sha256()
+    for name in ("pyproject.toml", "constraints.txt", "harness/bootstrap.py"):
+        digest.update((ROOT / name).read_bytes())
+    digest.update(("%s %s" % (python, VENV)).encode())
+    return digest.hexdigest()
+
+
+def missing_debian_packages():
+    """The Debian packages that the toolchain still needs."""
+    missing = [] if shutil.which("cc") or shutil.which("gcc") else list(HOST_PACKAGES)
+    arm = shutil.which("arm-none-eabi-gcc")
+    if not arm:
+        return missing + ARM_PACKAGES
+    nano = subprocess.run([arm, "-print-file-name=nano.specs"], capture_output=True, text=True, check=False).stdout.strip()
+    return missing + ([] if os.path.isabs(nano) else ARM_PACKAGES[1:])
+
+
+def apt_install(packages, why):
+    """Installs Debian packages, as root or through sudo; where neither works, one line says what to install."""
+    command = "apt-get install --no-install-recommends " + " ".join(packages)
+    if not shutil.which("apt-get"):
+        fail("%s: no apt-get here; install the equivalent of: %s" % (why, " ".join(packages)))
+    prefix = []
+    if os.geteuid() != 0:
+        if not shutil.which("sudo"):
+            fail("%s: not root and no sudo; have an administrator run: %s" % (why, command))
+        prefix = ["sudo"] if sys.stdin.isatty() else ["sudo", "-n"]
+    say("%s: installing %s (about 100 MB to fetch for the ARM toolchain, 1-2 minutes)" % (why, " ".join(packages)))
+    environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+    subprocess.run([*prefix, "apt-get", "update", "-qq"], check=False, env=environment)
+    install = [*prefix, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
+    if subprocess.run(install, env=environment, check=False, stdout=subprocess.DEVNULL).returncode:
+        fail("%s: apt-get failed; run it yourself and then make again: %s" % (why, command))
+
+
+def make_venv(python):
+    """Creates .venv afresh; Debian keeps the module for it in a package of its own."""
+    shutil.rmtree(VENV, ignore_errors=True)
+    command = [python, "-m", "venv", str(VENV)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        shutil.rmtree(VENV, ignore_errors=True)
+        version = subprocess.run(
+            [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True, check=True
+        )
+        apt_install(["python%s-venv" % version.stdout.strip()], "Python's venv module")
+        subprocess.run(command, check=True)
+
+
+def install_packages():
+    """The pinned packages, with pip's own progress on a terminal."""
+    say("installing the Python packages into .venv (about 900 MB to fetch, 2-5 minutes)")
+    quiet = [] if sys.stdout.isatty() else ["--quiet"]
+    base = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", *quiet]
+    target = "%s[%s]" % (ROOT, EXTRAS)
+    if subprocess.run(
+        [*base, "--constraint", str(ROOT / "constraints.txt"), "--editable", target], check=False, cwd=ROOT
+    ).returncode:
+        fail(
+            "pip could not install the packages; the lines above say why. Nothing is half-done: run make again once it is mended"
+        )
+
+
+def main():
+    start = time.monotonic()
+    if os.name != "posix" or sys.platform == "darwin":
+        say("only Debian and Ubuntu are tested; going on")
+    python = supported_python()
+    stamp = wanted_stamp(python)
+    needed = missing_debian_packages()
+    if needed:
+        apt_install(needed, "ARM and host compilers")
+    if STAMP.exists() and STAMP.read_text() == stamp:
+        return
+    if not PYTHON.exists() or not STAMP.exists():
+        make_venv(python)
+    STAMP.unlink(missing_ok=True)
+    install_packages()
+    STAMP.write_text(stamp)
+    say("ready after %.0f s" % (time.monotonic() - start))
+
+
+if __name__ == "__main__":
+    main()

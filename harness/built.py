@@ -1,0 +1,82 @@
+"""What `python -m variants` left behind: manifest.json -> Variants. Reads files only; never imports variants."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from harness.config import ROOT
+from harness.errors import UserError
+from harness.records import Variant
+
+OUT = ROOT / "variants" / "out"
+_KEPT = ("training", "weights", "sparsity", "host_correct", "host_windows", "host_interpreter")
+
+
+def built_folder(dataset: str) -> Path:
+    """The folder that variants of `dataset` are built into: the dataset's name, or its path made a name."""
+    name = Path(dataset).stem if re.search(r"[/\\.]", dataset) else dataset
+    return OUT / name
+
+
+def read_built(folder: Path) -> list[Variant]:
+    """The finished variants of a folder, in building order; [] where nothing finished lies.
+
+    Raises UserError when a file is not what the manifest says.
+    """
+    path = folder / "manifest.json"
+    if not path.exists():
+        return []
+    try:
+        manifest = json.loads(path.read_text())
+        if manifest["schema"] != 1:
+            raise ValueError(f"schema {manifest['schema']}")
+        return [_variant(folder, manifest, entry) for entry in manifest["variants"]]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise UserError(
+            f"{path} can't be used",
+            expected="a manifest of schema 1",
+            received=f"{type(error).__name__}: {error}",
+            remedy="build the variants again: tinyrig variants --force",
+        ) from error
+
+
+def _variant(folder: Path, manifest: dict[str, Any], entry: dict[str, Any]) -> Variant:
+    tflite, windows = folder / entry["file"], folder / manifest["windows"]["file"]
+    _check(tflite, entry["sha256"])
+    _check(windows, manifest["windows"]["sha256"])
+    dataset = manifest["dataset"]
+    details = {key: entry[key] for key in _KEPT if key in entry}
+    details |= {
+        "packages": manifest["packages"],
+        "seed": manifest["seed"],
+        "dataset": {k: v for k, v in dataset.items() if k != "channel_names"},
+    }
+    return Variant(
+        name=entry["name"],
+        tflite=tflite,
+        sha256=entry["sha256"],
+        tflite_bytes=entry["tflite_bytes"],
+        zip_bytes=entry["zip_bytes"],
+        windows=windows,
+        dataset=dataset["name"],
+        synthetic=dataset["synthetic"],
+        host_accuracy=entry["host_accuracy"],
+        flops=entry["flops"],
+        macs=entry["macs"],
+        details=details,
+    )
+
+
+def _check(file: Path, sha256: str) -> None:
+    found = hashlib.sha256(file.read_bytes()).hexdigest()
+    if found != sha256:
+        raise UserError(
+            f"{file} is not what the manifest says",
+            expected=f"SHA-256 {sha256}",
+            received=found,
+            remedy="build the variants again: tinyrig variants --force",
+        )

@@ -1,0 +1,247 @@
+"""Generated C + firmware + port -> ELF and bin with arm-none-eabi-gcc; sections -> Footprint.
+
+What the model costs is found by linking twice: the image, and the same firmware around an empty engine. The empty one
+is the rig; everything more is the model's, down to the libc helpers that only it pulls in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+from harness.boards import Board
+from harness.config import ROOT
+from harness.errors import HostError, ModelError
+from harness.records import CompiledModel, Footprint, Image, Toolchain
+
+FIRMWARE = ROOT / "firmware"
+CC = "arm-none-eabi-gcc"
+RIG_FLAGS = ("-std=gnu11", "-Os", "-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra", "-Werror")
+MODEL_FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections", "-Wall")
+LINK_FLAGS = ("-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,--no-warn-rwx-segments")
+STACK_RESERVE = 12 * 1024
+"""Bytes of RAM kept free of protocol buffers, for the stack."""
+PAYLOAD_RANGE = (512, 16_384)
+MAX_OUTPUT_HEADER = 64
+
+
+@cache
+def find_compiler() -> tuple[str, str]:
+    """(path, "arm-none-eabi-gcc 12.2.1"). Raises HostError when it is not installed."""
+    path = shutil.which(CC)
+    if not path:
+        raise HostError(
+            "the ARM compiler is missing",
+            expected=f"{CC} on the PATH",
+            received="nothing",
+            remedy="run `make setup`, or apt-get install --no-install-recommends gcc-arm-none-eabi libnewlib-arm-none-eabi",
+        )
+    line = subprocess.run([path, "-dumpfullversion"], capture_output=True, text=True, check=False).stdout.strip()
+    return path, f"{CC} {line}"
+
+
+def build_image(model: CompiledModel, board: Board, build_dir: Path = ROOT / "build") -> Image:
+    """Compiles and links the firmware around `model`; an image built before is taken again.
+
+    Raises HostError (no compiler, or it rejects the sources) and ModelError (the image does not fit the board).
+    """
+    payload = max_payload(model, board)
+    build_id = _build_id(model, board, payload)
+    folder = build_dir / f"{board.name}-{model.engine}-{build_id[:16]}"
+    done = folder / "image.json"
+    if not done.exists():
+        build_dir.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=build_dir, prefix=".building-"))
+        try:
+            _build(model, board, payload, build_id, work)
+            shutil.rmtree(folder, ignore_errors=True)
+            work.rename(folder)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    return _image(model, board, build_id, folder, Footprint(**json.loads(done.read_text())["footprint"]))
+
+
+def max_payload(model: CompiledModel, board: Board) -> int:
+    """Bytes of the largest wire payload: a whole input or reply where RAM allows, never less than the minimum."""
+    low, high = PAYLOAD_RANGE
+    request = max((t.nbytes for t in model.inputs), default=0) + 8
+    reply = sum(t.nbytes for t in model.outputs) + 4 * len(model.ops) + MAX_OUTPUT_HEADER
+    room = (board.ram_bytes - model.arena_bytes - STACK_RESERVE) // 2
+    return max(low, min(high, max(request, reply), room)) // 4 * 4 + 4
+
+
+def _build_id(model: CompiledModel, board: Board, payload: int) -> str:
+    """16 bytes as hex over everything that decides the image's bytes."""
+    digest = hashlib.sha256()
+    files = [
+        *_rig_sources(board),
+        *_headers(board),
+        *(FIRMWARE / "nn" / k for k in model.kernels),
+        _linker_script(board),
+        FIRMWARE / "app" / "null_engine.c",
+    ]
+    for file in sorted(files):
+        digest.update(file.name.encode() + file.read_bytes())
+    for name in sorted(model.sources):
+        digest.update(name.encode() + model.sources[name].encode())
+    flags = (*RIG_FLAGS, *MODEL_FLAGS, *LINK_FLAGS, *board.cpu_flags)
+    digest.update(repr((model.sha256, model.engine, payload, flags, find_compiler()[1], board.name)).encode())
+    return digest.hexdigest()[:32]
+
+
+def _rig_sources(board: Board) -> list[Path]:
+    app = [p for p in (FIRMWARE / "app").glob("*.c") if p.name != "null_engine.c"]
+    return sorted(app) + sorted((FIRMWARE / "port" / board.port).glob("*.c"))
+
+
+def _headers(board: Board) -> list[Path]:
+    return sorted(
+        [
+            *FIRMWARE.glob("app/*.h"),
+            *FIRMWARE.glob("port/*.h"),
+            *FIRMWARE.glob(f"port/{board.port}/*.h"),
+            *FIRMWARE.glob("nn/**/*.h"),
+        ]
+    )
+
+
+def _linker_script(board: Board) -> Path:
+    return FIRMWARE / "port" / board.port / "link.ld"
+
+
+def _build(model: CompiledModel, board: Board, payload: int, build_id: str, work: Path) -> None:
+    """Everything below `work`; image.json is written last and marks the folder as finished."""
+    model_sources = _write_sources(model, work)
+    id_source = work / "build_id.c"
+    id_bytes = ", ".join(f"0x{b:02x}" for b in bytes.fromhex(build_id))
+    id_source.write_text(
+        f"#include <stdint.h>\nextern const uint8_t app_build_id[16];\nconst uint8_t app_build_id[16] = {{{id_bytes}}};\n"
+    )
+    kernels = [FIRMWARE / "nn" / k for k in model.kernels]
+    rig = _compile([*_rig_sources(board), id_source], board, RIG_FLAGS, payload, work)
+    engine = _compile([*model_sources, *kernels], board, MODEL_FLAGS, payload, work)
+    empty = _compile([FIRMWARE / "app" / "null_engine.c"], board, RIG_FLAGS, payload, work)
+    _link([*rig, *engine], board, work / "firmware.elf", model)
+    _link([*rig, *empty], board, work / "rig.elf", model)
+    _objcopy(work / "firmware.elf", work / "firmware.bin")
+    footprint = _footprint(model, work)
+    (work / "image.json").write_text(json.dumps({"build_id": build_id, "footprint": dataclasses.asdict(footprint)}, indent=1))
+
+
+def _write_sources(model: CompiledModel, work: Path) -> list[Path]:
+    for name, text in model.sources.items():
+        (work / name).write_text(text)
+    return [work / name for name in model.sources if name.endswith(".c")]
+
+
+def _compile(sources: Iterable[Path], board: Board, flags: tuple[str, ...], payload: int, work: Path) -> list[Path]:
+    includes = [f"-I{p}" for p in (work, FIRMWARE / "app", FIRMWARE / "nn", FIRMWARE / "port")]
+    base = [
+        find_compiler()[0],
+        *board.cpu_flags,
+        *flags,
+        *includes,
+        f"-DWIRE_MAX_PAYLOAD={payload}",
+        f"-ffile-prefix-map={ROOT}=.",
+    ]
+
+    def one(source: Path) -> Path:
+        target = work / f"{source.parent.name}-{source.stem}.o"
+        _call([*base, "-c", str(source), "-o", str(target)], f"{source.name} does not compile")
+        return target
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return list(pool.map(one, sources))
+
+
+def _link(objects: list[Path], board: Board, elf: Path, model: CompiledModel) -> None:
+    command = [
+        find_compiler()[0],
+        *board.cpu_flags,
+        *LINK_FLAGS,
+        f"-T{_linker_script(board)}",
+        f"-Wl,-Map={elf.with_suffix('.map')}",
+    ]
+    try:
+        _call([*command, *map(str, objects), "-lm", "-o", str(elf)], "the firmware does not link")
+    except HostError as error:
+        missing = re.findall(r"region [`'](\w+)' overflowed by (\d+) bytes", error.received)
+        stack = re.search(r"[^\n]*stack[^\n]*", error.received)
+        if not missing and not stack:
+            raise
+        received = ", ".join(f"{region} exceeded by {count} bytes" for region, count in missing) or stack.group(0)
+        raise ModelError(
+            f"the model does not fit {board.title}",
+            expected=f"at most {board.flash_bytes} bytes of flash and {board.ram_bytes} bytes of RAM, firmware and stack included",
+            received=f"{model.weight_bytes} B of weights, {model.arena_bytes} B of arena: {received}",
+            remedy="quantise, prune or shrink the model",
+        ) from error
+
+
+def _objcopy(elf: Path, target: Path) -> None:
+    _call([find_compiler()[0].replace("gcc", "objcopy"), "-O", "binary", str(elf), str(target)], "objcopy failed")
+
+
+def _call(command: list[str], what: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise HostError(
+            what,
+            expected="the toolchain's exit status 0",
+            received=done.stderr.strip()[-4000:],
+            remedy="report this with the model at hand: generated C must always build",
+        )
+
+
+def _sizes(elf: Path) -> tuple[int, int]:
+    """(flash, ram) in bytes: what the image occupies in flash, .data included, and its static RAM without the stack."""
+    from elftools.elf.elffile import ELFFile
+
+    flash = ram = 0
+    with elf.open("rb") as stream:
+        for section in ELFFile(stream).iter_sections():
+            allocated, writable = section["sh_flags"] & 2, section["sh_flags"] & 1
+            if allocated:
+                flash += section["sh_size"] if section["sh_type"] != "SHT_NOBITS" else 0
+                ram += section["sh_size"] if writable else 0
+    return flash, ram
+
+
+def _footprint(model: CompiledModel, work: Path) -> Footprint:
+    flash, ram = _sizes(work / "firmware.elf")
+    rig_flash, rig_ram = _sizes(work / "rig.elf")
+    return Footprint(
+        flash_weights=model.weight_bytes,
+        flash_engine=flash - rig_flash - model.weight_bytes,
+        flash_rig=rig_flash,
+        ram_arena=model.arena_bytes,
+        ram_static=ram - rig_ram - model.arena_bytes,
+        ram_rig=rig_ram,
+    )
+
+
+def _image(model: CompiledModel, board: Board, build_id: str, folder: Path, footprint: Footprint) -> Image:
+    flags = " ".join((*board.cpu_flags, *MODEL_FLAGS))
+    return Image(
+        elf=folder / "firmware.elf",
+        bin=folder / "firmware.bin",
+        base_address=board.flash_base,
+        model_sha256=model.sha256,
+        build_id=build_id,
+        engine=model.engine,
+        toolchain=Toolchain(find_compiler()[1], flags),
+        footprint=footprint,
+        inputs=model.inputs,
+        outputs=model.outputs,
+        ops=model.ops,
+    )

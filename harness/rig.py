@@ -1,0 +1,173 @@
+"""One board on the bench: finds or starts it, puts an image on it and proves that this image answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+
+from harness.boards import BOARDS, Board, Target, recognise_usb, timing_of
+from harness.config import Config
+from harness.errors import DeviceError, LinkError, UserError
+from harness.flash import flash
+from harness.link import open_link
+from harness.records import BoardInfo, Hello, Image
+from harness.session import Session
+from harness.virtual.launch import VirtualBoard
+
+HELLO_TRIES = 3
+"""A board that has just been started may need a moment before it listens."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """`link` carries the session; `flash` reaches the bootloader (the same tty on the virtual board)."""
+
+    link: str
+    flash: str
+
+
+class Rig:
+    """A context manager around one board; the virtual one is started and ended with it.
+
+    `clock` is for the virtual board alone: what its cycle counter counts, "cycles", "instructions" or "off".
+    """
+
+    def __init__(self, target: Target, config: Config, clock: str = "cycles", faults: tuple[str, ...] = ()) -> None:
+        self._virtual: VirtualBoard | None = None
+        self._session: Session | None = None
+        self.board, self.ports = self._attach(target, config, clock, faults)
+
+    def _attach(self, target: Target, config: Config, clock: str, faults: tuple[str, ...]) -> tuple[Board, Ports]:
+        if target.port is None and target.board is not None and target.board.name == "virtual":
+            self._virtual = VirtualBoard(line_rate=config.line_rate, clock=clock, faults=faults)
+            return target.board, Ports(self._virtual.port, self._virtual.port)
+        return find_ports(target, config)
+
+    def __enter__(self) -> Rig:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._disconnect()
+        if self._virtual is not None:
+            self._virtual.close()
+            self._virtual = None
+
+    def prepare(self, image: Image, say: Callable[[str], None] = lambda text: None) -> tuple[Session, Hello]:
+        """A session with `image` running at the other end; flashes unless hello proves that exactly it runs already.
+
+        Raises DeviceError when another firmware answers after flashing, LinkError when none does.
+        """
+        running = self._hello()
+        if running is None or not runs(running, image):
+            self._flash(image, running, say)
+            running = self._hello(HELLO_TRIES)
+        if running is None:
+            raise LinkError(
+                f"no answer on {self.ports.link} after flashing",
+                expected="the firmware's hello",
+                received="silence",
+                remedy="check the serial wires (TX P1.03, RX P1.10), [boards] in rig.toml, and the board's power",
+            )
+        check_hello(running, image)
+        assert self._session is not None
+        return self._session, running
+
+    def info(self, hello: Hello) -> BoardInfo:
+        return BoardInfo(self.board.name, hello.board_id, hello.clock_hz, timing_of(hello.board_id, self.board))
+
+    def _hello(self, tries: int = 1) -> Hello | None:
+        """None when nobody speaks our protocol there."""
+        self._disconnect()
+        self._session = Session(open_link(self.ports.link, self.board.baud))
+        for _ in range(tries):
+            try:
+                return self._session.hello()
+            except (LinkError, DeviceError):
+                continue
+        return None
+
+    def _flash(self, image: Image, running: Hello | None, say: Callable[[str], None]) -> None:
+        if running is not None:
+            assert self._session is not None
+            self._session.reboot(bootloader=True)
+        self._disconnect()
+        data = image.bin.read_bytes()
+        say(f"flashing {len(data)} bytes through {self.ports.flash}")
+        flash(data, self.board, self.ports.flash)
+
+    def _disconnect(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
+def find_ports(target: Target, config: Config) -> tuple[Board, Ports]:
+    """Board and ports of a physical (or already started virtual) board. Raises UserError when they can't be told."""
+    board = target.board or (_recognise(target.port) if target.port else None) or BOARDS["nano33ble"]
+    wired = config.boards.get(board.name)
+    port = target.port or _attached(board) or (wired.flash or wired.link if wired else "")
+    if not port:
+        raise UserError(
+            f"no {board.title} is attached",
+            expected="a port with USB id " + " or ".join(board.usb_ids),
+            received="none",
+            remedy="plug it in, name the port (--board PORT), or use --board virtual",
+        )
+    link = wired.link if wired and wired.link else port
+    flash_port = wired.flash if wired and wired.flash else port
+    return board, Ports(link, flash_port)
+
+
+def _recognise(port: str) -> Board | None:
+    return next((board for name, _, board in attached() if name == port and board), None)
+
+
+def _attached(board: Board) -> str | None:
+    return next((name for name, _, found in attached() if found and found.name == board.name), None)
+
+
+def attached() -> list[tuple[str, str, Board | None]]:
+    """(port, USB id or "", board or None) of every serial port of this machine."""
+    from serial.tools import list_ports
+
+    ports = [(p.device, f"{p.vid:04x}:{p.pid:04x}" if p.vid is not None else "") for p in list_ports.comports()]
+    return [(device, usb, recognise_usb(usb) if usb else None) for device, usb in ports]
+
+
+def runs(hello: Hello, image: Image) -> bool:
+    """Whether exactly this firmware with exactly this model answered."""
+    return (hello.build_id, hello.model_sha256) == (image.build_id, image.model_sha256)
+
+
+def check_hello(hello: Hello, image: Image) -> None:
+    """What was built against what answers: a stale or foreign firmware is an error, not a result.
+
+    Raises DeviceError naming the first difference.
+    """
+    pairs = [
+        ("build id", image.build_id, hello.build_id),
+        ("model SHA-256", image.model_sha256, hello.model_sha256),
+        ("engine", image.engine, hello.engine),
+        ("arena bytes", image.footprint.ram_arena, hello.arena_bytes),
+        ("op count", len(image.ops), hello.op_count),
+        ("inputs", [_form(t) for t in image.inputs], [_form(t) for t in hello.inputs]),
+        ("outputs", [_form(t) for t in image.outputs], [_form(t) for t in hello.outputs]),
+    ]
+    for what, expected, received in pairs:
+        if expected != received:
+            raise DeviceError(
+                f"the board runs another firmware than was built: {what} differs",
+                expected=str(expected),
+                received=str(received),
+                remedy="flash again; if it stays, another program holds the board or the image does not start",
+            )
+
+
+def _form(tensor: object) -> tuple[object, ...]:
+    import numpy as np
+
+    return (tuple(tensor.shape), tensor.dtype, float(np.float32(tensor.scale)), tensor.zero_point)  # type: ignore[attr-defined]
