@@ -20,7 +20,8 @@ from harness.records import ESTIMATED, MEASURED, BoardInfo, Run, Sample, Variant
 
 SCHEMA = 1
 FLOAT_TOLERANCE = 1e-5
-"""Largest float difference to the oracle: absolute up to outputs of magnitude 1, relative to the largest output above."""
+"""Largest float difference to the oracle: absolute up to outputs of magnitude 1, relative to the largest output above.
+A run's setting `float_tolerance` replaces it."""
 
 TIMING_NOTES = {
     ESTIMATED: "estimated cycles of the virtual board's Cortex-M4F timing model: zero wait states, the nRF52840's flash wait "
@@ -161,16 +162,22 @@ def withheld(run: VariantRun) -> str | None:
 
 def _disagreement(run: VariantRun) -> str | None:
     parity = run.parity
-    if all(np.issubdtype(np.dtype(spec.dtype), np.integer) for spec in run.image.outputs):
-        wrong = parity.mismatched_windows
-        return f"{wrong} of {parity.compared} windows differ from {parity.oracle}" if wrong else None
+    if parity.mismatched_windows:
+        return f"{parity.mismatched_windows} of {parity.compared} windows differ from {parity.oracle}"
     if parity.top1_changed:
         return f"top-1 changed in {parity.top1_changed} of {parity.compared} windows against {parity.oracle}"
-    # Written so that a NaN difference fails.
-    allowed = FLOAT_TOLERANCE * max(1.0, _magnitude(run))
+    if all(np.issubdtype(np.dtype(spec.dtype), np.integer) for spec in run.image.outputs):
+        return None
+    # Written so that a NaN difference fails. A window's own magnitude decided its mismatch; this is the outer limit.
+    allowed = float_tolerance(run) * max(1.0, _magnitude(run))
     return None if parity.max_abs_diff <= allowed else (
         f"outputs differ from {parity.oracle} by {parity.max_abs_diff:.3g}, allowed {allowed:.3g}"
     )
+
+
+def float_tolerance(run: VariantRun) -> float:
+    """The tolerance this run was compared with, real units."""
+    return float(run.settings.get("float_tolerance", FLOAT_TOLERANCE))
 
 
 def _magnitude(run: VariantRun) -> float:
