@@ -1,0 +1,125 @@
+"""`python -m variants`: builds the .tflite variants of a dataset, or finds that they are built already."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.errors import EXIT_GOOD, RigError
+from variants import build, builders, datasets, manifest
+
+OUT = Path(__file__).resolve().parent / "out"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """-> exit code: 0 good, 2 the user's input is unusable, 3 the host lacks something or a build failed."""
+    args = _parser().parse_args(argv)
+    try:
+        folder = Path(args.out).resolve() if args.out else OUT / datasets.name_of(args.dataset)
+        print(_summary(folder, *ensure(folder, args)))
+    except RigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return EXIT_GOOD
+
+
+def ensure(folder: Path, args: argparse.Namespace) -> tuple[dict[str, Any], float]:
+    """The folder's manifest and the seconds spent on building it, 0 if it was finished already."""
+    names = list(dict.fromkeys(args.names or builders.DEFAULT))
+    builders.chain(names)  # refuses unknown names before anything else happens
+    recipe = build.recipe_of(args.dataset, args.seed, args.epochs)
+    if not args.force and (found := manifest.finished(folder, recipe, names)):
+        return found, 0.0
+    with manifest.locked(folder):
+        if not args.force and (found := manifest.finished(folder, recipe, names)):
+            return found, 0.0  # somebody else built it while we waited
+        if not folder.is_relative_to(OUT):
+            manifest.check_replaceable(folder)
+        started = time.monotonic()
+        wanted = _with_present(folder, recipe, names)
+        with _progress(folder) as progress:
+            data = datasets.load(args.dataset, args.seed)
+            built = build.build(folder, wanted, data, recipe, args.epochs, progress)
+        return built, time.monotonic() - started
+
+
+def _with_present(folder: Path, recipe: dict[str, Any], names: list[str]) -> list[str]:
+    """The named variants and those of the same recipe that the folder holds already: asking for one more loses none."""
+    present = manifest.finished(folder, recipe, [])
+    wanted = {*names, *(variant["name"] for variant in present["variants"])} if present else set(names)
+    return [name for name in builders.BUILDERS if name in wanted]
+
+
+@contextlib.contextmanager
+def _progress(folder: Path) -> Iterator[build.Progress]:
+    """A bar for each variant on a terminal, a line for each when piped."""
+    if not sys.stderr.isatty():
+        print(f"building variants in {folder} (about a minute)", file=sys.stderr, flush=True)
+        yield lambda name, done, _total: print(f"  {name} ...", file=sys.stderr, flush=True) if not done else None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:16}"), BarColumn(), TextColumn("{task.fields[epochs]}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        bars.console.print(f"building variants in {folder} (about a minute)")
+        tasks: dict[str, Any] = {}
+
+        def show(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                for task in tasks.values():
+                    bars.update(task, total=1, completed=1)
+                tasks[name] = bars.add_task(name, total=None, epochs="")
+            if total:
+                bars.update(tasks[name], total=total, completed=done, epochs=f"epoch {done}/{total}")
+
+        yield show
+        for task in tasks.values():
+            bars.update(task, total=1, completed=1)
+
+
+def _summary(folder: Path, found: dict[str, Any], seconds: float) -> str:
+    data = found["dataset"]
+    label = f"{data['name']}{' (synthetic)' if data['synthetic'] else ''}"
+    lines = [f"{label}: {data['n_train']} training and {data['n_test']} test windows, split {data['split']}"]
+    lines += [
+        f"  {v['name']:16} {v['host_correct']:4}/{v['host_windows']} right on the host ({v['host_accuracy']:.2%})"
+        f"  {v['tflite_bytes']:6} B  {v['sha256'][:12]}"
+        for v in found["variants"]
+    ]
+    return "\n".join([*lines, f"{folder}: {f'built in {seconds:.0f} s' if seconds else 'already built'}"])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m variants", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(builders.BUILDERS)} (default: the first four of "
+                        "the paper: simple, pruned, reshaped, pqt)")  # fmt: skip
+    parser.add_argument("--dataset", default="glove", help="glove (synthetic), watch, an .npz file or a folder of CSV files")
+    parser.add_argument("--seed", type=_seed, default=0, help="of the synthetic data, the split and the training (default 0)")
+    parser.add_argument("--out", metavar="DIR", help="output folder (default: variants/out/<dataset name>)")
+    parser.add_argument("--epochs", type=_positive, metavar="N", help="train every step this long instead (for a quick trial)")
+    parser.add_argument("--force", action="store_true", help="build even if the folder is finished")
+    return parser
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**32:
+        raise argparse.ArgumentTypeError("a seed is in 0..4294967295")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
