@@ -173,7 +173,7 @@ def count_macs(data: bytes) -> int:
 
 
 def build_net(net: ZooNet, out: Path, seed: int, windows: int = 16) -> dict[str, int]:
-    """Write the network's three files below `out`; returns {"f32": MACs, "int8": MACs}. Raises RigError unless they are `net.macs`."""
+    """Write its three files below `out`; returns MACs of "f32" and "int8". Raises RigError unless they are `net.macs`."""
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
@@ -189,7 +189,7 @@ def build_net(net: ZooNet, out: Path, seed: int, windows: int = 16) -> dict[str,
         data = convert(model, x[:CALIBRATION_WINDOWS], suffix == "int8")
         macs[suffix] = count_macs(data)
         if macs[suffix] != net.macs:
-            raise RigError(f"zoo network {net.name!r} came out different", expected=f"{net.macs} MACs", received=str(macs[suffix]),
+            raise RigError(f"network {net.name!r} came out different", expected=f"{net.macs} MACs", received=f"{macs[suffix]}",
                            remedy="the converter changed the graph: compare its layers with variants/zoo.py")
         (out / f"{net.name}_{suffix}.tflite").write_bytes(data)
     outputs = model(test).numpy()
@@ -202,7 +202,7 @@ def build_zoo(names: Iterable[str], out: Path, seed: int = 1, windows: int = 16)
     """Build the named networks below `out`, a line each. Raises UserError for an unknown name."""
     names = list(names)
     if seed < 0 or windows < 1:
-        raise UserError("seed or window count out of range", expected="--seed >= 0, --windows >= 1", received=f"{seed}, {windows}")
+        raise UserError("--seed or --windows out of range", expected="seed >= 0, windows >= 1", received=f"{seed}, {windows}")
     for name in names:
         if name not in ZOO:
             raise UserError(f"no zoo network {name!r}", expected=", ".join(ZOO), received=name, remedy="choose one of those")
@@ -215,7 +215,7 @@ def build_zoo(names: Iterable[str], out: Path, seed: int = 1, windows: int = 16)
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns design.md's exit code."""
-    parser = argparse.ArgumentParser(prog="python -m variants.zoo", description="Build the engine's test networks: random weights.")
+    parser = argparse.ArgumentParser(prog="python -m variants.zoo", description="Build the test networks: random weights.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(ZOO)} (default: all)")
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, metavar="DIR")
     parser.add_argument("--seed", type=int, default=1, metavar="N")
