@@ -83,20 +83,22 @@ def max_payload(model: CompiledModel, board: Board) -> int:
 def _build_id(model: CompiledModel, board: Board, payload: int) -> str:
     """16 bytes as hex over everything that decides the image's bytes."""
     digest = hashlib.sha256()
-    files = [
-        *_rig_sources(board),
-        *_headers(board),
-        *(FIRMWARE / "nn" / k for k in model.kernels),
-        _linker_script(board),
-        FIRMWARE / "app" / "null_engine.c",
-    ]
-    for file in sorted(files):
+    for file in sorted(_engine_files(model) + _rig_files(board)):
         digest.update(file.name.encode() + file.read_bytes())
     for name in sorted(model.sources):
         digest.update(name.encode() + model.sources[name].encode())
     flags = (*RIG_FLAGS, *MODEL_FLAGS, *LINK_FLAGS, *board.cpu_flags)
     digest.update(repr((model.sha256, model.engine, payload, flags, find_compiler()[1], board.name)).encode())
     return digest.hexdigest()[:32]
+
+
+def _engine_files(model: CompiledModel) -> list[Path]:
+    headers = [h for folder in model.include_dirs for h in folder.glob("*.h")]
+    return [FIRMWARE / "nn" / k for k in model.kernels] + list(model.extra_sources) + headers
+
+
+def _rig_files(board: Board) -> list[Path]:
+    return [*_rig_sources(board), *_headers(board), _linker_script(board), FIRMWARE / "app" / "null_engine.c"]
 
 
 def _rig_sources(board: Board) -> list[Path]:
@@ -127,9 +129,9 @@ def _build(model: CompiledModel, board: Board, payload: int, build_id: str, work
     id_source.write_text(
         f"#include <stdint.h>\nextern const uint8_t app_build_id[16];\nconst uint8_t app_build_id[16] = {{{id_bytes}}};\n"
     )
-    kernels = [FIRMWARE / "nn" / k for k in model.kernels]
+    kernels = [*(FIRMWARE / "nn" / k for k in model.kernels), *model.extra_sources]
     rig = _compile([*_rig_sources(board), id_source], board, RIG_FLAGS, payload, work)
-    engine = _compile([*model_sources, *kernels], board, MODEL_FLAGS, payload, work)
+    engine = _compile([*model_sources, *kernels], board, MODEL_FLAGS, payload, work, model.include_dirs)
     empty = _compile([FIRMWARE / "app" / "null_engine.c"], board, RIG_FLAGS, payload, work)
     _link([*rig, *engine], board, work / "firmware.elf", model)
     _link([*rig, *empty], board, work / "rig.elf", model)
@@ -144,8 +146,10 @@ def _write_sources(model: CompiledModel, work: Path) -> list[Path]:
     return [work / name for name in model.sources if name.endswith(".c")]
 
 
-def _compile(sources: Iterable[Path], board: Board, flags: tuple[str, ...], payload: int, work: Path) -> list[Path]:
-    includes = [f"-I{p}" for p in (work, FIRMWARE / "app", FIRMWARE / "nn", FIRMWARE / "port")]
+def _compile(
+    sources: Iterable[Path], board: Board, flags: tuple[str, ...], payload: int, work: Path, include_dirs: tuple[Path, ...] = ()
+) -> list[Path]:
+    includes = [f"-I{p}" for p in (work, FIRMWARE / "app", FIRMWARE / "nn", FIRMWARE / "port", *include_dirs)]
     base = [
         find_compiler()[0],
         *board.cpu_flags,
@@ -182,7 +186,7 @@ def _link(objects: list[Path], board: Board, elf: Path, model: CompiledModel) ->
         received = ", ".join(f"{region} exceeded by {count} bytes" for region, count in missing) or stack.group(0)
         raise ModelError(
             f"the model does not fit {board.title}",
-            expected=f"at most {board.flash_bytes} bytes of flash and {board.ram_bytes} bytes of RAM, firmware and stack included",
+            expected=f"at most {board.flash_bytes} B of flash and {board.ram_bytes} B of RAM, firmware and stack included",
             received=f"{model.weight_bytes} B of weights, {model.arena_bytes} B of arena: {received}",
             remedy="quantise, prune or shrink the model",
         ) from error

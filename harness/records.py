@@ -62,7 +62,8 @@ class OpInfo:
 @dataclass(frozen=True)
 class CompiledModel:
     """The compiler's result. `sources` maps file names to C text; `kernels` are the files below firmware/nn to
-    compile beside them; sizes in bytes; `tensor_offsets` maps a tensor's index in the .tflite to its arena offset."""
+    compile beside them, `extra_sources` and `include_dirs` those of another runtime from elsewhere; sizes in bytes;
+    `tensor_offsets` maps a tensor's index in the .tflite to its arena offset."""
 
     engine: str
     sha256: str
@@ -74,6 +75,8 @@ class CompiledModel:
     arena_bytes: int
     weight_bytes: int
     tensor_offsets: dict[int, int] = field(default_factory=dict)
+    extra_sources: tuple[Path, ...] = ()
+    include_dirs: tuple[Path, ...] = ()
 
     @property
     def macs(self) -> int:
