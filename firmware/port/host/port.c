@@ -1,0 +1,91 @@
+/* port.c: the firmware as a POSIX process, for tests and for engines that are measured on the host.
+ * The line is stdin and stdout (give it both ends of a pty or socket); the counter is the monotonic clock in ns. */
+#define _POSIX_C_SOURCE 200809L
+#include "../port.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { STACK_BYTES = 128 * 1024 /* how far below port_init's frame the stack may be painted */ };
+
+const char port_name[] = "host";
+const uint32_t port_clock_hz = 1000000000u;
+
+static uint8_t *stack_limit;
+
+void port_init(void)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    stack_limit = (uint8_t *)((here - STACK_BYTES) & ~(uintptr_t)7);
+}
+
+/* Returns 0 when the line stays silent. */
+static int wait_readable(uint32_t timeout_us)
+{
+    struct pollfd line = {STDIN_FILENO, POLLIN, 0};
+    int ready;
+    do {
+        ready = poll(&line, 1, timeout_us ? (int)((timeout_us + 999) / 1000) : -1);
+    } while (ready < 0 && errno == EINTR);
+    return ready > 0;
+}
+
+uint32_t port_read(void *dst, uint32_t n, uint32_t timeout_us)
+{
+    uint32_t got = 0;
+    while (got < n && wait_readable(timeout_us)) {
+        ssize_t amount = read(STDIN_FILENO, (uint8_t *)dst + got, n - got);
+        if (amount <= 0)
+            exit(0); /* the other end is gone */
+        got += (uint32_t)amount;
+    }
+    return got;
+}
+
+void port_write(const void *src, uint32_t n)
+{
+    const uint8_t *from = src;
+    while (n) {
+        ssize_t amount = write(STDOUT_FILENO, from, n);
+        if (amount <= 0)
+            exit(0);
+        from += amount;
+        n -= (uint32_t)amount;
+    }
+}
+
+uint32_t port_cycles(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint32_t)((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+}
+
+void port_board_id(uint8_t id[8])
+{
+    memcpy(id, "HOSTPORT", 8);
+}
+
+/* Mode 0 starts the same program again on the same line; a bootloader does not exist here, so mode 1 ends it. */
+_Noreturn void port_reboot(int mode)
+{
+    char *arguments[] = {(char *)"/proc/self/exe", NULL};
+    if (mode == 0)
+        execv(arguments[0], arguments);
+    exit(mode == 0);
+}
+
+int port_last_fault(uint32_t *pc)
+{
+    *pc = 0;
+    return 0;
+}
+
+uint8_t *port_stack_limit(void)
+{
+    return stack_limit;
+}

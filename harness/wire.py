@@ -1,0 +1,255 @@
+"""The wire protocol as a pure codec: bytes <-> frames and payloads, no I/O. Normative text: firmware/WIRE.md.
+
+`decode` takes whatever has arrived and returns a Frame, None (more bytes needed) or raises WireError.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+
+from harness.errors import LinkError
+from harness.records import Hello, TensorSpec
+
+VERSION = 1
+MAGIC = b"TR"
+HEADER_BYTES = 16
+CRC_BYTES = 4
+REPLY_BIT = 0x80
+MAX_PAYLOAD_LIMIT = 65536
+"""No board may announce more; a longer length in a header with a good CRC is a foreign protocol."""
+
+BOARD_SILENCE_S = 0.020
+"""Silence after which the board drops an unfinished frame."""
+HOST_SILENCE_S = 0.030
+"""How long the host keeps quiet before it sends again: longer than the board's silence."""
+RETRIES = 3
+"""How often the same frame is sent again."""
+
+
+class Type(IntEnum):
+    """Request types; a reply carries the same with REPLY_BIT."""
+
+    HELLO = 0x01
+    RUN = 0x02
+    READ = 0x03
+    ECHO = 0x04
+    REBOOT = 0x05
+
+
+class Status(IntEnum):
+    """Reply status."""
+
+    OK = 0
+    BAD_CRC = 1
+    BAD_VERSION = 2
+    BAD_TYPE = 3
+    BAD_LENGTH = 4
+    BAD_ARGUMENT = 5
+    ENGINE = 6
+    NO_HELLO = 7
+
+
+class RunFlag(IntFlag):
+    """Flags of a RUN request."""
+
+    NONE = 0
+    INVOKE = 1
+    STACK = 2
+    PROFILE = 4
+
+
+DTYPES = {0: "float32", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8"}
+"""Number of the TFLite schema's TensorType -> numpy name."""
+
+_HEADER = struct.Struct("<2sBBHHI")
+_CRC = struct.Struct("<I")
+_RUN = struct.Struct("<BBHI")
+_READ = struct.Struct("<BBHII")
+_RUN_REPLY = struct.Struct("<IIHH")
+_HELLO = struct.Struct("<HH16s32s8sIIIIIHBB16s16s")
+_TENSOR = struct.Struct("<BBH6Ifi")
+RUN_BYTES = _RUN.size
+_FLAG_FAULT = 1
+
+
+class WireError(LinkError):
+    """Bytes that are no valid frame or payload."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """A frame's header; `length` in bytes, of the payload."""
+
+    type: int
+    sequence: int
+    status: int
+    length: int
+    version: int = VERSION
+
+    @property
+    def rest_bytes(self) -> int:
+        """Bytes that follow the header: payload and its CRC."""
+        return self.length + CRC_BYTES
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One request or reply."""
+
+    type: int
+    sequence: int
+    payload: bytes = b""
+    status: int = 0
+    version: int = VERSION
+
+    @property
+    def wire_bytes(self) -> int:
+        """Length on the wire, so also how much of its input `decode` consumed."""
+        return HEADER_BYTES + len(self.payload) + CRC_BYTES
+
+
+@dataclass(frozen=True)
+class RunReply:
+    """What an INVOKE cost and gave. `stack_bytes` None: not asked for. `outputs` None: too long for the frame, READ them."""
+
+    cycles: int
+    stack_bytes: int | None
+    op_cycles: tuple[int, ...]
+    outputs: bytes | None
+
+
+def encode(frame: Frame) -> bytes:
+    """Frame -> bytes for the line."""
+    head = _HEADER.pack(MAGIC, frame.version, frame.type, frame.sequence, frame.status, len(frame.payload))
+    crc, payload_crc = _CRC.pack(zlib.crc32(head)), _CRC.pack(zlib.crc32(frame.payload))
+    return b"".join((head, crc, frame.payload, payload_crc))
+
+
+def decode_header(data: bytes) -> Header:
+    """16 bytes -> Header. Raises WireError when they are no header of this protocol."""
+    magic, version, type_, sequence, status, length = _HEADER.unpack_from(data)
+    if magic != MAGIC:
+        raise WireError("no frame begins here", expected=f"magic {MAGIC.hex(' ')}", received=magic.hex(" "))
+    if zlib.crc32(data[: _HEADER.size]) != _CRC.unpack_from(data, _HEADER.size)[0]:
+        raise WireError("damaged frame header", expected="matching CRC-32", received=bytes(data[:HEADER_BYTES]).hex(" "))
+    if length > MAX_PAYLOAD_LIMIT:
+        raise WireError("impossible frame length", expected=f"at most {MAX_PAYLOAD_LIMIT} bytes", received=f"{length} bytes")
+    return Header(type_, sequence, status, length, version)
+
+
+def decode_rest(header: Header, rest: bytes) -> Frame:
+    """Header and the `rest_bytes` after it -> Frame. Raises WireError when the payload is damaged."""
+    payload = bytes(rest[: header.length])
+    if zlib.crc32(payload) != _CRC.unpack_from(rest, header.length)[0]:
+        raise WireError("damaged payload", expected="matching CRC-32", received=f"{header.length} bytes that differ")
+    return Frame(header.type, header.sequence, payload, header.status, header.version)
+
+
+def decode(data: bytes) -> Frame | None:
+    """Bytes from the beginning of a frame -> Frame, or None while more are needed. Bytes after it are left alone.
+
+    Raises WireError as soon as the bytes can't become a frame.
+    """
+    if not MAGIC.startswith(bytes(data[:2])):
+        raise WireError("no frame begins here", expected=f"magic {MAGIC.hex(' ')}", received=bytes(data[:2]).hex(" "))
+    if len(data) < HEADER_BYTES:
+        return None
+    header = decode_header(data)
+    rest = data[HEADER_BYTES : HEADER_BYTES + header.rest_bytes]
+    return decode_rest(header, rest) if len(rest) == header.rest_bytes else None
+
+
+def run_payload(tensor: int, offset: int, data: bytes, flags: RunFlag = RunFlag.NONE) -> bytes:
+    """RUN request: `data` to input `tensor` at byte `offset`, then whatever the flags ask."""
+    return _RUN.pack(tensor, flags, 0, offset) + data
+
+
+def decode_run_payload(payload: bytes) -> tuple[int, int, bytes, RunFlag]:
+    """RUN request -> tensor, offset, data, flags. Raises WireError when too short."""
+    if len(payload) < RUN_BYTES:
+        raise WireError("short RUN request", expected=f"at least {RUN_BYTES} bytes", received=f"{len(payload)} bytes")
+    tensor, flags, _, offset = _RUN.unpack_from(payload)
+    return tensor, offset, payload[RUN_BYTES:], RunFlag(flags)
+
+
+def read_payload(tensor: int, offset: int, length: int) -> bytes:
+    """READ request: `length` bytes of output `tensor` from byte `offset`."""
+    return _READ.pack(tensor, 0, 0, offset, length)
+
+
+def reboot_payload(bootloader: bool) -> bytes:
+    """REBOOT request."""
+    return bytes([1 if bootloader else 0])
+
+
+def decode_run_reply(payload: bytes, flags: RunFlag, output_bytes: int) -> RunReply:
+    """Reply to an INVOKE -> RunReply. `output_bytes`: of all output tensors together. Raises WireError on a wrong length."""
+    if len(payload) < _RUN_REPLY.size:
+        raise WireError("short RUN reply", expected=f"at least {_RUN_REPLY.size} bytes", received=f"{len(payload)} bytes")
+    cycles, stack, ops, _ = _RUN_REPLY.unpack_from(payload)
+    end = _RUN_REPLY.size + 4 * ops
+    if len(payload) not in (end, end + output_bytes):
+        raise WireError("RUN reply of a wrong length", expected=f"{end} or {end + output_bytes} bytes", received=f"{len(payload)}")
+    op_cycles = struct.unpack_from(f"<{ops}I", payload, _RUN_REPLY.size)
+    outputs = payload[end:] if len(payload) == end + output_bytes else None
+    return RunReply(cycles, stack if RunFlag.STACK in flags else None, op_cycles, outputs)
+
+
+def encode_run_reply(reply: RunReply) -> bytes:
+    """The inverse of decode_run_reply."""
+    head = _RUN_REPLY.pack(reply.cycles, reply.stack_bytes or 0, len(reply.op_cycles), 0)
+    return head + struct.pack(f"<{len(reply.op_cycles)}I", *reply.op_cycles) + (reply.outputs or b"")
+
+
+def decode_hello(payload: bytes) -> Hello:
+    """HELLO reply -> Hello; tensors are named input0, output0, ... Raises WireError."""
+    if len(payload) < _HELLO.size:
+        raise WireError("short HELLO reply", expected=f"at least {_HELLO.size} bytes", received=f"{len(payload)} bytes")
+    (version, flags, build, sha, board, clock, max_payload, arena, overhead, fault_pc, ops, ins, outs, engine, name) = (
+        _HELLO.unpack_from(payload)
+    )
+    expected = _HELLO.size + (ins + outs) * _TENSOR.size
+    if len(payload) != expected:
+        raise WireError("HELLO reply of a wrong length", expected=f"{expected} bytes", received=f"{len(payload)} bytes")
+    tensors = [_decode_tensor(payload, i, ins) for i in range(ins + outs)]
+    return Hello(
+        wire_version=version, build_id=build.hex(), model_sha256=sha.hex(), engine=_text(engine), board_name=_text(name),
+        board_id=board.hex(), clock_hz=clock, max_payload=max_payload, arena_bytes=arena, timer_overhead_cycles=overhead,
+        op_count=ops, inputs=tuple(tensors[:ins]), outputs=tuple(tensors[ins:]),
+        fault=f"pc 0x{fault_pc:08x}" if flags & _FLAG_FAULT else None,
+    )  # fmt: skip
+
+
+def encode_hello(hello: Hello) -> bytes:
+    """The inverse of decode_hello (names of tensors do not travel)."""
+    head = _HELLO.pack(
+        hello.wire_version, _FLAG_FAULT if hello.fault else 0, bytes.fromhex(hello.build_id),
+        bytes.fromhex(hello.model_sha256), bytes.fromhex(hello.board_id), hello.clock_hz, hello.max_payload,
+        hello.arena_bytes, hello.timer_overhead_cycles, int(hello.fault.removeprefix("pc "), 16) if hello.fault else 0,
+        hello.op_count, len(hello.inputs), len(hello.outputs), hello.engine.encode("ascii"), hello.board_name.encode("ascii"),
+    )  # fmt: skip
+    return head + b"".join(_encode_tensor(t) for t in (*hello.inputs, *hello.outputs))
+
+
+def _decode_tensor(payload: bytes, index: int, inputs: int) -> TensorSpec:
+    dtype, rank, _, *rest = _TENSOR.unpack_from(payload, _HELLO.size + index * _TENSOR.size)
+    dims, (scale, zero_point) = rest[:6], rest[6:]
+    if dtype not in DTYPES or rank > len(dims):
+        raise WireError(f"tensor {index} of the HELLO reply", expected=f"dtype of {sorted(DTYPES)}, rank to 6",
+                        received=f"dtype {dtype}, rank {rank}")  # fmt: skip
+    name = f"input{index}" if index < inputs else f"output{index - inputs}"
+    return TensorSpec(name, tuple(dims[:rank]), DTYPES[dtype], scale, zero_point)
+
+
+def _encode_tensor(tensor: TensorSpec) -> bytes:
+    dtype = next(number for number, name in DTYPES.items() if name == tensor.dtype)
+    dims: Sequence[int] = (*tensor.shape, *[0] * (6 - len(tensor.shape)))
+    return _TENSOR.pack(dtype, len(tensor.shape), 0, *dims, tensor.scale, tensor.zero_point)
+
+
+def _text(field: bytes) -> str:
+    return field.rstrip(b"\0").decode("ascii", "replace")
