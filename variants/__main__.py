@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -66,7 +67,8 @@ def _progress(folder: Path) -> Iterator[build.Progress]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description:16}"), BarColumn(), TextColumn("{task.fields[epochs]}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    # Its own handle of the terminal, because stderr is kept quiet while native code talks.
+    with os.fdopen(os.dup(2), "w") as terminal, Progress(*columns, console=Console(file=terminal)) as bars:
         bars.console.print(f"building variants in {folder} (about a minute)")
         tasks: dict[str, Any] = {}
 

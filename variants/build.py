@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import platform
 from collections.abc import Callable
@@ -70,8 +71,8 @@ def _build_variants(
         builder = builders.BUILDERS[name]
         progress(name, 0, 0)
         parent = done[builder.parent] if builder.parent else None
-        settings = builders.settings_of(name, epochs)
-        done[name] = builder.build(name, training, parent, settings, lambda i, n, name=name: progress(name, i, n))
+        on_epoch = functools.partial(progress, name)
+        done[name] = builder.build(builders.Task(name, training, parent, builders.settings_of(name, epochs), on_epoch))
         if name in names:
             (folder / f"{name}.tflite").write_bytes(done[name].tflite)
             entries.append({**_measure(done[name], training, x, y), "parent": builder.parent})
@@ -87,7 +88,7 @@ def _measure(built: builders.Built, training: builders.TrainingPart, x: np.ndarr
     return {
         "name": built.name, "file": f"{built.name}.tflite", "sha256": manifest.sha256(built.tflite),
         "tflite_bytes": len(built.tflite), "zip_bytes": tflite_facts.zip_bytes(built.tflite),
-        "flops": None if integer else flops.count_flops(builders.network_of(built, training)), "macs": macs,
+        "flops": None if integer else flops.count_flops(builders.network_of(built.layers, training)), "macs": macs,
         "weights": {
             "total": sum(w.total for w in weights), "nonzero": sum(w.nonzero for w in weights),
             "shapes": {f"{w.op} {w.role}": list(w.shape) for w in weights},

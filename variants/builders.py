@@ -19,6 +19,8 @@ import numpy as np
 from harness.errors import InfraError, UserError
 from variants import models
 
+Layers = dict[str, list[np.ndarray]]
+"""Each layer's kernel and bias, float32, by the layer's name."""
 SPARSITY = 0.5
 HALF_FILTERS = models.FILTERS // 2
 
@@ -40,54 +42,73 @@ class TrainingPart:
 
 @dataclass(frozen=True)
 class Built:
-    """One variant: `layers` holds each layer's weights as numpy arrays (of the float network, also for pqt); `training`
-    the settings used and what came of them."""
+    """One variant: `layers` holds the weights (of the float network, also for pqt), `training` the settings
+    used and what came of them."""
 
     name: str
     tflite: bytes
-    layers: dict[str, list[np.ndarray]]
-    filters: int
+    layers: Layers
     training: dict[str, Any]
 
 
-Build = Callable[[str, TrainingPart, Built | None, dict[str, Any], models.EpochDone], Built]
+@dataclass(frozen=True)
+class Task:
+    """One call of a builder: what it starts from, and the settings of its line in the table."""
+
+    name: str
+    data: TrainingPart
+    parent: Built | None
+    settings: dict[str, Any]
+    on_epoch: models.EpochDone | None = None
+
+    def train(self, model: Any, **options: Any) -> dict[str, float]:
+        """Trains `model` for the settings' epochs at the settings' learning rate; options as models.train."""
+        return models.train(
+            model, self.data.x, self.data.y, epochs=self.settings["epochs"], learning_rate=self.settings["learning_rate"],
+            on_epoch=self.on_epoch, **options,
+        )  # fmt: skip
+
+    @property
+    def parent_layers(self) -> Layers:
+        if self.parent is None:
+            raise InfraError(f"variant {self.name} was started without its parent")
+        return self.parent.layers
 
 
 @dataclass(frozen=True)
 class Builder:
     """One line of the table: `parent` is the variant it starts from, `settings` all that changes its result."""
 
-    build: Build
+    build: Callable[[Task], Built]
     parent: str | None
     settings: dict[str, Any]
 
 
-def build_simple(name: str, data: TrainingPart, parent: Built | None, settings: dict[str, Any], on_epoch: models.EpochDone) -> Built:
+def build_simple(task: Task) -> Built:
     """Trains the network from random weights."""
-    model = data.network()
-    return _trained(name, data, model, settings, on_epoch)
+    model = task.data.network()
+    return _built(task, model, task.train(model))
 
 
-def build_pruned(name: str, data: TrainingPart, parent: Built | None, settings: dict[str, Any], on_epoch: models.EpochDone) -> Built:
+def build_pruned(task: Task) -> Built:
     """Prunes while training on, then asserts that each kernel really has its zeros."""
-    model = data.network()
-    _set_layers(model, parent.layers)
-    import tensorflow_model_optimization as tfmot
+    model = task.data.network()
+    _set_layers(model, task.parent_layers)
+    with models.quiet():
+        import tensorflow_model_optimization as tfmot
 
     # Its default looks at the weights every 100 steps: a training shorter than that would prune nothing, silently.
-    frequency = min(100, models.steps_per_epoch(len(data.x)))
-    schedule = tfmot.sparsity.keras.ConstantSparsity(SPARSITY, begin_step=0, frequency=frequency)
+    frequency = min(100, models.steps_per_epoch(len(task.data.x)))
+    schedule = tfmot.sparsity.keras.ConstantSparsity(task.settings["sparsity"], begin_step=0, frequency=frequency)
     pruning = tfmot.sparsity.keras.prune_low_magnitude(model, pruning_schedule=schedule)
-    outcome = models.train(
-        pruning, data.x, data.y, epochs=settings["epochs"], learning_rate=settings["learning_rate"],
-        callbacks=[tfmot.sparsity.keras.UpdatePruningStep()], steps_per_execution=1, on_epoch=on_epoch,
-    )  # fmt: skip
-    layers = _get_layers(tfmot.sparsity.keras.strip_pruning(pruning))
-    check_sparsity(layers)
-    return _built(name, data, layers, {**settings, **outcome, "pruning_frequency_steps": frequency})
+    # Its callback counts calls, so a call has to be one step.
+    outcome = task.train(pruning, callbacks=[tfmot.sparsity.keras.UpdatePruningStep()], steps_per_execution=1)
+    stripped = tfmot.sparsity.keras.strip_pruning(pruning)
+    check_sparsity(_get_layers(stripped))
+    return _built(task, stripped, {**outcome, "pruning_frequency_steps": frequency})
 
 
-def check_sparsity(layers: dict[str, list[np.ndarray]]) -> None:
+def check_sparsity(layers: Layers) -> None:
     """InfraError unless exactly SPARSITY of every kernel is zero."""
     for name, (kernel, _bias) in layers.items():
         expected = kernel.size - round(kernel.size * SPARSITY)
@@ -99,16 +120,16 @@ def check_sparsity(layers: dict[str, list[np.ndarray]]) -> None:
             )  # fmt: skip
 
 
-def build_reshaped(name: str, data: TrainingPart, parent: Built | None, settings: dict[str, Any], on_epoch: models.EpochDone) -> Built:
+def build_reshaped(task: Task) -> Built:
     """Half the filters, started as `settings["start"]` says, trained on."""
-    model = data.network(HALF_FILTERS)
-    starts = {"literal": literal_start, "l1": l1_start}
-    if settings["start"] != "random":
-        _set_layers(model, starts[settings["start"]](parent.layers))
-    return _trained(name, data, model, settings, on_epoch)
+    model = task.data.network(HALF_FILTERS)
+    start = STARTS[task.settings["start"]]
+    if start is not None:
+        _set_layers(model, start(task.parent_layers))
+    return _built(task, model, task.train(model))
 
 
-def literal_start(layers: dict[str, list[np.ndarray]]) -> dict[str, list[np.ndarray]]:
+def literal_start(layers: Layers) -> Layers:
     """The paper's method: non-zero kernel weights in row-major order fill the smaller kernels.
 
     Pruning leaves biases alone, so the convolution's 16 are too many for 8 filters; the paper doesn't say which stay. Here the
@@ -132,7 +153,7 @@ def _refill(kernel: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return kept.reshape(shape)
 
 
-def l1_start(layers: dict[str, list[np.ndarray]]) -> dict[str, list[np.ndarray]]:
+def l1_start(layers: Layers) -> Layers:
     """The half of the filters with the highest L1 norm, in their order, with the dense rows that read them."""
     conv, _pool, dense = models.LAYERS
     (conv_kernel, conv_bias), (dense_kernel, dense_bias) = layers[conv], layers[dense]
@@ -141,46 +162,41 @@ def l1_start(layers: dict[str, list[np.ndarray]]) -> dict[str, list[np.ndarray]]
     return {conv: [conv_kernel[:, :, keep], conv_bias[keep]], dense: [dense_kernel[keep], dense_bias]}
 
 
-def build_pqt(name: str, data: TrainingPart, parent: Built | None, settings: dict[str, Any], on_epoch: models.EpochDone) -> Built:
-    """Quantises the parent to int8; activation ranges come from training windows, every class among them."""
-    model = data.network(parent.filters)
-    _set_layers(model, parent.layers)
-    rows = np.random.default_rng(data.seed).permutation(len(data.x))[: settings["representative_windows"]]
-    tflite = models.to_tflite(model, representative=data.x[rows])
-    return Built(name, tflite, parent.layers, parent.filters, {**settings, "representative_windows": len(rows)})
+def build_pqt(task: Task) -> Built:
+    """Quantises the parent to int8; activation ranges come from training windows drawn at random."""
+    layers = task.parent_layers
+    model = network_of(layers, task.data)
+    rows = np.random.default_rng(task.data.seed).permutation(len(task.data.x))[: task.settings["representative_windows"]]
+    tflite = models.to_tflite(model, representative=task.data.x[rows])
+    return Built(task.name, tflite, layers, {**task.settings, "representative_windows": len(rows)})
 
 
-def _trained(name: str, data: TrainingPart, model: Any, settings: dict[str, Any], on_epoch: models.EpochDone) -> Built:
-    outcome = models.train(
-        model, data.x, data.y, epochs=settings["epochs"], learning_rate=settings["learning_rate"], on_epoch=on_epoch
-    )
-    return _built(name, data, _get_layers(model), {**settings, **outcome})
+def _built(task: Task, trained: Any, outcome: dict[str, Any]) -> Built:
+    """Converted from a fresh network with the trained weights, so that no file carries traces of how it was trained."""
+    layers = _get_layers(trained)
+    tflite = models.to_tflite(network_of(layers, task.data))
+    training = {**task.settings, **outcome, "batch": models.BATCH, "optimizer": "Adam"}
+    return Built(task.name, tflite, layers, training)
 
 
-def _built(name: str, data: TrainingPart, layers: dict[str, list[np.ndarray]], training: dict[str, Any]) -> Built:
-    """Converted from a fresh network with these weights, so that no variant's file carries traces of how it was trained."""
-    filters = layers[models.LAYERS[0]][0].shape[-1]
-    model = data.network(filters)
+def network_of(layers: Layers, data: TrainingPart) -> Any:
+    """The float network with these weights."""
+    model = data.network(filters=layers[models.LAYERS[0]][0].shape[-1])
     _set_layers(model, layers)
-    return Built(name, models.to_tflite(model), layers, filters, {**training, "batch": models.BATCH, "optimizer": "Adam"})
-
-
-def network_of(built: Built, data: TrainingPart) -> Any:
-    """The float network behind a variant, for counting."""
-    model = data.network(built.filters)
-    _set_layers(model, built.layers)
     return model
 
 
-def _get_layers(model: Any) -> dict[str, list[np.ndarray]]:
+def _get_layers(model: Any) -> Layers:
     return {layer.name: layer.get_weights() for layer in model.layers if layer.get_weights()}
 
 
-def _set_layers(model: Any, layers: dict[str, list[np.ndarray]]) -> None:
+def _set_layers(model: Any, layers: Layers) -> None:
     for name, weights in layers.items():
         model.get_layer(name).set_weights(weights)
 
 
+STARTS: dict[str, Callable[[Layers], Layers] | None] = {"literal": literal_start, "l1": l1_start, "random": None}
+"""What reshaped's weights are before its training; None: newly initialised."""
 BUILDERS: dict[str, Builder] = {
     "simple": Builder(build_simple, None, {"epochs": 80, "learning_rate": 0.001}),
     "pruned": Builder(build_pruned, "simple", {"epochs": 20, "learning_rate": 0.001, "sparsity": SPARSITY}),

@@ -42,7 +42,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path}: can't be read", expected="JSON", received=str(error), remedy=_REBUILD) from error
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA or not manifest.keys() >= _KEYS:
         received = f"schema {manifest.get('schema')}, keys {sorted(manifest)}" if isinstance(manifest, dict) else "no object"
-        raise UserError(f"{path}: not usable", expected=f"schema {SCHEMA}, keys {sorted(_KEYS)}", received=received, remedy=_REBUILD)
+        expected = f"schema {SCHEMA}, keys {sorted(_KEYS)}"
+        raise UserError(f"{path}: not usable", expected=expected, received=received, remedy=_REBUILD)
     for entry in _entries(path, manifest):
         _check_file(folder, entry["file"], entry["sha256"])
     return manifest
@@ -53,7 +54,8 @@ def _entries(path: Path, manifest: dict[str, Any]) -> list[dict[str, str]]:
         entries = [manifest["windows"], *manifest["variants"]]
         names = [(entry["file"], entry["sha256"]) for entry in entries]
     except (KeyError, TypeError) as error:
-        raise UserError(f"{path}: not usable", expected="file and sha256 of each file", received=repr(error), remedy=_REBUILD) from error
+        expected = "file and sha256 of each file"
+        raise UserError(f"{path}: not usable", expected=expected, received=repr(error), remedy=_REBUILD) from error
     for file, _ in names:
         if not isinstance(file, str) or file != os.path.basename(file) or not file:
             raise UserError(f"{path}: names a file elsewhere", expected="a plain file name", received=repr(file), remedy=_REBUILD)
@@ -120,7 +122,7 @@ def check_replaceable(folder: Path) -> None:
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise UserError(f"{folder}: in the way", expected="a folder, or nothing", received="a file", remedy="choose another --out")
+        raise UserError(f"{folder}: in the way", expected="a folder", received="a file", remedy="choose another --out")
     found = {entry.name for entry in folder.iterdir()}
     foreign = sorted(name for name in found if name not in (MANIFEST, WINDOWS) and not name.endswith(".tflite"))
     if found and (foreign or MANIFEST not in found):

@@ -6,12 +6,14 @@ threads, oneDNN) have to be made before its first import.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,24 @@ EpochDone = Callable[[int, int], None]
 """Called with (epochs done, epochs in all)."""
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps back what native code writes to stderr (drivers not found, conversion notes); shows it if the block fails."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as buffer:
+        os.dup2(buffer.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            buffer.seek(0)
+            os.write(kept, buffer.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 @functools.cache
 def tensorflow() -> Any:
     """The tensorflow module, deterministic and with fixed threads. HostError: missing, or already imported by someone else."""
@@ -45,7 +65,8 @@ def tensorflow() -> Any:
         raise HostError("TensorFlow is already imported, with unknown settings", remedy="build variants in their own process")
     os.environ.update(_ENVIRONMENT)
     try:
-        import tensorflow as tf
+        with quiet():
+            import tensorflow as tf
     except ImportError as error:
         raise HostError("TensorFlow is missing", received=str(error), remedy="run `make setup`") from error
     tf.get_logger().setLevel(logging.ERROR)
@@ -119,4 +140,5 @@ def to_tflite(model: Any, representative: np.ndarray | None = None) -> bytes:
         converter.representative_dataset = lambda: ([window[None]] for window in representative)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
-    return converter.convert()
+    with quiet():
+        return converter.convert()

@@ -49,7 +49,8 @@ def weights_and_macs(data: bytes) -> tuple[list[Weight], int]:
         if name not in _WEIGHTED:
             continue
         constants = [graph.Tensors(operator.Inputs(k)) for k in range(1, operator.InputsLength())]
-        found = [Weight(name, role, _shape(t), _nonzero(model, t)) for role, t in zip(("kernel", "bias"), constants, strict=False)]
+        roles = ("kernel", "bias")[: len(constants)]
+        found = [Weight(name, role, _shape(t), _nonzero(model, t)) for role, t in zip(roles, constants, strict=True)]
         outputs = int(np.prod(_shape(graph.Tensors(operator.Outputs(0)))))
         macs += outputs * int(np.prod(found[0].shape[1:]))  # kernel: [outputs, ...] in both operations
         weights += found

@@ -42,8 +42,7 @@ def source_id(path: Path) -> dict[str, str]:
 
 def load(path: Path) -> RawData:
     """Reads either format. UserError: names the file, the row where there is one, and what to do."""
-    source_id_kind = source_id(path)["kind"]
-    return load_npz(path) if source_id_kind == "npz" else load_csv_folder(path)
+    return load_npz(path) if source_id(path)["kind"] == "npz" else load_csv_folder(path)
 
 
 def load_npz(path: Path) -> RawData:
@@ -117,9 +116,8 @@ def _names(path: Path, key: str, names: np.ndarray | None, n: int, prefix: str) 
     if names is None:
         return tuple(f"{prefix}{i}" for i in range(n))
     if names.shape != (n,) or names.dtype.kind != "U" or len(set(names.tolist())) != n:
-        raise UserError(
-            f"{path}: {key} is unusable", expected=f"{n} different str", received=f"{names.dtype} {list(names.shape)}", remedy=_SEE
-        )
+        received = f"{names.dtype} {list(names.shape)}"
+        raise UserError(f"{path}: {key} is unusable", expected=f"{n} different str", received=received, remedy=_SEE)
     return tuple(str(name) for name in names)
 
 
@@ -145,13 +143,14 @@ def load_csv_folder(folder: Path) -> RawData:
         header = header or channels
         if channels != header:
             raise UserError(
-                f"{path}, row 1: other channels than {rows[0][1]['file']}", expected=", ".join(header), received=", ".join(channels),
-                remedy="give every trial the same columns in the same order",
+                f"{path}, row 1: other channels than {rows[0][1]['file']}", expected=", ".join(header),
+                received=", ".join(channels), remedy="give every trial the same columns in the same order",
             )  # fmt: skip
         if trials and len(trial) != len(trials[0]):
             raise UserError(
-                f"{path}: another number of time steps than {rows[0][1]['file']}", expected=f"{len(trials[0])} rows below the header",
-                received=str(len(trial)), remedy="cut or resample the trials to one length",
+                f"{path}: another number of time steps than {rows[0][1]['file']}",
+                expected=f"{len(trials[0])} rows below the header", received=str(len(trial)),
+                remedy="cut or resample the trials to one length",
             )  # fmt: skip
         trials.append(trial)
     names = sorted({row["label"] for _, row in rows})
@@ -171,7 +170,8 @@ def _read_labels(path: Path) -> list[tuple[str, dict[str, str]]]:
         place = f"{path}, row {number}"
         row = dict(zip(columns, cells, strict=False))
         if len(cells) != len(columns) or not all(row.get(key) for key in ("file", "label", "group") if key in columns):
-            raise UserError(f"{place}: incomplete", expected=",".join(columns), received=",".join(cells), remedy="fill every cell")
+            expected, received = ",".join(columns), ",".join(cells)
+            raise UserError(f"{place}: incomplete", expected=expected, received=received, remedy="fill every cell")
         if row["file"] in seen:
             raise UserError(f"{place}: the file is listed twice", received=row["file"], remedy="give each trial one row")
         seen.add(row["file"])
@@ -193,8 +193,8 @@ def _read_trial(path: Path) -> tuple[list[str], np.ndarray]:
             )  # fmt: skip
     if not body or len(set(header)) != len(header) or any(_number(name) is not None for name in header):
         raise UserError(
-            f"{path}, row 1: no usable header", expected="different channel names, then rows of numbers", received=",".join(header),
-            remedy=_SEE,
+            f"{path}, row 1: no usable header", expected="different channel names, then rows of numbers",
+            received=",".join(header), remedy=_SEE,
         )  # fmt: skip
     values = [[_finite(path, number, name, cell) for name, cell in zip(header, cells, strict=True)]
               for number, cells in enumerate(body, 2)]  # fmt: skip
