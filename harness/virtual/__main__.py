@@ -1,0 +1,92 @@
+"""`python -m harness.virtual`: the virtual board as a process. Its first line on stdout is `port PATH`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from harness.errors import RigError
+from harness.virtual.faults import FAULTS, parse_fault
+from harness.virtual.image import load_image
+
+TICK_S = 0.02
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    faults = "\n".join(f"  {name}:N  {text} (N {default} if left out)" for name, (default, text) in FAULTS.items())
+    p = argparse.ArgumentParser(
+        prog="python -m harness.virtual", description=__doc__, epilog=f"faults:\n{faults}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("--link", type=Path, help="make this symbolic link to the port")
+    p.add_argument("--image", type=Path, help="ELF or .bin to preload and start; without it the flash is blank")
+    p.add_argument("--line-rate", type=int, default=0, metavar="BAUD", help="pace of a real 8N1 line; 0: unthrottled")
+    p.add_argument("--clock", choices=("cycles", "instructions", "off"), default="cycles", help="what DWT CYCCNT counts")
+    p.add_argument("--hook", choices=("auto", "c", "python"), default="auto", help="which form of the timing model counts")
+    p.add_argument("--fault", action="append", default=[], metavar="NAME[:N]", help="inject a fault; see below")
+    p.add_argument("--number", type=int, default=0, metavar="0-255", help="last byte of the board's id")
+    p.add_argument("--until-eof", action="store_true", help="end when stdin closes")
+    return p
+
+
+def make_link(link: Path, port: str) -> None:
+    """Points `link` to `port`, replacing an older link whole; never replaces a real file."""
+    if link.exists() and not link.is_symlink():
+        raise RigError(f"{link} exists and is not a symbolic link", remedy="choose another --link")
+    part = link.with_name(f"{link.name}.{os.getpid()}")
+    part.symlink_to(port)
+    part.replace(link)
+
+
+def leave(link: Path | None, port: str) -> None:
+    """Ends the process at once, emulator and all; takes the link along if it is still ours."""
+    with contextlib.suppress(OSError):
+        if link and os.readlink(link) == port:
+            link.unlink()
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def stdin_closed() -> bool:
+    """Whether whoever started us has gone."""
+    return bool(select.select([0], [], [], 0)[0]) and os.read(0, 4096) == b""
+
+
+def watch(board, link: Path | None, until_eof: bool) -> None:
+    """Beside the emulator: signals (blocked in every thread), end of stdin, the 1200-baud touch."""
+    while True:
+        if signal.sigtimedwait(SIGNALS, TICK_S) or (until_eof and stdin_closed()):
+            leave(link, board.line.path)
+        board.tick()
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    try:
+        faults = tuple(parse_fault(text) for text in args.fault)
+        image = load_image(args.image) if args.image else ()
+        from harness.virtual.board import Board, Options  # late: --help needs no emulator
+
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        board = Board(Options(image, args.line_rate, args.clock, args.hook, faults, args.number))
+        if args.link:
+            make_link(args.link, board.line.path)
+    except RigError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    threading.Thread(target=watch, args=(board, args.link, args.until_eof), daemon=True).start()
+    print(f"port {board.line.path}", flush=True)
+    board.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

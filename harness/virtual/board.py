@@ -1,0 +1,154 @@
+"""The virtual Nano 33 BLE: CPU, peripherals and bootloader behind one pty that survives resets."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+
+from harness.virtual import chip
+from harness.virtual.bootloader import Bootloader
+from harness.virtual.clock import make_counter
+from harness.virtual.cpu import Cpu
+from harness.virtual.faults import Fault
+from harness.virtual.line import Line
+from harness.virtual.peripherals import CoreDebug, Dwt, Nvmc, PowerClock, Registers, SystemControl, Unmodelled
+from harness.virtual.uarte import BusError, Memory, Uarte
+
+UARTE0, NVMC, DWT, SCS = 0x40002000, 0x4001E000, 0xE0001000, 0xE000E000
+LOCKUP_PAUSE_S = 0.05
+"""A program that locks up is reset by the chip at once; here with a pause, so that it can't eat a host core."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """As on the command line; `image` is (address, bytes) pieces to preload, empty for blank flash."""
+
+    image: tuple[tuple[int, bytes], ...] = ()
+    line_rate: int = 0
+    clock: str = "cycles"
+    hook: str = "auto"
+    faults: tuple[Fault, ...] = ()
+    number: int = 0
+
+
+class Board:
+    """`run()` never returns; `tick()` is called from another thread some fifty times a second."""
+
+    def __init__(self, options: Options) -> None:
+        self.line = Line(options.line_rate, options.faults)
+        self.cpu = Cpu(chip.ficr_page(options.number), self._read_io, self._write_io)
+        self.counter = make_counter(options.clock, options.hook, [self.cpu.flash, self.cpu.ram])
+        self.counter.attach(self.cpu.uc)
+        self._reset_wanted = self._to_bootloader = self._in_bootloader = False
+        self._bus_error: str | None = None
+        self._said: set[str] = set()
+        self._make_peripherals(options)
+        self.bootloader = Bootloader(self.line, self.cpu.flash.bytes, options.faults, lambda: self._reset_wanted)
+        for address, data in options.image:
+            self.cpu.flash.bytes[address:address + len(data)] = data
+        self.power.add_reason(PowerClock.REASON_PIN)
+
+    def _make_peripherals(self, options: Options) -> None:
+        debug = CoreDebug()
+        self.power, self.dwt = PowerClock(), Dwt(self.counter, options.clock == "instructions", debug)
+        self.scs = SystemControl(debug, self._request_reset)
+        self.scs.dwt = self.dwt
+        memory = Memory(lambda a, n: bytes(self.cpu.uc.mem_read(a, n)), lambda a, data: self.cpu.uc.mem_write(a, data))
+        self.uarte = Uarte(self.line, memory, self._waited, self.report)
+        self._pages: dict[int, Registers] = {
+            chip.PERIPHERALS_BASE: self.power, UARTE0: self.uarte, NVMC: Nvmc(), chip.GPIO_BASE: Registers(),
+            DWT: self.dwt, SCS: self.scs,
+        }
+
+    def report(self, text: str) -> None:
+        """On stderr, every text once."""
+        if text not in self._said:
+            self._said.add(text)
+            print(text, file=sys.stderr, flush=True)
+
+    def tick(self) -> None:
+        """Watches for the 1200-baud touch, which works however busy the program is."""
+        if self.line.touched() and not self._in_bootloader:
+            self.line.drop()
+            self._to_bootloader = True
+            self._request_reset()
+
+    def _request_reset(self) -> None:
+        self._reset_wanted = True
+        self.cpu.stop()
+
+    def run(self) -> None:
+        """Boots, and goes on for ever: bootloader or program, as a real board decides at each reset."""
+        while True:
+            if self._stays_in_bootloader():
+                self._in_bootloader = True
+                self.bootloader.serve()
+                self._in_bootloader = False
+                self.power.add_reason(PowerClock.REASON_SREQ)
+            else:
+                self._run_program()
+
+    def _stays_in_bootloader(self) -> bool:
+        asked = self._to_bootloader or self.power.read(PowerClock.GPREGRET) == chip.GPREGRET_BOOTLOADER
+        self._to_bootloader = self._reset_wanted = False
+        self.power.write(PowerClock.GPREGRET, 0)
+        return asked or not chip.startable(self.cpu.flash.bytes)
+
+    def _run_program(self) -> None:
+        for registers in self._pages.values():
+            registers.reset()
+        self.scs.write(SystemControl.VTOR, chip.IMAGE_BASE)
+        self.counter.forget()
+        self.cpu.start(chip.IMAGE_BASE)
+        while not self._reset_wanted:
+            fault = self.cpu.run()
+            if self._reset_wanted:
+                break
+            if fault or self._bus_error:
+                self._hardfault(self._bus_error or fault or "")
+            else:
+                self._wait_for_event()
+        if not self._lockup:
+            self.power.add_reason(PowerClock.REASON_SREQ)
+
+    _lockup = False
+
+    def _hardfault(self, what: str) -> None:
+        """The program's HardFault handler, or a lockup, which resets the chip."""
+        self._bus_error = None
+        print(f"fault: {what} at PC 0x{self.cpu.pc:08X}", file=sys.stderr, flush=True)
+        self.scs.values[SystemControl.HFSR] = 1 << 30  # FORCED: escalated from a configurable fault
+        self.scs.values[SystemControl.CFSR] = 1 << 9  # BusFault PRECISERR
+        if self.cpu.enter_hardfault(self.scs.read(SystemControl.VTOR)):
+            return
+        print("lockup: no HardFault handler could run; the chip resets", file=sys.stderr, flush=True)
+        time.sleep(LOCKUP_PAUSE_S)
+        self.power.add_reason(PowerClock.REASON_LOCKUP)
+        self._reset_wanted = self._lockup = True
+
+    def _wait_for_event(self) -> None:
+        """WFI or WFE ended the emulation: nothing can interrupt, so let a little time pass and go on."""
+        time.sleep(0.001)
+        self._waited(0.001)
+
+    def _waited(self, seconds: float) -> None:
+        self.dwt.waited_cycles += int(seconds * chip.CLOCK_HZ)
+
+    def _page(self, address: int) -> Registers:
+        base = address & -chip.PAGE_BYTES
+        if base not in self._pages:
+            self._pages[base] = Unmodelled(base, self.report)
+        return self._pages[base]
+
+    def _read_io(self, address: int) -> int:
+        if self._reset_wanted:
+            self.cpu.stop()
+        return self._page(address).read(address % chip.PAGE_BYTES) & 0xFFFFFFFF
+
+    def _write_io(self, address: int, value: int) -> None:
+        try:
+            self._page(address).write(address % chip.PAGE_BYTES, value)
+        except BusError as error:
+            self._bus_error = str(error)
+            self.cpu.stop()

@@ -1,0 +1,134 @@
+"""A model of the Nano 33 BLE's bootloader: SAM-BA with Arduino's extensions, version 2.0.
+
+A command is a letter, hex arguments separated by a comma, and `#`. Addresses of X, Y, Z and R count from the start of the
+image (flash 0x10000); those of S from the start of RAM. Facts checked against Arduino's own uploader.
+
+    N#             no terminal: replies are not for people -> \\n\\r
+    V# I#          version and capabilities; chip
+    X<from>#       erases from there to the end of the flash -> X\\n\\r
+    S<ram>,<n>#    then n bytes: into the RAM buffer
+    Y<ram>,0#      source of the next write -> Y\\n\\r;   Y<to>,<n># writes n bytes there -> Y\\n\\r
+    Z<from>,<n>#   -> Z<CRC-16/XMODEM as eight hex digits>#\\n\\r
+    R<from>,<n>#   -> n bytes
+    W<to>,<word>#  writes a word to RAM;   w<from>,4# -> four bytes
+    K#             resets: the image starts
+"""
+
+from __future__ import annotations
+
+import binascii
+import ctypes
+from collections.abc import Callable
+
+from harness.virtual import chip
+from harness.virtual.faults import Fault
+from harness.virtual.line import Line
+
+VERSION = b"Arduino Bootloader (SAM-BA extended) 2.0 [Arduino:IKXYZ]"
+CHIP = b"nRF52840-QIAA"
+END = b"\n\r"
+COMMAND_LIMIT = 64
+"""Longer "commands" are noise: only their tail is kept."""
+RAM_MASK = chip.RAM_BYTES - 1
+POLL_S = 0.05
+DATA_TIMEOUT_S = 2.0
+
+
+class Bootloader:
+    """`serve()` talks until `K`, or until `reset_wanted()`."""
+
+    def __init__(
+        self, line: Line, flash: ctypes.Array, faults: tuple[Fault, ...], reset_wanted: Callable[[], bool]
+    ) -> None:
+        self._line, self._flash, self._reset_wanted = line, flash, reset_wanted
+        self._bad_writes = tuple(f.argument for f in faults if f.name == "flash-bad-write")
+        self._ram = bytearray(chip.RAM_BYTES)
+        self._source = 0
+        self._pending = bytearray()
+        self._commands: dict[bytes, Callable[[list[int]], bytes]] = {
+            b"N": lambda _: END, b"V": lambda _: VERSION + END, b"I": lambda _: CHIP + END, b"X": self._erase, b"S": self._load,
+            b"Y": self._write, b"Z": self._crc, b"R": self._read, b"W": self._store_word, b"w": self._read_word,
+        }
+
+    def serve(self) -> None:
+        """Until the host asks for the reset."""
+        self._pending.clear()
+        while not self._reset_wanted():
+            command = self._command()
+            if command[:1] == b"K":
+                return
+            if command[:1] in self._commands and (arguments := _arguments(command[1:])) is not None:
+                self._line.write_raw(self._commands[command[:1]](arguments))
+
+    def _command(self) -> bytes:
+        """The text before the next `#`, or b"" if there is none yet."""
+        if b"#" not in self._pending:
+            self._pending += self._line.read_raw(4096, POLL_S)
+        text, mark, rest = bytes(self._pending).partition(b"#")
+        if not mark:
+            del self._pending[:-COMMAND_LIMIT]
+            return b""
+        self._pending[:] = rest
+        return text
+
+    def _bytes(self, count: int) -> bytes:
+        while len(self._pending) < count:
+            more = self._line.read_raw(count - len(self._pending), DATA_TIMEOUT_S)
+            if not more:
+                break
+            self._pending += more
+        data = bytes(self._pending[:count])
+        del self._pending[:count]
+        return data
+
+    def _erase(self, arguments: list[int]) -> bytes:
+        start = min(chip.IMAGE_BASE + arguments[0], chip.FLASH_BYTES)
+        self._flash[start:] = b"\xff" * (chip.FLASH_BYTES - start)
+        return b"X" + END
+
+    def _load(self, arguments: list[int]) -> bytes:
+        to, count = arguments[0] & RAM_MASK, arguments[1]
+        data = self._bytes(count)[:chip.RAM_BYTES - to]
+        self._ram[to:to + len(data)] = data
+        return b""
+
+    def _write(self, arguments: list[int]) -> bytes:
+        if arguments[1] == 0:
+            self._source = arguments[0] & RAM_MASK
+            return b"Y" + END
+        start = chip.IMAGE_BASE + arguments[0]
+        data = bytes(self._ram[self._source:self._source + min(arguments[1], max(chip.FLASH_BYTES - start, 0))])
+        # NOR flash: a write only clears bits
+        self._flash[start:start + len(data)] = bytes(a & b for a, b in zip(self._flash[start:start + len(data)], data, strict=True))
+        for address in self._bad_writes:
+            if start <= address < start + len(data):
+                self._flash[address] ^= 1
+        return b"Y" + END
+
+    def _span(self, arguments: list[int]) -> bytes:
+        start = chip.IMAGE_BASE + arguments[0]
+        return bytes(self._flash[start:start + arguments[1]])
+
+    def _crc(self, arguments: list[int]) -> bytes:
+        return b"Z%08X#" % binascii.crc_hqx(self._span(arguments), 0) + END
+
+    def _read(self, arguments: list[int]) -> bytes:
+        return self._span(arguments)
+
+    def _store_word(self, arguments: list[int]) -> bytes:
+        to = arguments[0] & RAM_MASK & ~3
+        self._ram[to:to + 4] = (arguments[1] & 0xFFFFFFFF).to_bytes(4, "little")
+        return b""
+
+    def _read_word(self, arguments: list[int]) -> bytes:
+        at = arguments[0] & RAM_MASK & ~3
+        return bytes(self._ram[at:at + 4])
+
+
+def _arguments(text: bytes) -> list[int] | None:
+    """Hex numbers, always at least two (missing ones 0); None if they aren't hex."""
+    try:
+        numbers = [int(part, 16) for part in text.split(b",") if part]
+    except ValueError:
+        return None
+    return [*numbers, 0, 0]

@@ -1,0 +1,129 @@
+"""The Cortex-M4F on unicorn: memory map, start, run, and the entry into HardFault that the emulator itself doesn't do."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from unicorn import (
+    UC_ARCH_ARM,
+    UC_ERR_EXCEPTION,
+    UC_MODE_MCLASS,
+    UC_MODE_THUMB,
+    UC_PROT_ALL,
+    UC_PROT_EXEC,
+    UC_PROT_READ,
+    Uc,
+    UcError,
+)
+from unicorn.arm_const import (
+    UC_ARM_REG_CONTROL,
+    UC_ARM_REG_LR,
+    UC_ARM_REG_PC,
+    UC_ARM_REG_R0,
+    UC_ARM_REG_R1,
+    UC_ARM_REG_R2,
+    UC_ARM_REG_R3,
+    UC_ARM_REG_R12,
+    UC_ARM_REG_SP,
+    UC_ARM_REG_XPSR,
+    UC_CPU_ARM_CORTEX_M4,
+)
+
+from harness.virtual import chip
+
+NEVER = 0xFFFFFFFE
+"""Address at which the emulator would stop: nothing can run there."""
+EXC_RETURN_THREAD_MSP = 0xFFFFFFF9
+HARDFAULT = 3
+_FRAME = (
+    UC_ARM_REG_R0, UC_ARM_REG_R1, UC_ARM_REG_R2, UC_ARM_REG_R3, UC_ARM_REG_R12, UC_ARM_REG_LR, UC_ARM_REG_PC, UC_ARM_REG_XPSR,
+)
+"""DDI 0403 B1.5.6: the basic exception frame, from the lowest address up."""
+
+
+@dataclass
+class HostMemory:
+    """Memory of the chip that lies in host memory, so that the timing hook reads the same bytes as the CPU."""
+
+    start: int
+    bytes: ctypes.Array
+
+
+class Cpu:
+    """`read_io(address)` and `write_io(address, value)` serve everything from 0x40000000 on."""
+
+    def __init__(self, ficr: bytes, read_io: Callable[[int], int], write_io: Callable[[int, int], None]) -> None:
+        self.uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
+        self.uc.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M4)
+        self.flash = HostMemory(chip.FLASH_BASE, (ctypes.c_uint8 * chip.FLASH_BYTES)())
+        self.ram = HostMemory(chip.RAM_BASE, (ctypes.c_uint8 * chip.RAM_BYTES)())
+        ctypes.memset(self.flash.bytes, 0xFF, chip.FLASH_BYTES)
+        self.uc.mem_map_ptr(chip.FLASH_BASE, chip.FLASH_BYTES, UC_PROT_READ | UC_PROT_EXEC, self.flash.bytes)
+        self.uc.mem_map_ptr(chip.RAM_BASE, chip.RAM_BYTES, UC_PROT_ALL, self.ram.bytes)
+        self.uc.mem_map(chip.FICR_BASE, 2 * chip.PAGE_BYTES, UC_PROT_READ)
+        self.uc.mem_write(chip.FICR_BASE, ficr + b"\xff" * chip.PAGE_BYTES)  # the second page is UICR, erased
+        for base, size in (
+            (chip.PERIPHERALS_BASE, chip.PERIPHERALS_BYTES), (chip.GPIO_BASE, chip.PAGE_BYTES), (chip.PPB_BASE, chip.PPB_BYTES),
+        ):
+            self._map_io(base, size, read_io, write_io)
+        self._pristine = self.uc.context_save()
+
+    def _map_io(self, base: int, size: int, read_io: Callable, write_io: Callable) -> None:
+        self.uc.mmio_map(
+            base, size,
+            lambda _uc, offset, _size, _data: read_io(base + offset), None,
+            lambda _uc, offset, _size, value, _data: write_io(base + offset, value), None,
+        )
+
+    def start(self, vectors: int) -> None:
+        """Registers as a reset leaves them, with stack and entry of the vector table at `vectors`."""
+        self.uc.context_restore(self._pristine)
+        self.uc.ctl_flush_tb()  # the flash may hold another program than before
+        stack, entry = struct.unpack_from("<II", self.flash.bytes, vectors)
+        self.uc.reg_write(UC_ARM_REG_SP, stack)
+        self.uc.reg_write(UC_ARM_REG_LR, 0xFFFFFFFF)
+        self.uc.reg_write(UC_ARM_REG_PC, entry & ~1)
+
+    def run(self) -> str | None:
+        """Runs until stop() or a fault; the fault in words, or None. Returns too at WFI and WFE."""
+        try:
+            self.uc.emu_start(self.pc | 1, NEVER)
+        except UcError as error:
+            return "exception (SVC, BKPT or undefined)" if error.errno == UC_ERR_EXCEPTION else str(error)
+        return None
+
+    def stop(self) -> None:
+        """Ends run() soon; from any thread or callback."""
+        self.uc.emu_stop()
+
+    @property
+    def pc(self) -> int:
+        return self.uc.reg_read(UC_ARM_REG_PC)
+
+    def enter_hardfault(self, vectors: int) -> bool:
+        """Stacks the exception frame and goes to the HardFault handler. False where that is impossible: lockup."""
+        try:
+            handler = struct.unpack("<I", self.uc.mem_read(vectors + 4 * HARDFAULT, 4))[0]
+            xpsr = self.uc.reg_read(UC_ARM_REG_XPSR)
+            if xpsr & 0x1FF or not handler & 1:
+                return False  # a fault inside a handler, or none there
+            frame = [self.uc.reg_read(register) for register in _FRAME]
+            frame[-1] |= 1 << 24  # Thumb state
+            stack = (self.uc.reg_read(UC_ARM_REG_SP) - 4 * len(frame)) & ~7
+            if not chip.RAM_BASE <= stack <= chip.RAM_BASE + chip.RAM_BYTES - 4 * len(frame):
+                return False
+            self.uc.mem_write(stack, struct.pack("<8I", *frame))
+        except UcError:
+            return False
+        self._jump(handler, stack, xpsr)
+        return True
+
+    def _jump(self, handler: int, stack: int, xpsr: int) -> None:
+        self.uc.reg_write(UC_ARM_REG_CONTROL, self.uc.reg_read(UC_ARM_REG_CONTROL) & ~2)  # handlers use the main stack
+        self.uc.reg_write(UC_ARM_REG_XPSR, xpsr & ~0x1FF | HARDFAULT)
+        self.uc.reg_write(UC_ARM_REG_SP, stack)
+        self.uc.reg_write(UC_ARM_REG_LR, EXC_RETURN_THREAD_MSP)
+        self.uc.reg_write(UC_ARM_REG_PC, handler & ~1)

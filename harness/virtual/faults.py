@@ -1,0 +1,79 @@
+"""Faults that a virtual board can inject, so that tests of the real code need no mocks.
+
+Line faults act on the UART of the running application only: the bootloader's USB link checks its own packets.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from harness.errors import UserError
+from harness.virtual.chip import IMAGE_BASE
+
+FAULTS: dict[str, tuple[int, str]] = {
+    # name: (default argument, what it does)
+    "rx-drop": (1000, "every Nth byte to the board is lost"),
+    "rx-flip": (1000, "every Nth byte to the board has one bit flipped"),
+    "rx-noise": (1000, "a stray byte comes before every Nth byte to the board"),
+    "tx-drop": (1000, "every Nth byte from the board is lost"),
+    "tx-flip": (1000, "every Nth byte from the board has one bit flipped"),
+    "tx-noise": (1000, "a stray byte comes before every Nth byte from the board"),
+    "stall": (0, "the board falls silent for good after N received bytes"),
+    "flash-bad-write": (IMAGE_BASE + 0x100, "bit 0 of the flash byte at address N reads back inverted after each write"),
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One parsed --fault option."""
+
+    name: str
+    argument: int
+
+
+def parse_fault(text: str) -> Fault:
+    """`rx-drop:500` or `rx-drop` -> Fault. Raises UserError for an unknown name or a bad number."""
+    name, colon, argument = text.partition(":")
+    if name not in FAULTS:
+        raise UserError(f"unknown fault {text!r}", expected=f"NAME or NAME:N with NAME one of {', '.join(FAULTS)}", received=text)
+    try:
+        value = int(argument, 0) if colon else FAULTS[name][0]
+    except ValueError:
+        value = -1
+    if value < 0 or (value == 0 and name.startswith(("rx-", "tx-"))):
+        raise UserError(f"fault {name}: bad argument", expected="a positive integer", received=argument)
+    return Fault(name, value)
+
+
+class Damage:
+    """Damages one direction ("rx" or "tx") of the line, the same way for the same bytes."""
+
+    def __init__(self, direction: str, faults: tuple[Fault, ...]) -> None:
+        self._faults = [(f.name[3:], f.argument) for f in faults if f.name.startswith(direction + "-")]
+        self._stall = next((f.argument for f in faults if f.name == "stall"), None) if direction == "rx" else None
+        self._count = 0
+        self._random = random.Random(direction)
+
+    def apply(self, data: bytes) -> bytes:
+        """`data` as the other side will see it."""
+        if not self._faults and self._stall is None:
+            return data
+        return b"".join(self._byte(value) for value in data)
+
+    def _byte(self, value: int) -> bytes:
+        self._count += 1
+        if self._stall is not None and self._count > self._stall:
+            return b""
+        result = bytes([value])
+        for name, every in self._faults:
+            if self._count % every == 0:
+                result = self._damaged(name, result)
+        return result
+
+    def _damaged(self, name: str, data: bytes) -> bytes:
+        if name == "drop":
+            return b""
+        if name == "noise":
+            return bytes([self._random.randrange(256)]) + data
+        return bytes(value ^ 1 << self._random.randrange(8) for value in data)

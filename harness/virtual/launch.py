@@ -1,0 +1,106 @@
+"""Starts virtual boards as processes of their own: the emulator's library is never loaded into the rig's process."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from harness.errors import InfraError
+
+START_TIMEOUT_S = 30.0
+"""The first start may compile the timing hook, and test machines are busy."""
+STOP_TIMEOUT_S = 5.0
+ROOT = Path(__file__).parents[2]
+
+
+class VirtualBoard:
+    """A running virtual board; `port` is its pty. Keywords are the options of `python -m harness.virtual`.
+
+    Raises InfraError if it can't be started. It ends with `close()`, with the `with` block, or with this process.
+    """
+
+    def __init__(
+        self, *, image: Path | str | None = None, link: Path | str | None = None, line_rate: int = 0, clock: str = "cycles",
+        hook: str = "auto", faults: Sequence[str] = (), number: int = 0,
+    ) -> None:
+        options = ["--line-rate", str(line_rate), "--clock", clock, "--hook", hook, "--number", str(number)]
+        options += ["--image", str(image)] if image else []
+        options += ["--link", str(link)] if link else []
+        options += [word for fault in faults for word in ("--fault", fault)]
+        self._errors = tempfile.TemporaryFile()
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "harness.virtual", "--until-eof", *options],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env={**os.environ, "PYTHONPATH": path},
+        )
+        try:
+            self.port = self._read_port()
+        except BaseException:
+            self.close()
+            raise
+
+    def _read_port(self) -> str:
+        line = self._first_line(time.monotonic() + START_TIMEOUT_S)
+        if line.startswith("port ") and line.endswith("\n"):
+            return line[5:].strip()
+        raise InfraError(
+            "the virtual board did not start", expected="`port PATH` as its first line",
+            received=f"{line!r}, exit code {self._process.poll()}, stderr: {self.stderr().strip() or 'empty'}",
+        )
+
+    def _first_line(self, deadline: float) -> str:
+        output = self._process.stdout
+        assert output is not None
+        line = b""
+        while not line.endswith(b"\n"):
+            if not select.select([output], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                break
+            byte = os.read(output.fileno(), 1)
+            if not byte:
+                self._process.wait(STOP_TIMEOUT_S)
+                break
+            line += byte
+        return line.decode(errors="replace")
+
+    def stderr(self) -> str:
+        """What the board said of faults and unmodelled accesses so far."""
+        size = os.fstat(self._errors.fileno()).st_size
+        return os.pread(self._errors.fileno(), size, 0).decode(errors="replace")  # pread: the offset is shared with the child
+
+    def check(self) -> None:
+        """Raises InfraError, with the board's stderr, if its process has ended."""
+        if self._process.poll() is not None:
+            raise InfraError(
+                "the virtual board's process ended", received=f"exit code {self._process.returncode}, stderr: {self.stderr().strip()}"
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def close(self) -> None:
+        """Ends the process; more than once is fine."""
+        if self._errors.closed:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
+            if stream:
+                stream.close()
+
+    def __enter__(self) -> VirtualBoard:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

@@ -1,0 +1,167 @@
+"""The peripherals that firmware needs, as registers with effects. Offsets are bytes from the peripheral's base.
+
+Sources: nRF52840 Product Specification v1.7 for POWER, CLOCK, NVMC, GPIO; Armv7-M Architecture Reference Manual
+(DDI 0403) for DWT and the System Control Block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harness.virtual.clock import Counter
+
+MASK32 = 0xFFFFFFFF
+
+
+class Registers:
+    """A register file: reads give what was written last, or the reset value, or 0."""
+
+    resets: dict[int, int] = {}
+
+    def __init__(self) -> None:
+        self.values = dict(self.resets)
+
+    def read(self, offset: int) -> int:
+        return self.values.get(offset, 0)
+
+    def write(self, offset: int, value: int) -> None:
+        self.values[offset] = value
+
+    def reset(self) -> None:
+        """As the hardware's reset leaves it."""
+        self.values = dict(self.resets)
+
+
+class Unmodelled(Registers):
+    """A peripheral that exists on the chip but not here: reads 0, and the first access is reported."""
+
+    def __init__(self, base: int, report: Callable[[str], None]) -> None:
+        super().__init__()
+        self._base, self._report, self._said = base, report, False
+
+    def _say(self) -> None:
+        if not self._said:
+            self._said = True
+            self._report(f"peripheral at 0x{self._base:08X} is not modelled: reads 0, writes have no effect")
+
+    def read(self, offset: int) -> int:
+        self._say()
+        return 0
+
+    def write(self, offset: int, value: int) -> None:
+        self._say()
+
+
+class PowerClock(Registers):
+    """POWER and CLOCK share a page. RESETREAS and GPREGRET survive resets."""
+
+    STARTS = {0x000: 0x100, 0x008: 0x104}  # TASKS_{HF,LF}CLKSTART -> EVENTS_{HF,LF}CLKSTARTED: at once
+    HFCLKSTAT, LFCLKSTAT, RESETREAS, GPREGRET, GPREGRET2 = 0x40C, 0x418, 0x400, 0x51C, 0x520
+    REASON_PIN, REASON_SREQ, REASON_LOCKUP = 1, 4, 8
+    RUNNING = 0x10001  # crystal, running
+
+    def write(self, offset: int, value: int) -> None:
+        if offset in self.STARTS and value & 1:
+            self.values[self.STARTS[offset]] = 1
+            self.values[self.HFCLKSTAT if offset == 0 else self.LFCLKSTAT] = self.RUNNING
+        elif offset == self.RESETREAS:
+            self.values[offset] = self.read(offset) & ~value  # cleared by writing ones
+        else:
+            super().write(offset, value & 0xFF if offset in (self.GPREGRET, self.GPREGRET2) else value)
+
+    def reset(self) -> None:
+        self.values = {k: v for k, v in self.values.items() if k in (self.RESETREAS, self.GPREGRET, self.GPREGRET2)}
+
+    def add_reason(self, bit: int) -> None:
+        """Why the chip was reset; reasons add up until firmware clears them."""
+        self.values[self.RESETREAS] = self.read(self.RESETREAS) | bit
+
+
+class Nvmc(Registers):
+    """Always ready; firmware can't write flash here (the flash is mapped read-only, so it faults)."""
+
+    resets = {0x400: 1, 0x408: 1}  # READY, READYNEXT
+
+
+class CoreDebug:
+    """DEMCR.TRCENA, which the DWT needs."""
+
+    trace_enabled = False
+
+
+class Dwt(Registers):
+    """CTRL and CYCCNT. The count runs while DEMCR.TRCENA and CTRL.CYCCNTENA are set."""
+
+    CTRL, CYCCNT = 0x000, 0x004
+    resets = {CTRL: 0x40000000}
+
+    def __init__(self, counter: Counter, by_instructions: bool, debug: CoreDebug) -> None:
+        super().__init__()
+        self._counter, self._by_instructions, self._debug = counter, by_instructions, debug
+        self.waited_cycles = 0
+        self._held = 0  # the count while it stands still
+        self._origin = self._now()
+
+    def _now(self) -> int:
+        executed = self._counter.instructions if self._by_instructions else self._counter.cycles
+        return executed + self.waited_cycles
+
+    def _runs(self) -> bool:
+        return bool(self._debug.trace_enabled and self.values[self.CTRL] & 1)
+
+    def count(self) -> int:
+        """CYCCNT."""
+        return (self._now() - self._origin if self._runs() else self._held) & MASK32
+
+    def settle(self, change: Callable[[], None]) -> None:
+        """Makes a change that may start or stop the count, without losing it."""
+        count = self.count()
+        change()
+        self._held, self._origin = count, self._now() - count
+
+    def read(self, offset: int) -> int:
+        return self.count() if offset == self.CYCCNT else super().read(offset)
+
+    def write(self, offset: int, value: int) -> None:
+        if offset == self.CYCCNT:
+            self._held, self._origin = value, self._now() - value
+        elif offset == self.CTRL:
+            self.settle(lambda: self.values.update({self.CTRL: 0x40000000 | value & 1}))
+
+    def reset(self) -> None:
+        super().reset()
+        self._held, self._origin = 0, self._now()
+
+
+class SystemControl(Registers):
+    """The page at 0xE000E000: SCB, MPU, SysTick's registers (which don't count) and DEMCR."""
+
+    CPUID, VTOR, AIRCR, CFSR, HFSR, MMFAR, BFAR, CPACR, DEMCR = 0xD00, 0xD08, 0xD0C, 0xD28, 0xD2C, 0xD34, 0xD38, 0xD88, 0xDFC
+    VECTKEY, SYSRESETREQ, TRCENA = 0x05FA, 4, 1 << 24
+    resets = {CPUID: 0x410FC241, AIRCR: 0xFA050000}
+
+    def __init__(self, debug: CoreDebug, request_reset: Callable[[], None]) -> None:
+        super().__init__()
+        self._debug, self._request_reset = debug, request_reset
+        self.dwt: Dwt | None = None
+
+    def write(self, offset: int, value: int) -> None:
+        if offset == self.CPUID:
+            return
+        if offset == self.AIRCR:
+            if value >> 16 == self.VECTKEY and value & self.SYSRESETREQ:
+                self._request_reset()
+        elif offset in (self.CFSR, self.HFSR):
+            self.values[offset] = self.read(offset) & ~value  # cleared by writing ones
+        else:
+            super().write(offset, value)
+        if offset == self.DEMCR:
+            self._trace(bool(value & self.TRCENA))
+
+    def _trace(self, enabled: bool) -> None:
+        assert self.dwt is not None
+        self.dwt.settle(lambda: setattr(self._debug, "trace_enabled", enabled))
+
+    def reset(self) -> None:
+        super().reset()
+        self._debug.trace_enabled = False

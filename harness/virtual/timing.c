@@ -1,0 +1,205 @@
+/* timing.c: counts instructions and estimated Cortex-M4F cycles, called by the emulator at the start of every block of
+ * straight-line code. What an instruction costs stands in timing_table.py, whose rows arrive here as struct timing_row;
+ * timing.py holds the same algorithm in Python. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { /* timing_table.Kind */
+    KIND_ALU, KIND_LOAD, KIND_LOAD_MANY, KIND_STORE_IMMEDIATE, KIND_STORE_REGISTER, KIND_STORE_MANY, KIND_BRANCH,
+    KIND_FLOAT, KIND_NOP, KIND_IT,
+};
+
+enum { /* timing.OPERANDS */
+    OPERAND_NONE, OPERAND_FIELD3, OPERAND_FIELD4, OPERAND_HIGH, OPERAND_CONSTANT, OPERAND_LIST, OPERAND_SINGLE, OPERAND_NUMBER,
+};
+
+struct timing_operand {
+    uint8_t how, at, low; /* field's lowest bit; OPERAND_SINGLE: `low` is where the register number's lowest bit stands */
+};
+
+struct timing_row {
+    uint32_t mask, value;
+    uint8_t kind, cycles, penalty;
+    struct timing_operand counted, base, address[2], writes[2], fp_reads[3], fp_writes;
+};
+
+struct instruction {
+    uint8_t kind, cycles, penalty;
+    uint32_t base, address, writes, fp_reads, fp_writes; /* register sets, one bit a register */
+};
+
+/* Cached cost of one block. `end` 0: not yet known. */
+struct block {
+    uint32_t cycles, end;
+    uint16_t instructions;
+    uint8_t penalty, entry;
+};
+
+struct region {
+    const uint8_t *bytes;
+    uint32_t start, length;
+    struct block *blocks; /* one for every halfword */
+};
+
+enum { REGIONS = 2 };
+
+struct timing {
+    const struct timing_row *narrow, *wide;
+    struct region regions[REGIONS];
+    uint64_t cycles, instructions;
+    uint32_t expected;    /* where the last block falls through to */
+    uint32_t penalty;     /* what it costs to go anywhere else */
+};
+
+/* Both tables end with a row that matches everything. Returns NULL without memory. */
+struct timing *timing_new(const struct timing_row *narrow, const struct timing_row *wide)
+{
+    struct timing *t = calloc(1, sizeof *t);
+    if (t) {
+        t->narrow = narrow;
+        t->wide = wide;
+    }
+    return t;
+}
+
+/* Returns 0, or -1 without memory. `bytes` are read whenever a block is met for the first time. */
+int timing_region(struct timing *t, uint32_t index, const uint8_t *bytes, uint32_t start, uint32_t length)
+{
+    struct region *r = &t->regions[index];
+    r->blocks = calloc(length / 2 + 1, sizeof *r->blocks);
+    r->bytes = bytes;
+    r->start = start;
+    r->length = length;
+    return r->blocks ? 0 : -1;
+}
+
+/* The code may have changed: every cost is worked out anew. */
+void timing_forget(struct timing *t)
+{
+    for (int i = 0; i < REGIONS; i++)
+        if (t->regions[i].blocks)
+            memset(t->regions[i].blocks, 0, (t->regions[i].length / 2 + 1) * sizeof(struct block));
+    t->penalty = 0;
+}
+
+uint64_t timing_cycles(const struct timing *t)
+{
+    return t->cycles;
+}
+
+uint64_t timing_instructions(const struct timing *t)
+{
+    return t->instructions;
+}
+
+static uint32_t operand(struct timing_operand o, uint32_t word)
+{
+    switch (o.how) {
+    case OPERAND_FIELD3: return 1u << (word >> o.at & 7);
+    case OPERAND_FIELD4: return 1u << (word >> o.at & 15);
+    case OPERAND_HIGH: return 1u << ((word & 7) | (word >> 4 & 8));
+    case OPERAND_CONSTANT: return 1u << o.at;
+    case OPERAND_LIST: return word & ((1u << o.at) - 1);
+    case OPERAND_SINGLE: return 1u << ((word >> o.at & 15) << 1 | (word >> o.low & 1));
+    default: return 0;
+    }
+}
+
+static struct instruction decode(const struct timing *t, uint32_t word, int is_wide)
+{
+    const struct timing_row *row = is_wide ? t->wide : t->narrow;
+    while ((word & row->mask) != row->value)
+        row++;
+    struct instruction i = {row->kind, row->cycles, row->penalty, operand(row->base, word), 0, 0, 0, operand(row->fp_writes, word)};
+    for (int k = 0; k < 2; k++) {
+        i.address |= operand(row->address[k], word);
+        i.writes |= operand(row->writes[k], word);
+    }
+    for (int k = 0; k < 3; k++)
+        i.fp_reads |= operand(row->fp_reads[k], word);
+    i.cycles += row->counted.how == OPERAND_NUMBER ? (uint8_t)word : (uint8_t)__builtin_popcount(operand(row->counted, word));
+    return i;
+}
+
+/* Change of c's cost because p stands directly before it; the reasons stand in timing.py. */
+static int pairing(const struct instruction *p, const struct instruction *c)
+{
+    int store = c->kind == KIND_STORE_IMMEDIATE || c->kind == KIND_STORE_REGISTER;
+    int waits = (p->writes & c->address) != 0;
+    int change = 0;
+    if (p->kind == KIND_LOAD && c->kind == KIND_LOAD && !waits && !(p->base & c->base))
+        change--;
+    else if (p->kind == KIND_STORE_IMMEDIATE && c->kind == KIND_LOAD)
+        change++;
+    else if (p->kind == KIND_LOAD && store && !waits)
+        change--;
+    if (waits && p->kind != KIND_LOAD_MANY)
+        change++;
+    if (p->kind == KIND_FLOAT && (p->fp_writes & c->fp_reads))
+        change++;
+    if (c->kind == KIND_IT || (c->kind == KIND_NOP && p->kind == KIND_LOAD))
+        change = -c->cycles;
+    return change;
+}
+
+static uint32_t halfword(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8;
+}
+
+static void cost(const struct timing *t, const uint8_t *code, uint32_t address, uint32_t size, struct block *b)
+{
+    struct instruction previous, current;
+    memset(b, 0, sizeof *b);
+    for (uint32_t at = 0; at + 2 <= size; b->instructions++) {
+        uint32_t word = halfword(code + at);
+        int is_wide = word >> 11 >= 0x1D;
+        if (is_wide && at + 4 > size)
+            break;
+        if (is_wide)
+            word = word << 16 | halfword(code + at + 2);
+        current = decode(t, word, is_wide);
+        b->cycles += current.cycles;
+        if (at)
+            b->cycles += (uint32_t)pairing(&previous, &current);
+        else
+            b->entry = is_wide && (address & 2);
+        previous = current;
+        b->penalty = current.penalty;
+        at += is_wide ? 4 : 2;
+    }
+    b->end = address + size;
+}
+
+static struct block *find(struct timing *t, uint32_t address, uint32_t size)
+{
+    for (int i = 0; i < REGIONS; i++) {
+        struct region *r = &t->regions[i];
+        uint32_t offset = address - r->start;
+        if (offset >= r->length || size > r->length - offset)
+            continue;
+        struct block *b = &r->blocks[offset / 2];
+        if (b->end != address + size)
+            cost(t, r->bytes + offset, address, size, b);
+        return b;
+    }
+    return NULL;
+}
+
+/* Signature of unicorn's UC_HOOK_BLOCK callback. */
+void timing_block(void *uc, uint64_t address64, uint32_t size, void *state)
+{
+    struct timing *t = state;
+    uint32_t address = (uint32_t)address64;
+    struct block *b = find(t, address, size);
+    (void)uc;
+    if (!b)
+        return;
+    if (address != t->expected)
+        t->cycles += t->penalty + b->entry;
+    t->cycles += b->cycles;
+    t->instructions += b->instructions;
+    t->expected = b->end;
+    t->penalty = b->penalty;
+}
