@@ -38,7 +38,7 @@ typedef struct {
     nn_window w;
     int32_t group_c;
     float min, max;
-} nn_conv_f32;
+} nn_conv_float;
 
 /* multiplier: output channels an input channel gives. */
 typedef struct {
@@ -52,7 +52,7 @@ typedef struct {
     nn_window w;
     int32_t multiplier;
     float min, max;
-} nn_depthwise_f32;
+} nn_depthwise_float;
 
 typedef struct {
     int32_t rows, in_n, out_n;
@@ -63,7 +63,7 @@ typedef struct {
 typedef struct {
     int32_t rows, in_n, out_n;
     float min, max;
-} nn_dense_f32;
+} nn_dense_float;
 
 typedef struct {
     nn_window w;
@@ -73,7 +73,7 @@ typedef struct {
 typedef struct {
     nn_window w;
     float min, max;
-} nn_pool_f32;
+} nn_pool_float;
 
 /* [outer, reduced, inner] -> [outer, inner]; 1/reduced is part of multiplier and shift. */
 typedef struct {
@@ -84,43 +84,65 @@ typedef struct {
 
 typedef struct {
     int32_t outer, reduced, inner;
-} nn_mean_f32;
+} nn_mean_float;
 
 typedef struct {
     int32_t rows, depth;
     int32_t multiplier, shift;
     int32_t diff_min;
-} nn_softmax_s8_params;
+} nn_softmax_int;
+
+/* Elementwise: (x - in_zero) rescaled, + out_zero, clamped. */
+typedef struct {
+    int32_t size;
+    int32_t in_zero, multiplier, shift, out_zero;
+    int32_t min, max;
+} nn_rescale;
 
 /* Weights [out_c, k_h, k_w, group_c], bias [out_c]. s16: 16-bit activations, 8-bit weights, 64-bit accumulators. */
 void nn_conv2d_s8(const nn_conv_int *p, const int8_t *in, const int8_t *weights, const int32_t *bias, int8_t *out);
 void nn_conv2d_s16(const nn_conv_int *p, const int16_t *in, const int8_t *weights, const int64_t *bias, int16_t *out);
-void nn_conv2d_f32(const nn_conv_f32 *p, const float *in, const float *weights, const float *bias, float *out);
+void nn_conv2d_s16_b32(const nn_conv_int *p, const int16_t *in, const int8_t *weights, const int32_t *bias, int16_t *out);
+void nn_conv2d_f32(const nn_conv_float *p, const float *in, const float *weights, const float *bias, float *out);
 
 /* Weights [k_h, k_w, out_c]. */
 void nn_depthwise_s8(const nn_depthwise_int *p, const int8_t *in, const int8_t *weights, const int32_t *bias, int8_t *out);
 void nn_depthwise_s16(const nn_depthwise_int *p, const int16_t *in, const int8_t *weights, const int64_t *bias, int16_t *out);
-void nn_depthwise_f32(const nn_depthwise_f32 *p, const float *in, const float *weights, const float *bias, float *out);
+void nn_depthwise_f32(const nn_depthwise_float *p, const float *in, const float *weights, const float *bias, float *out);
 
 /* Weights [out_n, in_n]. */
 void nn_dense_s8(const nn_dense_int *p, const int8_t *in, const int8_t *weights, const int32_t *bias, int8_t *out);
 void nn_dense_s16(const nn_dense_int *p, const int16_t *in, const int8_t *weights, const int64_t *bias, int16_t *out);
-void nn_dense_f32(const nn_dense_f32 *p, const float *in, const float *weights, const float *bias, float *out);
+void nn_dense_f32(const nn_dense_float *p, const float *in, const float *weights, const float *bias, float *out);
 
 void nn_average_pool_s8(const nn_pool_int *p, const int8_t *in, int8_t *out);
 void nn_average_pool_s16(const nn_pool_int *p, const int16_t *in, int16_t *out);
-void nn_average_pool_f32(const nn_pool_f32 *p, const float *in, float *out);
+void nn_average_pool_f32(const nn_pool_float *p, const float *in, float *out);
 void nn_max_pool_s8(const nn_pool_int *p, const int8_t *in, int8_t *out);
 void nn_max_pool_s16(const nn_pool_int *p, const int16_t *in, int16_t *out);
-void nn_max_pool_f32(const nn_pool_f32 *p, const float *in, float *out);
+void nn_max_pool_f32(const nn_pool_float *p, const float *in, float *out);
 
 void nn_mean_s8(const nn_mean_int *p, const int8_t *in, int8_t *out);
 void nn_mean_s16(const nn_mean_int *p, const int16_t *in, int16_t *out);
-void nn_mean_f32(const nn_mean_f32 *p, const float *in, float *out);
+void nn_mean_f32(const nn_mean_float *p, const float *in, float *out);
 
 /* Over the last axis. Output scale 1/256, zero point -128 (int8) or 1/32768 and 0 (int16). */
-void nn_softmax_s8(const nn_softmax_s8_params *p, const int8_t *in, int8_t *out);
-void nn_softmax_s8_s16(const nn_softmax_s8_params *p, const int8_t *in, int16_t *out);
+void nn_softmax_s8(const nn_softmax_int *p, const int8_t *in, int8_t *out);
+void nn_softmax_s8_s16(const nn_softmax_int *p, const int8_t *in, int16_t *out);
 void nn_softmax_f32(int32_t rows, int32_t depth, float beta, const float *in, float *out);
+
+void nn_clamp_s8(int32_t n, int32_t lo, int32_t hi, const int8_t *in, int8_t *out);
+void nn_clamp_s16(int32_t n, int32_t lo, int32_t hi, const int16_t *in, int16_t *out);
+void nn_clamp_f32s(int32_t n, float lo, float hi, const float *in, float *out);
+
+void nn_rescale_s8_s8(const nn_rescale *p, const int8_t *in, int8_t *out);
+void nn_rescale_s8_s16(const nn_rescale *p, const int8_t *in, int16_t *out);
+void nn_rescale_s16_s8(const nn_rescale *p, const int16_t *in, int8_t *out);
+void nn_rescale_s16_s16(const nn_rescale *p, const int16_t *in, int16_t *out);
+
+void nn_quantize_s8(int32_t n, float scale, int32_t zero_point, const float *in, int8_t *out);
+void nn_quantize_s16(int32_t n, float scale, int32_t zero_point, const float *in, int16_t *out);
+void nn_dequantize_s8(int32_t n, float scale, int32_t zero_point, const int8_t *in, float *out);
+void nn_dequantize_s16(int32_t n, float scale, int32_t zero_point, const int16_t *in, float *out);
 
 #endif

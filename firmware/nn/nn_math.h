@@ -5,9 +5,14 @@
 #ifndef NN_MATH_H
 #define NN_MATH_H
 
-#include <stdint.h>
+#include "nn.h"
 
 static inline int32_t nn_clamp(int32_t v, int32_t lo, int32_t hi) {
+    v = v < lo ? lo : v;
+    return v > hi ? hi : v;
+}
+
+static inline float nn_clamp_f32(float v, float lo, float hi) {
     v = v < lo ? lo : v;
     return v > hi ? hi : v;
 }
@@ -37,6 +42,14 @@ static inline int32_t nn_requantize_64(int64_t x, int32_t multiplier, int32_t sh
     int32_t reduced = multiplier < 0x7FFF0000 ? (multiplier + (1 << 15)) >> 16 : 0x7FFF;
     int32_t total = 15 - shift;
     return (int32_t)((x * reduced + ((int64_t)1 << (total - 1))) >> total);
+}
+
+static inline int32_t nn_finish(const nn_requant *q, int32_t acc, int32_t c) {
+    return nn_clamp(nn_requantize(acc, q->multiplier[c], q->shift[c]) + q->zero_point, q->min, q->max);
+}
+
+static inline int32_t nn_finish_64(const nn_requant *q, int64_t acc, int32_t c) {
+    return nn_clamp(nn_requantize_64(acc, q->multiplier[c], q->shift[c]) + q->zero_point, q->min, q->max);
 }
 
 #endif

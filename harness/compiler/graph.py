@@ -12,7 +12,9 @@ import tflite
 from harness.compiler.options import enum_names, read_options
 from harness.errors import ModelError, RigError
 
-DTYPES = {"FLOAT32": "float32", "INT8": "int8", "INT16": "int16", "INT32": "int32", "INT64": "int64", "UINT8": "uint8", "BOOL": "bool"}
+DTYPES = {
+    "FLOAT32": "float32", "INT8": "int8", "INT16": "int16", "INT32": "int32", "INT64": "int64", "UINT8": "uint8", "BOOL": "bool",
+}
 """TFLite element type -> numpy name; a tensor of another type keeps its TFLite name and is refused where it is used."""
 
 MAX_TENSOR_BYTES = 1 << 30
@@ -153,7 +155,8 @@ def _check_shape(t: Any, shape: tuple[int, ...], where: str, data: bytes) -> Non
         raise ModelError(f"{where} has a dynamic shape", expected="fixed dimensions behind the batch",
                          received=str(list(signature or shape)), remedy="fix the input shape before converting the model")
     if any(d == 0 for d in shape) or len(shape) > 6 or int(np.prod(shape, dtype=object)) * 8 > MAX_TENSOR_BYTES:
-        raise ModelError(f"{where} has an unusable shape", expected="at most 6 dimensions, none of them 0", received=str(list(shape)))
+        raise ModelError(f"{where} has an unusable shape", expected="at most 6 dimensions, none of them 0",
+                         received=str(list(shape)))
 
 
 def _quantization(t: Any, where: str, data: bytes) -> tuple[np.ndarray, np.ndarray, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -177,10 +178,59 @@ class Softmax:
     out_dtype: str = "float32"
 
 
+@dataclass(frozen=True)
+class Clamp:
+    """clamp_s8 / _s16 / _f32: `size` elements clamped to [act_min, act_max], same scale on both sides."""
+
+    size: int
+    act_min: float
+    act_max: float
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """rescale_<in>_<out>: clamp(requantize(x - in_zero, multiplier, shift) + out_zero, act_min, act_max)."""
+
+    size: int
+    in_zero: int
+    multiplier: int
+    shift: int
+    out_zero: int
+    act_min: int
+    act_max: int
+
+
+@dataclass(frozen=True)
+class Quantize:
+    """quantize_s8 / _s16: float32 -> round half away(x / scale) + zero_point, saturated."""
+
+    size: int
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class Dequantize:
+    """dequantize_s8 / _s16: (q - zero_point) * scale, the product in double as TFLM's."""
+
+    size: int
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class Transpose:
+    """transpose, any element type: out dimension i is input dimension order[i]."""
+
+    shape: tuple[int, ...]
+    order: tuple[int, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One call of the compiled program. `inputs` and `outputs` are the tensors that live in the arena, aliases resolved;
-    constants are in `params`. `op`/`op_index` name the (first) TFLite op it came from, for messages and profiles."""
+    """One call of the compiled program. `inputs` and `outputs` are the tensors that the kernel gets pointers to (an input
+    may be a constant: `data` is then not None); weights and the like are in `params`. `op`/`op_index` name the (first)
+    TFLite op it came from, for messages and profiles."""
 
     index: int
     kind: str
@@ -216,6 +266,7 @@ class Kernel:
     file_scope(prefix) -> C text placed before that function (helpers, parameter structs), behind its constants.
     sources: files below firmware/nn to compile; headers: below firmware/nn, to include.
     inplace: numbers of the inputs that output 0 may overwrite (same address) without harm.
+    extra_sources, include_dirs: another runtime's files from elsewhere, absolute paths.
     """
 
     body: Callable[[str], str]
@@ -225,6 +276,8 @@ class Kernel:
     inplace: tuple[int, ...] = ()
     sources: tuple[str, ...] = ()
     headers: tuple[str, ...] = field(default=("nn.h",))
+    extra_sources: tuple[Path, ...] = ()
+    include_dirs: tuple[Path, ...] = ()
 
     @property
     def weight_bytes(self) -> int:

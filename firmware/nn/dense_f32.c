@@ -1,0 +1,13 @@
+#include "nn.h"
+#include "nn_math.h"
+
+#define NAME nn_dense_f32
+#define PARAMS nn_dense_float
+#define DATA float
+#define WEIGHT float
+#define BIAS float
+#define ACC float
+#define CENTRE(x) (x)
+#define FINISH(acc, c) nn_clamp_f32(acc, p->min, p->max)
+#define WEIGHT_CENTRE(w) (w)
+#include "dense.inc"

@@ -1,0 +1,12 @@
+#include "nn.h"
+#include "nn_math.h"
+
+#define NAME nn_depthwise_f32
+#define PARAMS nn_depthwise_float
+#define DATA float
+#define WEIGHT float
+#define BIAS float
+#define ACC float
+#define CENTRE(x) (x)
+#define FINISH(acc, c) nn_clamp_f32(acc, p->min, p->max)
+#include "depthwise.inc"

@@ -1,0 +1,184 @@
+/* q8_conv.h: int8 convolutions as tiles of 4 positions x 2 channels. Everything in q8_conv_shape is a constant of the
+ * call, so the compiler specialises these templates for the layer. Two ways to bring the input into tile format:
+ *
+ * - q8_conv_slide keeps the filter's rows as columns in scratch (a window of 3 strides + one filter width) and moves it
+ *   along the output row: every column is expanded once a row.
+ * - q8_conv_patch expands the filter's patch of four positions, any geometry; 1x1 filters come straight from the input. */
+#ifndef M4_Q8_CONV_H
+#define M4_Q8_CONV_H
+
+#include "m4/q8_tile.h"
+
+typedef struct {
+    int32_t in_h, in_w, in_c, out_h, out_w, out_c, k_h, k_w, stride_h, stride_w, dil_h, dil_w, pad_top, pad_left;
+    int32_t in_zero;
+    q8_range range;
+    int32_t unroll;
+} q8_conv_shape;
+
+M4_INLINE int32_t q8_round4(int32_t n) { return (n + 3) & ~3; }
+
+/* Requantises n positions of channels c and c + 1 (the latter only if it exists) and stores them. */
+M4_INLINE void q8_store(const q8_conv_shape *s, const q8_channels *d, const q8_tile *t, int32_t c, int8_t *out, int32_t n) {
+    int32_t e = d->shift[c];
+    int32_t m = d->multiplier[c], half = q8_half(e, &s->range);
+#pragma GCC unroll 4
+    for (int32_t p = 0; p < n; p++) out[p * s->out_c + c] = (int8_t)q8_requant(t->a[p], m, e, half, &s->range);
+    if ((s->out_c & 1) && c + 1 == s->out_c) return;
+    e = d->shift[c + 1];
+    m = d->multiplier[c + 1];
+    half = q8_half(e, &s->range);
+#pragma GCC unroll 4
+    for (int32_t p = 0; p < n; p++) out[p * s->out_c + c + 1] = (int8_t)q8_requant(t->b[p], m, e, half, &s->range);
+}
+
+/* The tile format of one call: rows of `steps` steps, `row` bytes apart. */
+typedef struct {
+    int32_t rows, steps, row, pitch, advance;
+} q8_layout;
+
+/* All channels of four positions whose first is at x; n of them are stored. */
+M4_INLINE void q8_tile_4(const q8_conv_shape *s, const q8_channels *d, const q8_layout *l, const uint8_t *x, int8_t *out,
+                         int32_t n) {
+    const uint32_t *w = d->weights;
+#pragma GCC unroll 1
+    for (int32_t c = 0; c < s->out_c; c += 2) {
+        int32_t a = d->bias[c], b = d->bias[c + 1];
+        q8_tile t = {{a, a, a, a}, {b, b, b, b}};
+        q8_streams stream = {x, w};
+#pragma GCC unroll 1
+        for (int32_t r = 0; r < l->rows; r++) {
+            q8_dot_4x2(&t, &stream, l->steps, s->unroll, l->pitch, l->advance);
+            stream.x += l->row - l->steps * l->advance;
+        }
+        w = stream.w;
+        q8_store(s, d, &t, c, out, n);
+    }
+}
+
+/* All channels of one position. */
+M4_INLINE void q8_tile_1(const q8_conv_shape *s, const q8_channels *d, const q8_layout *l, const uint8_t *x, int8_t *out) {
+    const uint32_t *w = d->weights;
+#pragma GCC unroll 1
+    for (int32_t c = 0; c < s->out_c; c += 2) {
+        q8_tile t;
+        t.a[0] = d->bias[c];
+        t.b[0] = d->bias[c + 1];
+        q8_streams stream = {x, w};
+#pragma GCC unroll 1
+        for (int32_t r = 0; r < l->rows; r++) {
+            q8_dot_1x2(&t.a[0], &t.b[0], &stream, l->steps, l->advance);
+            stream.x += l->row - l->steps * l->advance;
+        }
+        w = stream.w;
+        q8_store(s, d, &t, c, out, 1);
+    }
+}
+
+/* n positions: four at once, or one by one where that is less work. */
+M4_INLINE void q8_tiles(const q8_conv_shape *s, const q8_channels *d, const q8_layout *l, const uint8_t *x, int8_t *out,
+                        int32_t n, int32_t tail) {
+    if (n == 4) {
+        q8_tile_4(s, d, l, x, out, 4);
+    } else if (tail) {
+#pragma GCC unroll 1
+        for (int32_t p = 0; p < n; p++) q8_tile_1(s, d, l, x + p * l->pitch, out + p * s->out_c);
+    }
+}
+
+/* `count` columns of padding. */
+M4_INLINE uint32_t *q8_fill(uint32_t *d, int32_t zero, int32_t count, int32_t words) {
+    uint32_t v[2];
+    q8_expand4(v, (uint32_t)(zero & 0xFF) * 0x01010101u);
+    for (int32_t i = 0; i < count * words / 2; i++, d += 2) {
+        d[0] = v[0];
+        d[1] = v[1];
+    }
+    return d;
+}
+
+/* Columns first .. first + count of input row iy, which may lie outside, in tile format. */
+M4_INLINE void q8_columns(const q8_conv_shape *s, const int8_t *in, int32_t iy, int32_t first, int32_t count, uint32_t *d) {
+    const int32_t words = q8_round4(s->in_c) / 2;
+    int32_t begin = first < 0 ? 0 : first, end = first + count > s->in_w ? s->in_w : first + count;
+    if ((uint32_t)iy >= (uint32_t)s->in_h || begin >= end) {
+        q8_fill(d, s->in_zero, count, words);
+        return;
+    }
+    d = q8_fill(d, s->in_zero, begin - first, words);
+    const int8_t *src = in + (iy * s->in_w + begin) * s->in_c;
+    if (s->in_c % 4 == 0) {
+        q8_expand(d, src, (end - begin) * s->in_c, 2);
+        d += (end - begin) * words;
+    } else {
+        for (int32_t x = begin; x < end; x++, src += s->in_c, d += words) q8_expand(d, src, s->in_c, 2);
+    }
+    q8_fill(d, s->in_zero, first + count - end, words);
+}
+
+M4_INLINE void q8_move_words(uint32_t *d, const uint32_t *s, int32_t n) {
+#pragma GCC unroll 4
+    for (int32_t i = 0; i < n; i++) d[i] = s[i];
+}
+
+/* Stride along the row no wider than the filter, no dilation along it. */
+M4_INLINE void q8_conv_slide(const q8_conv_shape *s, const q8_channels *d, const int8_t *in, int8_t *out, uint8_t *scratch) {
+    const int32_t words = q8_round4(s->in_c) / 2, columns = 3 * s->stride_w + s->k_w, keep = s->k_w - s->stride_w;
+    const q8_layout l = {s->k_h, s->k_w * words / 2, columns * words * 4, s->stride_w * words * 4, 8};
+    uint32_t *const window = (uint32_t *)(void *)scratch;
+    for (int32_t oy = 0; oy < s->out_h; oy++) {
+        for (int32_t ox = 0; ox < s->out_w; ox += 4) {
+            const int32_t n = s->out_w - ox < 4 ? s->out_w - ox : 4;
+            const int32_t kept = ox ? keep : 0, used = (n - 1) * s->stride_w + s->k_w;
+            for (int32_t ky = 0; ky < s->k_h; ky++) {
+                uint32_t *row = window + ky * columns * words;
+                if (kept) q8_move_words(row, row + (columns - keep) * words, keep * words);
+                q8_columns(s, in, oy * s->stride_h - s->pad_top + ky * s->dil_h, ox * s->stride_w - s->pad_left + kept,
+                           used - kept, row + kept * words);
+            }
+            q8_tiles(s, d, &l, scratch, out, n, s->out_w % 4);
+            out += n * s->out_c;
+        }
+    }
+}
+
+/* The filter's patch at (oy, ox) as k_h * k_w * in_c bytes; padding is the zero point. */
+M4_INLINE void q8_gather(const q8_conv_shape *s, const int8_t *in, int32_t oy, int32_t ox, int8_t *d) {
+    for (int32_t ky = 0; ky < s->k_h; ky++) {
+        const int32_t iy = oy * s->stride_h - s->pad_top + ky * s->dil_h, ix = ox * s->stride_w - s->pad_left;
+        const int32_t run = s->k_w * s->in_c;
+        const int8_t *src = in + (iy * s->in_w + ix) * s->in_c;
+        if (s->dil_w == 1 && (uint32_t)iy < (uint32_t)s->in_h && ix >= 0 && ix + s->k_w <= s->in_w) {
+            for (int32_t i = 0; i < run; i++) d[i] = src[i];
+            d += run;
+            continue;
+        }
+        for (int32_t kx = 0; kx < s->k_w; kx++, d += s->in_c) {
+            const int32_t x = ix + kx * s->dil_w;
+            const int inside = (uint32_t)iy < (uint32_t)s->in_h && (uint32_t)x < (uint32_t)s->in_w;
+            for (int32_t i = 0; i < s->in_c; i++) d[i] = inside ? src[kx * s->dil_w * s->in_c + i] : (int8_t)s->in_zero;
+        }
+    }
+}
+
+/* Any geometry. Scratch: 8 bytes for every value of the patch (rounded up to 4), then the patch itself where needed. */
+M4_INLINE void q8_conv_patch(const q8_conv_shape *s, const q8_channels *d, const int8_t *in, int8_t *out, uint8_t *scratch) {
+    const int32_t size = s->k_h * s->k_w * s->in_c, direct = s->k_h * s->k_w == 1 && !s->pad_top && !s->pad_left;
+    const q8_layout l = {1, q8_round4(size) / 4, 0, 8, 32};
+    const int32_t positions = s->out_h * s->out_w;
+    int8_t *const patch = (int8_t *)scratch + 8 * q8_round4(size);
+    int32_t oy = 0, ox = 0;
+    for (int32_t i = 0; i < positions; i += 4) {
+        const int32_t n = positions - i < 4 ? positions - i : 4;
+        for (int32_t p = 0; p < n; p++) {
+            const int8_t *src = in + (oy * s->stride_h * s->in_w + ox * s->stride_w) * s->in_c;
+            if (!direct) q8_gather(s, in, oy, ox, patch);
+            q8_expand((uint32_t *)(void *)(scratch + 8 * p), direct ? src : patch, size, 8);
+            if (++ox == s->out_w) ox = 0, oy++;
+        }
+        q8_tiles(s, d, &l, scratch, out, n, positions % 4);
+        out += n * s->out_c;
+    }
+}
+
+#endif

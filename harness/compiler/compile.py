@@ -1,0 +1,61 @@
+"""compile_model: a .tflite -> C sources, sizes and tensor table. The only entry of this package that others need."""
+
+from __future__ import annotations
+
+import hashlib
+
+from harness.compiler.emit import Unit, constant_inputs, emit_model
+from harness.compiler.graph import Tensor, read_model
+from harness.compiler.kernels import select_kernel
+from harness.compiler.lower import lower
+from harness.compiler.memory import plan_memory
+from harness.compiler.step import Options
+from harness.errors import ModelError, UserError
+from harness.records import CompiledModel, OpInfo, TensorSpec
+
+
+def compile_model(
+    data: bytes, *, flash_bytes: int, ram_bytes: int, engine: str = "tinyrig", optimise: str = "speed"
+) -> CompiledModel:
+    """`flash_bytes` and `ram_bytes` are what the board has; weights or an arena beyond them are refused here, code is
+    checked by the linker. Raises ModelError; UserError for an unknown `engine` or `optimise` ("speed" or "size")."""
+    if optimise not in ("speed", "size"):
+        raise UserError("unknown optimisation", expected="speed or size", received=optimise)
+    lowered = lower(read_model(data))
+    kernels = [select_kernel(step, engine, Options(optimise)) for step in lowered.steps]
+    memory = plan_memory(lowered, kernels)
+    weights = sum(k.weight_bytes for k in kernels) + sum(t.nbytes for t in constant_inputs(lowered).values())
+    by_step = [(s, k.weight_bytes) for s, k in zip(lowered.steps, kernels, strict=True)]
+    _check_fits("weights", weights, flash_bytes, "flash", by_step)
+    alive = [(s, sum(t.nbytes for t in (*s.inputs, *s.outputs))) for s in lowered.steps]
+    _check_fits("arena", memory.arena_bytes, ram_bytes, "RAM", alive)
+    sha256 = hashlib.sha256(data).hexdigest()
+    text = emit_model(Unit(lowered, kernels, memory, engine, sha256))
+    return CompiledModel(
+        engine=engine,
+        sha256=sha256,
+        sources={"model.c": text},
+        kernels=tuple(sorted({s for k in kernels for s in k.sources})),
+        inputs=tuple(_spec(lowered.tensors[i]) for i in lowered.inputs),
+        outputs=tuple(_spec(lowered.tensors[i]) for i in lowered.outputs),
+        ops=tuple(OpInfo(s.index, s.op, s.name, s.macs) for s in lowered.steps),
+        arena_bytes=memory.arena_bytes,
+        weight_bytes=weights,
+        tensor_offsets=memory.offsets,
+        extra_sources=tuple(sorted({p for k in kernels for p in k.extra_sources})),
+        include_dirs=tuple(dict.fromkeys(p for k in kernels for p in k.include_dirs)),
+    )
+
+
+def _spec(t: Tensor) -> TensorSpec:
+    return TensorSpec(t.name, t.shape, t.dtype, float(t.scale), t.zero_point)
+
+
+def _check_fits(what: str, need: int, have: int, memory: str, by_step: list) -> None:
+    if need <= have:
+        return
+    step, most = max(by_step, key=lambda pair: pair[1], default=(None, 0))
+    where = f"; most at op {step.op_index} {step.op} {step.outputs[0].name!r}: {most} bytes" if step else ""
+    raise ModelError(f"the model's {what} need {need} bytes and the board has {have} bytes of {memory}",
+                     expected=f"at most {have} bytes", received=f"{need} bytes, {need - have} too many{where}",
+                     remedy="use a smaller model, int8 quantisation or a larger board")

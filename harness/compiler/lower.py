@@ -1,0 +1,110 @@
+"""Graph -> Lowered: the steps to run, which tensors share memory, which are constants. LOWER is the table of ops."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.compiler import lower_conv, lower_reduce, lower_unary
+from harness.compiler.graph import Graph, Op, Tensor
+from harness.compiler.program import Program
+from harness.compiler.step import Step
+from harness.errors import ModelError
+
+LOWER: dict[str, Callable[[Program, Op], None]] = {
+    "CONV_2D": lower_conv.conv2d,
+    "DEPTHWISE_CONV_2D": lower_conv.depthwise_conv2d,
+    "FULLY_CONNECTED": lower_conv.fully_connected,
+    "AVERAGE_POOL_2D": lower_reduce.pool2d,
+    "MAX_POOL_2D": lower_reduce.pool2d,
+    "MEAN": lower_reduce.mean,
+    "SOFTMAX": lower_reduce.softmax,
+    "RESHAPE": lower_unary.reshape,
+    "EXPAND_DIMS": lower_unary.reshape,
+    "SQUEEZE": lower_unary.reshape,
+    "RELU": lower_unary.relu,
+    "RELU6": lower_unary.relu,
+    "QUANTIZE": lower_unary.quantize,
+    "DEQUANTIZE": lower_unary.dequantize,
+}
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """`tensors` by index (the file's, then temporaries); `roots` maps a view to the tensor that owns its bytes."""
+
+    tensors: tuple[Tensor, ...]
+    steps: tuple[Step, ...]
+    roots: dict[int, int]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    def root(self, index: int) -> int:
+        return self.roots.get(index, index)
+
+
+def lower(graph: Graph) -> Lowered:
+    """Raises ModelError naming op, index and tensor for all that can't be compiled."""
+    program = Program(graph)
+    for op in graph.ops:
+        if op.code not in LOWER:
+            raise ModelError(f"{op} is not supported", expected=f"one of {', '.join(sorted(LOWER))}", received=op.code,
+                             remedy="replace the layer, or convert with built-in ops only")
+        LOWER[op.code](program, op)
+    for i in graph.inputs + graph.outputs:
+        _check_border(program.tensors[i])
+    steps = fuse_clamps(program)
+    roots = {i: program.root(i) for i in program.roots}
+    return Lowered(tuple(program.tensors), steps, roots, graph.inputs, graph.outputs)
+
+
+def _check_border(t: Tensor) -> None:
+    """A model's input or output must be something the wire protocol can describe."""
+    if t.dtype not in ("float32", "int8", "int16", "int32", "uint8", "int64", "bool"):
+        raise ModelError(f"input or output {t} has a dtype that is not supported", expected="float32, int8, int16 or int32")
+
+
+_CLAMPABLE = {"conv2d", "depthwise_conv2d", "fully_connected", "average_pool", "max_pool", "clamp"}
+
+
+def fuse_clamps(program: Program) -> tuple[Step, ...]:
+    """A separate clamp behind its only producer moves into the producer's activation bounds. Exact: both work on the same
+    scale, and clamping twice is clamping to the narrower bounds."""
+    readers: dict[int, int] = {}
+    for index in [t.index for s in program.steps for t in s.inputs] + list(program.graph.outputs):
+        readers[program.root(index)] = readers.get(program.root(index), 0) + 1
+    done: list[Step] = []
+    for step in program.steps:
+        source = step.inputs[0].index
+        made_by = next((i for i, s in enumerate(done) if s.outputs[0].index == source), None)
+        if made_by is None or not _can_take(done[made_by], step) or readers[done[made_by].outputs[0].index] != 1:
+            done.append(step)
+            continue
+        done[made_by] = _with_clamp(done[made_by], step)
+    return tuple(dataclasses.replace(s, index=i) for i, s in enumerate(done))
+
+
+def _can_take(producer: Step, step: Step) -> bool:
+    if not step.kind.startswith("clamp_") or producer.kind.rpartition("_")[0] not in _CLAMPABLE:
+        return False
+    a, b = step.inputs[0], step.outputs[0]
+    return a.shape == b.shape and a.index == producer.outputs[0].index and (a.scale, a.zero_point) == (b.scale, b.zero_point)
+
+
+def _with_clamp(producer: Step, clamp: Step) -> Step:
+    lo, hi = clamp.params.act_min, clamp.params.act_max
+    if getattr(producer.params, "requant", None) is not None:
+        q = producer.params.requant
+        params = dataclasses.replace(producer.params, requant=dataclasses.replace(q, **_narrowed(q, lo, hi)))
+    else:
+        params = dataclasses.replace(producer.params, **_narrowed(producer.params, lo, hi))
+    return dataclasses.replace(producer, params=params, outputs=clamp.outputs)
+
+
+def _narrowed(bounds: object, lo: float, hi: float) -> dict[str, float]:
+    """The value after both clamps, in this order: clamp(clamp(x, a, b), lo, hi)."""
+    def both(v: float) -> float:
+        return min(max(v, lo), hi)
+
+    return {"act_min": both(bounds.act_min), "act_max": both(bounds.act_max)}  # type: ignore[attr-defined]

@@ -1,0 +1,83 @@
+"""Lowering of pooling, mean and softmax."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.compiler.graph import Op, Tensor
+from harness.compiler.lower_conv import activation, clamp_f32, window_of
+from harness.compiler.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant
+from harness.compiler.quant import activation_range, fold_mean, quantize_multiplier, softmax_scaling
+from harness.compiler.step import Mean, Pool, Softmax, Transpose
+
+
+def pool2d(p: Program, op: Op) -> None:
+    (x,) = p.inputs(op, 1)
+    y = p.output(op)
+    check_dtype(op, x, "float32", "int8", "int16")
+    check_dtype(op, y, x.dtype)
+    check_quantized(op, x, y)
+    check(op, x, len(x.shape) == 4, "rank 4 (NHWC)")
+    window = window_of(op, x, y, op.options["filter_h"], op.options["filter_w"], x.shape[3])
+    bounds = clamp_f32(op, x) if x.dtype == "float32" else activation_range(activation(op), y.scale, y.zero_point, y.dtype)
+    kind = {"AVERAGE_POOL_2D": "average_pool", "MAX_POOL_2D": "max_pool"}[op.code]
+    p.emit(f"{kind}_{SUFFIX[x.dtype]}", op, [x], [y], Pool(window, *bounds))
+
+
+def mean(p: Program, op: Op) -> None:
+    x, axes_tensor = p.inputs(op, 2)
+    y = p.output(op)
+    check_dtype(op, x, "float32", "int8", "int16")
+    check_dtype(op, y, x.dtype)
+    check_quantized(op, x, y)
+    check_dtype(op, axes_tensor, "int32")
+    rank = len(x.shape)
+    axes = {int(a) for a in constant(op, axes_tensor, "the axes").ravel()}
+    check(op, axes_tensor, all(-rank <= a < rank for a in axes), f"axes within rank {rank}", str(sorted(axes)))
+    axes = {a % rank for a in axes}
+    kept = [1 if i in axes else d for i, d in enumerate(x.shape)]
+    check(op, y, y.size == int(np.prod(kept)), f"{int(np.prod(kept))} elements")
+    x, (outer, reduced, inner) = _block(p, op, x, axes)
+    multiplier, shift = 0, 0
+    if x.dtype != "float32":
+        multiplier, shift = fold_mean(*quantize_multiplier(float(x.scale) / float(y.scale)), reduced)
+        check(op, y, -31 <= shift <= 30, "scales nearer to each other")
+    params = Mean(outer, reduced, inner, x.zero_point, y.zero_point, multiplier, shift)
+    p.emit(f"mean_{SUFFIX[x.dtype]}", op, [x], [y], params)
+
+
+def _block(p: Program, op: Op, x: Tensor, axes: set[int]) -> tuple[Tensor, tuple[int, int, int]]:
+    """The axes as one block [outer, reduced, inner]; where they don't form one, a transpose puts the reduced ones last."""
+    wide = [i for i, d in enumerate(x.shape) if d > 1]
+    marks = [i in axes for i in wide]
+    first = marks.index(True) if True in marks else 0
+    n = sum(marks)
+    if all(marks[first : first + n]):
+        dims = [x.shape[i] for i in wide]
+        parts = dims[:first], dims[first : first + n], dims[first + n :]
+        return x, tuple(int(np.prod(d, dtype=np.int64)) for d in parts)  # type: ignore[return-value]
+    order = [i for i in range(len(x.shape)) if i not in axes] + sorted(axes)
+    turned = p.temporary(x, tuple(x.shape[i] for i in order), f"{x.name}_transposed")
+    p.emit("transpose", op, [x], [turned], Transpose(x.shape, tuple(order)))
+    reduced = int(np.prod([x.shape[i] for i in axes]))
+    return turned, (x.size // reduced, reduced, 1)
+
+
+def softmax(p: Program, op: Op) -> None:
+    (x,) = p.inputs(op, 1)
+    y = p.output(op)
+    check_dtype(op, x, "float32", "int8", "int16")
+    check_dtype(op, y, *{"float32": ("float32",), "int8": ("int8", "int16"), "int16": ("int16",)}[x.dtype])
+    check_quantized(op, x, y)
+    check_shape(op, y, x.shape)
+    check(op, x, 1 <= len(x.shape) <= 4, "rank 1 to 4")
+    depth = x.shape[-1]
+    beta = float(op.options["beta"])
+    if x.dtype == "float32":
+        params = Softmax(x.size // depth, depth, beta=beta)
+    else:
+        want = (np.float32(1 / 256), -128) if y.dtype == "int8" else (np.float32(1 / 32768), 0)
+        good = abs(y.scale - want[0]) <= 0.001 * want[0] and y.zero_point == want[1]
+        check(op, y, good, f"scale {want[0]} and zero point {want[1]}", f"{y.scale}, {y.zero_point}")
+        params = Softmax(x.size // depth, depth, *softmax_scaling(beta, x.scale), beta, y.dtype)
+    p.emit(f"softmax_{SUFFIX[x.dtype]}", op, [x], [y], params)

@@ -1,0 +1,76 @@
+"""Steps and kernels -> buffers with lifetimes, in-place sharing, offsets of every tensor and scratch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.compiler.lower import Lowered
+from harness.compiler.plan import Buffer, plan
+from harness.compiler.step import Kernel
+
+
+@dataclass(frozen=True)
+class Memory:
+    """`offsets` of every tensor that lives in the arena (views included), by index; `scratch` offsets by step."""
+
+    offsets: dict[int, int]
+    scratch: dict[int, int]
+    arena_bytes: int
+    lower_bound: int
+
+
+def plan_memory(lowered: Lowered, kernels: list[Kernel]) -> Memory:
+    """Inputs live from before the first step until their last reader, outputs until behind the last step."""
+    spans = _spans(lowered)
+    shared = _share(lowered, kernels, spans)
+    sizes: dict[int, int] = {}
+    for i, (first, last) in spans.items():
+        owner = _owner(shared, i)
+        sizes[owner] = max(sizes.get(owner, 0), lowered.tensors[i].nbytes)
+        a, b = spans[owner]
+        spans[owner] = (min(a, first), max(b, last))
+    buffers = [Buffer(("tensor", i), n, *spans[i]) for i, n in sizes.items()]
+    buffers += [Buffer(("scratch", s), k.scratch_bytes, s, s) for s, k in enumerate(kernels) if k.scratch_bytes]
+    result = plan(buffers)
+    owners = {i: result.offsets["tensor", _owner(shared, i)] for i in spans}
+    offsets = {t.index: owners[lowered.root(t.index)] for t in lowered.tensors if lowered.root(t.index) in owners}
+    scratch = {key[1]: o for key, o in result.offsets.items() if key[0] == "scratch"}  # type: ignore[index]
+    return Memory(offsets, scratch, result.size, result.lower_bound)
+
+
+def _spans(lowered: Lowered) -> dict[int, tuple[int, int]]:
+    """Root tensor -> (first, last) step of its life. An output nobody reads still needs its place while it is written."""
+    spans = {lowered.root(i): (-1, -1) for i in lowered.inputs}
+    for step in lowered.steps:
+        for t in step.outputs:
+            spans[lowered.root(t.index)] = (step.index, step.index)
+        for t in step.inputs:
+            if t.data is None:
+                root = lowered.root(t.index)
+                spans[root] = (spans[root][0], step.index)
+    for i in lowered.outputs:
+        if lowered.root(i) in spans:
+            spans[lowered.root(i)] = (spans[lowered.root(i)][0], len(lowered.steps))
+    return spans
+
+
+def _share(lowered: Lowered, kernels: list[Kernel], spans: dict[int, tuple[int, int]]) -> dict[int, int]:
+    """Output root -> input root whose buffer it takes over: the kernel allows it, nobody reads the input afterwards, and
+    it is not the smaller one."""
+    shared: dict[int, int] = {}
+    for step, kernel in zip(lowered.steps, kernels, strict=True):
+        out = lowered.root(step.outputs[0].index)
+        for i in kernel.inplace:
+            t = step.inputs[i]
+            source = lowered.root(t.index)
+            others = [u for j, u in enumerate(step.inputs) if j != i and u.data is None and lowered.root(u.index) == source]
+            if t.data is None and not others and spans[source][1] == step.index and t.nbytes >= step.outputs[0].nbytes:
+                shared[out] = source
+                break
+    return shared
+
+
+def _owner(shared: dict[int, int], i: int) -> int:
+    while i in shared:
+        i = shared[i]
+    return i
