@@ -1,0 +1,106 @@
+"""`python -m reports [RUN ...] [--format md|html] [-o PATH] [--store URL] [--summary]`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import HostError, RigError
+
+if TYPE_CHECKING:
+    from harness.records import Run
+
+ROOT = Path(__file__).resolve().parents[1]
+OUT = ROOT / "reports" / "out"
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tinyrig report", description="Write a report of stored runs.")
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="run id or its beginning (default: the latest run)")
+    parser.add_argument("--format", choices=("md", "html"), help="default: by the ending of -o, else md")
+    parser.add_argument("-o", "--output", type=Path, metavar="PATH", help="file to write (default: reports/out/RUN.md)")
+    parser.add_argument("--store", metavar="URL", help="results database (default: rig.toml's)")
+    parser.add_argument("--summary", action="store_true", help="print a short table too")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status: 0, or that of the RigError, whose message goes to stderr."""
+    options = parse(arguments)
+    try:
+        return _report(options)
+    except RigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _report(options: argparse.Namespace) -> int:
+    runs, newest = _load(options.store or _configured_store(), options.runs)
+    if options.summary:
+        _print_summary(runs)
+    name = f"{'+'.join(run.run_id for run in runs)}.{options.format or 'md'}"
+    target = options.output or OUT / name
+    target = target / name if target.is_dir() else target
+    kind = options.format or ("html" if target.suffix.lower() in (".html", ".htm") else "md")
+    try:
+        _write(runs, target, kind)
+        if options.output is None and [run.run_id for run in runs] == [newest]:
+            _write_text(OUT / f"latest.{kind}", target.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HostError(f"can't write the report: {error}", remedy="choose a writable place with -o") from error
+    print(f"report: {os.path.relpath(target)}")
+    return 0
+
+
+def _configured_store() -> str:
+    from harness.config import load_config
+
+    return load_config().results
+
+
+def _load(url: str, names: Sequence[str]) -> tuple[list[Run], str | None]:
+    """The named runs (each once) or the latest, and the id of the newest of all."""
+    from harness.store import Store
+
+    with Store(url, must_exist=True) as store:
+        ids = dict.fromkeys(map(store.resolve, names)) if names else [store.latest()]
+        newest = next((run.run_id for run in store.runs() if run.variants), None)
+        return [store.load(run_id) for run_id in ids], newest
+
+
+def _print_summary(runs: Sequence[Run]) -> None:
+    from reports.markdown import table
+    from reports.report import summary_grids
+
+    for title, grid in summary_grids(runs):
+        print(f"{title}\n{table(grid, 'simple')}\n")
+
+
+def _write(runs: Sequence[Run], target: Path, kind: str) -> None:
+    """The document at `target`; plots in a folder of the same name beside it, or inside the file for HTML."""
+    from reports import html, markdown
+    from reports.report import build
+
+    if kind == "md":
+        folder = target.with_suffix("") if target.suffix else target.with_name(f"{target.name}-plots")
+        _write_text(target, markdown.render(build(runs, folder), target.parent))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        _write_text(target, html.render(build(runs, Path(folder)), f"tinyrig report: {', '.join(run.run_id for run in runs)}"))
+
+
+def _write_text(path: Path, text: str) -> None:
+    """Whole or not at all: a reader never meets half a report."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""A report's content, independent of how it is rendered. In texts and cells `backticks` mark code; all else is plain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Heading:
+    level: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Text:
+    text: str
+
+
+@dataclass(frozen=True)
+class Bullets:
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of finished texts; the first `left` columns are aligned left, all others right."""
+
+    frame: pd.DataFrame
+    left: int = 1
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG on disk; `alt` says what it shows."""
+
+    path: Path
+    alt: str
+
+
+Block = Heading | Text | Bullets | Grid | Picture
+
+
+def code(text: object) -> str:
+    """User-given text as code; a backtick inside would end it."""
+    return "`" + str(text).replace("`", "'").replace("\n", " ") + "`"

@@ -1,0 +1,54 @@
+"""Blocks -> GitHub-flavoured Markdown."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+from tabulate import tabulate
+
+from reports.blocks import Block, Bullets, Grid, Heading, Picture, Text
+
+
+def render(blocks: list[Block], folder: Path) -> str:
+    """The whole document; pictures are linked relative to `folder`, where the document will lie."""
+    return "\n\n".join(_block(block, folder) for block in blocks) + "\n"
+
+
+def _block(block: Block, folder: Path) -> str:
+    match block:
+        case Heading(level, text):
+            return f"{'#' * level} {escape(text)}"
+        case Text(text):
+            return escape(text)
+        case Bullets(items):
+            return "\n".join(f"- {escape(item)}" for item in items)
+        case Grid():
+            return table(block, "pipe")
+        case Picture(path, alt):
+            return f"![{escape(alt)}]({_link(path, folder)})"
+    raise TypeError(f"no Markdown for {type(block).__name__}")
+
+
+def table(grid: Grid, style: str) -> str:
+    """`style` is tabulate's: "pipe" for Markdown (escaped), "simple" for a terminal (backticks dropped)."""
+    mend = _cell if style == "pipe" else lambda text: text.replace("`", "")
+    frame: pd.DataFrame = grid.frame.rename(columns=mend).map(mend)
+    align = ["left" if i < grid.left else "right" for i in range(len(frame.columns))]
+    return tabulate(frame, headers="keys", tablefmt=style, showindex=False, colalign=align, disable_numparse=True)
+
+
+def _cell(text: str) -> str:
+    return escape(text).replace("|", "\\|")
+
+
+def escape(text: str) -> str:
+    """Plain text with `code` spans: everything outside them that Markdown or HTML would read becomes literal."""
+    parts = re.split(r"(`[^`]*`)", text.replace("\n", " "))
+    return "".join(part if i % 2 else re.sub(r"([\\*_\[\]<])", r"\\\1", part) for i, part in enumerate(parts))
+
+
+def _link(path: Path, folder: Path) -> str:
+    relative = path.relative_to(folder).as_posix()
+    return f"<{relative}>" if " " in relative else relative

@@ -1,0 +1,201 @@
+"""Runs -> a report's blocks. What a number means stands beside it, in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.metrics import FLOAT_TOLERANCE, TIMING_NOTES, float_tolerance, oracle_note
+from harness.records import ESTIMATED, Run
+from reports import paper, plots, tables
+from reports.blocks import Block, Bullets, Grid, Heading, Picture, Text, code
+from reports.sections import Section, sections
+
+RAM_NOTE = (
+    "RAM of a model is its arena (all tensors, input and output included) + its static data + the stack that one inference used "
+    "(high-water mark of a painted stack). Flash of a model is its weights + the engine's code. The rig's share (protocol, "
+    "buffers, port, startup: an image linked with an empty engine) is what measuring costs and stands apart. All in bytes."
+)
+LATENCY_NOTE = (
+    "One inference with the input already in place, over every test window once and the repeats of one window; percentiles "
+    "interpolate linearly. Transfer over the link is never part of it."
+)
+OPS_NOTE = (
+    "Measured step by step in a pass of its own, so the sum differs a little from the latency above. Steps without MACs have no "
+    "cycles/MAC."
+)
+NOISE_NOTE = (
+    f"Exact McNemar test on the same windows. Within noise means p >= {tables.SIGNIFICANCE}: these windows don't show a "
+    "difference, which is not proof that there is none. The p-values are not corrected for the number of pairs."
+)
+
+
+def build(runs: Sequence[Run], folder: Path) -> list[Block]:
+    """A report of one or more runs; plots are written into `folder`. Runs that must not be compared get parts of their own."""
+    parts = sections(runs)
+    blocks: list[Block] = [Heading(1, f"tinyrig report: {', '.join(run.run_id for run in runs)}")]
+    blocks.append(Text("Started " + ", ".join(run.started for run in runs) + "."))
+    if not parts:
+        return [*blocks, Text("No variant of this run was finished, so there is nothing to report.")]
+    if len(parts) > 1:
+        blocks.append(Text(f"{len(parts)} parts: {_differences(parts)} differ, so their figures are not put into one table."))
+    for i, section in enumerate(parts, 1):
+        if len(parts) > 1:
+            blocks.append(Heading(1, f"Part {i}: {_title(section)}"))
+        blocks += section_blocks(section, plots.draw(section, folder, "" if i == 1 else f"{i}-"))
+    return blocks
+
+
+def section_blocks(section: Section, drawn: dict[str, Picture]) -> list[Block]:
+    """All blocks of one section, in reading order; `drawn` holds its pictures by name."""
+    return [
+        Bullets(tuple(_facts(section))), tables.summary(section), *_withheld(section), *_pictures(drawn, "accuracy-latency"),
+        *_accuracy(section), *_size(section), *_cost(section), *_parity(section), *_latency(section),
+        *_memory(section), *_pictures(drawn, "memory"), *_ops(section), *_pictures(drawn, "ops"), *_provenance(section),
+    ]
+
+
+def _pictures(drawn: dict[str, Picture], name: str) -> list[Block]:
+    return [drawn[name]] if name in drawn else []
+
+
+# ---- head ----
+
+def _title(section: Section) -> str:
+    dataset = section.metadata["dataset"] or "own model"
+    return f"{section.metadata['board']}, {section.timing} cycles, {dataset}"
+
+
+def _differences(parts: Sequence[Section]) -> str:
+    names = [name for name in parts[0].metadata if len({str(p.metadata[name]) for p in parts}) > 1]
+    versions = len({tuple(sorted(p.versions.items())) for p in parts}) > 1
+    return ", ".join(names + (["package versions"] if versions else []))
+
+
+def _facts(section: Section) -> list[str]:
+    board = section.first.board
+    oracles = dict.fromkeys(oracle_note(row.run) for row in section.rows)
+    return [
+        f"Board: {code(board.name)}, id {code(board.id)}, {board.clock_hz / 1e6:g} MHz",
+        f"Timing: {TIMING_NOTES.get(section.timing, section.timing)}",
+        f"Data: {data_note(section)}",
+        f"Oracle: {'; '.join(oracles)}",
+        f"Toolchain: {code(section.metadata['compiler'])} with {code(section.metadata['flags'])}",
+    ]
+
+
+def data_note(section: Section) -> str:
+    """Where the windows come from, in words."""
+    if section.metadata["random windows"]:
+        return "seeded random windows over the input's range: they show cost and parity and say nothing about accuracy"
+    dataset, synthetic = section.metadata["dataset"], section.metadata["synthetic data"]
+    if dataset == paper.DATASET and synthetic:
+        return (
+            f"{code(dataset)}, synthetic: generated, not recorded, and tuned to the paper's figures; an accuracy that agrees "
+            "with the paper's proves nothing about real recordings"
+        )
+    if synthetic:
+        return f"{code(dataset)}, synthetic: generated, not recorded"
+    return f"{code(dataset)}, recorded" if dataset else "the user's own windows"
+
+
+def _withheld(section: Section) -> list[Block]:
+    reasons = tuple(f"{code(row.label)}: {row.reason}" for row in section.rows if row.reason)
+    return [Text("Not verified, so no timing is given:"), Bullets(reasons)] if reasons else []
+
+
+# ---- the paper's tables ----
+
+def _accuracy(section: Section) -> list[Block]:
+    pairs = tables.noise(section)
+    blocks: list[Block] = [Heading(2, _table_title(section, "Table 1: accuracy", "Accuracy")), tables.table1_accuracy(section)]
+    blocks.append(Text("Top-1 on the test windows, computed from the board's own outputs; intervals are Wilson's, 95 %. "
+                       "The host column is the .tflite in the interpreter that built it."))
+    if tables.has_paper(section):
+        blocks.append(Text(paper.TABLE1_NOTES[0]))
+    if pairs is not None:
+        blocks += [Heading(3, "Pairs: within noise?"), pairs, Text(NOISE_NOTE)]
+    return blocks
+
+
+def _table_title(section: Section, with_paper: str, without: str) -> str:
+    return f"{with_paper}, paper and measured" if tables.has_paper(section) else without
+
+
+def _size(section: Section) -> list[Block]:
+    notes = [f"Paper: {paper.TITLE}."] if tables.has_paper(section) else [no_paper_note(section)]
+    notes.append("FLOPs as the TensorFlow profiler counts them: float operations only, so a full-integer model has none; "
+                 "MACs are given for all.")
+    if tables.has_paper(section):
+        notes.append(paper.TABLE1_NOTES[1])
+    title = _table_title(section, "Table 1: size and work", "Size and work")
+    return [Heading(2, title), tables.table1_size(section), Bullets(tuple(notes))]
+
+
+def no_paper_note(section: Section) -> str:
+    dataset = section.metadata["dataset"]
+    what = f"Dataset {code(dataset)} is" if dataset else "These models are"
+    return f"{what} not the paper's, so there is no paper column."
+
+
+def _cost(section: Section) -> list[Block]:
+    title = _table_title(section, "Table 2: latency, RAM, flash", "Latency, RAM, flash")
+    notes = [*paper.TABLE2_NOTES] if tables.has_paper(section) else [no_paper_note(section), paper.TABLE2_NOTES[1]]
+    if section.timing == ESTIMATED:
+        notes.insert(0, f"Latency of this run: {TIMING_NOTES[ESTIMATED]}.")
+    return [Heading(2, title), tables.table2(section), Bullets(tuple(notes))]
+
+
+# ---- details ----
+
+def _parity(section: Section) -> list[Block]:
+    tolerance = max(float_tolerance(row.run) for row in section.rows)
+    wider = f" (wider than the usual {FLOAT_TOLERANCE:g})" if tolerance > FLOAT_TOLERANCE else ""
+    rule = (
+        "Every window's outputs against the oracle's. Integers must be equal byte for byte; floats may differ by "
+        f"{tolerance:g}{wider}, relative to the window's largest output where that exceeds 1, and may never change the top-1."
+    )
+    return [Heading(2, "Parity with the oracle"), tables.parity(section), Text(rule)]
+
+
+def _latency(section: Section) -> list[Block]:
+    return [Heading(2, f"Latency ({section.timing})"), tables.latency(section), Text(LATENCY_NOTE)]
+
+
+def _memory(section: Section) -> list[Block]:
+    return [Heading(2, "RAM"), tables.ram(section), Heading(2, "Flash"), tables.flash(section), Text(RAM_NOTE)]
+
+
+def _ops(section: Section) -> list[Block]:
+    blocks: list[Block] = [Heading(2, f"Per-op profile ({section.timing} cycles)")]
+    for row in section.rows:
+        grid = tables.per_op(row)
+        blocks += [Heading(3, row.label), grid or Text(row.reason or "Not profiled.")]
+    return [*blocks, Text(OPS_NOTE)]
+
+
+def _provenance(section: Section) -> list[Block]:
+    blocks: list[Block] = [Heading(2, "What these numbers belong to"), tables.models(section)]
+    facts = [_versions("Rig", section.versions)] if section.versions else []
+    packages = section.first.variant.details.get("packages")
+    if isinstance(packages, dict) and packages:
+        facts.append(_versions("Variants built with", packages))
+    seed = section.first.variant.details.get("seed")
+    facts += [f"Seed of the variants: {seed}"] if seed is not None else []
+    facts += [f"Settings: {_settings(section.first.settings)}"] if section.first.settings else []
+    return [*blocks, Bullets(tuple(facts))] if facts else blocks
+
+
+def _versions(title: str, versions: dict[str, Any]) -> str:
+    return f"{title}: " + ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _settings(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{re.sub('_', ' ', name)} {value}" for name, value in settings.items())
+
+
+def summary_grids(runs: Sequence[Run]) -> list[tuple[str, Grid]]:
+    """Title and short table of every section, for the terminal."""
+    return [(_title(section), tables.summary(section)) for section in sections(runs)]
