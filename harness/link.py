@@ -89,7 +89,8 @@ def _cannot_open(url: str, error: Exception) -> LinkError:
 
 
 def _gone(url: str, error: Exception) -> LinkError:
-    return LinkError(f"{url} stopped working", received=str(error), remedy="check the cable; see if the board was reset or unplugged")
+    remedy = "check the cable; see if the board was reset or unplugged"
+    return LinkError(f"{url} stopped working", received=str(error), remedy=remedy)
 
 
 def _errno(error: Exception) -> int | None:

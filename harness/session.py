@@ -20,7 +20,8 @@ BASE_DEADLINE_S = 0.5
 BYTE_DEADLINE_S = 1e-4
 """More for every byte of a frame: slower than a 115200 baud line."""
 FIRST_INVOKE_DEADLINE_S = 30.0
-"""For an inference of unknown length: a 2 million MAC float model needs a second, an emulator with counting is 100 times slower."""
+"""For an inference of unknown length. On the board 2 million float MACs take about a second; an emulator that
+counts cycles may be much slower."""
 INVOKE_MARGIN = 10
 """Later inferences may take so many times the slowest one yet."""
 MIN_INVOKE_DEADLINE_S = 2.0
@@ -30,10 +31,10 @@ DRAIN_LIMIT_S = 2.0
 
 @dataclass
 class Statistics:
-    """Counts of one session. `retries` = `timeouts` + `damaged` + `refused`, less those that were given up on."""
+    """Counts of one session."""
 
     requests: int = 0
-    retries: int = 0
+    retries: int = 0   # frames sent again
     timeouts: int = 0  # no reply, or half of one, within the deadline
     damaged: int = 0   # a reply whose CRC was wrong
     refused: int = 0   # the board saw a damaged request

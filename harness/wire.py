@@ -193,7 +193,8 @@ def decode_run_reply(payload: bytes, flags: RunFlag, output_bytes: int) -> RunRe
     cycles, stack, ops, _ = _RUN_REPLY.unpack_from(payload)
     end = _RUN_REPLY.size + 4 * ops
     if len(payload) not in (end, end + output_bytes):
-        raise WireError("RUN reply of a wrong length", expected=f"{end} or {end + output_bytes} bytes", received=f"{len(payload)}")
+        expected = f"{end} or {end + output_bytes} bytes"
+        raise WireError("RUN reply of a wrong length", expected=expected, received=f"{len(payload)} bytes")
     op_cycles = struct.unpack_from(f"<{ops}I", payload, _RUN_REPLY.size)
     outputs = payload[end:] if len(payload) == end + output_bytes else None
     return RunReply(cycles, stack if RunFlag.STACK in flags else None, op_cycles, outputs)

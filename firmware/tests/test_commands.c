@@ -1,0 +1,115 @@
+/* test_commands.c: every request of commands.c on toy_multi.c, good and bad. */
+#include <string.h>
+
+#include "../app/commands.h"
+#include "../nn/engine.h"
+#include "../port/port.h"
+#include "check.h"
+
+static _Alignas(4) uint8_t request[WIRE_MAX_PAYLOAD], reply[WIRE_MAX_PAYLOAD];
+static uint32_t reply_bytes;
+
+static wire_status ask(uint8_t type, uint32_t n)
+{
+    return app_execute(type, request, n, reply, &reply_bytes);
+}
+
+static wire_status run(uint8_t tensor, uint8_t flags, uint32_t offset, const void *data, uint32_t n)
+{
+    request[0] = tensor;
+    request[1] = flags;
+    wire_put_u16(request + 2, 0);
+    wire_put_u32(request + 4, offset);
+    wire_put_bytes(request + WIRE_RUN_BYTES, data, n);
+    return ask(WIRE_RUN, WIRE_RUN_BYTES + n);
+}
+
+static wire_status read_back(uint8_t tensor, uint32_t offset, uint32_t length)
+{
+    memset(request, 0, 4);
+    request[0] = tensor;
+    wire_put_u32(request + 4, offset);
+    wire_put_u32(request + 8, length);
+    return ask(WIRE_READ, WIRE_READ_BYTES);
+}
+
+static void test_hello(void)
+{
+    CHECK(ask(WIRE_HELLO, 0) == WIRE_STATUS_OK);
+    CHECK(reply_bytes == WIRE_HELLO_BYTES + 5 * WIRE_HELLO_TENSOR_BYTES);
+    CHECK(memcmp(reply + 4, app_build_id, 16) == 0);
+    CHECK(memcmp(reply + 20, engine.model_sha256, 32) == 0);
+    CHECK(wire_get_u32(reply + 64) == WIRE_MAX_PAYLOAD);
+    CHECK(reply[82] == 2 && reply[83] == 3);
+    CHECK(memcmp(reply + 84, "toy-multi\0\0\0\0\0\0\0", 16) == 0);
+    CHECK(memcmp(reply + 100, "host\0\0\0\0\0\0\0\0\0\0\0\0", 16) == 0);
+}
+
+static void test_run_and_read(void)
+{
+    const float x[6] = {1, 2, 3, 4, 5, 6};
+    int8_t b[4] = {1, 2, 3, -128};
+    CHECK(run(0, 0, 0, x, sizeof x) == WIRE_STATUS_OK && reply_bytes == 0);
+    CHECK(run(1, WIRE_INVOKE, 9996, b, sizeof b) == WIRE_STATUS_OK);
+    CHECK(reply_bytes == WIRE_RUN_REPLY_BYTES); /* the outputs are too long for one frame */
+    CHECK(wire_get_u32(reply) > 0);
+    CHECK(read_back(0, 4, 8) == WIRE_STATUS_OK && reply_bytes == 8);
+    CHECK(memcmp(reply, &(float[]){4, 6}, 8) == 0);
+    CHECK(read_back(1, 9996, 4) == WIRE_STATUS_OK);
+    CHECK(memcmp(reply, &(int8_t[]){-1, -2, -3, -128}, 4) == 0);
+    CHECK(read_back(2, 0, 4) == WIRE_STATUS_OK && wire_get_u32(reply) == (uint32_t)(21 + 6 - 128));
+}
+
+static void test_ranges_are_checked(void)
+{
+    const uint8_t zeros[4] = {0};
+    CHECK(run(2, 0, 0, zeros, 4) == WIRE_STATUS_BAD_ARGUMENT);
+    CHECK(run(0, 0, 21, zeros, 4) == WIRE_STATUS_BAD_ARGUMENT);
+    CHECK(run(0, 0, 0xFFFFFFFEu, zeros, 4) == WIRE_STATUS_BAD_ARGUMENT);
+    CHECK(run(9, 0, 0xFFFFFFFEu, zeros, 0) == WIRE_STATUS_OK); /* without data they mean nothing */
+    CHECK(read_back(3, 0, 0) == WIRE_STATUS_BAD_ARGUMENT);
+    CHECK(read_back(0, 24, 1) == WIRE_STATUS_BAD_ARGUMENT);
+    CHECK(read_back(0, 0xFFFFFFFFu, 2) == WIRE_STATUS_BAD_ARGUMENT);
+    CHECK(read_back(1, 0, WIRE_MAX_PAYLOAD + 1) == WIRE_STATUS_BAD_ARGUMENT);
+    CHECK(read_back(1, 0, WIRE_MAX_PAYLOAD) == WIRE_STATUS_OK && reply_bytes == WIRE_MAX_PAYLOAD);
+}
+
+static void test_lengths_and_types_are_checked(void)
+{
+    CHECK(ask(WIRE_RUN, WIRE_RUN_BYTES - 1) == WIRE_STATUS_BAD_LENGTH && reply_bytes > 0);
+    CHECK(ask(WIRE_READ, WIRE_READ_BYTES + 1) == WIRE_STATUS_BAD_LENGTH);
+    CHECK(ask(WIRE_REBOOT, 0) == WIRE_STATUS_BAD_LENGTH);
+    request[0] = 2;
+    CHECK(ask(WIRE_REBOOT, 1) == WIRE_STATUS_BAD_ARGUMENT);
+    CHECK(ask(0x00, 0) == WIRE_STATUS_BAD_TYPE);
+    CHECK(ask(0x7F, 0) == WIRE_STATUS_BAD_TYPE);
+}
+
+static void test_engine_error_is_told(void)
+{
+    float x[6] = {127 + 122, 0, 0, 0, 0, 0}; /* test_run_and_read left a sum of -122 in the other input */
+    CHECK(run(0, WIRE_INVOKE, 0, x, sizeof x) == WIRE_STATUS_ENGINE);
+    x[0] = 0;
+    CHECK(run(0, WIRE_INVOKE, 0, x, sizeof x) == WIRE_STATUS_OK);
+}
+
+static void test_echo(void)
+{
+    for (uint32_t i = 0; i < WIRE_MAX_PAYLOAD; i++)
+        request[i] = (uint8_t)(i * 7);
+    CHECK(ask(WIRE_ECHO, WIRE_MAX_PAYLOAD) == WIRE_STATUS_OK && reply_bytes == WIRE_MAX_PAYLOAD);
+    CHECK(memcmp(request, reply, WIRE_MAX_PAYLOAD) == 0);
+}
+
+int main(void)
+{
+    port_init();
+    app_init();
+    test_hello();
+    test_run_and_read();
+    test_ranges_are_checked();
+    test_lengths_and_types_are_checked();
+    test_engine_error_is_told();
+    test_echo();
+    return 0;
+}
