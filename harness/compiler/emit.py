@@ -93,7 +93,8 @@ def _comment(step: Step, memory: Memory) -> str:
         return f"{t.dtype} {'x'.join(map(str, t.shape)) or 'scalar'} at {where}"
 
     inputs, outputs = (" and ".join(map(place, ts)) for ts in (step.inputs, step.outputs))
-    return f"/* {step.op} {_comment_text(step.outputs[0].name)} ({step.kind}, {step.macs} MACs)\n * {inputs}\n * -> {outputs} */\n"
+    title = f"{step.op} {_comment_text(step.outputs[0].name)} ({step.kind}, {step.macs} MACs)"
+    return f"/* {title}\n * {inputs}\n * -> {outputs} */\n"
 
 
 def _entry(unit: Unit) -> str:
