@@ -42,6 +42,7 @@ class Board:
         self.counter.attach(self.cpu.uc)
         self._reset_wanted = self._to_bootloader = self._in_bootloader = False
         self._bus_error: str | None = None
+        self._reason = PowerClock.REASON_SREQ
         self._said: set[str] = set()
         self._make_peripherals(options)
         self.bootloader = Bootloader(self.line, self.cpu.flash.bytes, options.faults, lambda: self._reset_wanted)
@@ -99,6 +100,7 @@ class Board:
         for registers in self._pages.values():
             registers.reset()
         self.scs.write(SystemControl.VTOR, chip.IMAGE_BASE)
+        self._reason = PowerClock.REASON_SREQ
         self.counter.forget()
         self.cpu.start(chip.IMAGE_BASE)
         while not self._reset_wanted:
@@ -109,10 +111,7 @@ class Board:
                 self._hardfault(self._bus_error or fault or "")
             else:
                 self._wait_for_event()
-        if not self._lockup:
-            self.power.add_reason(PowerClock.REASON_SREQ)
-
-    _lockup = False
+        self.power.add_reason(self._reason)
 
     def _hardfault(self, what: str) -> None:
         """The program's HardFault handler, or a lockup, which resets the chip."""
@@ -124,8 +123,8 @@ class Board:
             return
         print("lockup: no HardFault handler could run; the chip resets", file=sys.stderr, flush=True)
         time.sleep(LOCKUP_PAUSE_S)
-        self.power.add_reason(PowerClock.REASON_LOCKUP)
-        self._reset_wanted = self._lockup = True
+        self._reason = PowerClock.REASON_LOCKUP
+        self._reset_wanted = True
 
     def _wait_for_event(self) -> None:
         """WFI or WFE ended the emulation: nothing can interrupt, so let a little time pass and go on."""

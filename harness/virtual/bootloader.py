@@ -54,11 +54,12 @@ class Bootloader:
         """Until the host asks for the reset."""
         self._pending.clear()
         while not self._reset_wanted():
-            command = self._command()
-            if command[:1] == b"K":
-                return
-            if command[:1] in self._commands and (arguments := _arguments(command[1:])) is not None:
-                self._line.write_raw(self._commands[command[:1]](arguments))
+            letter, arguments = _parse(self._command())
+            if letter == b"K":
+                break
+            if letter in self._commands:
+                self._line.write_raw(self._commands[letter](arguments))
+        self._line.give_back(bytes(self._pending))
 
     def _command(self) -> bytes:
         """The text before the next `#`, or b"" if there is none yet."""
@@ -98,8 +99,9 @@ class Bootloader:
             return b"Y" + END
         start = chip.IMAGE_BASE + arguments[0]
         data = bytes(self._ram[self._source:self._source + min(arguments[1], max(chip.FLASH_BYTES - start, 0))])
+        before = self._flash[start:start + len(data)]
         # NOR flash: a write only clears bits
-        self._flash[start:start + len(data)] = bytes(a & b for a, b in zip(self._flash[start:start + len(data)], data, strict=True))
+        self._flash[start:start + len(data)] = bytes(a & b for a, b in zip(before, data, strict=True))
         for address in self._bad_writes:
             if start <= address < start + len(data):
                 self._flash[address] ^= 1
@@ -125,10 +127,9 @@ class Bootloader:
         return bytes(self._ram[at:at + 4])
 
 
-def _arguments(text: bytes) -> list[int] | None:
-    """Hex numbers, always at least two (missing ones 0); None if they aren't hex."""
-    try:
-        numbers = [int(part, 16) for part in text.split(b",") if part]
-    except ValueError:
-        return None
-    return [*numbers, 0, 0]
+def _parse(text: bytes) -> tuple[bytes, list[int]]:
+    """(letter, arguments: always at least two, missing ones 0). What stands before the last letter that is no hex digit
+    is ignored, as by the real monitor, which reads byte by byte."""
+    head = text.rstrip(b"0123456789abcdefABCDEF,")
+    numbers = [int(part, 16) for part in text[len(head):].split(b",") if part]
+    return head[-1:], [*numbers, 0, 0]

@@ -88,7 +88,7 @@ class PythonCounter:
     def _cost(self, address: int, size: int) -> Block | None:
         for memory in self._memories:
             offset = address - memory.start
-            if 0 <= offset and offset + size <= len(memory.bytes):
+            if offset >= 0 and offset + size <= len(memory.bytes):
                 self._blocks[address, size] = block_cost(bytes(memory.bytes[offset:offset + size]), address)
                 return self._blocks[address, size]
         return None

@@ -34,7 +34,7 @@ class VirtualBoard:
         options += ["--image", str(image)] if image else []
         options += ["--link", str(link)] if link else []
         options += [word for fault in faults for word in ("--fault", fault)]
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         self._process = subprocess.Popen(
             [sys.executable, "-m", "harness.virtual", "--until-eof", *options],
@@ -78,7 +78,8 @@ class VirtualBoard:
         """Raises InfraError, with the board's stderr, if its process has ended."""
         if self._process.poll() is not None:
             raise InfraError(
-                "the virtual board's process ended", received=f"exit code {self._process.returncode}, stderr: {self.stderr().strip()}"
+                "the virtual board's process ended",
+                received=f"exit code {self._process.returncode}, stderr: {self.stderr().strip() or 'empty'}",
             )
 
     @property

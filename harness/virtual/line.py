@@ -105,6 +105,10 @@ class Line:
             self.write_raw(self._leaving.pop(0)[1])
         return True
 
+    def give_back(self, data: bytes) -> None:
+        """Puts bytes that read_raw() took too early back to the front, for receive()."""
+        self._arrived[:0] = data
+
     def drop(self) -> None:
         """Forgets everything that is under way to the board."""
         self._arrived.clear()

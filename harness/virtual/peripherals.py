@@ -7,6 +7,7 @@ Sources: nRF52840 Product Specification v1.7 for POWER, CLOCK, NVMC, GPIO; Armv7
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from harness.virtual.clock import Counter
 
@@ -16,7 +17,7 @@ MASK32 = 0xFFFFFFFF
 class Registers:
     """A register file: reads give what was written last, or the reset value, or 0."""
 
-    resets: dict[int, int] = {}
+    resets: ClassVar[dict[int, int]] = {}
 
     def __init__(self) -> None:
         self.values = dict(self.resets)
@@ -55,7 +56,7 @@ class Unmodelled(Registers):
 class PowerClock(Registers):
     """POWER and CLOCK share a page. RESETREAS and GPREGRET survive resets."""
 
-    STARTS = {0x000: 0x100, 0x008: 0x104}  # TASKS_{HF,LF}CLKSTART -> EVENTS_{HF,LF}CLKSTARTED: at once
+    STARTS: ClassVar[dict[int, int]] = {0x000: 0x100, 0x008: 0x104}  # TASKS_{HF,LF}CLKSTART -> EVENTS_{HF,LF}CLKSTARTED: at once
     HFCLKSTAT, LFCLKSTAT, RESETREAS, GPREGRET, GPREGRET2 = 0x40C, 0x418, 0x400, 0x51C, 0x520
     REASON_PIN, REASON_SREQ, REASON_LOCKUP = 1, 4, 8
     RUNNING = 0x10001  # crystal, running
@@ -80,7 +81,7 @@ class PowerClock(Registers):
 class Nvmc(Registers):
     """Always ready; firmware can't write flash here (the flash is mapped read-only, so it faults)."""
 
-    resets = {0x400: 1, 0x408: 1}  # READY, READYNEXT
+    resets: ClassVar[dict[int, int]] = {0x400: 1, 0x408: 1}  # READY, READYNEXT
 
 
 class CoreDebug:
@@ -93,7 +94,7 @@ class Dwt(Registers):
     """CTRL and CYCCNT. The count runs while DEMCR.TRCENA and CTRL.CYCCNTENA are set."""
 
     CTRL, CYCCNT = 0x000, 0x004
-    resets = {CTRL: 0x40000000}
+    resets: ClassVar[dict[int, int]] = {CTRL: 0x40000000}
 
     def __init__(self, counter: Counter, by_instructions: bool, debug: CoreDebug) -> None:
         super().__init__()
@@ -138,7 +139,7 @@ class SystemControl(Registers):
 
     CPUID, VTOR, AIRCR, CFSR, HFSR, MMFAR, BFAR, CPACR, DEMCR = 0xD00, 0xD08, 0xD0C, 0xD28, 0xD2C, 0xD34, 0xD38, 0xD88, 0xDFC
     VECTKEY, SYSRESETREQ, TRCENA = 0x05FA, 4, 1 << 24
-    resets = {CPUID: 0x410FC241, AIRCR: 0xFA050000}
+    resets: ClassVar[dict[int, int]] = {CPUID: 0x410FC241, AIRCR: 0xFA050000}
 
     def __init__(self, debug: CoreDebug, request_reset: Callable[[], None]) -> None:
         super().__init__()

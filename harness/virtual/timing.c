@@ -29,9 +29,10 @@ struct instruction {
     uint32_t base, address, writes, fp_reads, fp_writes; /* register sets, one bit a register */
 };
 
-/* Cached cost of one block. `end` 0: not yet known. */
+/* Cached cost of one block. */
 struct block {
     uint32_t cycles, end;
+    uint32_t generation; /* of the program that it belongs to */
     uint16_t instructions;
     uint8_t penalty, entry;
 };
@@ -50,6 +51,7 @@ struct timing {
     uint64_t cycles, instructions;
     uint32_t expected;    /* where the last block falls through to */
     uint32_t penalty;     /* what it costs to go anywhere else */
+    uint32_t generation;  /* blocks of another one are stale */
 };
 
 /* Both tables end with a row that matches everything. Returns NULL without memory. */
@@ -59,6 +61,7 @@ struct timing *timing_new(const struct timing_row *narrow, const struct timing_r
     if (t) {
         t->narrow = narrow;
         t->wide = wide;
+        t->generation = 1;
     }
     return t;
 }
@@ -77,9 +80,7 @@ int timing_region(struct timing *t, uint32_t index, const uint8_t *bytes, uint32
 /* The code may have changed: every cost is worked out anew. */
 void timing_forget(struct timing *t)
 {
-    for (int i = 0; i < REGIONS; i++)
-        if (t->regions[i].blocks)
-            memset(t->regions[i].blocks, 0, (t->regions[i].length / 2 + 1) * sizeof(struct block));
+    t->generation++;
     t->penalty = 0;
 }
 
@@ -170,6 +171,7 @@ static void cost(const struct timing *t, const uint8_t *code, uint32_t address, 
         at += is_wide ? 4 : 2;
     }
     b->end = address + size;
+    b->generation = t->generation;
 }
 
 static struct block *find(struct timing *t, uint32_t address, uint32_t size)
@@ -180,7 +182,7 @@ static struct block *find(struct timing *t, uint32_t address, uint32_t size)
         if (offset >= r->length || size > r->length - offset)
             continue;
         struct block *b = &r->blocks[offset / 2];
-        if (b->end != address + size)
+        if (b->generation != t->generation || b->end != address + size)
             cost(t, r->bytes + offset, address, size, b);
         return b;
     }

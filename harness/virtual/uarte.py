@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness.virtual import chip
 from harness.virtual.line import Line
@@ -48,7 +49,9 @@ class Memory:
 class Uarte(Registers):
     """One serial port on `line`. `waited(seconds)` hears how long a poll slept."""
 
-    resets = {PSEL_TXD: 0xFFFFFFFF, PSEL_RXD: 0xFFFFFFFF, 0x508: 0xFFFFFFFF, 0x510: 0xFFFFFFFF, 0x524: 0x04000000}
+    resets: ClassVar[dict[int, int]] = {
+        PSEL_TXD: 0xFFFFFFFF, PSEL_RXD: 0xFFFFFFFF, 0x508: 0xFFFFFFFF, 0x510: 0xFFFFFFFF, 0x524: 0x04000000,
+    }
 
     def __init__(self, line: Line, memory: Memory, waited: Callable[[float], None], report: Callable[[str], None]) -> None:
         super().__init__()
@@ -57,7 +60,8 @@ class Uarte(Registers):
         self._receiving = self._sending = False
         self._last_byte = time.monotonic()
         self._tasks = {
-            STARTRX: self._start_rx, STOPRX: self._stop_rx, STARTTX: self._start_tx, STOPTX: self._stop_tx, FLUSHRX: self._flush_rx,
+            STARTRX: self._start_rx, STOPRX: self._stop_rx, FLUSHRX: self._flush_rx,
+            STARTTX: self._start_tx, STOPTX: self._stop_tx,
         }
 
     def reset(self) -> None:
@@ -162,5 +166,5 @@ class Uarte(Registers):
         self.values[TXSTOPPED] = 1
 
     def _check_ram(self, start: int, count: int) -> None:
-        if count and not (chip.RAM_BASE <= start and start + count <= chip.RAM_BASE + chip.RAM_BYTES):
+        if count and (start < chip.RAM_BASE or start + count > chip.RAM_BASE + chip.RAM_BYTES):
             raise BusError(f"EasyDMA of {count} bytes at 0x{start:08X}: it reaches RAM only")

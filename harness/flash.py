@@ -1,0 +1,281 @@
+"""Image -> board. FLASHERS: one function per way to flash, chosen by the board record; pyserial only.
+
+`nano33` speaks to the Nano 33 BLE's bootloader (SAM-BA with Arduino's extensions, see harness/virtual/bootloader.py for
+the commands). The virtual board is flashed by the same code as a real one.
+"""
+
+from __future__ import annotations
+
+import binascii
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import serial
+from serial.tools import list_ports
+from serial.tools.list_ports_common import ListPortInfo
+
+from harness.boards import Board
+from harness.errors import DeviceError, LinkError, ModelError
+
+Progress = Callable[[int, int], None]
+"""Called with (bytes done, bytes in all), first for writing, then for verifying."""
+
+BOOTLOADER_USB_ID = "2341:005a"
+CHUNK_BYTES = 4096
+"""A flash page of the nRF52840, and what the bootloader's buffer surely holds."""
+BUFFER_ADDRESS = 0x34
+"""Where Arduino's uploader puts its buffer in the bootloader's RAM."""
+BAUD = 115200
+TOUCH_BAUD = 1200
+TOUCH_S = 0.1
+"""How long the 1200 baud are held."""
+PROBE_S = 0.3
+"""A bootloader answers `N#` within a few milliseconds."""
+REPLY_S = 5.0
+ERASE_S = 60.0
+"""240 pages of at most 89.7 ms (nRF52840 Product Specification, NVMC) are 22 s."""
+ENTER_S = 15.0
+"""Reset, USB enumeration and the driver take up to about 5 s on a busy host."""
+TOUCH_AGAIN_S = 3.0
+END = b"\n\r"
+
+
+def flash(image_bin: bytes, board: Board, port: str, progress: Progress | None = None) -> None:
+    """Erases, writes, verifies and starts `image_bin` (to stand at `board.flash_base`) through `port`.
+
+    The board may run any program or be in its bootloader already. Raises ModelError (image too large), LinkError (nobody
+    answers, port missing or busy, not this kind of board) or DeviceError (refused; verification failed, with the address).
+    """
+    if len(image_bin) > board.flash_bytes:
+        raise ModelError(
+            "the image does not fit the board's flash", expected=f"at most {board.flash_bytes} bytes",
+            received=f"{len(image_bin)} bytes", remedy="use a smaller model",
+        )
+    FLASHERS[board.flasher](image_bin, board, port, progress or (lambda done, total: None))
+
+
+def flash_nano33(image_bin: bytes, board: Board, port: str, progress: Progress) -> None:
+    """Nano 33 BLE: touch, find the bootloader, erase, write, verify, start."""
+    data = image_bin + b"\xff" * (-len(image_bin) % 4)  # flash is written in words
+    monitor = _enter_bootloader(board, port)
+    try:
+        monitor.erase()
+        for offset in monitor.write(data):
+            progress(offset, len(data))
+        for offset in monitor.verify(data, board.flash_base):
+            progress(offset, len(data))
+        monitor.start()
+    except (serial.SerialException, OSError) as error:
+        raise LinkError(f"the bootloader on {monitor.port} went away", received=str(error), remedy="flash again") from error
+    finally:
+        monitor.close()
+
+
+FLASHERS: dict[str, Callable[[bytes, Board, str, Progress], None]] = {"nano33": flash_nano33}
+
+
+class Monitor:
+    """The SAM-BA monitor of a bootloader on an open port."""
+
+    def __init__(self, port: str) -> None:
+        self.port = port
+        self._serial = _open(port, BAUD)
+        self._can_crc = False
+
+    def close(self) -> None:
+        with contextlib.suppress(serial.SerialException, OSError):
+            self._serial.close()
+
+    def identify(self) -> bool:
+        """Whether an Arduino nRF52840 bootloader answers; False for silence or noise. Raises LinkError for another chip's."""
+        self._serial.reset_input_buffer()
+        if not self._ask("N#", PROBE_S).endswith(END):
+            return False
+        version = self._ask("V#", PROBE_S)
+        if b"[Arduino:" not in version:
+            return False
+        self._can_crc = b"Z" in version.rpartition(b"[Arduino:")[2]
+        chip = self._ask("I#", PROBE_S).strip(b"\n\r\0")
+        if b"nRF52840" not in chip:
+            raise LinkError(
+                f"the bootloader on {self.port} belongs to another board", expected="chip nRF52840",
+                received=f"chip {chip.decode(errors='replace')!r}", remedy="name the port of a Nano 33 BLE",
+            )
+        return True
+
+    def _ask(self, command: str, timeout_s: float) -> bytes:
+        """The reply up to and with its end mark; shorter after `timeout_s`."""
+        self._serial.write(command.encode())
+        self._serial.timeout = timeout_s
+        return self._serial.read_until(END)
+
+    def _must(self, command: str, expected: bytes, timeout_s: float = REPLY_S) -> None:
+        reply = self._ask(command, timeout_s)
+        if reply == expected + END:
+            return
+        if not reply:
+            raise LinkError(f"the bootloader on {self.port} fell silent at {command!r}", remedy="reset the board, flash again")
+        raise DeviceError(
+            f"the bootloader refused {command!r}", expected=repr(expected + END), received=repr(reply),
+            remedy="reset the board (press its button twice), flash again",
+        )
+
+    def erase(self) -> None:
+        """All flash behind the bootloader."""
+        self._must("X00000000#", b"X", ERASE_S)
+
+    def write(self, data: bytes) -> Iterator[int]:
+        """Writes from the image's start on; yields the number of bytes written so far."""
+        for offset in range(0, len(data), CHUNK_BYTES):
+            chunk = data[offset:offset + CHUNK_BYTES]
+            self._serial.write(b"S%08X,%08X#" % (BUFFER_ADDRESS, len(chunk)))
+            self._serial.write(chunk)
+            self._must(f"Y{BUFFER_ADDRESS:08X},0#", b"Y")
+            self._must(f"Y{offset:08X},{len(chunk):08X}#", b"Y")
+            yield offset + len(chunk)
+
+    def verify(self, data: bytes, base: int) -> Iterator[int]:
+        """Compares; yields the number of bytes compared so far. Raises DeviceError with the address (`base` + offset)."""
+        for offset in range(0, len(data), CHUNK_BYTES):
+            chunk = data[offset:offset + CHUNK_BYTES]
+            if not (self._crc_matches(offset, chunk) if self._can_crc else self._read(offset, len(chunk)) == chunk):
+                self._report_difference(offset, chunk, base)
+            yield offset + len(chunk)
+
+    def _crc_matches(self, offset: int, chunk: bytes) -> bool:
+        reply = self._ask(f"Z{offset:08X},{len(chunk):08X}#", REPLY_S)
+        if len(reply) != 12 or reply[:1] != b"Z" or reply[9:] != b"#" + END:
+            raise LinkError("the bootloader's CRC reply is damaged", expected="Z, eight hex digits, #", received=repr(reply))
+        return reply[1:9].upper() == b"%08X" % binascii.crc_hqx(chunk, 0)
+
+    def _read(self, offset: int, count: int) -> bytes:
+        self._serial.write(b"R%08X,%08X#" % (offset, count))
+        self._serial.timeout = REPLY_S
+        return self._serial.read(count)
+
+    def _report_difference(self, offset: int, chunk: bytes, base: int) -> None:
+        found = self._read(offset, len(chunk))
+        at = next((i for i, (a, b) in enumerate(zip(chunk, found, strict=False)) if a != b), 0)
+        raise DeviceError(
+            f"flash verification failed at 0x{base + offset + at:08X}", expected=f"0x{chunk[at]:02X}",
+            received=f"0x{found[at]:02X}" if at < len(found) else "no data",
+            remedy="flash again; if the same address fails, the board's flash is worn out",
+        )
+
+    def start(self) -> None:
+        """Resets the board: the image starts."""
+        self._serial.write(b"K#")
+        with contextlib.suppress(serial.SerialException, OSError):
+            self._serial.flush()  # a real board may already have left the USB
+
+
+def _enter_bootloader(board: Board, port: str) -> Monitor:
+    """An identified bootloader, asked for by the 1200-baud touch unless it runs already. Raises LinkError."""
+    place = _location(board, port)
+    deadline = time.monotonic() + ENTER_S
+    touch_at = 0.0  # the first round only looks whether the bootloader is there already
+    error: LinkError | None = None
+    while time.monotonic() < deadline:
+        for candidate in _candidates(board, port, place):
+            try:
+                if monitor := _identified(candidate):
+                    return monitor
+            except LinkError as problem:
+                error = problem
+        if time.monotonic() >= touch_at:
+            error = _touch(port) or error
+            touch_at = time.monotonic() + TOUCH_AGAIN_S
+            if error and _hopeless(board, port):
+                raise error
+        time.sleep(0.02)
+    raise error or LinkError(
+        f"no bootloader answers on {port}", expected=f"the bootloader of a {board.title} within {ENTER_S:.0f} s",
+        received="silence", remedy="press the board's reset button twice quickly, then flash again",
+    )
+
+
+def _hopeless(board: Board, port: str) -> bool:
+    """Whether waiting can't help: no such port, and no USB device of this kind may take its place."""
+    return not board.usb_ids and "://" not in port and not Path(port).exists()
+
+
+def _identified(port: str) -> Monitor | None:
+    """A monitor on `port` if this board's bootloader answers there; None for silence. Raises LinkError."""
+    monitor = Monitor(port)
+    try:
+        if monitor.identify():
+            return monitor
+    except (serial.SerialException, OSError):
+        pass  # it left the USB while we asked
+    except LinkError:
+        monitor.close()
+        raise
+    monitor.close()
+    return None
+
+
+def _touch(port: str) -> LinkError | None:
+    """Opens and closes `port` at 1200 baud: the request for the bootloader. Returns what went wrong, if anything."""
+    try:
+        touched = _open(port, TOUCH_BAUD)
+    except LinkError as error:
+        return error
+    with contextlib.suppress(serial.SerialException, OSError):
+        touched.dtr = False  # ptys have no modem lines
+    time.sleep(TOUCH_S)
+    with contextlib.suppress(serial.SerialException, OSError):
+        touched.close()
+    return None
+
+
+def _open(port: str, baud: int) -> serial.SerialBase:
+    """An open port, its input dropped. Raises LinkError."""
+    try:
+        device = serial.serial_for_url(port, baudrate=baud, do_not_open=True, timeout=PROBE_S, write_timeout=REPLY_S)
+        with contextlib.suppress(ValueError, AttributeError):
+            device.exclusive = True  # another program would steal the replies
+        device.open()
+        return device
+    except (serial.SerialException, OSError, ValueError) as error:
+        raise LinkError(
+            f"can't open {port} to flash", received=str(error),
+            remedy="check the cable and the port's name; close other programs that hold it",
+        ) from error
+
+
+def _candidates(board: Board, port: str, place: str) -> list[str]:
+    """Where the bootloader may appear: `port` itself, and for USB boards a port with this board's ids, which may get a
+    new name: at the same USB socket, or the only one attached. Raises LinkError if several boards could be meant."""
+    ports = {p.device: p for p in list_ports.comports()} if board.usb_ids else {}
+    found = [p for p in ports.values() if _usb_id(p) in board.usb_ids]
+    if place:
+        same = [p.device for p in found if _socket(p.location) == place]
+        return same or ([] if port not in ports else [port])
+    if port not in ports and (Path(port).exists() or "://" in port):
+        return [port]  # a pty or a network port: never somebody else's board
+    bootloaders = [p for p in found if _usb_id(p) == BOOTLOADER_USB_ID] or found
+    if len(bootloaders) > 1:
+        raise LinkError(
+            "several boards could be meant", expected="one board in its bootloader",
+            received=", ".join(p.device for p in bootloaders), remedy="name the board's own USB port, or unplug the others",
+        )
+    return [p.device for p in bootloaders] or [port]
+
+
+def _location(board: Board, port: str) -> str:
+    """The USB socket that `port` hangs on if it is the board's own USB port; "" if not."""
+    for p in list_ports.comports() if board.usb_ids else ():
+        if p.device == port and _usb_id(p) in board.usb_ids:
+            return _socket(p.location)
+    return ""
+
+
+def _usb_id(info: ListPortInfo) -> str:
+    return f"{info.vid:04x}:{info.pid:04x}" if info.vid is not None else ""
+
+
+def _socket(location: str | None) -> str:
+    """`1-2:1.0` -> `1-2`: without configuration and interface."""
+    return (location or "").partition(":")[0]
