@@ -1,0 +1,129 @@
+"""Fast int8 kernels for Cortex-M4 (firmware/nn/m4/q8_*.h): which template for which layer, with what constants.
+
+Every template is specialised for its layer by the C compiler: the shape is a constant of the call. Layers of equal shape
+share one function. Measured figures stand in the headers; a layer that does not fit gets None, i.e. the portable kernel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from harness.compiler.m4_pack import channels, pack_words, pad_to
+from harness.compiler.step import Constant, Conv2D, FullyConnected, Kernel, Options, Requant, Select, Step, Window
+
+MAX_OFFSET = 4095
+"""Largest offset of a load instruction (Thumb-2, positive immediate)."""
+
+
+def conv2d(step: Step, options: Options) -> Kernel | None:
+    """conv2d_s8: four positions by two channels (q8_conv.h)."""
+    p: Conv2D = step.params
+    if p.groups != 1:
+        return None
+    slide = _slides(p.window)
+    weights = _conv_weights(p, slide)
+    constants = channels(weights, p.bias, p.in_zero, p.requant, 2)
+    if constants is None:
+        return None
+    words = pack_words(pad_to(weights, 2, 0))
+    pairs = words.reshape(-1, 2, words.shape[1]).transpose(0, 2, 1)
+    packed = Constant("weights", np.ascontiguousarray(pairs).ravel(), "[channel pair][step][channel], four weights a word")
+    kind = "slide" if slide else "patch"
+    run = words.shape[1] // (p.window.k_h if slide else 1)
+    fields = (*_geometry(p.window), p.in_zero, range_text(p.requant), _unroll(run, options))
+    shape = f"{{{', '.join(map(str, fields))}}}"
+    return shaped_kernel(f"q8_conv_{kind}", "q8_conv_shape", shape, "m4/q8_conv.h", (packed, *constants),
+                         _conv_scratch(p.window, slide), p.window)
+
+
+def _slides(w: Window) -> bool:
+    """A sliding window pays where neighbouring positions share columns, and must be reachable by load offsets."""
+    pitch = w.stride_w * _round4(w.in_c) * 2
+    dense = _round4(w.in_c) * 4 <= w.in_c * 5
+    return dense and w.dil_w == 1 and w.k_w > 1 and w.stride_w <= w.k_w and w.out_w > 1 and 3 * pitch <= MAX_OFFSET
+
+
+def _conv_weights(p: Conv2D, slide: bool) -> np.ndarray:
+    """[out_c, k] in the order the kernel walks: channels of a tap padded to 4, or the whole patch."""
+    w = pad_to(p.weights, 4, 3) if slide else p.weights
+    return pad_to(w.reshape(w.shape[0], -1), 4, 1)
+
+
+def _conv_scratch(w: Window, slide: bool) -> int:
+    if slide:
+        return w.k_h * (3 * w.stride_w + w.k_w) * _round4(w.in_c) * 2
+    patch = _round4(w.k_h * w.k_w * w.in_c)
+    return 8 * patch + (0 if w.k_h * w.k_w == 1 else patch)
+
+
+def _unroll(steps: int, options: Options) -> int:
+    """Steps a round: as few rounds and as little left over as possible, 112 bytes of code a step."""
+    most = 9 if options.optimise == "speed" else 2
+    if steps <= most:
+        return steps
+    return min(range(1, most + 1), key=lambda u: (5 * (steps // u) + (8 if steps % u else 0), u))
+
+
+def fully_connected(step: Step, options: Options) -> Kernel | None:
+    """fully_connected_s8: one input vector by four outputs (q8_dense.h)."""
+    p: FullyConnected = step.params
+    if p.weight_zero:
+        return None
+    weights = pad_to(p.weights.reshape(p.out_n, p.in_n), 4, 1)
+    constants = channels(weights, p.bias, p.in_zero, p.requant, 4)
+    if constants is None:
+        return None
+    words = pack_words(pad_to(weights, 4, 0))
+    quads = words.reshape(-1, 4, words.shape[1]).transpose(0, 2, 1)
+    packed = Constant("weights", np.ascontiguousarray(quads).ravel(), "[four outputs][step][output], four weights a word")
+    shape = f"{{{p.rows}, {p.in_n}, {p.out_n}, {range_text(p.requant)}}}"
+    return shaped_kernel("q8_dense", "q8_dense_shape", shape, "m4/q8_dense.h", (packed, *constants), _round4(p.in_n) * 2)
+
+
+def shaped_kernel(template: str, shape_type: str, shape: str, header: str, constants: tuple[Constant, ...],
+                  scratch_bytes: int, window: Window | None = None) -> Kernel:
+    """A kernel whose code is `template` specialised for `shape`; steps with the same shape share the function."""
+    name = f"{template}_{hashlib.sha256(shape.encode()).hexdigest()[:8]}"
+    batches = window.batch if window else 1
+
+    def file_scope(prefix: str) -> str:
+        return (
+            f"#ifndef {name.upper()}\n#define {name.upper()}\n"
+            f'static __attribute__((noinline, optimize("O3"))) void {name}(const q8_channels *d, const int8_t *in, int8_t *out,'
+            f" uint8_t *scratch) {{\n    static const {shape_type} shape = {shape};\n"
+            f"    {template}(&shape, d, in, out, scratch);\n}}\n#endif\n"
+        )
+
+    def body(prefix: str) -> str:
+        record = f"    static const q8_channels d = {{{prefix}_weights, {prefix}_bias, {prefix}_multiplier, {prefix}_shift}};\n"
+        if batches == 1:
+            return f"{record}    {name}(&d, in0, out0, scratch);\n"
+        sizes = window.in_h * window.in_w * window.in_c, window.out_h * window.out_w * window.out_c
+        return (f"{record}    for (int b = 0; b < {batches}; b++)\n"
+                f"        {name}(&d, in0 + b * {sizes[0]}, out0 + b * {sizes[1]}, scratch);\n")
+
+    return Kernel(body, constants, file_scope, scratch_bytes, headers=(header,))
+
+
+def range_text(q: Requant) -> str:
+    """The initialiser of a q8_range."""
+    left = int((q.shift[q.multiplier != 0] >= 0).any())
+    return f"{{{q.zero_point}, {q.act_min}, {q.act_max}, {left}}}"
+
+
+def _geometry(w: Window) -> tuple[int, ...]:
+    return (w.in_h, w.in_w, w.in_c, w.out_h, w.out_w, w.out_c, w.k_h, w.k_w, w.stride_h, w.stride_w, w.dil_h, w.dil_w,
+            w.pad_top, w.pad_left)
+
+
+def _round4(n: int) -> int:
+    return -(-n // 4) * 4
+
+
+KERNELS: dict[str, Select] = {
+    "conv2d_s8": conv2d,
+    "fully_connected_s8": fully_connected,
+}
+"""Step kind -> choice, for the engine "tinyrig"."""

@@ -1,0 +1,75 @@
+"""Weights, biases and multipliers in the forms that the fast int8 kernels (firmware/nn/m4/q8_*.h) read.
+
+The number format is explained in q8_common.h: accumulators hold 256 times the value, so a layer qualifies only when no
+input can take a final accumulator out of 24 bits; `packable` and `channels` prove that from the weights themselves.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.compiler.step import Constant, Requant
+
+MAX_RIGHT_SHIFT = 23
+"""zero << shift plus half a unit plus a 24-bit accumulator still fit 32 bits."""
+
+
+def pad_to(a: np.ndarray, size: int, axis: int) -> np.ndarray:
+    """`a` with zeros behind it so that dimension `axis` is a multiple of `size`."""
+    widths = [(0, 0)] * a.ndim
+    widths[axis] = (0, -a.shape[axis] % size)
+    return np.pad(a, widths)
+
+
+def packable(weights: np.ndarray) -> bool:
+    """Do pairs fit the format? 256 * w1 + w0 leaves int16 only for w1 = -128 with w0 < 0. weights: int [n, k], k even."""
+    return bool((weights[:, 1::2].astype(np.int32) * 256 + weights[:, ::2] >= -32768).all())
+
+
+def pack_words(weights: np.ndarray) -> np.ndarray:
+    """int [n, k], k a multiple of 4 -> uint32 [n, k / 4]: halves 256 * w1 + w0 and 256 * w3 + w2."""
+    w = weights.astype(np.int64)
+    halves = (w[:, 1::2] * 256 + w[:, ::2]) & 0xFFFF
+    return (halves[:, ::2] | halves[:, 1::2] << 16).astype(np.uint32)
+
+
+def extremes(weights: np.ndarray, bias: np.ndarray, in_zero: int) -> tuple[int, int]:
+    """Lowest and highest accumulator bias + sum((x - in_zero) * w) over all int8 inputs and all channels (rows)."""
+    w = weights.astype(np.int64)
+    up, down = np.where(w > 0, w, 0).sum(1), np.where(w < 0, w, 0).sum(1)
+    high = bias.astype(np.int64) + up * (127 - in_zero) - down * (128 + in_zero)
+    low = bias.astype(np.int64) - up * (128 + in_zero) + down * (127 - in_zero)
+    return int(low.min()), int(high.max())
+
+
+def shifts_fit(q: Requant, low: int, high: int) -> bool:
+    """Can q8_requant do these shifts: right by at most 23, left only as far as twice the accumulator stays in 32 bits?"""
+    used = q.multiplier != 0
+    right = -q.shift[used]
+    if not right.size:
+        return True
+    left = max(0, -int(right.min()))
+    return int(right.max()) <= MAX_RIGHT_SHIFT and max(abs(low), abs(high)) << (1 + left) < 1 << 31
+
+
+def right_shifts(q: Requant) -> np.ndarray:
+    """int8 right shifts; a channel whose multiplier is 0 gets 1, which gives its 0 as well."""
+    return np.where(q.multiplier == 0, 1, -q.shift).astype(np.int8)
+
+
+def channels(weights: np.ndarray, bias: np.ndarray, in_zero: int, q: Requant, multiple: int) -> tuple[Constant, ...] | None:
+    """bias, multiplier, shift of q8_channels, or None when the layer does not fit the format.
+
+    weights int [n, k] in the order of the sum, k a multiple of 4; bias [n]. Biases are padded to `multiple` channels.
+    """
+    low, high = extremes(weights, bias, in_zero)
+    if max(-low, high) >= 1 << 23 or not packable(weights) or not shifts_fit(q, low, high):
+        return None
+    w = weights.astype(np.int64)
+    folded = 256 * (bias.astype(np.int64) - in_zero * w.sum(1) + 127 * w[:, 1::2].sum(1))
+    wrapped = (folded & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
+    return (
+        Constant("bias", pad_to(wrapped, multiple, 0), "256 times the bias, zero point and number format folded in"),
+        Constant("multiplier", q.multiplier.astype(np.int32)),
+        Constant("shift", right_shifts(q), "to the right"),
+    )
