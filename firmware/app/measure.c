@@ -4,10 +4,10 @@
 #include "../nn/engine.h"
 #include "../port/port.h"
 
-/* Bytes below the painting function's frame that stay unpainted, because that function itself may use them.
- * A smaller stack than this can't be told apart, so it is the least that is ever reported. */
+/* Bytes below the painting function's frame address that stay unpainted, because that function itself may use them.
+ * A smaller stack than this and that function's frame can't be told apart, so it is the least that is ever reported. */
 #ifndef MEASURE_STACK_GUARD
-#define MEASURE_STACK_GUARD 64
+#define MEASURE_STACK_GUARD 16
 #endif
 
 #define MEASURE_PAINT 0xC5A35A3Cu /* unlikely as data, address or zero */
@@ -42,19 +42,18 @@ static uint32_t since(uint32_t start)
 /* The sanitizers must not guard these two: they touch the stack below every live frame, on purpose. */
 __attribute__((noinline, no_sanitize("address"))) static uint8_t *paint_stack(uint8_t *limit)
 {
-    uint8_t *top = __builtin_frame_address(0);
-    volatile uint32_t *end = (volatile uint32_t *)(void *)(top - MEASURE_STACK_GUARD);
-    for (volatile uint32_t *p = (volatile uint32_t *)(void *)limit; p < end; p++)
+    uint8_t *end = (uint8_t *)__builtin_frame_address(0) - MEASURE_STACK_GUARD;
+    for (volatile uint32_t *p = (volatile uint32_t *)(void *)limit; (uint8_t *)p < end; p++)
         *p = MEASURE_PAINT;
-    return top;
+    return end;
 }
 
-__attribute__((noinline, no_sanitize("address"))) static uint32_t stack_used(uint8_t *limit, uint8_t *top)
+__attribute__((noinline, no_sanitize("address"))) static uint8_t *lowest_touched(uint8_t *limit, uint8_t *end)
 {
     const volatile uint32_t *p = (volatile uint32_t *)(void *)limit;
-    while ((uint8_t *)p < top - MEASURE_STACK_GUARD && *p == MEASURE_PAINT)
+    while ((uint8_t *)p < end && *p == MEASURE_PAINT)
         p++;
-    return (uint32_t)(top - (uint8_t *)p);
+    return (uint8_t *)p;
 }
 
 static int invoke(uint32_t *cycles)
@@ -81,11 +80,13 @@ static int profile(uint32_t *op_cycles, uint32_t *cycles)
 
 int measure_inference(int with_stack, uint32_t *op_cycles, measure_result *result)
 {
+    uint8_t *base = __builtin_frame_address(0); /* counted from here: what this function's callees use */
     uint8_t *limit = port_stack_limit();
-    uint8_t *top = with_stack ? paint_stack(limit) : 0;
+    uint8_t *painted_end = with_stack ? paint_stack(limit) : 0;
     int error = op_cycles ? profile(op_cycles, &result->cycles) : invoke(&result->cycles);
-    result->stack_bytes = with_stack ? stack_used(limit, top) : 0;
-    if (error >= 0 && with_stack && result->stack_bytes >= (uint32_t)(top - limit))
+    uint8_t *lowest = with_stack ? lowest_touched(limit, painted_end) : base;
+    result->stack_bytes = (uint32_t)(base - lowest);
+    if (error >= 0 && lowest == limit)
         return MEASURE_ERR_STACK;
     return error;
 }

@@ -188,7 +188,8 @@ def test_reboot_forgets_the_session():
         assert ask(link, Frame(Type.ECHO, 3, b"x")).status == Status.NO_HELLO
 
 
-ARM_FLAGS = "-std=c11 -Wall -Wextra -Werror -Wshadow -Os -ffunction-sections -fdata-sections -nostartfiles --specs=nano.specs".split()
+ARM_FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Os", "-ffunction-sections", "-fdata-sections",
+             "-nostartfiles", "--specs=nano.specs"]  # fmt: skip
 
 
 @pytest.mark.parametrize("engine", ["app/null_engine.c", TOY, "tests/toy_multi.c"])

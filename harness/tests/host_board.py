@@ -1,4 +1,4 @@
-"""The firmware as a host process behind a pty, built with the sanitizers: what the tests of wire, session and firmware talk to."""
+"""The firmware as a host process behind a pty, under the sanitizers: what the tests of session and firmware talk to."""
 
 from __future__ import annotations
 
