@@ -1,0 +1,260 @@
+"""Sessions with the real firmware, run as a host process; a link that damages bytes stands between them where a test says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness import session as session_module
+from harness import wire
+from harness.errors import DeviceError, LinkError, UserError
+from harness.link import Link
+from harness.session import Session
+from harness.tests.host_board import HostBoard
+
+TOY, MULTI, NULL = "tests/toy_int8.c", "tests/toy_multi.c", "app/null_engine.c"
+Damage = Callable[[bytes], bytes]
+
+
+class DamagingLink:
+    """A Link whose nth write or read (counted from 0, since `plan` was set) is passed through a function."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self.url = link.url
+        self.close = link.close
+        self.plan({}, {})
+
+    def plan(self, writes: dict[int, Damage], reads: dict[int, Damage]) -> None:
+        self._writes, self._reads = dict(writes), dict(reads)
+        self._written = self._read = 0
+
+    def write(self, data: bytes) -> None:
+        damage = self._writes.get(self._written, bytes)
+        self._written += 1
+        self._link.write(damage(data))
+
+    def read(self, n: int, timeout: float) -> bytes:
+        # Only what came is counted: otherwise a timeout would use up the damage meant for a reply.
+        data = self._link.read(n, min(timeout, 0.3))
+        if not data:
+            return data
+        damage = self._reads.get(self._read, bytes)
+        self._read += 1
+        return damage(data)
+
+
+def flip(at: int) -> Damage:
+    return lambda data: bytes(b ^ (0x10 if i == at % len(data) else 0) for i, b in enumerate(data))
+
+
+def lose(at: int) -> Damage:
+    return lambda data: data[: at % len(data)] + data[at % len(data) + 1 :]
+
+
+def lose_all(data: bytes) -> bytes:
+    return b""
+
+
+def insert(at: int) -> Damage:
+    return lambda data: data[: at % len(data)] + b"T" + data[at % len(data) :]
+
+
+@pytest.fixture(scope="module")
+def boards():
+    """Running boards by engine, shared by the module: each session begins with its own hello."""
+    running: dict[str, HostBoard] = {}
+    yield lambda engine: running.setdefault(engine, HostBoard(engine))
+    for board in running.values():
+        board.__exit__(None, None, None)
+
+
+@pytest.fixture
+def connect(boards):
+    """connect(engine) -> Session, its link a DamagingLink."""
+    sessions: list[Session] = []
+
+    def connected(engine: str) -> tuple[Session, DamagingLink]:
+        link = DamagingLink(boards(engine).link())
+        sessions.append(Session(link))
+        return sessions[-1], link
+
+    yield connected
+    for session in sessions:
+        session.close()
+
+
+def window(seed: int) -> bytes:
+    return np.random.default_rng(seed).integers(-60, 60, 8, np.int8).tobytes()
+
+
+def expected(data: bytes) -> bytes:
+    return (2 * np.frombuffer(data, np.int8) + 1).astype(np.int8).tobytes()
+
+
+def test_hello(connect):
+    session, _ = connect(TOY)
+    hello = session.hello()
+    assert (hello.engine, hello.board_name, hello.fault) == ("toy-int8", "host", None)
+    assert bytes.fromhex(hello.board_id) == b"HOSTPORT"
+    assert [(t.shape, t.dtype, t.scale, t.zero_point) for t in hello.inputs] == [((1, 8), "int8", 0.5, -3)]
+
+
+def test_run_says_what_it_cost(connect):
+    session, _ = connect(TOY)
+    plain = session.run(window(1), index=4)
+    assert (plain.kind, plain.index, plain.outputs) == ("window", 4, expected(window(1)))
+    assert plain.stack_bytes is None and plain.op_cycles == ()
+    profile = session.run(window(2), profile=True, kind="profile")
+    assert len(profile.op_cycles) == 2 and sum(profile.op_cycles) == profile.cycles
+    assert profile.outputs == expected(window(2))
+    stack = session.run(window(3), stack=True, kind="stack")
+    assert stack.stack_bytes >= 1024 and stack.outputs == expected(window(3))
+
+
+def test_one_round_trip_a_window(connect):
+    """Once the length of an inference is known."""
+    session, _ = connect(TOY)
+    session.run(window(0))
+    before = session.statistics.requests
+    samples = list(session.stream([window(n) for n in range(20)], "repeat"))
+    assert session.statistics.requests - before == 20
+    assert [(s.kind, s.index, s.outputs) for s in samples] == [("repeat", n, expected(window(n))) for n in range(20)]
+
+
+def test_tensors_larger_than_a_frame(connect):
+    session, _ = connect(MULTI)
+    x = np.arange(6, dtype=np.float32)
+    b = np.random.default_rng(0).integers(-128, 127, 10000).astype(np.int8)
+    for _ in range(2):
+        outputs = session.run([x.tobytes(), b.tobytes()]).outputs
+        total = np.array([x.sum() + b.sum(dtype=np.int32)], np.int32)
+        assert outputs == (2 * x).tobytes() + (-b).astype(np.int8).tobytes() + total.tobytes()
+
+
+def test_no_tensors_at_all(connect):
+    session, _ = connect(NULL)
+    assert [session.run([]).outputs for _ in range(2)] == [b"", b""]
+
+
+def test_echo(connect):
+    session, _ = connect(TOY)
+    data = bytes(range(256)) * 16
+    assert session.hello().max_payload == len(data)
+    assert session.echo(data) == data
+
+
+def test_wrong_window_is_the_users_fault(connect):
+    session, _ = connect(TOY)
+    with pytest.raises(UserError, match="does not fit"):
+        session.run(bytes(7))
+    with pytest.raises(UserError):
+        session.run([bytes(8), bytes(8)])
+
+
+def test_refusal_names_the_reason(connect):
+    session, _ = connect(MULTI)
+    x = np.array([127, 0, 0, 0, 0, 0], np.float32)
+    with pytest.raises(DeviceError, match="an operator failed"):
+        session.run([x.tobytes(), bytes(10000)])
+    assert session.retries == 0
+
+
+@pytest.mark.parametrize("damage", [flip(3), flip(-1), lose(0), lose(20), lose_all, insert(0), insert(17)])
+def test_damaged_request_is_sent_again(connect, damage):
+    session, link = connect(TOY)
+    session.run(window(0))
+    link.plan({0: damage}, {})
+    assert session.run(window(5)).outputs == expected(window(5))
+    assert session.retries >= 1 or damage(b"TR") == b"TTR"  # noise in front is skipped without a repetition
+
+
+@pytest.mark.parametrize("damage", [flip(3), flip(12), lose(0), lose_all, insert(2)])
+@pytest.mark.parametrize("read", [0, 1])
+def test_damaged_reply_is_fetched_again(connect, damage, read):
+    """The toy works in place, so an inference that ran twice on one input would show in the outputs."""
+    session, link = connect(TOY)
+    session.run(window(0))
+    link.plan({}, {read: damage})
+    assert session.run(window(6)).outputs == expected(window(6))
+    assert session.retries == 1
+
+
+def test_damaged_chunks(connect):
+    session, link = connect(MULTI)
+    inputs = [bytes(24), bytes([3] * 10000)]
+    session.run(inputs)
+    link.plan({1: flip(500), 4: lose(99)}, {2: flip(0), 7: lose(5)})
+    assert session.run(inputs).outputs[24:10024] == bytes([253] * 10000)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(
+        st.tuples(st.booleans(), st.integers(0, 5)),
+        st.tuples(st.sampled_from([flip, lose, insert]), st.integers(0, 40)),
+        max_size=3,
+    )
+)
+def test_any_three_damages_are_survived(boards, damages):
+    """Three, because a frame is sent four times."""
+    link = DamagingLink(boards(TOY).link())
+    plans: tuple[dict, dict] = ({}, {})
+    for (outgoing, place), (damage, at) in damages.items():
+        plans[outgoing][place] = damage(at)
+    with Session(link) as session:
+        session.run(window(0))
+        link.plan(*plans)
+        for n in range(3):
+            assert session.run(window(n)).outputs == expected(window(n))
+
+
+def test_stale_replies_are_dropped(connect):
+    session, link = connect(TOY)
+    session.hello()
+    old = wire.encode(wire.Frame(wire.Type.ECHO, 999, b"an older question"))
+    link.plan({0: lambda data: old + data}, {})
+    assert session.echo(b"now") == b"now"
+    assert (session.statistics.stale, session.retries) == (1, 0)
+
+
+def test_silence_is_a_link_error(connect):
+    session, link = connect(TOY)
+    session.hello()
+    link.plan(dict.fromkeys(range(9), lose_all), {})
+    with pytest.raises(LinkError, match="no answer") as caught:
+        session.echo(b"x")
+    assert "TX and RX" in caught.value.remedy
+    assert session.statistics.timeouts == 1 + wire.RETRIES == 1 + session.retries
+
+
+def test_reset_between_chunks_is_noticed(connect):
+    """The input would be half zeros: an error, never a result."""
+    session, link = connect(MULTI)
+    inputs = [bytes(24), bytes(10000)]
+    session.run(inputs)
+    reset = wire.encode(wire.Frame(wire.Type.REBOOT, 999, wire.reboot_payload(bootloader=False)))
+    link.plan({2: lambda data: reset, 3: lambda data: data}, {})
+    with pytest.raises(DeviceError, match="was reset"):
+        session.run(inputs)
+    assert session.run(inputs).outputs
+
+
+def test_reboot_needs_a_new_hello(connect):
+    session, _ = connect(TOY)
+    session.reboot(bootloader=False)
+    assert session.run(window(1)).outputs == expected(window(1))
+
+
+def test_deadline_follows_the_slowest_inference(connect):
+    session, link = connect(TOY)
+    session.run(window(0))
+    asked: list[float] = []
+    read = link.read
+    link.read = lambda n, timeout: (asked.append(timeout), read(n, timeout))[1]
+    session.run(window(1))
+    assert max(asked) < session_module.FIRST_INVOKE_DEADLINE_S / 3
