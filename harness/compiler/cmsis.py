@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.compiler.graph import read_model
+from harness.compiler.lower import lower
 from harness.compiler.step import Constant, Kernel, Options, Requant, Select, Step, Window
 from harness.errors import HostError
 
@@ -70,6 +72,11 @@ def fallback(step: Step) -> str | None:
     if step.kind not in KERNELS:
         return "no such function in CMSIS-NN as packaged"
     return _LIMITS[step.kind](step)
+
+
+def coverage(data: bytes) -> list[tuple[int, str, str, str | None]]:
+    """Every step of a .tflite as (index, TFLite op, name, why CMSIS-NN can't do it or None). Raises ModelError."""
+    return [(s.index, s.op, s.name, fallback(s)) for s in lower(read_model(data)).steps]
 
 
 def _conv_limit(step: Step) -> str | None:

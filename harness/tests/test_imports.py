@@ -14,12 +14,13 @@ HARNESS_LAYERS = [
     {"records"},
     {"wire", "boards", "config", "stats", "progress"},
     {"metrics", "compiler", "windows", "built"},
-    {"link", "image", "oracle", "store", "hostbuild", "claims"},
+    {"link", "image", "oracle", "store", "hostbuild", "claims", "user_engine"},
     {"session", "flash", "compare"},
     {"virtual"},
     {"rig"},
     {"runner"},
-    {"campaign", "engines"},
+    {"campaign"},
+    {"engines"},
     {"plugin", "cli"},
 ]
 ALLOWED_OUTSIDE = {
