@@ -37,8 +37,8 @@ PAPER: dict[str, PaperRow] = {
 
 TABLE1_NOTES = (
     "The paper used recordings of its own, which are not public; this run's windows are other windows, so the accuracies are two "
-    "independent samples: where the two intervals overlap, no difference is shown. The paper's interval is computed here from its "
-    "240 test windows.",
+    "independent samples: where the two intervals overlap, no difference is shown. The paper's interval is computed here from "
+    "its 240 test windows.",
     "The paper's 5,810 zipped bytes for a 4,448-byte file can't come from deflate, which never grows a file by 30 %; "
     "zipped here is what deflate really gives.",
 )

@@ -80,8 +80,8 @@ def _accuracy_latency(section: Section) -> Figure | None:
     ax.margins(x=0.12, y=0.1)
     ax.set_xlim(left=0)
     ax.set_ylim(top=min(100.5, ax.get_ylim()[1]))
-    moved = "; like values drawn side by side" if placed != latencies else ""
-    ax.set_xlabel(f"median latency of one inference, ms ({section.timing} cycles{moved})")
+    moved = "\n(like values are drawn side by side)" if placed != latencies else ""
+    ax.set_xlabel(f"median latency of one inference, ms ({section.timing} cycles){moved}")
     ax.set_ylabel("top-1 accuracy, %  (bars: Wilson 95 %)")
     # Points of like latency and accuracy would cover each other's labels, so the names stand beside the plot.
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
@@ -92,18 +92,21 @@ def _accuracy_latency(section: Section) -> Figure | None:
 def _accuracy_point(ax: Axes, row: Row, x: float, i: int) -> None:
     y = 100 * row.values["accuracy"]
     lo, hi = (100 * bound for bound in row.values["accuracy_ci95"])
+    # Beyond the palette's length the pairs of marker and colour go on to differ; a leading "_" would hide a legend's entry.
+    marker, colour = MARKERS[(i + i // len(COLOURS)) % len(MARKERS)], COLOURS[i % len(COLOURS)]
+    label = f" {_name(row)}\n {y:.2f} %, {row.values['latency_us_median'] / 1000:.2f} ms"
     ax.errorbar(
-        x, y, yerr=[[max(0.0, y - lo)], [max(0.0, hi - y)]], fmt=MARKERS[i % len(MARKERS)], color=COLOURS[i % len(COLOURS)],
-        markersize=8, capsize=4, linewidth=1.5, label=f"{row.label}\n{y:.2f} %, {row.values['latency_us_median'] / 1000:.2f} ms",
+        x, y, yerr=[[max(0.0, y - lo)], [max(0.0, hi - y)]], fmt=marker, color=colour, markersize=8, capsize=4, linewidth=1.5,
+        label=label,
     )
 
 
 def _side_by_side(values: Sequence[float]) -> list[float]:
-    """Moves values closer than 2 % of the largest apart by that much, so that their error bars do not coincide."""
-    step, placed = 0.02 * max(values), {}
+    """Moves values closer than 2.8 % of the largest apart by that much, so that their error bars do not coincide."""
+    step, placed, last = 0.028 * max(values), list(values), float("-inf")
     for i in sorted(range(len(values)), key=lambda i: values[i]):
-        placed[i] = max([values[i], *(x + step for x in placed.values() if abs(x - values[i]) < step)])
-    return [placed[i] for i in range(len(values))]
+        placed[i] = last = max(values[i], last + step)
+    return placed
 
 
 # ---- memory ----
@@ -132,7 +135,7 @@ def _stack(ax: Axes, rows: Sequence[Row], title: str, parts: Sequence[str], rig:
     )
     for y, value in enumerate([*left, apart]):
         ax.text(value, y, f" {value:.1f}", va="center", fontsize=9)
-    ax.set_yticks(range(len(rows) + 1), [*(row.label for row in rows), "rig"])
+    ax.set_yticks(range(len(rows) + 1), [*(_name(row) for row in rows), "rig"])
     ax.invert_yaxis()
     _plain(ax, "x")
     ax.margins(x=0.14)
@@ -184,13 +187,19 @@ def _op_panel(ax: Axes, row: Row, lines: list[dict[str, Any]], colour: str) -> N
     ax.set_xlim(0, max(*cycles, 1) * 1.42)
     ax.locator_params(axis="x", nbins=5)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    ax.set_title(row.label, loc="left", fontsize=10, fontweight="bold")
+    ax.set_title(_name(row), loc="left", fontsize=10, fontweight="bold")
     ax.set_xlabel("cycles", fontsize=9)
+
+
+def _name(row: Row) -> str:
+    """A label that leaves room for the plot and that matplotlib does not read as mathematics."""
+    return shorten(row.label, 36).replace("$", r"\$")
 
 
 def _title(figure: Figure, text: str, section: Section, timed: bool = True) -> None:
     data = section.first.variant
     origin = f", dataset {data.dataset}{' (synthetic)' if data.synthetic else ''}" if data.dataset else ""
+    origin = origin.replace("$", r"\$")
     board = f"board {section.metadata['board']}"
     board += f", {section.metadata['clock_hz'] / 1e6:g} MHz, {section.timing} cycles" if timed else ""
     figure.suptitle(f"{text}\n{board}{origin}", fontsize=11)

@@ -32,8 +32,11 @@ NOISE_NOTE = (
 )
 
 
-def build(runs: Sequence[Run], folder: Path) -> list[Block]:
-    """A report of one or more runs; plots are written into `folder`. Runs that must not be compared get parts of their own."""
+def build(runs: Sequence[Run], folder: Path | None) -> list[Block]:
+    """A report of one or more runs; plots are written into `folder` (None: no plots).
+
+    Runs that must not be compared get parts of their own. Raises HostError when a plot can't be written.
+    """
     parts = sections(runs)
     blocks: list[Block] = [Heading(1, f"tinyrig report: {', '.join(run.run_id for run in runs)}")]
     blocks.append(Text("Started " + ", ".join(run.started for run in runs) + "."))
@@ -44,7 +47,8 @@ def build(runs: Sequence[Run], folder: Path) -> list[Block]:
     for i, section in enumerate(parts, 1):
         if len(parts) > 1:
             blocks.append(Heading(1, f"Part {i}: {_title(section)}"))
-        blocks += section_blocks(section, plots.draw(section, folder, "" if i == 1 else f"{i}-"))
+        drawn = plots.draw(section, folder, "" if i == 1 else f"{i}-") if folder else {}
+        blocks += section_blocks(section, drawn)
     return blocks
 
 
@@ -172,7 +176,7 @@ def _ops(section: Section) -> list[Block]:
     blocks: list[Block] = [Heading(2, f"Per-op profile ({section.timing} cycles)")]
     for row in section.rows:
         grid = tables.per_op(row)
-        blocks += [Heading(3, row.label), grid or Text(row.reason or "Not profiled.")]
+        blocks += [Heading(3, code(row.label)), grid or Text(row.reason or "Not profiled.")]
     return [*blocks, Text(OPS_NOTE)]
 
 

@@ -1,0 +1,206 @@
+import re
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from harness.records import OpInfo, Run
+from harness.store import Store
+from harness.tests.fake_runs import make_run, make_variant_run
+from reports import __main__ as command
+from reports import html, markdown, plots
+from reports.blocks import Bullets, Grid, Heading, Picture, Text, code
+from reports.report import build
+from reports.sections import sections
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture
+def out(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "OUT", tmp_path / "out")
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def url(tmp_path):
+    address = f"sqlite:///{tmp_path}/results.sqlite"
+    with Store(address) as store:
+        store.save(make_run("old-1", "2026-01-01", ("pqt",)))
+        store.save(make_run("new-2", "2026-02-02", ("pqt",)))
+    return address
+
+
+def texts(run, folder=None):
+    return markdown.render(build([run], folder and folder / "plots"), folder or Path())
+
+
+def test_the_report_says_what_has_to_be_said():
+    text = texts(make_run())
+    for needed in (
+        "zero wait states", "flash wait states and cache are not modelled", "no silicon check",  # the estimate's limits
+        "synthetic: generated, not recorded", "Edge Impulse's estimator", "not from a board in the loop",
+        "Wilson's, 95 %", "Exact McNemar", "within noise", "input and output included", "an image linked with an empty engine",
+        "TFLM's reference kernels", "arm-none-eabi-gcc 12.2.1", "-mfpu=fpv4-sp-d16", "numpy 2.4.0", "cycles/MAC",
+        "Optimized TinyML Implementation for Resource-Constrained Microcontrollers",
+    ):
+        assert needed in text, needed
+
+
+def test_pictures_exist_and_are_linked_relatively(tmp_path):
+    links = re.findall(r"!\[[^]]*]\(([^)]+)\)", texts(make_run(), tmp_path))
+    assert links == ["plots/accuracy-latency.png", "plots/memory.png", "plots/ops.png"]
+    assert all((tmp_path / link).read_bytes().startswith(PNG) for link in links)
+
+
+def test_plots_without_data_are_left_out(tmp_path):
+    unverified = make_variant_run("pqt", parity=None)
+    (section,) = sections([Run("r", "2026", (unverified,))])
+    assert set(plots.draw(section, tmp_path)) == {"memory"}
+    text = texts(Run("r", "2026", (unverified,)))
+    assert "not verified: no timing" in text and "no oracle compared the outputs" in text
+
+
+def test_odd_names_and_many_steps_still_draw(tmp_path):
+    base = make_variant_run("pqt")
+    ops = tuple(OpInfo(i, "CONV_2D", "a/b$x|`", 100) for i in range(40))
+    samples = tuple(replace(s, op_cycles=tuple(range(40)) if s.kind == "profile" else ()) for s in base.samples)
+    variant = replace(base.variant, name="_$\\frac$ <b>|`")
+    odd = replace(base, variant=variant, image=replace(base.image, ops=ops), samples=samples)
+    text = texts(Run("r", "2026", (odd,)), tmp_path)
+    assert "<b>" not in re.sub(r"`[^`]*`", "", text)
+    assert len(plots._shortened([{"index": i, "op": "X", "cycles": i, "share": 0.1} for i in range(40)])) == plots.MAX_OPS
+
+
+def test_points_that_would_cover_each_other_are_moved_apart():
+    moved = plots._side_by_side([4.0, 1.0, 4.0, 4.01])
+    assert moved[1] == 1.0 and moved[0] == 4.0
+    ordered = sorted(moved)
+    assert min(b - a for a, b in pairwise(ordered)) >= 0.028 * 4.01 * 0.999
+
+
+def test_runs_that_differ_get_parts(tmp_path):
+    silicon = make_run("b", names=("pqt",))
+    silicon = replace(silicon, runs=tuple(replace(r, board=replace(r.board, timing="measured")) for r in silicon.runs))
+    text = markdown.render(build([make_run("a", names=("pqt",)), silicon], tmp_path / "p"), tmp_path)
+    assert "2 parts: timing differ" in text
+    assert "Part 1: virtual, estimated cycles, glove" in text and "Part 2: virtual, measured cycles, glove" in text
+    assert (tmp_path / "p/2-memory.png").exists()
+
+
+def test_other_data_have_no_paper_column_and_it_says_so():
+    run = make_variant_run("pqt")
+    watch = replace(run, variant=replace(run.variant, dataset="watch", synthetic=False))
+    text = texts(Run("r", "2026", (watch,)))
+    assert "Dataset `watch` is not the paper's, so there is no paper column." in text and "`watch`, recorded" in text
+    variant = replace(run.variant, dataset=None, synthetic=False)
+    own = replace(run, variant=variant, labels=None, settings={"random_windows": True})
+    text = texts(Run("r", "2026", (own,)))
+    assert "seeded random windows" in text and "These models are not the paper's" in text
+
+
+def test_a_run_without_finished_variants():
+    assert "nothing to report" in texts(Run("r", "2026", ()))
+
+
+class Balanced(HTMLParser):
+    """Fails on a tag that closes another than the last one opened; collects what would be fetched."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.sources = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.sources += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_html_is_one_balanced_file_that_fetches_nothing(tmp_path):
+    text = html.render(build([make_run()], tmp_path), "title <&>")
+    parser = Balanced()
+    parser.feed(text)
+    assert parser.open == [] and len(parser.sources) == 3
+    assert all(source.startswith("data:image/png;base64,") for source in parser.sources)
+    assert "<script" not in text and "title &lt;&amp;&gt;" in text and "within noise" in text
+
+
+def test_both_renderers_escape_user_text(tmp_path):
+    import pandas as pd
+
+    (tmp_path / "a b.png").write_bytes(PNG)
+    blocks = [
+        Heading(2, "a_b <i>"), Text("x | *y* `<z>|`"), Bullets(("[l](u)",)),
+        Grid(pd.DataFrame({"h|": [code("a|`b")]})), Picture(tmp_path / "a b.png", "alt"),
+    ]
+    text = markdown.render(blocks, tmp_path)
+    assert text == (
+        "## a\\_b \\<i>\n\nx | \\*y\\* `<z>|`\n\n- \\[l\\](u)\n\n| h\\|     |\n|:--------|\n| `a\\|'b` |\n\n![alt](<a b.png>)\n"
+    )
+    page = html.render(blocks, "t")
+    assert "<h2>a_b &lt;i&gt;</h2>" in page and "<code>&lt;z&gt;|</code>" in page and "<code>a|&#x27;b</code>" in page
+
+
+def test_command_writes_the_latest_run_and_latest_md(url, out, capsys):
+    assert command.main(["--store", url, "--summary"]) == 0
+    assert (out / "new-2.md").read_text() == (out / "latest.md").read_text()
+    assert (out / "new-2/memory.png").exists()
+    printed = capsys.readouterr().out
+    assert "pqt" in printed and "1.180" in printed and "`" not in printed and "new-2.md" in printed
+
+
+def test_an_older_run_does_not_become_latest(url, out):
+    assert command.main(["old", "--store", url]) == 0
+    assert (out / "old-1.md").exists() and not (out / "latest.md").exists()
+
+
+def test_command_writes_html_where_it_is_told(url, tmp_path, out):
+    target = tmp_path / "deep/x.html"
+    assert command.main(["new", "old", "--store", url, "-o", str(target)]) == 0
+    assert target.read_text().startswith("<!doctype html>")
+    assert [p.name for p in target.parent.iterdir()] == ["x.html"] and not out.exists()
+    assert command.main(["--store", url, "-o", str(tmp_path / "deep")]) == 0
+    assert (tmp_path / "deep/new-2.md").exists()
+    assert command.main(["--store", url, "-o", str(tmp_path / "deep/plain")]) == 0
+    assert (tmp_path / "deep/plain-plots/ops.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["nosuch", "--store", "{url}"], 2, "no run 'nosuch'"),
+        (["--store", "sqlite:///{tmp}/none.sqlite"], 2, "no results database"),
+        (["--store", "sqlite:///{tmp}/bad.sqlite"], 3, "damaged"),
+        (["--store", "{url}", "-o", "{tmp}/results.sqlite/x.md"], 3, "can't write"),
+    ],
+)
+def test_command_failures(url, tmp_path, capsys, arguments, status, message):
+    (tmp_path / "bad.sqlite").write_bytes(b"no database" * 500)
+    filled = [a.format(url=url, tmp=tmp_path) for a in arguments]
+    assert command.main(filled) == status
+    error = capsys.readouterr().err
+    assert message in error and "remedy" in error
+
+
+def test_report_only_reads(url, tmp_path, out):
+    before = sqlite3.connect(tmp_path / "results.sqlite").execute("SELECT count(*) FROM samples").fetchone()
+    command.main(["--store", url])
+    assert sqlite3.connect(tmp_path / "results.sqlite").execute("SELECT count(*) FROM samples").fetchone() == before
+
+
+def test_help_loads_nothing_heavy():
+    probe = (
+        "import sys\nfrom reports.__main__ import parse\nparse([])\n"
+        "heavy = {'pandas', 'matplotlib', 'scipy', 'sqlalchemy', 'tensorflow', 'numpy'} & set(sys.modules)\n"
+        "sys.exit(str(sorted(heavy)) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], cwd=Path(command.ROOT), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

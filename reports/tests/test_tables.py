@@ -1,0 +1,131 @@
+from dataclasses import replace
+
+import pytest
+
+from harness.metrics import accuracy
+from harness.records import Run
+from harness.tests.fake_runs import SHAPES, make_run, make_variant_run
+from reports import tables
+from reports.paper import PAPER, TEST_WINDOWS, paper_row
+from reports.sections import sections
+
+
+def one_section(*runs):
+    (section,) = sections([Run("r", "2026", tuple(runs))])
+    return section
+
+
+def cell(grid, row, column):
+    return grid.frame.iloc[row][column]
+
+
+def measured_on_silicon(run):
+    return replace(run, board=replace(run.board, name="nano33ble", timing="measured"))
+
+
+def test_the_papers_accuracies_are_its_counts():
+    for row in PAPER.values():
+        assert round(100 * row.correct / TEST_WINDOWS, 2) == pytest.approx(row.accuracy_percent, abs=0.005)
+
+
+def test_paper_rows_belong_to_the_papers_dataset_only():
+    run = make_variant_run("pqt")
+    assert paper_row(run).tflite_bytes == 4448
+    assert paper_row(replace(run, variant=replace(run.variant, dataset="watch"))) is None
+    assert paper_row(replace(run, variant=replace(run.variant, name="mine"))) is None
+
+
+def test_table1_puts_paper_measured_and_delta_side_by_side():
+    grid = tables.table1_accuracy(one_section(*make_run().runs))
+    assert list(grid.frame.columns)[1:6] == ["paper", "paper, 95 %", "measured", "measured, 95 %", "delta, points"]
+    assert cell(grid, 0, "paper") == "97.08 %"
+    assert cell(grid, 0, "measured") == f"{100 * SHAPES['simple'][0] / 240:.2f} %"
+    assert cell(grid, 0, "delta, points") == f"{100 * 236 / 240 - 97.08:+.2f}"
+    sizes = tables.table1_size(one_section(*make_run().runs))
+    assert cell(sizes, 3, "file B, delta") == "+2.3 %"
+    assert cell(sizes, 3, "FLOPs, paper") == cell(sizes, 3, "FLOPs, delta") == "-"
+    assert cell(sizes, 0, "FLOPs, measured") == "193,648"
+
+
+def test_table2_labels_its_timing_and_uses_1024():
+    section = one_section(*make_run().runs)
+    grid = tables.table2(section)
+    assert cell(grid, 3, "ms, paper") == "9"
+    assert cell(grid, 3, "ms, estimated") == "1.18"
+    assert cell(grid, 3, "ms, delta") == "-86.9 %"
+    assert cell(grid, 3, "RAM KB, measured") == f"{2472 / 1024:.2f}"
+    measured = tables.table2(one_section(measured_on_silicon(make_variant_run("pqt"))))
+    assert "ms, measured" in measured.frame.columns and "ms, estimated" not in measured.frame.columns
+
+
+def test_other_datasets_have_no_paper_column():
+    run = make_variant_run("pqt")
+    section = one_section(replace(run, variant=replace(run.variant, dataset="watch", synthetic=False)))
+    for grid in (tables.table1_accuracy(section), tables.table1_size(section), tables.table2(section)):
+        assert not [c for c in grid.frame.columns if "paper" in c or "delta" in c]
+
+
+def test_a_variant_the_paper_lacks_stands_beside_those_it_has():
+    run = make_variant_run("pqt")
+    section = one_section(run, replace(run, variant=replace(run.variant, name="mine")))
+    assert cell(tables.table2(section), 1, "ms, paper") == "-"
+    assert cell(tables.table2(section), 1, "ms, estimated") == "1.18"
+
+
+def test_unverified_variants_show_no_timing_anywhere():
+    run = make_variant_run("pqt", parity=None)
+    section = one_section(run)
+    assert cell(tables.summary(section), 0, "ms, estimated") == tables.NO_TIMING
+    assert cell(tables.table2(section), 0, "ms, estimated") == tables.NO_TIMING
+    assert cell(tables.table2(section), 0, "ms, delta") == "-"
+    assert cell(tables.latency(section), 0, "cycles/MAC") == "-"
+    assert tables.per_op(section.rows[0]) is None
+    assert accuracy(run)[0] is not None and cell(tables.summary(section), 0, "top-1") == "95.83 %"
+
+
+def test_noise_pairs_only_runs_on_the_same_windows():
+    simple, pqt = make_variant_run("simple"), make_variant_run("pqt")
+    grid = tables.noise(one_section(simple, pqt))
+    assert (cell(grid, 0, "only first right"), cell(grid, 0, "only second right")) == ("6", "0")
+    assert cell(grid, 0, "reading") == "differs"
+    assert tables.noise(one_section(simple, make_variant_run("pqt", windows=100))) is None
+    assert tables.noise(one_section(simple, replace(pqt, labels=None))) is None
+
+
+def test_shares_of_the_profile_add_up():
+    (row,) = one_section(make_variant_run("pqt")).rows
+    lines = tables.op_lines(row)
+    assert sum(line["share"] for line in lines) == pytest.approx(1)
+    assert lines[0]["cycles_per_mac"] is None
+    assert lines[1]["cycles_per_mac"] == pytest.approx(lines[1]["cycles"] / lines[1]["macs"])
+
+
+def test_runs_that_differ_in_what_must_agree_never_share_a_section():
+    run = make_variant_run("pqt")
+    tool = run.image.toolchain
+    others = [
+        measured_on_silicon(run),
+        replace(run, board=replace(run.board, clock_hz=1)),
+        replace(run, image=replace(run.image, toolchain=replace(tool, cc="gcc 1"))),
+        replace(run, image=replace(run.image, toolchain=replace(tool, flags="-Os"))),
+        replace(run, variant=replace(run.variant, dataset="watch")),
+        replace(run, settings={"random_windows": True}),
+    ]
+    assert len(sections([Run("r", "2026", (run, *others))])) == 1 + len(others)
+    assert len(sections([make_run("a"), replace(make_run("b"), versions={"unicorn": "other"})])) == 2
+    assert len(sections([make_run("a"), make_run("b")])) == 1
+
+
+def test_labels_tell_rows_apart():
+    run = make_variant_run("pqt")
+    portable = replace(run, image=replace(run.image, engine="portable"))
+    assert [r.label for r in one_section(run, portable, make_variant_run("simple")).rows] == [
+        "pqt (tinyrig)", "pqt (portable)", "simple",
+    ]
+    (section,) = sections([make_run("a", names=("pqt",)), make_run("b", names=("pqt",))])
+    assert [r.label for r in section.rows] == ["pqt (a)", "pqt (b)"]
+
+
+def test_shorten_keeps_the_end():
+    assert tables.shorten("abcdef", 6) == "abcdef"
+    assert tables.shorten("abcdefgh", 6) == "...fgh"
