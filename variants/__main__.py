@@ -36,7 +36,7 @@ def ensure(folder: Path, args: argparse.Namespace) -> tuple[dict[str, Any], floa
     recipe = build.recipe_of(args.dataset, args.seed, args.epochs)
     if not args.force and (found := manifest.finished(folder, recipe, names)):
         return found, 0.0
-    with manifest.locked(folder):
+    with manifest.locked(folder, lambda: print(f"waiting for another build of {folder}", file=sys.stderr, flush=True)):
         if not args.force and (found := manifest.finished(folder, recipe, names)):
             return found, 0.0  # somebody else built it while we waited
         if not folder.is_relative_to(OUT):

@@ -12,9 +12,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -82,16 +82,33 @@ def finished(folder: Path, recipe: dict[str, Any], names: list[str]) -> dict[str
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """One builder of a folder at a time; a second one waits. The lock ends with its process."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        handle = (folder.parent / f".{folder.name}.lock").open("w")
-    except OSError as error:
-        raise HostError(f"{folder}: can't be written", received=str(error), remedy="choose another --out") from error
-    with handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def locked(folder: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """One builder of a folder at a time; a second one waits, after calling `on_wait`. The lock ends with its process."""
+    path = folder.parent / f".{folder.name}.lock"
+    with _locked_file(path, on_wait):
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _locked_file(path: Path, on_wait: Callable[[], None]) -> TextIO:
+    """The open file once it is locked and still the one at `path`: its last holder removes it."""
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("w")
+        except OSError as error:
+            raise HostError(f"{path.parent}: can't be written", received=str(error), remedy="choose another --out") from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_wait()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()
 
 
 @contextlib.contextmanager

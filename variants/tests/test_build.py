@@ -1,0 +1,192 @@
+"""Whole builds in a process of their own, as users start them."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.records import TensorSpec
+from variants import manifest, tflite_facts
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def variants(*arguments, code=0):
+    done = subprocess.run(
+        [sys.executable, "-m", "variants", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def own_data(path: Path, groups: bool = True) -> Path:
+    """Two easily told apart classes, 3 channels, 12 steps, of 5 people."""
+    rng = np.random.default_rng(0)
+    y = np.tile([0, 1], 40)
+    x = rng.normal(size=(80, 12, 3)) + y[:, None, None]
+    arrays = {"x": x.astype(np.float32), "y": y, "class_names": np.array(["still", "moving"])}
+    np.savez(path, **arrays, **({"groups": np.repeat(np.arange(5), 16)} if groups else {}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """Every variant of the table, briefly trained on a small dataset of the user's."""
+    folder = tmp_path_factory.mktemp("small")
+    data = own_data(folder / "mine.npz")
+    out = folder / "out"
+    done = variants("simple", "reshaped", "pqt", "pruned", "reshaped-l1", "reshaped-random", "--dataset", data, "--out", out,
+                    "--epochs", 3)  # fmt: skip
+    return data, out, done
+
+
+def test_small_build_is_whole_and_described(small):
+    _, out, done = small
+    found = manifest.read_manifest(out)
+    names = [v["name"] for v in found["variants"]]
+    assert names == ["simple", "pruned", "reshaped", "reshaped-random", "reshaped-l1", "pqt"]
+    assert sorted(p.name for p in out.iterdir()) == sorted(["manifest.json", "windows.npz", *(f"{n}.tflite" for n in names)])
+    data = found["dataset"]
+    assert data["class_names"] == ["still", "moving"] and data["synthetic"] is False
+    assert (data["n_train"], data["n_test"]) == (64, 16) and "by group, 1 of 5" in data["split"]
+    assert str(out.resolve()) in done.stdout.splitlines()[-1]
+
+
+def test_small_build_measures_each_variant(small):
+    _, out, _ = small
+    by_name = {v["name"]: v for v in manifest.read_manifest(out)["variants"]}
+    assert len(by_name) == 6
+    for name, entry in by_name.items():
+        filters = 16 if name in ("simple", "pruned") else 8
+        assert entry["macs"] == filters * (10 * 3 * 3 + 2)
+        assert entry["weights"]["total"] == filters * (9 + 1 + 2) + 2
+        assert entry["weights"]["shapes"]["CONV_2D kernel"] == [filters, 1, 3, 3]
+        assert entry["tflite_bytes"] == (out / entry["file"]).stat().st_size > entry["zip_bytes"]
+    assert by_name["pruned"]["sparsity"] == 0.5
+    assert by_name["pruned"]["weights"]["nonzero"] <= by_name["simple"]["weights"]["nonzero"] - (9 * 16 + 32) // 2
+    assert by_name["pqt"]["flops"] is None and by_name["simple"]["flops"] > 2 * by_name["simple"]["macs"] > 0
+
+
+def test_host_accuracy_is_that_of_the_files_on_the_windows(small):
+    _, out, _ = small
+    with np.load(out / "windows.npz") as windows:
+        for entry in manifest.read_manifest(out)["variants"]:
+            outputs = tflite_facts.host_outputs((out / entry["file"]).read_bytes(), windows["x"])
+            right = int(np.sum(outputs.argmax(1) == windows["y"]))
+            assert (entry["host_correct"], entry["host_windows"], entry["host_accuracy"]) == (right, 16, right / 16)
+
+
+def test_small_build_normalises_by_the_training_part(small):
+    data, out, _ = small
+    found = manifest.read_manifest(out)
+    with np.load(data) as own, np.load(out / "windows.npz", allow_pickle=False) as windows:
+        held_out = [g for g in range(5) if f"({g})" in found["dataset"]["split"]]
+        test = np.isin(own["groups"], held_out)
+        expected = (own["x"][test] - np.float32(own["x"][~test].mean((0, 1)))) / np.float32(own["x"][~test].std((0, 1)))
+        np.testing.assert_allclose(windows["x"], expected, atol=1e-4)
+        np.testing.assert_array_equal(windows["y"], own["y"][test])
+
+
+def test_pqt_is_integer_from_end_to_end(small):
+    _, out, _ = small
+    with np.load(out / "windows.npz") as windows:
+        outputs = tflite_facts.host_outputs((out / "pqt.tflite").read_bytes(), windows["x"])
+        floats = tflite_facts.host_outputs((out / "reshaped.tflite").read_bytes(), windows["x"])
+    assert outputs.dtype == np.int8 and floats.dtype == np.float32
+    probabilities = TensorSpec("out", (2,), "int8", 1 / 256, -128).dequantize(outputs)
+    np.testing.assert_allclose(probabilities, floats, atol=0.1)
+
+
+def test_same_seed_same_files_and_bars_on_a_terminal(small, tmp_path):
+    """The second build runs on a terminal; neither that nor which variants are asked for changes a byte of them."""
+    data, out, done = small
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "variants", "simple", "pqt", "--dataset", data, "--out", tmp_path / "again", "--epochs", "3"]
+    with subprocess.Popen([str(c) for c in command], cwd=ROOT, stderr=slave, stdout=subprocess.DEVNULL):
+        os.close(slave)
+        shown = _read_all(master)
+    for name in ("simple", "pqt"):
+        assert (tmp_path / "again" / f"{name}.tflite").read_bytes() == (out / f"{name}.tflite").read_bytes()
+    assert sorted(p.name for p in (tmp_path / "again").glob("*.tflite")) == ["pqt.tflite", "simple.tflite"]
+    assert b"epoch 3/3" in shown and b"\x1b" in shown and b"cudart" not in shown
+    assert "\x1b" not in done.stderr + done.stdout and "pruned" in done.stderr
+
+
+@pytest.mark.slow
+def test_other_seed_other_files(small, tmp_path):
+    data, out, _ = small
+    variants("simple", "--dataset", data, "--out", tmp_path / "other", "--epochs", 3, "--seed", 1)
+    assert (tmp_path / "other" / "simple.tflite").read_bytes() != (out / "simple.tflite").read_bytes()
+
+
+def test_finished_build_is_found_without_tensorflow(small):
+    data, out, _ = small
+    before = (out / "manifest.json").stat().st_mtime_ns
+    code = "import sys; from variants.__main__ import main; main(sys.argv[1:]); sys.exit('tensorflow' in sys.modules)"
+    arguments = ["pqt", "--dataset", data, "--out", out, "--epochs", 3]
+    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "already built" in done.stdout and (out / "manifest.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["tiny"], "unknown variant 'tiny'"),
+        (["--dataset", "nowhere.npz"], "no such dataset"),
+        (["--seed", "-1"], "--seed"),
+        (["--epochs", "0"], "--epochs"),
+    ],
+)
+def test_wrong_use_exits_2(arguments, words, tmp_path):
+    done = variants(*arguments, "--out", tmp_path / "out", code=2)
+    assert words in done.stderr and "Traceback" not in done.stderr and not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_the_users_files_is_left_alone(tmp_path):
+    data = own_data(tmp_path / "mine.npz")
+    done = variants("--dataset", data, "--out", tmp_path, code=2)
+    assert "mine.npz" in done.stderr and data.exists()
+
+
+def test_interrupted_build_leaves_no_folder(tmp_path):
+    data = own_data(tmp_path / "mine.npz", groups=False)
+    command = [sys.executable, "-m", "variants", "simple", "--dataset", str(data), "--out", str(tmp_path / "out")]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if "simple" in line:
+                break
+        assert not (tmp_path / "out").exists() and (tmp_path / ".out.partial").is_dir()
+        process.send_signal(signal.SIGKILL)
+        process.wait(60)
+    assert not (tmp_path / "out").exists()
+
+
+def _read_all(fd: int) -> bytes:
+    chunks = []
+    while True:
+        try:
+            chunk = os.read(fd, 4096)
+        except OSError:  # Linux reports the closed other side of a pty as an error
+            return b"".join(chunks)
+        if not chunk:
+            return b"".join(chunks)
+        chunks.append(chunk)
+
+
+@pytest.mark.slow
+def test_glove_has_the_papers_counts_and_useful_accuracy(tmp_path):
+    variants("--out", tmp_path / "glove")
+    found = json.loads((tmp_path / "glove" / "manifest.json").read_text())
+    by_name = {v["name"]: v for v in found["variants"]}
+    assert list(by_name) == ["simple", "pruned", "reshaped", "pqt"]
+    assert [v["flops"] for v in by_name.values()] == [193648, 193648, 96848, None]
+    assert [v["macs"] for v in by_name.values()] == [95888, 95888, 47944, 47944]
+    assert found["dataset"]["synthetic"] and found["dataset"]["n_test"] == 240
+    assert all(v["host_accuracy"] > 0.85 for v in by_name.values())
