@@ -133,9 +133,10 @@ def _stack(ax: Axes, rows: Sequence[Row], title: str, parts: Sequence[str], rig:
         len(rows), apart, height=0.66, color=RIG_COLOUR, edgecolor="#8C959F", hatch="///", linewidth=0.6,
         label="rig, not the model",
     )
+    same = len({row.values[rig] for row in rows}) == 1
     for y, value in enumerate([*left, apart]):
         ax.text(value, y, f" {value:.1f}", va="center", fontsize=9)
-    ax.set_yticks(range(len(rows) + 1), [*(_name(row) for row in rows), "rig"])
+    ax.set_yticks(range(len(rows) + 1), [*(_name(row) for row in rows), "rig" if same else "rig (at most)"])
     ax.invert_yaxis()
     _plain(ax, "x")
     ax.margins(x=0.14)

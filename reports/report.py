@@ -113,10 +113,14 @@ def _withheld(section: Section) -> list[Block]:
 # ---- the paper's tables ----
 
 def _accuracy(section: Section) -> list[Block]:
+    title = _table_title(section, "Table 1: accuracy", "Accuracy")
+    if all(row.values["accuracy"] is None for row in section.rows):
+        return [Heading(2, title), Text("Not computed: the windows carry no labels, or the output is a single value.")]
     pairs = tables.noise(section)
-    blocks: list[Block] = [Heading(2, _table_title(section, "Table 1: accuracy", "Accuracy")), tables.table1_accuracy(section)]
+    host = section.first.variant.details.get("host_interpreter")
+    blocks: list[Block] = [Heading(2, title), tables.table1_accuracy(section)]
     blocks.append(Text("Top-1 on the test windows, computed from the board's own outputs; intervals are Wilson's, 95 %. "
-                       "The host column is the .tflite in the interpreter that built it."))
+                       f"The host column is the same .tflite run by {host or 'its builder'} on the host."))
     if tables.has_paper(section):
         blocks.append(Text(paper.TABLE1_NOTES[0]))
     if pairs is not None:
@@ -182,7 +186,10 @@ def _ops(section: Section) -> list[Block]:
 
 def _provenance(section: Section) -> list[Block]:
     blocks: list[Block] = [Heading(2, "What these numbers belong to"), tables.models(section)]
-    facts = [_versions("Rig", section.versions)] if section.versions else []
+    built = tables.as_built(section)
+    blocks += [built] if built is not None else []
+    facts = _dataset(section.first.variant.details.get("dataset"))
+    facts += [_versions("Rig", section.versions)] if section.versions else []
     packages = section.first.variant.details.get("packages")
     if isinstance(packages, dict) and packages:
         facts.append(_versions("Variants built with", packages))
@@ -190,6 +197,15 @@ def _provenance(section: Section) -> list[Block]:
     facts += [f"Seed of the variants: {seed}"] if seed is not None else []
     facts += [f"Settings: {_settings(section.first.settings)}"] if section.first.settings else []
     return [*blocks, Bullets(tuple(facts))] if facts else blocks
+
+
+def _dataset(data: Any) -> list[str]:
+    """Source, split and counts, as far as the manifest tells."""
+    if not isinstance(data, dict):
+        return []
+    names = (("source", "{}"), ("split", "split {}"), ("n_train", "{} windows to train"), ("n_test", "{} to test"))
+    known = [form.format(data[name]) for name, form in names if data.get(name) is not None]
+    return ["Dataset: " + "; ".join(known)] if known else []
 
 
 def _versions(title: str, versions: dict[str, Any]) -> str:

@@ -246,6 +246,25 @@ def shorten(text: str, length: int) -> str:
     return text if len(text) <= length else "..." + text[3 - length:]
 
 
+def as_built(section: Section) -> Grid | None:
+    """What the builders report of weights and training; None when no variant has it."""
+    if not any(isinstance(row.run.variant.details.get("weights"), dict) for row in section.rows):
+        return None
+    def detail(group: str, name: str) -> Callable[[Row], str]:
+        def cell(row: Row) -> str:
+            values = row.run.variant.details.get(group)
+            value = values.get(name) if isinstance(values, dict) else None
+            return NONE if value is None else str(value)
+        return cell
+    grid = _grid(section, {
+        "weights": detail("weights", "total"), "not zero": detail("weights", "nonzero"),
+        "optimizer": detail("training", "optimizer"), "learning rate": detail("training", "learning_rate"),
+        "epochs": detail("training", "epochs"), "batch": detail("training", "batch"), "start": detail("training", "start"),
+    })
+    filled = (grid.frame != NONE).any()
+    return Grid(grid.frame.loc[:, filled], grid.left)
+
+
 def models(section: Section) -> Grid:
     """Which files and images the numbers belong to."""
     return _grid(section, {

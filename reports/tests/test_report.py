@@ -101,7 +101,21 @@ def test_other_data_have_no_paper_column_and_it_says_so():
     variant = replace(run.variant, dataset=None, synthetic=False)
     own = replace(run, variant=variant, labels=None, settings={"random_windows": True})
     text = texts(Run("r", "2026", (own,)))
-    assert "seeded random windows" in text and "These models are not the paper's" in text
+    assert "carry no labels" in text and "seeded random windows" in text and "These models are not the paper's" in text
+
+
+def test_what_the_manifest_knows_is_told():
+    run = make_variant_run("pqt")
+    details = {
+        "host_interpreter": "LiteRT BUILTIN_REF", "packages": {"tensorflow": "2.21.0"}, "seed": 7,
+        "weights": {"total": 920, "nonzero": 913}, "training": {"epochs": 50, "start": "literal"},
+        "dataset": {"source": "made up", "split": "stratified 80%/20%", "n_train": 960, "n_test": 240},
+    }
+    text = texts(Run("r", "2026", (replace(run, variant=replace(run.variant, details=details)), make_variant_run("simple"))))
+    for needed in ("LiteRT BUILTIN\\_REF", "tensorflow 2.21.0", "made up; split stratified 80%/20%; 960 windows to train",
+                   "240 to test", "Seed of the variants: 7", "literal"):
+        assert needed in text, needed
+    assert "learning rate" not in text  # a column that nobody fills is left out
 
 
 def test_a_run_without_finished_variants():
