@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.errors import EXIT_GOOD, RigError
+from harness.errors import EXIT_GOOD, EXIT_RIG, RigError
 from variants import build, builders, datasets, manifest
 
 OUT = Path(__file__).resolve().parent / "out"
@@ -26,6 +26,12 @@ def main(argv: list[str] | None = None) -> int:
     except RigError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # disk full, permissions: whatever of the host's fails in the middle of a build
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_RIG
+    except KeyboardInterrupt:
+        print("interrupted: nothing was changed", file=sys.stderr)
+        return EXIT_RIG
     return EXIT_GOOD
 
 
@@ -99,27 +105,32 @@ def _summary(folder: Path, found: dict[str, Any], seconds: float) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m variants", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(builders.BUILDERS)} (default: the first four of "
-                        "the paper: simple, pruned, reshaped, pqt)")  # fmt: skip
+    parser.add_argument("names", nargs="*", metavar="NAME", help=_names_help())
     parser.add_argument("--dataset", default="glove", help="glove (synthetic), watch, an .npz file or a folder of CSV files")
-    parser.add_argument("--seed", type=_seed, default=0, help="of the synthetic data, the split and the training (default 0)")
+    parser.add_argument("--seed", type=seed, default=0, help="of the synthetic data, the split and the training (default 0)")
     parser.add_argument("--out", metavar="DIR", help="output folder (default: variants/out/<dataset name>)")
-    parser.add_argument("--epochs", type=_positive, metavar="N", help="train every step this long instead (for a quick trial)")
+    parser.add_argument("--epochs", type=epochs, metavar="N", help="train every step this long instead (for a quick trial)")
     parser.add_argument("--force", action="store_true", help="build even if the folder is finished")
     return parser
 
 
-def _seed(text: str) -> int:
+def _names_help() -> str:
+    return f"of {', '.join(builders.BUILDERS)} (default: the paper's four, {', '.join(builders.DEFAULT)})"
+
+
+def seed(text: str) -> int:
+    """A command-line seed; argparse names this function when the text isn't a number."""
     value = int(text)
     if not 0 <= value < 2**32:
         raise argparse.ArgumentTypeError("a seed is in 0..4294967295")
     return value
 
 
-def _positive(text: str) -> int:
+def epochs(text: str) -> int:
+    """A command-line number of epochs."""
     value = int(text)
     if value < 1:
-        raise argparse.ArgumentTypeError("at least 1")
+        raise argparse.ArgumentTypeError("at least 1 epoch")
     return value
 
 

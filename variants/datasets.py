@@ -18,6 +18,8 @@ from harness.errors import HostError, UserError
 from variants import glove, userdata
 
 BUILT_IN = ("glove", "watch")
+_TAKEN = (*BUILT_IN, "zoo")
+"""Output folders that no dataset of the user's may share."""
 MIN_PER_CLASS = 5
 """Fewest windows of a class: one of five is the test part's share."""
 MIN_STEPS = 3
@@ -63,7 +65,7 @@ def name_of(spec: str) -> str:
     if spec in BUILT_IN:
         return spec
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(spec).resolve().name.removesuffix(".npz")).strip("-") or "data"
-    return f"{stem}-own" if stem in BUILT_IN else stem
+    return f"{stem}-own" if stem in _TAKEN else stem
 
 
 def source_id(spec: str) -> dict[str, str]:

@@ -14,6 +14,9 @@ import pytest
 from harness.records import TensorSpec
 from variants import manifest, tflite_facts
 
+pytestmark = pytest.mark.xdist_group("variants-build")
+"""One worker: the folder that these tests look at is built once."""
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -141,6 +144,7 @@ def test_finished_build_is_found_without_tensorflow(small):
         (["tiny"], "unknown variant 'tiny'"),
         (["--dataset", "nowhere.npz"], "no such dataset"),
         (["--seed", "-1"], "--seed"),
+        (["--seed", "one"], "invalid seed value"),
         (["--epochs", "0"], "--epochs"),
     ],
 )
