@@ -134,8 +134,8 @@ def _table_title(section: Section, with_paper: str, without: str) -> str:
 
 def _size(section: Section) -> list[Block]:
     notes = [f"Paper: {paper.TITLE}."] if tables.has_paper(section) else [no_paper_note(section)]
-    notes.append("FLOPs as the TensorFlow profiler counts them: float operations only, so a full-integer model has none; "
-                 "MACs are given for all.")
+    notes.append("FLOPs as the TensorFlow profiler counts them: float operations only, so a full-integer model has none, nor "
+                 "has a model that was built elsewhere; MACs are the compiler's or the builder's.")
     if tables.has_paper(section):
         notes.append(paper.TABLE1_NOTES[1])
     title = _table_title(section, "Table 1: size and work", "Size and work")
