@@ -10,8 +10,19 @@ import hashlib
 
 import numpy as np
 
-from harness.compiler.m4_pack import channels, pack_words, pad_to
-from harness.compiler.step import Constant, Conv2D, FullyConnected, Kernel, Options, Requant, Select, Step, Window
+from harness.compiler.m4_pack import channels, pack_words, pad_to, plain_channels
+from harness.compiler.step import (
+    Constant,
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    Kernel,
+    Options,
+    Requant,
+    Select,
+    Step,
+    Window,
+)
 
 MAX_OFFSET = 4095
 """Largest offset of a load instruction (Thumb-2, positive immediate)."""
@@ -35,7 +46,12 @@ def conv2d(step: Step, options: Options) -> Kernel | None:
     fields = (*_geometry(p.window), p.in_zero, range_text(p.requant), _unroll(run, options))
     shape = f"{{{', '.join(map(str, fields))}}}"
     return shaped_kernel(f"q8_conv_{kind}", "q8_conv_shape", shape, "m4/q8_conv.h", (packed, *constants),
-                         _conv_scratch(p.window, slide), p.window)
+                         _conv_scratch(p.window, slide), p.window, (0,) if _in_place(p.window) else ())
+
+
+def _in_place(w: Window) -> bool:
+    """A 1x1 filter reads four positions before it writes them, never behind what it writes."""
+    return (w.k_h, w.k_w) == (1, 1) and not w.padded and w.out_c <= w.in_c
 
 
 def _slides(w: Window) -> bool:
@@ -82,8 +98,45 @@ def fully_connected(step: Step, options: Options) -> Kernel | None:
     return shaped_kernel("q8_dense", "q8_dense_shape", shape, "m4/q8_dense.h", (packed, *constants), _round4(p.in_n) * 2)
 
 
+BAND_BYTES = 3072
+"""Planes of a depthwise layer's band may take this much scratch, if one output row at a time does not need more."""
+
+
+def depthwise_conv2d(step: Step, options: Options) -> Kernel | None:
+    """depthwise_conv2d_s8: bands of four channel planes (q8_depthwise.h); the output may overwrite the input."""
+    p: DepthwiseConv2D = step.params
+    w = p.window
+    k_w = (w.k_w - 1) * w.dil_w + 1
+    taps = np.zeros((w.out_c, w.k_h, k_w), np.int8)
+    taps[:, :, :: w.dil_w] = p.weights.transpose(2, 0, 1)
+    constants = plain_channels(taps.reshape(w.out_c, -1), p.bias, p.in_zero, p.requant)
+    if constants is None or w.dil_w > 2:
+        return None
+    pairs = -(-w.out_w // 2)
+    pitch = max(((2 * pairs - 1) * w.stride_w + k_w + 1) // 2, (w.out_w - 1) * w.stride_w // 2 + (k_w + 2) // 2)
+    small = (w.k_h, k_w, w.dil_h) == (3, 3, 1) and w.stride_w <= 2 and 8 * pitch < 4096
+    band = _band(w, pitch)
+    fields = (w.in_h, w.in_w, w.in_c, w.out_h, w.out_w, p.depth_multiplier, w.k_h, k_w, w.stride_h, w.stride_w, w.dil_h,
+              w.pad_top, w.pad_left, p.in_zero, range_text(p.requant), band, pitch)
+    scratch = 16 * _band_rows(w, band) * pitch + 4 * (2 * pairs + 2) + (0 if small else 8 * w.k_h * ((k_w + 2) // 2))
+    weights = Constant("weights", pad_to(taps, 4, 2) if small else taps, "[channel][row][column]")
+    in_place = w.out_w <= w.in_w and w.out_h <= w.in_h and p.depth_multiplier == 1
+    return shaped_kernel("q8_depthwise", "q8_depthwise_shape", f"{{{', '.join(map(str, fields))}}}", "m4/q8_depthwise.h",
+                         (weights, *constants), scratch, w, (0,) if in_place else ())
+
+
+def _band(w: Window, pitch: int) -> int:
+    """Output rows at a time."""
+    fits = [b for b in range(1, w.out_h + 1) if 16 * _band_rows(w, b) * pitch <= BAND_BYTES]
+    return fits[-1] if fits else 1
+
+
+def _band_rows(w: Window, band: int) -> int:
+    return (band - 1) * w.stride_h + (w.k_h - 1) * w.dil_h + 1
+
+
 def shaped_kernel(template: str, shape_type: str, shape: str, header: str, constants: tuple[Constant, ...],
-                  scratch_bytes: int, window: Window | None = None) -> Kernel:
+                  scratch_bytes: int, window: Window | None = None, inplace: tuple[int, ...] = ()) -> Kernel:
     """A kernel whose code is `template` specialised for `shape`; steps with the same shape share the function."""
     name = f"{template}_{hashlib.sha256(shape.encode()).hexdigest()[:8]}"
     batches = window.batch if window else 1
@@ -104,7 +157,7 @@ def shaped_kernel(template: str, shape_type: str, shape: str, header: str, const
         return (f"{record}    for (int b = 0; b < {batches}; b++)\n"
                 f"        {name}(&d, in0 + b * {sizes[0]}, out0 + b * {sizes[1]}, scratch);\n")
 
-    return Kernel(body, constants, file_scope, scratch_bytes, headers=(header,))
+    return Kernel(body, constants, file_scope, scratch_bytes, inplace, headers=(header,))
 
 
 def range_text(q: Requant) -> str:
@@ -124,6 +177,7 @@ def _round4(n: int) -> int:
 
 KERNELS: dict[str, Select] = {
     "conv2d_s8": conv2d,
+    "depthwise_conv2d_s8": depthwise_conv2d,
     "fully_connected_s8": fully_connected,
 }
 """Step kind -> choice, for the engine "tinyrig"."""

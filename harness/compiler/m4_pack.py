@@ -73,3 +73,15 @@ def channels(weights: np.ndarray, bias: np.ndarray, in_zero: int, q: Requant, mu
         Constant("multiplier", q.multiplier.astype(np.int32)),
         Constant("shift", right_shifts(q), "to the right"),
     )
+
+
+def plain_channels(weights: np.ndarray, bias: np.ndarray, in_zero: int, q: Requant) -> tuple[Constant, ...] | None:
+    """As `channels`, for kernels whose accumulators hold 2 * acc of x - in_zero. weights int [n, k]."""
+    low, high = extremes(weights, bias, in_zero)
+    if max(-low, high) >= 1 << 23 or not shifts_fit(q, low, high):
+        return None
+    return (
+        Constant("bias", (2 * bias.astype(np.int64)).astype(np.int32), "twice the bias"),
+        Constant("multiplier", q.multiplier.astype(np.int32)),
+        Constant("shift", right_shifts(q), "to the right"),
+    )

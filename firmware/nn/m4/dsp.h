@@ -32,6 +32,12 @@ M4_INLINE void m4_store(void *p, uint32_t v) { memcpy(p, &v, 4); }
 M4_INLINE int32_t m4_add32(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_t)b); }
 
 #if M4_ASM
+/* The bits of a word in an FPU register, where inline assembly parks what the 14 core registers have no room for. */
+M4_INLINE float m4_to_fpu(uint32_t v) {
+    float f;
+    __asm__("vmov %0, %1" : "=t"(f) : "r"(v));
+    return f;
+}
 #define M4_OP2(name, insn)                                          \
     M4_INLINE uint32_t name(uint32_t a, uint32_t b) {               \
         uint32_t r;                                                 \
@@ -46,6 +52,7 @@ M4_INLINE int32_t m4_add32(int32_t a, int32_t b) { return (int32_t)((uint32_t)a 
     }
 M4_OP2(m4_sadd16, "sadd16")
 M4_OP2(m4_ssub16, "ssub16")
+M4_OP2(m4_pkhbt, "pkhbt")
 M4_MAC(m4_smlad, "smlad")
 M4_MAC(m4_smlabb, "smlabb")
 M4_MAC(m4_smlabt, "smlabt")
@@ -103,6 +110,7 @@ M4_INLINE uint32_t m4_sxtb16(uint32_t a) { return m4_pair((int8_t)(uint8_t)a, (i
 M4_INLINE uint32_t m4_sxtb16_8(uint32_t a) { return m4_sxtb16(a >> 8); }
 M4_INLINE uint32_t m4_sxtab16(uint32_t add, uint32_t a) { return m4_sadd16(add, m4_sxtb16(a)); }
 M4_INLINE uint32_t m4_sxtab16_8(uint32_t add, uint32_t a) { return m4_sadd16(add, m4_sxtb16(a >> 8)); }
+M4_INLINE uint32_t m4_pkhbt(uint32_t lo_of, uint32_t hi_of) { return (lo_of & 0xFFFF) | (hi_of & 0xFFFF0000); }
 M4_INLINE uint32_t m4_pkhbt_16(uint32_t lo_of, uint32_t lo_to_hi) { return (lo_of & 0xFFFF) | (lo_to_hi << 16); }
 M4_INLINE uint32_t m4_pkhtb_16(uint32_t hi_of, uint32_t hi_to_lo) { return (hi_of & 0xFFFF0000) | (hi_to_lo >> 16); }
 /* High word of a * b + 2^31, plus `add`. */

@@ -12,9 +12,10 @@
 
 #include "m4/dsp.h"
 
-/* Per output channel: bias * 256 with all corrections, multiplier, right shift (1 .. 23; 0 and below are left shifts). */
+/* Per output channel: bias in the accumulator's scale with all corrections, multiplier, right shift (1 .. 23; 0 and below
+ * are left shifts). */
 typedef struct {
-    const uint32_t *weights;
+    const void *weights;
     const int32_t *bias;
     const int32_t *multiplier;
     const int8_t *shift;
@@ -25,14 +26,14 @@ typedef struct {
     int32_t zero, lo, hi, left;
 } q8_range;
 
-/* 256 * acc -> int8, byte-equal to TFLM's MultiplyByQuantizedMultiplier (two roundings) for right shifts e >= 1.
+/* 2 * acc -> int8, byte-equal to TFLM's MultiplyByQuantizedMultiplier (two roundings).
  *
  * The first rounding, x = floor((acc * m + 2^30) / 2^31) for either sign, is SMMLAR of 2 * acc. The second rounds half
  * away from zero: (x + 2^(e-1) - (x < 0)) >> e, where x < 0 may be read from acc (they differ only for x = 0 and
  * acc = -1, m = 2^30, where the term can not change the result). The zero point rides along as zero << e.
  * A left shift comes before the first rounding and leaves no second one. */
-M4_INLINE int32_t q8_requant(int32_t acc256, int32_t m, int32_t e, int32_t half, const q8_range *r) {
-    int32_t twice = acc256 >> 7, q;
+M4_INLINE int32_t q8_requant(int32_t twice, int32_t m, int32_t e, int32_t half, const q8_range *r) {
+    int32_t q;
     if (r->left && e <= 0)
         q = m4_ssat8(m4_smmlar((int32_t)((uint32_t)twice << -e), m, r->zero));
     else

@@ -23,13 +23,13 @@ M4_INLINE void q8_store(const q8_conv_shape *s, const q8_channels *d, const q8_t
     int32_t e = d->shift[c];
     int32_t m = d->multiplier[c], half = q8_half(e, &s->range);
 #pragma GCC unroll 4
-    for (int32_t p = 0; p < n; p++) out[p * s->out_c + c] = (int8_t)q8_requant(t->a[p], m, e, half, &s->range);
+    for (int32_t p = 0; p < n; p++) out[p * s->out_c + c] = (int8_t)q8_requant(t->a[p] >> 7, m, e, half, &s->range);
     if ((s->out_c & 1) && c + 1 == s->out_c) return;
     e = d->shift[c + 1];
     m = d->multiplier[c + 1];
     half = q8_half(e, &s->range);
 #pragma GCC unroll 4
-    for (int32_t p = 0; p < n; p++) out[p * s->out_c + c + 1] = (int8_t)q8_requant(t->b[p], m, e, half, &s->range);
+    for (int32_t p = 0; p < n; p++) out[p * s->out_c + c + 1] = (int8_t)q8_requant(t->b[p] >> 7, m, e, half, &s->range);
 }
 
 /* The tile format of one call: rows of `steps` steps, `row` bytes apart. */

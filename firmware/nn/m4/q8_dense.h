@@ -61,7 +61,7 @@ M4_INLINE void q8_dense(const q8_dense_shape *s, const q8_channels *d, const int
             for (int32_t i = 0; i < 4; i++) {
                 if (s->out_n % 4 && c + i >= s->out_n) break;
                 const int32_t e = d->shift[c + i];
-                *out++ = (int8_t)q8_requant(q.v[i], d->multiplier[c + i], e, q8_half(e, &s->range), &s->range);
+                *out++ = (int8_t)q8_requant(q.v[i] >> 7, d->multiplier[c + i], e, q8_half(e, &s->range), &s->range);
             }
         }
     }

@@ -39,21 +39,22 @@ typedef struct {
 #define Q8_STEPS_8 Q8_STEPS_4 Q8_STEPS_4
 #define Q8_STEPS_9 Q8_STEPS_8 Q8_STEP
 
-/* `times` rounds of `body`; w0 brings the end of x in. */
+/* `times` rounds of `body`. */
 #define Q8_BLOCK(body)                                                                                        \
     do {                                                                                                      \
-        uint32_t w0 = (uint32_t)(uintptr_t)(s->x + times * unroll * advance), w1, xa, xb;                     \
+        uint32_t w0, w1, xa, xb;                                                                              \
         if (times > 1)                                                                                        \
-            __asm__ volatile("vmov s0, %[w0]\n1:\n\t" body "vmov %[w0], s0\n\tcmp %[x], %[w0]\n\tbne 1b\n\t" Q8_OPERANDS); \
+            __asm__ volatile("1:\n\t" body "vmov %[w0], %[end]\n\tcmp %[x], %[w0]\n\tbne 1b\n\t" Q8_OPERANDS); \
         else                                                                                                  \
             __asm__ volatile(body Q8_OPERANDS);                                                               \
     } while (0)
 #define Q8_OPERANDS                                                                                           \
-    : [a0] "+r"(t->a[0]), [a1] "+r"(t->a[1]), [a2] "+r"(t->a[2]), [a3] "+r"(t->a[3]), [b0] "+r"(t->b[0]),     \
-      [b1] "+r"(t->b[1]), [b2] "+r"(t->b[2]), [b3] "+r"(t->b[3]), [x] "+r"(s->x), [w] "+r"(s->w),             \
-      [w0] "+r"(w0), [w1] "=&r"(w1), [xa] "=&r"(xa), [xb] "=&r"(xb)                                           \
-    : [p] "i"(pitch), [adv] "i"(advance)                                                                      \
-    : "s0", "cc", "memory"
+    : [a0] "+r"(t->a[0]), [a1] "+r"(t->a[1]), [a2] "+r"(t->a[2]), [a3] "+r"(t->a[3]),                     \
+      [b0] "+r"(t->b[0]), [b1] "+r"(t->b[1]), [b2] "+r"(t->b[2]), [b3] "+r"(t->b[3]),                     \
+      [x] "+r"(s->x), [w] "+r"(s->w), [w0] "=&r"(w0), [w1] "=&r"(w1), [xa] "=&r"(xa), [xb] "=&r"(xb)        \
+    : [p] "i"(pitch), [adv] "i"(advance),                                                                     \
+      [end] "t"(m4_to_fpu((uint32_t)(uintptr_t)(s->x + times * unroll * advance)))                            \
+    : "cc", "memory"
 
 /* times * unroll steps; all of times, unroll, pitch and advance are constants of the call. */
 M4_INLINE void q8_rounds(q8_tile *t, q8_streams *s, int times, int unroll, int pitch, int advance) {
