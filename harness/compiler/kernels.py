@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from harness.compiler import cmsis, m4_int8, portable
+from harness.compiler import cmsis, m4_f32, m4_int8, portable
 from harness.compiler.step import Kernel, Options, Select, Step
 from harness.errors import UserError
 
 ENGINES: dict[str, tuple[dict[str, Select], ...]] = {
     "portable": (portable.KERNELS,),
-    "tinyrig": (m4_int8.KERNELS, portable.KERNELS),
+    "tinyrig": (m4_int8.KERNELS, m4_f32.KERNELS, portable.KERNELS),
     "cmsis-nn": (cmsis.KERNELS, portable.KERNELS),
 }
 """Engine -> tables in the order they are asked; the portable table takes what the others leave."""

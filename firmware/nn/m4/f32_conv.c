@@ -5,6 +5,13 @@
 
 #pragma GCC optimize("O2")
 
+/* The tile's table: in the scratch, which is laid out for 32-bit pointers; on a 64-bit host on the stack. */
+#if __SIZEOF_POINTER__ == 4
+#define TABLE(name, n, scratch) const float **name = (scratch)
+#else
+#define TABLE(name, n, scratch) const float *name[n]
+#endif
+
 /* Walks the output positions; y and x are those of the first tap in the input, negative in the padding. */
 typedef struct {
     int32_t oy, ox;
@@ -77,10 +84,6 @@ static const float **gather(const nn_window *w, const float *in, float *to, cons
     return rows;
 }
 
-static void clamp(float *v, int32_t n, float lo, float hi) {
-    for (int32_t i = 0; i < n; i++) v[i] = v[i] < lo ? lo : v[i] > hi ? hi : v[i];
-}
-
 static void set_runs(f32_tile *t, const float **end, int32_t length) {
     t->runs = (uint32_t)(end - t->rows) / 4;
     t->fours = (uint32_t)length / 4;
@@ -102,16 +105,20 @@ static inline void run_channels(f32_tile *t, const float *packed, float *out, in
     }
 }
 
-/* Reads four positions from the cursor on; are all their taps inside, and each kernel row one run? */
+/* Reads 4 positions from the cursor on, or 1 (four times): are all their taps inside, and each kernel row one run? */
 static int take(const nn_window *w, f32_cursor *next, int32_t positions, f32_position *at) {
     int32_t free_h = w->in_h - (w->k_h - 1) * w->dil_h, free_w = w->in_w - (w->k_w - 1) * w->dil_w;
     int inside = w->dil_w == 1;
-    for (int32_t i = 0; i < 4; i++, at++) {
-        at->y = next->y;
-        at->x = next->x;
-        at->offset = next->image + (next->y * w->in_w + next->x) * w->in_c;
+    for (int32_t i = 0; i < 4; i++) {
+        if (i >= positions) {
+            at[i] = at[0];
+            continue;
+        }
+        at[i].y = next->y;
+        at[i].x = next->x;
+        at[i].offset = next->image + (next->y * w->in_w + next->x) * w->in_c;
         inside &= next->y >= 0 && next->y < free_h && next->x >= 0 && next->x < free_w;
-        if (i < positions) advance(w, next);
+        advance(w, next);
     }
     return inside;
 }
@@ -130,12 +137,13 @@ static void find_runs(const nn_m4_conv_f32 *p, const float *in, f32_cursor *next
 
 void nn_m4_conv2d_f32(const nn_m4_conv_f32 *p, const float *in, const float *packed, float *out, void *scratch) {
     const nn_window *w = &p->w;
-    const float **rows = scratch;
-    float *extra = (float *)(rows + 4 * w->k_h * w->k_w);
+    int32_t taps = w->k_h * w->k_w;
+    TABLE(rows, 4 * taps, scratch);
+    float *extra = (float *)scratch + 4 * taps;
     int32_t count = w->batch * w->out_h * w->out_w;
     if (!p->gather)
         for (int32_t i = 0; i < w->in_c; i++) extra[i] = 0;
-    f32_tile t = {.rows = rows, .relu = p->activation == NN_M4_F32_RELU};
+    f32_tile t = {.rows = rows, .relu = p->relu};
     f32_cursor next;
     set_cursor(w, 0, &next);
     for (int32_t first = 0, n; first < count; first += n) {
@@ -144,12 +152,11 @@ void nn_m4_conv2d_f32(const nn_m4_conv_f32 *p, const float *in, const float *pac
         find_runs(p, in, &next, n, extra, &t);
         run_channels(&t, packed, out + first * w->out_c, w->out_c, n);
     }
-    if (p->activation == NN_M4_F32_CLAMP) clamp(out, count * w->out_c, p->min, p->max);
 }
 
 void nn_m4_pointwise_f32(const nn_m4_pointwise *p, const float *in, const float *packed, float *out) {
     const float *rows[4];
-    f32_tile t = {.rows = rows, .relu = p->activation == NN_M4_F32_RELU};
+    f32_tile t = {.rows = rows, .relu = p->relu};
     set_runs(&t, rows + 4, p->in_c);
     for (int32_t first = 0, n; first < p->count; first += n) {
         n = p->count - first < 3 || p->count < 4 ? 1 : 4;
@@ -158,5 +165,4 @@ void nn_m4_pointwise_f32(const nn_m4_pointwise *p, const float *in, const float 
         for (int i = 1; i < 4; i++) rows[i] = rows[i - 1] + p->in_c;
         run_channels(&t, packed, out + first * p->out_c, p->out_c, n);
     }
-    if (p->activation == NN_M4_F32_CLAMP) clamp(out, p->count * p->out_c, p->min, p->max);
 }

@@ -4,23 +4,19 @@
 
 #include "../nn.h"
 
-enum { NN_M4_F32_LINEAR = 0, NN_M4_F32_RELU = 1, NN_M4_F32_CLAMP = 2 };
-
 /* gather: tiles that touch the padding (or are dilated in width) are copied together, tap by tap, which suits few input
  * channels (dil_w must be 1); else they are reached tap by tap in place, the padding being a row of zeros.
  * scratch: 16 bytes a tap, then 4 * k_h * k_w * in_c floats (gather) or in_c floats (zeros). */
 typedef struct {
     nn_window w;
     uint32_t gather;
-    uint32_t activation;
-    float min, max; /* read with CLAMP only */
+    uint32_t relu; /* 1 or 0 */
 } nn_m4_conv_f32;
 
 /* A 1x1 convolution of stride 1 without padding, or a dense layer: count vectors of in_c -> out_c. */
 typedef struct {
     int32_t count, in_c, out_c;
-    uint32_t activation;
-    float min, max;
+    uint32_t relu;
 } nn_m4_pointwise;
 
 /* packed: a group of 4 output channels after the other: 4 biases, then [k_h][k_w][in_c] times 4 weights; out_c is filled

@@ -1,0 +1,115 @@
+"""The float kernels for Cortex-M4F against tflite-micro: their C twins under sanitizers, the ARM code on the virtual board."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from harness.boards import BOARDS, Target
+from harness.compiler.compile import compile_model
+from harness.compiler.m4_f32 import pack_tiles
+from harness.compiler.tests import cases
+from harness.config import Config
+from harness.image import build_image
+from harness.oracle import TflmOracle
+from harness.rig import Rig
+from harness.runner import split_outputs
+
+ROUNDS = settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
+"""No shrinking: each attempt is a build. A failure names the drawn layers."""
+ENGINE = "tinyrig"
+
+
+def layer(code: str, in_shape: tuple[int, ...], out_shape: tuple[int, ...], k: tuple[int, int], stride: int, act: str,
+          padding: str = "SAME") -> cases.Layer:
+    depthwise = code.startswith("DEPTHWISE")
+    weights = (1, *k, out_shape[3]) if depthwise else (out_shape[3], *k, in_shape[3])
+    options = {"padding": cases.PADDING[padding], "strideH": stride, "strideW": stride}
+    options |= {"fusedActivationFunction": cases.ACTIVATION[act]} | ({"depthMultiplier": 1} if depthwise else {})
+    return float_layer(code, in_shape, out_shape, weights, 3 if depthwise else 0, options)
+
+
+def float_layer(code: str, in_shape: tuple[int, ...], out_shape: tuple[int, ...], weights: tuple[int, ...], axis: int,
+                options: dict[str, int]) -> cases.Layer:
+    return cases.Layer(code, "float32", in_shape, out_shape, weights, axis, options, 1.0, (0, 0), 1.0, False, True)
+
+
+@st.composite
+def usual(draw: st.DrawFn, code: str) -> cases.Layer:
+    """Layers as networks have them: 1x1, 3x3, 1x3 and 5x5 kernels of stride 1 and 2 on maps up to 14 wide, many channels."""
+    k_h, k_w = draw(st.sampled_from([(1, 1), (3, 3), (3, 3), (1, 3), (5, 5)]))
+    stride, padding = draw(st.sampled_from([1, 1, 2])), draw(st.sampled_from(["SAME", "VALID"]))
+    in_h, in_w = draw(st.integers(k_h, 14)), draw(st.integers(k_w, 14))
+    out_h, out_w = (cases.same_or_valid(padding, n, k, stride, 1) for n, k in ((in_h, k_h), (in_w, k_w)))
+    in_c, out_c = draw(st.integers(1, 20)), draw(st.integers(1, 20))
+    act = draw(st.sampled_from(["NONE", "RELU", "RELU", "RELU6"]))
+    out_c = in_c if code.startswith("DEPTHWISE") else out_c
+    return layer(code, (1, in_h, in_w, in_c), (1, out_h, out_w, out_c), (k_h, k_w), stride, act, padding)
+
+
+STRATEGIES = {
+    "conv2d": st.one_of(cases.conv2d("float32"), usual("CONV_2D")),
+    "depthwise": st.one_of(cases.depthwise("float32"), usual("DEPTHWISE_CONV_2D")),
+    "dense": cases.dense("float32"),
+}
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("optimise", ["speed", "size"])
+@ROUNDS
+@given(data=st.data())
+def test_kernel_equals_tflm(name: str, optimise: str, data: st.DataObject) -> None:
+    drawn = data.draw(st.lists(STRATEGIES[name], min_size=1, max_size=25))
+    cases.check(drawn, data.draw(cases.seeds()), ENGINE, optimise, sanitize=True)
+
+
+@given(st.integers(1, 9), st.integers(1, 9), cases.seeds())
+def test_packed_weights_hold_every_weight_once(out_c: int, in_c: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    weights, bias = rng.uniform(1, 2, (out_c, 2, 1, in_c)).astype(np.float32), rng.uniform(1, 2, out_c).astype(np.float32)
+    packed = pack_tiles(weights, bias)
+    assert packed.shape == (-(-out_c // 4), 1 + 2 * in_c, 4)
+    assert np.array_equal(np.sort(packed[packed != 0]), np.sort(np.concatenate([weights.ravel(), bias])))
+    assert np.array_equal(packed[:, 0].ravel()[:out_c], bias)
+
+
+ARM_LAYERS = [
+    layer("CONV_2D", (1, 8, 8, 16), (1, 8, 8, 16), (3, 3), 1, "RELU"),
+    layer("CONV_2D", (1, 7, 9, 11), (1, 4, 5, 6), (3, 3), 2, "NONE"),
+    layer("CONV_2D", (1, 9, 8, 3), (1, 5, 4, 8), (3, 3), 2, "RELU6"),
+    layer("CONV_2D", (1, 12, 5, 1), (1, 6, 3, 5), (10, 4), 2, "RELU"),
+    layer("CONV_2D", (2, 3, 3, 13), (2, 3, 3, 10), (1, 1), 1, "RELU"),
+    layer("CONV_2D", (1, 1, 3, 4), (1, 1, 3, 4), (1, 3), 1, "NONE"),
+    layer("CONV_2D", (1, 1, 11, 7), (1, 1, 11, 6), (1, 3), 1, "RELU"),
+    layer("CONV_2D", (1, 10, 7, 5), (1, 10, 7, 9), (3, 3), 1, "RELU"),
+    layer("DEPTHWISE_CONV_2D", (1, 9, 4, 5), (1, 9, 4, 5), (3, 3), 1, "RELU"),
+    layer("DEPTHWISE_CONV_2D", (1, 5, 8, 6), (1, 5, 8, 6), (3, 3), 1, "NONE"),
+    layer("DEPTHWISE_CONV_2D", (1, 8, 8, 7), (1, 4, 4, 7), (3, 3), 2, "RELU"),
+    layer("DEPTHWISE_CONV_2D", (2, 7, 5, 4), (2, 4, 3, 4), (3, 3), 2, "RELU6"),
+    layer("DEPTHWISE_CONV_2D", (1, 2, 1, 9), (1, 2, 1, 9), (3, 3), 1, "RELU"),
+    layer("DEPTHWISE_CONV_2D", (1, 6, 6, 9), (1, 6, 6, 9), (5, 5), 1, "RELU"),
+    *(
+        float_layer("FULLY_CONNECTED", (rows, n), (rows, m), (m, n), 0, {"fusedActivationFunction": act})
+        for rows, n, m, act in ((1, 33, 10, 0), (1, 8, 4, 1), (5, 6, 3, 1), (2, 7, 5, 3))
+    ),
+]
+
+
+@pytest.mark.parametrize("optimise", ["speed", "size"])
+def test_arm_code_equals_tflm(optimise: str, tmp_path: Path) -> None:
+    """The inline assembly, which the host never runs."""
+    bench = cases.Workbench(np.random.default_rng(5))
+    for add in ARM_LAYERS:
+        add(bench)
+    data, board = bench.finish(), BOARDS["virtual"]
+    model = compile_model(data, flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes, engine=ENGINE, optimise=optimise)
+    assert any("m4/f32" in source for source in model.kernels)
+    image = build_image(model, board, tmp_path)
+    with Rig(Target(board, None), Config(), clock="off") as rig:
+        session, _ = rig.prepare(image)
+        outputs = session.run([x.tobytes() for x in bench.values]).outputs
+    cases.compare(split_outputs(outputs, image.outputs), TflmOracle(data).run(bench.values), model.ops)
