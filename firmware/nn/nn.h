@@ -99,6 +99,13 @@ typedef struct {
     int32_t min, max;
 } nn_rescale;
 
+/* Runs of `run` bytes in a block of `count`, outermost first; steps in bytes, also negative. */
+enum { NN_MOVE_RANK = 6 };
+typedef struct {
+    int32_t run;
+    int32_t count[NN_MOVE_RANK], in_step[NN_MOVE_RANK], out_step[NN_MOVE_RANK];
+} nn_block;
+
 /* Weights [out_c, k_h, k_w, group_c], bias [out_c]. s16: 16-bit activations, 8-bit weights, 64-bit accumulators. */
 void nn_conv2d_s8(const nn_conv_int *p, const int8_t *in, const int8_t *weights, const int32_t *bias, int8_t *out);
 void nn_conv2d_s16(const nn_conv_int *p, const int16_t *in, const int8_t *weights, const int64_t *bias, int16_t *out);
@@ -144,5 +151,9 @@ void nn_quantize_s8(int32_t n, float scale, int32_t zero_point, const float *in,
 void nn_quantize_s16(int32_t n, float scale, int32_t zero_point, const float *in, int16_t *out);
 void nn_dequantize_s8(int32_t n, float scale, int32_t zero_point, const int8_t *in, float *out);
 void nn_dequantize_s16(int32_t n, float scale, int32_t zero_point, const int16_t *in, float *out);
+
+void nn_move(const nn_block *p, const uint8_t *in, uint8_t *out);
+/* n elements of 1, 2, 4 or 8 bytes. */
+void nn_fill(int32_t n, int32_t bytes, uint64_t value, void *out);
 
 #endif

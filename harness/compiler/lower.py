@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.compiler import lower_conv, lower_reduce, lower_unary
+from harness.compiler import lower_conv, lower_move, lower_reduce, lower_unary
 from harness.compiler.graph import Graph, Op, Tensor
 from harness.compiler.program import Program
 from harness.compiler.step import Step
@@ -27,6 +27,14 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
     "RELU6": lower_unary.relu,
     "QUANTIZE": lower_unary.quantize,
     "DEQUANTIZE": lower_unary.dequantize,
+    "TRANSPOSE": lower_move.transpose,
+    "CONCATENATION": lower_move.concatenation,
+    "SPLIT": lower_move.split,
+    "PACK": lower_move.pack,
+    "UNPACK": lower_move.unpack,
+    "PAD": lower_move.pad,
+    "PADV2": lower_move.pad,
+    "STRIDED_SLICE": lower_move.strided_slice,
 }
 
 

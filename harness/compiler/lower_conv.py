@@ -64,13 +64,13 @@ def _weights(op: Op, x: Tensor, w: Tensor, y: Tensor, rank: int) -> np.ndarray:
 
 
 def _bias(op: Op, x: Tensor, b: Tensor | None, n: int) -> np.ndarray:
-    """Zeros where the model has none. int16 activations take int64; CONV_2D also int32 or none, and then accumulates and
-    rounds in 32 bits, as TFLM does."""
+    """Zeros where the model has none. int16 activations take int64; CONV_2D also int32, and then accumulates and rounds
+    in 32 bits, as TFLM does."""
     allowed = {"float32": ("float32",), "int8": ("int32",), "int16": ("int64",)}[x.dtype]
     if x.dtype == "int16" and op.code == "CONV_2D":
         allowed = ("int64", "int32")
     if b is None:
-        return np.zeros(n, allowed[-1])
+        return np.zeros(n, allowed[0])
     check_dtype(op, b, *allowed)
     bias = constant(op, b, "the bias")
     check(op, b, bias.size == n, f"{n} elements")

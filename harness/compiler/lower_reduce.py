@@ -6,9 +6,10 @@ import numpy as np
 
 from harness.compiler.graph import Op, Tensor
 from harness.compiler.lower_conv import activation, clamp_f32, window_of
+from harness.compiler.lower_move import emit_transpose
 from harness.compiler.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant
 from harness.compiler.quant import activation_range, fold_mean, quantize_multiplier, softmax_scaling
-from harness.compiler.step import Mean, Pool, Softmax, Transpose
+from harness.compiler.step import Mean, Pool, Softmax
 
 
 def pool2d(p: Program, op: Op) -> None:
@@ -58,7 +59,7 @@ def _block(p: Program, op: Op, x: Tensor, axes: set[int]) -> tuple[Tensor, tuple
         return x, tuple(int(np.prod(d, dtype=np.int64)) for d in parts)  # type: ignore[return-value]
     order = [i for i in range(len(x.shape)) if i not in axes] + sorted(axes)
     turned = p.temporary(x, tuple(x.shape[i] for i in order), f"{x.name}_transposed")
-    p.emit("transpose", op, [x], [turned], Transpose(x.shape, tuple(order)))
+    emit_transpose(p, op, x, turned, tuple(order))
     reduced = int(np.prod([x.shape[i] for i in axes]))
     return turned, (x.size // reduced, reduced, 1)
 
@@ -76,7 +77,7 @@ def softmax(p: Program, op: Op) -> None:
     if x.dtype == "float32":
         params = Softmax(x.size // depth, depth, beta=beta)
     else:
-        want = (np.float32(1 / 256), -128) if y.dtype == "int8" else (np.float32(1 / 32768), 0)
+        want = {"int8int8": (1 / 256, -128), "int8int16": (1 / 65536, -32768), "int16int16": (1 / 32768, 0)}[x.dtype + y.dtype]
         good = abs(y.scale - want[0]) <= 0.001 * want[0] and y.zero_point == want[1]
         check(op, y, good, f"scale {want[0]} and zero point {want[1]}", f"{y.scale}, {y.zero_point}")
         params = Softmax(x.size // depth, depth, *softmax_scaling(beta, x.scale), beta, y.dtype)

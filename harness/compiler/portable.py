@@ -111,6 +111,31 @@ def dequantize(step: Step, options: Options) -> Kernel:
     return Kernel(lambda _: f"nn_{step.kind}({p.size}, {c_float(p.scale)}, {p.zero_point}, in0, out0);", sources=("convert.c",))
 
 
+def move(step: Step, options: Options) -> Kernel:
+    p, lines, tables = step.params, [], []
+    if p.fill:
+        lines.append(f"nn_fill({step.outputs[0].size}, {len(p.fill)}, {_fill_bits(p.fill)}, out0);")
+    for i, b in enumerate(p.blocks):
+        dims = [(1, 0, 0)] * (NN_MOVE_RANK - len(b.dims)) + list(b.dims)
+        columns = ", ".join("{" + ", ".join(str(d[c]) for d in dims) + "}" for c in range(3))
+        tables.append(f"    {{{b.run}, {columns}}},\n")
+        ends = f"(const uint8_t *)in{b.source} + {b.in_offset}, (uint8_t *)out{b.target} + {b.out_offset}"
+        lines.append(f"nn_move(&@_blocks[{i}], {ends});")
+
+    def file_scope(prefix: str) -> str:
+        return f"static const nn_block {prefix}_blocks[] = {{\n{''.join(tables)}}};\n"
+
+    return Kernel(lambda prefix: "\n".join(lines).replace("@", prefix), file_scope=file_scope, sources=("move.c",))
+
+
+NN_MOVE_RANK = 6
+"""NN_MOVE_RANK of nn.h: tensors have at most six dimensions."""
+
+
+def _fill_bits(fill: bytes) -> str:
+    return f"0x{int.from_bytes(fill, 'little'):x}u" + ("ll" if len(fill) == 8 else "")
+
+
 def _each(names: str, kernel: Select) -> dict[str, Select]:
     return {kind: kernel for kind in names.split()}
 
@@ -125,5 +150,6 @@ KERNELS: dict[str, Select] = {
     **_each("clamp_s8 clamp_s16 clamp_f32", clamp),
     **_each("rescale_s8_s8 rescale_s8_s16 rescale_s16_s8 rescale_s16_s16", rescale),
     **_each("quantize_s8 quantize_s16", quantize),
+    "move": move,
     **_each("dequantize_s8 dequantize_s16", dequantize),
 }

@@ -219,11 +219,24 @@ class Dequantize:
 
 
 @dataclass(frozen=True)
-class Transpose:
-    """transpose, any element type: out dimension i is input dimension order[i]."""
+class Block:
+    """Copies runs of `run` bytes from input `source` to output `target`: offsets in bytes, `dims` from the outermost as
+    (count, input step, output step) in bytes; steps may be negative."""
 
-    shape: tuple[int, ...]
-    order: tuple[int, ...]
+    source: int
+    target: int
+    in_offset: int
+    out_offset: int
+    run: int
+    dims: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Move:
+    """move: any element type. Where `fill` is given (one element's bytes), output 0 is filled with it first."""
+
+    blocks: tuple[Block, ...]
+    fill: bytes = b""
 
 
 @dataclass(frozen=True, eq=False)

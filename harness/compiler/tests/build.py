@@ -1,0 +1,81 @@
+"""A small .tflite writer for tests: tensors, ops, done. Uses the schema's generated object API; no TensorFlow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+
+from harness.compiler.options import OPTIONS
+
+TYPES = {
+    "float32": schema.TensorType.FLOAT32, "int8": schema.TensorType.INT8, "int16": schema.TensorType.INT16,
+    "int32": schema.TensorType.INT32, "int64": schema.TensorType.INT64, "uint8": schema.TensorType.UINT8,
+    "bool": schema.TensorType.BOOL, "float16": schema.TensorType.FLOAT16, "int4": schema.TensorType.INT4,
+}
+
+
+class ModelBuilder:
+    """Collects tensors and ops of one subgraph; `finish` gives the file's bytes."""
+
+    def __init__(self) -> None:
+        self._tensors: list[Any] = []
+        self._ops: list[Any] = []
+        self._codes: list[Any] = []
+        self._buffers: list[Any] = [schema.BufferT()]
+
+    def tensor(
+        self, shape: tuple[int, ...], dtype: str = "float32", scale: Any = None, zero: Any = 0, data: Any = None, axis: int = 0,
+        name: str = "", signature: tuple[int, ...] | None = None,
+    ) -> int:
+        """-> the tensor's index. scale: a number or one for each index of `axis`; data: a constant's value."""
+        t = schema.TensorT()
+        t.name = name or f"t{len(self._tensors)}"
+        t.shape, t.type, t.shapeSignature = list(shape), TYPES[dtype], list(signature) if signature else None
+        t.buffer = 0
+        if data is not None:
+            t.buffer = len(self._buffers)
+            buffer = schema.BufferT()
+            buffer.data = np.frombuffer(np.ascontiguousarray(data, dtype).tobytes(), np.uint8)
+            self._buffers.append(buffer)
+        if scale is not None:
+            q = schema.QuantizationParametersT()
+            q.scale = np.atleast_1d(np.asarray(scale, np.float32))
+            q.zeroPoint = np.broadcast_to(np.asarray(zero, np.int64), q.scale.shape).copy()
+            q.quantizedDimension = axis
+            t.quantization = q
+        self._tensors.append(t)
+        return len(self._tensors) - 1
+
+    def op(self, code: str, inputs: list[int], outputs: list[int], version: int = 1, custom: str = "", **options: Any) -> None:
+        """`options` by the names of the schema's object API (strideH, fusedActivationFunction ...)."""
+        o = schema.OperatorT()
+        o.opcodeIndex = self._code(code, version, custom)
+        o.inputs, o.outputs = list(inputs), list(outputs)
+        if code in OPTIONS:
+            table = OPTIONS[code][0]
+            o.builtinOptionsType = getattr(schema.BuiltinOptions, table)
+            o.builtinOptions = getattr(schema, table + "T")()
+            for key, value in options.items():
+                assert hasattr(o.builtinOptions, key), key
+                setattr(o.builtinOptions, key, value)
+        self._ops.append(o)
+
+    def _code(self, code: str, version: int, custom: str) -> int:
+        c = schema.OperatorCodeT()
+        c.builtinCode = getattr(schema.BuiltinOperator, code)
+        c.deprecatedBuiltinCode = min(c.builtinCode, 127)
+        c.version, c.customCode = version, custom or None
+        self._codes.append(c)
+        return len(self._codes) - 1
+
+    def finish(self, inputs: list[int], outputs: list[int], subgraphs: int = 1) -> bytes:
+        sub = schema.SubGraphT()
+        sub.tensors, sub.operators, sub.inputs, sub.outputs = self._tensors, self._ops, list(inputs), list(outputs)
+        model = schema.ModelT()
+        model.version, model.operatorCodes, model.buffers, model.subgraphs = 3, self._codes, self._buffers, [sub] * subgraphs
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
