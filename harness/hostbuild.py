@@ -69,12 +69,14 @@ def _cc(target: Path, *args: str | Path) -> Path:
 
 
 def _object(source: Path, flags: tuple[str, ...]) -> Path:
-    target = _cached(".o", source.read_bytes(), str(source.relative_to(NN_DIR)), *flags)
+    """`source` is keyed by its whole path: a file may include others that lie beside it."""
+    target = _cached(".o", source.read_bytes(), str(source), *flags)
     return target if target.exists() else _cc(target, *flags, f"-I{NN_DIR}", "-c", source)
 
 
 def _objects(model: CompiledModel, flags: tuple[str, ...]) -> list[Path]:
-    made = [_object(NN_DIR / k, flags) for k in model.kernels]
+    flags = (*flags, *(f"-I{folder}" for folder in model.include_dirs))
+    made = [_object(NN_DIR / k, flags) for k in model.kernels] + [_object(p, flags) for p in model.extra_sources]
     for name, text in model.sources.items():
         target = _cached(".o", name, text, *flags)
         if not target.exists():

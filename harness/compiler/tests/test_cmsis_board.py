@@ -27,10 +27,10 @@ from harness.virtual.launch import VirtualBoard
 
 BOARD = BOARDS["virtual"]
 FEW = settings(
-    max_examples=4, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck),
+    max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck),
     database=None,
 )
-"""The smallest model and three drawn ones: an image and a board cost seconds, a layer nearly nothing."""
+"""The smallest model and two drawn ones: an image and a board cost seconds, a layer nearly nothing."""
 
 KINDS = (
     cases.conv2d("int8"), cases.depthwise("int8"), cases.dense("int8"),
