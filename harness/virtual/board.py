@@ -56,7 +56,7 @@ class Board:
         self.scs = SystemControl(debug, self._request_reset)
         self.scs.dwt = self.dwt
         memory = Memory(lambda a, n: bytes(self.cpu.uc.mem_read(a, n)), lambda a, data: self.cpu.uc.mem_write(a, data))
-        self.uarte = Uarte(self.line, memory, self._waited, self.report)
+        self.uarte = Uarte(self.line, memory, self._waited, self._program_cycles, self.report)
         self._pages: dict[int, Registers] = {
             chip.PERIPHERALS_BASE: self.power, UARTE0: self.uarte, NVMC: Nvmc(), chip.GPIO_BASE: Registers(),
             DWT: self.dwt, SCS: self.scs,
@@ -74,6 +74,8 @@ class Board:
             self.line.drop()
             self._to_bootloader = True
             self._request_reset()
+        elif self._reset_wanted and not self._in_bootloader:
+            self.cpu.stop()  # again: the first may have come just before the emulator started
 
     def _request_reset(self) -> None:
         self._reset_wanted = True
@@ -130,6 +132,9 @@ class Board:
         """WFI or WFE ended the emulation: nothing can interrupt, so let a little time pass and go on."""
         time.sleep(0.001)
         self._waited(0.001)
+
+    def _program_cycles(self) -> int:
+        return self.counter.cycles
 
     def _waited(self, seconds: float) -> None:
         self.dwt.waited_cycles += int(seconds * chip.CLOCK_HZ)

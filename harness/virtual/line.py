@@ -86,6 +86,10 @@ class Line:
             self._rx_start = max(self._rx_start, time.monotonic())
         self._arrived += self._rx.apply(raw)
 
+    def waiting(self) -> bool:
+        """Whether bytes for the board are there already."""
+        return bool(self._arrived or select.select([self._master], [], [], 0)[0])
+
     def send(self, data: bytes) -> None:
         """From the board's UART; `sent()` tells when the last byte has left."""
         now = time.monotonic()

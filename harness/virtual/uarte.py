@@ -1,8 +1,8 @@
 """UARTE0 with EasyDMA, as the nRF52840 Product Specification v1.7 (6.34) describes it, polled.
 
-Simplifications: bytes that arrive while no reception runs wait on the line instead of overrunning the FIFO; RXDRDY tells of
-one or more bytes; errors of the line's format can't happen. A poll that finds nothing waits for the line (and the wait counts
-as time of the CPU), so an idle board costs no host time.
+Simplifications: bytes that arrive while no reception runs wait on the line; where a real FIFO would have overrun that is
+reported, not enacted. RXDRDY tells of one or more bytes; errors of the line's format can't happen. A poll that finds nothing
+waits for the line (and the wait counts as time of the CPU), so an idle board costs no host time.
 """
 
 from __future__ import annotations
@@ -13,19 +13,21 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.virtual import chip
-from harness.virtual.line import Line
+from harness.virtual.line import BITS_PER_BYTE, Line
 from harness.virtual.peripherals import Registers
 
 STARTRX, STOPRX, STARTTX, STOPTX, FLUSHRX = 0x000, 0x004, 0x008, 0x00C, 0x02C
 RXDRDY, ENDRX, TXDRDY, ENDTX, ERROR, RXTO, RXSTARTED, TXSTARTED, TXSTOPPED = (
     0x108, 0x110, 0x11C, 0x120, 0x124, 0x144, 0x14C, 0x150, 0x158,
 )
-SHORTS, ENABLE, PSEL_TXD, PSEL_RXD = 0x200, 0x500, 0x50C, 0x514
+SHORTS, ENABLE, PSEL_TXD, PSEL_RXD, BAUDRATE = 0x200, 0x500, 0x50C, 0x514, 0x524
 RXD_PTR, RXD_MAXCNT, RXD_AMOUNT, TXD_PTR, TXD_MAXCNT, TXD_AMOUNT = 0x534, 0x538, 0x53C, 0x544, 0x548, 0x54C
 ENABLED = 8
 DMA_MAX = 0xFFFF
 SHORT_ENDRX_STARTRX, SHORT_ENDRX_STOPRX = 1 << 5, 1 << 6
 FIFO_BYTES = 4
+BAUD_PER_REGISTER = 16_000_000 / 2**32
+"""BAUDRATE holds baud * 2^32 / 16 MHz, rounded to multiples of 4096."""
 
 WAIT_S = 0.004
 """Longest wait of one poll: fine enough for the firmware's 20 ms timeouts."""
@@ -47,14 +49,18 @@ class Memory:
 
 
 class Uarte(Registers):
-    """One serial port on `line`. `waited(seconds)` hears how long a poll slept."""
+    """One serial port on `line`. `waited(seconds)` hears how long a poll slept; `cycles()` is the CPU's time."""
 
     resets: ClassVar[dict[int, int]] = {
-        PSEL_TXD: 0xFFFFFFFF, PSEL_RXD: 0xFFFFFFFF, 0x508: 0xFFFFFFFF, 0x510: 0xFFFFFFFF, 0x524: 0x04000000,
+        PSEL_TXD: 0xFFFFFFFF, PSEL_RXD: 0xFFFFFFFF, 0x508: 0xFFFFFFFF, 0x510: 0xFFFFFFFF, BAUDRATE: 0x04000000,
     }
 
-    def __init__(self, line: Line, memory: Memory, waited: Callable[[float], None], report: Callable[[str], None]) -> None:
+    def __init__(
+        self, line: Line, memory: Memory, waited: Callable[[float], None], cycles: Callable[[], int],
+        report: Callable[[str], None],
+    ) -> None:
         super().__init__()
+        self._cycles, self._idle_since, self._overrun = cycles, 0, False
         self._line, self._memory, self._waited, self._report = line, memory, waited, report
         self._rx_to = self._rx_left = self._rx_got = 0
         self._receiving = self._sending = False
@@ -67,6 +73,7 @@ class Uarte(Registers):
     def reset(self) -> None:
         super().reset()
         self._receiving = self._sending = False
+        self._idle_since = self._cycles()
 
     def read(self, offset: int) -> int:
         if offset in (ENDRX, RXDRDY) and not self.values.get(offset) and self._receiving:
@@ -96,10 +103,19 @@ class Uarte(Registers):
     def _start_rx(self) -> None:
         self._rx_to, self._rx_left, self._rx_got = self.values.get(RXD_PTR, 0), self.values.get(RXD_MAXCNT, 0), 0
         self._check_ram(self._rx_to, self._rx_left)
+        self._check_overrun()
         self.values[RXSTARTED] = 1
         self._receiving = self._connected(PSEL_RXD, chip.PIN_RX, "RXD")
         if self._receiving and not self._rx_left:
             self._end_rx()
+
+    def _check_overrun(self) -> None:
+        """Whether bytes that wait now would have outrun the FIFO since the last transfer ended."""
+        baud = self.values[BAUDRATE] * BAUD_PER_REGISTER
+        gap = self._cycles() - self._idle_since
+        if not self._overrun and gap * baud > FIFO_BYTES * BITS_PER_BYTE * chip.CLOCK_HZ and self._line.waiting():
+            self._overrun = True
+            self._report(f"UARTE0: bytes came while no reception ran for {gap} cycles: a real FIFO would have overrun")
 
     def _pump(self, timeout_s: float) -> None:
         """Moves what has arrived into RAM; waits up to `timeout_s` if that is nothing."""
@@ -119,6 +135,7 @@ class Uarte(Registers):
 
     def _end_rx(self) -> None:
         self._receiving = False
+        self._idle_since = self._cycles()
         self.values[RXD_AMOUNT] = self._rx_got
         self.values[ENDRX] = 1
         shorts = self.values.get(SHORTS, 0)
@@ -157,6 +174,7 @@ class Uarte(Registers):
         began = time.monotonic()
         if self._line.sent(timeout_s):
             self._sending = False
+            self._idle_since = self._cycles()
             self.values[TXDRDY] = self.values[ENDTX] = 1
         if timeout_s:
             self._waited(time.monotonic() - began)

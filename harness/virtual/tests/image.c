@@ -92,6 +92,7 @@ static void serve(uint8_t command)
     case 't': answer(receive(buffer, 1024, 1)); break;
     case 's': receive(buffer, 4, 0); answer(spin(buffer[0])); break;
     case 'b': for (;;) { }
+    case 'g': receive(buffer, 4, 0); spin(buffer[0]); receive(buffer, 4, 0); answer(0x41); break;
     case 'l': answer(REG(0x30000000)); break;
     case 'w': *(volatile uint32_t *)&constant = 1; break;
     case 'x': transmit(&constant, 4); break;

@@ -171,6 +171,14 @@ def test_board_can_stall(start) -> None:
     assert port.read(1) == b""
 
 
+@pytest.mark.parametrize(("turns", "told"), [(10, False), (5000, True)])
+def test_gap_that_a_real_fifo_would_not_bridge_is_told(start, turns: int, told: bool) -> None:
+    """Four bytes at 1 Mbaud are 2560 cycles."""
+    board, port = start()
+    assert number(port, b"g" + struct.pack("<II", turns, 0)) == 0x41
+    assert ("overrun" in board.stderr()) == told
+
+
 @pytest.mark.parametrize("text", ["rx-drop:0", "rx-drop:x", "gremlin", "rx-flip:-1"])
 def test_bad_fault_is_refused(text: str) -> None:
     with pytest.raises(UserError):
