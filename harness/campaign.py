@@ -64,6 +64,7 @@ class Campaign:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         if self._rig is not None:
             self._rig.close()
+        self._store.close()
 
     def run(self, variant: Variant) -> VariantRun:
         """The variant's run, made now or earlier. Raises RigErrors."""
@@ -77,6 +78,11 @@ class Campaign:
         self._store.add_variant(self.run_id, outcome)
         self._done[variant.name] = outcome
         return outcome
+
+    @property
+    def finished(self) -> int:
+        """Number of variants that are done."""
+        return len(self._done)
 
     def result(self) -> Run:
         """All that this run holds so far, as stored."""

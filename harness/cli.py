@@ -74,6 +74,7 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--engine", choices=["tinyrig", "portable"], default="tinyrig", help="kernels to compile the model with")
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that was cut off: its finished variants are kept")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result (schema 1)")
+    parser.add_argument("--no-report", action="store_true", help="store the run and write no report")
     parser.set_defaults(command=_run)
 
 
@@ -132,7 +133,8 @@ def _run(arguments: argparse.Namespace) -> int:
         result = campaign.result()
     if arguments.json:
         arguments.json.write_text(json.dumps(run_to_json(result), indent=1) + "\n")
-    write_report(result.run_id, config, "--summary")
+    if not arguments.no_report:
+        write_report(result.run_id, config, "--summary")
     return _verdict(result, config)
 
 

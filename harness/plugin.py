@@ -99,7 +99,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     from harness.campaign import write_report
 
     campaign = config.stash.get(_CAMPAIGN, None)
-    if campaign is None or not campaign.result().runs:
+    if campaign is None or not campaign.finished:
         return
     terminalreporter.section(f"run {campaign.run_id}")
     sys.stdout.flush()

@@ -36,11 +36,13 @@ class Rig:
     def __init__(self, target: Target, config: Config, clock: str = "cycles", faults: tuple[str, ...] = ()) -> None:
         self._virtual: VirtualBoard | None = None
         self._session: Session | None = None
+        self._blank = False
         self.board, self.ports = self._attach(target, config, clock, faults)
 
     def _attach(self, target: Target, config: Config, clock: str, faults: tuple[str, ...]) -> tuple[Board, Ports]:
         if target.port is None and target.board is not None and target.board.name == "virtual":
             self._virtual = VirtualBoard(line_rate=config.line_rate, clock=clock, faults=faults)
+            self._blank = True
             return target.board, Ports(self._virtual.port, self._virtual.port)
         return find_ports(target, config)
 
@@ -61,9 +63,10 @@ class Rig:
 
         Raises DeviceError when another firmware answers after flashing, LinkError when none does.
         """
-        running = self._hello()
+        running = None if self._blank else self._hello()
         if running is None or not runs(running, image):
             self._flash(image, running, say)
+            self._blank = False
             running = self._hello(HELLO_TRIES)
         if running is None:
             raise LinkError(
