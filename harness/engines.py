@@ -197,26 +197,27 @@ def _versions() -> dict[str, str]:
 def _model_json(variant: Variant, rows: list[Row]) -> dict[str, Any]:
     from harness.metrics import total_macs
 
-    run = next((row.run for row in rows if row.run), None)
-    entries = [_engine_json(row) for row in rows]
+    counted = (total_macs(row.run) for row in rows if row.run)
+    macs = next((n for n in counted if n), None)
+    entries = [_engine_json(row, macs) for row in rows]
     peer = next((e for e in entries if e["engine"] == PEER), None)
     for entry in entries:
         entry["ratio_to_peer"] = _ratios(entry, peer)
-    return {"model": variant.name, "tflite_sha256": variant.sha256, "macs": total_macs(run) if run else None, "engines": entries}
+    return {"model": variant.name, "tflite_sha256": variant.sha256, "macs": macs, "engines": entries}
 
 
 _NOT_MEASURED = ("cycles", "timing", "cycles_per_mac", "ram", "flash", "parity", "windows", "latency_reason")
 
 
-def _engine_json(row: Row) -> dict[str, Any]:
-    """None where a value was not measured, is withheld, or the engine does not apply (`reason` then says why)."""
+def _engine_json(row: Row, macs: int | None) -> dict[str, Any]:
+    """`macs` as whichever engine counts them: a user's engine does not. None where a value was not measured, is withheld, or the engine does not apply (`reason` then says why)."""
     from harness import metrics
 
     run = row.run
     entry = {"engine": row.name, "reason": row.reason, "instructions": row.instructions, "fallbacks": row.fallbacks}
     if run is None:
         return entry | dict.fromkeys(_NOT_MEASURED)
-    latency, macs = metrics.latency(run), metrics.total_macs(run)
+    latency = metrics.latency(run)
     cycles = latency["cycles_median"] if latency else None
     return entry | {
         "cycles": cycles, "timing": run.board.timing, "cycles_per_mac": cycles / macs if cycles and macs else None,
