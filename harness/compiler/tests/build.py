@@ -71,6 +71,20 @@ class ModelBuilder:
         self._codes.append(c)
         return len(self._codes) - 1
 
+    def index(self, name: str) -> int:
+        """The tensor of this name."""
+        return [t.name for t in self._tensors].index(name)
+
+    def patch(self, name: str, **fields: Any) -> None:
+        """Sets schema fields of a tensor, to spoil it."""
+        for key, value in fields.items():
+            setattr(self._tensors[self.index(name)], key, value)
+
+    def patch_op(self, index: int, **options: Any) -> None:
+        """Sets option fields of an op, to spoil it."""
+        for key, value in options.items():
+            setattr(self._ops[index].builtinOptions, key, value)
+
     def finish(self, inputs: list[int], outputs: list[int], subgraphs: int = 1) -> bytes:
         sub = schema.SubGraphT()
         sub.tensors, sub.operators, sub.inputs, sub.outputs = self._tensors, self._ops, list(inputs), list(outputs)

@@ -1,0 +1,173 @@
+"""The fast int8 kernels against tflite-micro, byte for byte: their C forms under sanitizers, the ARM code on the virtual board."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from harness.boards import BOARDS, Target
+from harness.compiler import m4_int8, m4_pack
+from harness.compiler.compile import compile_model
+from harness.compiler.step import Requant
+from harness.compiler.tests import cases
+from harness.config import Config
+from harness.hostbuild import FAST_FLAGS, NN_DIR, _cc
+from harness.image import build_image
+from harness.oracle import TflmOracle
+from harness.rig import Rig
+from harness.runner import split_outputs
+
+ENGINE = "tinyrig"
+ROUNDS = settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
+"""No shrinking: each attempt is a build. A failure names the drawn layers."""
+FEW = settings(ROUNDS, max_examples=2, derandomize=True, database=None)
+
+
+@st.composite
+def usual(draw: st.DrawFn, code: str) -> cases.Layer:
+    """Layers as networks have them: 1x1, 3x3, 1x3, 5x5 and 10x4 filters, maps up to 14 wide, up to 70 channels."""
+    k_h, k_w = draw(st.sampled_from([(1, 1), (1, 1), (3, 3), (3, 3), (1, 3), (5, 5), (10, 4)]))
+    stride, padding = draw(st.sampled_from([1, 1, 2])), draw(st.sampled_from(["SAME", "VALID"]))
+    in_h, in_w = draw(st.integers(k_h, 14)), draw(st.integers(k_w, 14))
+    out_h, out_w = (cases.same_or_valid(padding, n, k, stride, 1) for n, k in ((in_h, k_h), (in_w, k_w)))
+    in_c = draw(st.sampled_from([1, 3, 4, 7, 8, 16, 35, 64, 70]))
+    depthwise = code.startswith("DEPTHWISE")
+    out_c = in_c if depthwise else draw(st.sampled_from([1, 2, 5, 8, 16, 33]))
+    options = {"padding": cases.PADDING[padding], "strideH": stride, "strideW": stride} | ({"depthMultiplier": 1} if depthwise else {})
+    options["fusedActivationFunction"] = cases.ACTIVATION[draw(cases.activations)]
+    weights = (1, k_h, k_w, out_c) if depthwise else (out_c, k_h, k_w, in_c)
+    return draw(cases._weighted(
+        "int8", code=code, in_shape=(1, in_h, in_w, in_c), out_shape=(1, out_h, out_w, out_c), weight_shape=weights,
+        axis=3 if depthwise else 0, options=options,
+    ))
+
+
+@st.composite
+def wide_dense(draw: st.DrawFn) -> cases.Layer:
+    layer = draw(cases.dense("int8"))
+    in_n, out_n = draw(st.integers(1, 300)), draw(st.integers(1, 40))
+    rows = layer.in_shape[0]
+    return dataclasses.replace(layer, in_shape=(rows, in_n), out_shape=(rows, out_n), weight_shape=(out_n, in_n))
+
+
+STRATEGIES = {
+    "conv2d": st.one_of(cases.conv2d("int8"), usual("CONV_2D")),
+    "depthwise": st.one_of(cases.depthwise("int8"), usual("DEPTHWISE_CONV_2D")),
+    "dense": st.one_of(cases.dense("int8"), wide_dense()),
+}
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("optimise", ["speed", "size"])
+@ROUNDS
+@given(data=st.data())
+def test_kernel_equals_tflm(name: str, optimise: str, data: st.DataObject) -> None:
+    drawn = data.draw(st.lists(STRATEGIES[name], min_size=10, max_size=20))
+    cases.check(drawn, data.draw(cases.seeds()), ENGINE, optimise, sanitize=True)
+
+
+@FEW
+@given(drawn=st.tuples(*(st.lists(s, min_size=8, max_size=8) for s in STRATEGIES.values())), seed=cases.seeds())
+def test_arm_code_equals_tflm(tmp_path_factory: pytest.TempPathFactory, drawn: tuple[list[cases.Case], ...], seed: int) -> None:
+    """The inline assembly, which the host never runs."""
+    bench = cases.Workbench(np.random.default_rng(seed))
+    for add in (case for group in drawn for case in group):
+        add(bench)
+    check_on_board(bench, tmp_path_factory.mktemp("image"))
+
+
+def check_on_board(bench: cases.Workbench, folder: Path) -> None:
+    data, board = bench.finish(), BOARDS["virtual"]
+    model = compile_model(data, flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes, engine=ENGINE)
+    assert "m4/q8_" in model.sources["model.c"]
+    image = build_image(model, board, folder)
+    with Rig(Target(board, None), Config(), clock="off") as rig:
+        session, _ = rig.prepare(image)
+        outputs = session.run([x.tobytes() for x in bench.values]).outputs
+    cases.compare(split_outputs(outputs, model.outputs), TflmOracle(data).run(bench.values), model.ops)
+
+
+PROBE = """#include "m4/q8_common.h"
+void requant(const int32_t *acc, int32_t n, int32_t m, int32_t e, int32_t zero, int8_t *out) {
+    const q8_range r = {zero, -128, 127, e <= 0};
+    for (int32_t i = 0; i < n; i++) out[i] = (int8_t)q8_requant((int32_t)(2u * (uint32_t)acc[i]), m, e, q8_half(e, &r), &r);
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def requant(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    folder = tmp_path_factory.mktemp("requant")
+    (folder / "probe.c").write_text(PROBE)
+    return ctypes.CDLL(str(_cc(folder / "probe.so", *FAST_FLAGS, "-shared", f"-I{NN_DIR}", folder / "probe.c")))
+
+
+def reference(acc: np.ndarray, m: int, e: int, zero: int) -> np.ndarray:
+    """gemmlowp's SaturatingRoundingDoublingHighMul, then RoundingDivideByPOT, in its own terms. acc int64 [n]."""
+    product = (acc << max(0, -e)) * m
+    nudged = product + np.where(product >= 0, 1 << 30, 1 - (1 << 30))
+    x = np.where(nudged < 0, -(-nudged >> 31), nudged >> 31)
+    e = max(0, e)
+    mask = (1 << e) - 1
+    x = (x >> e) + ((x & mask) > (mask >> 1) + (x < 0))
+    return np.clip(x + zero, -128, 127).astype(np.int8)
+
+
+@given(m=st.one_of(st.sampled_from([1 << 30, (1 << 30) + 1, (1 << 31) - 1, 3 << 29]), st.integers(1 << 30, (1 << 31) - 1)),
+       e=st.integers(-6, m4_pack.MAX_RIGHT_SHIFT), zero=st.integers(-128, 127), seed=cases.seeds())
+def test_one_multiplication_equals_two_roundings(requant: ctypes.CDLL, m: int, e: int, zero: int, seed: int) -> None:
+    """Accumulators around every tie that the output range has, both signs, and at random."""
+    top = (1 << 23) - 1
+    halves = (2 * np.arange(-140, 140) + 1) * 2.0 ** (e + 30) / m
+    near = (np.floor(halves)[:, None] + np.arange(-2, 4)).ravel()
+    random = np.random.default_rng(seed).integers(-top, top, 500)
+    acc = np.concatenate([np.clip(near, -top, top).astype(np.int64), random, np.arange(-300, 300), [-top, top]])
+    out = np.zeros(acc.size, np.int8)
+    values = acc.astype(np.int32)
+    requant.requant(values.ctypes.data_as(ctypes.c_void_p), acc.size, ctypes.c_int32(m), e, zero, out.ctypes.data_as(ctypes.c_void_p))
+    np.testing.assert_array_equal(out, reference(acc, m, e, zero))
+
+
+def test_extremes_are_reached_by_an_input() -> None:
+    rng = np.random.default_rng(3)
+    w, b = rng.integers(-128, 128, (3, 8)), rng.integers(-999, 999, 3)
+    for zero in (-128, 5, 127):
+        low, high = m4_pack.extremes(w, b, zero)
+        best = np.where(w > 0, 127, -128) - zero
+        worst = np.where(w > 0, -128, 127) - zero
+        assert high == (b + (best * w).sum(1)).max() and low == (b + (worst * w).sum(1)).min()
+
+
+def qualifies(weights: np.ndarray, bias: int = 0, shift: int = -8) -> bool:
+    n = len(weights)
+    q = Requant(np.full(n, 1 << 30, np.int32), np.full(n, shift, np.int32), 0, -128, 127)
+    return m4_pack.channels(weights, np.full(n, bias, np.int32), 0, q, 4) is not None
+
+
+def test_layers_beyond_the_format_are_left_to_the_portable_kernels() -> None:
+    ones = np.ones((1, 4), np.int8)
+    assert qualifies(ones) and not qualifies(ones, bias=(1 << 23) - 100)
+    assert qualifies(-127 * ones) and not qualifies(-128 * ones)
+    assert qualifies(ones, shift=-23) and not qualifies(ones, shift=-24)
+    assert qualifies(ones, bias=1 << 20, shift=9) and not qualifies(ones, bias=1 << 20, shift=10)
+
+
+@given(data=st.data())
+def test_packed_words_hold_the_weights(data: st.DataObject) -> None:
+    k = 4 * data.draw(st.integers(1, 5))
+    w = np.array(data.draw(st.lists(st.integers(-127, 127), min_size=k, max_size=k)), np.int64)[None]
+    halves = m4_pack.pack_words(w).view(np.int16)
+    low = halves.astype(np.int8).astype(np.int64)
+    assert np.array_equal(low, w[:, ::2]) and np.array_equal((halves - low) // 256, w[:, 1::2])
+
+
+def test_unrolling_covers_the_steps_with_little_left_over() -> None:
+    from harness.compiler.step import Options
+
+    assert [m4_int8._unroll(n, Options()) for n in (1, 9, 16, 27, 144)] == [1, 9, 8, 9, 9]
