@@ -40,6 +40,8 @@ class Board:
         self.cpu = Cpu(chip.ficr_page(options.number), self._read_io, self._write_io)
         self.counter = make_counter(options.clock, options.hook, [self.cpu.flash, self.cpu.ram])
         self.counter.attach(self.cpu.uc)
+        if options.hook == "auto" and self.counter.name == "python":
+            print("cycles are counted in Python, which is slow: no working cc on PATH", file=sys.stderr, flush=True)
         self._reset_wanted = self._to_bootloader = self._in_bootloader = False
         self._bus_error: str | None = None
         self._reason = PowerClock.REASON_SREQ

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Protocol
 
+from harness.errors import HostError
 from harness.virtual.timing import OPERANDS, Block, block_cost
 from harness.virtual.timing_table import NARROW, WIDE, Row
 
@@ -200,10 +201,10 @@ def compile_hook() -> Path | None:
 
 
 def make_counter(clock: str, hook: str, memories: list[Memory]) -> Counter:
-    """`clock` cycles, instructions or off; `hook` auto, c or python."""
+    """`clock` cycles, instructions or off; `hook` auto, c or python. Raises HostError if `c` can't be had."""
     if clock == "off":
         return NoCounter()
     library = None if hook == "python" else compile_hook()
     if library is None and hook == "c":
-        raise RuntimeError("timing.c can't be compiled: no working cc on PATH")
+        raise HostError("timing.c can't be compiled", expected="a working cc on PATH", remedy="install gcc or use --hook python")
     return CompiledCounter(memories, library) if library else PythonCounter(memories)

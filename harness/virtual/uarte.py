@@ -60,7 +60,8 @@ class Uarte(Registers):
         report: Callable[[str], None],
     ) -> None:
         super().__init__()
-        self._cycles, self._idle_since, self._overrun = cycles, 0, False
+        self._cycles, self._overrun = cycles, False
+        self._idle_since: int | None = None  # None: no transfer since the reset
         self._line, self._memory, self._waited, self._report = line, memory, waited, report
         self._rx_to = self._rx_left = self._rx_got = 0
         self._receiving = self._sending = False
@@ -73,7 +74,7 @@ class Uarte(Registers):
     def reset(self) -> None:
         super().reset()
         self._receiving = self._sending = False
-        self._idle_since = self._cycles()
+        self._idle_since = None
 
     def read(self, offset: int) -> int:
         if offset in (ENDRX, RXDRDY) and not self.values.get(offset) and self._receiving:
@@ -111,9 +112,11 @@ class Uarte(Registers):
 
     def _check_overrun(self) -> None:
         """Whether bytes that wait now would have outrun the FIFO since the last transfer ended."""
+        if self._overrun or self._idle_since is None:
+            return
         baud = self.values[BAUDRATE] * BAUD_PER_REGISTER
         gap = self._cycles() - self._idle_since
-        if not self._overrun and gap * baud > FIFO_BYTES * BITS_PER_BYTE * chip.CLOCK_HZ and self._line.waiting():
+        if gap * baud > FIFO_BYTES * BITS_PER_BYTE * chip.CLOCK_HZ and self._line.waiting():
             self._overrun = True
             self._report(f"UARTE0: bytes came while no reception ran for {gap} cycles: a real FIFO would have overrun")
 

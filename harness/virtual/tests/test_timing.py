@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.virtual.clock import CompiledCounter, PythonCounter, compile_hook
+from harness.errors import HostError
+from harness.virtual.clock import CompiledCounter, NoCounter, PythonCounter, compile_hook, make_counter
 from harness.virtual.cpu import HostMemory
 from harness.virtual.timing import block_cost, decode, match
 from harness.virtual.timing_table import PENALTY_DIRECT, PENALTY_INDIRECT, Kind
@@ -222,3 +223,33 @@ def test_code_outside_flash_and_ram_counts_nothing(library: Path) -> None:
 
 def test_block_knows_where_it_ends() -> None:
     assert block_cost(b"\x00\xbf\x00\xbf", 0x100).end == 0x104
+
+
+def test_python_counts_where_no_compiler_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert compile_hook() is None
+    assert isinstance(make_counter("cycles", "auto", []), PythonCounter)
+    with pytest.raises(HostError):
+        make_counter("cycles", "c", [])
+
+
+def test_python_counts_where_the_compiler_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cc = tmp_path / "cc"
+    cc.write_text("#!/bin/sh\nexit 1\n")
+    cc.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert compile_hook() is None
+
+
+def test_compiled_hook_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    first = compile_hook()
+    assert first and first.parent == tmp_path / "tinyrig"
+    stamp = first.stat().st_mtime_ns
+    assert compile_hook() == first and first.stat().st_mtime_ns == stamp
+    assert [path.name for path in first.parent.iterdir()] == [first.name]  # no half-written file stays
+
+
+def test_clock_off_has_no_hook() -> None:
+    assert isinstance(make_counter("off", "auto", []), NoCounter)
