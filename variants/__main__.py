@@ -45,7 +45,7 @@ def ensure(folder: Path, args: argparse.Namespace) -> tuple[dict[str, Any], floa
     with manifest.locked(folder, lambda: print(f"waiting for another build of {folder}", file=sys.stderr, flush=True)):
         if not args.force and (found := manifest.finished(folder, recipe, names)):
             return found, 0.0  # somebody else built it while we waited
-        if not folder.is_relative_to(OUT):
+        if folder != OUT / datasets.name_of(args.dataset):  # the default folder is ours, even when half gone
             manifest.check_replaceable(folder)
         started = time.monotonic()
         wanted = _with_present(folder, recipe, names)
