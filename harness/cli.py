@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.engines import add_parser as add_engines
 from harness.errors import EXIT_CLAIM, EXIT_GOOD, RigError, UserError
 
 _EXITS = "exit codes: 0 good; 1 a claim failed; 2 unusable input or model; 3 the rig failed"
@@ -39,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_report(commands)
     _add_compare(commands)
+    add_engines(commands)
     commands.add_parser("boards", help="known boards, and what is attached").set_defaults(command=_boards)
     return parser
 
@@ -71,7 +73,9 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--oracle", choices=["tflm", "litert-ref", "none"], help="whose outputs are right (default: rig.toml's, tflm)"
     )
-    parser.add_argument("--engine", choices=["tinyrig", "portable"], default="tinyrig", help="kernels to compile the model with")
+    parser.add_argument(
+        "--engine", default="tinyrig", metavar="NAME|FOLDER", help="tinyrig, portable, cmsis-nn, or a folder: your own runtime"
+    )
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that was cut off: its finished variants are kept")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result (schema 1)")
     parser.add_argument("--no-report", action="store_true", help="store the run and write no report")

@@ -19,6 +19,7 @@ from harness.oracle import ORACLES
 from harness.records import Image, Parity, Sample, TensorSpec, Variant, VariantRun
 from harness.rig import Rig
 from harness.session import Session
+from harness.user_engine import is_folder, user_engine
 from harness.windows import Windows, load_windows, random_windows
 
 Say = Callable[[str], None]
@@ -40,8 +41,15 @@ def new_run_id() -> str:
 
 
 def compile_for(data: bytes, board: Board, config: Config, engine: str = "tinyrig", build_dir: Path = ROOT / "build") -> Image:
-    """A .tflite's bytes -> firmware image for `board`. Raises ModelError, before any C compiler runs, for an unusable model."""
-    model = compile_model(data, flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes, engine=engine, optimise=config.optimise)
+    """A .tflite's bytes -> firmware image for `board`; `engine` is one of the compiler's or a folder with the user's own.
+
+    Raises ModelError, before any C compiler runs, for an unusable model.
+    """
+    if is_folder(engine):
+        model = user_engine(data, Path(engine), flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes)
+    else:
+        sizes = {"flash_bytes": board.flash_bytes, "ram_bytes": board.ram_bytes}
+        model = compile_model(data, **sizes, engine=engine, optimise=config.optimise)
     return build_image(model, board, build_dir)
 
 
