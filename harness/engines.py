@@ -210,7 +210,8 @@ _NOT_MEASURED = ("cycles", "timing", "cycles_per_mac", "ram", "flash", "parity",
 
 
 def _engine_json(row: Row, macs: int | None) -> dict[str, Any]:
-    """`macs` as whichever engine counts them: a user's engine does not. None where a value was not measured, is withheld, or the engine does not apply (`reason` then says why)."""
+    """`macs` as whichever engine counts them: a user's engine does not. None where a value was not measured, is withheld, or
+    the engine does not apply (`reason` then says why)."""
     from harness import metrics
 
     run = row.run

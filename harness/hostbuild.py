@@ -68,16 +68,33 @@ def _cc(target: Path, *args: str | Path) -> Path:
     return target
 
 
-def _object(source: Path, flags: tuple[str, ...]) -> Path:
-    """`source` is keyed by its whole path: a file may include others that lie beside it."""
-    target = _cached(".o", source.read_bytes(), str(source), *flags)
+def _object(source: Path, flags: tuple[str, ...], headers: bytes = b"") -> Path:
+    """`source` is keyed by its whole path: a file may include others that lie beside it. `headers`: what else it depends on."""
+    target = _cached(".o", source.read_bytes(), str(source), headers, *flags)
     return target if target.exists() else _cc(target, *flags, f"-I{NN_DIR}", "-c", source)
 
 
+def _generated_headers(model: CompiledModel) -> tuple[Path, ...]:
+    """A folder with the model's generated headers, named after their content; nothing where it has none."""
+    headers = {name: text for name, text in model.sources.items() if name.endswith(".h")}
+    if not headers:
+        return ()
+    folder = _cached("-headers", *(part for pair in sorted(headers.items()) for part in pair))
+    folder.mkdir(exist_ok=True)
+    for name, text in headers.items():
+        if not (folder / name).exists():
+            part = folder / f".{name}.{os.getpid()}"
+            part.write_text(text)
+            part.rename(folder / name)
+    return (folder,)
+
+
 def _objects(model: CompiledModel, flags: tuple[str, ...]) -> list[Path]:
-    flags = (*flags, *(f"-I{folder}" for folder in model.include_dirs))
-    made = [_object(NN_DIR / k, flags) for k in model.kernels] + [_object(p, flags) for p in model.extra_sources]
-    for name, text in model.sources.items():
+    folders = (*_generated_headers(model), *model.include_dirs)
+    flags = (*flags, *(f"-I{folder}" for folder in folders))
+    headers = b"".join(p.read_bytes() for folder in folders for p in sorted(folder.glob("*.h")))
+    made = [_object(NN_DIR / k, flags) for k in model.kernels] + [_object(p, flags, headers) for p in model.extra_sources]
+    for name, text in ((n, t) for n, t in model.sources.items() if n.endswith(".c")):
         target = _cached(".o", name, text, *flags)
         if not target.exists():
             with tempfile.TemporaryDirectory() as folder:
