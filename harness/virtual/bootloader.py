@@ -52,7 +52,7 @@ class Bootloader:
 
     def serve(self) -> None:
         """Until the host asks for the reset."""
-        self._pending.clear()
+        self._pending[:] = self._line.take_over()
         while not self._reset_wanted():
             letter, arguments = _parse(self._command())
             if letter == b"K":

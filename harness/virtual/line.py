@@ -110,8 +110,14 @@ class Line:
         return True
 
     def give_back(self, data: bytes) -> None:
-        """Puts bytes that read_raw() took too early back to the front, for receive()."""
+        """Puts bytes that read_raw() took too early back to the front, for whoever listens after a reset."""
         self._arrived[:0] = data
+
+    def take_over(self) -> bytes:
+        """Bytes that have arrived and nobody has taken yet: read_raw() doesn't see them."""
+        data = bytes(self._arrived)
+        self._arrived.clear()
+        return data
 
     def drop(self) -> None:
         """Forgets everything that is under way to the board."""
