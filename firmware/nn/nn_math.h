@@ -1,7 +1,7 @@
 /* nn_math.h: fixed-point arithmetic shared by the integer kernels.
  *
  * The rounding is gemmlowp's, as TFLM uses it (published in gemmlowp's fixedpoint.h, Apache-2.0): a saturating doubling
- * high multiplication that rounds half away from zero, then a right shift that rounds half away from zero again. */
+ * high multiplication that rounds half up, then a right shift that rounds half away from zero. */
 #ifndef NN_MATH_H
 #define NN_MATH_H
 
@@ -17,11 +17,9 @@ static inline float nn_clamp_f32(float v, float lo, float hi) {
     return v > hi ? hi : v;
 }
 
-/* round(a * b / 2^31), ties away from zero; b must not be INT32_MIN. */
+/* round(a * b / 2^31), ties up, which is what gemmlowp's truncating division comes to; not both INT32_MIN. */
 static inline int32_t nn_mul_high(int32_t a, int32_t b) {
-    int64_t ab = (int64_t)a * b;
-    /* Half is added before the floor; for a negative product one less, so that a tie goes away from zero. */
-    return (int32_t)((ab + (1 << 30) - (ab < 0)) >> 31);
+    return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
 }
 
 /* round(x / 2^e), ties away from zero; 0 <= e <= 31. */

@@ -91,7 +91,9 @@ def seeds() -> st.SearchStrategy[int]:
 
 
 def scales(low: float = 1e-4, high: float = 4.0) -> st.SearchStrategy[float]:
-    return st.floats(np.log(low), np.log(high)).map(lambda v: float(np.float32(np.exp(v))))
+    """Also powers of two: only their multipliers make ties in the rounding common."""
+    powers = st.integers(int(np.ceil(np.log2(low))), int(np.floor(np.log2(high)))).map(lambda e: 2.0**e)
+    return st.one_of(st.floats(np.log(low), np.log(high)).map(lambda v: float(np.float32(np.exp(v)))), powers)
 
 
 def zero_points(dtype: str) -> st.SearchStrategy[int]:
