@@ -221,7 +221,7 @@ def decode_hello(payload: bytes) -> Hello:
         wire_version=version, build_id=build.hex(), model_sha256=sha.hex(), engine=_text(engine), board_name=_text(name),
         board_id=board.hex(), clock_hz=clock, max_payload=max_payload, arena_bytes=arena, timer_overhead_cycles=overhead,
         op_count=ops, inputs=tuple(tensors[:ins]), outputs=tuple(tensors[ins:]),
-        fault=f"pc 0x{fault_pc:08x}" if flags & _FLAG_FAULT else None,
+        fault=_fault_text(fault_pc) if flags & _FLAG_FAULT else None,
     )  # fmt: skip
 
 
@@ -230,7 +230,7 @@ def encode_hello(hello: Hello) -> bytes:
     head = _HELLO.pack(
         hello.wire_version, _FLAG_FAULT if hello.fault else 0, bytes.fromhex(hello.build_id),
         bytes.fromhex(hello.model_sha256), bytes.fromhex(hello.board_id), hello.clock_hz, hello.max_payload,
-        hello.arena_bytes, hello.timer_overhead_cycles, int(hello.fault.removeprefix("pc "), 16) if hello.fault else 0,
+        hello.arena_bytes, hello.timer_overhead_cycles, _fault_pc(hello.fault),
         hello.op_count, len(hello.inputs), len(hello.outputs), hello.engine.encode("ascii"), hello.board_name.encode("ascii"),
     )  # fmt: skip
     return head + b"".join(_encode_tensor(t) for t in (*hello.inputs, *hello.outputs))
@@ -250,6 +250,14 @@ def _encode_tensor(tensor: TensorSpec) -> bytes:
     dtype = next(number for number, name in DTYPES.items() if name == tensor.dtype)
     dims: Sequence[int] = (*tensor.shape, *[0] * (6 - len(tensor.shape)))
     return _TENSOR.pack(dtype, len(tensor.shape), 0, *dims, tensor.scale, tensor.zero_point)
+
+
+def _fault_text(pc: int) -> str:
+    return f"pc 0x{pc:08x}" if pc else "pc unknown"
+
+
+def _fault_pc(fault: str | None) -> int:
+    return 0 if fault in (None, _fault_text(0)) else int(fault.removeprefix("pc "), 16)
 
 
 def _text(field: bytes) -> str:

@@ -75,13 +75,11 @@ static uint32_t fault_pc;
 /* Takes the record out, so that only the reset after the fault reports it. */
 static void collect_fault(void)
 {
-    if (fault_last.magic == FAULT_MAGIC) {
-        faulted = 1;
+    faulted = POWER_GPREGRET2 == FAULT_FLAG || (POWER_RESETREAS & RESETREAS_LOCKUP);
+    if (faulted && fault_last.check == (FAULT_MAGIC ^ fault_last.pc ^ fault_last.cfsr))
         fault_pc = fault_last.pc;
-    } else if (POWER_RESETREAS & RESETREAS_LOCKUP) {
-        faulted = 1;
-    }
-    fault_last.magic = 0;
+    fault_last.check = 0;
+    POWER_GPREGRET2 = 0;
     POWER_RESETREAS = RESETREAS_LOCKUP; /* bits are cleared by writing ones */
 }
 

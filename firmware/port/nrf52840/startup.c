@@ -24,9 +24,10 @@ __attribute__((section(".noinit"))) fault_record fault_last;
 /* Called with the exception frame. Leaves a record for the next hello and starts again. */
 __attribute__((used, noreturn)) static void record_fault(const uint32_t *frame)
 {
-    fault_last.magic = FAULT_MAGIC;
     fault_last.pc = frame[FRAME_PC];
     fault_last.cfsr = SCB_CFSR;
+    fault_last.check = FAULT_MAGIC ^ fault_last.pc ^ fault_last.cfsr;
+    POWER_GPREGRET2 = FAULT_FLAG;
     __asm volatile("dsb");
     SCB_AIRCR = AIRCR_SYSRESETREQ;
     for (;;) {
