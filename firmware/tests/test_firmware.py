@@ -96,6 +96,33 @@ def test_request_byte_by_byte(line):
     assert reply.payload == b"TRT"
 
 
+REQUESTS = [v for v in VECTORS if v["frame"]["type"] in (Type.HELLO, Type.RUN, Type.READ, Type.ECHO)]
+
+
+@pytest.mark.parametrize("vector", REQUESTS, ids=lambda v: v["name"])
+def test_golden_requests_reach_the_loop_in_any_pieces(line, vector):
+    """Whole, byte by byte, and with the next request right behind: one reply, always of the same form."""
+    data, seen = bytes.fromhex(vector["hex"]), set()
+    behind = wire.encode(Frame(Type.ECHO, 0xBEEF, b"behind"))
+    for pieces in ([data], [bytes([b]) for b in data], [data + behind]):
+        ask(line, Frame(Type.HELLO, 0))  # takes the kept reply's place, so each is executed anew
+        for piece in pieces:
+            line.write(piece)
+        reply, *more = replies(line)
+        seen.add((reply.type, reply.sequence, reply.status, len(reply.payload)))
+        assert [f.payload for f in more] == ([b"behind"] if pieces[0].endswith(behind) else [])
+    ((type_, sequence, status, _),) = seen
+    assert (type_, sequence) == (vector["frame"]["type"] | wire.REPLY_BIT, vector["frame"]["sequence"])
+    assert status in (Status.OK, Status.BAD_ARGUMENT)  # some address tensors that the toy lacks
+
+
+def test_golden_request_with_any_byte_damaged_is_not_executed(line):
+    data = bytes.fromhex(next(v["hex"] for v in VECTORS if v["name"] == "echo of the magic"))
+    for at in range(len(data)):
+        line.write(data[:at] + bytes([data[at] ^ 0x20]) + data[at + 1 :])
+        assert all(f.status == Status.BAD_CRC for f in replies(line))
+
+
 def test_requests_without_a_pause_are_all_answered(line):
     line.write(b"".join(wire.encode(Frame(Type.ECHO, n, bytes([n] * n))) for n in range(20, 30)))
     assert [(f.sequence, f.payload) for f in replies(line)] == [(n, bytes([n] * n)) for n in range(20, 30)]
