@@ -41,7 +41,9 @@ def _variants(config: pytest.Config) -> list[Variant]:
     from harness.campaign import built_variants
 
     if _VARIANTS not in config.stash:
-        config.stash[_VARIANTS] = built_variants(_config(config))
+        capture = config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled():  # a build takes a minute: its progress is for the user's eyes
+            config.stash[_VARIANTS] = built_variants(_config(config))
     return config.stash[_VARIANTS]
 
 
