@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from pathlib import Path
 from typing import Any
 
-from harness.config import ROOT
 from harness.errors import UserError
 from harness.records import Variant
 
-OUT = ROOT / "variants" / "out"
 _KEPT = ("training", "weights", "sparsity", "host_correct", "host_windows", "host_interpreter")
-
-
-def built_folder(dataset: str) -> Path:
-    """The folder that variants of `dataset` are built into: the dataset's name, or its path made a name."""
-    name = Path(dataset).stem if re.search(r"[/\\.]", dataset) else dataset
-    return OUT / name
 
 
 def read_built(folder: Path) -> list[Variant]:

@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 
 from harness.boards import Target
-from harness.built import built_folder, read_built
+from harness.built import read_built
 from harness.config import Config
-from harness.errors import UserError
+from harness.errors import EXIT_USER, HostError, UserError
 from harness.records import Run, Variant, VariantRun
 from harness.rig import Rig
 from harness.runner import Job, new_run_id, read_model, run_variant
@@ -103,16 +103,17 @@ def versions() -> dict[str, str]:
 def built_variants(config: Config, names: Sequence[str] = ()) -> list[Variant]:
     """The variants of the configured dataset, built first where they are missing or stale (in a process of its own: only
     that one imports TensorFlow). Raises UserError for an unknown name or a failed build."""
-    command = [sys.executable, "-m", "variants", "--dataset", config.dataset, "--seed", str(config.seed), *names]
-    done = subprocess.run(command, check=False, stdout=sys.stderr)
+    command = [sys.executable, "-m", "variants", "--folder-only", "--dataset", config.dataset, "--seed", str(config.seed), *names]
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
     if done.returncode:
-        raise UserError(
+        fault = UserError if done.returncode == EXIT_USER else HostError
+        raise fault(
             "the variants could not be built",
             expected="a finished build",
-            received=f"exit status {done.returncode}",
-            remedy="see the lines above; mend the dataset or the names, then run again",
+            received=f"exit status {done.returncode}, for the reason above",
+            remedy="mend the dataset or the names, then run again" if fault is UserError else "mend this machine, then run again",
         )
-    built = read_built(built_folder(config.dataset))
+    built = read_built(Path(done.stdout.strip()))
     unknown = set(names) - {v.name for v in built}
     if unknown or not built:
         raise UserError(

@@ -22,7 +22,8 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         folder = Path(args.out).resolve() if args.out else OUT / datasets.name_of(args.dataset)
-        print(_summary(folder, *ensure(folder, args)))
+        found = ensure(folder, args)
+        print(folder if args.folder_only else _summary(folder, *found))
     except RigError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -108,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", metavar="NAME", help=_names_help())
     parser.add_argument("--dataset", default="glove", help="glove (synthetic), watch, an .npz file or a folder of CSV files")
     parser.add_argument("--seed", type=seed, default=0, help="of the synthetic data, the split and the training (default 0)")
+    parser.add_argument("--folder-only", action="store_true", help="print the finished folder's path and nothing else")
     parser.add_argument("--out", metavar="DIR", help="output folder (default: variants/out/<dataset name>)")
     parser.add_argument("--epochs", type=epochs, metavar="N", help="train every step this long instead (for a quick trial)")
     parser.add_argument("--force", action="store_true", help="build even if the folder is finished")
