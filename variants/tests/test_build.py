@@ -14,9 +14,6 @@ import pytest
 from harness.records import TensorSpec
 from variants import manifest, tflite_facts
 
-pytestmark = pytest.mark.xdist_group("variants-build")
-"""One worker: the folder that these tests look at is built once."""
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
