@@ -33,6 +33,8 @@ RESCALE(nn_rescale_s8_s8, int8_t, int8_t)
 RESCALE(nn_rescale_s8_s16, int8_t, int16_t)
 RESCALE(nn_rescale_s16_s8, int16_t, int8_t)
 RESCALE(nn_rescale_s16_s16, int16_t, int16_t)
+RESCALE(nn_rescale_u8_s8, uint8_t, int8_t)
+RESCALE(nn_rescale_s8_u8, int8_t, uint8_t)
 
 /* Half away from zero. The bounds keep the conversion defined for any finite or infinite input. */
 static int32_t rounded(float v) {
@@ -55,6 +57,12 @@ void nn_quantize_s16(int32_t n, float scale, int32_t zero_point, const float *in
 
 /* Rounding the exact product once to float is what TFLM's product in double gives: 24 + 17 bits fit into 53. */
 void nn_dequantize_s8(int32_t n, float scale, int32_t zero_point, const int8_t *in, float *out) {
+    for (int32_t i = 0; i < n; i++) {
+        out[i] = scale * (float)(in[i] - zero_point);
+    }
+}
+
+void nn_dequantize_u8(int32_t n, float scale, int32_t zero_point, const uint8_t *in, float *out) {
     for (int32_t i = 0; i < n; i++) {
         out[i] = scale * (float)(in[i] - zero_point);
     }

@@ -106,11 +106,77 @@ typedef struct {
     int32_t count[NN_MOVE_RANK], in_step[NN_MOVE_RANK], out_step[NN_MOVE_RANK];
 } nn_block;
 
+/* Two operands, outermost dimension first; a step of 0 repeats. */
+enum { NN_BROADCAST_RANK = 6 };
+typedef struct {
+    int32_t count[NN_BROADCAST_RANK], a_step[NN_BROADCAST_RANK], b_step[NN_BROADCAST_RANK];
+} nn_broadcast;
+
+typedef struct {
+    int32_t multiplier, shift;
+} nn_scale;
+
+/* Both operands are brought to one scale, `left` bits up; all shifts are <= 0. */
+typedef struct {
+    nn_broadcast shape;
+    int32_t left;
+    int32_t a_zero, b_zero, out_zero;
+    nn_scale a, b, out;
+    int32_t min, max;
+} nn_add_int;
+
+typedef struct {
+    nn_broadcast shape;
+    int32_t a_zero, b_zero, out_zero;
+    nn_scale out;
+    int32_t min, max;
+} nn_mul_int;
+
+/* b is the slope of negative inputs. */
+typedef struct {
+    nn_broadcast shape;
+    int32_t a_zero, b_zero, out_zero;
+    nn_scale positive, negative;
+} nn_prelu_int;
+
+typedef struct {
+    nn_broadcast shape;
+} nn_binary;
+
+typedef struct {
+    nn_broadcast shape;
+    float min, max;
+} nn_binary_float;
+
+typedef struct {
+    int32_t size;
+    int32_t in_zero, out_zero;
+    nn_scale positive, negative;
+} nn_leaky_int;
+
+typedef struct {
+    int32_t batch, in_h, in_w, out_h, out_w;
+    int32_t pixel_bytes;
+} nn_resize;
+
+/* reverse_*: from Q5.26 back to differences of the input. */
+typedef struct {
+    int32_t rows, depth;
+    int32_t multiplier, shift;
+    int32_t reverse_multiplier, reverse_shift;
+    int32_t diff_min;
+} nn_log_softmax_int;
+
 /* Weights [out_c, k_h, k_w, group_c], bias [out_c]. s16: 16-bit activations, 8-bit weights, 64-bit accumulators. */
 void nn_conv2d_s8(const nn_conv_int *p, const int8_t *in, const int8_t *weights, const int32_t *bias, int8_t *out);
 void nn_conv2d_s16(const nn_conv_int *p, const int16_t *in, const int8_t *weights, const int64_t *bias, int16_t *out);
 void nn_conv2d_s16_b32(const nn_conv_int *p, const int16_t *in, const int8_t *weights, const int32_t *bias, int16_t *out);
 void nn_conv2d_f32(const nn_conv_float *p, const float *in, const float *weights, const float *bias, float *out);
+
+/* Transposed convolution; weights [out_c, k_h, k_w, in_c], group_c = in_c. */
+void nn_transpose_conv_s8(const nn_conv_int *p, const int8_t *in, const int8_t *weights, const int32_t *bias, int8_t *out);
+void nn_transpose_conv_s16(const nn_conv_int *p, const int16_t *in, const int8_t *weights, const int64_t *bias, int16_t *out);
+void nn_transpose_conv_f32(const nn_conv_float *p, const float *in, const float *weights, const float *bias, float *out);
 
 /* Weights [k_h, k_w, out_c]. */
 void nn_depthwise_s8(const nn_depthwise_int *p, const int8_t *in, const int8_t *weights, const int32_t *bias, int8_t *out);
@@ -136,6 +202,11 @@ void nn_mean_f32(const nn_mean_float *p, const float *in, float *out);
 /* Over the last axis. Output scale 1/256, zero point -128 (int8) or 1/32768 and 0 (int16). */
 void nn_softmax_s8(const nn_softmax_int *p, const int8_t *in, int8_t *out);
 void nn_softmax_s8_s16(const nn_softmax_int *p, const int8_t *in, int16_t *out);
+/* Both tables have 513 entries: exp(x) over [-10, 0] and 1 / (1 + x) over [0, 1]. */
+void nn_softmax_s16(const nn_softmax_int *p, const int16_t *exp_table, const int16_t *reciprocal_table, const int16_t *in,
+                    int16_t *out);
+void nn_log_softmax_s8(const nn_log_softmax_int *p, const int8_t *in, int8_t *out);
+void nn_log_softmax_f32(int32_t rows, int32_t depth, const float *in, float *out);
 void nn_softmax_f32(int32_t rows, int32_t depth, float beta, const float *in, float *out);
 
 void nn_clamp_s8(int32_t n, int32_t lo, int32_t hi, const int8_t *in, int8_t *out);
@@ -146,14 +217,53 @@ void nn_rescale_s8_s8(const nn_rescale *p, const int8_t *in, int8_t *out);
 void nn_rescale_s8_s16(const nn_rescale *p, const int8_t *in, int16_t *out);
 void nn_rescale_s16_s8(const nn_rescale *p, const int16_t *in, int8_t *out);
 void nn_rescale_s16_s16(const nn_rescale *p, const int16_t *in, int16_t *out);
+void nn_rescale_u8_s8(const nn_rescale *p, const uint8_t *in, int8_t *out);
+void nn_rescale_s8_u8(const nn_rescale *p, const int8_t *in, uint8_t *out);
 
 void nn_quantize_s8(int32_t n, float scale, int32_t zero_point, const float *in, int8_t *out);
 void nn_quantize_s16(int32_t n, float scale, int32_t zero_point, const float *in, int16_t *out);
 void nn_dequantize_s8(int32_t n, float scale, int32_t zero_point, const int8_t *in, float *out);
+void nn_dequantize_u8(int32_t n, float scale, int32_t zero_point, const uint8_t *in, float *out);
 void nn_dequantize_s16(int32_t n, float scale, int32_t zero_point, const int16_t *in, float *out);
 
 void nn_move(const nn_block *p, const uint8_t *in, uint8_t *out);
 /* n elements of 1, 2, 4 or 8 bytes. */
 void nn_fill(int32_t n, int32_t bytes, uint64_t value, void *out);
+
+void nn_add_f32(const nn_binary_float *p, const float *a, const float *b, float *out);
+void nn_add_s16(const nn_add_int *p, const int16_t *a, const int16_t *b, int16_t *out);
+void nn_add_s8(const nn_add_int *p, const int8_t *a, const int8_t *b, int8_t *out);
+void nn_maximum_f32(const nn_binary *p, const float *a, const float *b, float *out);
+void nn_maximum_s16(const nn_binary *p, const int16_t *a, const int16_t *b, int16_t *out);
+void nn_maximum_s32(const nn_binary *p, const int32_t *a, const int32_t *b, int32_t *out);
+void nn_maximum_s8(const nn_binary *p, const int8_t *a, const int8_t *b, int8_t *out);
+void nn_minimum_f32(const nn_binary *p, const float *a, const float *b, float *out);
+void nn_minimum_s16(const nn_binary *p, const int16_t *a, const int16_t *b, int16_t *out);
+void nn_minimum_s32(const nn_binary *p, const int32_t *a, const int32_t *b, int32_t *out);
+void nn_minimum_s8(const nn_binary *p, const int8_t *a, const int8_t *b, int8_t *out);
+void nn_mul_f32(const nn_binary_float *p, const float *a, const float *b, float *out);
+void nn_mul_s16(const nn_mul_int *p, const int16_t *a, const int16_t *b, int16_t *out);
+void nn_mul_s8(const nn_mul_int *p, const int8_t *a, const int8_t *b, int8_t *out);
+void nn_prelu_f32(const nn_binary *p, const float *a, const float *b, float *out);
+void nn_prelu_s8(const nn_prelu_int *p, const int8_t *a, const int8_t *b, int8_t *out);
+void nn_sub_f32(const nn_binary_float *p, const float *a, const float *b, float *out);
+void nn_sub_s16(const nn_add_int *p, const int16_t *a, const int16_t *b, int16_t *out);
+void nn_sub_s8(const nn_add_int *p, const int8_t *a, const int8_t *b, int8_t *out);
+
+void nn_lut_s8(int32_t n, const int8_t *table, const int8_t *in, int8_t *out);
+void nn_leaky_relu_s16(const nn_leaky_int *p, const int16_t *in, int16_t *out);
+void nn_leaky_relu_f32(int32_t n, float alpha, const float *in, float *out);
+void nn_logistic_f32(int32_t n, const float *in, float *out);
+void nn_tanh_f32(int32_t n, const float *in, float *out);
+void nn_hard_swish_f32(int32_t n, const float *in, float *out);
+void nn_abs_f32(int32_t n, const float *in, float *out);
+void nn_rsqrt_f32(int32_t n, const float *in, float *out);
+
+/* The source row and column of each output row and column. */
+void nn_resize_nearest(const nn_resize *p, const uint16_t *rows, const uint16_t *columns, const uint8_t *in, uint8_t *out);
+
+/* [outer, n, inner] -> [outer, inner] */
+void nn_arg_max_s8(int32_t outer, int32_t n, int32_t inner, const int8_t *in, int32_t *out);
+void nn_arg_max_f32(int32_t outer, int32_t n, int32_t inner, const float *in, int32_t *out);
 
 #endif

@@ -52,4 +52,31 @@ static inline int32_t nn_one_over_one_plus(int32_t a) {
     return nn_shift_left_saturated(x, 1);
 }
 
+/* x * 2^e: saturated to the left, rounded to the right. */
+static inline int32_t nn_times_pot(int32_t x, int32_t e) {
+    return e > 0 ? nn_shift_left_saturated(x, e) : nn_shift_right(x, -e);
+}
+
+/* log(x) in Q5.26 for x >= 1 in Q12.19. x = z * 2^n with z near 1 from two candidates half a binary step apart; log(z) is
+ * a rational series around the fourth root of 1/2. The algorithm and constants are those of TFLite's
+ * log_x_for_x_greater_than_or_equal_to_1 (Apache-2.0); Q0.31 unless said otherwise, powers of two in Q6.25. */
+static inline int32_t nn_log_q12(int32_t x) {
+    const int32_t log_2 = 1488522236, root_half = 1518500250, fourth_root_half = 1805811301, quarter = 1 << 23;
+    const int32_t alpha_n = 117049297, alpha_d = 127690142, alpha_i = 1057819769, alpha_f = 638450708;
+    int32_t zeros_a = __builtin_clz((uint32_t)x);
+    int32_t r_a = nn_times_pot(nn_mul_high(nn_times_pot(x, zeros_a - 1), root_half), 1);
+    int32_t power_a = nn_times_pot(12 - zeros_a, 25) + quarter;
+    int32_t zeros_b = __builtin_clz((uint32_t)nn_mul_high(x, root_half)) - 1;
+    int32_t r_b = nn_times_pot(x, zeros_b);
+    int32_t power_b = nn_times_pot(12 - zeros_b, 25) - quarter;
+    int32_t r = r_a < r_b ? r_a : r_b, power = power_a > power_b ? power_a : power_b;
+    int64_t sum = (int64_t)r + fourth_root_half;
+    int32_t p = (int32_t)((sum + (sum >= 0 ? 1 : -1)) / 2), q = (r - fourth_root_half) * 2;
+    int32_t square = nn_mul_high(q, q);
+    int32_t numerator = nn_mul_high(q, r) + nn_mul_high(nn_mul_high(q, square), alpha_n);
+    int32_t denominator = nn_mul_high(p, alpha_i + q + nn_mul_high(alpha_d, square)) + nn_mul_high(alpha_f, q);
+    int32_t log_z = nn_mul_high(nn_shift_right(numerator, 6), nn_one_over_one_plus(denominator));
+    return nn_times_pot(nn_mul_high(power, log_2) + log_z, 1);
+}
+
 #endif

@@ -14,6 +14,7 @@ from harness.errors import ModelError, RigError
 
 DTYPES = {
     "FLOAT32": "float32", "INT8": "int8", "INT16": "int16", "INT32": "int32", "INT64": "int64", "UINT8": "uint8", "BOOL": "bool",
+    "FLOAT16": "float16",
 }
 """TFLite element type -> numpy name; a tensor of another type keeps its TFLite name and is refused where it is used."""
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.compiler import lower_conv, lower_move, lower_reduce, lower_unary
+from harness.compiler import lower_conv, lower_elementwise, lower_move, lower_reduce, lower_unary
 from harness.compiler.graph import Graph, Op, Tensor
 from harness.compiler.program import Program
 from harness.compiler.step import Step
@@ -35,6 +35,19 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
     "PAD": lower_move.pad,
     "PADV2": lower_move.pad,
     "STRIDED_SLICE": lower_move.strided_slice,
+    "SHAPE": lower_move.shape,
+    "RESIZE_NEAREST_NEIGHBOR": lower_move.resize_nearest_neighbor,
+    "TRANSPOSE_CONV": lower_conv.transpose_conv,
+    "LOG_SOFTMAX": lower_reduce.log_softmax,
+    "ARG_MAX": lower_reduce.arg_max,
+    "ADD": lower_elementwise.add_sub,
+    "SUB": lower_elementwise.add_sub,
+    "MUL": lower_elementwise.mul,
+    "MINIMUM": lower_elementwise.minimum_maximum,
+    "MAXIMUM": lower_elementwise.minimum_maximum,
+    "PRELU": lower_elementwise.prelu,
+    "LEAKY_RELU": lower_elementwise.leaky_relu,
+    **dict.fromkeys(("LOGISTIC", "TANH", "HARD_SWISH", "ABS", "RSQRT"), lower_elementwise.unary),
 }
 
 
@@ -73,7 +86,9 @@ def _check_border(t: Tensor) -> None:
         raise ModelError(f"input or output {t} has a dtype that is not supported", expected="float32, int8, int16 or int32")
 
 
-_CLAMPABLE = {"conv2d", "depthwise_conv2d", "fully_connected", "average_pool", "max_pool", "clamp"}
+_CLAMPABLE = {
+    "conv2d", "depthwise_conv2d", "fully_connected", "transpose_conv", "average_pool", "max_pool", "clamp", "add", "sub", "mul",
+}
 
 
 def fuse_clamps(program: Program) -> tuple[Step, ...]:

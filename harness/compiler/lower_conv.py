@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from harness.compiler.graph import Op, Tensor
 from harness.compiler.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant
 from harness.compiler.quant import FLOAT_ACTIVATIONS, activation_range, out_size, pad_before, quantize_multipliers
-from harness.compiler.step import Conv2D, DepthwiseConv2D, FullyConnected, Requant, Window
+from harness.compiler.step import Conv2D, DepthwiseConv2D, FullyConnected, Requant, TransposeConv, Window
 
 
 def conv2d(p: Program, op: Op) -> None:
@@ -51,6 +53,26 @@ def fully_connected(p: Program, op: Op) -> None:
     bias = _bias(op, x, b, out_n)
     params = FullyConnected(rows, in_n, out_n, weights, bias, x.zero_point, weight_zero, requant, *clamp_f32(op, x))
     p.emit(f"fully_connected_{SUFFIX[x.dtype]}", op, [x], [y], params, rows * in_n * out_n)
+
+
+def transpose_conv(p: Program, op: Op) -> None:
+    """Inputs: output shape, weights, activation, bias. Its padding is that of the convolution it transposes."""
+    shape, w, x, b = p.inputs(op, 3, 4)
+    y = p.output(op)
+    weights = _weights(op, x, w, y, rank=4)
+    check_dtype(op, shape, "int32")
+    check(op, x, len(x.shape) == 4 and len(y.shape) == 4, "rank 4 (NHWC)")
+    check(op, shape, tuple(constant(op, shape, "the output shape").ravel().tolist()) == y.shape, f"{list(y.shape)}")
+    out_c, k_h, k_w, in_c = weights.shape
+    check(op, w, in_c == x.shape[3], f"{x.shape[3]} input channels")
+    backward = window_of(op, y, x, k_h, k_w, in_c)
+    check(op, y, y.shape[3] == out_c, f"{out_c} output channels")
+    window = dataclasses.replace(
+        backward, in_h=x.shape[1], in_w=x.shape[2], in_c=in_c, out_h=y.shape[1], out_w=y.shape[2], out_c=out_c
+    )
+    requant = _requant(op, x, w, y, out_c, 0)
+    params = TransposeConv(window, weights, _bias(op, x, b, out_c), x.zero_point, requant, *clamp_f32(op, x))
+    p.emit(f"transpose_conv_{SUFFIX[x.dtype]}", op, [x], [y], params, x.size * k_h * k_w * out_c)
 
 
 def _weights(op: Op, x: Tensor, w: Tensor, y: Tensor, rank: int) -> np.ndarray:

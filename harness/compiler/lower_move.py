@@ -6,7 +6,7 @@ import numpy as np
 
 from harness.compiler.graph import Op, Tensor
 from harness.compiler.program import Program, check, check_dtype, check_shape, constant
-from harness.compiler.step import Block, Move
+from harness.compiler.step import Block, Move, Resize
 
 INTEGERS = ("int32", "int64")
 MOVABLE = ("float32", "int8", "int16", "int32", "int64", "uint8", "bool")
@@ -37,7 +37,26 @@ def block(
 
 
 def _emit(p: Program, op: Op, inputs: list[Tensor], outputs: list[Tensor], blocks: list[Block], fill: bytes = b"") -> None:
-    p.emit("move", op, inputs, outputs, Move(tuple(blocks), fill))
+    if all(t.data is not None for t in inputs):
+        for t, value in zip(outputs, moved([t.data for t in inputs], outputs, blocks, fill), strict=True):
+            p.fold(t, value)
+    else:
+        p.emit("move", op, inputs, outputs, Move(tuple(blocks), fill))
+
+
+def moved(inputs: list[np.ndarray], outputs: list[Tensor], blocks: list[Block], fill: bytes) -> list[np.ndarray]:
+    """What the step would compute, for constant inputs."""
+    sources = [np.frombuffer(np.ascontiguousarray(a).tobytes(), np.uint8) for a in inputs]
+    results = [np.zeros(t.nbytes, np.uint8) for t in outputs]
+    if fill:
+        results[0][:] = np.resize(np.frombuffer(fill, np.uint8), results[0].size)
+    for b in blocks:
+        i, o = (np.array(start + np.arange(b.run)) for start in (b.in_offset, b.out_offset))
+        for count, in_step, out_step in reversed(b.dims):
+            i = np.add.outer(np.arange(count) * in_step, i)
+            o = np.add.outer(np.arange(count) * out_step, o)
+        results[b.target][o] = sources[b.source][i]
+    return [np.frombuffer(r.tobytes(), t.dtype) for r, t in zip(results, outputs, strict=True)]
 
 
 def emit_transpose(p: Program, op: Op, x: Tensor, y: Tensor, order: tuple[int, ...]) -> None:
@@ -183,3 +202,40 @@ def _range(begin: int, end: int, step: int, size: int, no_begin: bool, no_end: b
     if shrink:
         return range(begin % size, begin % size + 1) if -size <= begin < size else range(0)
     return range(*slice(None if no_begin else begin, None if no_end else end, step).indices(size))
+
+
+def shape(p: Program, op: Op) -> None:
+    """Shapes are fixed, so this is a constant."""
+    (x,) = p.inputs(op, 1)
+    y = p.output(op)
+    check_dtype(op, y, *INTEGERS)
+    check_shape(op, y, (len(x.shape),))
+    p.fold(y, np.array(x.shape))
+
+
+def resize_nearest_neighbor(p: Program, op: Op) -> None:
+    (x, size), y = _operands(p, op, 2)
+    check_dtype(op, size, "int32")
+    check(op, x, len(x.shape) == 4, "rank 4 (NHWC)")
+    height, width = _two(op, size)
+    check_shape(op, y, (x.shape[0], height, width, x.shape[3]))
+    check_same_scale(op, x, y)
+    rows, columns = (_nearest(op, x.shape[i], n) for i, n in ((1, height), (2, width)))
+    p.emit("resize_nearest", op, [x], [y], Resize(x.shape[0], x.shape[1], x.shape[2], x.shape[3] * itemsize(x), rows, columns))
+
+
+def _two(op: Op, size: Tensor) -> tuple[int, int]:
+    values = constant(op, size, "the size").ravel().tolist()
+    check(op, size, len(values) == 2, "two entries")
+    return int(values[0]), int(values[1])
+
+
+def _nearest(op: Op, old: int, new: int) -> np.ndarray:
+    """Source index of each target index; float32 arithmetic as in TFLite's GetNearestNeighbor."""
+    align, half = op.options["align"], op.options["half_pixel"]
+    check(op, None, new < 65536 and old < 65536, "sizes below 65536")
+    f32 = np.float32
+    scale = f32(old - 1) / f32(new - 1) if align and new > 1 else f32(old) / f32(new)
+    at = (np.arange(new, dtype=f32) + f32(0.5 if half else 0.0)) * scale
+    index = np.floor(at + f32(0.5)) if align else np.floor(at)
+    return np.clip(index.astype(np.int64), 0, old - 1).astype(np.uint16)

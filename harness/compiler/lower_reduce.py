@@ -9,7 +9,7 @@ from harness.compiler.lower_conv import activation, clamp_f32, window_of
 from harness.compiler.lower_move import emit_transpose
 from harness.compiler.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant
 from harness.compiler.quant import activation_range, fold_mean, quantize_multiplier, softmax_scaling
-from harness.compiler.step import Mean, Pool, Softmax
+from harness.compiler.step import ArgMax, LogSoftmax, Mean, Pool, Softmax
 
 
 def pool2d(p: Program, op: Op) -> None:
@@ -76,9 +76,51 @@ def softmax(p: Program, op: Op) -> None:
     beta = float(op.options["beta"])
     if x.dtype == "float32":
         params = Softmax(x.size // depth, depth, beta=beta)
+    elif x.dtype == "int16":
+        _check_output_scale(op, y, 1 / 32768, 0)
+        multiplier, shift = quantize_multiplier(float(x.scale) * float(np.float32(beta)) / (10.0 / 65535.0))
+        params = Softmax(x.size // depth, depth, multiplier, shift, 0, beta, y.dtype)
     else:
-        want = {"int8int8": (1 / 256, -128), "int8int16": (1 / 65536, -32768), "int16int16": (1 / 32768, 0)}[x.dtype + y.dtype]
-        good = abs(y.scale - want[0]) <= 0.001 * want[0] and y.zero_point == want[1]
-        check(op, y, good, f"scale {want[0]} and zero point {want[1]}", f"{y.scale}, {y.zero_point}")
+        _check_output_scale(op, y, *((1 / 256, -128) if y.dtype == "int8" else (1 / 65536, -32768)))
         params = Softmax(x.size // depth, depth, *softmax_scaling(beta, x.scale), beta, y.dtype)
     p.emit(f"softmax_{SUFFIX[x.dtype]}", op, [x], [y], params)
+
+
+def _check_output_scale(op: Op, y: Tensor, scale: float, zero_point: int) -> None:
+    """TFLite fixes the output's quantisation."""
+    good = abs(y.scale - scale) <= 0.001 * scale and y.zero_point == zero_point
+    check(op, y, bool(good), f"scale {scale} and zero point {zero_point}", f"{y.scale}, {y.zero_point}")
+
+
+def log_softmax(p: Program, op: Op) -> None:
+    (x,) = p.inputs(op, 1)
+    y = p.output(op)
+    check_dtype(op, x, "float32", "int8")
+    check_dtype(op, y, x.dtype)
+    check_quantized(op, x, y)
+    check_shape(op, y, x.shape)
+    check(op, x, len(x.shape) >= 1, "rank 1 or more")
+    depth = x.shape[-1]
+    params = LogSoftmax(x.size // depth, depth)
+    if x.dtype == "int8":
+        _check_output_scale(op, y, 16 / 256, 127)
+        multiplier, shift, diff_min = softmax_scaling(1.0, x.scale)
+        check(op, x, multiplier > 0 and shift >= 0, "an input scale above 2^-26")
+        reverse = quantize_multiplier((1 << (31 - shift)) / float(multiplier))
+        params = LogSoftmax(x.size // depth, depth, (multiplier, shift), reverse, diff_min)
+    p.emit(f"log_softmax_{SUFFIX[x.dtype]}", op, [x], [y], params)
+
+
+def arg_max(p: Program, op: Op) -> None:
+    x, axis_tensor = p.inputs(op, 2)
+    y = p.output(op)
+    check_dtype(op, x, "float32", "int8")
+    check_dtype(op, y, "int32")
+    check_dtype(op, axis_tensor, "int32")
+    check(op, axis_tensor, axis_tensor.size == 1, "one axis")
+    axis, rank = int(constant(op, axis_tensor, "the axis").ravel()[0]), len(x.shape)
+    check(op, axis_tensor, -rank <= axis < rank, f"an axis within rank {rank}", str(axis))
+    axis %= rank
+    outer, n, inner = (int(np.prod(d, dtype=np.int64)) for d in (x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]))
+    check(op, y, y.size == outer * inner, f"{outer * inner} elements")
+    p.emit(f"arg_max_{SUFFIX[x.dtype]}", op, [x], [y], ArgMax(outer, n, inner))

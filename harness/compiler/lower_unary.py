@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness.compiler.graph import Op, Tensor
-from harness.compiler.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape
+from harness.compiler.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant
 from harness.compiler.quant import FLOAT_ACTIVATIONS, INT_RANGE, activation_range, quantize_multiplier, round_half_away
 from harness.compiler.step import Clamp, Dequantize, Quantize, Rescale
 
@@ -49,8 +49,8 @@ def _rescale(op: Op, x: Tensor, y: Tensor, lo: int, hi: int) -> Rescale:
 def quantize(p: Program, op: Op) -> None:
     (x,) = p.inputs(op, 1)
     y = p.output(op)
-    check_dtype(op, x, "float32", "int8", "int16")
-    check_dtype(op, y, "int8", "int16")
+    check_dtype(op, x, "float32", "int8", "int16", "uint8")
+    check_dtype(op, y, *{"uint8": ("int8",), "int8": ("int8", "int16", "uint8")}.get(x.dtype, ("int8", "int16")))
     check_quantized(op, x, y)
     check_shape(op, y, x.shape)
     if x.dtype == "float32":
@@ -62,8 +62,11 @@ def quantize(p: Program, op: Op) -> None:
 def dequantize(p: Program, op: Op) -> None:
     (x,) = p.inputs(op, 1)
     y = p.output(op)
-    check_dtype(op, x, "int8", "int16")
+    check_dtype(op, x, "int8", "int16", "uint8", "float16")
     check_dtype(op, y, "float32")
-    check_quantized(op, x)
     check_shape(op, y, x.shape)
+    if x.dtype == "float16":
+        p.fold(y, constant(op, x, "a float16 tensor").astype(np.float32))
+        return
+    check_quantized(op, x)
     p.emit(f"dequantize_{SUFFIX[x.dtype]}", op, [x], [y], Dequantize(x.size, float(x.scale), x.zero_point))

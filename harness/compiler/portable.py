@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from harness.compiler.ctext import c_float, c_number, c_window
-from harness.compiler.step import Constant, Kernel, Options, Requant, Select, Step
+from harness.compiler.step import AddInt, Broadcast, Constant, Kernel, MulInt, Options, PreluInt, Requant, Select, Step
+from harness.compiler.tables import softmax_tables
 
 
 def _call(function: str, source: str, struct: str, fields: str, pointers: str, **more: object) -> Kernel:
@@ -28,6 +29,9 @@ def _requant_fields(q: Requant) -> str:
     return f"{{@_multiplier, @_shift, {q.zero_point}, {q.act_min}, {q.act_max}}}"
 
 
+_STRUCTS = {"conv2d": "conv", "transpose_conv": "conv", "depthwise": "depthwise", "dense": "dense"}
+
+
 def _weighted(step: Step, function: str, shape: str, extra: list[int]) -> Kernel:
     """conv, depthwise and dense share their layout: <shape>, extra integers, then the requantisation or float bounds."""
     p, t = step.params, _type(step)
@@ -38,7 +42,7 @@ def _weighted(step: Step, function: str, shape: str, extra: list[int]) -> Kernel
         q: Requant = p.requant
         constants += [Constant("multiplier", q.multiplier), Constant("shift", q.shift.astype(np.int8))]
         tail = [str(p.in_zero), *([str(p.weight_zero)] if hasattr(p, "weight_zero") else []), _requant_fields(q)]
-    struct = f"nn_{function.removesuffix('2d')}_{'float' if t == 'f32' else 'int'}"
+    struct = f"nn_{_STRUCTS[function]}_{'float' if t == 'f32' else 'int'}"
     wide = "_b32" if t == "s16" and p.bias.dtype == np.int32 else ""
     fields = ", ".join([shape, *map(str, extra), *tail])
     name = f"{function}_{t}{wide}"
@@ -58,6 +62,11 @@ def depthwise(step: Step, options: Options) -> Kernel:
 def dense(step: Step, options: Options) -> Kernel:
     p = step.params
     return _weighted(step, "dense", f"{p.rows}, {p.in_n}, {p.out_n}", [])
+
+
+def transpose_conv(step: Step, options: Options) -> Kernel:
+    p = step.params
+    return _weighted(step, "transpose_conv", c_window(p.window), [p.weights.shape[3]])
 
 
 def pool(step: Step, options: Options) -> Kernel:
@@ -82,6 +91,11 @@ def softmax(step: Step, options: Options) -> Kernel:
         text = f"nn_softmax_f32({p.rows}, {p.depth}, {c_float(p.beta)}, in0, out0);"
         return Kernel(lambda _: text, inplace=(0,), sources=("softmax_f32.c",))
     fields = f"{p.rows}, {p.depth}, {p.multiplier}, {p.shift}, {p.diff_min}"
+    if t == "s16":
+        tables = tuple(Constant(n, v) for n, v in zip(("exp", "reciprocal"), softmax_tables(), strict=True))
+        # The exponentials are kept in the output while the input is no longer needed.
+        pointers = "@_exp, @_reciprocal, in0, out0"
+        return _call("nn_softmax_s16", "softmax_s16.c", "nn_softmax_int", fields, pointers, constants=tables, inplace=(0,))
     name = "nn_softmax_s8" if p.out_dtype == "int8" else "nn_softmax_s8_s16"
     # A row is read twice before it is written element by element, so int8 may work in place.
     return _call(name, "softmax_s8.c", "nn_softmax_int", fields, "in0, out0", inplace=(0,) if p.out_dtype == "int8" else ())
@@ -109,6 +123,80 @@ def quantize(step: Step, options: Options) -> Kernel:
 def dequantize(step: Step, options: Options) -> Kernel:
     p = step.params
     return Kernel(lambda _: f"nn_{step.kind}({p.size}, {c_float(p.scale)}, {p.zero_point}, in0, out0);", sources=("convert.c",))
+
+
+def _each_dim(shape: Broadcast) -> str:
+    dims = [(1, 0, 0)] * (NN_BROADCAST_RANK - len(shape.dims)) + list(shape.dims)
+    return "{" + ", ".join("{" + ", ".join(str(d[c]) for d in dims) + "}" for c in range(3)) + "}"
+
+
+NN_BROADCAST_RANK = 6
+"""NN_BROADCAST_RANK of nn.h."""
+
+
+def _pair(scale: tuple[int, int]) -> str:
+    return f"{{{scale[0]}, {scale[1]}}}"
+
+
+def binary(step: Step, options: Options) -> Kernel:
+    p, t = step.params, _type(step)
+    shape = _each_dim(p.shape)
+    if isinstance(p, AddInt):
+        struct, rest = "nn_add_int", [p.left, *p.zeros, _pair(p.a), _pair(p.b), _pair(p.out), p.act_min, p.act_max]
+    elif isinstance(p, MulInt):
+        struct, rest = "nn_mul_int", [*p.zeros, _pair(p.out), p.act_min, p.act_max]
+    elif isinstance(p, PreluInt):
+        struct, rest = "nn_prelu_int", [*p.zeros, _pair(p.positive), _pair(p.negative)]
+    elif t == "f32" and step.kind.split("_")[0] in ("add", "sub", "mul"):
+        struct, rest = "nn_binary_float", [c_float(p.act_min), c_float(p.act_max)]
+    else:
+        struct, rest = "nn_binary", []
+    fields = ", ".join([shape, *map(str, rest)])
+    return _call(f"nn_{step.kind}", "elementwise.c", struct, fields, "in0, in1, out0", inplace=_whole_operands(step))
+
+
+def _whole_operands(step: Step) -> tuple[int, ...]:
+    """Operands of the output's size: none of their elements is read again once its place is written."""
+    return tuple(i for i, t in enumerate(step.inputs) if t.data is None and t.size == step.outputs[0].size)
+
+
+def unary(step: Step, options: Options) -> Kernel:
+    p = step.params
+    extra = f", {c_float(p.alpha)}" if step.kind == "leaky_relu_f32" else ""
+    return Kernel(lambda _: f"nn_{step.kind}({p.size}{extra}, in0, out0);", inplace=(0,), sources=("unary.c",))
+
+
+def lut(step: Step, options: Options) -> Kernel:
+    p = step.params
+    constants = (Constant("table", p.table),)
+    return Kernel(lambda prefix: f"nn_lut_s8({p.size}, {prefix}_table, in0, out0);", constants, inplace=(0,), sources=("unary.c",))
+
+
+def leaky_relu(step: Step, options: Options) -> Kernel:
+    p = step.params
+    fields = f"{p.size}, {p.in_zero}, {p.out_zero}, {_pair(p.positive)}, {_pair(p.negative)}"
+    return _call("nn_leaky_relu_s16", "unary.c", "nn_leaky_int", fields, "in0, out0", inplace=(0,))
+
+
+def resize(step: Step, options: Options) -> Kernel:
+    p = step.params
+    constants = (Constant("rows", p.rows), Constant("columns", p.columns))
+    fields = f"{p.batch}, {p.in_h}, {p.in_w}, {p.rows.size}, {p.columns.size}, {p.pixel_bytes}"
+    pointers = "@_rows, @_columns, (const uint8_t *)in0, (uint8_t *)out0"
+    return _call("nn_resize_nearest", "resize.c", "nn_resize", fields, pointers, constants=constants)
+
+
+def arg_max(step: Step, options: Options) -> Kernel:
+    p = step.params
+    return Kernel(lambda _: f"nn_{step.kind}({p.outer}, {p.n}, {p.inner}, in0, out0);", sources=("arg_max.c",))
+
+
+def log_softmax(step: Step, options: Options) -> Kernel:
+    p = step.params
+    if _type(step) == "f32":
+        return Kernel(lambda _: f"nn_log_softmax_f32({p.rows}, {p.depth}, in0, out0);", inplace=(0,), sources=("log_softmax.c",))
+    fields = f"{p.rows}, {p.depth}, {p.scale[0]}, {p.scale[1]}, {p.reverse[0]}, {p.reverse[1]}, {p.diff_min}"
+    return _call("nn_log_softmax_s8", "log_softmax.c", "nn_log_softmax_int", fields, "in0, out0", inplace=(0,))
 
 
 def move(step: Step, options: Options) -> Kernel:
@@ -146,10 +234,19 @@ KERNELS: dict[str, Select] = {
     **_each("fully_connected_s8 fully_connected_s16 fully_connected_f32", dense),
     **_each("average_pool_s8 average_pool_s16 average_pool_f32 max_pool_s8 max_pool_s16 max_pool_f32", pool),
     **_each("mean_s8 mean_s16 mean_f32", mean),
-    **_each("softmax_s8 softmax_f32", softmax),
+    **_each("softmax_s8 softmax_s16 softmax_f32", softmax),
     **_each("clamp_s8 clamp_s16 clamp_f32", clamp),
-    **_each("rescale_s8_s8 rescale_s8_s16 rescale_s16_s8 rescale_s16_s16", rescale),
+    **_each("rescale_s8_s8 rescale_s8_s16 rescale_s16_s8 rescale_s16_s16 rescale_u8_s8 rescale_s8_u8", rescale),
     **_each("quantize_s8 quantize_s16", quantize),
     "move": move,
-    **_each("dequantize_s8 dequantize_s16", dequantize),
+    **_each("transpose_conv_s8 transpose_conv_s16 transpose_conv_f32", transpose_conv),
+    **_each("add_s8 add_s16 add_f32 sub_s8 sub_s16 sub_f32 mul_s8 mul_s16 mul_f32 prelu_s8 prelu_f32", binary),
+    **_each("minimum_s8 minimum_s16 minimum_s32 minimum_f32 maximum_s8 maximum_s16 maximum_s32 maximum_f32", binary),
+    **_each("logistic_f32 tanh_f32 hard_swish_f32 abs_f32 rsqrt_f32 leaky_relu_f32", unary),
+    "lut_s8": lut,
+    "leaky_relu_s16": leaky_relu,
+    "resize_nearest": resize,
+    **_each("arg_max_s8 arg_max_f32", arg_max),
+    **_each("log_softmax_s8 log_softmax_f32", log_softmax),
+    **_each("dequantize_s8 dequantize_s16 dequantize_u8", dequantize),
 }

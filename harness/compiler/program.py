@@ -12,7 +12,7 @@ from harness.compiler.graph import Graph, Op, Tensor
 from harness.compiler.step import Step
 from harness.errors import ModelError
 
-SUFFIX = {"float32": "f32", "int8": "s8", "int16": "s16", "int32": "s32"}
+SUFFIX = {"float32": "f32", "int8": "s8", "int16": "s16", "int32": "s32", "uint8": "u8"}
 """Element type -> ending of the step kinds."""
 
 

@@ -164,10 +164,19 @@ class Mean:
     shift: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class ConvMean:
+    """conv2d_mean_s8 / _f32: `mean` over all positions of `conv`'s output (batch 1), which is never stored whole."""
+
+    conv: Conv2D
+    mean: Mean
+
+
 @dataclass(frozen=True)
 class Softmax:
     """softmax_s8 / _s16 / _f32 over the last axis: [rows, depth]. s8: fixed point after gemmlowp, difference scaled by
-    (multiplier, shift) to Q5.26, differences below diff_min give the lowest output; `out_dtype` int8 or int16."""
+    (multiplier, shift) to Q5.26, differences below diff_min give the lowest output; `out_dtype` int8 or int16. s16: two
+    interpolated tables, see tables.softmax_tables."""
 
     rows: int
     depth: int
@@ -237,6 +246,136 @@ class Move:
 
     blocks: tuple[Block, ...]
     fill: bytes = b""
+
+
+@dataclass(frozen=True)
+class Broadcast:
+    """Two operands: `dims` from the outermost as (count, step of a, step of b) in elements; a step of 0 repeats."""
+
+    dims: tuple[tuple[int, int, int], ...]
+
+    @property
+    def plain(self) -> bool:
+        """Same shapes, no repetition?"""
+        return len(self.dims) == 1 and self.dims[0][1:] == (1, 1)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod([d[0] for d in self.dims], dtype=np.int64))
+
+
+Scale = tuple[int, int]
+"""(multiplier, shift) as in Requant."""
+
+
+@dataclass(frozen=True)
+class Binary:
+    """add/sub/mul_f32 (clamped), minimum_*, maximum_*, prelu_f32."""
+
+    shape: Broadcast
+    act_min: float = -np.inf
+    act_max: float = np.inf
+
+
+@dataclass(frozen=True)
+class AddInt:
+    """add_s8 / _s16, sub_*: each operand (x - zero) << left is scaled to twice the larger input scale, the sum or
+    difference to the output's; zeros are those of a, b and the output. All shifts are <= 0."""
+
+    shape: Broadcast
+    left: int
+    zeros: tuple[int, int, int]
+    a: Scale
+    b: Scale
+    out: Scale
+    act_min: int
+    act_max: int
+
+
+@dataclass(frozen=True)
+class MulInt:
+    """mul_s8 / _s16: zeros are those of a, b and the output."""
+
+    shape: Broadcast
+    zeros: tuple[int, int, int]
+    out: Scale
+    act_min: int
+    act_max: int
+
+
+@dataclass(frozen=True)
+class PreluInt:
+    """prelu_s8: x >= 0 scaled by `positive`, else x * alpha scaled by `negative`."""
+
+    shape: Broadcast
+    zeros: tuple[int, int, int]
+    positive: Scale
+    negative: Scale
+
+
+@dataclass(frozen=True)
+class Unary:
+    """logistic, tanh, hard_swish, abs, rsqrt, leaky_relu _f32; alpha is leaky_relu's."""
+
+    size: int
+    alpha: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Lut:
+    """lut_s8: out = table[x + 128]; table int8 [256]. Any int8 function of one int8."""
+
+    size: int
+    table: np.ndarray
+
+
+@dataclass(frozen=True)
+class LeakyInt:
+    """leaky_relu_s16."""
+
+    size: int
+    in_zero: int
+    out_zero: int
+    positive: Scale
+    negative: Scale
+
+
+@dataclass(frozen=True, eq=False)
+class TransposeConv(Conv2D):
+    """transpose_conv_s8 / _s16 / _f32: weights [out_c, k_h, k_w, in_c]. The window's input and output are those of this
+    op; output y takes input i through tap k where i * stride + k = y + pad."""
+
+
+@dataclass(frozen=True, eq=False)
+class Resize:
+    """resize_nearest, any type: output pixel (y, x) is input pixel (rows[y], columns[x]); uint16 vectors."""
+
+    batch: int
+    in_h: int
+    in_w: int
+    pixel_bytes: int
+    rows: np.ndarray
+    columns: np.ndarray
+
+
+@dataclass(frozen=True)
+class ArgMax:
+    """arg_max_s8 / _f32: [outer, n, inner] -> int32 [outer, inner]; the first of equal values."""
+
+    outer: int
+    n: int
+    inner: int
+
+
+@dataclass(frozen=True)
+class LogSoftmax:
+    """log_softmax_s8 / _f32 over the last axis; reverse: from Q5.26 back to input differences."""
+
+    rows: int
+    depth: int
+    scale: Scale = (0, 0)
+    reverse: Scale = (0, 0)
+    diff_min: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,87 @@
+#include <stdbool.h>
+
+#include "nn.h"
+#include "nn_math.h"
+
+/* Position in the outer dimensions and the operands' offsets there. */
+typedef struct {
+    int32_t at[NN_BROADCAST_RANK - 1];
+    int32_t a, b;
+} cursor;
+
+static bool next(const nn_broadcast *s, cursor *c) {
+    for (int32_t d = NN_BROADCAST_RANK - 2; d >= 0; d--) {
+        c->a += s->a_step[d];
+        c->b += s->b_step[d];
+        if (++c->at[d] < s->count[d]) {
+            return true;
+        }
+        c->a -= s->count[d] * s->a_step[d];
+        c->b -= s->count[d] * s->b_step[d];
+        c->at[d] = 0;
+    }
+    return false;
+}
+
+/* out may be a or b where that operand is not repeated: every element is read before it is written. */
+#define BINARY(NAME, PARAMS, DATA, VALUE)                                                          \
+    void NAME(const PARAMS *p, const DATA *a, const DATA *b, DATA *out) {                          \
+        const nn_broadcast *s = &p->shape;                                                         \
+        int32_t n = s->count[NN_BROADCAST_RANK - 1];                                               \
+        int32_t a_step = s->a_step[NN_BROADCAST_RANK - 1], b_step = s->b_step[NN_BROADCAST_RANK - 1]; \
+        cursor c = {{0}, 0, 0};                                                                    \
+        do {                                                                                       \
+            const DATA *x = a + c.a, *y = b + c.b;                                                 \
+            for (int32_t i = 0; i < n; i++, x += a_step, y += b_step) {                            \
+                *out++ = (DATA)(VALUE);                                                            \
+            }                                                                                      \
+        } while (next(s, &c));                                                                     \
+    }
+
+static inline int32_t scaled(const nn_scale *q, int32_t v, int32_t left) {
+    return nn_shift_right(nn_mul_high(v * (1 << left), q->multiplier), -q->shift);
+}
+
+static inline int32_t finish(const nn_add_int *p, int32_t sum) {
+    return nn_clamp(scaled(&p->out, sum, 0) + p->out_zero, p->min, p->max);
+}
+
+static inline int32_t left_operand(const nn_add_int *p, int32_t v) {
+    return scaled(&p->a, v - p->a_zero, p->left);
+}
+
+static inline int32_t right_operand(const nn_add_int *p, int32_t v) {
+    return scaled(&p->b, v - p->b_zero, p->left);
+}
+
+static inline int32_t product(const nn_mul_int *p, int32_t x, int32_t y) {
+    int32_t v = nn_requantize((x - p->a_zero) * (y - p->b_zero), p->out.multiplier, p->out.shift);
+    return nn_clamp(v + p->out_zero, p->min, p->max);
+}
+
+static inline int32_t prelu(const nn_prelu_int *p, int32_t x, int32_t alpha) {
+    int32_t v = x - p->a_zero;
+    v = v >= 0 ? nn_requantize(v, p->positive.multiplier, p->positive.shift)
+               : nn_requantize(v * (alpha - p->b_zero), p->negative.multiplier, p->negative.shift);
+    return nn_clamp(v + p->out_zero, INT8_MIN, INT8_MAX);
+}
+
+BINARY(nn_add_s8, nn_add_int, int8_t, finish(p, left_operand(p, *x) + right_operand(p, *y)))
+BINARY(nn_add_s16, nn_add_int, int16_t, finish(p, left_operand(p, *x) + right_operand(p, *y)))
+BINARY(nn_add_f32, nn_binary_float, float, nn_clamp_f32(*x + *y, p->min, p->max))
+BINARY(nn_sub_s8, nn_add_int, int8_t, finish(p, left_operand(p, *x) - right_operand(p, *y)))
+BINARY(nn_sub_s16, nn_add_int, int16_t, finish(p, left_operand(p, *x) - right_operand(p, *y)))
+BINARY(nn_sub_f32, nn_binary_float, float, nn_clamp_f32(*x - *y, p->min, p->max))
+BINARY(nn_mul_s8, nn_mul_int, int8_t, product(p, *x, *y))
+BINARY(nn_mul_s16, nn_mul_int, int16_t, product(p, *x, *y))
+BINARY(nn_mul_f32, nn_binary_float, float, nn_clamp_f32(*x * *y, p->min, p->max))
+BINARY(nn_minimum_s8, nn_binary, int8_t, *x < *y ? *x : *y)
+BINARY(nn_minimum_s16, nn_binary, int16_t, *x < *y ? *x : *y)
+BINARY(nn_minimum_s32, nn_binary, int32_t, *x < *y ? *x : *y)
+BINARY(nn_minimum_f32, nn_binary, float, *x < *y ? *x : *y)
+BINARY(nn_maximum_s8, nn_binary, int8_t, *x > *y ? *x : *y)
+BINARY(nn_maximum_s16, nn_binary, int16_t, *x > *y ? *x : *y)
+BINARY(nn_maximum_s32, nn_binary, int32_t, *x > *y ? *x : *y)
+BINARY(nn_maximum_f32, nn_binary, float, *x > *y ? *x : *y)
+BINARY(nn_prelu_s8, nn_prelu_int, int8_t, prelu(p, *x, *y))
+BINARY(nn_prelu_f32, nn_binary, float, *x >= 0 ? *x : *x * *y)

@@ -1,0 +1,13 @@
+#include "nn.h"
+#include "nn_math.h"
+
+/* 16-bit activations have zero point 0. */
+#define NAME nn_transpose_conv_s16
+#define PARAMS nn_conv_int
+#define DATA int16_t
+#define WEIGHT int8_t
+#define BIAS int64_t
+#define ACC int64_t
+#define CENTRE(x) (x)
+#define FINISH(acc, c) ((int16_t)nn_finish_64(&p->q, acc, c))
+#include "transpose_conv.inc"

@@ -1,0 +1,56 @@
+#include <math.h>
+
+#include "nn.h"
+#include "nn_math.h"
+
+/* Every function here may work in place. */
+
+void nn_lut_s8(int32_t n, const int8_t *table, const int8_t *in, int8_t *out) {
+    for (int32_t i = 0; i < n; i++) {
+        out[i] = table[in[i] + 128];
+    }
+}
+
+void nn_leaky_relu_s16(const nn_leaky_int *p, const int16_t *in, int16_t *out) {
+    for (int32_t i = 0; i < p->size; i++) {
+        int32_t v = in[i] - p->in_zero;
+        const nn_scale *q = v >= 0 ? &p->positive : &p->negative;
+        out[i] = (int16_t)nn_clamp(nn_requantize(v, q->multiplier, q->shift) + p->out_zero, INT16_MIN, INT16_MAX);
+    }
+}
+
+void nn_leaky_relu_f32(int32_t n, float alpha, const float *in, float *out) {
+    for (int32_t i = 0; i < n; i++) {
+        out[i] = in[i] > 0 ? in[i] : in[i] * alpha;
+    }
+}
+
+void nn_logistic_f32(int32_t n, const float *in, float *out) {
+    for (int32_t i = 0; i < n; i++) {
+        out[i] = 1 / (1 + expf(-in[i]));
+    }
+}
+
+void nn_tanh_f32(int32_t n, const float *in, float *out) {
+    for (int32_t i = 0; i < n; i++) {
+        out[i] = tanhf(in[i]);
+    }
+}
+
+void nn_hard_swish_f32(int32_t n, const float *in, float *out) {
+    for (int32_t i = 0; i < n; i++) {
+        out[i] = in[i] * nn_clamp_f32(in[i] + 3, 0, 6) / 6;
+    }
+}
+
+void nn_abs_f32(int32_t n, const float *in, float *out) {
+    for (int32_t i = 0; i < n; i++) {
+        out[i] = fabsf(in[i]);
+    }
+}
+
+void nn_rsqrt_f32(int32_t n, const float *in, float *out) {
+    for (int32_t i = 0; i < n; i++) {
+        out[i] = 1 / sqrtf(in[i]);
+    }
+}

@@ -1,0 +1,145 @@
+"""Lookup tables: an int8 function of one int8 is 256 bytes, computed here exactly as TFLM computes each element."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from harness.compiler import fixed
+from harness.compiler.graph import Tensor
+from harness.compiler.quant import quantize_multiplier, round_half_away
+
+LOW, HIGH = -128, 127
+
+
+def table(function: Callable[[int], int]) -> np.ndarray:
+    """int8 [256]: entry i is function(i - 128), saturated."""
+    return np.array([min(max(function(q), LOW), HIGH) for q in range(LOW, HIGH + 1)], np.int8)
+
+
+def logistic(x: Tensor, y: Tensor) -> np.ndarray:
+    return table(_sigmoid_like(x, lambda v: fixed.shift_right(fixed.logistic(v), 31 - 8) + LOW))
+
+
+def tanh(x: Tensor, y: Tensor) -> np.ndarray:
+    return table(_sigmoid_like(x, lambda v: fixed.shift_right(fixed.tanh(v), 31 - 7)))
+
+
+def _sigmoid_like(x: Tensor, function: Callable[[int], int]) -> Callable[[int], int]:
+    """Scales the input to Q4.27; beyond the range the output is at its end."""
+    mantissa, shift = math.frexp(float(x.scale) * (1 << 27))
+    multiplier = round_half_away(mantissa * (1 << 31))
+    radius = math.floor(15.0 * (1 << 27) / 2.0**shift)
+
+    def element(q: int) -> int:
+        v = q - x.zero_point
+        if abs(v) >= radius:
+            return HIGH if v > 0 else LOW
+        return function(fixed.requantize(v, multiplier, shift))
+
+    return element
+
+
+def hard_swish(x: Tensor, y: Tensor) -> np.ndarray:
+    """x * relu6(x + 3) / 6 on 16-bit intermediates, after TFLM's hard_swish.h."""
+    fine = np.float32(np.float32(1.0 / 128.0) * x.scale)
+    out_multiplier, out_shift = _to_int16(quantize_multiplier(float(np.float32(fine / y.scale))))
+    gate_multiplier, gate_shift = _to_int16(quantize_multiplier(float(np.float32(fine / np.float32(3.0 / 32768.0)))))
+
+    def element(q: int) -> int:
+        v = (q - x.zero_point) * 128
+        scaled = _mul_high16(v, out_multiplier)
+        gate = _shift_left16(v, gate_shift - 1) if gate_shift > 0 else v
+        gate = _mul_high16(gate, gate_multiplier)
+        gate = _shift_left16(gate, 1) if gate_shift > 0 else fixed.shift_right(gate, -gate_shift)
+        gate = (gate + (1 << 15)) >> 1
+        product = gate * scaled
+        product = int(product / 32768) if abs(product) < 1 << 30 else (32767 if product > 0 else -32768)
+        return fixed.shift_right(product, max(-out_shift, 0)) + y.zero_point
+
+    return table(element)
+
+
+def _to_int16(pair: tuple[int, int]) -> tuple[int, int]:
+    multiplier, shift = pair
+    return (0x7FFF if multiplier >= 0x7FFFFFFF - (1 << 15) else (multiplier + (1 << 15)) >> 16), shift
+
+
+def _mul_high16(a: int, b: int) -> int:
+    """round(a * b / 2^15), ties up, saturated."""
+    return 32767 if a == b == -32768 else (a * b + (1 << 14)) >> 15
+
+
+def _shift_left16(x: int, e: int) -> int:
+    return max(-32768, min(32767, x << e))
+
+
+def leaky_multipliers(x: Tensor, y: Tensor, alpha: float) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(positive, negative) side as (multiplier, shift); TFLM divides in float32."""
+    slope = np.float32(np.float32(x.scale * np.float32(alpha)) / y.scale)
+    negative = quantize_multiplier(abs(float(slope)))
+    return quantize_multiplier(float(np.float32(x.scale / y.scale))), (negative[0] if slope >= 0 else -negative[0], negative[1])
+
+
+def leaky_relu(x: Tensor, y: Tensor, alpha: float) -> np.ndarray:
+    positive, negative = leaky_multipliers(x, y, alpha)
+
+    def element(q: int) -> int:
+        v = q - x.zero_point
+        return fixed.requantize(v, *(positive if v >= 0 else negative)) + y.zero_point
+
+    return table(element)
+
+
+def absolute(x: Tensor, y: Tensor) -> np.ndarray:
+    scale = quantize_multiplier(float(np.float32(x.scale / y.scale)))
+
+    def element(q: int) -> int:
+        v = abs(q - x.zero_point)
+        return (v if x.scale == y.scale else fixed.requantize(v, *scale)) + y.zero_point
+
+    return table(element)
+
+
+def rsqrt(x: Tensor, y: Tensor) -> np.ndarray:
+    """Below or at the zero point, where the root has no value, the output is at its top."""
+    multiplier, shift = quantize_multiplier(1.0 / float(np.float32(np.sqrt(x.scale) * y.scale)))
+
+    def element(q: int) -> int:
+        v = q - x.zero_point
+        if v <= 0:
+            return HIGH
+        root, root_shift = fixed.inverse_sqrt(v)
+        return fixed.requantize(fixed.requantize(1, root, root_shift + 20), multiplier, shift - 20) + y.zero_point
+
+    return table(element)
+
+
+def softmax_tables() -> tuple[np.ndarray, np.ndarray]:
+    """int16 [513] each: exp on [-10, 0] and 1 / (1 + x) on [0, 1], for 16-bit softmax (TFLM's LUTPopulate)."""
+    span = np.float32(65535)
+    exponential = _interpolated(lambda v: np.float32(math.exp(v)), np.float32(10) / span, 32767)
+    return exponential, _interpolated(lambda v: np.float32(1) / (np.float32(1) + v), np.float32(1) / span, -32768)
+
+
+def _interpolated(function: Callable[[np.float32], np.float32], scale: np.float32, zero: int) -> np.ndarray:
+    """512 intervals; each base is shifted by half the error that linear interpolation makes in the interval's middle."""
+    f32 = np.float32
+    low, high = scale * f32(-32768 - zero), scale * f32(32767 - zero)
+    out_scale = f32(2) / f32(65535)
+    inverse = f32(65535) / (out_scale * f32(32767) - out_scale * f32(-32768))
+    step = f32((high - low) / f32(512))
+
+    def rounded(v: np.float32) -> np.float32:
+        return f32(round_half_away(float(v)))
+
+    values = []
+    for i in range(512):
+        here, middle, after = (f32(function(f32(low + f32(f32(i + o) * step) + h))) for o, h in ((0, f32(0)), (0, step / f32(2)), (1, f32(0))))
+        sample = rounded(here * inverse)
+        error = rounded((after * inverse + sample) / f32(2)) - rounded(middle * inverse)
+        values.append(sample - rounded(error / f32(2)))
+    values.append(rounded(f32(function(high)) * inverse))
+    return np.clip(np.array(values), -32768, 32767).astype(np.int16)
