@@ -5,13 +5,6 @@
 
 #pragma GCC optimize("O2")
 
-/* The tile's table: in the scratch, which is laid out for 32-bit pointers; on a 64-bit host on the stack. */
-#if __SIZEOF_POINTER__ == 4
-#define TABLE(name, n, scratch) const float **name = (scratch)
-#else
-#define TABLE(name, n, scratch) const float *name[n]
-#endif
-
 /* Walks the output positions; y and x are those of the first tap in the input, negative in the padding. */
 typedef struct {
     int32_t oy, ox;
@@ -86,23 +79,15 @@ static const float **gather(const nn_window *w, const float *in, float *to, cons
 
 static void set_runs(f32_tile *t, const float **end, int32_t length) {
     t->runs = (uint32_t)(end - t->rows) / 4;
-    t->fours = (uint32_t)length / 4;
+    t->steps = (uint32_t)length / 4;
     t->ones = (uint32_t)length % 4;
 }
 
-/* All channels of a tile of 4 positions, or of 1. */
-static inline void run_channels(f32_tile *t, const float *packed, float *out, int32_t out_c, int32_t positions) {
-    float last[16];
-    t->out = out;
-    t->out_stride = out_c;
-    for (int32_t left = out_c; left > 0; left -= 4, t->out += 4) {
-        float *to = t->out;
-        if (left < 4) t->out = last, t->out_stride = 4;
-        packed = positions == 4 ? f32_tile_group(t, packed) : f32_single_group(t, packed);
-        if (left < 4)
-            for (int32_t i = 0; i < 4 * positions; i++)
-                if (i % 4 < left) to[i / 4 * out_c + i % 4] = last[i];
-    }
+static void run_channels(f32_tile *t, const float *packed, float *out, int32_t out_c, int32_t positions) {
+    if (positions == 4)
+        f32_channels(t, packed, out, out_c, f32_tile_group, 4);
+    else
+        f32_channels(t, packed, out, out_c, f32_single_group, 1);
 }
 
 /* Reads 4 positions from the cursor on, or 1 (four times): are all their taps inside, and each kernel row one run? */
@@ -138,20 +123,23 @@ static void find_runs(const nn_m4_conv_f32 *p, const float *in, f32_cursor *next
 void nn_m4_conv2d_f32(const nn_m4_conv_f32 *p, const float *in, const float *packed, float *out, void *scratch) {
     const nn_window *w = &p->w;
     int32_t taps = w->k_h * w->k_w;
-    TABLE(rows, 4 * taps, scratch);
-    float *extra = (float *)scratch + 4 * taps;
+    F32_TABLE(rows, 4 * taps, scratch);
+    float *extra = (float *)scratch + 4 * taps, *tile = extra + p->extra;
     int32_t count = w->batch * w->out_h * w->out_w;
-    if (!p->gather)
-        for (int32_t i = 0; i < w->in_c; i++) extra[i] = 0;
+    for (int32_t i = 0; i < p->extra; i++) extra[i] = 0;
+    for (int32_t c = 0; p->mean && c < w->out_c; c++) out[c] = 0;
     f32_tile t = {.rows = rows, .relu = p->relu};
     f32_cursor next;
     set_cursor(w, 0, &next);
     for (int32_t first = 0, n; first < count; first += n) {
-        n = count - first < 3 || count < 4 ? 1 : 4;
-        if (count - first == 3 && n == 4) set_cursor(w, --first, &next); /* one position again costs less than three singly */
+        int32_t again = count - first == 3 && count > 3; /* one position again costs less than three singly */
+        if (again) set_cursor(w, --first, &next);
+        n = count - first < 4 ? 1 : 4;
         find_runs(p, in, &next, n, extra, &t);
-        run_channels(&t, packed, out + first * w->out_c, w->out_c, n);
+        run_channels(&t, packed, p->mean ? tile : out + first * w->out_c, w->out_c, n);
+        if (p->mean) f32_add_rows(out, tile, again, n, w->out_c);
     }
+    for (int32_t c = 0; p->mean && c < w->out_c; c++) out[c] /= (float)count;
 }
 
 void nn_m4_pointwise_f32(const nn_m4_pointwise *p, const float *in, const float *packed, float *out) {
@@ -159,8 +147,8 @@ void nn_m4_pointwise_f32(const nn_m4_pointwise *p, const float *in, const float 
     f32_tile t = {.rows = rows, .relu = p->relu};
     set_runs(&t, rows + 4, p->in_c);
     for (int32_t first = 0, n; first < p->count; first += n) {
-        n = p->count - first < 3 || p->count < 4 ? 1 : 4;
-        if (p->count - first == 3 && n == 4) first--;
+        if (p->count - first == 3 && p->count > 3) first--;
+        n = p->count - first < 4 ? 1 : 4;
         rows[0] = in + first * p->in_c;
         for (int i = 1; i < 4; i++) rows[i] = rows[i - 1] + p->in_c;
         run_channels(&t, packed, out + first * p->out_c, p->out_c, n);

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.boards import BOARDS, Target
 from harness.compiler.compile import compile_model
-from harness.compiler.m4_f32 import pack_tiles
+from harness.compiler.m4_f32 import pack_tiles, pack_winograd
 from harness.compiler.tests import cases
 from harness.config import Config
 from harness.image import build_image
@@ -51,7 +51,38 @@ def usual(draw: st.DrawFn, code: str) -> cases.Layer:
     return layer(code, (1, in_h, in_w, in_c), (1, out_h, out_w, out_c), (k_h, k_w), stride, act, padding)
 
 
+@given(st.integers(1, 6), st.integers(1, 6), cases.seeds())
+def test_winograd_weights_give_the_convolution(out_c: int, in_c: int, seed: int) -> None:
+    """F(2x2, 3x3) of one 4x4 patch in float64 against the four plain sums."""
+    rng = np.random.default_rng(seed)
+    weights, bias = rng.standard_normal((out_c, 3, 3, in_c)), rng.standard_normal(out_c)
+    patch = rng.standard_normal((4, 4, in_c))
+    packed = pack_winograd(weights, bias).astype(np.float64).transpose(0, 3, 1, 2).reshape(-1, 16, 1 + in_c)[:out_c]
+    b = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
+    a = np.array([[1, 1, 1, 0], [0, 1, -1, -1]])
+    tile = np.einsum("ik,klc,jl->ijc", b, patch, b).reshape(16, in_c)
+    sums = packed[:, :, 0] + np.einsum("oec,ec->oe", packed[:, :, 1:], tile)
+    got = np.einsum("ik,okl,jl->oij", a, sums.reshape(out_c, 4, 4), a)
+    want = [[(weights * patch[y : y + 3, x : x + 3]).sum((1, 2, 3)) + bias for x in (0, 1)] for y in (0, 1)]
+    np.testing.assert_allclose(got, np.array(want).transpose(2, 0, 1), atol=1e-5)
+
+
+def conv_mean(conv: cases.Layer) -> cases.Case:
+    """The convolution, then the mean of its whole map: one step for the engine."""
+
+    def add(b: cases.Workbench) -> None:
+        n, c = conv.out_shape[0], conv.out_shape[3]
+        x = b.input(conv.in_shape, "float32")
+        weights = [b.constant(b.rng.standard_normal(shape).astype(np.float32) / 4) for shape in (conv.weight_shape, (c,))]
+        between = b.model.tensor(conv.out_shape)
+        b.model.op("CONV_2D", [x, *weights], [between], **conv.options)
+        b.model.op("MEAN", [between, b.constant(np.array([1, 2], np.int32))], [b.output((n, c), "float32")], keepDims=False)
+
+    return add
+
+
 STRATEGIES = {
+    "conv2d_mean": usual("CONV_2D").map(conv_mean),
     "conv2d": st.one_of(cases.conv2d("float32"), usual("CONV_2D")),
     "depthwise": st.one_of(cases.depthwise("float32"), usual("DEPTHWISE_CONV_2D")),
     "dense": cases.dense("float32"),
@@ -86,12 +117,17 @@ ARM_LAYERS = [
     layer("CONV_2D", (1, 1, 3, 4), (1, 1, 3, 4), (1, 3), 1, "NONE"),
     layer("CONV_2D", (1, 1, 11, 7), (1, 1, 11, 6), (1, 3), 1, "RELU"),
     layer("CONV_2D", (1, 10, 7, 5), (1, 10, 7, 9), (3, 3), 1, "RELU"),
+    layer("CONV_2D", (1, 9, 15, 6), (1, 7, 13, 10), (3, 3), 1, "RELU", "VALID"),
+    layer("CONV_2D", (2, 5, 7, 9), (2, 5, 7, 8), (3, 3), 1, "NONE"),
     layer("DEPTHWISE_CONV_2D", (1, 9, 4, 5), (1, 9, 4, 5), (3, 3), 1, "RELU"),
     layer("DEPTHWISE_CONV_2D", (1, 5, 8, 6), (1, 5, 8, 6), (3, 3), 1, "NONE"),
     layer("DEPTHWISE_CONV_2D", (1, 8, 8, 7), (1, 4, 4, 7), (3, 3), 2, "RELU"),
     layer("DEPTHWISE_CONV_2D", (2, 7, 5, 4), (2, 4, 3, 4), (3, 3), 2, "RELU6"),
     layer("DEPTHWISE_CONV_2D", (1, 2, 1, 9), (1, 2, 1, 9), (3, 3), 1, "RELU"),
     layer("DEPTHWISE_CONV_2D", (1, 6, 6, 9), (1, 6, 6, 9), (5, 5), 1, "RELU"),
+    conv_mean(layer("CONV_2D", (1, 1, 17, 5), (1, 1, 15, 6), (1, 3), 1, "RELU", "VALID")),
+    conv_mean(layer("CONV_2D", (1, 5, 9, 3), (1, 5, 9, 4), (3, 3), 1, "NONE")),
+    conv_mean(layer("CONV_2D", (1, 7, 6, 4), (1, 4, 3, 9), (3, 3), 2, "RELU")),
     *(
         float_layer("FULLY_CONNECTED", (rows, n), (rows, m), (m, n), 0, {"fusedActivationFunction": act})
         for rows, n, m, act in ((1, 33, 10, 0), (1, 8, 4, 1), (5, 6, 3, 1), (2, 7, 5, 3))
@@ -107,7 +143,8 @@ def test_arm_code_equals_tflm(optimise: str, tmp_path: Path) -> None:
         add(bench)
     data, board = bench.finish(), BOARDS["virtual"]
     model = compile_model(data, flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes, engine=ENGINE, optimise=optimise)
-    assert any("m4/f32" in source for source in model.kernels)
+    assert {f"m4/f32_{name}.c" for name in ("conv", "wide", "dense", "depthwise")} <= set(model.kernels)
+    assert ("m4/f32_winograd.c" in model.kernels) == (optimise == "speed")
     image = build_image(model, board, tmp_path)
     with Rig(Target(board, None), Config(), clock="off") as rig:
         session, _ = rig.prepare(image)
