@@ -92,13 +92,14 @@ def wrong_engines(document: dict[str, Any]) -> list[str]:
 @dataclasses.dataclass
 class Row:
     """One engine on one model. `reason`: why the engine does not apply, `run` is then None; `fallbacks`: the steps that it
-    leaves to the portable kernels."""
+    leaves to the portable kernels; `notes`: the steps that it does in another way than the usual."""
 
     engine: str
     run: VariantRun | None = None
     reason: str | None = None
     instructions: float | None = None
     fallbacks: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    notes: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -141,7 +142,7 @@ class Comparison:
 
         row = Row(engine)
         if engine == PEER:
-            row.fallbacks, row.reason = peer_coverage(variant)
+            row.fallbacks, row.notes, row.reason = peer_coverage(variant)
         if not row.reason:
             repeats = VIRTUAL_REPEATS if self.counts_instructions else self.config.repeats
             job = Job(variant, engine, self.limit, self.oracle or self.config.oracle)
@@ -162,15 +163,24 @@ class Comparison:
             row.instructions = statistics.median(timed_cycles(run_variant(job, rig, config)).tolist())
 
 
-def peer_coverage(variant: Variant) -> tuple[list[dict[str, Any]], str | None]:
-    """The steps that the peer leaves to the portable kernels, and why it does not apply at all (None: it does)."""
+Steps = list[dict[str, Any]]
+
+
+def peer_coverage(variant: Variant) -> tuple[Steps, Steps, str | None]:
+    """The steps that the peer leaves to the portable kernels, those it does in its own way, and why it does not apply at all
+    (None: it does)."""
     from harness.compiler.cmsis import coverage
     from harness.runner import read_model
 
     steps = coverage(read_model(variant.tflite))
-    missing = [{"index": i, "op": op, "name": name, "reason": why} for i, op, name, why in steps if why]
+    missing = [_step_json(s) | {"reason": why} for s, why, _ in steps if why]
+    notes = [_step_json(s) | {"note": note} for s, _, note in steps if note]
     none = len(missing) == len(steps)
-    return missing, "no step of this model is one that CMSIS-NN as packaged can do: it is int8 only" if none else None
+    return missing, notes, "CMSIS-NN as packaged (int8) has a function for none of this model's steps" if none else None
+
+
+def _step_json(step: Any) -> dict[str, Any]:
+    return {"index": step.index, "op": step.op, "name": step.name}
 
 
 def _board_of(found: list[tuple[Variant, list[Row]]]) -> dict[str, Any]:
@@ -215,7 +225,8 @@ def _engine_json(row: Row, macs: int | None) -> dict[str, Any]:
     from harness import metrics
 
     run = row.run
-    entry = {"engine": row.name, "reason": row.reason, "instructions": row.instructions, "fallbacks": row.fallbacks}
+    entry = {"engine": row.name, "reason": row.reason, "instructions": row.instructions}
+    entry |= {"fallbacks": row.fallbacks, "notes": row.notes}
     if run is None:
         return entry | dict.fromkeys(_NOT_MEASURED)
     latency = metrics.latency(run)
@@ -310,11 +321,17 @@ def _parity(e: dict[str, Any]) -> str:
 
 
 def _fallback_lines(model: dict[str, Any]) -> list[str]:
-    missing = [f for e in model["engines"] if not e["reason"] for f in e["fallbacks"]]
-    if not missing:
+    peer = next((e for e in model["engines"] if e["engine"] == PEER and not e["reason"]), None)
+    if peer is None or not peer["fallbacks"] + peer["notes"]:
         return []
-    lines = [f"- {f['index']} {f['op']} `{f['name']}` ({_share(f['share'])}): {f['reason']}" for f in missing]
-    return ["", f"{PEER} runs these steps on the portable kernels (share of its cycles):", "", *lines]
+    portable = [(f, f"{_share(f['share'])} of its cycles, on the portable kernel") for f in peer["fallbacks"]]
+    lines = [f"- {_step_text(f)}, {where}: {f['reason']}" for f, where in portable]
+    lines += [f"- {_step_text(f)}: {f['note']}" for f in peer["notes"]]
+    return ["", f"Of {PEER}'s steps", "", *lines]
+
+
+def _step_text(step: dict[str, Any]) -> str:
+    return f"{step['index']} {step['op']} `{step['name']}`"
 
 
 def _share(value: float | None) -> str:

@@ -2,6 +2,8 @@
 
 Whatever CMSIS-NN as packaged there has no function for runs on the portable kernel, and `fallback` says why. The wrappers
 (arm_convolve_wrapper_s8, arm_depthwise_conv_wrapper_s8) are called, so that CMSIS-NN takes its own fast paths (1x1, 1xN, 3x3).
+A dense layer with per-channel scales, which arm_fully_connected_s8 can't do, runs as the 1x1 convolution that it is: CMSIS-NN's
+own per-channel code is the fairer peer than ours.
 """
 
 from __future__ import annotations
@@ -74,9 +76,9 @@ def fallback(step: Step) -> str | None:
     return _LIMITS[step.kind](step)
 
 
-def coverage(data: bytes) -> list[tuple[int, str, str, str | None]]:
-    """Every step of a .tflite as (index, TFLite op, name, why CMSIS-NN can't do it or None). Raises ModelError."""
-    return [(s.index, s.op, s.name, fallback(s)) for s in lower(read_model(data)).steps]
+def coverage(data: bytes) -> list[tuple[Step, str | None, str | None]]:
+    """Every step of a .tflite with why CMSIS-NN can't do it (None: it can) and its note. Raises ModelError."""
+    return [(s, fallback(s), note(s)) for s in lower(read_model(data)).steps]
 
 
 def _conv_limit(step: Step) -> str | None:
@@ -102,9 +104,16 @@ def _size_limit(w: Window, taps: int) -> str | None:
 
 def _dense_limit(step: Step) -> str | None:
     p = step.params
-    if not p.requant.uniform:
-        return "per-channel weight scales: arm_fully_connected_s8 takes one for all"
+    if max(p.rows, p.in_n, p.out_n) > MAX_DIM:
+        return f"CMSIS-NN's dimensions end at {MAX_DIM}"
     return "arm_fully_connected_s8 has no weight zero point" if p.weight_zero else None
+
+
+def note(step: Step) -> str | None:
+    """How CMSIS-NN does a step that its function of that name can't do; None for the usual way."""
+    if step.kind == "fully_connected_s8" and not fallback(step) and not step.params.requant.uniform:
+        return "per-channel weight scales: run as a 1x1 convolution, because arm_fully_connected_s8 takes one scale for all"
+    return None
 
 
 def _pool_limit(step: Step) -> str | None:
@@ -167,8 +176,9 @@ def _range(q: Requant | object) -> str:
     return f".activation = {{.min = {q.act_min}, .max = {q.act_max}}}"  # type: ignore[attr-defined]
 
 
-def _kernel(step: Step, file_scope: str, call: str, constants: tuple[Constant, ...] = ()) -> Kernel:
-    """`@` stands for the step's prefix. Arguments were checked here, so that the returned status is always success."""
+def _kernel(step: Step, file_scope: str, call: str, constants: tuple[Constant, ...] = (), sources: str = "") -> Kernel:
+    """`@` stands for the step's prefix; `sources` is a key of SOURCES where it is not the step's kind. Arguments were
+    checked before, so that the returned status is always success."""
     size = scratch_bytes(step)
     context = f"const cmsis_nn_context context = {{.buf = {'scratch' if size else '(void *)0'}, .size = {size}}};"
     root = vendor() / "cmsis_nn"
@@ -178,7 +188,7 @@ def _kernel(step: Step, file_scope: str, call: str, constants: tuple[Constant, .
         file_scope=lambda prefix: file_scope.replace("@", prefix),
         scratch_bytes=size,
         headers=("arm_nnfunctions.h",),
-        extra_sources=tuple(root / name for name in SOURCES[step.kind]),
+        extra_sources=tuple(root / name for name in SOURCES[sources or step.kind]),
         include_dirs=include_dirs(),
     )
 
@@ -188,21 +198,23 @@ _ARGUMENTS = (
 )
 
 
-def _convolution(step: Step, function: str, params: str, filter_n: int, filter_c: int) -> Kernel:
-    w, q = step.params.window, step.params.requant
-    text = params + _window_dims(w, filter_n, filter_c) + _dims("bias_dims", 1, 1, 1, w.out_c)
+def _convolution(step: Step, function: str, params: str, w: Window, filter_dims: tuple[int, int], sources: str = "") -> Kernel:
+    """`filter_dims`: CMSIS-NN's n and c of the filter."""
+    text = params + _window_dims(w, *filter_dims) + _dims("bias_dims", 1, 1, 1, w.out_c)
     text += "static const cmsis_nn_per_channel_quant_params @_quant = {(int32_t *)@_multiplier, (int32_t *)@_shift};\n"
-    return _kernel(step, text, f"{function}({_ARGUMENTS})", _weights(step) + _channel_constants(q))
+    constants = _weights(step) + _channel_constants(step.params.requant)
+    return _kernel(step, text, f"{function}({_ARGUMENTS})", constants, sources)
+
+
+def _conv(step: Step, w: Window, sources: str = "") -> Kernel:
+    """The filter's dims are CMSIS-NN's [out_c, k_h, k_w, in_c]."""
+    fields = f"{_offsets(step.params.in_zero, step.params.requant)} {_geometry(w)} {_range(step.params.requant)}"
+    params = f"static const cmsis_nn_conv_params @_params = {{{fields}}};\n"
+    return _convolution(step, "arm_convolve_wrapper_s8", params, w, (w.out_c, w.in_c), sources)
 
 
 def conv2d(step: Step, options: Options) -> Kernel | None:
-    """The filter's dims are CMSIS-NN's [out_c, k_h, k_w, in_c]."""
-    if fallback(step):
-        return None
-    p, w, q = step.params, step.params.window, step.params.requant
-    fields = f"{_offsets(p.in_zero, q)} {_geometry(w)} {_range(q)}"
-    params = f"static const cmsis_nn_conv_params @_params = {{{fields}}};\n"
-    return _convolution(step, "arm_convolve_wrapper_s8", params, w.out_c, w.in_c)
+    return None if fallback(step) else _conv(step, step.params.window)
 
 
 def depthwise(step: Step, options: Options) -> Kernel | None:
@@ -212,13 +224,15 @@ def depthwise(step: Step, options: Options) -> Kernel | None:
     p, w, q = step.params, step.params.window, step.params.requant
     fields = f"{_offsets(p.in_zero, q)} .ch_mult = {p.depth_multiplier}, {_geometry(w)} {_range(q)}"
     params = f"static const cmsis_nn_dw_conv_params @_params = {{{fields}}};\n"
-    return _convolution(step, "arm_depthwise_conv_wrapper_s8", params, 1, w.out_c)
+    return _convolution(step, "arm_depthwise_conv_wrapper_s8", params, w, (1, w.out_c))
 
 
 def dense(step: Step, options: Options) -> Kernel | None:
     if fallback(step):
         return None
     p, q = step.params, step.params.requant
+    if note(step):
+        return _conv(step, Window(p.rows, 1, 1, p.in_n, 1, 1, p.out_n, 1, 1, 1, 1), "conv2d_s8")
     fields = f"{_offsets(p.in_zero, q)} .filter_offset = 0, {_range(q)}"
     text = f"static const cmsis_nn_fc_params @_params = {{{fields}}};\n"
     text += f"static const cmsis_nn_per_tensor_quant_params @_quant = {{{int(q.multiplier[0])}, {int(q.shift[0])}}};\n"

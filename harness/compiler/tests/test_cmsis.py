@@ -14,7 +14,7 @@ from harness.compiler import cmsis
 from harness.compiler.compile import compile_model
 from harness.compiler.graph import read_model
 from harness.compiler.lower import lower
-from harness.compiler.step import Step
+from harness.compiler.step import Options, Step
 from harness.compiler.tests import cases
 from harness.errors import HostError
 
@@ -67,16 +67,23 @@ def test_what_it_can_do_has_no_reason() -> None:
     assert [cmsis.fallback(s) for s in (*_steps(_layer()), *_steps(_dense(False)))] == [None, None]
 
 
+def test_a_per_channel_dense_layer_runs_as_a_convolution_and_says_so() -> None:
+    (plain,), (per_channel,) = _steps(_dense(False)), _steps(_dense(True))
+    assert cmsis.note(plain) is None and "1x1 convolution" in (cmsis.note(per_channel) or "")
+    kernels = [cmsis.dense(step, Options()) for step in (plain, per_channel)]
+    assert ["arm_fully_connected_s8(" in k.body("p") for k in kernels if k] == [True, False]
+    assert cmsis.fallback(per_channel) is None and kernels[1] is not None and kernels[1].scratch_bytes == 0
+
+
 @pytest.mark.parametrize(
     ("case", "word"),
     [
-        (_dense(True), "per-channel"),
         (_layer(in_shape=(1, 8, 8, 8)), "groups"),
         (_layer(dtype="float32"), "no such function"),
         (_unary("MEAN", ((1, 4, 3), (1, 3)), {"keepDims": False}, (1,)), "no such function"),
         (_unary("MAX_POOL_2D", ((2, 4, 4, 3), (2, 4, 4, 3)), _POOL), "batch"),
     ],
-    ids=["per-channel dense", "grouped convolution", "float", "mean", "batch of two"],
+    ids=["grouped convolution", "float", "mean", "batch of two"],
 )
 def test_what_it_cannot_do_is_left_to_the_portable_kernels(case: cases.Case, word: str) -> None:
     (step,) = _steps(case)

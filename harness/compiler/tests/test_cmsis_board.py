@@ -74,6 +74,8 @@ SIZE_CALLS = {
     "average_pool_s8": "arm_avgpool_s8_get_buffer_size(@_out_dims.w, @_in_dims.c)",
 }
 
+LIBRARY = [cmsis.vendor() / "cmsis_nn" / name for names in cmsis.SOURCES.values() for name in names]
+
 PROBE = """#include "engine.h"
 #include "arm_nnfunctions.h"
 
@@ -103,11 +105,12 @@ def probe(pairs: list[tuple[Step, Kernel]]) -> CompiledModel:
         parameters += arrays + (kernel.file_scope(prefix) if kernel.file_scope else "")
         calls += f"    sizes[{i}] = {SIZE_CALLS[step.kind].replace('@', prefix)};\n"
     sha256 = hashlib.sha256(parameters.encode()).digest()
+    sources = {p for _, k in pairs for p in k.extra_sources} | set(LIBRARY)
     text = PROBE.format(parameters=parameters, count=len(pairs), calls=calls, digest=", ".join(map(str, sha256)))
     return CompiledModel(
         "probe", sha256.hex(), {"model.c": text}, (), (), (TensorSpec("sizes", (len(pairs),), "int32"),), (),
         arena_bytes=4 * len(pairs), weight_bytes=0,
-        extra_sources=tuple(sorted({p for _, k in pairs for p in k.extra_sources})), include_dirs=cmsis.include_dirs(),
+        extra_sources=tuple(sorted(sources)), include_dirs=cmsis.include_dirs(),
     )
 
 
