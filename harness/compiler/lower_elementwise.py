@@ -106,7 +106,8 @@ def prelu(p: Program, op: Op) -> None:
 
 
 _TABLES = {
-    "LOGISTIC": tables.logistic, "TANH": tables.tanh, "HARD_SWISH": tables.hard_swish, "ABS": tables.absolute, "RSQRT": tables.rsqrt,
+    "LOGISTIC": tables.logistic, "TANH": tables.tanh, "HARD_SWISH": tables.hard_swish, "ABS": tables.absolute,
+    "RSQRT": tables.rsqrt,
 }
 _FIXED_OUTPUT = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
 """Scale and zero point that TFLite demands of the int8 output."""
@@ -125,7 +126,8 @@ def unary(p: Program, op: Op) -> None:
         return
     if op.code in _FIXED_OUTPUT:
         scale, zero = _FIXED_OUTPUT[op.code]
-        check(op, y, y.scale == np.float32(scale) and y.zero_point == zero, f"scale {scale}, zero point {zero}", f"{y.scale}, {y.zero_point}")
+        good = y.scale == np.float32(scale) and y.zero_point == zero
+        check(op, y, bool(good), f"scale {scale}, zero point {zero}", f"{y.scale}, {y.zero_point}")
     p.emit("lut_s8", op, [x], [y], Lut(x.size, _TABLES[op.code](x, y)))
 
 

@@ -200,6 +200,7 @@ def strided_slice(p: Program, op: Op) -> None:
 def _range(begin: int, end: int, step: int, size: int, no_begin: bool, no_end: bool, shrink: bool) -> range:
     """The indices that one dimension of a strided slice takes; masks as in TFLite's strided_slice_logic.h."""
     if shrink:
+        begin = 0 if no_begin else begin
         return range(begin % size, begin % size + 1) if -size <= begin < size else range(0)
     return range(*slice(None if no_begin else begin, None if no_end else end, step).indices(size))
 

@@ -169,7 +169,8 @@ def unary(step: Step, options: Options) -> Kernel:
 def lut(step: Step, options: Options) -> Kernel:
     p = step.params
     constants = (Constant("table", p.table),)
-    return Kernel(lambda prefix: f"nn_lut_s8({p.size}, {prefix}_table, in0, out0);", constants, inplace=(0,), sources=("unary.c",))
+    body = f"nn_lut_s8({p.size}, @_table, in0, out0);"
+    return Kernel(lambda prefix: body.replace("@", prefix), constants, inplace=(0,), sources=("unary.c",))
 
 
 def leaky_relu(step: Step, options: Options) -> Kernel:
@@ -194,7 +195,8 @@ def arg_max(step: Step, options: Options) -> Kernel:
 def log_softmax(step: Step, options: Options) -> Kernel:
     p = step.params
     if _type(step) == "f32":
-        return Kernel(lambda _: f"nn_log_softmax_f32({p.rows}, {p.depth}, in0, out0);", inplace=(0,), sources=("log_softmax.c",))
+        text = f"nn_log_softmax_f32({p.rows}, {p.depth}, in0, out0);"
+        return Kernel(lambda _: text, inplace=(0,), sources=("log_softmax.c",))
     fields = f"{p.rows}, {p.depth}, {p.scale[0]}, {p.scale[1]}, {p.reverse[0]}, {p.reverse[1]}, {p.diff_min}"
     return _call("nn_log_softmax_s8", "log_softmax.c", "nn_log_softmax_int", fields, "in0, out0", inplace=(0,))
 

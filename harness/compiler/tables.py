@@ -129,7 +129,7 @@ def _interpolated(function: Callable[[np.float32], np.float32], scale: np.float3
     f32 = np.float32
     low, high = scale * f32(-32768 - zero), scale * f32(32767 - zero)
     out_scale = f32(2) / f32(65535)
-    inverse = f32(65535) / (out_scale * f32(32767) - out_scale * f32(-32768))
+    inverse = f32(65536) / (out_scale * f32(32767) - out_scale * f32(-32768))
     step = f32((high - low) / f32(512))
 
     def rounded(v: np.float32) -> np.float32:
@@ -137,7 +137,8 @@ def _interpolated(function: Callable[[np.float32], np.float32], scale: np.float3
 
     values = []
     for i in range(512):
-        here, middle, after = (f32(function(f32(low + f32(f32(i + o) * step) + h))) for o, h in ((0, f32(0)), (0, step / f32(2)), (1, f32(0))))
+        start, half = f32(low + f32(f32(i) * step)), f32(step / f32(2))
+        here, middle, after = (f32(function(v)) for v in (start, f32(start + half), f32(low + f32(f32(i + 1) * step))))
         sample = rounded(here * inverse)
         error = rounded((after * inverse + sample) / f32(2)) - rounded(middle * inverse)
         values.append(sample - rounded(error / f32(2)))

@@ -35,11 +35,6 @@ class ModelBuilder:
         t.name = name or f"t{len(self._tensors)}"
         t.shape, t.type, t.shapeSignature = list(shape), TYPES[dtype], list(signature) if signature else None
         t.buffer = 0
-        if data is not None:
-            t.buffer = len(self._buffers)
-            buffer = schema.BufferT()
-            buffer.data = np.frombuffer(np.ascontiguousarray(data, dtype).tobytes(), np.uint8)
-            self._buffers.append(buffer)
         if scale is not None:
             q = schema.QuantizationParametersT()
             q.scale = np.atleast_1d(np.asarray(scale, np.float32))
@@ -47,7 +42,15 @@ class ModelBuilder:
             q.quantizedDimension = axis
             t.quantization = q
         self._tensors.append(t)
+        if data is not None:
+            self.make_constant(len(self._tensors) - 1, np.asarray(data).astype(dtype))
         return len(self._tensors) - 1
+
+    def make_constant(self, index: int, data: np.ndarray) -> None:
+        self._tensors[index].buffer = len(self._buffers)
+        buffer = schema.BufferT()
+        buffer.data = np.frombuffer(np.ascontiguousarray(data).tobytes(), np.uint8)
+        self._buffers.append(buffer)
 
     def op(self, code: str, inputs: list[int], outputs: list[int], version: int = 1, custom: str = "", **options: Any) -> None:
         """`options` by the names of the schema's object API (strideH, fusedActivationFunction ...)."""

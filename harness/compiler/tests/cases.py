@@ -97,7 +97,8 @@ def scales(low: float = 1e-4, high: float = 4.0) -> st.SearchStrategy[float]:
 
 
 def zero_points(dtype: str) -> st.SearchStrategy[int]:
-    return st.integers(-128, 127) if dtype == "int8" else st.just(0)
+    ranges = {"int8": (-128, 127), "uint8": (0, 255)}
+    return st.integers(*ranges[dtype]) if dtype in ranges else st.just(0)
 
 
 ranges = st.sampled_from([1.0, 1.0, 0.3, 0.03, 4.0, 60.0])
@@ -126,20 +127,24 @@ class Layer:
         n = self.weight_shape[self.axis]
         fan_in = int(np.prod(self.weight_shape)) // n
         x = b.input(self.in_shape, self.dtype, self.scale, self.zeros[0])
-        if self.dtype == "float32":
-            w = b.constant(b.rng.standard_normal(self.weight_shape).astype(np.float32) / np.float32(np.sqrt(fan_in)))
-            biases = [b.constant(b.rng.standard_normal(n).astype(np.float32))] if self.bias else []
-            y = b.output(self.out_shape, self.dtype)
-        else:
-            w, biases, y = self._quantized(b, n, fan_in)
+        w, biases, y = self.constants(b, n, fan_in)
         b.model.op(self.code, [x, w, *biases], [y], **self.options)
+
+    def constants(self, b: Workbench, n: int, fan_in: int) -> tuple[int, list[int], int]:
+        """-> weights, bias (or none), output."""
+        if self.dtype != "float32":
+            return self._quantized(b, n, fan_in)
+        w = b.constant(b.rng.standard_normal(self.weight_shape).astype(np.float32) / np.float32(np.sqrt(fan_in)))
+        biases = [b.constant(b.rng.standard_normal(n).astype(np.float32))] if self.bias else []
+        return w, biases, b.output(self.out_shape, self.dtype)
 
     def _quantized(self, b: Workbench, n: int, fan_in: int) -> tuple[int, list[int], int]:
         w_scale = np.exp(b.rng.uniform(-7, -2, n if self.per_channel else 1)).astype(np.float32)
         w = b.constant(b.rng.integers(-127, 128, self.weight_shape).astype(np.int8), w_scale, 0, self.axis)
         typical = self.scale * float(w_scale.mean()) * np.sqrt(fan_in) * 60
         typical *= 1 if self.dtype == "int8" else 256
-        y = b.output(self.out_shape, self.dtype, max(typical * self.spread / (100 if self.dtype == "int8" else 25000), 1e-30), self.zeros[1])
+        steps = 100 if self.dtype == "int8" else 25000
+        y = b.output(self.out_shape, self.dtype, max(typical * self.spread / steps, 1e-30), self.zeros[1])
         top = int(min(2**29, 60 * np.sqrt(fan_in) * (60 if self.dtype == "int8" else 15000)))
         kind = self.bias_type or ("int32" if self.dtype == "int8" else "int64")
         biases = [b.constant(b.rng.integers(-top, top + 1, n).astype(kind), self.scale * w_scale)] if self.bias else []
@@ -166,7 +171,8 @@ def geometry(draw: st.DrawFn, max_k: int = 4, dilate: bool = True) -> dict[str, 
 
 
 def _window_options(g: dict[str, Any], activation: str) -> dict[str, Any]:
-    return {"padding": PADDING[g["padding"]], "strideH": g["s_h"], "strideW": g["s_w"], "fusedActivationFunction": ACTIVATION[activation]}
+    strides = {"strideH": g["s_h"], "strideW": g["s_w"]}
+    return {"padding": PADDING[g["padding"]], **strides, "fusedActivationFunction": ACTIVATION[activation]}
 
 
 def _dilation(g: dict[str, Any]) -> dict[str, int]:
@@ -227,17 +233,20 @@ class Unary:
     """An op of one activation (and perhaps constants): shapes, dtypes and quantisation of both sides."""
 
     code: str
-    shapes: tuple[tuple[int, ...], tuple[int, ...]]
+    shapes: tuple[tuple[int, ...], ...]
     dtypes: tuple[str, str]
     quant: tuple[tuple[float, int], tuple[float, int]]
     options: dict[str, Any] = field(default_factory=dict)
     constants: tuple[Any, ...] = ()
 
+    first: bool = False
+    """Does the constant come before the activation (SPLIT)?"""
+
     def __call__(self, b: Workbench) -> None:
         x = b.input(self.shapes[0], self.dtypes[0], *self.quant[0])
-        y = b.output(self.shapes[1], self.dtypes[1], *self.quant[1])
-        extra = [b.constant(np.array(c, np.int32)) for c in self.constants]
-        b.model.op(self.code, [x, *extra], [y], **self.options)
+        y = [b.output(shape, self.dtypes[1], *self.quant[1]) for shape in self.shapes[1:]]
+        extra = [b.constant(c if isinstance(c, np.ndarray) else np.array(c, np.int32)) for c in self.constants]
+        b.model.op(self.code, [*extra, x] if self.first else [x, *extra], y, **self.options)
 
 
 def quants(dtype: str) -> st.SearchStrategy[tuple[float, int]]:
@@ -277,10 +286,12 @@ def mean(draw: st.DrawFn, dtype: str) -> Unary:
 
 @st.composite
 def softmax(draw: st.DrawFn, dtype: str, out: str) -> Unary:
-    shape = draw(shapes)[:-1] + (draw(st.integers(1, 40)),)
-    q = {"int8": (1 / 256, -128), "int16": (1 / 65536, -32768) if dtype == "int8" else (1 / 32768, 0), "float32": (1.0, 0)}[out]
+    shape = (*draw(shapes)[:-1], draw(st.integers(1, 40)))
+    wide = (1 / 65536, -32768) if dtype == "int8" else (1 / 32768, 0)
+    q = {"int8": (1 / 256, -128), "int16": wide, "float32": (1.0, 0)}[out]
     beta = draw(st.sampled_from([1.0, 1.0, 0.5, 2.0]))
-    return Unary("SOFTMAX", (shape, shape), (dtype, out), ((draw(scales(1e-3, 1.0)), draw(zero_points(dtype))), q), {"beta": beta})
+    quant = ((draw(scales(1e-3, 1.0)), draw(zero_points(dtype))), q)
+    return Unary("SOFTMAX", (shape, shape), (dtype, out), quant, {"beta": beta})
 
 
 @st.composite
@@ -296,7 +307,8 @@ def elementwise(draw: st.DrawFn, code: str, dtype: str, out: str | None = None) 
 def quantize_float(draw: st.DrawFn, out: str) -> Unary:
     shape = draw(shapes)
     top = 4 / (127 if out == "int8" else 32767)
-    return Unary("QUANTIZE", (shape, shape), ("float32", out), ((1.0, 0), (draw(scales(top / 5, top * 5)), draw(zero_points(out)))))
+    q = (draw(scales(top / 5, top * 5)), draw(zero_points(out)))
+    return Unary("QUANTIZE", (shape, shape), ("float32", out), ((1.0, 0), q))
 
 
 @st.composite

@@ -25,7 +25,8 @@ def conv_net(seed: int = 0, dtype: str = "int8") -> ModelBuilder:
         return b.tensor((n,), "int32" if quantized else "float32", 0.0005 if quantized else None, data=data)
 
     x, c1, c2 = act((1, 8, 6, 3), "input"), act((1, 8, 6, 5), "net/conv/Relu"), act((1, 4, 3, 5), "net/depthwise")
-    clipped, m, d, y = act((1, 4, 3, 5), "net/clip"), act((1, 5), "net/mean"), act((1, 4), "net/dense"), act((1, 4), "out", 1 / 256, -128)
+    clipped, m, d = act((1, 4, 3, 5), "net/clip"), act((1, 5), "net/mean"), act((1, 4), "net/dense")
+    y = act((1, 4), "out", 1 / 256, -128)
     axes = b.tensor((2,), "int32", data=[1, 2], name="axes")
     b.op("CONV_2D", [x, weights((5, 3, 3, 3), "k1"), bias(5)], [c1], strideH=1, strideW=1, fusedActivationFunction=1)
     b.op("DEPTHWISE_CONV_2D", [c1, weights((1, 3, 3, 5), "k2"), bias(5)], [c2], strideH=2, strideW=2, depthMultiplier=1)

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from harness.compiler.tests import cases
+from harness.compiler.tests import more_cases as more
 
 ROUNDS = settings(max_examples=6, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck))
 """Six models of up to 25 drawn ops each: the host compiler and the oracle run once a model. A failure names the drawn
@@ -31,6 +32,24 @@ STRATEGIES = {
         cases.elementwise("DEQUANTIZE", "int16", "float32"),
         *[cases.elementwise("QUANTIZE", a, b) for a in ("int8", "int16") for b in ("int8", "int16")],
     ),
+    "softmax_s16": cases.softmax("int16", "int16"),
+    "quantize_u8": st.one_of(cases.elementwise("QUANTIZE", "uint8", "int8"), cases.elementwise("QUANTIZE", "int8", "uint8")),
+    "add_sub": st.one_of([more.binary(c, t) for c in ("ADD", "SUB") for t in ("int8", "int16", "float32")]),
+    "mul": st.one_of([more.binary("MUL", t) for t in ("int8", "int16", "float32")]),
+    "min_max": st.one_of([more.binary(c, t) for c in ("MINIMUM", "MAXIMUM") for t in ("int8", "float32")]),
+    "prelu": st.one_of([more.binary("PRELU", t) for t in ("int8", "float32")]),
+    **{c: st.one_of([more.function(c.upper(), t) for t in ("int8", "float32")]) for c in ("logistic", "tanh", "hard_swish", "abs")},
+    "leaky_relu": st.one_of([more.function("LEAKY_RELU", t) for t in ("int8", "int16", "float32")]),
+    "rsqrt": more.rsqrt_s8(),
+    "log_softmax": st.one_of(more.log_softmax("int8"), more.log_softmax("float32")),
+    "arg_max": st.one_of(more.arg_max("int8"), more.arg_max("float32")),
+    "transpose": more.transpose(),
+    "pad": st.one_of(more.pad("PAD"), more.pad("PADV2")),
+    "strided_slice": more.strided_slice(),
+    "concatenation": more.concatenation(),
+    "pack_unpack_split": st.one_of(more.pack(), more.unpack(), more.split()),
+    "resize": more.resize(),
+    **{f"transpose_conv_{t}": more.transpose_conv(t) for t in ("int8", "int16", "float32")},
     "reshape": st.one_of(cases.reshape("int8"), cases.reshape("float32")),
 }
 
