@@ -161,9 +161,9 @@ class HostModel:
             self._check(self._lib.engine_run_op(i))
             yield i
 
-    def tensor(self, arena_base_offset: int, spec: TensorSpec) -> np.ndarray:
-        """The tensor `spec` at a distance from the first input's place in the arena: see compare.py."""
-        return _read(self._info.inputs[0].data + arena_base_offset, spec)
+    def tensor(self, distance: int, spec: TensorSpec) -> np.ndarray:
+        """The tensor that lies `distance` bytes behind the first input in the arena, as it is now."""
+        return _read(self._info.inputs[0].data + distance, spec)
 
 
 def _read(address: int, spec: TensorSpec) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from harness.compiler.emit import Unit, constant_inputs, emit_model
+from harness.compiler.fuse import fuse
 from harness.compiler.graph import Tensor, read_model
 from harness.compiler.kernels import select_kernel
 from harness.compiler.lower import lower
@@ -21,20 +22,17 @@ def compile_model(
     checked by the linker. Raises ModelError; UserError for an unknown `engine` or `optimise` ("speed" or "size")."""
     if optimise not in ("speed", "size"):
         raise UserError("unknown optimisation", expected="speed or size", received=optimise)
-    lowered = lower(read_model(data))
-    kernels = [select_kernel(step, engine, Options(optimise)) for step in lowered.steps]
-    memory = plan_memory(lowered, kernels)
+    unit = plan_unit(data, engine, Options(optimise))
+    lowered, kernels, memory = unit.lowered, unit.kernels, unit.memory
     weights = sum(k.weight_bytes for k in kernels) + sum(t.nbytes for t in constant_inputs(lowered).values())
     by_step = [(s, k.weight_bytes) for s, k in zip(lowered.steps, kernels, strict=True)]
     _check_fits("weights", weights, flash_bytes, "flash", by_step)
     alive = [(s, sum(t.nbytes for t in (*s.inputs, *s.outputs))) for s in lowered.steps]
     _check_fits("arena", memory.arena_bytes, ram_bytes, "RAM", alive)
-    sha256 = hashlib.sha256(data).hexdigest()
-    text = emit_model(Unit(lowered, kernels, memory, engine, sha256))
     return CompiledModel(
         engine=engine,
-        sha256=sha256,
-        sources={"model.c": text},
+        sha256=unit.sha256,
+        sources={"model.c": emit_model(unit)},
         kernels=tuple(sorted({s for k in kernels for s in k.sources})),
         inputs=tuple(_spec(lowered.tensors[i]) for i in lowered.inputs),
         outputs=tuple(_spec(lowered.tensors[i]) for i in lowered.outputs),
@@ -45,6 +43,13 @@ def compile_model(
         extra_sources=tuple(sorted({p for k in kernels for p in k.extra_sources})),
         include_dirs=tuple(dict.fromkeys(p for k in kernels for p in k.include_dirs)),
     )
+
+
+def plan_unit(data: bytes, engine: str, options: Options) -> Unit:
+    """All decisions before any C text: steps, their kernels and offsets."""
+    lowered = fuse(lower(read_model(data)), engine, options)
+    kernels = [select_kernel(step, engine, options) for step in lowered.steps]
+    return Unit(lowered, kernels, plan_memory(lowered, kernels), engine, hashlib.sha256(data).hexdigest())
 
 
 def _spec(t: Tensor) -> TensorSpec:

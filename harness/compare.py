@@ -1,0 +1,72 @@
+"""Where does a model go wrong? Every step's outputs on the host beside the oracle's tensors. A debugging tool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.compiler.compile import compile_model, plan_unit
+from harness.compiler.graph import Tensor
+from harness.compiler.step import Options, Step
+from harness.errors import UserError
+from harness.hostbuild import HostModel
+from harness.oracle import ORACLES
+from harness.records import TensorSpec
+
+_NO_LIMIT = 1 << 30
+"""Bytes: the host has no flash or RAM to exceed."""
+
+
+@dataclass(frozen=True)
+class OpDiff:
+    """One output tensor of one step over all windows. `max_abs_diff` in LSB for integers, real units for floats;
+    `differing` elements of `compared`; None where the oracle has no such tensor (the compiler's own temporaries)."""
+
+    index: int
+    op: str
+    name: str
+    tensor: str
+    max_abs_diff: float | None
+    differing: int
+    compared: int
+
+
+def compare_ops(
+    data: bytes, windows: Iterable[list[np.ndarray]], *, oracle: str = "tflm", engine: str = "tinyrig", optimise: str = "speed"
+) -> list[OpDiff]:
+    """Runs each window (a list of input tensors) step by step and compares every tensor a step has written. Differences
+    add up along the network: the first row that differs names the culprit. Raises ModelError, UserError, HostError."""
+    if oracle not in ORACLES:
+        raise UserError(f"unknown oracle {oracle!r}", expected=" or ".join(ORACLES), received=oracle)
+    unit = plan_unit(data, engine, Options(optimise))
+    compiled = compile_model(data, flash_bytes=_NO_LIMIT, ram_bytes=_NO_LIMIT, engine=engine, optimise=optimise)
+    host, reference = HostModel(compiled), ORACLES[oracle](data)
+    base = unit.memory.offsets[unit.lowered.inputs[0]]
+    rows = {(s.index, t.index): _Row(s, t) for s in unit.lowered.steps for t in s.outputs}
+    for inputs in windows:
+        want = reference.tensors(inputs)
+        for i in host.run_ops(inputs):
+            for t in unit.lowered.steps[i].outputs:
+                if t.index in want:
+                    spec = TensorSpec(t.name, t.shape, t.dtype)
+                    rows[i, t.index].add(host.tensor(unit.memory.offsets[t.index] - base, spec), want[t.index])
+    return [row.result() for row in rows.values()]
+
+
+class _Row:
+    def __init__(self, step: Step, tensor: Tensor) -> None:
+        self._step, self._tensor = step, tensor
+        self._worst: float | None = None
+        self._differing = self._compared = 0
+
+    def add(self, got: np.ndarray, want: np.ndarray) -> None:
+        difference = np.abs(got.astype(np.float64) - want.astype(np.float64).reshape(got.shape))
+        self._worst = max(self._worst or 0.0, float(difference.max(initial=0.0)))
+        self._differing += int(np.count_nonzero(difference))
+        self._compared += difference.size
+
+    def result(self) -> OpDiff:
+        s = self._step
+        return OpDiff(s.index, s.op, s.name, self._tensor.name, self._worst, self._differing, self._compared)
