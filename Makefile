@@ -13,10 +13,10 @@ bench: setup
 	@$(PY) -m pytest bench/ --board=$(BOARD) $(ARGS)
 
 test: setup
-	@$(PY) -m pytest -n 2 -m "not slow" $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
 test-slow: setup
-	@$(PY) -m pytest -n 2 -m slow $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadfile -m slow $(ARGS)
 
 setup:
 	@$(PYTHON) harness/bootstrap.py

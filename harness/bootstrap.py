@@ -74,7 +74,8 @@ def apt_install(packages, why):
         if not shutil.which("sudo"):
             fail("%s: not root and no sudo; have an administrator run: %s" % (why, command))
         prefix = ["sudo"] if sys.stdin.isatty() else ["sudo", "-n"]
-    say("%s: installing %s (about 100 MB to fetch for the ARM toolchain, 1-2 minutes)" % (why, " ".join(packages)))
+    size = " (about 100 MB to fetch, 1-2 minutes)" if ARM_PACKAGES[0] in packages else ""
+    say("%s: installing %s%s" % (why, " ".join(packages), size))
     environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
     subprocess.run([*prefix, "apt-get", "update", "-qq"], check=False, env=environment)
     install = [*prefix, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
