@@ -7,6 +7,7 @@ share one function. Measured figures stand in the headers; a layer that does not
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,9 +29,18 @@ MAX_OFFSET = 4095
 """Largest offset of a load instruction (Thumb-2, positive immediate)."""
 
 
-def conv2d(step: Step, options: Options) -> Kernel | None:
-    """conv2d_s8: four positions by two channels (q8_conv.h)."""
-    p: Conv2D = step.params
+@dataclass(frozen=True, eq=False)
+class ConvParts:
+    """What the convolution kernels are made of: template's ending, initialiser of q8_conv_shape, constants, scratch bytes."""
+
+    kind: str
+    shape: str
+    constants: tuple[Constant, ...]
+    scratch: int
+
+
+def conv_parts(p: Conv2D, options: Options) -> ConvParts | None:
+    """Four positions by two channels (q8_conv.h); None when the layer does not fit the number format."""
     if p.groups != 1:
         return None
     slide = _slides(p.window)
@@ -41,12 +51,34 @@ def conv2d(step: Step, options: Options) -> Kernel | None:
     words = pack_words(pad_to(weights, 2, 0))
     pairs = words.reshape(-1, 2, words.shape[1]).transpose(0, 2, 1)
     packed = Constant("weights", np.ascontiguousarray(pairs).ravel(), "[channel pair][step][channel], four weights a word")
-    kind = "slide" if slide else "patch"
     run = words.shape[1] // (p.window.k_h if slide else 1)
     fields = (*_geometry(p.window), p.in_zero, range_text(p.requant), _unroll(run, options))
     shape = f"{{{', '.join(map(str, fields))}}}"
-    return shaped_kernel(f"q8_conv_{kind}", "q8_conv_shape", shape, "m4/q8_conv.h", (packed, *constants),
-                         _conv_scratch(p.window, slide), p.window, (0,) if _in_place(p.window) else ())
+    return ConvParts("slide" if slide else "patch", shape, (packed, *constants), _conv_scratch(p.window, slide))
+
+
+def conv2d(step: Step, options: Options) -> Kernel | None:
+    """conv2d_s8."""
+    w, parts = step.params.window, conv_parts(step.params, options)
+    if parts is None:
+        return None
+    return shaped_kernel(f"q8_conv_{parts.kind}", "q8_conv_shape", parts.shape, "m4/q8_conv.h", parts.constants, parts.scratch,
+                         _batches(w, w.out_h * w.out_w * w.out_c), (0,) if _in_place(w) else ())
+
+
+def conv2d_mean(step: Step, options: Options) -> Kernel | None:
+    """conv2d_mean_s8: the map is summed, never stored (q8_conv_mean.h)."""
+    w, mean, parts = step.params.conv.window, step.params.mean, conv_parts(step.params.conv, options)
+    if parts is None:
+        return None
+    shape = f"{{{parts.shape}, {mean.in_zero}, {mean.out_zero}, {mean.multiplier}, {mean.shift}}}"
+    return shaped_kernel(f"q8_conv_mean_{parts.kind}", "q8_conv_mean_shape", shape, "m4/q8_conv_mean.h", parts.constants,
+                         parts.scratch + 4 * w.out_c, _batches(w, w.out_c))
+
+
+def _batches(w: Window, out_size: int) -> tuple[int, int, int]:
+    """Batches, and the bytes of one in and out."""
+    return w.batch, w.in_h * w.in_w * w.in_c, out_size
 
 
 def _in_place(w: Window) -> bool:
@@ -122,7 +154,8 @@ def depthwise_conv2d(step: Step, options: Options) -> Kernel | None:
     weights = Constant("weights", pad_to(taps, 4, 2) if small else taps, "[channel][row][column]")
     in_place = w.out_w <= w.in_w and w.out_h <= w.in_h and p.depth_multiplier == 1
     return shaped_kernel("q8_depthwise", "q8_depthwise_shape", f"{{{', '.join(map(str, fields))}}}", "m4/q8_depthwise.h",
-                         (weights, *constants), scratch, w, (0,) if in_place else ())
+                         (weights, *constants), scratch, _batches(w, w.out_h * w.out_w * w.out_c), (0,) if in_place else (),
+                         "O3" if options.optimise == "speed" else "O2")
 
 
 def _band(w: Window, pitch: int) -> int:
@@ -136,26 +169,26 @@ def _band_rows(w: Window, band: int) -> int:
 
 
 def shaped_kernel(template: str, shape_type: str, shape: str, header: str, constants: tuple[Constant, ...],
-                  scratch_bytes: int, window: Window | None = None, inplace: tuple[int, ...] = ()) -> Kernel:
-    """A kernel whose code is `template` specialised for `shape`; steps with the same shape share the function."""
+                  scratch_bytes: int, batches: tuple[int, int, int] = (1, 0, 0), inplace: tuple[int, ...] = (),
+                  level: str = "O2") -> Kernel:
+    """A kernel whose code is `template` specialised for `shape`; steps with the same shape share the function. `level`: the
+    templates say themselves what is to be unrolled, so -O3 mostly costs flash."""
     name = f"{template}_{hashlib.sha256(shape.encode()).hexdigest()[:8]}"
-    batches = window.batch if window else 1
+    count, in_size, out_size = batches
 
     def file_scope(prefix: str) -> str:
         return (
             f"#ifndef {name.upper()}\n#define {name.upper()}\n"
-            f'static __attribute__((noinline, optimize("O3"))) void {name}(const q8_channels *d, const int8_t *in, int8_t *out,'
-            f" uint8_t *scratch) {{\n    static const {shape_type} shape = {shape};\n"
+            f'static __attribute__((noinline, optimize("{level}"))) void {name}(const q8_channels *d, const int8_t *in,'
+            f" int8_t *out, uint8_t *scratch) {{\n    static const {shape_type} shape = {shape};\n"
             f"    {template}(&shape, d, in, out, scratch);\n}}\n#endif\n"
         )
 
     def body(prefix: str) -> str:
-        record = f"    static const q8_channels d = {{{prefix}_weights, {prefix}_bias, {prefix}_multiplier, {prefix}_shift}};\n"
-        if batches == 1:
-            return f"{record}    {name}(&d, in0, out0, scratch);\n"
-        sizes = window.in_h * window.in_w * window.in_c, window.out_h * window.out_w * window.out_c
-        return (f"{record}    for (int b = 0; b < {batches}; b++)\n"
-                f"        {name}(&d, in0 + b * {sizes[0]}, out0 + b * {sizes[1]}, scratch);\n")
+        record = f"static const q8_channels d = {{{prefix}_weights, {prefix}_bias, {prefix}_multiplier, {prefix}_shift}};\n"
+        if count == 1:
+            return f"{record}{name}(&d, in0, out0, scratch);\n"
+        return f"{record}for (int b = 0; b < {count}; b++) {name}(&d, in0 + b * {in_size}, out0 + b * {out_size}, scratch);\n"
 
     return Kernel(body, constants, file_scope, scratch_bytes, inplace, headers=(header,))
 
@@ -177,6 +210,7 @@ def _round4(n: int) -> int:
 
 KERNELS: dict[str, Select] = {
     "conv2d_s8": conv2d,
+    "conv2d_mean_s8": conv2d_mean,
     "depthwise_conv2d_s8": depthwise_conv2d,
     "fully_connected_s8": fully_connected,
 }

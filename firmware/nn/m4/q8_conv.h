@@ -1,9 +1,9 @@
 /* q8_conv.h: int8 convolutions as tiles of 4 positions x 2 channels. Everything in q8_conv_shape is a constant of the
  * call, so the compiler specialises these templates for the layer. Two ways to bring the input into tile format:
  *
- * - q8_conv_slide keeps the filter's rows as columns in scratch (a window of 3 strides + one filter width) and moves it
+ * - q8_slide keeps the filter's rows as columns in scratch (a window of 3 strides + one filter width) and moves it
  *   along the output row: every column is expanded once a row.
- * - q8_conv_patch expands the filter's patch of four positions, any geometry; 1x1 filters come straight from the input. */
+ * - q8_patch expands the filter's patch of four positions, any geometry; 1x1 filters come straight from the input. */
 #ifndef M4_Q8_CONV_H
 #define M4_Q8_CONV_H
 
@@ -18,18 +18,33 @@ typedef struct {
 
 M4_INLINE int32_t q8_round4(int32_t n) { return (n + 3) & ~3; }
 
-/* Requantises n positions of channels c and c + 1 (the latter only if it exists) and stores them. */
-M4_INLINE void q8_store(const q8_conv_shape *s, const q8_channels *d, const q8_tile *t, int32_t c, int8_t *out, int32_t n) {
-    int32_t e = d->shift[c];
-    int32_t m = d->multiplier[c], half = q8_half(e, &s->range);
+/* Where results go: to the map, or into a sum for each channel (sums not NULL). */
+typedef struct {
+    int8_t *map;
+    int32_t *sums;
+} q8_target;
+
+/* Requantises n positions of one channel. */
+M4_INLINE void q8_store_channel(const q8_conv_shape *s, const q8_channels *d, const int32_t *acc, int32_t c, const q8_target *to,
+                                int32_t n) {
+    const int32_t e = d->shift[c], m = d->multiplier[c], half = q8_half(e, &s->range);
+    int32_t sum = 0;
 #pragma GCC unroll 4
-    for (int32_t p = 0; p < n; p++) out[p * s->out_c + c] = (int8_t)q8_requant(t->a[p] >> 7, m, e, half, &s->range);
+    for (int32_t p = 0; p < n; p++) {
+        const int32_t q = q8_requant(acc[p] >> 7, m, e, half, &s->range);
+        if (to->sums)
+            sum += q;
+        else
+            to->map[p * s->out_c + c] = (int8_t)q;
+    }
+    if (to->sums) to->sums[c] += sum;
+}
+
+/* Channels c and c + 1, the latter only if it exists. */
+M4_INLINE void q8_store(const q8_conv_shape *s, const q8_channels *d, const q8_tile *t, int32_t c, const q8_target *to, int32_t n) {
+    q8_store_channel(s, d, t->a, c, to, n);
     if ((s->out_c & 1) && c + 1 == s->out_c) return;
-    e = d->shift[c + 1];
-    m = d->multiplier[c + 1];
-    half = q8_half(e, &s->range);
-#pragma GCC unroll 4
-    for (int32_t p = 0; p < n; p++) out[p * s->out_c + c + 1] = (int8_t)q8_requant(t->b[p] >> 7, m, e, half, &s->range);
+    q8_store_channel(s, d, t->b, c + 1, to, n);
 }
 
 /* The tile format of one call: rows of `steps` steps, `row` bytes apart. */
@@ -38,8 +53,8 @@ typedef struct {
 } q8_layout;
 
 /* All channels of four positions whose first is at x; n of them are stored. */
-M4_INLINE void q8_tile_4(const q8_conv_shape *s, const q8_channels *d, const q8_layout *l, const uint8_t *x, int8_t *out,
-                         int32_t n) {
+M4_INLINE void q8_tile_4(const q8_conv_shape *s, const q8_channels *d, const q8_layout *l, const uint8_t *x,
+                         const q8_target *to, int32_t n) {
     const uint32_t *w = d->weights;
 #pragma GCC unroll 1
     for (int32_t c = 0; c < s->out_c; c += 2) {
@@ -52,12 +67,13 @@ M4_INLINE void q8_tile_4(const q8_conv_shape *s, const q8_channels *d, const q8_
             stream.x += l->row - l->steps * l->advance;
         }
         w = stream.w;
-        q8_store(s, d, &t, c, out, n);
+        q8_store(s, d, &t, c, to, n);
     }
 }
 
 /* All channels of one position. */
-M4_INLINE void q8_tile_1(const q8_conv_shape *s, const q8_channels *d, const q8_layout *l, const uint8_t *x, int8_t *out) {
+M4_INLINE void q8_tile_1(const q8_conv_shape *s, const q8_channels *d, const q8_layout *l, const uint8_t *x,
+                         const q8_target *to) {
     const uint32_t *w = d->weights;
 #pragma GCC unroll 1
     for (int32_t c = 0; c < s->out_c; c += 2) {
@@ -71,18 +87,22 @@ M4_INLINE void q8_tile_1(const q8_conv_shape *s, const q8_channels *d, const q8_
             stream.x += l->row - l->steps * l->advance;
         }
         w = stream.w;
-        q8_store(s, d, &t, c, out, 1);
+        q8_store(s, d, &t, c, to, 1);
     }
 }
 
 /* n positions: four at once, or one by one where that is less work. */
-M4_INLINE void q8_tiles(const q8_conv_shape *s, const q8_channels *d, const q8_layout *l, const uint8_t *x, int8_t *out,
+M4_INLINE void q8_tiles(const q8_conv_shape *s, const q8_channels *d, const q8_layout *l, const uint8_t *x, q8_target *to,
                         int32_t n, int32_t tail) {
     if (n == 4) {
-        q8_tile_4(s, d, l, x, out, 4);
+        q8_tile_4(s, d, l, x, to, 4);
+        to->map += to->sums ? 0 : 4 * s->out_c;
     } else if (tail) {
 #pragma GCC unroll 1
-        for (int32_t p = 0; p < n; p++) q8_tile_1(s, d, l, x + p * l->pitch, out + p * s->out_c);
+        for (int32_t p = 0; p < n; p++, x += l->pitch) {
+            q8_tile_1(s, d, l, x, to);
+            to->map += to->sums ? 0 : s->out_c;
+        }
     }
 }
 
@@ -122,7 +142,7 @@ M4_INLINE void q8_move_words(uint32_t *d, const uint32_t *s, int32_t n) {
 }
 
 /* Stride along the row no wider than the filter, no dilation along it. */
-M4_INLINE void q8_conv_slide(const q8_conv_shape *s, const q8_channels *d, const int8_t *in, int8_t *out, uint8_t *scratch) {
+M4_INLINE void q8_slide(const q8_conv_shape *s, const q8_channels *d, const int8_t *in, q8_target to, uint8_t *scratch) {
     const int32_t words = q8_round4(s->in_c) / 2, columns = 3 * s->stride_w + s->k_w, keep = s->k_w - s->stride_w;
     const q8_layout l = {s->k_h, s->k_w * words / 2, columns * words * 4, s->stride_w * words * 4, 8};
     uint32_t *const window = (uint32_t *)(void *)scratch;
@@ -136,10 +156,17 @@ M4_INLINE void q8_conv_slide(const q8_conv_shape *s, const q8_channels *d, const
                 q8_columns(s, in, oy * s->stride_h - s->pad_top + ky * s->dil_h, ox * s->stride_w - s->pad_left + kept,
                            used - kept, row + kept * words);
             }
-            q8_tiles(s, d, &l, scratch, out, n, s->out_w % 4);
-            out += n * s->out_c;
+            q8_tiles(s, d, &l, scratch, &to, n, s->out_w % 4);
         }
     }
+}
+
+M4_INLINE void q8_copy(int8_t *d, const int8_t *s, int32_t n) {
+    int32_t i = 0;
+#pragma GCC unroll 4
+    for (; i + 4 <= n; i += 4) m4_store(d + i, m4_load(s + i));
+#pragma GCC unroll 4
+    for (; i < n; i++) d[i] = s[i];
 }
 
 /* The filter's patch at (oy, ox) as k_h * k_w * in_c bytes; padding is the zero point. */
@@ -149,7 +176,7 @@ M4_INLINE void q8_gather(const q8_conv_shape *s, const int8_t *in, int32_t oy, i
         const int32_t run = s->k_w * s->in_c;
         const int8_t *src = in + (iy * s->in_w + ix) * s->in_c;
         if (s->dil_w == 1 && (uint32_t)iy < (uint32_t)s->in_h && ix >= 0 && ix + s->k_w <= s->in_w) {
-            for (int32_t i = 0; i < run; i++) d[i] = src[i];
+            q8_copy(d, src, run);
             d += run;
             continue;
         }
@@ -162,7 +189,7 @@ M4_INLINE void q8_gather(const q8_conv_shape *s, const int8_t *in, int32_t oy, i
 }
 
 /* Any geometry. Scratch: 8 bytes for every value of the patch (rounded up to 4), then the patch itself where needed. */
-M4_INLINE void q8_conv_patch(const q8_conv_shape *s, const q8_channels *d, const int8_t *in, int8_t *out, uint8_t *scratch) {
+M4_INLINE void q8_patch(const q8_conv_shape *s, const q8_channels *d, const int8_t *in, q8_target to, uint8_t *scratch) {
     const int32_t size = s->k_h * s->k_w * s->in_c, direct = s->k_h * s->k_w == 1 && !s->pad_top && !s->pad_left;
     const q8_layout l = {1, q8_round4(size) / 4, 0, 8, 32};
     const int32_t positions = s->out_h * s->out_w;
@@ -176,9 +203,16 @@ M4_INLINE void q8_conv_patch(const q8_conv_shape *s, const q8_channels *d, const
             q8_expand((uint32_t *)(void *)(scratch + 8 * p), direct ? src : patch, size, 8);
             if (++ox == s->out_w) ox = 0, oy++;
         }
-        q8_tiles(s, d, &l, scratch, out, n, positions % 4);
-        out += n * s->out_c;
+        q8_tiles(s, d, &l, scratch, &to, n, positions % 4);
     }
+}
+
+M4_INLINE void q8_conv_slide(const q8_conv_shape *s, const q8_channels *d, const int8_t *in, int8_t *out, uint8_t *scratch) {
+    q8_slide(s, d, in, (q8_target){out, 0}, scratch);
+}
+
+M4_INLINE void q8_conv_patch(const q8_conv_shape *s, const q8_channels *d, const int8_t *in, int8_t *out, uint8_t *scratch) {
+    q8_patch(s, d, in, (q8_target){out, 0}, scratch);
 }
 
 #endif

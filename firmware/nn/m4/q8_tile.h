@@ -93,7 +93,7 @@ M4_INLINE void q8_dot_1x2(int32_t *a, int32_t *b, q8_streams *s, int steps, int 
     const uint32_t *w = s->w;
     const uint8_t *x = s->x;
     int32_t sum_a = *a, sum_b = *b;
-#pragma GCC unroll 4
+#pragma GCC unroll 2
     for (int i = 0; i < steps; i++, x += advance, w += 2) {
         uint32_t odd = m4_load(x), even = m4_load(x + 4), w0 = w[0], w1 = w[1];
         sum_a = m4_smlad(odd, w0, sum_a);
