@@ -15,11 +15,16 @@ ENGINES: dict[str, tuple[dict[str, Select], ...]] = {
 
 
 def select_kernel(step: Step, engine: str, options: Options) -> Kernel:
-    """Raises UserError for an unknown engine; every step kind has a portable kernel."""
+    """Raises UserError for an unknown engine; every step kind that lowering gives has a portable kernel."""
+    kernel = find_kernel(step, engine, options)
+    if kernel is None:
+        raise NotImplementedError(f"no portable kernel for {step.kind}")
+    return kernel
+
+
+def find_kernel(step: Step, engine: str, options: Options) -> Kernel | None:
+    """None where the engine has no kernel for the step, which may only happen to fused steps. Raises UserError."""
     if engine not in ENGINES:
         raise UserError(f"unknown engine {engine!r}", expected=" or ".join(ENGINES), received=engine)
-    for table in ENGINES[engine]:
-        kernel = table[step.kind](step, options) if step.kind in table else None
-        if kernel is not None:
-            return kernel
-    raise NotImplementedError(f"no portable kernel for {step.kind}")
+    kernels = (table[step.kind](step, options) for table in ENGINES[engine] if step.kind in table)
+    return next((k for k in kernels if k is not None), None)
