@@ -1,0 +1,186 @@
+"""Claim: the engine reaches its targets and stays ahead of CMSIS-NN, network by network.
+
+On demand, because it takes minutes: pytest bench/test_engines.py. The networks of the zoo are built first if missing, into
+variants/out/zoo. Writes reports/out/engines.json and engines.md: every target beside the figure reached, and the engines
+side by side.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from per_tensor import per_tensor_dense
+
+from harness.boards import parse_board
+from harness.campaign import built_variants, model_variant
+from harness.config import ROOT, Config
+from harness.engines import ENGINES, PEER, Comparison, markdown, wrong_engines
+from harness.records import Variant
+
+ZOO = ROOT / "variants" / "out" / "zoo"
+OUT = ROOT / "reports" / "out"
+PAPER = ("pqt", "simple")
+NETS = ("dscnn", "resnet8", "mobilenet", "autoencoder", "cnn1d")
+TWIN = "autoencoder_int8_per_tensor"
+"""The dense autoencoder with one weight scale a layer, which arm_fully_connected_s8 asks for."""
+INT8 = ("pqt", *(f"{net}_int8" for net in NETS), TWIN)
+FLOAT = ("simple", *(f"{net}_f32" for net in NETS if net != "autoencoder"))
+"""The float autoencoder's weights, 1,063,456 bytes, are more than the board's flash."""
+LIMIT = 2
+"""Windows a network and engine; the largest take 0.3 billion instructions an inference with the portable kernels."""
+KB = 1024
+
+
+@dataclass(frozen=True)
+class Target:
+    """`limit`: at most this; `peer`: TFLM + CMSIS-NN as measured before this engine was written (docs/engines.md), None where
+    no such figure exists."""
+
+    model: str
+    figure: str
+    limit: float
+    peer: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.model}-{self.figure}"
+
+
+TARGETS = (
+    Target("pqt", "cycles", 72_000, 245_055),
+    Target("pqt", "RAM", 3 * KB, 6_900),
+    Target("pqt", "flash", 6 * KB, 47_560),
+    Target("simple", "cycles", 270_000, 1_424_496),
+    Target("simple", "RAM", 9 * KB, 18_836),
+    Target("simple", "flash", 12 * KB),
+    Target("dscnn_int8", "cycles", 4_600_000, 9_196_000),
+    Target("dscnn_int8", "arena", 17_000, 22_820),
+    Target("resnet8_int8", "cycles", 18_000_000, 36_470_000),
+    Target("resnet8_int8", "arena", 50_000, 54_996),
+    Target("mobilenet_int8", "cycles", 14_500_000, 29_130_000),
+    Target("mobilenet_int8", "arena", 56_000, 100_708),
+    Target("autoencoder_int8", "cycles", 420_000, 723_000),
+    *(Target(f"{net}_f32", "cycles/MAC", 4.0) for net in ("dscnn", "resnet8", "mobilenet", "cnn1d")),
+)
+
+
+class Bench:
+    """Compares a model's engines once, however many claims ask, and writes what was found."""
+
+    def __init__(self, board: str, config: Config) -> None:
+        self._board, self._config = board, config
+        self._found: dict[str, dict[str, Any]] = {}
+
+    def document(self, model: str) -> dict[str, Any]:
+        if model not in self._found:
+            variant = paper_variant(model, self._config) if model in PAPER else zoo_variant(model)
+            engines = ENGINES if model in INT8 else tuple(e for e in ENGINES if e != PEER)
+            self._found[model] = Comparison(parse_board(self._board), self._config, engines, LIMIT).run([variant])
+        return self._found[model]
+
+    def row(self, model: str, engine: str = "tinyrig") -> dict[str, Any]:
+        return next(e for e in self.document(model)["models"][0]["engines"] if e["engine"] == engine)
+
+    def reached(self, target: Target) -> float:
+        row = self.row(target.model)
+        figures = {
+            "cycles": row["cycles"], "cycles/MAC": row["cycles_per_mac"], "RAM": row["ram"]["model_total"],
+            "arena": row["ram"]["arena"], "flash": row["flash"]["model_total"],
+        }
+        return figures[target.figure]
+
+    def write(self) -> None:
+        """One document of all that was compared, and the page; nothing where nothing was."""
+        if not self._found:
+            return
+        first, *others = self._found.values()
+        whole = first | {"models": [m for d in (first, *others) for m in d["models"]]}
+        OUT.mkdir(parents=True, exist_ok=True)
+        (OUT / "engines.json").write_text(json.dumps(whole, indent=1) + "\n")
+        (OUT / "engines.md").write_text(self._page(whole))
+
+    def _page(self, whole: dict[str, Any]) -> str:
+        from tabulate import tabulate
+
+        rows = [self._target_row(t) for t in TARGETS if t.model in self._found]
+        headers = ["network", "figure", "TFLM + CMSIS-NN before", "target", "reached", ""]
+        align = ("left", "left", "right", "right", "right", "left")
+        table = tabulate(rows, headers, tablefmt="github", disable_numparse=True, colalign=align)
+        return f"# Engines: targets and figures reached\n\n{INTRODUCTION}\n\n{table}\n\n## Side by side\n\n{markdown(whole)}"
+
+    def _target_row(self, t: Target) -> list[str]:
+        reached = self.reached(t)
+        verdict = "no verified figure" if reached is None else "reached" if reached <= t.limit else "missed"
+        return [t.model, t.figure, *map(number, (t.peer, t.limit, reached)), verdict]
+
+
+INTRODUCTION = f"""\
+Written by `pytest bench/test_engines.py`. pqt and simple are the paper's networks; the others are the zoo's
+(`python -m variants.zoo`): usual layer shapes, seeded random weights. Cycles are those of one inference, the median
+over {LIMIT} windows a network. Bytes: RAM is arena + static + stack, flash is weights + engine code.
+
+"TFLM + CMSIS-NN before" are whole runtimes, measured before this engine existed, with the same compiler and an earlier
+version of the same timing model, on networks of the same shapes with other weights. The peer in the tables below runs in the
+same run on the same board as the others, called from generated code without an interpreter.
+
+The converter quantises dense weights per channel, for which CMSIS-NN 4.0.0 has no dense function: its 1x1 convolution does
+those layers, slowly for a single row. `{TWIN}` is the same network with one scale a layer, where the
+peer runs at its best. The float autoencoder's weights are more than the board's flash, so it has no figure."""
+
+
+def number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
+
+
+def paper_variant(name: str, config: Config) -> Variant:
+    if config.dataset != "glove":
+        pytest.skip("the targets are for the paper's shapes: dataset glove")
+    return built_variants(config, [name])[0]
+
+
+def zoo_variant(name: str) -> Variant:
+    if name == TWIN:
+        return twin(zoo_variant("autoencoder_int8"))
+    net = name.rpartition("_")[0]
+    file, windows = ZOO / f"{name}.tflite", ZOO / f"{net}_windows.npz"
+    if not (file.exists() and windows.exists()):
+        subprocess.run([sys.executable, "-m", "variants.zoo", net, "--out", str(ZOO)], check=True, cwd=ROOT, stdout=sys.stderr)
+    return model_variant(file, windows)
+
+
+def twin(original: Variant) -> Variant:
+    file = original.tflite.with_name(f"{TWIN}.tflite")
+    file.write_bytes(per_tensor_dense(original.tflite.read_bytes()))
+    return model_variant(file, original.windows)
+
+
+@pytest.fixture(scope="session")
+def bench(pytestconfig: pytest.Config, config: Config) -> Iterator[Bench]:
+    found = Bench(pytestconfig.getoption("--board"), config)
+    yield found
+    found.write()
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=str)
+def test_target_is_reached(bench: Bench, target: Target) -> None:
+    assert bench.reached(target) <= target.limit
+
+
+@pytest.mark.parametrize("model", INT8)
+def test_ahead_of_the_peer_in_the_same_run(bench: Bench, model: str) -> None:
+    ratio = bench.row(model)["ratio_to_peer"]
+    assert bench.row(model, PEER)["cycles"] and ratio["cycles"] < 1
+
+
+@pytest.mark.parametrize("model", [*INT8, *FLOAT])
+def test_every_engine_agrees_with_the_oracle(bench: Bench, model: str) -> None:
+    document = bench.document(model)
+    assert wrong_engines(document) == []
+    assert all(e["parity"]["compared"] == LIMIT for e in document["models"][0]["engines"] if not e["reason"])
