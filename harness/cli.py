@@ -85,8 +85,10 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
 def _add_compare(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("compare", help="debugging: every op's output against the oracle's, on the host")
     parser.add_argument("model", type=Path, metavar="MODEL.tflite")
-    parser.add_argument("--windows", type=Path, metavar="FILE.npz")
-    parser.add_argument("--engine", choices=["tinyrig", "portable"], default="tinyrig")
+    parser.add_argument("--windows", type=Path, metavar="FILE.npz", help="test windows (default: random ones)")
+    parser.add_argument("--limit", type=int, metavar="N", help="at most N windows")
+    parser.add_argument("--oracle", choices=["tflm", "litert-ref"], help="whose outputs are right (default: rig.toml's, tflm)")
+    parser.add_argument("--engine", choices=["tinyrig", "portable", "cmsis-nn"], default="tinyrig", help="kernels to compile the model with")
     parser.set_defaults(command=_compare)
 
 
@@ -164,9 +166,20 @@ def _verdict(result: object, config: object) -> int:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from harness.compiler.compare import main as compare
+    from harness.boards import BOARDS
+    from harness.campaign import model_variant
+    from harness.compare import compare_ops, table
+    from harness.compiler.compile import compile_model
+    from harness.config import load_config
+    from harness.runner import Job, read_model, windows_of
 
-    return compare(arguments.model, arguments.windows, arguments.engine)
+    config, data, board = load_config(), read_model(arguments.model), BOARDS["virtual"]
+    compiled = compile_model(data, flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes, engine=arguments.engine)
+    job = Job(model_variant(arguments.model, arguments.windows), limit=arguments.limit)
+    windows = [list(w) for w in windows_of(job, compiled.inputs, config).inputs]
+    rows = compare_ops(data, windows, oracle=arguments.oracle or config.oracle, engine=arguments.engine, optimise=config.optimise)
+    print(table(rows, config.float_tolerance))
+    return EXIT_CLAIM if any(row.wrong(config.float_tolerance) for row in rows) else EXIT_GOOD
 
 
 def _boards(arguments: argparse.Namespace) -> int:

@@ -28,9 +28,15 @@ class OpDiff:
     op: str
     name: str
     tensor: str
+    dtype: str
     max_abs_diff: float | None
     differing: int
     compared: int
+
+    def wrong(self, tolerance: float) -> bool:
+        """Any difference of an integer; of a float, one beyond `tolerance` (absolute)."""
+        limit = tolerance if self.dtype.startswith("float") else 0.0
+        return self.max_abs_diff is not None and not self.max_abs_diff <= limit
 
 
 def compare_ops(
@@ -69,4 +75,17 @@ class _Row:
 
     def result(self) -> OpDiff:
         s = self._step
-        return OpDiff(s.index, s.op, s.name, self._tensor.name, self._worst, self._differing, self._compared)
+        return OpDiff(s.index, s.op, s.name, self._tensor.name, self._tensor.dtype, self._worst, self._differing, self._compared)
+
+
+def table(rows: Iterable[OpDiff], tolerance: float) -> str:
+    """The rows for people, as Markdown. The first marked `differs` is the culprit; of a fused tensor the first name is shown."""
+    from tabulate import tabulate
+
+    header = ("step", "op", "tensor", "dtype", "largest difference", "differing", "of", "")
+    cells = [
+        (r.index, r.op, r.tensor.split(";")[0], r.dtype, "-" if r.max_abs_diff is None else f"{r.max_abs_diff:.3g}", r.differing, r.compared,
+         "differs" if r.wrong(tolerance) else "not in the oracle" if r.max_abs_diff is None else "")
+        for r in rows
+    ]  # fmt: skip
+    return tabulate(cells, header, "github", disable_numparse=True)

@@ -18,6 +18,7 @@ from harness.config import Config
 from harness.errors import DeviceError, LinkError, ModelError
 from harness.image import build_image
 from harness.link import open_link
+from harness.oracle import ORACLES
 from harness.records import ESTIMATED
 from harness.rig import Rig
 from harness.session import Session
@@ -199,3 +200,17 @@ def test_streaming_survives_a_noisy_line():
         samples = list(session.stream([window] * 60))
         assert len({s.outputs for s in samples}) == 1 and len(samples) == 60
         assert session.retries > 0
+
+
+def test_compare_names_every_step_and_finds_no_difference(home, capfd):
+    assert main(["compare", "dense.tflite", "--windows", "windows.npz"]) == 0
+    table = capfd.readouterr().out
+    assert "differs" not in table and all(word in table for word in ("FULLY_CONNECTED", "SOFTMAX", "hidden", "probabilities"))
+
+
+def test_compare_is_exit_1_at_the_first_wrong_step(home, capfd, monkeypatch):
+    """The oracle is asked about another model of the same shape."""
+    monkeypatch.setattr("harness.compare.ORACLES", {"tflm": lambda data: ORACLES["tflm"](small_models.dense_int8(7))})
+    assert main(["compare", "dense.tflite", "--windows", "windows.npz"]) == 1
+    first = next(line for line in capfd.readouterr().out.splitlines() if "differs" in line)
+    assert "hidden" in first
