@@ -83,9 +83,11 @@ def table(rows: Iterable[OpDiff], tolerance: float) -> str:
     from tabulate import tabulate
 
     header = ("step", "op", "tensor", "dtype", "largest difference", "differing", "of", "")
-    cells = [
-        (r.index, r.op, r.tensor.split(";")[0], r.dtype, "-" if r.max_abs_diff is None else f"{r.max_abs_diff:.3g}", r.differing, r.compared,
-         "differs" if r.wrong(tolerance) else "not in the oracle" if r.max_abs_diff is None else "")
-        for r in rows
-    ]  # fmt: skip
+    cells = [(r.index, r.op, r.tensor.split(";")[0], r.dtype, *_figures(r, tolerance)) for r in rows]
     return tabulate(cells, header, "github", disable_numparse=True)
+
+
+def _figures(r: OpDiff, tolerance: float) -> tuple[str, int, int, str]:
+    if r.max_abs_diff is None:
+        return "-", r.differing, r.compared, "not in the oracle"
+    return f"{r.max_abs_diff:.3g}", r.differing, r.compared, "differs" if r.wrong(tolerance) else ""

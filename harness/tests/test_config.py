@@ -23,7 +23,8 @@ def test_the_projects_own_rig_toml_holds_only_defaults(monkeypatch):
 
 
 def test_values_and_ports_are_read(tmp_path):
-    config = load_config(write(tmp_path, 'dataset = "watch"\nrepeats = 5\n[boards.nano33ble]\nlink = "/dev/ttyUSB0"\nflash = "/dev/ttyACM0"\n'))
+    ports = '[boards.nano33ble]\nlink = "/dev/ttyUSB0"\nflash = "/dev/ttyACM0"\n'
+    config = load_config(write(tmp_path, f'dataset = "watch"\nrepeats = 5\n{ports}'))
     assert (config.dataset, config.repeats) == ("watch", 5)
     assert config.boards == {"nano33ble": BoardPorts("/dev/ttyUSB0", "/dev/ttyACM0")}
 
@@ -34,7 +35,9 @@ def test_environment_overrides_a_top_level_key(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "text", ["nonsense = 1", "repeats = 'many'", "accuracy_drop = -1", "repeats = true", "dataset = 3", "boards = 3", "[boards.x]\nfoo = 1", "= broken"]
+    "text",
+    ["nonsense = 1", "repeats = 'many'", "accuracy_drop = -1", "repeats = true", "dataset = 3", "boards = 3",
+     "[boards.x]\nfoo = 1", "= broken"],
 )
 def test_what_cannot_be_used_is_the_users_error_and_names_the_file(tmp_path, text):
     with pytest.raises(UserError) as caught:

@@ -26,8 +26,22 @@ from harness.tests import small_models
 from harness.virtual.launch import VirtualBoard
 
 BOARD = BOARDS["virtual"]
-KEYS = {"variant", "tflite_sha256", "windows", "accuracy", "accuracy_ci95", "parity", "latency", "ram", "flash",
-        "tflite_bytes", "zip_bytes", "flops", "macs", "ops"}  # fmt: skip
+KEYS = {
+    "variant",
+    "tflite_sha256",
+    "windows",
+    "accuracy",
+    "accuracy_ci95",
+    "parity",
+    "latency",
+    "ram",
+    "flash",
+    "tflite_bytes",
+    "zip_bytes",
+    "flops",
+    "macs",
+    "ops",
+}
 
 
 @pytest.fixture
@@ -54,7 +68,9 @@ def run_json(*arguments: str) -> tuple[int, dict]:
         return code, json.load(file)
 
 
-@pytest.mark.parametrize(("model", "engine"), [("dense", "tinyrig"), ("dense", "portable"), ("float", "tinyrig"), ("float", "portable")])
+@pytest.mark.parametrize(
+    ("model", "engine"), [("dense", "tinyrig"), ("dense", "portable"), ("float", "tinyrig"), ("float", "portable")]
+)
 def test_a_model_from_elsewhere_gives_schema_1(home, model, engine):
     code, result = run_json("--model", f"{model}.tflite", "--windows", "windows.npz", "--engine", engine)
     assert code == 0 and result["schema"] == 1
@@ -67,7 +83,9 @@ def test_a_model_from_elsewhere_gives_schema_1(home, model, engine):
     assert 0 <= low <= run["accuracy"] <= high <= 1
     assert run["latency"]["samples"] == 12 + Config().repeats
     assert 0 < run["latency"]["us_min"] <= run["latency"]["us_median"] <= run["latency"]["us_p99"] <= run["latency"]["us_max"]
-    assert run["ram"]["model_total"] == run["ram"]["arena"] + run["ram"]["static"] + run["ram"]["stack"] and run["ram"]["stack"] > 0
+    assert (
+        run["ram"]["model_total"] == run["ram"]["arena"] + run["ram"]["static"] + run["ram"]["stack"] and run["ram"]["stack"] > 0
+    )
     assert run["flash"]["model_total"] == run["flash"]["weights"] + run["flash"]["engine"]
     assert run["flash"]["total"] == run["flash"]["model_total"] + run["flash"]["rig"]
     assert sum(op["cycles"] > 0 for op in run["ops"]) == len(run["ops"]) > 1
@@ -92,9 +110,13 @@ def test_the_second_oracle_agrees(home):
 
 @pytest.mark.parametrize(
     ("data", "told"),
-    [(small_models.unsupported(), ("COS", "op 0")), (small_models.too_large(), ("218960 too many", "op 0", "flash")), (b"not a model", ()),
-     (small_models.dense_int8()[:700], ())],
-)  # fmt: skip
+    [
+        (small_models.unsupported(), ("COS", "op 0")),
+        (small_models.too_large(), ("218960 too many", "op 0", "flash")),
+        (b"not a model", ()),
+        (small_models.dense_int8()[:700], ()),
+    ],
+)
 def test_an_unusable_model_is_exit_2_before_any_c_compiler(home, capfd, monkeypatch, data, told):
     def no_compiler(*args, **kwargs):
         raise AssertionError("a C compiler was asked for")
@@ -114,9 +136,15 @@ def test_too_large_an_arena_is_refused_with_what_is_missing():
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--model", "none.tflite"], ["--model", "dense.tflite", "--windows", "none.npz"], ["--model", "dense.tflite", "--limit", "0"],
-     ["--model", "dense.tflite", "--board", "teapot"], ["--windows", "windows.npz"], ["--model", "dense.tflite", "--json", "no/such/folder.json"]],
-)  # fmt: skip
+    [
+        ["--model", "none.tflite"],
+        ["--model", "dense.tflite", "--windows", "none.npz"],
+        ["--model", "dense.tflite", "--limit", "0"],
+        ["--model", "dense.tflite", "--board", "teapot"],
+        ["--windows", "windows.npz"],
+        ["--model", "dense.tflite", "--json", "no/such/folder.json"],
+    ],
+)
 def test_a_users_mistake_is_exit_2_with_a_remedy(home, capfd, arguments):
     assert main(["run", *arguments]) == 2
     message = capfd.readouterr().err
@@ -152,15 +180,23 @@ def test_a_foreign_firmware_after_flashing_is_an_error_not_a_result():
     """The image's file holds another firmware than its record says, as after a mixed-up build folder."""
     image, other = built(small_models.dense_int8()), built(small_models.dense_int8(seed=7))
     forged = dataclasses.replace(image, bin=other.bin)
-    with VirtualBoard() as board, Rig(parse_board(f"virtual@{board.port}"), Config()) as rig, pytest.raises(DeviceError) as caught:
+    with (
+        VirtualBoard() as board,
+        Rig(parse_board(f"virtual@{board.port}"), Config()) as rig,
+        pytest.raises(DeviceError) as caught,
+    ):
         rig.prepare(forged)
     assert image.build_id in str(caught.value) and other.build_id in str(caught.value)
 
 
 def test_a_board_that_writes_its_flash_badly_is_found_out():
-    with VirtualBoard(faults=("flash-bad-write",)) as board, Rig(parse_board(f"virtual@{board.port}"), Config()) as rig:
-        with pytest.raises((DeviceError, LinkError)) as caught:
-            rig.prepare(built(small_models.dense_int8()))
+    image = built(small_models.dense_int8())
+    with (
+        VirtualBoard(faults=("flash-bad-write",)) as board,
+        Rig(parse_board(f"virtual@{board.port}"), Config()) as rig,
+        pytest.raises((DeviceError, LinkError)) as caught,
+    ):
+        rig.prepare(image)
     assert caught.value.exit_code == 3
 
 
@@ -194,7 +230,10 @@ def test_integer_outputs_on_the_board_are_the_oracles(seed):
 
 def test_streaming_survives_a_noisy_line():
     image = built(small_models.dense_int8())
-    with VirtualBoard(image=image.elf, faults=("tx-flip:700", "rx-flip:900")) as board, Session(open_link(board.port, BOARD.baud)) as session:
+    with (
+        VirtualBoard(image=image.elf, faults=("tx-flip:700", "rx-flip:900")) as board,
+        Session(open_link(board.port, BOARD.baud)) as session,
+    ):
         session.hello()
         window = bytes(small_models.FEATURES)
         samples = list(session.stream([window] * 60))

@@ -32,7 +32,12 @@ ALLOWED_OUTSIDE = {
 def imported(path: Path) -> set[str]:
     """First two parts of every module name that a file imports, wherever the import stands; type-checking blocks aside."""
     tree = ast.parse(path.read_text())
-    hidden = {id(n) for block in ast.walk(tree) if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test) for n in ast.walk(block)}
+    hidden = {
+        id(n)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
+        for n in ast.walk(block)
+    }
     names = set()
     for node in ast.walk(tree):
         if id(node) in hidden:
@@ -54,7 +59,9 @@ def room(path: Path) -> str:
     return parts[0]
 
 
-@pytest.mark.parametrize("path", [p for p in sources("harness") if p.stem not in ("__init__", "bootstrap")], ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", [p for p in sources("harness") if p.stem not in ("__init__", "bootstrap")], ids=lambda p: str(p.relative_to(ROOT))
+)
 def test_harness_imports_only_from_above(path):
     own = room(path)
     level = next((i for i, layer in enumerate(HARNESS_LAYERS) if own in layer), None)
@@ -87,15 +94,20 @@ def test_unicorn_stays_in_the_virtual_board():
 
 def test_importing_the_rig_side_loads_no_tensorflow_and_no_emulator():
     modules = [f"harness.{m}" for layer in HARNESS_LAYERS for m in sorted(layer) if m not in ("compiler", "virtual", "compare")]
-    modules = [m for m in modules if (ROOT / (m.replace(".", "/") + ".py")).exists()] + ["harness.compiler.compile", "reports.tables"]
-    code = f"import sys, importlib\nfor m in {modules!r}: importlib.import_module(m)\nprint(*sorted(m for m in sys.modules if m.split('.')[0] in ('tensorflow', 'unicorn', 'tf_keras')))"
+    modules = [m for m in modules if (ROOT / (m.replace(".", "/") + ".py")).exists()] + [
+        "harness.compiler.compile",
+        "reports.tables",
+    ]
+    heavy = "m.split('.')[0] in ('tensorflow', 'unicorn', 'tf_keras')"
+    code = f"import sys, importlib\nfor m in {modules!r}: importlib.import_module(m)\nprint(*sorted(m for m in sys.modules if {heavy}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""
 
 
 def test_help_loads_nothing_heavy():
-    code = "import sys\nfrom harness.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit as e:\n    assert e.code == 0\nprint(*sys.modules, file=sys.stderr)"
+    ask = "try:\n    main(['--help'])\nexcept SystemExit as e:\n    assert e.code == 0\n"
+    code = f"import sys\nfrom harness.cli import main\n{ask}print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in done.stderr.split()}
     assert "harness" in loaded
