@@ -99,7 +99,8 @@ def test_importing_the_rig_side_loads_no_tensorflow_and_no_emulator():
         "reports.tables",
     ]
     heavy = "m.split('.')[0] in ('tensorflow', 'unicorn', 'tf_keras')"
-    code = f"import sys, importlib\nfor m in {modules!r}: importlib.import_module(m)\nprint(*sorted(m for m in sys.modules if {heavy}))"
+    load = f"for m in {modules!r}: importlib.import_module(m)"
+    code = f"import sys, importlib\n{load}\nprint(*sorted(m for m in sys.modules if {heavy}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""
