@@ -20,6 +20,7 @@ from pathlib import Path
 from harness.compiler.ctext import c_float, wrap
 from harness.compiler.emit import ENGINE_DTYPES
 from harness.compiler.graph import Tensor, read_model
+from harness.compiler.kernels import ENGINES
 from harness.errors import ModelError, UserError
 from harness.records import CompiledModel, OpInfo, TensorSpec
 
@@ -31,8 +32,8 @@ MAX_RANK = 6
 
 
 def is_folder(engine: str) -> bool:
-    """Does `--engine` name a folder rather than one of the compiler's engines?"""
-    return "/" in engine or Path(engine).is_dir()
+    """Does `--engine` name a folder rather than one of the compiler's engines? Those go first: `./portable` is a folder."""
+    return engine not in ENGINES and ("/" in engine or Path(engine).is_dir())
 
 
 def user_engine(data: bytes, folder: Path, *, flash_bytes: int, ram_bytes: int) -> CompiledModel:

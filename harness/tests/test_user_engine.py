@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from harness.boards import BOARDS, parse_board
+from harness.cli import main
 from harness.compiler.tests.build import ModelBuilder
 from harness.config import Config
 from harness.errors import DeviceError, ModelError, UserError
@@ -144,5 +146,18 @@ def test_what_is_no_model_or_too_large_is_refused():
         user_engine(small_models.dense_float(), EXAMPLE, flash_bytes=BOARD.flash_bytes, ram_bytes=1000)
 
 
-def test_a_folder_is_told_from_a_name(tmp_path):
-    assert is_folder(str(tmp_path)) and is_folder("./mine") and not is_folder("portable")
+def test_a_folder_is_told_from_a_name(tmp_path, monkeypatch):
+    (tmp_path / "portable").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert is_folder(str(tmp_path)) and is_folder("./mine") and is_folder("./portable")
+    assert not is_folder("portable") and not is_folder("no such engine")
+
+
+def test_the_command_takes_a_folder_like_an_engine(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TINYRIG_RESULTS", f"sqlite:///{tmp_path / 'results.sqlite'}")
+    (tmp_path / "net.tflite").write_bytes(small_models.dense_float())
+    options = ("--limit", "2", "--no-report", "--json", "out.json")
+    assert main(["run", "--engine", str(EXAMPLE), "--model", "net.tflite", *options]) == 0
+    (run,) = json.loads((tmp_path / "out.json").read_text())["runs"]
+    assert run["engine"] == "own" and run["parity"]["mismatched_windows"] == 0 and run["latency"]["cycles_median"] > 0
