@@ -20,7 +20,9 @@ channel, equal at six); above, its taps are read in place, which needs no copy."
 WINOGRAD_BYTES = 384 * 1024
 """A layer whose transformed weights would take more flash keeps its own."""
 
-HEADERS = {"f32_depthwise": "m4/f32_depthwise.h", "f32_winograd": "m4/f32_winograd.h"}
+HEADERS = {
+    "f32_depthwise": "m4/f32_depthwise.h", "f32_depthwise_taps": "m4/f32_depthwise.h", "f32_winograd": "m4/f32_winograd.h",
+}
 """Source -> header; f32_conv.h declares the rest."""
 
 
@@ -158,32 +160,58 @@ def fully_connected(step: Step, options: Options) -> Kernel:
 
 
 def depthwise(step: Step, options: Options) -> Kernel | None:
-    """3x3 kernels of multiplier 1, and any kernel on a single channel (which is an ordinary convolution)."""
+    """Multiplier 1, and any multiplier on a single channel (which is an ordinary convolution)."""
     p: DepthwiseConv2D = step.params
-    w = p.window
-    if w.in_c == 1:
+    if p.window.in_c == 1:
         return _direct(step, p, p.weights.transpose(2, 0, 1)[..., None])
-    if p.depth_multiplier != 1 or (w.k_h, w.k_w, w.dil_h, w.dil_w) != (3, 3, 1, 1):
+    if p.depth_multiplier != 1:
         return None
-    return _slide(step)
+    return _slide(step) if _slide_cycles(p.window) < _taps_cycles(p.window) else _taps(step)
 
 
-def _slide(step: Step) -> Kernel | None:
-    """Slides along the longer axis: each line costs some 70 cycles a channel beside its outputs."""
+def _inside(size: int, out: int, k: int, stride: int, dilation: int, pad: int) -> int:
+    """Taps inside the image along one axis, over all outputs."""
+    positions = np.arange(out)[:, None] * stride - pad + np.arange(k) * dilation
+    return int(((positions >= 0) & (positions < size)).sum())
+
+
+def _taps_cycles(w: Window) -> float:
+    """Estimated from measured layers: a list of taps for each position, then 44 cycles a tap for each block of 8 channels."""
+    rows = _inside(w.in_h, w.out_h, w.k_h, w.stride_h, w.dil_h, w.pad_top)
+    columns = _inside(w.in_w, w.out_w, w.k_w, w.stride_w, w.dil_w, w.pad_left)
+    positions, blocks = w.out_h * w.out_w, -(-w.in_c // 8)
+    return w.batch * (positions * (60 + 100 * blocks) + 44 * rows * columns * blocks)
+
+
+def _slide_cycles(w: Window) -> float:
+    """As _taps_cycles: lines in pairs, 60 cycles a column of a pair, 36 a column of a single line; infinite where it can't."""
+    outer = (w.pad_top, w.pad_left, w.out_h > w.in_h, w.out_w > w.in_w)
+    if (w.k_h, w.k_w, w.stride_h, w.stride_w, w.dil_h, w.dil_w) != (3, 3, 1, 1, 1, 1) or max(outer) > 1 or any(outer[2:]):
+        return np.inf
+    along, across = max(w.out_h, w.out_w), min(w.out_h, w.out_w)
+    return w.batch * w.in_c * (across // 2 * (200 + 60 * along) + across % 2 * (120 + 36 * along))
+
+
+def _slide(step: Step) -> Kernel:
+    """Along the longer axis: fewer lines to set up."""
     p: DepthwiseConv2D = step.params
     w, c = p.window, p.window.out_c
     horizontal = (w.in_w, w.out_w, w.pad_left, c, c)
     vertical = (w.in_h, w.out_h, w.pad_top, w.in_w * c, w.out_w * c)
     along, across = (horizontal, vertical) if w.out_w >= w.out_h else (vertical, horizontal)
     weights = p.weights if w.out_w >= w.out_h else p.weights.transpose(1, 0, 2)
-    stride = w.stride_h
-    readable = (along[0] - (1 - along[2])) // 2 + 1  # stride 2: outputs of which at most the last lacks a column
-    if w.stride_w != stride or stride > 2 or along[2] > 1 or (stride == 2 and along[1] > readable):
-        return None
     packed = np.concatenate([p.bias[:, None], weights.reshape(9, c).T], axis=1).astype(np.float32)
-    numbers = (w.batch, c, *along, *across, w.in_h * w.in_w * c, w.out_h * w.out_w * c, stride, int(is_relu(p)))
+    numbers = (w.batch, c, *along, *across, w.in_h * w.in_w * c, w.out_h * w.out_w * c, int(is_relu(p)))
     fields = ", ".join(map(str, numbers))
-    return _kernel(step, p, "nn_m4_depthwise3_f32", "nn_m4_slide_f32", fields, packed, "f32_depthwise")
+    return _kernel(step, p, "nn_m4_depthwise_slide_f32", "nn_m4_slide_f32", fields, packed, "f32_depthwise")
+
+
+def _taps(step: Step) -> Kernel:
+    p: DepthwiseConv2D = step.params
+    packed = np.concatenate([p.weights.ravel(), p.bias]).astype(np.float32)
+    fields = f"{c_window(p.window)}, {int(is_relu(p))}"
+    scratch = 8 * p.window.k_h * p.window.k_w
+    return _kernel(step, p, "nn_m4_depthwise_taps_f32", "nn_m4_taps_f32", fields, packed, "f32_depthwise_taps", scratch)
 
 
 KERNELS: dict[str, Select] = {

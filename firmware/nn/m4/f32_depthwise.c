@@ -1,117 +1,109 @@
-/* f32_depthwise.c: a 3x3 depthwise convolution as three pointers that walk along a line of the image. */
+/* f32_depthwise.c: a 3x3 depthwise convolution as pointers that walk along lines of the image: every input is read once a
+ * line (or pair of lines), every weight once a line and channel. */
+#include "f32_bits.h"
 #include "f32_depthwise.h"
 
-#pragma GCC optimize("O3")
+#pragma GCC optimize("O2")
 
-/* The three input lines under one output line; a line in the padding is `nothing` with step 0. */
+/* The three (four, under a pair) input lines under an output line; a line in the padding is `nothing` with step 0. */
 typedef struct {
-    const float *from[3];
-    int32_t step[3];
+    const float *from[4];
+    int32_t step[4];
 } f32_lines;
 
 static const float nothing[1] = {0};
 
-typedef union {
-    float f;
-    int32_t i;
-} f32_bits;
-
-/* mask -1: negative values become 0; mask 0: nothing happens. */
-static inline float rectify(float v, int32_t mask) {
-    f32_bits u = {v};
-    u.i &= ~((u.i >> 31) & mask);
-    return u.f;
+static void find_lines(const nn_m4_slide_f32 *p, const float *in, int32_t at, int32_t count, f32_lines *l) {
+    for (int32_t i = 0; i < count; i++, at++) {
+        int inside = at >= 0 && at < p->in_across;
+        l->from[i] = inside ? in + at * p->in_across_step : nothing;
+        l->step[i] = inside ? p->in_along_step : 0;
+    }
 }
 
-/* One column of three inputs, for as long as a line. */
-#define F32_READ                                                                                                       \
-    float x0 = *r0, x1 = *r1, x2 = *r2;                                                                                \
-    r0 += s0, r1 += s1, r2 += s2
-#define F32_LINE                                                                                                       \
-    const float *r0 = l->from[0] + (l->step[0] ? c : 0), *r1 = l->from[1] + (l->step[1] ? c : 0);                      \
-    const float *r2 = l->from[2] + (l->step[2] ? c : 0);                                                               \
-    const int32_t s0 = l->step[0], s1 = l->step[1], s2 = l->step[2];                                                   \
+#define F32_KERNEL                                                                                                     \
     const float bias = k[0], w00 = k[1], w01 = k[2], w02 = k[3], w10 = k[4], w11 = k[5], w12 = k[6], w20 = k[7], w21 = k[8], \
                 w22 = k[9]
 
-/* Stride 1. `now` and `next` hold the next two outputs as far as the columns read so far go. */
-static inline void line_stride1(const nn_m4_slide_f32 *p, const f32_lines *l, int32_t c, const float *k, float *out) {
-    F32_LINE;
-    const int32_t mask = -(int32_t)p->relu, step = p->out_along_step;
+/* Columns that lie in the image before the first output is complete, and outputs whose last column lies in it. */
+static inline int32_t lead(const nn_m4_slide_f32 *p) { return p->in_along < 2 - p->pad_along ? p->in_along : 2 - p->pad_along; }
+static inline int32_t whole(const nn_m4_slide_f32 *p) {
+    int32_t left = p->in_along - lead(p);
+    return left < p->out_along ? left : p->out_along;
+}
+
+/* `now` and `next` hold the next two outputs as far as the columns read so far go. */
+#define F32_COLUMN                                                                                                     \
+    float x0 = *r0, x1 = *r1, x2 = *r2;                                                                                \
+    r0 += s0, r1 += s1, r2 += s2;                                                                                      \
+    float v = now + x0 * w02;                                                                                          \
+    now = next + x0 * w01, next = bias + x0 * w00;                                                                     \
+    v += x1 * w12, now += x1 * w11, next += x1 * w10;                                                                  \
+    v += x2 * w22, now += x2 * w21, next += x2 * w20
+
+static void one_line(const nn_m4_slide_f32 *p, const f32_lines *l, const float *k, float *out) {
+    F32_KERNEL;
+    const float *r0 = l->from[0], *r1 = l->from[1], *r2 = l->from[2];
+    const int32_t s0 = l->step[0], s1 = l->step[1], s2 = l->step[2], mask = -(int32_t)p->relu, step = p->out_along_step;
     float now = bias, next = bias;
-    int32_t left = p->in_along;
-    for (int32_t i = p->pad_along; i < 2 && left > 0; i++, left--) {
-        F32_READ;
-        now = next + x0 * w01, next = bias + x0 * w00;
-        now += x1 * w11, next += x1 * w10;
-        now += x2 * w21, next += x2 * w20;
+    for (int32_t i = lead(p); i > 0; i--) {
+        F32_COLUMN;
+        (void)v;
     }
-    int32_t whole = left < p->out_along ? left : p->out_along;
-    for (int32_t i = 0; i < whole; i++) {
-        F32_READ;
-        float v = now + x0 * w02;
-        now = next + x0 * w01, next = bias + x0 * w00;
-        v += x1 * w12, now += x1 * w11, next += x1 * w10;
-        v += x2 * w22, now += x2 * w21, next += x2 * w20;
-        *out = rectify(v, mask);
-        out += step;
+    for (int32_t i = whole(p); i > 0; i--, out += step) {
+        F32_COLUMN;
+        *out = f32_rectify(v, mask);
     }
-    for (int32_t i = whole; i < p->out_along; i++, out += step) {
-        *out = rectify(now, mask);
-        now = next, next = bias;
+    for (int32_t i = p->out_along - whole(p); i > 0; i--, out += step) {
+        *out = f32_rectify(now, mask);
+        now = next;
     }
 }
 
-/* Stride 2: only the first of an output's three columns is shared, with the output before. */
-static inline void line_stride2(const nn_m4_slide_f32 *p, const f32_lines *l, int32_t c, const float *k, float *out) {
-    F32_LINE;
-    const int32_t mask = -(int32_t)p->relu, step = p->out_along_step;
-    float now = bias;
-    int32_t left = p->in_along;
-    if (!p->pad_along) {
-        F32_READ;
-        now += x0 * w00, now += x1 * w10, now += x2 * w20;
-        left--;
+/* The same for two neighbouring lines: the two input lines in their middle are always inside the image. */
+#define F32_COLUMN2                                                                                                    \
+    float x0 = *r0, x1 = *r1, x2 = *r2, x3 = *r3;                                                                      \
+    r0 += s0, r1 += s1, r2 += s1, r3 += s3;                                                                            \
+    float v = now + x0 * w02, u = low + x1 * w02;                                                                      \
+    now = next + x0 * w01, low = under + x1 * w01, next = bias + x0 * w00, under = bias + x1 * w00;                    \
+    v += x1 * w12, u += x2 * w12, now += x1 * w11, low += x2 * w11, next += x1 * w10, under += x2 * w10;               \
+    v += x2 * w22, u += x3 * w22, now += x2 * w21, low += x3 * w21, next += x2 * w20, under += x3 * w20
+
+static void two_lines(const nn_m4_slide_f32 *p, const f32_lines *l, const float *k, float *out) {
+    F32_KERNEL;
+    const float *r0 = l->from[0], *r1 = l->from[1], *r2 = l->from[2], *r3 = l->from[3];
+    const int32_t s0 = l->step[0], s1 = l->step[1], s3 = l->step[3], mask = -(int32_t)p->relu, step = p->out_along_step;
+    float now = bias, next = bias, low = bias, under = bias;
+    float *below = out + p->out_across_step;
+    for (int32_t i = lead(p); i > 0; i--) {
+        F32_COLUMN2;
+        (void)v, (void)u;
     }
-    int32_t whole = left / 2 < p->out_along ? left / 2 : p->out_along;
-    for (int32_t i = 0; i < whole; i++) {
-        float v = now;
-        {
-            F32_READ;
-            v += x0 * w01, v += x1 * w11, v += x2 * w21;
-        }
-        F32_READ;
-        v += x0 * w02, now = bias + x0 * w00;
-        v += x1 * w12, now += x1 * w10;
-        v += x2 * w22, now += x2 * w20;
-        *out = rectify(v, mask);
-        out += step;
+    for (int32_t i = whole(p); i > 0; i--) {
+        F32_COLUMN2;
+        *out = f32_rectify(v, mask);
+        *below = f32_rectify(u, mask);
+        out += step, below += step;
     }
-    if (whole == p->out_along) return;
-    if (left > 2 * whole) {
-        F32_READ;
-        now += x0 * w01, now += x1 * w11, now += x2 * w21;
+    for (int32_t i = p->out_along - whole(p); i > 0; i--) {
+        *out = f32_rectify(now, mask);
+        *below = f32_rectify(low, mask);
+        out += step, below += step;
+        now = next, low = under;
     }
-    *out = rectify(now, mask);
 }
 
-void nn_m4_depthwise3_f32(const nn_m4_slide_f32 *p, const float *in, const float *packed, float *out) {
+void nn_m4_depthwise_slide_f32(const nn_m4_slide_f32 *p, const float *in, const float *packed, float *out) {
     for (int32_t b = 0; b < p->batch; b++, in += p->in_image, out += p->out_image) {
-        for (int32_t o = 0; o < p->out_across; o++) {
+        for (int32_t o = 0, n; o < p->out_across; o += n) {
+            n = p->out_across - o > 1 ? 2 : 1;
             f32_lines l;
-            for (int32_t i = 0; i < 3; i++) {
-                int32_t at = o * p->stride - p->pad_across + i;
-                int inside = at >= 0 && at < p->in_across;
-                l.from[i] = inside ? in + at * p->in_across_step : nothing;
-                l.step[i] = inside ? p->in_along_step : 0;
-            }
+            find_lines(p, in, o - p->pad_across, n + 2, &l);
             const float *k = packed;
-            float *to = out + o * p->out_across_step;
-            for (int32_t c = 0; c < p->channels; c++, k += 10)
-                if (p->stride == 1)
-                    line_stride1(p, &l, c, k, to + c);
-                else
-                    line_stride2(p, &l, c, k, to + c);
+            for (int32_t c = 0; c < p->channels; c++, k += 10) {
+                (n == 2 ? two_lines : one_line)(p, &l, k, out + o * p->out_across_step + c);
+                for (int32_t i = 0; i < n + 2; i++) l.from[i] += l.step[i] != 0;
+            }
         }
     }
 }
