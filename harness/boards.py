@@ -79,6 +79,6 @@ def recognise_usb(vid_pid: str) -> Board | None:
     return next((b for b in BOARDS.values() if vid_pid.lower() in b.usb_ids), None)
 
 
-def timing_of(board_id: str, board: Board) -> str:
-    """ESTIMATED for every virtual board, whatever port it was reached through."""
-    return ESTIMATED if board_id.lower().startswith(VIRTUAL_ID_PREFIX) else board.timing
+def recognise_id(board_id: str, board: Board) -> Board:
+    """What its hello says a board is: a virtual one is known by its id, through whatever port it was reached."""
+    return BOARDS["virtual"] if board_id.lower().startswith(VIRTUAL_ID_PREFIX) else board

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
-from harness.boards import BOARDS, Board, Target, recognise_usb, timing_of
+from harness.boards import BOARDS, Board, Target, recognise_id, recognise_usb
 from harness.config import Config
 from harness.errors import DeviceError, LinkError, UserError
 from harness.flash import flash
@@ -80,7 +80,8 @@ class Rig:
         return self._session, running
 
     def info(self, hello: Hello) -> BoardInfo:
-        return BoardInfo(self.board.name, hello.board_id, hello.clock_hz, timing_of(hello.board_id, self.board))
+        board = recognise_id(hello.board_id, self.board)
+        return BoardInfo(board.name, hello.board_id, hello.clock_hz, board.timing)
 
     def _hello(self, tries: int = 1) -> Hello | None:
         """None when nobody speaks our protocol there."""
