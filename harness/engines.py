@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import EXIT_CLAIM, EXIT_GOOD, UserError
+from harness.errors import EXIT_CLAIM, EXIT_GOOD, ModelError, UserError
 
 if TYPE_CHECKING:
     from harness.boards import Target
@@ -129,7 +129,7 @@ class Comparison:
         from harness.rig import Rig
 
         with Rig(self.target, self.config) as rig:
-            found = [(v, [self._measure(v, engine, rig) for engine in self.engines]) for v in variants]
+            found = [(v, self._measure(v, rig)) for v in variants]
         if self.counts_instructions:
             with Rig(self.target, self.config, clock="instructions") as rig:
                 for variant, rows in found:
@@ -137,19 +137,31 @@ class Comparison:
         models = [_model_json(v, rows) for v, rows in found]
         return {"schema": SCHEMA, **_board_of(found), "versions": _versions(), "models": models}
 
-    def _measure(self, variant: Variant, engine: str, rig: Rig) -> Row:
+    def _measure(self, variant: Variant, rig: Rig) -> list[Row]:
+        """A row for each engine. An engine that can't take the model has a reason instead of a run; that of the first is
+        raised where none can."""
+        rows, failures = [Row(engine) for engine in self.engines], []
+        for row in rows:
+            try:
+                self._run(variant, row, rig)
+            except ModelError as error:
+                row.reason = f"{error.what}: {error.received}" if error.received else error.what
+                failures.append(error)
+            self.step()
+        if failures and not any(row.run for row in rows):
+            raise failures[0]
+        return rows
+
+    def _run(self, variant: Variant, row: Row, rig: Rig) -> None:
         from harness.runner import Job, run_variant
 
-        row = Row(engine)
-        if engine == PEER:
+        if row.engine == PEER:
             row.fallbacks, row.notes, row.reason = peer_coverage(variant)
         if not row.reason:
             repeats = VIRTUAL_REPEATS if self.counts_instructions else self.config.repeats
-            job = Job(variant, engine, self.limit, self.oracle or self.config.oracle)
+            job = Job(variant, row.engine, self.limit, self.oracle or self.config.oracle)
             self.say(f"{variant.name}: {row.name}")
             row.run = run_variant(job, rig, dataclasses.replace(self.config, repeats=repeats), self.say)
-        self.step()
-        return row
 
     def _count(self, variant: Variant, rows: list[Row], rig: Rig) -> None:
         """Fills in the instructions of one inference: the median over a few windows."""

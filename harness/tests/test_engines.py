@@ -11,7 +11,7 @@ from harness.boards import parse_board
 from harness.campaign import model_variant
 from harness.config import Config
 from harness.engines import ENGINES, PEER, Comparison, add_parser, main, markdown, wrong_engines
-from harness.errors import EXIT_GOOD, UserError
+from harness.errors import EXIT_GOOD, ModelError, UserError
 from harness.records import ESTIMATED
 from harness.tests import small_models
 
@@ -85,6 +85,19 @@ def test_wrong_outputs_fail_the_comparison(document):
     entry |= {"latency_reason": "parity failed: 1 of 3 windows differ from tflm", "cycles": None, "instructions": None}
     assert wrong_engines(spoiled) == ["int8: portable: parity failed: 1 of 3 windows differ from tflm"]
     assert "parity failed" in markdown(spoiled)
+
+
+def test_an_engine_that_cannot_take_the_model_says_why_beside_the_others(tmp_path):
+    """A folder whose arena is larger than the board's RAM."""
+    (tmp_path / "engine.c").write_text("int nothing;\n")
+    (tmp_path / "engine_config.h").write_text('#define ENGINE_NAME "greedy"\n#define ENGINE_ARENA_BYTES 999999\n')
+    (tmp_path / "m.tflite").write_bytes(small_models.dense_int8())
+    variant = model_variant(tmp_path / "m.tflite", None)
+    found = Comparison(parse_board("virtual"), Config(), ("portable", str(tmp_path)), limit=1).run([variant])
+    portable, greedy = found["models"][0]["engines"]
+    assert portable["cycles"] > 0 and greedy["cycles"] is None and "arena" in greedy["reason"]
+    with pytest.raises(ModelError, match="arena"):
+        Comparison(parse_board("virtual"), Config(), (str(tmp_path),), limit=1).run([variant])
 
 
 def parse(*words):
