@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.compiler import m4_int8_map
 from harness.compiler.m4_pack import channels, pack_words, pad_to, plain_channels
 from harness.compiler.step import (
     Constant,
@@ -213,5 +214,6 @@ KERNELS: dict[str, Select] = {
     "conv2d_mean_s8": conv2d_mean,
     "depthwise_conv2d_s8": depthwise_conv2d,
     "fully_connected_s8": fully_connected,
+    **m4_int8_map.KERNELS,
 }
 """Step kind -> choice, for the engine "tinyrig"."""

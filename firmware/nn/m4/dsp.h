@@ -88,6 +88,12 @@ M4_INLINE uint32_t m4_pkhtb_16(uint32_t hi_of, uint32_t hi_to_lo) {
     __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(r) : "r"(hi_of), "r"(hi_to_lo));
     return r;
 }
+/* The larger of each of four signed bytes. */
+M4_INLINE uint32_t m4_max_s8(uint32_t a, uint32_t b) {
+    uint32_t r;
+    __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(r) : "r"(a), "r"(b));
+    return r;
+}
 M4_INLINE int32_t m4_smmlar(int32_t a, int32_t b, int32_t add) {
     int32_t r;
     __asm__("smmlar %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(b), "r"(add));
@@ -113,6 +119,14 @@ M4_INLINE uint32_t m4_sxtab16_8(uint32_t add, uint32_t a) { return m4_sadd16(add
 M4_INLINE uint32_t m4_pkhbt(uint32_t lo_of, uint32_t hi_of) { return (lo_of & 0xFFFF) | (hi_of & 0xFFFF0000); }
 M4_INLINE uint32_t m4_pkhbt_16(uint32_t lo_of, uint32_t lo_to_hi) { return (lo_of & 0xFFFF) | (lo_to_hi << 16); }
 M4_INLINE uint32_t m4_pkhtb_16(uint32_t hi_of, uint32_t hi_to_lo) { return (hi_of & 0xFFFF0000) | (hi_to_lo >> 16); }
+M4_INLINE uint32_t m4_max_s8(uint32_t a, uint32_t b) {
+    uint32_t r = 0;
+    for (int i = 0; i < 32; i += 8) {
+        const uint32_t x = a >> i & 0xFF, y = b >> i & 0xFF;
+        r |= ((int8_t)x >= (int8_t)y ? x : y) << i;
+    }
+    return r;
+}
 /* High word of a * b + 2^31, plus `add`. */
 M4_INLINE int32_t m4_smmlar(int32_t a, int32_t b, int32_t add) {
     return m4_add32(add, (int32_t)(((int64_t)a * b + ((int64_t)1 << 31)) >> 32));

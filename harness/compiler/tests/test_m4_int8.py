@@ -16,8 +16,9 @@ from harness.compiler import m4_int8, m4_pack
 from harness.compiler.compile import compile_model
 from harness.compiler.step import Requant
 from harness.compiler.tests import cases
+from harness.compiler.tests import more_cases as more
 from harness.config import Config
-from harness.hostbuild import FAST_FLAGS, NN_DIR, _cc
+from harness.hostbuild import FAST_FLAGS, NN_DIR, HostModel, _cc
 from harness.image import build_image
 from harness.oracle import TflmOracle
 from harness.rig import Rig
@@ -83,10 +84,14 @@ STRATEGIES = {
     "conv2d": st.one_of(cases.conv2d("int8"), usual("CONV_2D")),
     "depthwise": st.one_of(cases.depthwise("int8"), usual("DEPTHWISE_CONV_2D")),
     "dense": st.one_of(cases.dense("int8"), wide_dense()),
+    "maps": st.one_of(
+        cases.pool("int8", "AVERAGE_POOL_2D"), cases.pool("int8", "MAX_POOL_2D"), cases.mean("int8"),
+        more.binary("ADD", "int8"), more.binary("SUB", "int8"),
+    ),
 }
 
 
-PAIRS = [("conv2d", "speed"), ("conv2d_mean", "speed"), ("conv2d", "size"), ("depthwise", "speed"), ("dense", "speed")]
+PAIRS = [(name, "speed") for name in STRATEGIES] + [("conv2d", "size")]
 
 
 @pytest.mark.parametrize(("name", "optimise"), PAIRS)
@@ -106,6 +111,23 @@ def test_arm_code_equals_tflm(tmp_path_factory: pytest.TempPathFactory, name: st
     for add in data.draw(st.lists(STRATEGIES[name], min_size=4, max_size=4)):
         add(bench)
     check_on_board(bench, tmp_path_factory.mktemp("image"))
+
+
+def pooled(code: str, size: int, channels: int) -> cases.Unary:
+    options = {"padding": cases.PADDING["VALID"], "strideH": 1, "strideW": 1, "filterHeight": size, "filterWidth": size}
+    return cases.Unary(code, ((1, size, size, channels), (1, 1, 1, channels)), ("int8", "int8"), ((0.1, 3), (0.1, 3)), options)
+
+
+def test_sums_of_more_values_than_int16_holds() -> None:
+    long = cases.Unary("MEAN", ((1, 700, 8), (1, 8)), ("int8", "int8"), ((0.1, -128), (0.05, 4)), {"keepDims": False}, ((1,),))
+    bench = cases.Workbench(np.random.default_rng(1))
+    for add in (long, pooled("AVERAGE_POOL_2D", 16, 6), pooled("AVERAGE_POOL_2D", 17, 4), pooled("MAX_POOL_2D", 17, 5)):
+        add(bench)
+    for extreme in (-128, 127):
+        bench.values = [np.full_like(v, extreme) for v in bench.values]
+        data = bench.finish()
+        model = compile_model(data, flash_bytes=1 << 20, ram_bytes=1 << 20, engine=ENGINE)
+        cases.compare(HostModel(model).invoke(bench.values), TflmOracle(data).run(bench.values), model.ops)
 
 
 def check_on_board(bench: cases.Workbench, folder: Path) -> None:
