@@ -15,7 +15,8 @@ void nn_leaky_relu_s16(const nn_leaky_int *p, const int16_t *in, int16_t *out) {
     for (int32_t i = 0; i < p->size; i++) {
         int32_t v = in[i] - p->in_zero;
         const nn_scale *q = v >= 0 ? &p->positive : &p->negative;
-        out[i] = (int16_t)nn_clamp(nn_requantize(v, q->multiplier, q->shift) + p->out_zero, INT16_MIN, INT16_MAX);
+        v = q->multiplier < 0 ? -nn_requantize(v, -q->multiplier, q->shift) : nn_requantize(v, q->multiplier, q->shift);
+        out[i] = (int16_t)nn_clamp(v + p->out_zero, INT16_MIN, INT16_MAX);
     }
 }
 

@@ -77,7 +77,8 @@ def _shift_left16(x: int, e: int) -> int:
 
 
 def leaky_multipliers(x: Tensor, y: Tensor, alpha: float) -> tuple[tuple[int, int], tuple[int, int]]:
-    """(positive, negative) side as (multiplier, shift); TFLM divides in float32."""
+    """(positive, negative) side as (multiplier, shift); TFLM divides in float32. A negative multiplier stands for the
+    negated result of the positive one: ties show that this is what TFLM's kernel does."""
     slope = np.float32(np.float32(x.scale * np.float32(alpha)) / y.scale)
     negative = quantize_multiplier(abs(float(slope)))
     return quantize_multiplier(float(np.float32(x.scale / y.scale))), (negative[0] if slope >= 0 else -negative[0], negative[1])
@@ -88,7 +89,9 @@ def leaky_relu(x: Tensor, y: Tensor, alpha: float) -> np.ndarray:
 
     def element(q: int) -> int:
         v = q - x.zero_point
-        return fixed.requantize(v, *(positive if v >= 0 else negative)) + y.zero_point
+        multiplier, shift = positive if v >= 0 else negative
+        scaled = fixed.requantize(v, abs(multiplier), shift)
+        return (scaled if multiplier >= 0 else -scaled) + y.zero_point
 
     return table(element)
 

@@ -13,6 +13,7 @@ from harness.boards import BOARDS, Target
 from harness.compiler.compile import compile_model
 from harness.compiler.m4_f32 import pack_tiles, pack_winograd
 from harness.compiler.tests import cases
+from harness.compiler.tests import more_cases as more
 from harness.config import Config
 from harness.image import build_image
 from harness.oracle import TflmOracle
@@ -81,16 +82,32 @@ def conv_mean(conv: cases.Layer) -> cases.Case:
     return add
 
 
+def plain(code: str, shape: tuple[int, ...], inputs: int = 1, out: tuple[int, ...] = (), **options: int) -> cases.Case:
+    """An op without weights."""
+
+    def add(b: cases.Workbench) -> None:
+        operands = [b.input(shape, "float32") for _ in range(inputs)]
+        b.model.op(code, operands, [b.output(out or shape, "float32")], **options)
+
+    return add
+
+
+POOL = {"padding": 0, "strideH": 2, "strideW": 2, "filterHeight": 3, "filterWidth": 3}
+
 STRATEGIES = {
     "conv2d_mean": usual("CONV_2D").map(conv_mean),
     "conv2d": st.one_of(cases.conv2d("float32"), usual("CONV_2D")),
     "depthwise": st.one_of(cases.depthwise("float32"), usual("DEPTHWISE_CONV_2D")),
     "dense": cases.dense("float32"),
+    "pools": st.one_of(cases.pool("float32", "AVERAGE_POOL_2D"), cases.pool("float32", "MAX_POOL_2D"), cases.mean("float32")),
+    "elementwise": st.one_of(
+        more.binary("ADD", "float32"), more.function("TANH", "float32"), more.function("LOGISTIC", "float32"),
+        cases.softmax("float32", "float32"),
+    ),
 }
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
-@pytest.mark.parametrize("optimise", ["speed", "size"])
+@pytest.mark.parametrize(("name", "optimise"), [*((n, "speed") for n in STRATEGIES), ("conv2d", "size"), ("conv2d_mean", "size")])
 @ROUNDS
 @given(data=st.data())
 def test_kernel_equals_tflm(name: str, optimise: str, data: st.DataObject) -> None:
@@ -128,6 +145,13 @@ ARM_LAYERS = [
     conv_mean(layer("CONV_2D", (1, 1, 17, 5), (1, 1, 15, 6), (1, 3), 1, "RELU", "VALID")),
     conv_mean(layer("CONV_2D", (1, 5, 9, 3), (1, 5, 9, 4), (3, 3), 1, "NONE")),
     conv_mean(layer("CONV_2D", (1, 7, 6, 4), (1, 4, 3, 9), (3, 3), 2, "RELU")),
+    plain("ADD", (1, 5, 3, 3), 2, fusedActivationFunction=1),
+    plain("ADD", (1, 4, 3, 3), 2, fusedActivationFunction=3),
+    plain("AVERAGE_POOL_2D", (1, 5, 7, 11), 1, (1, 3, 4, 11), **POOL),
+    plain("MAX_POOL_2D", (1, 5, 7, 11), 1, (1, 3, 4, 11), **POOL),
+    plain("TANH", (1, 50)),
+    plain("LOGISTIC", (1, 50)),
+    plain("SOFTMAX", (3, 7), beta=1),
     *(
         float_layer("FULLY_CONNECTED", (rows, n), (rows, m), (m, n), 0, {"fusedActivationFunction": act})
         for rows, n, m, act in ((1, 33, 10, 0), (1, 8, 4, 1), (5, 6, 3, 1), (2, 7, 5, 3))
@@ -143,7 +167,7 @@ def test_arm_code_equals_tflm(optimise: str, tmp_path: Path) -> None:
         add(bench)
     data, board = bench.finish(), BOARDS["virtual"]
     model = compile_model(data, flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes, engine=ENGINE, optimise=optimise)
-    assert {f"m4/f32_{name}.c" for name in ("conv", "wide", "dense", "depthwise", "depthwise_taps")} <= set(model.kernels)
+    assert {f"m4/f32_{name}.c" for name in ("conv", "wide", "dense", "depthwise", "depthwise_taps", "pool", "add", "exp")} <= set(model.kernels)
     assert ("m4/f32_winograd.c" in model.kernels) == (optimise == "speed")
     image = build_image(model, board, tmp_path)
     with Rig(Target(board, None), Config(), clock="off") as rig:

@@ -38,7 +38,10 @@ STRATEGIES = {
     "mul": st.one_of([more.binary("MUL", t) for t in ("int8", "int16", "float32")]),
     "min_max": st.one_of([more.binary(c, t) for c in ("MINIMUM", "MAXIMUM") for t in ("int8", "float32")]),
     "prelu": st.one_of([more.binary("PRELU", t) for t in ("int8", "float32")]),
-    **{c: st.one_of([more.function(c.upper(), t) for t in ("int8", "float32")]) for c in ("logistic", "tanh", "hard_swish", "abs")},
+    **{
+        name: st.one_of([more.function(name.upper(), t) for t in ("int8", "float32")])
+        for name in ("logistic", "tanh", "hard_swish", "abs")
+    },
     "leaky_relu": st.one_of([more.function("LEAKY_RELU", t) for t in ("int8", "int16", "float32")]),
     "rsqrt": more.rsqrt_s8(),
     "log_softmax": st.one_of(more.log_softmax("int8"), more.log_softmax("float32")),
@@ -60,3 +63,11 @@ STRATEGIES = {
 def test_op_equals_tflm(name: str, data: st.DataObject) -> None:
     drawn = data.draw(st.lists(STRATEGIES[name], min_size=1, max_size=25))
     cases.check(drawn, data.draw(cases.seeds()))
+
+
+@settings(ROUNDS, max_examples=3)
+@given(data=st.data())
+def test_ops_are_clean_under_sanitizers(data: st.DataObject) -> None:
+    """Three of every op: no byte outside its tensors, no undefined arithmetic; step by step and at once give the same."""
+    drawn = [case for strategy in STRATEGIES.values() for case in data.draw(st.lists(strategy, min_size=3, max_size=3))]
+    cases.check(drawn, data.draw(cases.seeds()), sanitize=True)
