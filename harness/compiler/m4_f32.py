@@ -36,30 +36,30 @@ def pack_tiles(weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(flat.reshape(groups, 4, -1).transpose(0, 2, 1))
 
 
-def is_relu(params: Conv2D | DepthwiseConv2D | FullyConnected) -> bool:
+def is_relu(params: Any) -> bool:
     return params.act_min == 0 and params.act_max == np.inf
+
+
+def _clamped(step: Step, p: Any, call: str, fused: bool) -> tuple[str, tuple[str, ...]]:
+    """The call and, where the activation is not `fused`, a second pass over the output; and that pass's source."""
+    if fused or (p.act_min == -np.inf and p.act_max == np.inf):
+        return call, ()
+    bounds = f"{c_float(p.act_min)}, {c_float(p.act_max)}"
+    return f"{call}\nnn_clamp_f32s({step.outputs[0].size}, {bounds}, out0, out0);", ("convert.c",)
 
 
 def _kernel(
     step: Step, p: Any, function: str, struct: str, fields: str, packed: np.ndarray, file: str, scratch_bytes: int = 0
 ) -> Kernel:
-    """One call with a parameter struct; activations other than ReLU are a second pass over the output."""
-    bounded = not is_relu(p) and (p.act_min != -np.inf or p.act_max != np.inf)
-    pointers = "(float *)scratch" if scratch_bytes else ""
-
-    def body(prefix: str) -> str:
-        arguments = ", ".join(filter(None, [f"&{prefix}_params", "in0", f"{prefix}_packed", "out0", pointers]))
-        call = f"{function}({arguments});"
-        size = step.outputs[0].size
-        clamp = f"\nnn_clamp_f32s({size}, {c_float(p.act_min)}, {c_float(p.act_max)}, out0, out0);"
-        return call + (clamp if bounded else "")
-
+    """One call with a parameter struct and packed weights."""
+    pointers = ", (float *)scratch" if scratch_bytes else ""
+    text, more = _clamped(step, p, f"{function}(&@_params, in0, @_packed, out0{pointers});", is_relu(p))
     return Kernel(
-        body,
+        lambda prefix: text.replace("@", prefix),
         constants=(Constant("packed", packed, "in the order of the register tile"),),
         file_scope=lambda prefix: f"static const {struct} {prefix}_params = {{{fields}}};\n",
         scratch_bytes=scratch_bytes,
-        sources=(f"m4/{file}.c", *(("convert.c",) if bounded else ())),
+        sources=(f"m4/{file}.c", *more),
         headers=("nn.h", HEADERS.get(file, "m4/f32_conv.h")),
     )
 
@@ -214,9 +214,54 @@ def _taps(step: Step) -> Kernel:
     return _kernel(step, p, "nn_m4_depthwise_taps_f32", "nn_m4_taps_f32", fields, packed, "f32_depthwise_taps", scratch)
 
 
+def _pool(step: Step, window: Window, function: str, bounds: Any | None = None) -> Kernel:
+    call = f"{function}(&@_window, in0, out0);"
+    text, more = _clamped(step, bounds, call, bounds is None)
+    return Kernel(
+        lambda prefix: text.replace("@", prefix),
+        file_scope=lambda prefix: f"static const nn_window {prefix}_window = {c_window(window)};\n",
+        sources=("m4/f32_pool.c", *more),
+        headers=("nn.h", "m4/f32_pool.h"),
+    )
+
+
+def pool(step: Step, options: Options) -> Kernel:
+    return _pool(step, step.params.window, f"nn_m4_{step.kind}", step.params)
+
+
+def mean(step: Step, options: Options) -> Kernel:
+    """An average over one row of `reduced` columns."""
+    p = step.params
+    return _pool(step, Window(p.outer, 1, p.reduced, p.inner, 1, 1, p.inner, 1, p.reduced, 1, 1), "nn_m4_average_pool_f32")
+
+
+def add(step: Step, options: Options) -> Kernel | None:
+    """Two tensors of one shape; broadcasting is left to the portable kernel."""
+    p = step.params
+    if not p.shape.plain or any(t.data is not None for t in step.inputs):
+        return None
+    text, more = _clamped(step, p, f"nn_m4_add_f32({p.shape.size}, {int(is_relu(p))}, in0, in1, out0);", is_relu(p))
+    return Kernel(lambda _: text, inplace=(0, 1), sources=("m4/f32_add.c", *more), headers=("nn.h", "m4/f32_add.h"))
+
+
+def exponential(step: Step, options: Options) -> Kernel:
+    """tanh, logistic and softmax: 86 and 81 cycles an element against libm's 199."""
+    p = step.params
+    size = f"{p.rows}, {p.depth}, {c_float(p.beta)}" if step.kind == "softmax_f32" else f"{p.size}"
+    text = f"nn_m4_{step.kind}({size}, in0, out0);"
+    return Kernel(lambda _: text, inplace=(0,), sources=("m4/f32_exp.c",), headers=("nn.h", "m4/f32_exp.h"))
+
+
 KERNELS: dict[str, Select] = {
     "conv2d_f32": conv2d,
     "conv2d_mean_f32": conv2d_mean,
     "depthwise_conv2d_f32": depthwise,
     "fully_connected_f32": fully_connected,
+    "average_pool_f32": pool,
+    "max_pool_f32": pool,
+    "mean_f32": mean,
+    "add_f32": add,
+    "tanh_f32": exponential,
+    "logistic_f32": exponential,
+    "softmax_f32": exponential,
 }
