@@ -111,7 +111,8 @@ class Bench:
         headers = ["network", "figure", "TFLM + CMSIS-NN before", "target", "reached", ""]
         align = ("left", "left", "right", "right", "right", "left")
         table = tabulate(rows, headers, tablefmt="github", disable_numparse=True, colalign=align)
-        return f"# Engines: targets and figures reached\n\n{INTRODUCTION}\n\n{table}\n\n## Side by side\n\n{markdown(whole)}"
+        head = f"# Engines: targets and figures reached\n\n{INTRODUCTION}\n\ntinyrig at {commit()}.\n\n"
+        return f"{head}{table}\n\n## Side by side\n\n{markdown(whole)}"
 
     def _target_row(self, t: Target) -> list[str]:
         reached = self.reached(t)
@@ -131,6 +132,12 @@ same run on the same board as the others, called from generated code without an 
 The converter quantises dense weights per channel, for which CMSIS-NN 4.0.0 has no dense function: its 1x1 convolution does
 those layers, slowly for a single row. `{TWIN}` is the same network with one scale a layer, where the
 peer runs at its best. The float autoencoder's weights are more than the board's flash, so it has no figure."""
+
+
+def commit() -> str:
+    """The checkout's commit, marked where files differ from it."""
+    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return f"commit {done.stdout.strip()}" if done.returncode == 0 else "an unknown commit"
 
 
 def number(value: float | None) -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from harness.boards import BOARDS
 from harness.compiler import cmsis
 from harness.compiler.compile import compile_model
 from harness.compiler.ctext import c_array
@@ -17,15 +15,10 @@ from harness.compiler.graph import read_model
 from harness.compiler.lower import lower
 from harness.compiler.step import Kernel, Options, Step
 from harness.compiler.tests import cases
-from harness.image import build_image
-from harness.link import open_link
+from harness.compiler.tests.board import BOARD, run_on_board
 from harness.oracle import TflmOracle
 from harness.records import CompiledModel, TensorSpec
-from harness.runner import split_outputs
-from harness.session import Session
-from harness.virtual.launch import VirtualBoard
 
-BOARD = BOARDS["virtual"]
 FEW = settings(
     max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck),
     database=None,
@@ -44,17 +37,6 @@ def layers(each: int) -> st.SearchStrategy[list[cases.Case]]:
     return groups.map(lambda lists: [case for group in lists for case in group])
 
 
-def run(model: CompiledModel, inputs: list[np.ndarray], folder: Path) -> list[np.ndarray]:
-    """One inference on a virtual board of its own."""
-    image = build_image(model, BOARD, folder)
-    with VirtualBoard(image=image.elf, clock="off") as board:
-        session = Session(open_link(board.port, BOARD.baud))
-        session.hello()
-        sample = session.run([x.tobytes() for x in inputs])
-        session.close()
-    return split_outputs(sample.outputs, model.outputs)
-
-
 @FEW
 @given(drawn=layers(1), seed=cases.seeds())
 def test_dsp_branch_equals_tflm(tmp_path_factory, drawn: list[cases.Case], seed: int) -> None:
@@ -64,7 +46,8 @@ def test_dsp_branch_equals_tflm(tmp_path_factory, drawn: list[cases.Case], seed:
     data = bench.finish()
     model = compile_model(data, flash_bytes=BOARD.flash_bytes, ram_bytes=BOARD.ram_bytes, engine=cmsis.ENGINE)
     assert model.extra_sources
-    cases.compare(run(model, bench.values, tmp_path_factory.mktemp("image")), TflmOracle(data).run(bench.values), model.ops)
+    received = run_on_board(model, bench.values, tmp_path_factory.mktemp("image"))
+    cases.compare(received, TflmOracle(data).run(bench.values), model.ops)
 
 
 SIZE_CALLS = {
@@ -124,5 +107,5 @@ def test_scratch_is_what_the_librarys_own_functions_ask_for(tmp_path_factory, dr
     chosen = [(s, cmsis.KERNELS[s.kind](s, Options())) for s in steps]
     pairs = [(s, k) for s, k in chosen if k is not None]
     assert len({s.kind for s, _ in pairs}) == len(SIZE_CALLS)
-    (sizes,) = run(probe(pairs), [], tmp_path_factory.mktemp("probe"))
+    (sizes,) = run_on_board(probe(pairs), [], tmp_path_factory.mktemp("probe"))
     assert sizes.tolist() == [k.scratch_bytes for _, k in pairs]
