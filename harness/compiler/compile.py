@@ -14,17 +14,26 @@ from harness.compiler.step import Options
 from harness.errors import ModelError, UserError
 from harness.records import CompiledModel, OpInfo, TensorSpec
 
+FIRMWARE_FLASH = 32 * 1024
+"""Bytes of flash left for code: faster kernels that would leave less give way to smaller ones."""
+FIRMWARE_RAM = 32 * 1024
+"""The same for protocol buffers and stack."""
+
 
 def compile_model(
     data: bytes, *, flash_bytes: int, ram_bytes: int, engine: str = "tinyrig", optimise: str = "speed"
 ) -> CompiledModel:
     """`flash_bytes` and `ram_bytes` are what the board has; weights or an arena beyond them are refused here, code is
-    checked by the linker. Raises ModelError; UserError for an unknown `engine` or `optimise` ("speed" or "size")."""
+    checked by the linker. "speed" becomes "size" for a model that would otherwise leave no room for the firmware.
+    Raises ModelError; UserError for an unknown `engine` or `optimise` ("speed" or "size")."""
     if optimise not in ("speed", "size"):
         raise UserError("unknown optimisation", expected="speed or size", received=optimise)
     unit = plan_unit(data, engine, Options(optimise))
+    if _weights(unit) > flash_bytes - FIRMWARE_FLASH or unit.memory.arena_bytes > ram_bytes - FIRMWARE_RAM:
+        smaller = plan_unit(data, engine, Options("size"))
+        unit = min(unit, smaller, key=lambda u: _weights(u) + u.memory.arena_bytes)
     lowered, kernels, memory = unit.lowered, unit.kernels, unit.memory
-    weights = sum(k.weight_bytes for k in kernels) + sum(t.nbytes for t in constant_inputs(lowered).values())
+    weights = _weights(unit)
     by_step = [(s, k.weight_bytes) for s, k in zip(lowered.steps, kernels, strict=True)]
     _check_fits("weights", weights, flash_bytes, "flash", by_step)
     alive = [(s, sum(t.nbytes for t in (*s.inputs, *s.outputs))) for s in lowered.steps]
@@ -50,6 +59,11 @@ def plan_unit(data: bytes, engine: str, options: Options) -> Unit:
     lowered = fuse(lower(read_model(data)), engine, options)
     kernels = [select_kernel(step, engine, options) for step in lowered.steps]
     return Unit(lowered, kernels, plan_memory(lowered, kernels), engine, hashlib.sha256(data).hexdigest())
+
+
+def _weights(unit: Unit) -> int:
+    """Bytes of constants."""
+    return sum(k.weight_bytes for k in unit.kernels) + sum(t.nbytes for t in constant_inputs(unit.lowered).values())
 
 
 def _spec(t: Tensor) -> TensorSpec:

@@ -175,3 +175,19 @@ def test_arm_code_equals_tflm(optimise: str, tmp_path: Path) -> None:
         session, _ = rig.prepare(image)
         outputs = session.run([x.tobytes() for x in bench.values]).outputs
     cases.compare(split_outputs(outputs, image.outputs), TflmOracle(data).run(bench.values), model.ops)
+
+
+@pytest.mark.parametrize("tight", ["flash", "ram"])
+def test_winograd_gives_way_where_the_board_has_no_room_for_it(tight: str) -> None:
+    bench = cases.Workbench(np.random.default_rng(7))
+    layer("CONV_2D", (1, 8, 8, 64), (1, 8, 8, 64), (3, 3), 1, "RELU")(bench)
+    data = bench.finish()
+    sizes = {
+        optimise: compile_model(data, flash_bytes=1 << 20, ram_bytes=1 << 18, engine=ENGINE, optimise=optimise)
+        for optimise in ("speed", "size")
+    }
+    assert sizes["speed"].weight_bytes > sizes["size"].weight_bytes and sizes["speed"].arena_bytes > sizes["size"].arena_bytes
+    room = {"flash_bytes": 1 << 20, "ram_bytes": 1 << 18}
+    room |= {"flash_bytes": sizes["speed"].weight_bytes} if tight == "flash" else {"ram_bytes": sizes["speed"].arena_bytes}
+    model = compile_model(data, **room, engine=ENGINE, optimise="speed")
+    assert (model.weight_bytes, model.arena_bytes) == (sizes["size"].weight_bytes, sizes["size"].arena_bytes)
