@@ -13,12 +13,17 @@ from pathlib import Path
 from harness.engines import add_parser as add_engines
 from harness.errors import EXIT_CLAIM, EXIT_GOOD, RigError, UserError
 
+_PACKAGES = {"variants": "variants", "report": "reports"}
+"""Commands that are packages of their own."""
 _EXITS = "exit codes: 0 good; 1 a claim failed; 2 unusable input or model; 3 the rig failed"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; a RigError becomes its message on stderr."""
-    arguments = _parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and words[0] in _PACKAGES:
+        return _hand_over(_PACKAGES[words[0]], words[1:])
+    arguments = _parser().parse_args(words)
     try:
         return arguments.command(arguments)
     except RigError as error:
@@ -36,25 +41,13 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXITS,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    _add_variants(commands)
+    for name, what in (("variants", "build model variants"), ("report", "write a report of stored runs")):
+        commands.add_parser(name, help=what)
     _add_run(commands)
-    _add_report(commands)
     _add_compare(commands)
     add_engines(commands)
     commands.add_parser("boards", help="known boards, and what is attached").set_defaults(command=_boards)
     return parser
-
-
-def _add_variants(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("variants", help="build model variants", add_help=False)
-    parser.add_argument("rest", nargs=argparse.REMAINDER)
-    parser.set_defaults(command=lambda a: _module("variants", a.rest))
-
-
-def _add_report(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("report", help="write a report of stored runs", add_help=False)
-    parser.add_argument("rest", nargs=argparse.REMAINDER)
-    parser.set_defaults(command=lambda a: _module("reports", a.rest))
 
 
 def _add_run(commands: argparse._SubParsersAction) -> None:
@@ -88,13 +81,15 @@ def _add_compare(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--windows", type=Path, metavar="FILE.npz", help="test windows (default: random ones)")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N windows")
     parser.add_argument("--oracle", choices=["tflm", "litert-ref"], help="whose outputs are right (default: rig.toml's, tflm)")
-    parser.add_argument("--engine", choices=["tinyrig", "portable", "cmsis-nn"], default="tinyrig", help="kernels to compile the model with")
+    parser.add_argument(
+        "--engine", choices=["tinyrig", "portable", "cmsis-nn"], default="tinyrig", help="kernels to compile the model with"
+    )
     parser.set_defaults(command=_compare)
 
 
-def _module(name: str, rest: Sequence[str]) -> int:
-    """Hands over to a package of its own process, so that the rig side never imports it."""
-    os.execv(sys.executable, [sys.executable, "-m", name, *rest])
+def _hand_over(package: str, words: Sequence[str]) -> int:
+    """Another package's own command line takes over this process: the rig side never imports it."""
+    os.execv(sys.executable, [sys.executable, "-m", package, *words])
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -253,3 +255,12 @@ def test_compare_is_exit_1_at_the_first_wrong_step(home, capfd, monkeypatch):
     assert main(["compare", "dense.tflite", "--windows", "windows.npz"]) == 1
     first = next(line for line in capfd.readouterr().out.splitlines() if "differs" in line)
     assert "hidden" in first
+
+
+@pytest.mark.parametrize(
+    "command", [["report", "--format", "html", "--help"], ["variants", "--seed", "1", "--help"], ["variants", "--help"]]
+)
+def test_commands_of_other_packages_take_their_options_in_any_place(command):
+    done = subprocess.run([sys.executable, "-m", "harness.cli", *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--seed" in done.stdout if command[0] == "variants" else "--format" in done.stdout
