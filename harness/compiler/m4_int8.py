@@ -6,13 +6,14 @@ share one function. Measured figures stand in the headers; a layer that does not
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from harness.compiler import m4_int8_map
-from harness.compiler.m4_pack import channels, pack_words, pad_to, plain_channels
+from harness.compiler.m4_pack import SEGMENTS, channels, pack_words, pad_to, plain_channels
 from harness.compiler.step import (
     Constant,
     Conv2D,
@@ -44,18 +45,26 @@ def conv_parts(p: Conv2D, options: Options) -> ConvParts | None:
     """Four positions by two channels (q8_conv.h); None when the layer does not fit the number format."""
     if p.groups != 1:
         return None
-    slide = _slides(p.window)
-    weights = _conv_weights(p, slide)
-    constants = channels(weights, p.bias, p.in_zero, p.requant, 2)
-    if constants is None:
-        return None
+    plans = [(True, 0), (True, p.window.k_h)] if _slides(p.window) else []
+    plans += [(False, n) for n in (0, *SEGMENTS)]
+    for slide, segments in plans:
+        weights = _conv_weights(p, slide, segments)
+        constants = channels(weights, p.bias, p.in_zero, p.requant, 2, segments)
+        if constants is not None:
+            return _conv_plan(p, options, slide, segments, weights, constants)
+    return None
+
+
+def _conv_plan(p: Conv2D, options: Options, slide: bool, segments: int, weights: np.ndarray,
+               constants: tuple[Constant, ...]) -> ConvParts:
     words = pack_words(pad_to(weights, 2, 0))
     pairs = words.reshape(-1, 2, words.shape[1]).transpose(0, 2, 1)
     packed = Constant("weights", np.ascontiguousarray(pairs).ravel(), "[channel pair][step][channel], four weights a word")
-    run = words.shape[1] // (p.window.k_h if slide else 1)
-    fields = (*_geometry(p.window), p.in_zero, range_text(p.requant), _unroll(run, options))
+    run = words.shape[1] // (p.window.k_h if slide else max(segments, 1))
+    fields = (*_geometry(p.window), p.in_zero, range_text(p.requant), _unroll(run, options), segments)
     shape = f"{{{', '.join(map(str, fields))}}}"
-    return ConvParts("slide" if slide else "patch", shape, (packed, *constants), _conv_scratch(p.window, slide))
+    scratch = _slide_scratch(p.window) if slide else _patch_scratch(p.window, weights.shape[1])
+    return ConvParts("slide" if slide else "patch", shape, (packed, *constants), scratch)
 
 
 def conv2d(step: Step, options: Options) -> Kernel | None:
@@ -94,17 +103,19 @@ def _slides(w: Window) -> bool:
     return dense and w.dil_w == 1 and w.k_w > 1 and w.stride_w <= w.k_w and w.out_w > 1 and 3 * pitch <= MAX_OFFSET
 
 
-def _conv_weights(p: Conv2D, slide: bool) -> np.ndarray:
-    """[out_c, k] in the order the kernel walks: channels of a tap padded to 4, or the whole patch."""
+def _conv_weights(p: Conv2D, slide: bool, segments: int) -> np.ndarray:
+    """[out_c, k] in the order the kernel walks: channels of a tap padded to 4, or the whole patch padded to its segments."""
     w = pad_to(p.weights, 4, 3) if slide else p.weights
-    return pad_to(w.reshape(w.shape[0], -1), 4, 1)
+    return pad_to(w.reshape(w.shape[0], -1), 4 if slide else 4 * max(segments, 1), 1)
 
 
-def _conv_scratch(w: Window, slide: bool) -> int:
-    if slide:
-        return w.k_h * (3 * w.stride_w + w.k_w) * _round4(w.in_c) * 2
-    patch = _round4(w.k_h * w.k_w * w.in_c)
-    return 8 * patch + (0 if w.k_h * w.k_w == 1 else patch)
+def _slide_scratch(w: Window) -> int:
+    return w.k_h * (3 * w.stride_w + w.k_w) * _round4(w.in_c) * 2
+
+
+def _patch_scratch(w: Window, padded: int) -> int:
+    direct = w.k_h * w.k_w == 1 and not w.pad_top and not w.pad_left
+    return 8 * padded + (0 if direct else _round4(w.k_h * w.k_w * w.in_c))
 
 
 def _unroll(steps: int, options: Options) -> int:
@@ -120,15 +131,20 @@ def fully_connected(step: Step, options: Options) -> Kernel | None:
     p: FullyConnected = step.params
     if p.weight_zero:
         return None
-    weights = pad_to(p.weights.reshape(p.out_n, p.in_n), 4, 1)
-    constants = channels(weights, p.bias, p.in_zero, p.requant, 4)
-    if constants is None:
-        return None
+    for segments in (0, *SEGMENTS):
+        weights = pad_to(p.weights.reshape(p.out_n, p.in_n), 4 * max(segments, 1), 1)
+        constants = channels(weights, p.bias, p.in_zero, p.requant, 4, segments)
+        if constants is not None:
+            return _dense_plan(p, segments, weights, constants)
+    return None
+
+
+def _dense_plan(p: FullyConnected, segments: int, weights: np.ndarray, constants: tuple[Constant, ...]) -> Kernel:
     words = pack_words(pad_to(weights, 4, 0))
     quads = words.reshape(-1, 4, words.shape[1]).transpose(0, 2, 1)
     packed = Constant("weights", np.ascontiguousarray(quads).ravel(), "[four outputs][step][output], four weights a word")
-    shape = f"{{{p.rows}, {p.in_n}, {p.out_n}, {range_text(p.requant)}}}"
-    return shaped_kernel("q8_dense", "q8_dense_shape", shape, "m4/q8_dense.h", (packed, *constants), _round4(p.in_n) * 2)
+    shape = f"{{{p.rows}, {p.in_n}, {p.out_n}, {segments}, {range_text(p.requant)}}}"
+    return shaped_kernel("q8_dense", "q8_dense_shape", shape, "m4/q8_dense.h", (packed, *constants), weights.shape[1] * 2)
 
 
 BAND_BYTES = 3072
@@ -139,6 +155,10 @@ def depthwise_conv2d(step: Step, options: Options) -> Kernel | None:
     """depthwise_conv2d_s8: bands of four channel planes (q8_depthwise.h); the output may overwrite the input."""
     p: DepthwiseConv2D = step.params
     w = p.window
+    if w.in_c == 1:
+        # One input channel: an ordinary convolution.
+        conv = Conv2D(w, p.weights.transpose(2, 0, 1)[..., None], p.bias, p.in_zero, p.requant)
+        return conv2d(dataclasses.replace(step, params=conv), options)
     k_w = (w.k_w - 1) * w.dil_w + 1
     taps = np.zeros((w.out_c, w.k_h, k_w), np.int8)
     taps[:, :, :: w.dil_w] = p.weights.transpose(2, 0, 1)

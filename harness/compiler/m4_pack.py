@@ -48,8 +48,9 @@ def shifts_fit(q: Requant, low: int, high: int) -> bool:
     right = -q.shift[used]
     if not right.size:
         return True
-    left = max(0, -int(right.min()))
-    return int(right.max()) <= MAX_RIGHT_SHIFT and max(abs(low), abs(high)) << (1 + left) < 1 << 31
+    left, widest = max(0, -int(right.min())), max(abs(low), abs(high))
+    most = MAX_RIGHT_SHIFT if widest < 1 << 23 else MAX_RIGHT_SHIFT - 1
+    return int(right.max()) <= most and widest << (1 + left) < 1 << 31 and widest < 1 << 29
 
 
 def right_shifts(q: Requant) -> np.ndarray:
@@ -57,22 +58,36 @@ def right_shifts(q: Requant) -> np.ndarray:
     return np.where(q.multiplier == 0, 1, -q.shift).astype(np.int8)
 
 
-def channels(weights: np.ndarray, bias: np.ndarray, in_zero: int, q: Requant, multiple: int) -> tuple[Constant, ...] | None:
+SEGMENTS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+"""Into how many parts a long sum may be cut."""
+
+
+def channels(weights: np.ndarray, bias: np.ndarray, in_zero: int, q: Requant, multiple: int, segments: int = 0) -> (
+        tuple[Constant, ...] | None):
     """bias, multiplier, shift of q8_channels, or None when the layer does not fit the format.
 
-    weights int [n, k] in the order of the sum, k a multiple of 4; bias [n]. Biases are padded to `multiple` channels.
+    weights int [n, k] in the order of the sum, k a multiple of 4 (and of 4 * segments); bias [n], padded to `multiple`
+    channels. segments > 0: parts of the sum that have an accumulator each; the bias then belongs to their 32-bit total.
     """
     low, high = extremes(weights, bias, in_zero)
-    if max(-low, high) >= 1 << 23 or not packable(weights) or not shifts_fit(q, low, high):
+    if not packable(weights) or not shifts_fit(q, low, high):
+        return None
+    if not _parts_fit(weights, segments) if segments else max(-low, high) >= 1 << 23:
         return None
     w = weights.astype(np.int64)
-    folded = 256 * (bias.astype(np.int64) - in_zero * w.sum(1) + 127 * w[:, 1::2].sum(1))
-    wrapped = (folded & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
+    folded = bias.astype(np.int64) - in_zero * w.sum(1) + 127 * w[:, 1::2].sum(1)
+    wrapped = ((folded if segments else 256 * folded) & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
     return (
-        Constant("bias", pad_to(wrapped, multiple, 0), "256 times the bias, zero point and number format folded in"),
+        Constant("bias", pad_to(wrapped, multiple, 0), f"{1 if segments else 256} times the bias, offsets folded in"),
         Constant("multiplier", q.multiplier.astype(np.int32)),
         Constant("shift", right_shifts(q), "to the right"),
     )
+
+
+def _parts_fit(weights: np.ndarray, segments: int) -> bool:
+    """Does every part's accumulator, even values in [-128, 127] and odd ones less 127, stay in 24 bits?"""
+    parts = np.abs(weights.astype(np.int64)).reshape(len(weights), segments, -1)
+    return bool((parts[:, :, ::2].sum(2) * 128 + parts[:, :, 1::2].sum(2) * 255 < 1 << 23).all())
 
 
 def plain_channels(weights: np.ndarray, bias: np.ndarray, in_zero: int, q: Requant) -> tuple[Constant, ...] | None:

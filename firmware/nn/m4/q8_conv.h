@@ -3,7 +3,10 @@
  *
  * - q8_slide keeps the filter's rows as columns in scratch (a window of 3 strides + one filter width) and moves it
  *   along the output row: every column is expanded once a row.
- * - q8_patch expands the filter's patch of four positions, any geometry; 1x1 filters come straight from the input. */
+ * - q8_patch expands the filter's patch of four positions, any geometry; 1x1 filters come straight from the input.
+ *
+ * segments > 0: the sum is too long for one accumulator in 24 bits. It is taken in so many parts (q8_slide: filter rows),
+ * each of which goes to a 32-bit total; the bias is then plain. */
 #ifndef M4_Q8_CONV_H
 #define M4_Q8_CONV_H
 
@@ -13,7 +16,7 @@ typedef struct {
     int32_t in_h, in_w, in_c, out_h, out_w, out_c, k_h, k_w, stride_h, stride_w, dil_h, dil_w, pad_top, pad_left;
     int32_t in_zero;
     q8_range range;
-    int32_t unroll;
+    int32_t unroll, segments;
 } q8_conv_shape;
 
 M4_INLINE int32_t q8_round4(int32_t n) { return (n + 3) & ~3; }
@@ -31,7 +34,7 @@ M4_INLINE void q8_store_channel(const q8_conv_shape *s, const q8_channels *d, co
     int32_t sum = 0;
 #pragma GCC unroll 4
     for (int32_t p = 0; p < n; p++) {
-        const int32_t q = q8_requant(acc[p] >> 7, m, e, half, &s->range);
+        const int32_t q = q8_requant(s->segments ? 2 * acc[p] : acc[p] >> 7, m, e, half, &s->range);
         if (to->sums)
             sum += q;
         else
@@ -52,6 +55,36 @@ typedef struct {
     int32_t rows, steps, row, pitch, advance;
 } q8_layout;
 
+/* Bytes from the end of a row's steps to the next row. */
+M4_INLINE int32_t q8_row_rest(const q8_layout *l) { return l->row - l->steps * l->advance; }
+
+/* The sums of a tile, in parts: each row's goes to a 32-bit total. Leaves the accumulators themselves. */
+M4_INLINE void q8_parts_4(const q8_conv_shape *s, const q8_layout *l, q8_tile *t, q8_streams *stream) {
+    q8_tile total = *t;
+#pragma GCC unroll 1
+    for (int32_t r = 0; r < l->rows; r++) {
+        for (int32_t p = 0; p < 4; p++) t->a[p] = t->b[p] = 0;
+        q8_dot_4x2(t, stream, l->steps, s->unroll, l->pitch, l->advance);
+        stream->x += q8_row_rest(l);
+        for (int32_t p = 0; p < 4; p++) total.a[p] += t->a[p] >> 8, total.b[p] += t->b[p] >> 8;
+    }
+    *t = total;
+}
+
+M4_INLINE void q8_parts_1(const q8_layout *l, q8_tile *t, q8_streams *stream) {
+    int32_t total_a = t->a[0], total_b = t->b[0];
+#pragma GCC unroll 1
+    for (int32_t r = 0; r < l->rows; r++) {
+        t->a[0] = t->b[0] = 0;
+        q8_dot_1x2(&t->a[0], &t->b[0], stream, l->steps, l->advance);
+        stream->x += q8_row_rest(l);
+        total_a += t->a[0] >> 8;
+        total_b += t->b[0] >> 8;
+    }
+    t->a[0] = total_a;
+    t->b[0] = total_b;
+}
+
 /* All channels of four positions whose first is at x; n of them are stored. */
 M4_INLINE void q8_tile_4(const q8_conv_shape *s, const q8_channels *d, const q8_layout *l, const uint8_t *x,
                          const q8_target *to, int32_t n) {
@@ -61,10 +94,14 @@ M4_INLINE void q8_tile_4(const q8_conv_shape *s, const q8_channels *d, const q8_
         int32_t a = d->bias[c], b = d->bias[c + 1];
         q8_tile t = {{a, a, a, a}, {b, b, b, b}};
         q8_streams stream = {x, w};
+        if (s->segments) {
+            q8_parts_4(s, l, &t, &stream);
+        } else {
 #pragma GCC unroll 1
-        for (int32_t r = 0; r < l->rows; r++) {
-            q8_dot_4x2(&t, &stream, l->steps, s->unroll, l->pitch, l->advance);
-            stream.x += l->row - l->steps * l->advance;
+            for (int32_t r = 0; r < l->rows; r++) {
+                q8_dot_4x2(&t, &stream, l->steps, s->unroll, l->pitch, l->advance);
+                stream.x += q8_row_rest(l);
+            }
         }
         w = stream.w;
         q8_store(s, d, &t, c, to, n);
@@ -81,10 +118,14 @@ M4_INLINE void q8_tile_1(const q8_conv_shape *s, const q8_channels *d, const q8_
         t.a[0] = d->bias[c];
         t.b[0] = d->bias[c + 1];
         q8_streams stream = {x, w};
+        if (s->segments) {
+            q8_parts_1(l, &t, &stream);
+        } else {
 #pragma GCC unroll 1
-        for (int32_t r = 0; r < l->rows; r++) {
-            q8_dot_1x2(&t.a[0], &t.b[0], &stream, l->steps, l->advance);
-            stream.x += l->row - l->steps * l->advance;
+            for (int32_t r = 0; r < l->rows; r++) {
+                q8_dot_1x2(&t.a[0], &t.b[0], &stream, l->steps, l->advance);
+                stream.x += q8_row_rest(l);
+            }
         }
         w = stream.w;
         q8_store(s, d, &t, c, to, 1);
@@ -188,12 +229,14 @@ M4_INLINE void q8_gather(const q8_conv_shape *s, const int8_t *in, int32_t oy, i
     }
 }
 
-/* Any geometry. Scratch: 8 bytes for every value of the patch (rounded up to 4), then the patch itself where needed. */
+/* Any geometry. Scratch: 8 bytes for every value of the patch (rounded up to whole steps in every segment; what is beyond the
+ * patch meets zero weights), then the patch itself where needed. */
 M4_INLINE void q8_patch(const q8_conv_shape *s, const q8_channels *d, const int8_t *in, q8_target to, uint8_t *scratch) {
     const int32_t size = s->k_h * s->k_w * s->in_c, direct = s->k_h * s->k_w == 1 && !s->pad_top && !s->pad_left;
-    const q8_layout l = {1, q8_round4(size) / 4, 0, 8, 32};
+    const int32_t rows = s->segments ? s->segments : 1, steps = (q8_round4(size) / 4 + rows - 1) / rows;
+    const q8_layout l = {rows, steps, 32 * steps, 8, 32};
     const int32_t positions = s->out_h * s->out_w;
-    int8_t *const patch = (int8_t *)scratch + 8 * q8_round4(size);
+    int8_t *const patch = (int8_t *)scratch + 32 * rows * steps;
     int32_t oy = 0, ox = 0;
     for (int32_t i = 0; i < positions; i += 4) {
         const int32_t n = positions - i < 4 ? positions - i : 4;

@@ -1,12 +1,13 @@
 /* q8_dense.h: int8 fully connected layers, four outputs at a time: 19 cycles for 16 multiply-accumulates.
- * Weights as [group of 4 outputs][step][4 words]; number format: q8_common.h. */
+ * Weights as [group of 4 outputs][step][4 words]; number format: q8_common.h. segments > 0: the sum in so many parts that
+ * each fits its accumulator, added up in 32 bits; the bias is then plain. */
 #ifndef M4_Q8_DENSE_H
 #define M4_Q8_DENSE_H
 
 #include "m4/q8_common.h"
 
 typedef struct {
-    int32_t rows, in_n, out_n;
+    int32_t rows, in_n, out_n, segments;
     q8_range range;
 } q8_dense_shape;
 
@@ -47,7 +48,21 @@ M4_INLINE const uint32_t *q8_dot_1x4(q8_quad *q, const uint32_t *x, const uint32
 }
 #endif
 
-/* Scratch: 2 bytes for every input, rounded up to 4 inputs. */
+/* The sum in parts, added up in 32 bits behind each; leaves twice the accumulators. */
+M4_INLINE const uint32_t *q8_dot_parts(const q8_dense_shape *s, q8_quad *q, const uint32_t *x, const uint32_t *w) {
+    const int32_t steps = ((s->in_n + 3) / 4 + s->segments - 1) / s->segments;
+    q8_quad total = *q;
+#pragma GCC unroll 1
+    for (int32_t p = 0; p < s->segments; p++, x += 2 * steps) {
+        *q = (q8_quad){{0}};
+        w = q8_dot_1x4(q, x, w, steps);
+        for (int32_t i = 0; i < 4; i++) total.v[i] += q->v[i] >> 8;
+    }
+    for (int32_t i = 0; i < 4; i++) q->v[i] = 2 * total.v[i];
+    return w;
+}
+
+/* Scratch: 2 bytes for every input, rounded up to whole steps in every segment. */
 M4_INLINE void q8_dense(const q8_dense_shape *s, const q8_channels *d, const int8_t *in, int8_t *out, uint8_t *scratch) {
     uint32_t *const x = (uint32_t *)(void *)scratch;
     for (int32_t row = 0; row < s->rows; row++, in += s->in_n) {
@@ -56,12 +71,12 @@ M4_INLINE void q8_dense(const q8_dense_shape *s, const q8_channels *d, const int
 #pragma GCC unroll 1
         for (int32_t c = 0; c < s->out_n; c += 4) {
             q8_quad q = {{d->bias[c], d->bias[c + 1], d->bias[c + 2], d->bias[c + 3]}};
-            w = q8_dot_1x4(&q, x, w, (s->in_n + 3) / 4);
+            w = s->segments ? q8_dot_parts(s, &q, x, w) : q8_dot_1x4(&q, x, w, (s->in_n + 3) / 4);
 #pragma GCC unroll 4
             for (int32_t i = 0; i < 4; i++) {
                 if (s->out_n % 4 && c + i >= s->out_n) break;
                 const int32_t e = d->shift[c + i];
-                *out++ = (int8_t)q8_requant(q.v[i] >> 7, d->multiplier[c + i], e, q8_half(e, &s->range), &s->range);
+                *out++ = (int8_t)q8_requant(s->segments ? q.v[i] : q.v[i] >> 7, d->multiplier[c + i], e, q8_half(e, &s->range), &s->range);
             }
         }
     }

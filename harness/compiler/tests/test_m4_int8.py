@@ -192,18 +192,51 @@ def test_extremes_are_reached_by_an_input() -> None:
         assert high == (b + (best * w).sum(1)).max() and low == (b + (worst * w).sum(1)).min()
 
 
-def qualifies(weights: np.ndarray, bias: int = 0, shift: int = -8) -> bool:
+def qualifies(weights: np.ndarray, bias: int = 0, shift: int = -8, segments: int = 1) -> bool:
     n = len(weights)
     q = Requant(np.full(n, 1 << 30, np.int32), np.full(n, shift, np.int32), 0, -128, 127)
-    return m4_pack.channels(weights, np.full(n, bias, np.int32), 0, q, 4) is not None
+    return m4_pack.channels(weights, np.full(n, bias, np.int32), 0, q, 4, segments) is not None
 
 
 def test_layers_beyond_the_format_are_left_to_the_portable_kernels() -> None:
     ones = np.ones((1, 4), np.int8)
-    assert qualifies(ones) and not qualifies(ones, bias=(1 << 23) - 100)
+    assert qualifies(ones) and not qualifies(ones, bias=(1 << 29) - 100)
     assert qualifies(-127 * ones) and not qualifies(-128 * ones)
+    assert not accumulates(ones, (1 << 23) - 100) and accumulates(ones, (1 << 22))
     assert qualifies(ones, shift=-23) and not qualifies(ones, shift=-24)
     assert qualifies(ones, bias=1 << 20, shift=9) and not qualifies(ones, bias=1 << 20, shift=10)
+
+
+def accumulates(weights: np.ndarray, bias: int) -> bool:
+    """In one accumulator?"""
+    return qualifies(weights, bias, segments=0)
+
+
+Shape = tuple[int, ...]
+
+
+def fixed(code: str, in_shape: Shape, out_shape: Shape, weights: Shape, **options: int) -> cases.Layer:
+    return cases.Layer(code, "int8", in_shape, out_shape, weights, 3 if code.startswith("DEPTH") else 0, options, 0.05, (-128, 3),
+                       1.0, True, True)
+
+
+LONG = [
+    fixed("FULLY_CONNECTED", (1, 3999), (1, 6), (6, 3999)),
+    fixed("CONV_2D", (1, 5, 6, 160), (1, 5, 6, 3), (3, 3, 3, 160), padding=0, strideH=1, strideW=1),
+    fixed("CONV_2D", (1, 2, 3, 1303), (1, 2, 3, 4), (4, 1, 1, 1303), padding=1, strideH=1, strideW=1),
+    fixed("DEPTHWISE_CONV_2D", (1, 12, 9, 1), (1, 6, 5, 8), (1, 10, 8, 8), padding=0, strideH=2, strideW=2, depthMultiplier=8),
+]
+"""Sums that need several accumulators, and a depthwise layer that is an ordinary convolution."""
+
+
+def test_long_sums_are_taken_in_parts(tmp_path: Path) -> None:
+    bench = cases.Workbench(np.random.default_rng(7))
+    for add in LONG:
+        add(bench)
+    text = compile_model(bench.finish(), flash_bytes=1 << 20, ram_bytes=1 << 18, engine=ENGINE).sources["model.c"]
+    assert text.count("1 times the bias") == 3 and "nn_depthwise_s8" not in text
+    cases.check(list(LONG), 7, ENGINE, sanitize=True)
+    check_on_board(bench, tmp_path)
 
 
 @given(data=st.data())
