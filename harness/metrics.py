@@ -16,7 +16,7 @@ import numpy as np
 
 from harness import stats
 from harness.errors import InfraError
-from harness.records import ESTIMATED, MEASURED, BoardInfo, Run, Sample, VariantRun
+from harness.records import ESTIMATED, MEASURED, BoardInfo, OpInfo, Run, Sample, VariantRun
 
 SCHEMA = 1
 FLOAT_TOLERANCE = 1e-5
@@ -240,13 +240,25 @@ def flash(run: VariantRun) -> dict[str, int]:
 
 
 def ops(run: VariantRun) -> list[dict[str, Any]]:
-    """Every step with the median of its cycles over the profile samples; cycles None when withheld or not profiled."""
+    """Every step: the median of its cycles over the profile samples (None when withheld or not profiled), its MACs, cycles
+    for each of them (None without any), and its share of all cycles."""
     rows = [s.op_cycles for s in run.samples if s.kind == "profile" and len(s.op_cycles) == len(run.image.ops)]
-    cycles = np.median(np.asarray(rows, np.float64), axis=0) if rows and not withheld(run) else None
-    return [
-        {"index": op.index, "op": op.op, "name": op.name, "cycles": None if cycles is None else float(cycles[i]), "macs": op.macs}
-        for i, op in enumerate(run.image.ops)
-    ]
+    if not rows or withheld(run):
+        return [_op(op, None, None) for op in run.image.ops]
+    cycles = np.median(np.asarray(rows, np.float64), axis=0)
+    return [_op(op, float(c), float(cycles.sum())) for op, c in zip(run.image.ops, cycles, strict=True)]
+
+
+def _op(op: OpInfo, cycles: float | None, total: float | None) -> dict[str, Any]:
+    return {
+        "index": op.index,
+        "op": op.op,
+        "name": op.name,
+        "cycles": cycles,
+        "macs": op.macs,
+        "cycles_per_mac": cycles / op.macs if cycles is not None and op.macs else None,
+        "share": cycles / total if cycles is not None and total else None,
+    }
 
 
 def total_macs(run: VariantRun) -> int | None:

@@ -215,18 +215,9 @@ def flash(section: Section) -> Grid:
 
 
 def op_lines(row: Row) -> list[dict[str, Any]]:
-    """The steps with `share` of all cycles and `cycles_per_mac`, both None where they have no meaning; [] without timing."""
+    """The steps; [] without timing."""
     lines = ops(row.run)
-    if not lines or any(line["cycles"] is None for line in lines):
-        return []
-    total = sum(line["cycles"] for line in lines)
-    return [
-        line | {
-            "share": line["cycles"] / total if total else None,
-            "cycles_per_mac": line["cycles"] / line["macs"] if line["macs"] else None,
-        }
-        for line in lines
-    ]
+    return [] if any(line["cycles"] is None for line in lines) else lines
 
 
 def per_op(row: Row) -> Grid | None:

@@ -150,7 +150,10 @@ def test_memory_totals():
 def test_ops_are_medians_of_the_profile_samples():
     run = make_variant_run("pqt")
     extra = tuple(Sample("profile", 1, b"", 0, None, (1, 2, 3, 4, 5)) for _ in range(2))
-    assert [op["cycles"] for op in metrics.ops(replace(run, samples=run.samples + extra))] == [1, 2, 3, 4, 5]
+    lines = metrics.ops(replace(run, samples=run.samples + extra))
+    assert [op["cycles"] for op in lines] == [1, 2, 3, 4, 5]
+    assert [op["share"] for op in lines] == [n / 15 for n in (1, 2, 3, 4, 5)]
+    assert [op["cycles_per_mac"] for op in lines] == [op["cycles"] / op["macs"] if op["macs"] else None for op in lines]
     assert all(op["cycles"] is None for op in metrics.ops(replace(run, samples=run.samples[:3])))
 
 
