@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.compiler import lower_conv, lower_elementwise, lower_move, lower_reduce, lower_unary
+from harness.compiler import lower_conv, lower_elementwise, lower_move, lower_reduce, lower_space, lower_unary
 from harness.compiler.graph import Graph, Op, Tensor
 from harness.compiler.program import Program
 from harness.compiler.step import Step
@@ -36,7 +36,21 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
     "PADV2": lower_move.pad,
     "STRIDED_SLICE": lower_move.strided_slice,
     "SHAPE": lower_move.shape,
+    "SPACE_TO_BATCH_ND": lower_move.space_to_batch,
+    "BATCH_TO_SPACE_ND": lower_move.batch_to_space,
     "RESIZE_NEAREST_NEIGHBOR": lower_move.resize_nearest_neighbor,
+    "SPACE_TO_BATCH_ND": lower_space.space_to_batch,
+    "BATCH_TO_SPACE_ND": lower_space.batch_to_space,
+    "DEPTH_TO_SPACE": lower_space.depth_to_space,
+    "SPACE_TO_DEPTH": lower_space.space_to_depth,
+    "SLICE": lower_space.slice_,
+    "SPLIT_V": lower_space.split_v,
+    "GATHER": lower_space.gather,
+    "MIRROR_PAD": lower_space.mirror_pad,
+    "BROADCAST_TO": lower_space.broadcast_to,
+    "TILE": lower_space.broadcast_to,
+    "REVERSE_V2": lower_space.reverse,
+    "FILL": lower_space.fill,
     "TRANSPOSE_CONV": lower_conv.transpose_conv,
     "LOG_SOFTMAX": lower_reduce.log_softmax,
     "ARG_MAX": lower_reduce.arg_max,

@@ -36,7 +36,7 @@ def block(
     return Block(source, target, offsets[0] * size, offsets[1] * size, run, tuple(merged))
 
 
-def _emit(p: Program, op: Op, inputs: list[Tensor], outputs: list[Tensor], blocks: list[Block], fill: bytes = b"") -> None:
+def emit_move(p: Program, op: Op, inputs: list[Tensor], outputs: list[Tensor], blocks: list[Block], fill: bytes = b"") -> None:
     if all(t.data is not None for t in inputs):
         for t, value in zip(outputs, moved([t.data for t in inputs], outputs, blocks, fill), strict=True):
             p.fold(t, value)
@@ -62,7 +62,7 @@ def moved(inputs: list[np.ndarray], outputs: list[Tensor], blocks: list[Block], 
 def emit_transpose(p: Program, op: Op, x: Tensor, y: Tensor, order: tuple[int, ...]) -> None:
     """y's dimension i is x's dimension order[i]."""
     steps = strides(x.shape)
-    _emit(p, op, [x], [y], [block(0, 0, (0, 0), y.shape, ([steps[i] for i in order], strides(y.shape)), itemsize(x))])
+    emit_move(p, op, [x], [y], [block(0, 0, (0, 0), y.shape, ([steps[i] for i in order], strides(y.shape)), itemsize(x))])
 
 
 def itemsize(t: Tensor) -> int:
@@ -91,7 +91,7 @@ def transpose(p: Program, op: Op) -> None:
 def concatenation(p: Program, op: Op) -> None:
     inputs, y = _operands(p, op, 1, len(op.inputs))
     check(op, None, op.options["activation"] == "NONE", "no fused activation", str(op.options["activation"]))
-    axis = _axis(op, op.options["axis"], len(y.shape))
+    axis = axis_of(op, op.options["axis"], len(y.shape))
     for x in inputs:
         check(op, x, x.dtype == y.dtype and len(x.shape) == len(y.shape), f"{y.dtype} of rank {len(y.shape)}")
         check_shape(op, x, (*y.shape[:axis], x.shape[axis], *y.shape[axis + 1 :]))
@@ -101,7 +101,7 @@ def concatenation(p: Program, op: Op) -> None:
     for i, x in enumerate(inputs):
         blocks.append(block(i, 0, (0, at * inner[axis]), x.shape, (strides(x.shape), inner), itemsize(y)))
         at += x.shape[axis]
-    _emit(p, op, inputs, [y], blocks)
+    emit_move(p, op, inputs, [y], blocks)
 
 
 def check_same_scale(op: Op, x: Tensor, y: Tensor) -> None:
@@ -111,7 +111,7 @@ def check_same_scale(op: Op, x: Tensor, y: Tensor) -> None:
         check(op, x, bool(same), f"the output's scale {y.scale} and zero point {y.zero_point}", f"{x.scale} and {x.zero_point}")
 
 
-def _axis(op: Op, axis: int, rank: int) -> int:
+def axis_of(op: Op, axis: int, rank: int) -> int:
     check(op, None, -rank <= axis < rank, f"an axis within rank {rank}", str(axis))
     return axis % rank
 
@@ -120,33 +120,41 @@ def split(p: Program, op: Op) -> None:
     """SPLIT: (axis, value) -> equal parts."""
     axis_tensor, x = p.inputs(op, 2)
     check_dtype(op, axis_tensor, "int32")
-    axis = _axis(op, int(constant(op, axis_tensor, "the axis").ravel()[0]), len(x.shape))
+    axis = axis_of(op, int(constant(op, axis_tensor, "the axis").ravel()[0]), len(x.shape))
     n = len(op.outputs)
     check(op, x, n > 0 and x.shape[axis] % n == 0, f"a multiple of {n} along axis {axis}")
     part = (*x.shape[:axis], x.shape[axis] // n, *x.shape[axis + 1 :])
-    _cut(p, op, x, axis, part, part)
+    cut(p, op, x, axis, [part] * n, [part] * n)
 
 
 def unpack(p: Program, op: Op) -> None:
     (x,) = p.inputs(op, 1)
-    axis = _axis(op, op.options["axis"], len(x.shape))
+    axis = axis_of(op, op.options["axis"], len(x.shape))
     check(op, x, len(op.outputs) == x.shape[axis], f"{len(op.outputs)} along axis {axis}")
-    _cut(p, op, x, axis, (*x.shape[:axis], 1, *x.shape[axis + 1 :]), (*x.shape[:axis], *x.shape[axis + 1 :]))
+    part, shape, n = (*x.shape[:axis], 1, *x.shape[axis + 1 :]), (*x.shape[:axis], *x.shape[axis + 1 :]), len(op.outputs)
+    cut(p, op, x, axis, [part] * n, [shape] * n)
 
 
-def _cut(p: Program, op: Op, x: Tensor, axis: int, part: tuple[int, ...], shape: tuple[int, ...]) -> None:
+def cut(
+    p: Program, op: Op, x: Tensor, axis: int, parts: list[tuple[int, ...]], shapes: list[tuple[int, ...]]
+) -> None:
+    """x cut along the axis; each part's dimensions, and the shape that its tensor gives it. Empty parts are left out."""
     check_dtype(op, x, *MOVABLE)
-    outputs, blocks, inner = [p.tensors[i] for i in op.outputs], [], strides(x.shape)
-    for i, y in enumerate(outputs):
+    outputs, blocks, at, inner = [], [], 0, strides(x.shape)
+    for i, part, shape in zip(op.outputs, parts, shapes, strict=True):
+        y = p.tensors[i]
         check_dtype(op, y, x.dtype)
         check_shape(op, y, shape)
-        blocks.append(block(0, i, (i * part[axis] * inner[axis], 0), part, (inner, strides(part)), itemsize(x)))
-    _emit(p, op, [x], outputs, blocks)
+        if y.size:
+            blocks.append(block(0, len(outputs), (at * inner[axis], 0), part, (inner, strides(part)), itemsize(x)))
+            outputs.append(y)
+        at += part[axis]
+    emit_move(p, op, [x], outputs, blocks)
 
 
 def pack(p: Program, op: Op) -> None:
     inputs, y = _operands(p, op, 1, len(op.inputs))
-    axis = _axis(op, op.options["axis"], len(y.shape))
+    axis = axis_of(op, op.options["axis"], len(y.shape))
     check(op, y, y.shape[axis] == len(inputs), f"{len(inputs)} along axis {axis}")
     part, inner = (*y.shape[:axis], 1, *y.shape[axis + 1 :]), strides(y.shape)
     blocks = []
@@ -155,7 +163,7 @@ def pack(p: Program, op: Op) -> None:
         check_dtype(op, x, y.dtype)
         check_same_scale(op, x, y)
         blocks.append(block(i, 0, (0, i * inner[axis]), part, (strides(part), inner), itemsize(y)))
-    _emit(p, op, inputs, [y], blocks)
+    emit_move(p, op, inputs, [y], blocks)
 
 
 def pad(p: Program, op: Op) -> None:
@@ -172,7 +180,7 @@ def pad(p: Program, op: Op) -> None:
         fill = constant(op, value, "the padding value").ravel()[0]
     inner = strides(y.shape)
     offset = sum(int(a) * s for (a, _), s in zip(pads, inner, strict=True))
-    _emit(p, op, [x], [y], [block(0, 0, (0, offset), x.shape, (strides(x.shape), inner), itemsize(y))], fill.tobytes())
+    emit_move(p, op, [x], [y], [block(0, 0, (0, offset), x.shape, (strides(x.shape), inner), itemsize(y))], fill.tobytes())
 
 
 def strided_slice(p: Program, op: Op) -> None:
@@ -194,7 +202,7 @@ def strided_slice(p: Program, op: Op) -> None:
         steps.append(step[i] * inner[i])
     kept = tuple(d for i, d in enumerate(dims) if not o["shrink_mask"] >> i & 1)
     check_shape(op, y, kept)
-    _emit(p, op, [x], [y], [block(0, 0, (offset, 0), tuple(dims), (steps, strides(tuple(dims))), itemsize(x))])
+    emit_move(p, op, [x], [y], [block(0, 0, (offset, 0), tuple(dims), (steps, strides(tuple(dims))), itemsize(x))])
 
 
 def _range(begin: int, end: int, step: int, size: int, no_begin: bool, no_end: bool, shrink: bool) -> range:
@@ -240,3 +248,80 @@ def _nearest(op: Op, old: int, new: int) -> np.ndarray:
     at = (np.arange(new, dtype=f32) + f32(0.5 if half else 0.0)) * scale
     index = np.floor(at + f32(0.5)) if align else np.floor(at)
     return np.clip(index.astype(np.int64), 0, old - 1).astype(np.uint16)
+
+
+def space_to_batch(p: Program, op: Op) -> None:
+    """Converters write dilated convolutions so: each of the block's positions becomes a batch of its own."""
+    (x, sizes, pads), y = _operands(p, op, 3)
+    block_h, block_w = _spatial(op, x, sizes)
+    (top, bottom), (left, right) = _pairs(op, x, pads)
+    height, width = x.shape[1] + top + bottom, (x.shape[2] if len(x.shape) == 4 else 1) + left + right
+    check(op, pads, height % block_h == 0 and width % block_w == 0, "padded sizes that are multiples of the block")
+    n, h, w, c = _nhwc(x)
+    out = (n * block_h * block_w, height // block_h, width // block_w, c)
+    check(op, y, _nhwc(y) == out, f"shape {list(out)}")
+    check_same_scale(op, x, y)
+    blocks = _interleaved(x, y, (block_h, block_w), (top, left), spread=False)
+    fill = np.array(y.zero_point if y.dtype in ("int8", "int16") else 0, y.dtype)
+    emit_move(p, op, [x], [y], blocks, fill.tobytes())
+
+
+def batch_to_space(p: Program, op: Op) -> None:
+    (x, sizes, crops), y = _operands(p, op, 3)
+    block_h, block_w = _spatial(op, x, sizes)
+    (top, bottom), (left, right) = _pairs(op, x, crops)
+    n, h, w, c = _nhwc(x)
+    check(op, x, n % (block_h * block_w) == 0, f"a multiple of {block_h * block_w} batches")
+    out = (n // (block_h * block_w), h * block_h - top - bottom, w * block_w - left - right, c)
+    check(op, y, _nhwc(y) == out, f"shape {list(out)}")
+    check_same_scale(op, x, y)
+    emit_move(p, op, [x], [y], _interleaved(y, x, (block_h, block_w), (top, left), spread=True))
+
+
+def _nhwc(t: Tensor) -> tuple[int, int, int, int]:
+    """A rank 3 tensor has one column."""
+    return (*t.shape[:2], 1, t.shape[2]) if len(t.shape) == 3 else t.shape  # type: ignore[return-value]
+
+
+def _spatial(op: Op, x: Tensor, sizes: Tensor) -> tuple[int, int]:
+    check_dtype(op, sizes, "int32")
+    check(op, x, len(x.shape) in (3, 4), "rank 3 or 4")
+    values = constant(op, sizes, "the block's shape").ravel().tolist()
+    check(op, sizes, len(values) == len(x.shape) - 2 and min(values) >= 1, f"{len(x.shape) - 2} entries >= 1", str(values))
+    return values[0], values[1] if len(values) == 2 else 1
+
+
+def _pairs(op: Op, x: Tensor, t: Tensor) -> tuple[tuple[int, int], tuple[int, int]]:
+    check_dtype(op, t, "int32")
+    values = constant(op, t, "the paddings or crops")
+    check(op, t, values.shape == (len(x.shape) - 2, 2) and bool((values >= 0).all()), f"[{len(x.shape) - 2}, 2] entries >= 0")
+    rows = values.tolist()
+    return tuple(rows[0]), tuple(rows[1]) if len(rows) == 2 else (0, 0)
+
+
+def _interleaved(
+    whole: Tensor, parts: Tensor, size: tuple[int, int], before: tuple[int, int], spread: bool
+) -> list[Block]:
+    """Blocks between `whole` [n, h, w, c] and `parts` [n * positions, h / block, w / block, c], position by position;
+    spread: from parts to whole. `before`: rows and columns of the whole that are padding or cropped."""
+    n, _, _, c = _nhwc(whole)
+    outer, inner = strides(_nhwc(whole)), strides(_nhwc(parts))
+    blocks = []
+    for at in np.ndindex(*size):
+        runs = [_covered(at[i], size[i], before[i], _nhwc(whole)[i + 1], _nhwc(parts)[i + 1]) for i in range(2)]
+        if not all(len(r) for r in runs):
+            continue
+        dims = (n, len(runs[0]), len(runs[1]), c)
+        source = sum((r[0] * size[i] + at[i] - before[i]) * outer[i + 1] for i, r in enumerate(runs))
+        target = (at[0] * size[1] + at[1]) * n * inner[0] + sum(r[0] * inner[i + 1] for i, r in enumerate(runs))
+        steps = [outer[0], size[0] * outer[1], size[1] * outer[2], 1]
+        pair = ((source, target), (steps, inner)) if not spread else ((target, source), (inner, steps))
+        blocks.append(block(0, 0, pair[0], dims, pair[1], itemsize(whole)))
+    return blocks
+
+
+def _covered(at: int, size: int, before: int, whole: int, parts: int) -> range:
+    """Which of a position's `parts` entries lie inside the whole."""
+    first = max(0, -(-(before - at) // size))
+    last = min(parts, -(-(whole + before - at) // size))
+    return range(first, last)

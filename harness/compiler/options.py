@@ -46,6 +46,18 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "PACK": ("PackOptions", {"axis": "Axis", "count": "ValuesCount"}),
     "UNPACK": ("UnpackOptions", {"axis": "Axis", "count": "Num"}),
     "ARG_MAX": ("ArgMaxOptions", {"output_type": ("OutputType", _TYPE)}),
+    "REDUCE_MAX": ("ReducerOptions", {"keep_dims": "KeepDims"}),
+    "REDUCE_MIN": ("ReducerOptions", {"keep_dims": "KeepDims"}),
+    "SUM": ("ReducerOptions", {"keep_dims": "KeepDims"}),
+    "REDUCE_PROD": ("ReducerOptions", {"keep_dims": "KeepDims"}),
+    "DIV": ("DivOptions", _ACT),
+    "BATCH_MATMUL": ("BatchMatMulOptions", {"adjoint_x": "AdjX", "adjoint_y": "AdjY"}),
+    "RESIZE_BILINEAR": ("ResizeBilinearOptions", {"align": "AlignCorners", "half_pixel": "HalfPixelCenters"}),
+    "GATHER": ("GatherOptions", {"axis": "Axis", "batch_dims": "BatchDims"}),
+    "MIRROR_PAD": ("MirrorPadOptions", {"mode": ("Mode", enum_names(tflite.MirrorPadMode))}),
+    "DEPTH_TO_SPACE": ("DepthToSpaceOptions", {"block": "BlockSize"}),
+    "SPACE_TO_DEPTH": ("SpaceToDepthOptions", {"block": "BlockSize"}),
+    "SPLIT_V": ("SplitVOptions", {"count": "NumSplits"}),
     "SHAPE": ("ShapeOptions", {"out_type": ("OutType", _TYPE)}),
 }
 """op -> (schema table, our key -> getter, or (getter, names of the enum)). Numbers whose enum has no name stay numbers."""
