@@ -69,7 +69,7 @@ def itemsize(t: Tensor) -> int:
     return np.dtype(t.dtype).itemsize
 
 
-def _operands(p: Program, op: Op, least: int, most: int | None = None) -> tuple[list[Tensor | None], Tensor]:
+def operands(p: Program, op: Op, least: int, most: int | None = None) -> tuple[list[Tensor | None], Tensor]:
     inputs, y = p.inputs(op, least, most), p.output(op)
     check_dtype(op, inputs[0], *MOVABLE)
     check_dtype(op, y, inputs[0].dtype)
@@ -77,7 +77,7 @@ def _operands(p: Program, op: Op, least: int, most: int | None = None) -> tuple[
 
 
 def transpose(p: Program, op: Op) -> None:
-    (x, perm), y = _operands(p, op, 2)
+    (x, perm), y = operands(p, op, 2)
     check_dtype(op, perm, "int32")
     order = tuple(int(i) for i in constant(op, perm, "the permutation").ravel())
     check(op, perm, sorted(order) == list(range(len(x.shape))), f"a permutation of {len(x.shape)} dimensions", str(order))
@@ -89,7 +89,7 @@ def transpose(p: Program, op: Op) -> None:
 
 
 def concatenation(p: Program, op: Op) -> None:
-    inputs, y = _operands(p, op, 1, len(op.inputs))
+    inputs, y = operands(p, op, 1, len(op.inputs))
     check(op, None, op.options["activation"] == "NONE", "no fused activation", str(op.options["activation"]))
     axis = axis_of(op, op.options["axis"], len(y.shape))
     for x in inputs:
@@ -153,7 +153,7 @@ def cut(
 
 
 def pack(p: Program, op: Op) -> None:
-    inputs, y = _operands(p, op, 1, len(op.inputs))
+    inputs, y = operands(p, op, 1, len(op.inputs))
     axis = axis_of(op, op.options["axis"], len(y.shape))
     check(op, y, y.shape[axis] == len(inputs), f"{len(inputs)} along axis {axis}")
     part, inner = (*y.shape[:axis], 1, *y.shape[axis + 1 :]), strides(y.shape)
@@ -168,7 +168,7 @@ def pack(p: Program, op: Op) -> None:
 
 def pad(p: Program, op: Op) -> None:
     """PAD fills with zero (integers: with the zero point), PADV2 with its third input."""
-    (x, pads_tensor, value), y = _operands(p, op, 2, 3)
+    (x, pads_tensor, value), y = operands(p, op, 2, 3)
     check_dtype(op, pads_tensor, *INTEGERS)
     pads = constant(op, pads_tensor, "the paddings")
     check(op, pads_tensor, pads.shape == (len(x.shape), 2) and bool((pads >= 0).all()), f"[{len(x.shape)}, 2] paddings >= 0")
@@ -184,7 +184,7 @@ def pad(p: Program, op: Op) -> None:
 
 
 def strided_slice(p: Program, op: Op) -> None:
-    (x, *bounds), y = _operands(p, op, 4)
+    (x, *bounds), y = operands(p, op, 4)
     o = op.options
     check(op, None, not o["ellipsis_mask"] and not o["new_axis_mask"] and not o["offset"], "no ellipsis, new axis or offset")
     for t in bounds:
@@ -223,7 +223,7 @@ def shape(p: Program, op: Op) -> None:
 
 
 def resize_nearest_neighbor(p: Program, op: Op) -> None:
-    (x, size), y = _operands(p, op, 2)
+    (x, size), y = operands(p, op, 2)
     check_dtype(op, size, "int32")
     check(op, x, len(x.shape) == 4, "rank 4 (NHWC)")
     height, width = _two(op, size)
@@ -248,80 +248,3 @@ def _nearest(op: Op, old: int, new: int) -> np.ndarray:
     at = (np.arange(new, dtype=f32) + f32(0.5 if half else 0.0)) * scale
     index = np.floor(at + f32(0.5)) if align else np.floor(at)
     return np.clip(index.astype(np.int64), 0, old - 1).astype(np.uint16)
-
-
-def space_to_batch(p: Program, op: Op) -> None:
-    """Converters write dilated convolutions so: each of the block's positions becomes a batch of its own."""
-    (x, sizes, pads), y = _operands(p, op, 3)
-    block_h, block_w = _spatial(op, x, sizes)
-    (top, bottom), (left, right) = _pairs(op, x, pads)
-    height, width = x.shape[1] + top + bottom, (x.shape[2] if len(x.shape) == 4 else 1) + left + right
-    check(op, pads, height % block_h == 0 and width % block_w == 0, "padded sizes that are multiples of the block")
-    n, h, w, c = _nhwc(x)
-    out = (n * block_h * block_w, height // block_h, width // block_w, c)
-    check(op, y, _nhwc(y) == out, f"shape {list(out)}")
-    check_same_scale(op, x, y)
-    blocks = _interleaved(x, y, (block_h, block_w), (top, left), spread=False)
-    fill = np.array(y.zero_point if y.dtype in ("int8", "int16") else 0, y.dtype)
-    emit_move(p, op, [x], [y], blocks, fill.tobytes())
-
-
-def batch_to_space(p: Program, op: Op) -> None:
-    (x, sizes, crops), y = _operands(p, op, 3)
-    block_h, block_w = _spatial(op, x, sizes)
-    (top, bottom), (left, right) = _pairs(op, x, crops)
-    n, h, w, c = _nhwc(x)
-    check(op, x, n % (block_h * block_w) == 0, f"a multiple of {block_h * block_w} batches")
-    out = (n // (block_h * block_w), h * block_h - top - bottom, w * block_w - left - right, c)
-    check(op, y, _nhwc(y) == out, f"shape {list(out)}")
-    check_same_scale(op, x, y)
-    emit_move(p, op, [x], [y], _interleaved(y, x, (block_h, block_w), (top, left), spread=True))
-
-
-def _nhwc(t: Tensor) -> tuple[int, int, int, int]:
-    """A rank 3 tensor has one column."""
-    return (*t.shape[:2], 1, t.shape[2]) if len(t.shape) == 3 else t.shape  # type: ignore[return-value]
-
-
-def _spatial(op: Op, x: Tensor, sizes: Tensor) -> tuple[int, int]:
-    check_dtype(op, sizes, "int32")
-    check(op, x, len(x.shape) in (3, 4), "rank 3 or 4")
-    values = constant(op, sizes, "the block's shape").ravel().tolist()
-    check(op, sizes, len(values) == len(x.shape) - 2 and min(values) >= 1, f"{len(x.shape) - 2} entries >= 1", str(values))
-    return values[0], values[1] if len(values) == 2 else 1
-
-
-def _pairs(op: Op, x: Tensor, t: Tensor) -> tuple[tuple[int, int], tuple[int, int]]:
-    check_dtype(op, t, "int32")
-    values = constant(op, t, "the paddings or crops")
-    check(op, t, values.shape == (len(x.shape) - 2, 2) and bool((values >= 0).all()), f"[{len(x.shape) - 2}, 2] entries >= 0")
-    rows = values.tolist()
-    return tuple(rows[0]), tuple(rows[1]) if len(rows) == 2 else (0, 0)
-
-
-def _interleaved(
-    whole: Tensor, parts: Tensor, size: tuple[int, int], before: tuple[int, int], spread: bool
-) -> list[Block]:
-    """Blocks between `whole` [n, h, w, c] and `parts` [n * positions, h / block, w / block, c], position by position;
-    spread: from parts to whole. `before`: rows and columns of the whole that are padding or cropped."""
-    n, _, _, c = _nhwc(whole)
-    outer, inner = strides(_nhwc(whole)), strides(_nhwc(parts))
-    blocks = []
-    for at in np.ndindex(*size):
-        runs = [_covered(at[i], size[i], before[i], _nhwc(whole)[i + 1], _nhwc(parts)[i + 1]) for i in range(2)]
-        if not all(len(r) for r in runs):
-            continue
-        dims = (n, len(runs[0]), len(runs[1]), c)
-        source = sum((r[0] * size[i] + at[i] - before[i]) * outer[i + 1] for i, r in enumerate(runs))
-        target = (at[0] * size[1] + at[1]) * n * inner[0] + sum(r[0] * inner[i + 1] for i, r in enumerate(runs))
-        steps = [outer[0], size[0] * outer[1], size[1] * outer[2], 1]
-        pair = ((source, target), (steps, inner)) if not spread else ((target, source), (inner, steps))
-        blocks.append(block(0, 0, pair[0], dims, pair[1], itemsize(whole)))
-    return blocks
-
-
-def _covered(at: int, size: int, before: int, whole: int, parts: int) -> range:
-    """Which of a position's `parts` entries lie inside the whole."""
-    first = max(0, -(-(before - at) // size))
-    last = min(parts, -(-(whole + before - at) // size))
-    return range(first, last)
