@@ -159,14 +159,13 @@ def fully_connected(step: Step, options: Options) -> Kernel:
     return _pointwise(step, p.weights, p.rows, p.in_n)
 
 
-def depthwise(step: Step, options: Options) -> Kernel | None:
-    """Multiplier 1, and any multiplier on a single channel (which is an ordinary convolution)."""
+def depthwise(step: Step, options: Options) -> Kernel:
+    """On a single channel it is an ordinary convolution; else the kernel that is estimated to be the faster one."""
     p: DepthwiseConv2D = step.params
     if p.window.in_c == 1:
         return _direct(step, p, p.weights.transpose(2, 0, 1)[..., None])
-    if p.depth_multiplier != 1:
-        return None
-    return _slide(step) if _slide_cycles(p.window) < _taps_cycles(p.window) else _taps(step)
+    slides = p.depth_multiplier == 1 and _slide_cycles(p.window) < _taps_cycles(p.window)
+    return _slide(step) if slides else _taps(step)
 
 
 def _inside(size: int, out: int, k: int, stride: int, dilation: int, pad: int) -> int:
@@ -209,7 +208,7 @@ def _slide(step: Step) -> Kernel:
 def _taps(step: Step) -> Kernel:
     p: DepthwiseConv2D = step.params
     packed = np.concatenate([p.weights.ravel(), p.bias]).astype(np.float32)
-    fields = f"{c_window(p.window)}, {int(is_relu(p))}"
+    fields = f"{c_window(p.window)}, {p.depth_multiplier}, {int(is_relu(p))}"
     scratch = 8 * p.window.k_h * p.window.k_w
     return _kernel(step, p, "nn_m4_depthwise_taps_f32", "nn_m4_taps_f32", fields, packed, "f32_depthwise_taps", scratch)
 

@@ -1,5 +1,5 @@
-/* f32_depthwise_taps.c: any depthwise convolution of multiplier 1: a list of the taps inside the image for each position,
- * then blocks of eight channels over that list. */
+/* f32_depthwise_taps.c: any depthwise convolution: a list of the taps inside the image for each position, then blocks of
+ * eight channels over that list (with a multiplier: of four outputs of one input channel). */
 #include "f32_bits.h"
 #include "f32_depthwise.h"
 
@@ -23,7 +23,7 @@ static int32_t list_taps(const nn_window *w, int32_t y0, int32_t x0, f32_tap *ta
         for (int32_t kx = 0, x = x0; kx < w->k_w; kx++, x += w->dil_w) {
             if ((uint32_t)x >= (uint32_t)w->in_w) continue;
             taps[n].x = (y * w->in_w + x) * w->in_c;
-            taps[n++].w = (ky * w->k_w + kx) * w->in_c;
+            taps[n++].w = (ky * w->k_w + kx) * w->out_c;
         }
     }
     return n;
@@ -63,7 +63,41 @@ static void one(const f32_tap *t, int32_t n, const float *in, const float *w, co
     out[0] = f32_rectify(sum, mask);
 }
 
-/* All channels of one position. */
+/* Four outputs of one input channel; below, two. */
+static void four_of_one(const f32_tap *t, int32_t n, const float *in, const float *w, const float *bias, int32_t mask, float *out) {
+    float s0 = bias[0], s1 = bias[1], s2 = bias[2], s3 = bias[3];
+    for (const f32_tap *end = t + n; t < end; t++) {
+        const float *k = w + t->w;
+        float x = in[t->x], p0 = x * k[0], p1 = x * k[1], p2 = x * k[2], p3 = x * k[3];
+        s0 += p0, s1 += p1, s2 += p2, s3 += p3;
+    }
+    out[0] = f32_rectify(s0, mask), out[1] = f32_rectify(s1, mask);
+    out[2] = f32_rectify(s2, mask), out[3] = f32_rectify(s3, mask);
+}
+
+static void two_of_one(const f32_tap *t, int32_t n, const float *in, const float *w, const float *bias, int32_t mask, float *out) {
+    float s0 = bias[0], s1 = bias[1];
+    for (const f32_tap *end = t + n; t < end; t++) {
+        const float *k = w + t->w;
+        float x = in[t->x], p0 = x * k[0], p1 = x * k[1];
+        s0 += p0, s1 += p1;
+    }
+    out[0] = f32_rectify(s0, mask), out[1] = f32_rectify(s1, mask);
+}
+
+/* All channels of one position, with a multiplier. */
+static void run_multiplied(const nn_m4_taps_f32 *p, const f32_tap *taps, int32_t n, const float *in, const float *w,
+                           const float *bias, float *out) {
+    const int32_t mask = -(int32_t)p->relu;
+    for (int32_t c = 0; c < p->w.in_c; c++, in++) {
+        int32_t left = p->multiplier;
+        for (; left >= 4; left -= 4, w += 4, bias += 4, out += 4) four_of_one(taps, n, in, w, bias, mask, out);
+        for (; left >= 2; left -= 2, w += 2, bias += 2, out += 2) two_of_one(taps, n, in, w, bias, mask, out);
+        for (; left > 0; left--, w++, bias++, out++) one(taps, n, in, w, bias, mask, out);
+    }
+}
+
+/* The same with multiplier 1. */
 static void run_taps(const nn_m4_taps_f32 *p, const f32_tap *taps, int32_t n, const float *in, const float *weights,
                      const float *bias, float *out) {
     const int32_t channels = p->w.in_c, mask = -(int32_t)p->relu;
@@ -75,18 +109,22 @@ static void run_taps(const nn_m4_taps_f32 *p, const f32_tap *taps, int32_t n, co
 
 void nn_m4_depthwise_taps_f32(const nn_m4_taps_f32 *p, const float *in, const float *packed, float *out, float *scratch) {
     const nn_window *w = &p->w;
-    const float *bias = packed + w->k_h * w->k_w * w->in_c;
+    const float *bias = packed + w->k_h * w->k_w * w->out_c;
     f32_tap *taps = (f32_tap *)scratch;
     int32_t n = 0;
     int listed = 0; /* the list is that of the positions without padding */
     for (int32_t b = 0; b < w->batch; b++, in += w->in_h * w->in_w * w->in_c)
         for (int32_t oy = 0; oy < w->out_h; oy++)
-            for (int32_t ox = 0; ox < w->out_w; ox++, out += w->in_c) {
+            for (int32_t ox = 0; ox < w->out_w; ox++, out += w->out_c) {
                 int32_t y0 = oy * w->stride_h - w->pad_top, x0 = ox * w->stride_w - w->pad_left;
                 int inside = is_inside(w, y0, x0);
                 if (!inside) n = list_taps(w, y0, x0, taps);
                 if (inside && !listed) n = list_taps(w, 0, 0, taps);
                 listed = inside;
-                run_taps(p, taps, n, inside ? in + (y0 * w->in_w + x0) * w->in_c : in, packed, bias, out);
+                const float *from = inside ? in + (y0 * w->in_w + x0) * w->in_c : in;
+                if (p->multiplier == 1)
+                    run_taps(p, taps, n, from, packed, bias, out);
+                else
+                    run_multiplied(p, taps, n, from, packed, bias, out);
             }
 }

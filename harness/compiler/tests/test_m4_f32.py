@@ -145,6 +145,8 @@ ARM_LAYERS = [
     conv_mean(layer("CONV_2D", (1, 1, 17, 5), (1, 1, 15, 6), (1, 3), 1, "RELU", "VALID")),
     conv_mean(layer("CONV_2D", (1, 5, 9, 3), (1, 5, 9, 4), (3, 3), 1, "NONE")),
     conv_mean(layer("CONV_2D", (1, 7, 6, 4), (1, 4, 3, 9), (3, 3), 2, "RELU")),
+    float_layer("DEPTHWISE_CONV_2D", (1, 5, 6, 3), (1, 5, 6, 21), (1, 3, 3, 21), 3,
+                {"padding": 0, "strideH": 1, "strideW": 1, "depthMultiplier": 7, "fusedActivationFunction": 1}),
     plain("ADD", (1, 5, 3, 3), 2, fusedActivationFunction=1),
     plain("ADD", (1, 4, 3, 3), 2, fusedActivationFunction=3),
     plain("AVERAGE_POOL_2D", (1, 5, 7, 11), 1, (1, 3, 4, 11), **POOL),
