@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.compiler import lower_batch, lower_conv, lower_elementwise, lower_move, lower_reduce, lower_space, lower_unary
+from harness.compiler import lower_conv, lower_elementwise, lower_move, lower_reduce, lower_space, lower_unary
 from harness.compiler.graph import Graph, Op, Tensor
 from harness.compiler.program import Program
 from harness.compiler.step import Step
@@ -36,9 +36,9 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
     "PADV2": lower_move.pad,
     "STRIDED_SLICE": lower_move.strided_slice,
     "SHAPE": lower_move.shape,
-    "SPACE_TO_BATCH_ND": lower_batch.space_to_batch,
-    "BATCH_TO_SPACE_ND": lower_batch.batch_to_space,
     "RESIZE_NEAREST_NEIGHBOR": lower_move.resize_nearest_neighbor,
+    "SPACE_TO_BATCH_ND": lower_space.space_to_batch,
+    "BATCH_TO_SPACE_ND": lower_space.batch_to_space,
     "DEPTH_TO_SPACE": lower_space.depth_to_space,
     "SPACE_TO_DEPTH": lower_space.space_to_depth,
     "SLICE": lower_space.slice_,

@@ -9,6 +9,7 @@ import numpy as np
 from harness.compiler.graph import Op, Tensor
 from harness.compiler.lower_move import INTEGERS, MOVABLE, axis_of, block, check_same_scale, cut, emit_move, itemsize, strides
 from harness.compiler.program import Program, check, check_dtype, check_shape, constant
+from harness.compiler.step import Block
 
 MAX_BLOCKS = 1024
 """Copies of one step that are worth their parameters in flash; what needs more is refused."""
@@ -28,6 +29,71 @@ def _ints(op: Op, t: Tensor, what: str, n: int | None = None) -> list[int]:
     values = [int(v) for v in constant(op, t, what).ravel()]
     check(op, t, n is None or len(values) == n, f"{n} entries for {what}", f"{len(values)}")
     return values
+
+
+def space_to_batch(p: Program, op: Op) -> None:
+    """Image (by, bx) of the result takes every block-th row and column of the padded input, from (by, bx) on."""
+    x, (sizes, pads), y = _pair(p, op, 3)
+    blocks, before, after = _blocks_and_borders(op, x, sizes, pads)
+    check(op, pads, all((d + a + b) % s == 0 for d, a, b, s in zip(x.shape[1:], before, after, blocks, strict=False)),
+          f"padded sizes that are multiples of {blocks}")
+    n = len(blocks)
+    space = [(x.shape[i + 1] + before[i] + after[i]) // s for i, s in enumerate(blocks)]
+    check_shape(op, y, (x.shape[0] * int(np.prod(blocks)), *space, *x.shape[n + 1 :]))
+    fill = np.array(y.zero_point if y.dtype in ("int8", "int16", "uint8") else 0, y.dtype).tobytes()
+    copies = [_phase(y, x, phase, blocks, before, x.shape[0]) for phase in product(*map(range, blocks))]
+    padded = any(before) or any(after)
+    emit_move(p, op, [x], [y], [b.block(itemsize(x), False) for b in copies if b.dims], fill if padded else b"")
+
+
+def batch_to_space(p: Program, op: Op) -> None:
+    """The reverse; what the crops cut off is not copied."""
+    x, (sizes, crops), y = _pair(p, op, 3)
+    blocks, before, after = _blocks_and_borders(op, x, sizes, crops)
+    n, images = len(blocks), int(np.prod(blocks))
+    check(op, x, x.shape[0] % images == 0, f"a multiple of {images} images")
+    space = [x.shape[i + 1] * s - before[i] - after[i] for i, s in enumerate(blocks)]
+    check_shape(op, y, (x.shape[0] // images, *space, *x.shape[n + 1 :]))
+    copies = [_phase(x, y, phase, blocks, before, y.shape[0]) for phase in product(*map(range, blocks))]
+    emit_move(p, op, [x], [y], [b.block(itemsize(x), True) for b in copies if b.dims])
+
+
+class _Phase:
+    """Copy between one image of the batched side and its rows and columns of the whole side; `dims` empty: nothing."""
+
+    def __init__(self, dims: tuple[int, ...], offsets: tuple[int, int], steps: tuple[list[int], list[int]]) -> None:
+        self.dims, self.offsets, self.steps = dims, offsets, steps
+
+    def block(self, size: int, from_batch: bool) -> Block:
+        order = (0, 1) if from_batch else (1, 0)
+        offsets = (self.offsets[order[0]], self.offsets[order[1]])
+        return block(0, 0, offsets, self.dims, (self.steps[order[0]], self.steps[order[1]]), size)
+
+
+def _phase(batched: Tensor, whole: Tensor, phase: tuple[int, ...], sizes: list[int], before: list[int], images: int) -> _Phase:
+    """Row o of the batched image is row o * size + phase - before of the whole one, where that exists."""
+    inner_b, inner_w, n = strides(batched.shape), strides(whole.shape), len(sizes)
+    number = int(np.ravel_multi_index(phase, sizes))
+    offset_b, offset_w, dims, steps_w = number * images * inner_b[0], 0, [images], [inner_w[0]]
+    for i, (at, size) in enumerate(zip(phase, sizes, strict=True)):
+        rows = [o for o in range(batched.shape[i + 1]) if 0 <= o * size + at - before[i] < whole.shape[i + 1]]
+        if not rows:
+            return _Phase((), (0, 0), ([], []))
+        offset_b += rows[0] * inner_b[i + 1]
+        offset_w += (rows[0] * size + at - before[i]) * inner_w[i + 1]
+        dims.append(len(rows))
+        steps_w.append(size * inner_w[i + 1])
+    dims += whole.shape[n + 1 :]
+    return _Phase(tuple(dims), (offset_b, offset_w), (inner_b, steps_w + inner_w[n + 1 :]))
+
+
+def _blocks_and_borders(op: Op, x: Tensor, sizes: Tensor, borders: Tensor) -> tuple[list[int], list[int], list[int]]:
+    blocks = _ints(op, sizes, "the block sizes")
+    ends = _ints(op, borders, "the paddings or crops", 2 * len(blocks))
+    check(op, x, len(x.shape) in (3, 4) and len(blocks) == len(x.shape) - 2, "rank 3 or 4, a block size for each inner dimension")
+    check(op, sizes, min(blocks) >= 1 and int(np.prod(blocks, dtype=object)) <= MAX_BLOCKS, f"up to {MAX_BLOCKS} blocks")
+    check(op, borders, min(ends) >= 0, "paddings or crops >= 0")
+    return blocks, ends[0::2], ends[1::2]
 
 
 def depth_to_space(p: Program, op: Op) -> None:
