@@ -7,9 +7,11 @@ model), so they can't tell a wrong kernel from a right one.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -56,8 +58,14 @@ class TflmOracle:
         mode = config.kPreserveAllTensors if keep else config.kAllocationRecording
         # The arena is host memory: generous, because 64-bit pointers and kept tensors need more than a board does.
         size = max(10 * len(self._data), 1 << 22) + (1 << 24 if keep else 0)
-        with _library_errors("tflite-micro"):
+
+        def create():
             return runtime.Interpreter.from_bytes(self._data, arena_size=size, intrepreter_config=mode)
+
+        if self._plain is None and self._keeping is None:
+            _check_survives("tflite-micro", lambda: create().invoke())
+        with _library_errors("tflite-micro"):
+            return create()
 
     def run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         """One inference: input tensors (their dtype, any shape of the right size) -> output tensors."""
@@ -92,12 +100,18 @@ class LitertRefOracle:
             from ai_edge_litert import interpreter as litert
         except ImportError as e:
             raise HostError("the oracle LiteRT can't be imported", received=str(e), remedy="run `make setup`") from e
-        with _library_errors("LiteRT"):
+
+        def create():
             resolver = litert.OpResolverType.BUILTIN_REF
-            self._it = litert.Interpreter(
+            it = litert.Interpreter(
                 model_content=data, experimental_op_resolver_type=resolver, experimental_preserve_all_tensors=True
             )
-            self._it.allocate_tensors()
+            it.allocate_tensors()
+            return it
+
+        _check_survives("LiteRT", lambda: create().invoke())
+        with _library_errors("LiteRT"):
+            self._it = create()
 
     def run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         with _library_errors("LiteRT"):
@@ -114,6 +128,24 @@ class LitertRefOracle:
 
 ORACLES = {TflmOracle.name: TflmOracle, LitertRefOracle.name: LitertRefOracle}
 """--oracle's names; the name goes into every report."""
+
+
+def _check_survives(library: str, action: Callable[[], object]) -> None:
+    """Tries `action` in a forked child first: the libraries abort the whole process where a parameter is out of the range
+    that they assert. Other errors are left to the real call."""
+    with _quiet() as caught, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads: the child only runs this
+        child = os.fork()
+        if child == 0:
+            try:
+                action()
+            finally:
+                os._exit(0)
+        status = os.waitpid(child, 0)[1]
+    if os.WIFSIGNALED(status):
+        name = signal.Signals(os.WTERMSIG(status)).name
+        raise ModelError(f"{library} can't run the model: it ended with {name}", received=" ".join(caught),
+                         remedy="its quantisation is out of the reference's range; use another --oracle, or none")
 
 
 @contextmanager

@@ -48,7 +48,8 @@ def wrap(items: Iterable[str], indent: str = "    ") -> str:
 def _items(data: np.ndarray) -> Iterable[str]:
     flat = data.ravel()
     if flat.dtype.kind == "f":
-        return (c_float(v) for v in flat)
+        # numpy's own conversion gives the same shortest literals as c_float, much faster.
+        return (f"{t}f" for t in flat.astype(str)) if np.isfinite(flat).all() else (c_float(v) for v in flat)
     if flat.dtype.itemsize < 4:
         return map(str, flat.tolist())
     return (c_int(int(v)) for v in flat.tolist())

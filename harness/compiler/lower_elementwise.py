@@ -124,6 +124,8 @@ def unary(p: Program, op: Op) -> None:
     if x.dtype == "float32":
         p.emit(f"{op.code.lower()}_f32", op, [x], [y], Unary(x.size))
         return
+    if op.code == "HARD_SWISH":
+        check(op, y, bool(x.scale / y.scale <= 128), "an output scale of at least 1/128 of the input's", str(y.scale))
     if op.code in _FIXED_OUTPUT:
         scale, zero = _FIXED_OUTPUT[op.code]
         good = y.scale == np.float32(scale) and y.zero_point == zero

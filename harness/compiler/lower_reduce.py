@@ -81,6 +81,7 @@ def softmax(p: Program, op: Op) -> None:
         multiplier, shift = quantize_multiplier(float(x.scale) * float(np.float32(beta)) / (10.0 / 65535.0))
         params = Softmax(x.size // depth, depth, multiplier, shift, 0, beta, y.dtype)
     else:
+        _check_softmax_scale(op, x, beta)
         _check_output_scale(op, y, *((1 / 256, -128) if y.dtype == "int8" else (1 / 65536, -32768)))
         params = Softmax(x.size // depth, depth, *softmax_scaling(beta, x.scale), beta, y.dtype)
     p.emit(f"softmax_{SUFFIX[x.dtype]}", op, [x], [y], params)
@@ -90,6 +91,11 @@ def _check_output_scale(op: Op, y: Tensor, scale: float, zero_point: int) -> Non
     """TFLite fixes the output's quantisation."""
     good = abs(y.scale - scale) <= 0.001 * scale and y.zero_point == zero_point
     check(op, y, bool(good), f"scale {scale} and zero point {zero_point}", f"{y.scale}, {y.zero_point}")
+
+
+def _check_softmax_scale(op: Op, x: Tensor, beta: float) -> None:
+    """TFLM's fixed point takes no smaller one: such a tensor's values are all nearly equal."""
+    check(op, x, float(x.scale) * beta > 2.0**-26, "an input scale * beta above 2^-26", str(float(x.scale) * beta))
 
 
 def log_softmax(p: Program, op: Op) -> None:
@@ -104,8 +110,8 @@ def log_softmax(p: Program, op: Op) -> None:
     params = LogSoftmax(x.size // depth, depth)
     if x.dtype == "int8":
         _check_output_scale(op, y, 16 / 256, 127)
+        _check_softmax_scale(op, x, 1.0)
         multiplier, shift, diff_min = softmax_scaling(1.0, x.scale)
-        check(op, x, multiplier > 0 and shift >= 0, "an input scale above 2^-26")
         reverse = quantize_multiplier((1 << (31 - shift)) / float(multiplier))
         params = LogSoftmax(x.size // depth, depth, (multiplier, shift), reverse, diff_min)
     p.emit(f"log_softmax_{SUFFIX[x.dtype]}", op, [x], [y], params)

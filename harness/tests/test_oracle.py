@@ -73,3 +73,13 @@ def test_per_op_comparison_names_the_op_that_differs(monkeypatch: pytest.MonkeyP
 def test_unknown_oracle() -> None:
     with pytest.raises(UserError, match="litert-ref"):
         compare_ops(b"", [], oracle="none")
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_a_model_that_aborts_the_library_is_a_model_error(name: str) -> None:
+    """A softmax input scale that small trips an assertion in both libraries, which ends the process."""
+    b = ModelBuilder()
+    x, y = b.tensor((1, 4), "int8", 1e-9), b.tensor((1, 4), "int8", 1 / 256, -128)
+    b.op("SOFTMAX", [x], [y], beta=1.0)
+    with pytest.raises(ModelError, match="ended with SIG"):
+        ORACLES[name](b.finish([x], [y])).run([np.zeros((1, 4), np.int8)])

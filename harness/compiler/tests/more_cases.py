@@ -266,3 +266,21 @@ def transpose_conv(draw: st.DrawFn, dtype: str) -> TransposeConv:
         zeros=(draw(zero_points(dtype)), draw(zero_points(dtype))), spread=draw(ranges), per_channel=draw(st.booleans()),
         bias=draw(st.booleans()),
     )
+
+
+@st.composite
+def space_to_batch(draw: st.DrawFn) -> Unary:
+    """Also its inverse, by the same drawing: the larger shape is what padding or cropping leaves."""
+    n, c, dtype = draw(st.integers(1, 2)), draw(st.integers(1, 3)), draw(TWO_TYPES)
+    size, cells, edges = [], [], []
+    for _ in range(draw(st.integers(1, 2))):
+        size.append(draw(st.integers(1, 3)))
+        cells.append(draw(st.integers(2, 4)))
+        before = draw(st.integers(0, size[-1]))
+        edges.append((before, draw(st.integers(0, size[-1] * cells[-1] - before - 1))))
+    whole = (n, *(k * m - a - b for k, m, (a, b) in zip(size, cells, edges, strict=True)), c)
+    parts = (n * int(np.prod(size)), *cells, c)
+    q = draw(quants(dtype))
+    if draw(st.booleans()):
+        return Unary("SPACE_TO_BATCH_ND", (whole, parts), (dtype, dtype), (q, q), {}, (size, edges))
+    return Unary("BATCH_TO_SPACE_ND", (parts, whole), (dtype, dtype), (q, q), {}, (size, edges))

@@ -56,6 +56,7 @@ STRATEGIES = {
     "strided_slice": more.strided_slice(),
     "concatenation": more.concatenation(),
     "pack_unpack_split": st.one_of(more.pack(), more.unpack(), more.split()),
+    "space_to_batch": more.space_to_batch(),
     "resize": more.resize(),
     **{f"transpose_conv_{t}": more.transpose_conv(t) for t in ("int8", "int16", "float32")},
     "reshape": st.one_of(cases.reshape("int8"), cases.reshape("float32")),
