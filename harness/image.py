@@ -23,6 +23,7 @@ from harness.boards import Board
 from harness.config import ROOT
 from harness.errors import HostError, ModelError
 from harness.records import CompiledModel, Footprint, Image, Toolchain
+from harness.wire import HELLO_BYTES, HELLO_TENSOR_BYTES, RUN_BYTES, RUN_REPLY_BYTES
 
 FIRMWARE = ROOT / "firmware"
 CC = "arm-none-eabi-gcc"
@@ -32,7 +33,6 @@ LINK_FLAGS = ("-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,-
 STACK_RESERVE = 12 * 1024
 """Bytes of RAM kept free of protocol buffers, for the stack."""
 PAYLOAD_RANGE = (512, 16_384)
-MAX_OUTPUT_HEADER = 64
 
 
 @cache
@@ -72,12 +72,14 @@ def build_image(model: CompiledModel, board: Board, build_dir: Path = ROOT / "bu
 
 
 def max_payload(model: CompiledModel, board: Board) -> int:
-    """Bytes of the largest wire payload: a whole input or reply where RAM allows, never less than the minimum."""
+    """Bytes of the largest wire payload: a whole input or reply where RAM allows, and always a hello and a profile."""
     low, high = PAYLOAD_RANGE
-    request = max((t.nbytes for t in model.inputs), default=0) + 8
-    reply = sum(t.nbytes for t in model.outputs) + 4 * len(model.ops) + MAX_OUTPUT_HEADER
+    hello = HELLO_BYTES + HELLO_TENSOR_BYTES * (len(model.inputs) + len(model.outputs))
+    profile = RUN_REPLY_BYTES + 4 * len(model.ops)
+    request = max((t.nbytes for t in model.inputs), default=0) + RUN_BYTES
+    reply = profile + sum(t.nbytes for t in model.outputs)
     room = (board.ram_bytes - model.arena_bytes - STACK_RESERVE) // 2
-    return max(low, min(high, max(request, reply), room)) // 4 * 4 + 4
+    return -(-max(low, hello, profile, min(high, max(request, reply), room)) // 4) * 4
 
 
 def _build_id(model: CompiledModel, board: Board, payload: int) -> str:
@@ -160,7 +162,8 @@ def _compile(
     ]
 
     def one(source: Path) -> Path:
-        target = work / f"{source.parent.name}-{source.stem}.o"
+        place = hashlib.sha256(str(source.parent).encode()).hexdigest()[:8]  # two folders may hold files of one name
+        target = work / f"{source.stem}-{place}.o"
         _call([*base, "-c", str(source), "-o", str(target)], f"{source.name} does not compile")
         return target
 

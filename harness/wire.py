@@ -73,6 +73,9 @@ _RUN_REPLY = struct.Struct("<IIHH")
 _HELLO = struct.Struct("<HH16s32s8sIIIIIHBB16s16s")
 _TENSOR = struct.Struct("<BBH6Ifi")
 RUN_BYTES = _RUN.size
+RUN_REPLY_BYTES = _RUN_REPLY.size
+HELLO_BYTES = _HELLO.size
+HELLO_TENSOR_BYTES = _TENSOR.size
 _FLAG_FAULT = 1
 
 
