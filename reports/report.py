@@ -123,9 +123,20 @@ def _accuracy(section: Section) -> list[Block]:
                        f"The host column is the same .tflite run by {host or 'its builder'} on the host."))
     if tables.has_paper(section):
         blocks.append(Text(paper.TABLE1_NOTES[0]))
+    blocks += _groups(section)
     if pairs is not None:
         blocks += [Heading(3, "Pairs: within noise?"), pairs, Text(NOISE_NOTE)]
     return blocks
+
+
+def _groups(section: Section) -> list[Block]:
+    """Windows of one person or recording resemble each other: an interval over windows is too narrow for new people."""
+    dataset = section.first.variant.details.get("dataset")
+    split = dataset.get("split", "") if isinstance(dataset, dict) else ""
+    if "group" not in split:
+        return []
+    return [Text(f"The test part is {split}. Windows of one group resemble each other and the intervals count windows, not groups: "
+                 "for a new group (a person, a recording) they are too narrow.")]
 
 
 def _table_title(section: Section, with_paper: str, without: str) -> str:

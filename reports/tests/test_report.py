@@ -218,3 +218,11 @@ def test_help_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", probe], cwd=Path(command.ROOT), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_split_by_group_says_what_its_intervals_do_not_cover():
+    run = make_variant_run("simple")
+    split = "split by group, 2 of 10 groups in the test part (6, 8), seed 0"
+    grouped = replace(run, variant=replace(run.variant, details={"dataset": {"split": split}}))
+    assert "windows, not groups" in texts(Run("r", "2026", (grouped,)))
+    assert "windows, not groups" not in texts(Run("r", "2026", (run,)))
