@@ -270,8 +270,7 @@ def transpose_conv(draw: st.DrawFn, dtype: str) -> TransposeConv:
 
 @st.composite
 def space_to_batch(draw: st.DrawFn) -> Unary:
-    """Also its inverse, by the same drawing: the larger shape is what padding or cropping leaves. Zero point 0: TFLM pads
-    with 0 whatever the zero point is, where LiteRT and this compiler pad with the zero point."""
+    """Also its inverse, by the same drawing: the larger shape is what padding or cropping leaves."""
     n, c, dtype = draw(st.integers(1, 2)), draw(st.integers(1, 3)), draw(TWO_TYPES)
     size, cells, edges = [], [], []
     for _ in range(draw(st.integers(1, 2))):
@@ -281,10 +280,10 @@ def space_to_batch(draw: st.DrawFn) -> Unary:
         edges.append((before, draw(st.integers(0, size[-1] * cells[-1] - before - 1))))
     whole = (n, *(k * m - a - b for k, m, (a, b) in zip(size, cells, edges, strict=True)), c)
     parts = (n * int(np.prod(size)), *cells, c)
-    q = (draw(scales()), 0)
+    q = draw(quants(dtype))
     if draw(st.booleans()):
-        # TFLM never sets its kernel's padding value (0.dev20260721): integers are padded by chance, so they get zero point 0
-        # here and a check against LiteRT in test_wild_ops.py.
+        # TFLM never sets its kernel's padding value, so integers are padded by chance; LiteRT and this compiler pad with
+        # the zero point.
         if any(map(any, edges)):
             dtype = "float32"
         return Unary("SPACE_TO_BATCH_ND", (whole, parts), (dtype, dtype), (q, q), {}, (size, edges))
