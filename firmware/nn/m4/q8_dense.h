@@ -24,20 +24,21 @@ typedef struct {
     "sxtb16 %[w0], %[w0]\n\tsxtb16 %[w1], %[w1]\n\tsxtb16 %[w2], %[w2]\n\tsxtb16 %[w3], %[w3]\n\t"               \
     "smlad %[a0], %[z], %[w0], %[a0]\n\tsmlad %[a1], %[z], %[w1], %[a1]\n\t"                                     \
     "smlad %[a2], %[z], %[w2], %[a2]\n\tsmlad %[a3], %[z], %[w3], %[a3]\n\t"
-#define Q8_QUADS(body, rest)                                                                                     \
-    __asm__ volatile(body                                                                                        \
+/* Rounds of `body` until x is at `end`, which waits in an FPU register. */
+#define Q8_QUADS(body)                                                                                           \
+    __asm__ volatile("1:\n\t" body "vmov %[o], %[end]\n\tcmp %[x], %[o]\n\tbne 1b"                                \
         : [a0] "+r"(q->v[0]), [a1] "+r"(q->v[1]), [a2] "+r"(q->v[2]), [a3] "+r"(q->v[3]), [x] "+r"(x),           \
           [w] "+r"(w), [o] "=&r"(o), [z] "=&r"(z), [w0] "=&r"(w0), [w1] "=&r"(w1), [w2] "=&r"(w2),               \
           [w3] "=&r"(w3)                                                                                         \
-        : [end] "r"(rest)                                                                                        \
+        : [end] "t"(m4_to_fpu((uint32_t)(uintptr_t)end))                                                         \
         : "cc", "memory")
 
 M4_INLINE const uint32_t *q8_dot_1x4(q8_quad *q, const uint32_t *x, const uint32_t *w, int32_t steps) {
     uint32_t o, z, w0, w1, w2, w3;
     const uint32_t *end = x + 2 * (steps & ~3);
-    if (steps >= 4) Q8_QUADS("1:\n\t" Q8_QUAD Q8_QUAD Q8_QUAD Q8_QUAD "cmp %[x], %[end]\n\tbne 1b", end);
+    if (steps >= 4) Q8_QUADS(Q8_QUAD Q8_QUAD Q8_QUAD Q8_QUAD);
     end += 2 * (steps & 3);
-    if (steps & 3) Q8_QUADS("1:\n\t" Q8_QUAD "cmp %[x], %[end]\n\tbne 1b", end);
+    if (steps & 3) Q8_QUADS(Q8_QUAD);
     return w;
 }
 #else

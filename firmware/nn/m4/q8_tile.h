@@ -19,16 +19,20 @@ typedef struct {
 } q8_streams;
 
 #if M4_ASM
-#define Q8_MAC4(u, v)                                                                          \
-    "smlad %[a" #u "], %[xa], %[w0], %[a" #u "]\n\tsmlad %[b" #u "], %[xa], %[w1], %[b" #u "]\n\t" \
-    "smlad %[a" #v "], %[xb], %[w0], %[a" #v "]\n\tsmlad %[b" #v "], %[xb], %[w1], %[b" #v "]\n\t"
+/* Registers are fixed: given 14 free operands gcc now and then finds no assignment at all. a: r0-r3, b: r4-r7, x: r8,
+ * w: r9; r10 and r11 hold the weights, r12 and lr two positions. */
+#define Q8_MAC4(a_u, b_u, a_v, b_v)                                                                                  \
+    "smlad " a_u ", r12, r10, " a_u "\n\tsmlad " b_u ", r12, r11, " b_u "\n\t"                                         \
+    "smlad " a_v ", lr, r10, " a_v "\n\tsmlad " b_v ", lr, r11, " b_v "\n\t"
+#define Q8_MAC_01 Q8_MAC4("r0", "r4", "r1", "r5")
+#define Q8_MAC_23 Q8_MAC4("r2", "r6", "r3", "r7")
 #define Q8_STEP                                                                          \
-    "ldr %[w1], [%[w], #4]\n\tldr %[w0], [%[w]], #8\n\t"                                 \
-    "ldr %[xb], [%[x], #%c[p]]\n\tldr %[xa], [%[x]], #4\n\t" Q8_MAC4(0, 1)               \
-    "ldr %[xa], [%[x], #2*%c[p]-4]\n\tldr %[xb], [%[x], #3*%c[p]-4]\n\t" Q8_MAC4(2, 3)   \
-    "sxtb16 %[w0], %[w0]\n\tsxtb16 %[w1], %[w1]\n\t"                                     \
-    "ldr %[xa], [%[x], #2*%c[p]]\n\tldr %[xb], [%[x], #3*%c[p]]\n\t" Q8_MAC4(2, 3)       \
-    "ldr %[xb], [%[x], #%c[p]]\n\tldr %[xa], [%[x]], #%c[adv]-4\n\t" Q8_MAC4(0, 1)
+    "ldr r11, [r9, #4]\n\tldr r10, [r9], #8\n\t"                                         \
+    "ldr lr, [r8, #%c[p]]\n\tldr r12, [r8], #4\n\t" Q8_MAC_01                            \
+    "ldr r12, [r8, #2*%c[p]-4]\n\tldr lr, [r8, #3*%c[p]-4]\n\t" Q8_MAC_23                \
+    "sxtb16 r10, r10\n\tsxtb16 r11, r11\n\t"                                             \
+    "ldr r12, [r8, #2*%c[p]]\n\tldr lr, [r8, #3*%c[p]]\n\t" Q8_MAC_23                    \
+    "ldr lr, [r8, #%c[p]]\n\tldr r12, [r8], #%c[adv]-4\n\t" Q8_MAC_01
 #define Q8_STEPS_1 Q8_STEP
 #define Q8_STEPS_2 Q8_STEP Q8_STEP
 #define Q8_STEPS_3 Q8_STEPS_2 Q8_STEP
@@ -40,24 +44,26 @@ typedef struct {
 #define Q8_STEPS_9 Q8_STEPS_8 Q8_STEP
 
 /* `times` rounds of `body`. */
-#define Q8_BLOCK(body)                                                                                        \
-    do {                                                                                                      \
-        uint32_t w0, w1, xa, xb;                                                                              \
-        if (times > 1)                                                                                        \
-            __asm__ volatile("1:\n\t" body "vmov %[w0], %[end]\n\tcmp %[x], %[w0]\n\tbne 1b\n\t" Q8_OPERANDS); \
-        else                                                                                                  \
-            __asm__ volatile(body Q8_OPERANDS);                                                               \
+#define Q8_BLOCK(body)                                                                                            \
+    do {                                                                                                          \
+        if (times > 1)                                                                                            \
+            __asm__ volatile("1:\n\t" body "vmov r10, %[end]\n\tcmp r8, r10\n\tbne 1b\n\t" Q8_OPERANDS, "cc");    \
+        else                                                                                                      \
+            __asm__ volatile(body Q8_OPERANDS);                                                                   \
     } while (0)
-#define Q8_OPERANDS                                                                                           \
-    : [a0] "+r"(t->a[0]), [a1] "+r"(t->a[1]), [a2] "+r"(t->a[2]), [a3] "+r"(t->a[3]),                     \
-      [b0] "+r"(t->b[0]), [b1] "+r"(t->b[1]), [b2] "+r"(t->b[2]), [b3] "+r"(t->b[3]),                     \
-      [x] "+r"(s->x), [w] "+r"(s->w), [w0] "=&r"(w0), [w1] "=&r"(w1), [xa] "=&r"(xa), [xb] "=&r"(xb)        \
-    : [p] "i"(pitch), [adv] "i"(advance),                                                                     \
-      [end] "t"(m4_to_fpu((uint32_t)(uintptr_t)(s->x + times * unroll * advance)))                            \
-    : "cc", "memory"
+#define Q8_OPERANDS                                                                                               \
+    : "+r"(a0), "+r"(a1), "+r"(a2), "+r"(a3), "+r"(b0), "+r"(b1), "+r"(b2), "+r"(b3), "+r"(x), "+r"(w)            \
+    : [p] "i"(pitch), [adv] "i"(advance), [end] "t"(end)                                                          \
+    : "r10", "r11", "r12", "lr", "memory"
 
 /* times * unroll steps; all of times, unroll, pitch and advance are constants of the call. */
 M4_INLINE void q8_rounds(q8_tile *t, q8_streams *s, int times, int unroll, int pitch, int advance) {
+    const float end = m4_to_fpu((uint32_t)(uintptr_t)(s->x + times * unroll * advance));
+    register int32_t a0 __asm__("r0") = t->a[0], a1 __asm__("r1") = t->a[1], a2 __asm__("r2") = t->a[2];
+    register int32_t a3 __asm__("r3") = t->a[3], b0 __asm__("r4") = t->b[0], b1 __asm__("r5") = t->b[1];
+    register int32_t b2 __asm__("r6") = t->b[2], b3 __asm__("r7") = t->b[3];
+    register const uint8_t *x __asm__("r8") = s->x;
+    register const uint32_t *w __asm__("r9") = s->w;
     switch (unroll) {
     case 1: Q8_BLOCK(Q8_STEPS_1); break;
     case 2: Q8_BLOCK(Q8_STEPS_2); break;
@@ -69,6 +75,8 @@ M4_INLINE void q8_rounds(q8_tile *t, q8_streams *s, int times, int unroll, int p
     case 8: Q8_BLOCK(Q8_STEPS_8); break;
     default: Q8_BLOCK(Q8_STEPS_9); break;
     }
+    *t = (q8_tile){{a0, a1, a2, a3}, {b0, b1, b2, b3}};
+    *s = (q8_streams){x, w};
 }
 #else
 M4_INLINE void q8_rounds(q8_tile *t, q8_streams *s, int times, int unroll, int pitch, int advance) {

@@ -98,7 +98,7 @@ PAIRS = [(name, "speed") for name in STRATEGIES] + [("conv2d", "size")]
 @ROUNDS
 @given(data=st.data())
 def test_kernel_equals_tflm(name: str, optimise: str, data: st.DataObject) -> None:
-    drawn = data.draw(st.lists(STRATEGIES[name], min_size=8, max_size=8))
+    drawn = data.draw(st.lists(STRATEGIES[name], min_size=5, max_size=5))
     cases.check(drawn, data.draw(cases.seeds()), ENGINE, optimise, sanitize=True)
 
 
