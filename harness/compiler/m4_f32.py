@@ -192,13 +192,13 @@ def _slide_cycles(w: Window) -> float:
 
 
 def _slide(step: Step) -> Kernel:
-    """Along the longer axis: fewer lines to set up."""
+    """Along the longer axis: fewer lines to set up. Downwards keeps the order of TFLM's sums."""
     p: DepthwiseConv2D = step.params
     w, c = p.window, p.window.out_c
     horizontal = (w.in_w, w.out_w, w.pad_left, c, c)
     vertical = (w.in_h, w.out_h, w.pad_top, w.in_w * c, w.out_w * c)
-    along, across = (horizontal, vertical) if w.out_w >= w.out_h else (vertical, horizontal)
-    weights = p.weights if w.out_w >= w.out_h else p.weights.transpose(1, 0, 2)
+    along, across = (horizontal, vertical) if w.out_w > w.out_h else (vertical, horizontal)
+    weights = p.weights if w.out_w > w.out_h else p.weights.transpose(1, 0, 2)
     packed = np.concatenate([p.bias[:, None], weights.reshape(9, c).T], axis=1).astype(np.float32)
     numbers = (w.batch, c, *along, *across, w.in_h * w.in_w * c, w.out_h * w.out_w * c, int(is_relu(p)))
     fields = ", ".join(map(str, numbers))

@@ -1,5 +1,5 @@
 /* f32_depthwise.c: a 3x3 depthwise convolution as pointers that walk along lines of the image: every input is read once a
- * line (or pair of lines), every weight once a line and channel. */
+ * line (or pair of lines), every weight once a line and channel. Sliding downwards sums are those of TFLM to the bit. */
 #include "f32_bits.h"
 #include "f32_depthwise.h"
 
@@ -37,7 +37,7 @@ static inline int32_t whole(const nn_m4_slide_f32 *p) {
     float x0 = *r0, x1 = *r1, x2 = *r2;                                                                                \
     r0 += s0, r1 += s1, r2 += s2;                                                                                      \
     float v = now + x0 * w02;                                                                                          \
-    now = next + x0 * w01, next = bias + x0 * w00;                                                                     \
+    now = next + x0 * w01, next = x0 * w00;                                                                     \
     v += x1 * w12, now += x1 * w11, next += x1 * w10;                                                                  \
     v += x2 * w22, now += x2 * w21, next += x2 * w20
 
@@ -45,18 +45,18 @@ static void one_line(const nn_m4_slide_f32 *p, const f32_lines *l, const float *
     F32_KERNEL;
     const float *r0 = l->from[0], *r1 = l->from[1], *r2 = l->from[2];
     const int32_t s0 = l->step[0], s1 = l->step[1], s2 = l->step[2], mask = -(int32_t)p->relu, step = p->out_along_step;
-    float now = bias, next = bias;
+    float now = 0, next = 0;
     for (int32_t i = lead(p); i > 0; i--) {
         F32_COLUMN;
         (void)v;
     }
     for (int32_t i = whole(p); i > 0; i--, out += step) {
         F32_COLUMN;
-        *out = f32_rectify(v, mask);
+        *out = f32_rectify(v + bias, mask);
     }
     for (int32_t i = p->out_along - whole(p); i > 0; i--, out += step) {
-        *out = f32_rectify(now, mask);
-        now = next;
+        *out = f32_rectify(now + bias, mask);
+        now = next, next = 0;
     }
 }
 
@@ -65,7 +65,7 @@ static void one_line(const nn_m4_slide_f32 *p, const f32_lines *l, const float *
     float x0 = *r0, x1 = *r1, x2 = *r2, x3 = *r3;                                                                      \
     r0 += s0, r1 += s1, r2 += s1, r3 += s3;                                                                            \
     float v = now + x0 * w02, u = low + x1 * w02;                                                                      \
-    now = next + x0 * w01, low = under + x1 * w01, next = bias + x0 * w00, under = bias + x1 * w00;                    \
+    now = next + x0 * w01, low = under + x1 * w01, next = x0 * w00, under = x1 * w00;                    \
     v += x1 * w12, u += x2 * w12, now += x1 * w11, low += x2 * w11, next += x1 * w10, under += x2 * w10;               \
     v += x2 * w22, u += x3 * w22, now += x2 * w21, low += x3 * w21, next += x2 * w20, under += x3 * w20
 
@@ -73,7 +73,7 @@ static void two_lines(const nn_m4_slide_f32 *p, const f32_lines *l, const float 
     F32_KERNEL;
     const float *r0 = l->from[0], *r1 = l->from[1], *r2 = l->from[2], *r3 = l->from[3];
     const int32_t s0 = l->step[0], s1 = l->step[1], s3 = l->step[3], mask = -(int32_t)p->relu, step = p->out_along_step;
-    float now = bias, next = bias, low = bias, under = bias;
+    float now = 0, next = 0, low = 0, under = 0;
     float *below = out + p->out_across_step;
     for (int32_t i = lead(p); i > 0; i--) {
         F32_COLUMN2;
@@ -81,15 +81,15 @@ static void two_lines(const nn_m4_slide_f32 *p, const f32_lines *l, const float 
     }
     for (int32_t i = whole(p); i > 0; i--) {
         F32_COLUMN2;
-        *out = f32_rectify(v, mask);
-        *below = f32_rectify(u, mask);
+        *out = f32_rectify(v + bias, mask);
+        *below = f32_rectify(u + bias, mask);
         out += step, below += step;
     }
     for (int32_t i = p->out_along - whole(p); i > 0; i--) {
-        *out = f32_rectify(now, mask);
-        *below = f32_rectify(low, mask);
+        *out = f32_rectify(now + bias, mask);
+        *below = f32_rectify(low + bias, mask);
         out += step, below += step;
-        now = next, low = under;
+        now = next, low = under, next = under = 0;
     }
 }
 

@@ -34,55 +34,55 @@ static int32_t list_taps(const nn_window *w, int32_t y0, int32_t x0, f32_tap *ta
     float p##a = x[i] * k[i], p##b = x[i + 1] * k[i + 1], p##c = x[i + 2] * k[i + 2], p##d = x[i + 3] * k[i + 3]
 
 static void eight(const f32_tap *t, int32_t n, const float *in, const float *w, const float *bias, int32_t mask, float *out) {
-    float s0 = bias[0], s1 = bias[1], s2 = bias[2], s3 = bias[3], s4 = bias[4], s5 = bias[5], s6 = bias[6], s7 = bias[7];
+    float s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0;
     for (const f32_tap *end = t + n; t < end; t++) {
         const float *x = in + t->x, *k = w + t->w;
         F32_FOUR(0, 1, 2, 3, 0);
         F32_FOUR(4, 5, 6, 7, 4);
         s0 += p0, s1 += p1, s2 += p2, s3 += p3, s4 += p4, s5 += p5, s6 += p6, s7 += p7;
     }
-    out[0] = f32_rectify(s0, mask), out[1] = f32_rectify(s1, mask), out[2] = f32_rectify(s2, mask);
-    out[3] = f32_rectify(s3, mask), out[4] = f32_rectify(s4, mask), out[5] = f32_rectify(s5, mask);
-    out[6] = f32_rectify(s6, mask), out[7] = f32_rectify(s7, mask);
+    out[0] = f32_rectify(s0 + bias[0], mask), out[1] = f32_rectify(s1 + bias[1], mask), out[2] = f32_rectify(s2 + bias[2], mask);
+    out[3] = f32_rectify(s3 + bias[3], mask), out[4] = f32_rectify(s4 + bias[4], mask), out[5] = f32_rectify(s5 + bias[5], mask);
+    out[6] = f32_rectify(s6 + bias[6], mask), out[7] = f32_rectify(s7 + bias[7], mask);
 }
 
 static void four(const f32_tap *t, int32_t n, const float *in, const float *w, const float *bias, int32_t mask, float *out) {
-    float s0 = bias[0], s1 = bias[1], s2 = bias[2], s3 = bias[3];
+    float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
     for (const f32_tap *end = t + n; t < end; t++) {
         const float *x = in + t->x, *k = w + t->w;
         F32_FOUR(0, 1, 2, 3, 0);
         s0 += p0, s1 += p1, s2 += p2, s3 += p3;
     }
-    out[0] = f32_rectify(s0, mask), out[1] = f32_rectify(s1, mask);
-    out[2] = f32_rectify(s2, mask), out[3] = f32_rectify(s3, mask);
+    out[0] = f32_rectify(s0 + bias[0], mask), out[1] = f32_rectify(s1 + bias[1], mask);
+    out[2] = f32_rectify(s2 + bias[2], mask), out[3] = f32_rectify(s3 + bias[3], mask);
 }
 
 static void one(const f32_tap *t, int32_t n, const float *in, const float *w, const float *bias, int32_t mask, float *out) {
-    float sum = bias[0];
+    float sum = 0;
     for (const f32_tap *end = t + n; t < end; t++) sum += in[t->x] * w[t->w];
-    out[0] = f32_rectify(sum, mask);
+    out[0] = f32_rectify(sum + bias[0], mask);
 }
 
 /* Four outputs of one input channel; below, two. */
 static void four_of_one(const f32_tap *t, int32_t n, const float *in, const float *w, const float *bias, int32_t mask, float *out) {
-    float s0 = bias[0], s1 = bias[1], s2 = bias[2], s3 = bias[3];
+    float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
     for (const f32_tap *end = t + n; t < end; t++) {
         const float *k = w + t->w;
         float x = in[t->x], p0 = x * k[0], p1 = x * k[1], p2 = x * k[2], p3 = x * k[3];
         s0 += p0, s1 += p1, s2 += p2, s3 += p3;
     }
-    out[0] = f32_rectify(s0, mask), out[1] = f32_rectify(s1, mask);
-    out[2] = f32_rectify(s2, mask), out[3] = f32_rectify(s3, mask);
+    out[0] = f32_rectify(s0 + bias[0], mask), out[1] = f32_rectify(s1 + bias[1], mask);
+    out[2] = f32_rectify(s2 + bias[2], mask), out[3] = f32_rectify(s3 + bias[3], mask);
 }
 
 static void two_of_one(const f32_tap *t, int32_t n, const float *in, const float *w, const float *bias, int32_t mask, float *out) {
-    float s0 = bias[0], s1 = bias[1];
+    float s0 = 0, s1 = 0;
     for (const f32_tap *end = t + n; t < end; t++) {
         const float *k = w + t->w;
         float x = in[t->x], p0 = x * k[0], p1 = x * k[1];
         s0 += p0, s1 += p1;
     }
-    out[0] = f32_rectify(s0, mask), out[1] = f32_rectify(s1, mask);
+    out[0] = f32_rectify(s0 + bias[0], mask), out[1] = f32_rectify(s1 + bias[1], mask);
 }
 
 /* All channels of one position, with a multiplier. */
