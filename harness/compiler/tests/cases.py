@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from harness.compiler.compile import compile_model
 from harness.compiler.tests.build import ModelBuilder
 from harness.hostbuild import HostModel, run_sanitized
-from harness.oracle import TflmOracle
+from harness.oracle import ORACLES
 
 PADDING = {"SAME": 0, "VALID": 1}
 ACTIVATION = {"NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}
@@ -62,14 +62,16 @@ def random_values(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) 
     return np.where(ends < 0.05, info.min, np.where(ends > 0.95, info.max, x)).astype(dtype)
 
 
-def check(cases: list[Case], seed: int, engine: str = "portable", optimise: str = "speed", sanitize: bool = False) -> None:
-    """Integers byte-equal to tflite-micro, floats within FLOAT_TOLERANCE."""
+def check(
+    cases: list[Case], seed: int, engine: str = "portable", optimise: str = "speed", sanitize: bool = False, oracle: str = "tflm"
+) -> None:
+    """Integers byte-equal to the oracle, floats within FLOAT_TOLERANCE."""
     bench = Workbench(np.random.default_rng(seed))
     for case in cases:
         case(bench)
     data = bench.finish()
     model = compile_model(data, flash_bytes=1 << 24, ram_bytes=1 << 24, engine=engine, optimise=optimise)
-    want = TflmOracle(data).run(bench.values)
+    want = ORACLES[oracle](data).run(bench.values)
     compare(HostModel(model).invoke(bench.values), want, model.ops)
     if sanitize:
         compare(run_sanitized(model, [bench.values])[0], want, model.ops)

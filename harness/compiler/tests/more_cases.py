@@ -269,22 +269,21 @@ def transpose_conv(draw: st.DrawFn, dtype: str) -> TransposeConv:
 
 
 @st.composite
-def space_to_batch(draw: st.DrawFn) -> Unary:
-    """Also its inverse, by the same drawing: the larger shape is what padding or cropping leaves."""
+def space_to_batch(draw: st.DrawFn, padded: bool = False) -> Unary:
+    """Also its inverse, by the same drawing: the larger shape is what padding or cropping leaves. TFLM pads with what it
+    finds in memory, so padded ones need the other oracle."""
     n, c, dtype = draw(st.integers(1, 2)), draw(st.integers(1, 3)), draw(TWO_TYPES)
+    forward = padded or draw(st.booleans())
     size, cells, edges = [], [], []
     for _ in range(draw(st.integers(1, 2))):
         size.append(draw(st.integers(1, 3)))
         cells.append(draw(st.integers(2, 4)))
-        before = draw(st.integers(0, size[-1]))
-        edges.append((before, draw(st.integers(0, size[-1] * cells[-1] - before - 1))))
+        before = draw(st.integers(0, size[-1])) if padded or not forward else 0
+        after = draw(st.integers(0, size[-1] * cells[-1] - before - 1)) if padded or not forward else 0
+        edges.append((before, after))
     whole = (n, *(k * m - a - b for k, m, (a, b) in zip(size, cells, edges, strict=True)), c)
     parts = (n * int(np.prod(size)), *cells, c)
     q = draw(quants(dtype))
-    if draw(st.booleans()):
-        # TFLM never sets its kernel's padding value, so integers are padded by chance; LiteRT and this compiler pad with
-        # the zero point.
-        if any(map(any, edges)):
-            dtype = "float32"
+    if forward:
         return Unary("SPACE_TO_BATCH_ND", (whole, parts), (dtype, dtype), (q, q), {}, (size, edges))
     return Unary("BATCH_TO_SPACE_ND", (parts, whole), (dtype, dtype), (q, q), {}, (size, edges))

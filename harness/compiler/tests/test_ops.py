@@ -71,6 +71,12 @@ def test_op_equals_tflm(name: str, data: st.DataObject) -> None:
     cases.check(drawn, data.draw(cases.seeds()))
 
 
+@ROUNDS
+@given(drawn=st.lists(more.space_to_batch(padded=True), min_size=1, max_size=25), seed=cases.seeds())
+def test_padded_space_to_batch_equals_litert(drawn: list[cases.Case], seed: int) -> None:
+    cases.check(drawn, seed, oracle="litert-ref")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STRATEGIES)
 @LONG
