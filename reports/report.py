@@ -135,8 +135,8 @@ def _groups(section: Section) -> list[Block]:
     split = dataset.get("split", "") if isinstance(dataset, dict) else ""
     if "group" not in split:
         return []
-    return [Text(f"Data: {split}. Windows of one group resemble each other and the intervals count windows, not groups: for a new "
-                 "group (a person, a recording) they are too narrow.")]
+    return [Text(f"Data: {split}. Windows of one group resemble each other and the intervals count windows, not groups: for a "
+                 "new group (a person, a recording) they are too narrow.")]
 
 
 def _table_title(section: Section, with_paper: str, without: str) -> str:
