@@ -54,6 +54,11 @@ static inline int32_t right_operand(const nn_add_int *p, int32_t v) {
     return scaled(&p->b, v - p->b_zero, p->left);
 }
 
+static inline int32_t squared(const nn_add_int *p, int32_t difference) {
+    int32_t v = nn_requantize(difference * difference, p->out.multiplier, p->out.shift);
+    return nn_clamp(v + p->out_zero, p->min, p->max);
+}
+
 static inline int32_t product(const nn_mul_int *p, int32_t x, int32_t y) {
     int32_t v = nn_requantize((x - p->a_zero) * (y - p->b_zero), p->out.multiplier, p->out.shift);
     return nn_clamp(v + p->out_zero, p->min, p->max);
@@ -72,6 +77,9 @@ BINARY(nn_add_f32, nn_binary_float, float, nn_clamp_f32(*x + *y, p->min, p->max)
 BINARY(nn_sub_s8, nn_add_int, int8_t, finish(p, left_operand(p, *x) - right_operand(p, *y)))
 BINARY(nn_sub_s16, nn_add_int, int16_t, finish(p, left_operand(p, *x) - right_operand(p, *y)))
 BINARY(nn_sub_f32, nn_binary_float, float, nn_clamp_f32(*x - *y, p->min, p->max))
+BINARY(nn_squared_difference_s8, nn_add_int, int8_t, squared(p, left_operand(p, *x) - right_operand(p, *y)))
+BINARY(nn_squared_difference_f32, nn_binary_float, float, nn_clamp_f32((*x - *y) * (*x - *y), p->min, p->max))
+BINARY(nn_div_f32, nn_binary_float, float, nn_clamp_f32(*x / *y, p->min, p->max))
 BINARY(nn_mul_s8, nn_mul_int, int8_t, product(p, *x, *y))
 BINARY(nn_mul_s16, nn_mul_int, int16_t, product(p, *x, *y))
 BINARY(nn_mul_f32, nn_binary_float, float, nn_clamp_f32(*x * *y, p->min, p->max))

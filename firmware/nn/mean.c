@@ -26,4 +26,7 @@ static int32_t finish(const nn_mean_int *p, int32_t sum, int32_t lo, int32_t hi)
 
 MEAN(nn_mean_s8, nn_mean_int, int8_t, int32_t, DONE_S8)
 MEAN(nn_mean_s16, nn_mean_int, int16_t, int32_t, DONE_S16)
+#define DONE_SUM_F32(a) (a)
+
+MEAN(nn_sum_f32, nn_mean_float, float, float, DONE_SUM_F32)
 MEAN(nn_mean_f32, nn_mean_float, float, float, DONE_F32)

@@ -167,6 +167,28 @@ typedef struct {
     int32_t diff_min;
 } nn_log_softmax_int;
 
+/* `batch` products of [rows, depth] and [depth, columns]; steps between matrices in elements, 0: the same again.
+ * turned: stored [depth, rows] or [columns, depth]. */
+typedef struct {
+    int32_t batch, rows, depth, columns;
+    int32_t a_step, b_step;
+    int32_t a_turned, b_turned;
+} nn_matmul;
+
+typedef struct {
+    nn_matmul shape;
+    int32_t a_zero, b_zero, out_zero;
+    nn_scale out;
+} nn_matmul_int;
+
+typedef struct {
+    nn_matmul shape;
+} nn_matmul_float;
+
+typedef struct {
+    int32_t batch, in_h, in_w, out_h, out_w, channels;
+} nn_bilinear;
+
 /* Weights [out_c, k_h, k_w, group_c], bias [out_c]. s16: 16-bit activations, 8-bit weights, 64-bit accumulators. */
 void nn_conv2d_s8(const nn_conv_int *p, const int8_t *in, const int8_t *weights, const int32_t *bias, int8_t *out);
 void nn_conv2d_s16(const nn_conv_int *p, const int16_t *in, const int8_t *weights, const int64_t *bias, int16_t *out);
@@ -198,6 +220,15 @@ void nn_max_pool_f32(const nn_pool_float *p, const float *in, float *out);
 void nn_mean_s8(const nn_mean_int *p, const int8_t *in, int8_t *out);
 void nn_mean_s16(const nn_mean_int *p, const int16_t *in, int16_t *out);
 void nn_mean_f32(const nn_mean_float *p, const float *in, float *out);
+void nn_sum_f32(const nn_mean_float *p, const float *in, float *out);
+void nn_reduce_max_s8(const nn_mean_float *p, const int8_t *in, int8_t *out);
+void nn_reduce_max_f32(const nn_mean_float *p, const float *in, float *out);
+void nn_reduce_min_s8(const nn_mean_float *p, const int8_t *in, int8_t *out);
+void nn_reduce_min_f32(const nn_mean_float *p, const float *in, float *out);
+
+/* Two activations, matrix by matrix. */
+void nn_batch_matmul_s8(const nn_matmul_int *p, const int8_t *a, const int8_t *b, int8_t *out);
+void nn_batch_matmul_f32(const nn_matmul_float *p, const float *a, const float *b, float *out);
 
 /* Over the last axis. Output scale 1/256, zero point -128 (int8) or 1/32768 and 0 (int16). */
 void nn_softmax_s8(const nn_softmax_int *p, const int8_t *in, int8_t *out);
@@ -241,6 +272,9 @@ void nn_minimum_f32(const nn_binary *p, const float *a, const float *b, float *o
 void nn_minimum_s16(const nn_binary *p, const int16_t *a, const int16_t *b, int16_t *out);
 void nn_minimum_s32(const nn_binary *p, const int32_t *a, const int32_t *b, int32_t *out);
 void nn_minimum_s8(const nn_binary *p, const int8_t *a, const int8_t *b, int8_t *out);
+void nn_div_f32(const nn_binary_float *p, const float *a, const float *b, float *out);
+void nn_squared_difference_f32(const nn_binary_float *p, const float *a, const float *b, float *out);
+void nn_squared_difference_s8(const nn_add_int *p, const int8_t *a, const int8_t *b, int8_t *out);
 void nn_mul_f32(const nn_binary_float *p, const float *a, const float *b, float *out);
 void nn_mul_s16(const nn_mul_int *p, const int16_t *a, const int16_t *b, int16_t *out);
 void nn_mul_s8(const nn_mul_int *p, const int8_t *a, const int8_t *b, int8_t *out);
@@ -258,8 +292,24 @@ void nn_tanh_f32(int32_t n, const float *in, float *out);
 void nn_hard_swish_f32(int32_t n, const float *in, float *out);
 void nn_abs_f32(int32_t n, const float *in, float *out);
 void nn_rsqrt_f32(int32_t n, const float *in, float *out);
+void nn_ceil_f32(int32_t n, const float *in, float *out);
+void nn_cos_f32(int32_t n, const float *in, float *out);
+void nn_elu_f32(int32_t n, const float *in, float *out);
+void nn_exp_f32(int32_t n, const float *in, float *out);
+void nn_floor_f32(int32_t n, const float *in, float *out);
+void nn_log_f32(int32_t n, const float *in, float *out);
+void nn_neg_f32(int32_t n, const float *in, float *out);
+void nn_round_f32(int32_t n, const float *in, float *out);
+void nn_sin_f32(int32_t n, const float *in, float *out);
+void nn_sqrt_f32(int32_t n, const float *in, float *out);
+void nn_square_f32(int32_t n, const float *in, float *out);
 
 /* The source row and column of each output row and column. */
+/* Two input rows of each output row and the share of the second one in `down`; the same for columns and `across`. */
+void nn_resize_bilinear_s8(const nn_bilinear *p, const uint16_t *rows, const int16_t *down, const uint16_t *columns,
+                           const int16_t *across, const int8_t *in, int8_t *out);
+void nn_resize_bilinear_f32(const nn_bilinear *p, const uint16_t *rows, const float *down, const uint16_t *columns,
+                            const float *across, const float *in, float *out);
 void nn_resize_nearest(const nn_resize *p, const uint16_t *rows, const uint16_t *columns, const uint8_t *in, uint8_t *out);
 
 /* [outer, n, inner] -> [outer, inner] */

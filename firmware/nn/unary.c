@@ -50,6 +50,31 @@ void nn_abs_f32(int32_t n, const float *in, float *out) {
     }
 }
 
+void nn_elu_f32(int32_t n, const float *in, float *out) {
+    for (int32_t i = 0; i < n; i++) {
+        out[i] = in[i] < 0 ? expm1f(in[i]) : in[i];
+    }
+}
+
+#define FUNCTION(NAME, VALUE)                                \
+    void NAME(int32_t n, const float *in, float *out) {      \
+        for (int32_t i = 0; i < n; i++) {                    \
+            float x = in[i];                                 \
+            out[i] = (VALUE);                                \
+        }                                                    \
+    }
+
+FUNCTION(nn_exp_f32, expf(x))
+FUNCTION(nn_log_f32, logf(x))
+FUNCTION(nn_sqrt_f32, sqrtf(x))
+FUNCTION(nn_square_f32, x *x)
+FUNCTION(nn_neg_f32, -x)
+FUNCTION(nn_floor_f32, floorf(x))
+FUNCTION(nn_ceil_f32, ceilf(x))
+FUNCTION(nn_round_f32, rintf(x)) /* ties to even */
+FUNCTION(nn_sin_f32, sinf(x))
+FUNCTION(nn_cos_f32, cosf(x))
+
 void nn_rsqrt_f32(int32_t n, const float *in, float *out) {
     for (int32_t i = 0; i < n; i++) {
         out[i] = 1 / sqrtf(in[i]);

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.compiler import lower_conv, lower_elementwise, lower_move, lower_reduce, lower_space, lower_unary
+from harness.compiler import lower_conv, lower_elementwise, lower_matmul, lower_move, lower_reduce, lower_space, lower_unary
 from harness.compiler.graph import Graph, Op, Tensor
 from harness.compiler.program import Program
 from harness.compiler.step import Step
@@ -19,6 +19,14 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
     "AVERAGE_POOL_2D": lower_reduce.pool2d,
     "MAX_POOL_2D": lower_reduce.pool2d,
     "MEAN": lower_reduce.mean,
+    "SUM": lower_reduce.mean,
+    "REDUCE_MAX": lower_reduce.extreme,
+    "REDUCE_MIN": lower_reduce.extreme,
+    "REDUCE_PROD": lower_reduce.product,
+    "BATCH_MATMUL": lower_matmul.batch_matmul,
+    "RESIZE_BILINEAR": lower_matmul.resize_bilinear,
+    "DIV": lower_elementwise.div,
+    "SQUARED_DIFFERENCE": lower_elementwise.squared_difference,
     "SOFTMAX": lower_reduce.softmax,
     "RESHAPE": lower_unary.reshape,
     "EXPAND_DIMS": lower_unary.reshape,
@@ -59,7 +67,10 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
     "MAXIMUM": lower_elementwise.minimum_maximum,
     "PRELU": lower_elementwise.prelu,
     "LEAKY_RELU": lower_elementwise.leaky_relu,
-    **dict.fromkeys(("LOGISTIC", "TANH", "HARD_SWISH", "ABS", "RSQRT"), lower_elementwise.unary),
+    **dict.fromkeys(("LOGISTIC", "TANH", "HARD_SWISH", "ABS", "RSQRT", "ELU"), lower_elementwise.unary),
+    **dict.fromkeys(
+        ("EXP", "LOG", "SQRT", "SQUARE", "NEG", "FLOOR", "CEIL", "ROUND", "SIN", "COS"), lower_elementwise.float_unary
+    ),
 }
 
 

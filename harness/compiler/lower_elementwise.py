@@ -107,7 +107,7 @@ def prelu(p: Program, op: Op) -> None:
 
 _TABLES = {
     "LOGISTIC": tables.logistic, "TANH": tables.tanh, "HARD_SWISH": tables.hard_swish, "ABS": tables.absolute,
-    "RSQRT": tables.rsqrt,
+    "RSQRT": tables.rsqrt, "ELU": tables.elu,
 }
 _FIXED_OUTPUT = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
 """Scale and zero point that TFLite demands of the int8 output."""
@@ -131,6 +131,37 @@ def unary(p: Program, op: Op) -> None:
         good = y.scale == np.float32(scale) and y.zero_point == zero
         check(op, y, bool(good), f"scale {scale}, zero point {zero}", f"{y.scale}, {y.zero_point}")
     p.emit("lut_s8", op, [x], [y], Lut(x.size, _TABLES[op.code](x, y)))
+
+
+def float_unary(p: Program, op: Op) -> None:
+    """EXP, LOG, SQRT ...: TFLM has them for floats only."""
+    (x,) = p.inputs(op, 1)
+    y = p.output(op)
+    check_dtype(op, x, "float32")
+    check_dtype(op, y, "float32")
+    check_shape(op, y, x.shape)
+    p.emit(f"{op.code.lower()}_f32", op, [x], [y], Unary(x.size))
+
+
+def div(p: Program, op: Op) -> None:
+    a, b, y = _operands(p, op, "float32")
+    bounds = FLOAT_ACTIVATIONS[activation(op)]
+    p.emit("div_f32", op, [a, b], [y], Binary(broadcast(op, a, b, y), *bounds))
+
+
+def squared_difference(p: Program, op: Op) -> None:
+    """int8: as SUB, 7 bits up so that the square fits 32 bits; the output's scale takes the square."""
+    a, b, y = _operands(p, op, "float32", "int8")
+    shape = broadcast(op, a, b, y)
+    if a.dtype == "float32":
+        p.emit("squared_difference_f32", op, [a, b], [y], Binary(shape))
+        return
+    left, twice = 7, 2.0 * float(max(a.scale, b.scale))
+    parts = [quantize_multiplier(float(t.scale) / twice) for t in (a, b)]
+    out = quantize_multiplier(twice * twice / ((1 << 2 * left) * float(y.scale)))
+    check(op, y, out[1] <= 30, "scales nearer to each other")
+    zeros = (a.zero_point, b.zero_point, y.zero_point)
+    p.emit("squared_difference_s8", op, [a, b], [y], AddInt(shape, left, zeros, parts[0], parts[1], out, -128, 127))
 
 
 def leaky_relu(p: Program, op: Op) -> None:

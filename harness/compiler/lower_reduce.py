@@ -6,7 +6,7 @@ import numpy as np
 
 from harness.compiler.graph import Op, Tensor
 from harness.compiler.lower_conv import activation, clamp_f32, window_of
-from harness.compiler.lower_move import emit_transpose
+from harness.compiler.lower_move import check_same_scale, emit_transpose
 from harness.compiler.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant
 from harness.compiler.quant import activation_range, fold_mean, quantize_multiplier, softmax_scaling
 from harness.compiler.step import ArgMax, LogSoftmax, Mean, Pool, Softmax
@@ -26,25 +26,57 @@ def pool2d(p: Program, op: Op) -> None:
 
 
 def mean(p: Program, op: Op) -> None:
+    """MEAN and SUM."""
+    x, y, axes = _reduction(p, op, "float32", "int8", "int16")
+    x, (outer, reduced, inner) = _block(p, op, x, axes)
+    multiplier, shift = 0, 0
+    if x.dtype != "float32":
+        multiplier, shift = quantize_multiplier(float(x.scale) / float(y.scale))
+        if op.code == "MEAN":
+            multiplier, shift = fold_mean(multiplier, shift, reduced)
+        check(op, y, -31 <= shift <= 30, "scales nearer to each other")
+    params = Mean(outer, reduced, inner, x.zero_point, y.zero_point, multiplier, shift)
+    kind = "sum" if op.code == "SUM" and x.dtype == "float32" else "mean"
+    p.emit(f"{kind}_{SUFFIX[x.dtype]}", op, [x], [y], params)
+
+
+def extreme(p: Program, op: Op) -> None:
+    """REDUCE_MAX and REDUCE_MIN."""
+    x, y, axes = _reduction(p, op, "float32", "int8")
+    check_same_scale(op, x, y)
+    x, parts = _block(p, op, x, axes)
+    p.emit(f"{op.code.lower()}_{SUFFIX[x.dtype]}", op, [x], [y], Mean(*parts))
+
+
+def product(p: Program, op: Op) -> None:
+    """REDUCE_PROD: only of constants, where shapes are computed."""
+    x, axes = p.inputs(op, 2)
+    y = p.output(op)
+    check_dtype(op, x, "int32", "int64")
+    values = np.prod(constant(op, x, "the factors"), axis=tuple(_axes(op, x, axes)), dtype=np.int64)
+    check(op, y, y.size == values.size, f"{values.size} elements")
+    p.fold(y, values)
+
+
+def _reduction(p: Program, op: Op, *dtypes: str) -> tuple[Tensor, Tensor, set[int]]:
+    """-> input, output, the axes to reduce."""
     x, axes_tensor = p.inputs(op, 2)
     y = p.output(op)
-    check_dtype(op, x, "float32", "int8", "int16")
+    check_dtype(op, x, *dtypes)
     check_dtype(op, y, x.dtype)
     check_quantized(op, x, y)
+    axes = _axes(op, x, axes_tensor)
+    kept = [1 if i in axes else d for i, d in enumerate(x.shape)]
+    check(op, y, y.size == int(np.prod(kept)), f"{int(np.prod(kept))} elements")
+    return x, y, axes
+
+
+def _axes(op: Op, x: Tensor, axes_tensor: Tensor) -> set[int]:
     check_dtype(op, axes_tensor, "int32")
     rank = len(x.shape)
     axes = {int(a) for a in constant(op, axes_tensor, "the axes").ravel()}
     check(op, axes_tensor, all(-rank <= a < rank for a in axes), f"axes within rank {rank}", str(sorted(axes)))
-    axes = {a % rank for a in axes}
-    kept = [1 if i in axes else d for i, d in enumerate(x.shape)]
-    check(op, y, y.size == int(np.prod(kept)), f"{int(np.prod(kept))} elements")
-    x, (outer, reduced, inner) = _block(p, op, x, axes)
-    multiplier, shift = 0, 0
-    if x.dtype != "float32":
-        multiplier, shift = fold_mean(*quantize_multiplier(float(x.scale) / float(y.scale)), reduced)
-        check(op, y, -31 <= shift <= 30, "scales nearer to each other")
-    params = Mean(outer, reduced, inner, x.zero_point, y.zero_point, multiplier, shift)
-    p.emit(f"mean_{SUFFIX[x.dtype]}", op, [x], [y], params)
+    return {a % rank for a in axes}
 
 
 def _block(p: Program, op: Op, x: Tensor, axes: set[int]) -> tuple[Tensor, tuple[int, int, int]]:

@@ -147,7 +147,7 @@ def binary(step: Step, options: Options) -> Kernel:
         struct, rest = "nn_mul_int", [*p.zeros, _pair(p.out), p.act_min, p.act_max]
     elif isinstance(p, PreluInt):
         struct, rest = "nn_prelu_int", [*p.zeros, _pair(p.positive), _pair(p.negative)]
-    elif t == "f32" and step.kind.split("_")[0] in ("add", "sub", "mul"):
+    elif t == "f32" and step.kind.split("_")[0] in ("add", "sub", "mul", "div", "squared"):
         struct, rest = "nn_binary_float", [c_float(p.act_min), c_float(p.act_max)]
     else:
         struct, rest = "nn_binary", []
@@ -177,6 +177,29 @@ def leaky_relu(step: Step, options: Options) -> Kernel:
     p = step.params
     fields = f"{p.size}, {p.in_zero}, {p.out_zero}, {_pair(p.positive)}, {_pair(p.negative)}"
     return _call("nn_leaky_relu_s16", "unary.c", "nn_leaky_int", fields, "in0, out0", inplace=(0,))
+
+
+def reduce_(step: Step, options: Options) -> Kernel:
+    p = step.params
+    source = "mean.c" if step.kind == "sum_f32" else "reduce.c"
+    return _call(f"nn_{step.kind}", source, "nn_mean_float", f"{p.outer}, {p.reduced}, {p.inner}", "in0, out0")
+
+
+def batch_matmul(step: Step, options: Options) -> Kernel:
+    p, t = step.params, _type(step)
+    shape = [p.batch, p.rows, p.depth, p.columns, p.a_step, p.b_step, int(p.a_turned), int(p.b_turned)]
+    rest = ", ".join(map(str, p.zeros)) + ", " + _pair(p.out)
+    fields = "{" + ", ".join(map(str, shape)) + "}" + (f", {rest}" if t == "s8" else "")
+    struct = "nn_matmul_int" if t == "s8" else "nn_matmul_float"
+    return _call(f"nn_{step.kind}", "batch_matmul.c", struct, fields, "in0, in1, out0")
+
+
+def bilinear(step: Step, options: Options) -> Kernel:
+    p = step.params
+    constants = tuple(Constant(n, getattr(p, n)) for n in ("rows", "down", "columns", "across"))
+    fields = f"{p.batch}, {p.in_h}, {p.in_w}, {p.down.size}, {p.across.size}, {p.channels}"
+    pointers = "@_rows, @_down, @_columns, @_across, in0, out0"
+    return _call(f"nn_{step.kind}", "resize_bilinear.c", "nn_bilinear", fields, pointers, constants=constants)
 
 
 def resize(step: Step, options: Options) -> Kernel:
@@ -243,8 +266,13 @@ KERNELS: dict[str, Select] = {
     "move": move,
     **_each("transpose_conv_s8 transpose_conv_s16 transpose_conv_f32", transpose_conv),
     **_each("add_s8 add_s16 add_f32 sub_s8 sub_s16 sub_f32 mul_s8 mul_s16 mul_f32 prelu_s8 prelu_f32", binary),
+    **_each("squared_difference_s8 squared_difference_f32 div_f32", binary),
     **_each("minimum_s8 minimum_s16 minimum_s32 minimum_f32 maximum_s8 maximum_s16 maximum_s32 maximum_f32", binary),
     **_each("logistic_f32 tanh_f32 hard_swish_f32 abs_f32 rsqrt_f32 leaky_relu_f32", unary),
+    **_each("elu_f32 exp_f32 log_f32 sqrt_f32 square_f32 neg_f32 floor_f32 ceil_f32 round_f32 sin_f32 cos_f32", unary),
+    **_each("sum_f32 reduce_max_s8 reduce_max_f32 reduce_min_s8 reduce_min_f32", reduce_),
+    **_each("batch_matmul_s8 batch_matmul_f32", batch_matmul),
+    **_each("resize_bilinear_s8 resize_bilinear_f32", bilinear),
     "lut_s8": lut,
     "leaky_relu_s16": leaky_relu,
     "resize_nearest": resize,

@@ -148,7 +148,8 @@ class Pool:
 
 @dataclass(frozen=True)
 class Mean:
-    """mean_s8 / _s16 / _f32: the input as [outer, reduced, inner], the mean over `reduced` -> [outer, inner].
+    """mean_s8 / _s16 / _f32: the input as [outer, reduced, inner], the mean over `reduced` -> [outer, inner]. sum_f32,
+    reduce_max_s8 / _f32 and reduce_min_* share the shape; an int8 sum is a mean whose multiplier lacks 1/reduced.
 
     Integers: acc = sum(x) - reduced * in_zero, then MultiplyByQuantizedMultiplier(acc, multiplier, shift) + out_zero,
     clamped to the type: 1/reduced is already folded into multiplier and shift exactly as TFLM folds it.
@@ -279,8 +280,9 @@ class Binary:
 
 @dataclass(frozen=True)
 class AddInt:
-    """add_s8 / _s16, sub_*: each operand (x - zero) << left is scaled to twice the larger input scale, the sum or
-    difference to the output's; zeros are those of a, b and the output. All shifts are <= 0."""
+    """add_s8 / _s16, sub_*, squared_difference_s8: each operand (x - zero) << left is scaled to twice the larger input
+    scale, the sum, difference or its square to the output's; zeros are those of a, b and the output. All shifts are <= 0,
+    but the square's."""
 
     shape: Broadcast
     left: int
@@ -315,7 +317,7 @@ class PreluInt:
 
 @dataclass(frozen=True)
 class Unary:
-    """logistic, tanh, hard_swish, abs, rsqrt, leaky_relu _f32; alpha is leaky_relu's."""
+    """logistic, tanh, hard_swish, abs, rsqrt, elu, exp, log ... leaky_relu _f32; alpha is leaky_relu's."""
 
     size: int
     alpha: float = 0.0
@@ -344,6 +346,38 @@ class LeakyInt:
 class TransposeConv(Conv2D):
     """transpose_conv_s8 / _s16 / _f32: weights [out_c, k_h, k_w, in_c]. The window's input and output are those of this
     op; output y takes input i through tap k where i * stride + k = y + pad."""
+
+
+@dataclass(frozen=True)
+class BatchMatmul:
+    """batch_matmul_s8 / _f32: `batch` products [rows, depth] x [depth, columns]; steps between matrices in elements, 0
+    repeats; turned: stored [depth, rows] or [columns, depth]. Zeros and out for int8."""
+
+    batch: int
+    rows: int
+    depth: int
+    columns: int
+    a_step: int
+    b_step: int
+    a_turned: bool
+    b_turned: bool
+    zeros: tuple[int, int, int] = (0, 0, 0)
+    out: Scale = (0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Bilinear:
+    """resize_bilinear_s8 / _f32: output row y mixes input rows[y] (uint16 [out_h, 2]), down[y] is the second one's share;
+    columns and across alike. Shares are float32, or int16 in 1/1024 for int8."""
+
+    batch: int
+    in_h: int
+    in_w: int
+    channels: int
+    rows: np.ndarray
+    down: np.ndarray
+    columns: np.ndarray
+    across: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

@@ -106,6 +106,16 @@ def absolute(x: Tensor, y: Tensor) -> np.ndarray:
     return table(element)
 
 
+def elu(x: Tensor, y: Tensor) -> np.ndarray:
+    """float32 arithmetic on each of the 256 values, as TFLM fills its table."""
+    def element(q: int) -> int:
+        v = np.float32(x.scale * np.float32(q - x.zero_point))
+        f = np.float32(math.expm1(v)) if v < 0 else v
+        return int(np.float32(np.float32(round_half_away(float(f * np.float32(1 / y.scale)))) + np.float32(y.zero_point)))
+
+    return table(element)
+
+
 def rsqrt(x: Tensor, y: Tensor) -> np.ndarray:
     """Below or at the zero point, where the root has no value, the output is at its top."""
     multiplier, shift = quantize_multiplier(1.0 / float(np.float32(np.sqrt(x.scale) * y.scale)))

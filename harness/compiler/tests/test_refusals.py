@@ -23,7 +23,7 @@ def compiled(data: bytes, flash: int = 1 << 20, ram: int = 1 << 18, engine: str 
 
 
 def unknown_op(b: ModelBuilder) -> None:
-    b.op("COS", [b.index("net/mean")], [b.tensor((1, 5), "int8", 0.1)])
+    b.op("CUMSUM", [b.index("net/mean")], [b.tensor((1, 5), "int8", 0.1)])
 
 
 def custom_op(b: ModelBuilder) -> None:
@@ -77,7 +77,7 @@ def too_many_scales(b: ModelBuilder) -> None:
 
 
 REFUSED: list[tuple[Callable[[ModelBuilder], None], tuple[str, ...]]] = [
-    (unknown_op, ("op 6 COS", "CONV_2D", "SOFTMAX")),
+    (unknown_op, ("op 6 CUMSUM", "CONV_2D", "SOFTMAX")),
     (custom_op, ("op 6 CUSTOM 'my_layer'", "not supported")),
     (dynamic_shape, ("tensor 0 'input'", "dynamic shape", "-1")),
     (wrong_dtype, ("op 1 DEPTHWISE_CONV_2D", "'net/depthwise'", "uint8", "int8")),
