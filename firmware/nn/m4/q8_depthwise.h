@@ -74,33 +74,29 @@ M4_INLINE void q8_weights_3x3(const uint32_t *packed, uint32_t w[6]) {
 }
 
 #if M4_ASM
-/* The end of `out` and the bias wait in FPU registers; the others are fixed (see q8_tile.h): weights r0-r5, x r6, out r8,
- * r9, r10 and r11 hold a column of three rows, r12 and lr two outputs. Rows are `pitch` bytes apart (a constant). */
-#define Q8_DW_LOAD "ldr r10, [r6, #%c[p]]\n\tldr r11, [r6, #2*%c[p]]\n\tldr r9, [r6], #4\n\t"
-#define Q8_DW_MAC(insn, y, w0, w1, w2)                                                                       \
-    insn " " y ", r9, " w0 ", " y "\n\t" insn " " y ", r10, " w1 ", " y "\n\t" insn " " y ", r11, " w2 ", " y "\n\t"
-#define Q8_DW_A(insn, y) Q8_DW_MAC(insn, y, "r0", "r2", "r4")
-#define Q8_DW_B(insn, y) Q8_DW_MAC(insn, y, "r1", "r3", "r5")
+/* The end of `out` and the bias wait in FPU registers. Scratch registers are fixed, so that gcc never runs out of choices
+ * for the others: r9, r10 and r11 hold a column of three rows, r12 and lr two outputs. Rows are `pitch` bytes apart. */
+#define Q8_DW_LOAD "ldr r10, [%[x], #%c[p]]\n\tldr r11, [%[x], #2*%c[p]]\n\tldr r9, [%[x]], #4\n\t"
+#define Q8_DW_MAC(insn, y, w)                                                                                \
+    insn " " y ", r9, %[" w "0], " y "\n\t" insn " " y ", r10, %[" w "1], " y "\n\t"                         \
+    insn " " y ", r11, %[" w "2], " y "\n\t"
 #define Q8_DW_ROW(body)                                                                                      \
     __asm__ volatile(Q8_DW_LOAD "1:\n\tvmov r12, %[bias]\n\tvmov lr, %[bias]\n\t" body                       \
-                     "str r12, [r8], #8\n\tstr lr, [r8, #-4]\n\tvmov lr, %[end]\n\tcmp r8, lr\n\tbne 1b"       \
-                     : "+r"(at), "+r"(to)                                                                    \
-                     : "r"(a0), "r"(b0), "r"(a1), "r"(b1), "r"(a2), "r"(b2), [p] "i"(pitch), [bias] "t"(start), \
-                       [end] "t"(end)                                                                        \
+                     "str r12, [%[o]], #8\n\tstr lr, [%[o], #-4]\n\tvmov lr, %[end]\n\tcmp %[o], lr\n\tbne 1b"       \
+                     : [x] "+r"(x), [o] "+r"(out)                                                            \
+                     : [a0] "r"(w[0]), [b0] "r"(w[1]), [a1] "r"(w[2]), [b1] "r"(w[3]), [a2] "r"(w[4]),       \
+                       [b2] "r"(w[5]), [p] "i"(pitch), [bias] "t"(start), [end] "t"(end)                     \
                      : "r9", "r10", "r11", "r12", "lr", "cc", "memory")
 
 M4_INLINE void q8_row_3x3(const uint32_t *x, const uint32_t w[6], int32_t bias, int32_t *out, int32_t pairs, int pitch,
                           int stride) {
     const float start = m4_to_fpu((uint32_t)bias), end = m4_to_fpu((uint32_t)(uintptr_t)(out + 2 * pairs));
-    register uint32_t a0 __asm__("r0") = w[0], b0 __asm__("r1") = w[1], a1 __asm__("r2") = w[2];
-    register uint32_t b1 __asm__("r3") = w[3], a2 __asm__("r4") = w[4], b2 __asm__("r5") = w[5];
-    register const uint32_t *at __asm__("r6") = x;
-    register int32_t *to __asm__("r8") = out;
     if (stride == 1)
-        Q8_DW_ROW(Q8_DW_A("smlad", "r12") Q8_DW_A("smlatb", "lr") Q8_DW_LOAD Q8_DW_B("smlabt", "r12") Q8_DW_B("smlad", "lr"));
+        Q8_DW_ROW(Q8_DW_MAC("smlad", "r12", "a") Q8_DW_MAC("smlatb", "lr", "a") Q8_DW_LOAD Q8_DW_MAC("smlabt", "r12", "b")
+                      Q8_DW_MAC("smlad", "lr", "b"));
     else
-        Q8_DW_ROW(Q8_DW_A("smlad", "r12") Q8_DW_LOAD Q8_DW_B("smlabt", "r12") Q8_DW_A("smlad", "lr") Q8_DW_LOAD
-                      Q8_DW_B("smlabt", "lr"));
+        Q8_DW_ROW(Q8_DW_MAC("smlad", "r12", "a") Q8_DW_LOAD Q8_DW_MAC("smlabt", "r12", "b") Q8_DW_MAC("smlad", "lr", "a")
+                      Q8_DW_LOAD Q8_DW_MAC("smlabt", "lr", "b"));
 }
 #else
 M4_INLINE void q8_row_3x3(const uint32_t *x, const uint32_t w[6], int32_t bias, int32_t *out, int32_t pairs, int pitch,
