@@ -28,7 +28,8 @@ _OP_NAMES = enum_names(tflite.BuiltinOperator)
 @dataclass(frozen=True, eq=False)
 class Tensor:
     """`dtype` is a numpy name. scales float32 [n], zero_points int64 [n]: n = 0 not quantised, 1 per tensor, else one for
-    each index of dimension `axis`. `data` is a constant's value with the tensor's shape, None for an activation."""
+    each index of dimension `axis`. `data` is a constant's value with the tensor's shape, None for an activation. `free`: the
+    dimensions that the converter left open; the shape then has a 1 there, which need not be right behind the inputs."""
 
     index: int
     name: str
@@ -38,6 +39,7 @@ class Tensor:
     zero_points: np.ndarray
     axis: int = 0
     data: np.ndarray | None = None
+    free: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -113,6 +115,7 @@ def _read(data: bytes) -> Graph:
     ops = tuple(_op(sub.Operators(i), i, codes, data) for i in range(_count(sub.OperatorsLength(), data)))
     graph = Graph(tensors, ops, _ints(sub.InputsLength, sub.Inputs, data), _ints(sub.OutputsLength, sub.Outputs, data))
     _check_references(graph)
+    _check_inputs(graph)
     return graph
 
 
@@ -139,25 +142,33 @@ def _tensor(model: Any, t: Any, index: int, data: bytes) -> Tensor:
     type_name = _TYPE_NAMES.get(t.Type(), f"type {t.Type()}")
     shape = _ints(t.ShapeLength, t.Shape, data)
     where = f"tensor {index} {name!r}"
-    _check_shape(t, shape, where, data)
+    signature = _ints(t.ShapeSignatureLength, t.ShapeSignature, data)
+    checked_shape(shape, where)
     if t.Sparsity() is not None:
         raise ModelError(f"{where} is stored sparsely", expected="dense tensors", remedy="convert without sparsity encoding")
     if t.IsVariable():
         raise ModelError(f"{where} is a variable (state kept between inferences)", expected="a stateless model")
     scales, zeros, axis = _quantization(t, where, data)
     dtype = DTYPES.get(type_name, type_name)
-    return Tensor(index, name, shape, dtype, scales, zeros, axis, _constant(model, t, shape, dtype, where, data))
+    free = tuple(i for i, d in enumerate(signature) if d < 0)
+    return Tensor(index, name, shape, dtype, scales, zeros, axis, _constant(model, t, shape, dtype, where, data), free)
 
 
-def _check_shape(t: Any, shape: tuple[int, ...], where: str, data: bytes) -> None:
-    signature = _ints(t.ShapeSignatureLength, t.ShapeSignature, data)
-    # A free batch size is run with the batch the file's shape gives, as TFLM does; any other free dimension is refused.
-    if any(d < 0 for d in shape) or any(d < 0 for d in signature[1:]):
-        raise ModelError(f"{where} has a dynamic shape", expected="fixed dimensions behind the batch",
-                         received=str(list(signature or shape)), remedy="fix the input shape before converting the model")
-    if any(d == 0 for d in shape) or len(shape) > 6 or int(np.prod(shape, dtype=object)) * 8 > MAX_TENSOR_BYTES:
-        raise ModelError(f"{where} has an unusable shape", expected="at most 6 dimensions, none of them 0",
+def _check_inputs(graph: Graph) -> None:
+    """A free batch size is run with the batch the file's shape gives, as TFLM does; any other free dimension is refused."""
+    for t in (graph.tensors[i] for i in graph.inputs):
+        if t.free not in ((), (0,)):
+            shape = [-1 if i in t.free else d for i, d in enumerate(t.shape)]
+            raise ModelError(f"{t} has a dynamic shape", expected="fixed dimensions behind the batch", received=str(shape),
+                             remedy="fix the input shape before converting the model")
+
+
+def checked_shape(shape: tuple[int, ...], where: str) -> tuple[int, ...]:
+    """The same shape. Raises ModelError when no board could hold it."""
+    if any(d < 0 for d in shape) or len(shape) > 6 or int(np.prod(shape, dtype=object)) * 8 > MAX_TENSOR_BYTES:
+        raise ModelError(f"{where} has an unusable shape", expected="at most 6 dimensions, none below 0",
                          received=str(list(shape)))
+    return shape
 
 
 def _quantization(t: Any, where: str, data: bytes) -> tuple[np.ndarray, np.ndarray, int]:
@@ -181,6 +192,8 @@ def _constant(model: Any, t: Any, shape: tuple[int, ...], dtype: str, where: str
     if not 0 <= t.Buffer() < _count(model.BuffersLength(), data):
         raise _corrupt(f"{where} names buffer {t.Buffer()}")
     buffer = model.Buffers(t.Buffer())
+    if 0 in shape and t.Buffer() != 0:
+        return np.zeros(shape, dtype if dtype in DTYPES.values() else "uint8")
     if buffer.Offset() > 1 or buffer.DataLength() == 0:  # offsets point behind the FlatBuffer: files over 2 GB only
         return None
     raw = bytes(buffer.DataAsNumpy())
@@ -216,8 +229,10 @@ def _check_references(graph: Graph) -> None:
         if missing:
             raise ModelError(f"{op} reads {graph.tensors[missing[0]]} before anything has written it",
                              remedy="variables and control flow are not supported")
-        again = [i for i in op.outputs if i in known or i < 0]
-        if again or len(set(op.outputs)) != len(op.outputs):
+        # Converters let all unused parts of a SPLIT_V share one empty tensor.
+        written = [i for i in op.outputs if i < 0 or graph.tensors[i].size]
+        again = [i for i in written if i in known or i < 0]
+        if again or len(set(written)) != len(written):
             raise _corrupt(f"{op} writes tensor {(again or op.outputs)[0]} a second time")
         known |= set(op.outputs)
     loose = [i for i in (*graph.inputs, *graph.outputs) if i not in known]

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.compiler import lower_conv, lower_elementwise, lower_matmul, lower_move, lower_reduce, lower_space, lower_unary
-from harness.compiler.graph import Graph, Op, Tensor
+from harness.compiler.graph import Graph, Op, Tensor, checked_shape
 from harness.compiler.program import Program
+from harness.compiler.shapes import infer
 from harness.compiler.step import Step
 from harness.errors import ModelError
 
@@ -57,6 +58,7 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
     "TILE": lower_space.broadcast_to,
     "REVERSE_V2": lower_space.reverse,
     "FILL": lower_space.fill,
+    "ZEROS_LIKE": lower_space.zeros_like,
     "TRANSPOSE_CONV": lower_conv.transpose_conv,
     "LOG_SOFTMAX": lower_reduce.log_softmax,
     "ARG_MAX": lower_reduce.arg_max,
@@ -95,6 +97,7 @@ def lower(graph: Graph) -> Lowered:
         if op.code not in LOWER:
             raise ModelError(f"{op} is not supported", expected=f"one of {', '.join(sorted(LOWER))}", received=op.code,
                              remedy="replace the layer, or convert with built-in ops only")
+        _fix_shapes(program, op)
         LOWER[op.code](program, op)
     for i in graph.inputs + graph.outputs:
         _check_border(program.tensors[i])
@@ -103,8 +106,30 @@ def lower(graph: Graph) -> Lowered:
     return Lowered(tuple(program.tensors), steps, roots, graph.inputs, graph.outputs)
 
 
+_MAY_BE_EMPTY = {"SPLIT_V", "RESHAPE", "REDUCE_PROD"}
+"""Ops that converters write with empty tensors: unused parts, shapes of scalars."""
+
+
+def _fix_shapes(program: Program, op: Op) -> None:
+    """Gives the outputs that the converter left open the shapes that follow from the inputs. No other op takes empty ones."""
+    outputs = [program.tensors[i] for i in op.outputs]
+    if any(t.free for t in outputs):
+        shapes = infer(op, [program.tensors[i] if i >= 0 else None for i in op.inputs])
+        for t, shape in zip(outputs, shapes or [], strict=False):
+            program.tensors[t.index] = dataclasses.replace(t, shape=checked_shape(shape, str(t)))
+        if shapes is None and any(t.free not in ((), (0,)) for t in outputs):
+            raise ModelError(f"{op} has an output of dynamic shape", expected="fixed dimensions", received=str(outputs[0]),
+                             remedy="convert with a fixed batch of 1")
+    empty = [i for i in (*op.inputs, *op.outputs) if i >= 0 and program.tensors[i].size == 0]
+    if empty and op.code not in _MAY_BE_EMPTY:
+        raise ModelError(f"{op}: {program.tensors[empty[0]]} has an unusable shape", expected="no dimension of 0",
+                         received=str(list(program.tensors[empty[0]].shape)))
+
+
 def _check_border(t: Tensor) -> None:
     """A model's input or output must be something the wire protocol can describe."""
+    if t.size == 0:
+        raise ModelError(f"input or output {t} is empty", expected="no dimension of 0", received=str(list(t.shape)))
     if t.dtype not in ("float32", "int8", "int16", "int32", "uint8", "int64", "bool"):
         raise ModelError(f"input or output {t} has a dtype that is not supported", expected="float32, int8, int16 or int32")
 

@@ -232,6 +232,15 @@ def reverse(p: Program, op: Op) -> None:
     emit_move(p, op, [x], [y], [block(0, 0, (offset, 0), x.shape, (steps, inner), itemsize(x))])
 
 
+def zeros_like(p: Program, op: Op) -> None:
+    (x,) = p.inputs(op, 1)
+    y = p.output(op)
+    check_dtype(op, y, x.dtype)
+    check_dtype(op, x, "float32", "int32", "int64")
+    check_shape(op, y, x.shape)
+    p.fold(y, np.zeros(y.shape))
+
+
 def fill(p: Program, op: Op) -> None:
     """A constant, as shapes and values are fixed."""
     dims, value = p.inputs(op, 2)

@@ -58,6 +58,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "DEPTH_TO_SPACE": ("DepthToSpaceOptions", {"block": "BlockSize"}),
     "SPACE_TO_DEPTH": ("SpaceToDepthOptions", {"block": "BlockSize"}),
     "SPLIT_V": ("SplitVOptions", {"count": "NumSplits"}),
+    "SQUEEZE": ("SqueezeOptions", {"dims": "SqueezeDimsAsNumpy"}),
     "SHAPE": ("ShapeOptions", {"out_type": ("OutType", _TYPE)}),
 }
 """op -> (schema table, our key -> getter, or (getter, names of the enum)). Numbers whose enum has no name stay numbers."""
