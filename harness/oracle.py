@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from harness.compiler.lower import open_shape
 from harness.errors import HostError, ModelError
 
 
@@ -63,6 +64,7 @@ class TflmOracle:
             return runtime.Interpreter.from_bytes(self._data, arena_size=size, intrepreter_config=mode)
 
         if self._plain is None and self._keeping is None:
+            _check_shapes(self._data)
             _check_survives("tflite-micro", lambda: create().invoke())
         with _library_errors("tflite-micro"):
             return create()
@@ -88,6 +90,19 @@ class TflmOracle:
         self._invoke(self._keeping, inputs)
         with _library_errors("tflite-micro"):
             return {i: _tensor_value(self._keeping, i) for i in _activations(self._data)}
+
+
+def _check_shapes(data: bytes) -> None:
+    """TFLM takes a free batch's shapes as they stand in the file: it would run, and give other values than LiteRT."""
+    try:
+        tensor = open_shape(data)
+    except ModelError:  # not for the compiler, but perhaps for the oracle
+        return
+    if tensor is not None:
+        raise ModelError(
+            "tflite-micro can't be the oracle of this model", expected="a model converted with a fixed batch",
+            received=f"{tensor}, which the file leaves open", remedy="compare with --oracle litert-ref",
+        )
 
 
 class LitertRefOracle:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.compiler import lower_conv, lower_elementwise, lower_matmul, lower_move, lower_reduce, lower_space, lower_unary
-from harness.compiler.graph import Graph, Op, Tensor, checked_shape
+from harness.compiler.graph import Graph, Op, Tensor, checked_shape, read_model
 from harness.compiler.program import Program
 from harness.compiler.shapes import infer
 from harness.compiler.step import Step
@@ -124,6 +124,16 @@ def _fix_shapes(program: Program, op: Op) -> None:
     if empty and op.code not in _MAY_BE_EMPTY:
         raise ModelError(f"{op}: {program.tensors[empty[0]]} has an unusable shape", expected="no dimension of 0",
                          received=str(list(program.tensors[empty[0]].shape)))
+
+
+def open_shape(data: bytes) -> Tensor | None:
+    """The first tensor whose shape in the file isn't the one that follows from its inputs: runtimes that take the file's
+    shapes literally compute something else. Raises ModelError for a model that can't be compiled."""
+    graph = read_model(data)
+    if not any(t.free for t in graph.tensors):
+        return None
+    pairs = zip(graph.tensors, lower(graph).tensors, strict=False)
+    return next((new for old, new in pairs if old.free and old.shape != new.shape), None)
 
 
 def _check_border(t: Tensor) -> None:

@@ -9,7 +9,7 @@ from harness.compiler.compile import compile_model
 from harness.compiler.tests.build import ModelBuilder
 from harness.errors import ModelError
 from harness.hostbuild import HostModel
-from harness.oracle import LitertRefOracle
+from harness.oracle import LitertRefOracle, TflmOracle
 
 
 def dilated() -> bytes:
@@ -64,3 +64,8 @@ def test_an_op_without_a_rule_is_refused_with_the_remedy() -> None:
     b.op("ARG_MAX", [x, b.tensor((1,), "int32", data=[1])], [y], outputType=2)
     with pytest.raises(ModelError, match="fixed batch of 1"):
         compile_model(b.finish([x], [y]), flash_bytes=1 << 20, ram_bytes=1 << 18)
+
+
+def test_tflm_is_no_oracle_where_it_takes_open_shapes_literally() -> None:
+    with pytest.raises(ModelError, match="litert-ref"):
+        TflmOracle(dilated()).run([np.zeros((1, 8, 1, 3), np.float32)])
