@@ -78,6 +78,9 @@ def transpose_conv(p: Program, op: Op) -> None:
 def _weights(op: Op, x: Tensor, w: Tensor, y: Tensor, rank: int) -> np.ndarray:
     check_dtype(op, x, "float32", "int8", "int16")
     check_dtype(op, y, x.dtype)
+    hybrid = x.dtype == "float32" and w.dtype == "int8"
+    check(op, w, not hybrid, "float32 weights, or int8 activations too", "int8 weights with float32 activations: the model "
+          "was converted with dynamic-range quantisation, which needs a representative dataset to become full int8")
     check_dtype(op, w, "float32" if x.dtype == "float32" else "int8")
     weights = constant(op, w, "the weights")
     check(op, w, weights.ndim == rank, f"rank {rank}")
