@@ -17,7 +17,8 @@ import numpy as np
 
 from harness.compiler.graph import read_model
 from harness.compiler.lower import lower
-from harness.compiler.step import Constant, Kernel, Options, Requant, Select, Step, Window
+from harness.compiler.params import Requant, Window
+from harness.compiler.step import Constant, Kernel, Options, Select, Step
 from harness.errors import HostError
 
 ENGINE = "cmsis-nn"

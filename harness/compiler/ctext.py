@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from harness.compiler.step import Constant, Window
+from harness.compiler.params import Window
+from harness.compiler.step import Constant
 
 LINE = 116
 

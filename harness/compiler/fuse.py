@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from harness.compiler.kernels import find_kernel
 from harness.compiler.lower import Lowered
-from harness.compiler.step import ConvMean, Kernel, Options, Step
+from harness.compiler.params import ConvMean
+from harness.compiler.step import Kernel, Options, Step
 
 _MEANS = {"conv2d_s8": "mean_s8", "conv2d_f32": "mean_f32"}
 

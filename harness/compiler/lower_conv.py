@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 
 from harness.compiler.graph import Op, Tensor
+from harness.compiler.params import Conv2D, DepthwiseConv2D, FullyConnected, Requant, TransposeConv, Window
 from harness.compiler.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant
 from harness.compiler.quant import FLOAT_ACTIVATIONS, activation_range, out_size, pad_before, quantize_multipliers
-from harness.compiler.step import Conv2D, DepthwiseConv2D, FullyConnected, Requant, TransposeConv, Window
 
 
 def conv2d(p: Program, op: Op) -> None:

@@ -8,9 +8,9 @@ from harness.compiler import tables
 from harness.compiler.graph import Op, Tensor
 from harness.compiler.lower_conv import activation
 from harness.compiler.lower_move import strides
+from harness.compiler.params import AddInt, Binary, Broadcast, LeakyInt, Lut, MulInt, PreluInt, Unary
 from harness.compiler.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape
 from harness.compiler.quant import FLOAT_ACTIVATIONS, activation_range, quantize_multiplier
-from harness.compiler.step import AddInt, Binary, Broadcast, LeakyInt, Lut, MulInt, PreluInt, Unary
 
 _FOLD = {"ADD": np.add, "SUB": np.subtract, "MUL": np.multiply, "MINIMUM": np.minimum, "MAXIMUM": np.maximum}
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from harness.compiler.graph import Op, Tensor
 from harness.compiler.lower_move import check_same_scale
+from harness.compiler.params import BatchMatmul, Bilinear
 from harness.compiler.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant
 from harness.compiler.quant import quantize_multiplier
-from harness.compiler.step import BatchMatmul, Bilinear
 
 
 def batch_matmul(p: Program, op: Op) -> None:

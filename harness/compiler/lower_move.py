@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from harness.compiler.graph import Op, Tensor
+from harness.compiler.params import Block, Move, Resize
 from harness.compiler.program import Program, check, check_dtype, check_shape, constant
-from harness.compiler.step import Block, Move, Resize
 
 INTEGERS = ("int32", "int64")
 MOVABLE = ("float32", "int8", "int16", "int32", "int64", "uint8", "bool")

@@ -7,9 +7,9 @@ import numpy as np
 from harness.compiler.graph import Op, Tensor
 from harness.compiler.lower_conv import activation, clamp_f32, window_of
 from harness.compiler.lower_move import check_same_scale, emit_transpose
+from harness.compiler.params import ArgMax, LogSoftmax, Mean, Pool, Softmax
 from harness.compiler.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant
 from harness.compiler.quant import activation_range, fold_mean, quantize_multiplier, softmax_scaling
-from harness.compiler.step import ArgMax, LogSoftmax, Mean, Pool, Softmax
 
 
 def pool2d(p: Program, op: Op) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 
 from harness.compiler.graph import Op, Tensor
 from harness.compiler.lower_move import INTEGERS, MOVABLE, axis_of, block, check_same_scale, cut, emit_move, itemsize, strides
+from harness.compiler.params import Block
 from harness.compiler.program import Program, check, check_dtype, check_shape, constant
-from harness.compiler.step import Block
 
 MAX_BLOCKS = 1024
 """Copies of one step that are worth their parameters in flash; what needs more is refused."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from harness.compiler.graph import Op, Tensor
+from harness.compiler.params import Clamp, Dequantize, Quantize, Rescale
 from harness.compiler.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant
 from harness.compiler.quant import FLOAT_ACTIVATIONS, INT_RANGE, activation_range, quantize_multiplier, round_half_away
-from harness.compiler.step import Clamp, Dequantize, Quantize, Rescale
 
 
 def reshape(p: Program, op: Op) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from harness.compiler.ctext import c_float, c_window
-from harness.compiler.step import Constant, Conv2D, DepthwiseConv2D, FullyConnected, Kernel, Options, Select, Step, Window
+from harness.compiler.params import Conv2D, DepthwiseConv2D, FullyConnected, Window
+from harness.compiler.step import Constant, Kernel, Options, Select, Step
 
 GATHER_CHANNELS = 8
 """Below so many input channels a tile at the padding is copied together (measured: 3.2 against 4.7 cycles a MAC with one

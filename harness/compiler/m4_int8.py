@@ -14,18 +14,8 @@ import numpy as np
 
 from harness.compiler import m4_int8_map
 from harness.compiler.m4_pack import SEGMENTS, channels, pack_words, pad_to, plain_channels
-from harness.compiler.step import (
-    Constant,
-    Conv2D,
-    DepthwiseConv2D,
-    FullyConnected,
-    Kernel,
-    Options,
-    Requant,
-    Select,
-    Step,
-    Window,
-)
+from harness.compiler.params import Conv2D, DepthwiseConv2D, FullyConnected, Requant, Window
+from harness.compiler.step import Constant, Kernel, Options, Select, Step
 
 MAX_OFFSET = 4095
 """Largest offset of a load instruction (Thumb-2, positive immediate)."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 
 from harness.compiler.m4_pack import MAX_RIGHT_SHIFT
-from harness.compiler.step import AddInt, Kernel, Mean, Options, Pool, Select, Step
+from harness.compiler.params import AddInt, Mean, Pool
+from harness.compiler.step import Kernel, Options, Select, Step
 
 MAX_SUMMANDS = 256
 """int8 values that always fit an int16 sum."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.compiler.step import Constant, Requant
+from harness.compiler.params import Requant
+from harness.compiler.step import Constant
 
 MAX_RIGHT_SHIFT = 23
 """zero << shift plus half a unit plus a 24-bit accumulator still fit 32 bits."""

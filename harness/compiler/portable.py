@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from harness.compiler.ctext import c_float, c_number, c_window
-from harness.compiler.step import AddInt, Broadcast, Constant, Kernel, MulInt, Options, PreluInt, Requant, Select, Step
+from harness.compiler.params import AddInt, Broadcast, MulInt, PreluInt, Requant
+from harness.compiler.step import Constant, Kernel, Options, Select, Step
 from harness.compiler.tables import softmax_tables
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from harness.boards import BOARDS, Target
 from harness.compiler import m4_int8, m4_pack
 from harness.compiler.compile import compile_model
-from harness.compiler.step import Requant
+from harness.compiler.params import Requant
 from harness.compiler.tests import cases
 from harness.compiler.tests import more_cases as more
 from harness.config import Config

@@ -1,0 +1,392 @@
+"""What each kind of step must compute: one frozen record a kind, all that TFLite leaves to run time already a number.
+
+Constants are numpy arrays. Kinds are named <operation>_<element type>: s8, s16 and f32; see step.py for the step itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Window:
+    """Geometry of a convolution or pooling, NHWC. Paddings are those before the first row and column; what lies behind
+    the last one follows from the output's size. Padding means "tap left out" (the same as x = zero point)."""
+
+    batch: int
+    in_h: int
+    in_w: int
+    in_c: int
+    out_h: int
+    out_w: int
+    out_c: int
+    k_h: int
+    k_w: int
+    stride_h: int
+    stride_w: int
+    dil_h: int = 1
+    dil_w: int = 1
+    pad_top: int = 0
+    pad_left: int = 0
+
+    @property
+    def padded(self) -> bool:
+        """Does any tap of any output fall outside the input?"""
+        bottom = (self.out_h - 1) * self.stride_h + (self.k_h - 1) * self.dil_h - self.pad_top
+        right = (self.out_w - 1) * self.stride_w + (self.k_w - 1) * self.dil_w - self.pad_left
+        return bool(self.pad_top or self.pad_left or bottom >= self.in_h or right >= self.in_w)
+
+
+@dataclass(frozen=True, eq=False)
+class Requant:
+    """acc -> clamp(MultiplyByQuantizedMultiplier(acc, multiplier[c], shift[c]) + zero_point, act_min, act_max).
+
+    multiplier int32 [C], Q0.31 in [2^30, 2^31) or 0; shift int32 [C], positive is to the left, before the multiplication;
+    C is the number of output channels (a per-tensor scale is repeated). Double rounding, as TFLM does it.
+    """
+
+    multiplier: np.ndarray
+    shift: np.ndarray
+    zero_point: int
+    act_min: int
+    act_max: int
+
+    @property
+    def uniform(self) -> bool:
+        """One multiplier and shift for all channels?"""
+        return bool((self.multiplier == self.multiplier[0]).all() and (self.shift == self.shift[0]).all())
+
+
+@dataclass(frozen=True, eq=False)
+class Conv2D:
+    """conv2d_s8, conv2d_s16, conv2d_f32: weights [out_c, k_h, k_w, in_c / groups]; bias [out_c], never None (zeros).
+
+    s8: weights int8, bias int32, acc = bias + sum((x - in_zero) * w); s16: x int16, weights int8, bias int64, acc int64.
+    f32: `requant` is None, the result is clamped to [act_min, act_max] (infinite where there is no activation).
+    """
+
+    window: Window
+    weights: np.ndarray
+    bias: np.ndarray
+    in_zero: int = 0
+    requant: Requant | None = None
+    act_min: float = -np.inf
+    act_max: float = np.inf
+
+    @property
+    def groups(self) -> int:
+        return self.window.in_c // self.weights.shape[3]
+
+
+@dataclass(frozen=True, eq=False)
+class DepthwiseConv2D:
+    """depthwise_conv2d_s8 / _s16 / _f32: weights [k_h, k_w, out_c]; output channel c reads input channel c // multiplier.
+
+    Everything else as in Conv2D; out_c = in_c * depth_multiplier.
+    """
+
+    window: Window
+    weights: np.ndarray
+    bias: np.ndarray
+    depth_multiplier: int = 1
+    in_zero: int = 0
+    requant: Requant | None = None
+    act_min: float = -np.inf
+    act_max: float = np.inf
+
+
+@dataclass(frozen=True, eq=False)
+class FullyConnected:
+    """fully_connected_s8 / _s16 / _f32: weights [out_n, in_n], bias [out_n] (never None), `rows` input vectors.
+
+    s8: acc = bias + sum((x - in_zero) * (w - weight_zero)); requant per output (a per-tensor scale is repeated).
+    """
+
+    rows: int
+    in_n: int
+    out_n: int
+    weights: np.ndarray
+    bias: np.ndarray
+    in_zero: int = 0
+    weight_zero: int = 0
+    requant: Requant | None = None
+    act_min: float = -np.inf
+    act_max: float = np.inf
+
+
+@dataclass(frozen=True)
+class Pool:
+    """average_pool_s8 / _s16 / _f32 and max_pool_*: out_c == in_c. Averages divide by the taps inside the input, half away
+    from zero for integers. Integer in and out share scale and zero point; clamped to [act_min, act_max]."""
+
+    window: Window
+    act_min: float = -np.inf
+    act_max: float = np.inf
+
+
+@dataclass(frozen=True)
+class Mean:
+    """mean_s8 / _s16 / _f32: the input as [outer, reduced, inner], the mean over `reduced` -> [outer, inner]. sum_f32,
+    reduce_max_s8 / _f32 and reduce_min_* share the shape; an int8 sum is a mean whose multiplier lacks 1/reduced.
+
+    Integers: acc = sum(x) - reduced * in_zero, then MultiplyByQuantizedMultiplier(acc, multiplier, shift) + out_zero,
+    clamped to the type: 1/reduced is already folded into multiplier and shift exactly as TFLM folds it.
+    Axes that don't form one block are first brought into this form by a transpose.
+    """
+
+    outer: int
+    reduced: int
+    inner: int
+    in_zero: int = 0
+    out_zero: int = 0
+    multiplier: int = 0
+    shift: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class ConvMean:
+    """conv2d_mean_s8 / _f32: `mean` over all positions of `conv`'s output (batch 1), which is never stored whole."""
+
+    conv: Conv2D
+    mean: Mean
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """softmax_s8 / _s16 / _f32 over the last axis: [rows, depth]. s8: fixed point after gemmlowp, difference scaled by
+    (multiplier, shift) to Q5.26, differences below diff_min give the lowest output; `out_dtype` int8 or int16. s16: two
+    interpolated tables, see tables.softmax_tables."""
+
+    rows: int
+    depth: int
+    multiplier: int = 0
+    shift: int = 0
+    diff_min: int = 0
+    beta: float = 1.0
+    out_dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class Clamp:
+    """clamp_s8 / _s16 / _f32: `size` elements clamped to [act_min, act_max], same scale on both sides."""
+
+    size: int
+    act_min: float
+    act_max: float
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """rescale_<in>_<out>: clamp(requantize(x - in_zero, multiplier, shift) + out_zero, act_min, act_max)."""
+
+    size: int
+    in_zero: int
+    multiplier: int
+    shift: int
+    out_zero: int
+    act_min: int
+    act_max: int
+
+
+@dataclass(frozen=True)
+class Quantize:
+    """quantize_s8 / _s16: float32 -> round half away(x / scale) + zero_point, saturated."""
+
+    size: int
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class Dequantize:
+    """dequantize_s8 / _s16: (q - zero_point) * scale, the product in double as TFLM's."""
+
+    size: int
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """Copies runs of `run` bytes from input `source` to output `target`: offsets in bytes, `dims` from the outermost as
+    (count, input step, output step) in bytes; steps may be negative."""
+
+    source: int
+    target: int
+    in_offset: int
+    out_offset: int
+    run: int
+    dims: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Move:
+    """move: any element type. Where `fill` is given (one element's bytes), output 0 is filled with it first."""
+
+    blocks: tuple[Block, ...]
+    fill: bytes = b""
+
+
+@dataclass(frozen=True)
+class Broadcast:
+    """Two operands: `dims` from the outermost as (count, step of a, step of b) in elements; a step of 0 repeats."""
+
+    dims: tuple[tuple[int, int, int], ...]
+
+    @property
+    def plain(self) -> bool:
+        """Same shapes, no repetition?"""
+        return len(self.dims) == 1 and self.dims[0][1:] == (1, 1)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod([d[0] for d in self.dims], dtype=np.int64))
+
+
+Scale = tuple[int, int]
+"""(multiplier, shift) as in Requant."""
+
+
+@dataclass(frozen=True)
+class Binary:
+    """add/sub/mul_f32 (clamped), minimum_*, maximum_*, prelu_f32."""
+
+    shape: Broadcast
+    act_min: float = -np.inf
+    act_max: float = np.inf
+
+
+@dataclass(frozen=True)
+class AddInt:
+    """add_s8 / _s16, sub_*, squared_difference_s8: each operand (x - zero) << left is scaled to twice the larger input
+    scale, the sum, difference or its square to the output's; zeros are those of a, b and the output. All shifts are <= 0,
+    but the square's."""
+
+    shape: Broadcast
+    left: int
+    zeros: tuple[int, int, int]
+    a: Scale
+    b: Scale
+    out: Scale
+    act_min: int
+    act_max: int
+
+
+@dataclass(frozen=True)
+class MulInt:
+    """mul_s8 / _s16: zeros are those of a, b and the output."""
+
+    shape: Broadcast
+    zeros: tuple[int, int, int]
+    out: Scale
+    act_min: int
+    act_max: int
+
+
+@dataclass(frozen=True)
+class PreluInt:
+    """prelu_s8: x >= 0 scaled by `positive`, else x * alpha scaled by `negative`."""
+
+    shape: Broadcast
+    zeros: tuple[int, int, int]
+    positive: Scale
+    negative: Scale
+
+
+@dataclass(frozen=True)
+class Unary:
+    """logistic, tanh, hard_swish, abs, rsqrt, elu, exp, log ... leaky_relu _f32; alpha is leaky_relu's."""
+
+    size: int
+    alpha: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Lut:
+    """lut_s8: out = table[x + 128]; table int8 [256]. Any int8 function of one int8."""
+
+    size: int
+    table: np.ndarray
+
+
+@dataclass(frozen=True)
+class LeakyInt:
+    """leaky_relu_s16."""
+
+    size: int
+    in_zero: int
+    out_zero: int
+    positive: Scale
+    negative: Scale
+
+
+@dataclass(frozen=True, eq=False)
+class TransposeConv(Conv2D):
+    """transpose_conv_s8 / _s16 / _f32: weights [out_c, k_h, k_w, in_c]. The window's input and output are those of this
+    op; output y takes input i through tap k where i * stride + k = y + pad."""
+
+
+@dataclass(frozen=True)
+class BatchMatmul:
+    """batch_matmul_s8 / _f32: `batch` products [rows, depth] x [depth, columns]; steps between matrices in elements, 0
+    repeats; turned: stored [depth, rows] or [columns, depth]. Zeros and out for int8."""
+
+    batch: int
+    rows: int
+    depth: int
+    columns: int
+    a_step: int
+    b_step: int
+    a_turned: bool
+    b_turned: bool
+    zeros: tuple[int, int, int] = (0, 0, 0)
+    out: Scale = (0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Bilinear:
+    """resize_bilinear_s8 / _f32: output row y mixes input rows[y] (uint16 [out_h, 2]), down[y] is the second one's share;
+    columns and across alike. Shares are float32, or int16 in 1/1024 for int8."""
+
+    batch: int
+    in_h: int
+    in_w: int
+    channels: int
+    rows: np.ndarray
+    down: np.ndarray
+    columns: np.ndarray
+    across: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Resize:
+    """resize_nearest, any type: output pixel (y, x) is input pixel (rows[y], columns[x]); uint16 vectors."""
+
+    batch: int
+    in_h: int
+    in_w: int
+    pixel_bytes: int
+    rows: np.ndarray
+    columns: np.ndarray
+
+
+@dataclass(frozen=True)
+class ArgMax:
+    """arg_max_s8 / _f32: [outer, n, inner] -> int32 [outer, inner]; the first of equal values."""
+
+    outer: int
+    n: int
+    inner: int
+
+
+@dataclass(frozen=True)
+class LogSoftmax:
+    """log_softmax_s8 / _f32 over the last axis; reverse: from Q5.26 back to input differences."""
+
+    rows: int
+    depth: int
+    scale: Scale = (0, 0)
+    reverse: Scale = (0, 0)
+    diff_min: int = 0
