@@ -31,13 +31,19 @@ def fail(text):
     sys.exit(3)
 
 
+def runs_as(python, version):
+    """Whether this interpreter starts and is what its name says: version managers leave names behind that do not."""
+    ask = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    return subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip() == "%d.%d" % version
+
+
 def supported_python():
     """The path of a Python that tinyrig supports: the running one, or another that is installed."""
     if sys.version_info[:2] in SUPPORTED:
         return sys.executable
     for version in reversed(SUPPORTED):
         found = shutil.which("python%d.%d" % version)
-        if found:
+        if found and runs_as(found, version):
             return found
     fail(
         "expected Python 3.11 to 3.13, received %d.%d; install one of them (apt-get install python3.12) and run make again"
@@ -87,13 +93,15 @@ def make_venv(python):
     """Creates .venv afresh; Debian keeps the module for it in a package of its own."""
     shutil.rmtree(VENV, ignore_errors=True)
     command = [python, "-m", "venv", str(VENV)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        shutil.rmtree(VENV, ignore_errors=True)
-        version = subprocess.run(
-            [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True, check=True
-        )
-        apt_install(["python%s-venv" % version.stdout.strip()], "Python's venv module")
-        subprocess.run(command, check=True)
+    if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+        return
+    shutil.rmtree(VENV, ignore_errors=True)
+    for version in SUPPORTED:
+        if runs_as(python, version):
+            apt_install(["python%d.%d-venv" % version], "Python's venv module")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        fail("%s can't create .venv: %s" % (python, (done.stdout + done.stderr).strip()))
 
 
 def install_packages():
