@@ -1,8 +1,9 @@
 """The results database: raw samples and what they were made with, so that every metric can be recomputed.
 
-`runs` 1-n `variant_runs` 1-n `samples` 1-n `op_cycles`. A variant run's `record` (JSON) is the source of truth for everything but
-samples; the columns beside it are copies for those who query with SQL. Output bytes of all samples of a variant run form one
-compressed blob, in sample order; a sample keeps its length. Any SQLAlchemy URL works; SQLite gets WAL and write locks up front.
+The tables stand in schema.py. A variant run's `record` (JSON) is the source of truth for everything but samples; the columns
+beside it and the metrics, as computed when the run was stored, are copies for those who query with SQL. Output bytes of all
+samples of a variant run form one compressed blob, in sample order; a sample keeps its length. Any SQLAlchemy URL works; SQLite
+gets WAL and write locks up front.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, String, Table, Text, select
+from sqlalchemy import select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from harness.errors import InfraError, UserError
+from harness import schema
+from harness.errors import InfraError, RigError, UserError
+from harness.metrics import measure
 from harness.records import (
     BoardInfo,
     Footprint,
@@ -35,50 +38,6 @@ from harness.records import (
     Toolchain,
     Variant,
     VariantRun,
-)
-
-STORE_SCHEMA = 1
-"""Raised whenever older code could no longer read what newer code writes."""
-
-_META = sa.MetaData()
-_SCHEMA = Table("tinyrig_schema", _META, Column("version", Integer, primary_key=True, autoincrement=False))
-_RUNS = Table(
-    "runs", _META,
-    Column("seq", Integer, primary_key=True),
-    Column("run_id", String(128), nullable=False, unique=True),
-    Column("started", String(64), nullable=False, index=True),
-    Column("versions", Text, nullable=False),
-)
-_VARIANT_RUNS = Table(
-    "variant_runs", _META,
-    Column("id", Integer, primary_key=True),
-    Column("run_seq", Integer, ForeignKey("runs.seq"), nullable=False, index=True),
-    Column("variant", String(255), nullable=False, index=True),
-    Column("tflite_sha256", String(64), nullable=False),
-    Column("build_id", String(64), nullable=False),
-    Column("board_name", String(64), nullable=False),
-    Column("board_id", String(64), nullable=False),
-    Column("clock_hz", BigInteger, nullable=False),
-    Column("timing", String(32), nullable=False),
-    Column("record", Text, nullable=False),
-    Column("outputs", LargeBinary, nullable=False),
-)
-_SAMPLES = Table(
-    "samples", _META,
-    Column("variant_run_id", Integer, ForeignKey("variant_runs.id"), primary_key=True, autoincrement=False),
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("kind", String(32), nullable=False),
-    Column("window_index", BigInteger, nullable=False),
-    Column("cycles", BigInteger, nullable=False),
-    Column("stack_bytes", BigInteger),
-    Column("output_bytes", Integer, nullable=False),
-)
-_OP_CYCLES = Table(
-    "op_cycles", _META,
-    Column("variant_run_id", Integer, ForeignKey("variant_runs.id"), primary_key=True, autoincrement=False),
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("op_index", Integer, primary_key=True, autoincrement=False),
-    Column("cycles", BigInteger, nullable=False),
 )
 
 
@@ -130,7 +89,7 @@ class Store:
     def add_variant(self, run_id: str, run: VariantRun) -> None:
         """Append a finished variant to an open run, all or nothing, durable on return."""
         with self._errors(), self._writer.begin() as db:
-            seq = db.scalar(select(_RUNS.c.seq).where(_RUNS.c.run_id == run_id))
+            seq = db.scalar(select(schema.RUNS.c.seq).where(schema.RUNS.c.run_id == run_id))
             if seq is None:
                 raise _unknown_run(run_id, self.url)
             _insert_variant(db, seq, run)
@@ -143,18 +102,18 @@ class Store:
                 _insert_variant(db, seq, variant_run)
 
     def _insert_run(self, db: sa.Connection, run_id: str, started: str, versions: dict[str, str]) -> int:
-        if db.scalar(select(_RUNS.c.seq).where(_RUNS.c.run_id == run_id)) is not None:
+        if db.scalar(select(schema.RUNS.c.seq).where(schema.RUNS.c.run_id == run_id)) is not None:
             raise InfraError(f"run {run_id} is already stored in {self.url}", remedy="use a fresh run id")
         row = {"run_id": run_id, "started": started, "versions": _to_json(versions)}
-        return db.execute(_RUNS.insert(), row).inserted_primary_key[0]
+        return db.execute(schema.RUNS.insert(), row).inserted_primary_key[0]
 
     # ---- reading ----
 
     def runs(self) -> list[StoredRun]:
         """All runs, newest first (by `started`, then by order of storing)."""
-        v = _VARIANT_RUNS.c
+        v = schema.VARIANT_RUNS.c
         with self._errors(), self._engine.begin() as db:
-            heads = db.execute(select(_RUNS).order_by(_RUNS.c.started.desc(), _RUNS.c.seq.desc())).all()
+            heads = db.execute(select(schema.RUNS).order_by(schema.RUNS.c.started.desc(), schema.RUNS.c.seq.desc())).all()
             lines = db.execute(select(v.run_seq, v.variant, v.board_name, v.timing).order_by(v.id)).all()
         by_run: dict[int, list[Any]] = {}
         for line in lines:
@@ -171,7 +130,7 @@ class Store:
     def resolve(self, prefix: str) -> str:
         """A run id or an unambiguous beginning of one -> the full id. Raises UserError."""
         with self._errors(), self._engine.begin() as db:
-            ids = list(db.scalars(select(_RUNS.c.run_id).order_by(_RUNS.c.seq)))
+            ids = list(db.scalars(select(schema.RUNS.c.run_id).order_by(schema.RUNS.c.seq)))
         if prefix in ids:
             return prefix
         matches = [run_id for run_id in ids if prefix and run_id.startswith(prefix)]
@@ -182,9 +141,9 @@ class Store:
     def load(self, run_id: str) -> Run:
         """A stored run by id or unambiguous prefix, exactly as it was saved."""
         full = self.resolve(run_id)
-        v = _VARIANT_RUNS.c
+        v = schema.VARIANT_RUNS.c
         with self._errors(), self._engine.begin() as db:
-            head = db.execute(select(_RUNS).where(_RUNS.c.run_id == full)).one()
+            head = db.execute(select(schema.RUNS).where(schema.RUNS.c.run_id == full)).one()
             rows = db.execute(select(v.id, v.record, v.outputs).where(v.run_seq == head.seq).order_by(v.id)).all()
             runs = tuple(_variant_run(json.loads(r.record), _load_samples(db, r.id, r.outputs)) for r in rows)
             return Run(head.run_id, head.started, runs, json.loads(head.versions))
@@ -194,16 +153,17 @@ class Store:
     def _prepare(self) -> None:
         """Create what is missing; refuse a schema newer than this code."""
         with self._engine.begin() as db:
-            version = db.scalar(select(sa.func.max(_SCHEMA.c.version))) if sa.inspect(db).has_table(_SCHEMA.name) else None
-        if version is None:
+            present = set(sa.inspect(db).get_table_names())
+            version = db.scalar(select(sa.func.max(schema.SCHEMA.c.version))) if schema.SCHEMA.name in present else None
+        if version is None or (version <= schema.STORE_SCHEMA and not present.issuperset(schema.META.tables)):
             with self._writer.begin() as db:
-                _META.create_all(db)
-                if db.scalar(select(sa.func.count()).select_from(_SCHEMA)) == 0:
-                    db.execute(_SCHEMA.insert(), {"version": STORE_SCHEMA})
-        elif version > STORE_SCHEMA:
+                schema.META.create_all(db)
+                if db.scalar(select(sa.func.count()).select_from(schema.SCHEMA)) == 0:
+                    db.execute(schema.SCHEMA.insert(), {"version": schema.STORE_SCHEMA})
+        elif version > schema.STORE_SCHEMA:
             raise InfraError(
                 f"{self.url} was written by a newer tinyrig",
-                expected=f"schema {STORE_SCHEMA} or older", received=f"schema {version}",
+                expected=f"schema {schema.STORE_SCHEMA} or older", received=f"schema {version}",
                 remedy="update tinyrig, or name another database",
             )
 
@@ -318,16 +278,31 @@ def _insert_variant(db: sa.Connection, seq: int, run: VariantRun) -> None:
         "board_name": run.board.name, "board_id": run.board.id, "clock_hz": run.board.clock_hz, "timing": run.board.timing,
         "record": _to_json(_record(run)), "outputs": zlib.compress(b"".join(s.outputs for s in run.samples)),
     }
-    key = db.execute(_VARIANT_RUNS.insert(), row).inserted_primary_key[0]
+    key = db.execute(schema.VARIANT_RUNS.insert(), row).inserted_primary_key[0]
     samples = [_sample_row(key, i, s) for i, s in enumerate(run.samples)]
     op_cycles = [
         {"variant_run_id": key, "position": i, "op_index": j, "cycles": int(cycles)}
         for i, s in enumerate(run.samples) for j, cycles in enumerate(s.op_cycles)
     ]
     if samples:
-        db.execute(_SAMPLES.insert(), samples)
+        db.execute(schema.SAMPLES.insert(), samples)
     if op_cycles:
-        db.execute(_OP_CYCLES.insert(), op_cycles)
+        db.execute(schema.OP_CYCLES.insert(), op_cycles)
+    metrics = [{"variant_run_id": key, "name": name, "value": value} for name, value in _metrics(run).items()]
+    if metrics:
+        db.execute(schema.METRICS.insert(), metrics)
+
+
+def _metrics(run: VariantRun) -> dict[str, float]:
+    """Metrics as single numbers; those that were not measured or are withheld are left out. A run that metrics can't be
+    computed of is stored without them: its samples are not lost."""
+    try:
+        values = measure(run)
+    except RigError:
+        return {}
+    low, high = values.pop("accuracy_ci95") or (None, None)
+    values |= {"accuracy_ci95_low": low, "accuracy_ci95_high": high}
+    return {name: float(value) for name, value in values.items() if value is not None}
 
 
 def _sample_row(key: int, position: int, s: Sample) -> dict[str, Any]:
@@ -348,11 +323,11 @@ def _record(run: VariantRun) -> dict[str, Any]:
 
 def _load_samples(db: sa.Connection, key: int, blob: bytes) -> tuple[Sample, ...]:
     ops: dict[int, list[int]] = {}
-    c = _OP_CYCLES.c
+    c = schema.OP_CYCLES.c
     for row in db.execute(select(c.position, c.cycles).where(c.variant_run_id == key).order_by(c.position, c.op_index)):
         ops.setdefault(row.position, []).append(row.cycles)
     outputs, at, samples = zlib.decompress(blob), 0, []
-    for s in db.execute(select(_SAMPLES).where(_SAMPLES.c.variant_run_id == key).order_by(_SAMPLES.c.position)):
+    for s in db.execute(select(schema.SAMPLES).where(schema.SAMPLES.c.variant_run_id == key).order_by(schema.SAMPLES.c.position)):
         taken = outputs[at : at + s.output_bytes]
         at += s.output_bytes
         samples.append(Sample(s.kind, s.window_index, taken, s.cycles, s.stack_bytes, tuple(ops.get(s.position, ()))))

@@ -1,3 +1,4 @@
+import contextlib
 import multiprocessing
 import os
 import sqlite3
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import InfraError, UserError
-from harness.metrics import run_to_json
+from harness.metrics import measure, run_to_json
 from harness.records import Parity, Run, Sample
 from harness.store import Store
 from harness.tests.fake_runs import make_run, make_variant_run
@@ -203,3 +204,41 @@ def test_passwords_stay_out_of_messages():
     with pytest.raises(UserError) as caught:
         Store("nosuchdb://user:secret@host/db")
     assert "secret" not in str(caught.value)
+
+
+def metrics_in(path) -> dict[tuple[str, str], float]:
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        rows = db.execute("select variant, name, value from metrics join variant_runs on id = variant_run_id").fetchall()
+    return {(variant, name): value for variant, name, value in rows}
+
+
+def test_metrics_stand_beside_the_samples_for_sql(tmp_path):
+    run = make_variant_run("pqt")
+    with Store(f"sqlite:///{tmp_path / 'r.sqlite'}") as store:
+        store.save(Run("r1", "2026-01-01T00:00:00+00:00", (run,)))
+    stored, expected = metrics_in(tmp_path / "r.sqlite"), measure(run)
+    low, high = expected["accuracy_ci95"]
+    assert stored["pqt", "accuracy_ci95_low"] == low and stored["pqt", "accuracy_ci95_high"] == high
+    for name in ("latency_cycles_median", "ram_model_total", "flash_model_total", "accuracy"):
+        assert stored["pqt", name] == expected[name]
+
+
+def test_an_unverified_run_stores_no_timing(tmp_path):
+    run = replace(make_variant_run("pqt"), parity=None)
+    with Store(f"sqlite:///{tmp_path / 'r.sqlite'}") as store:
+        store.save(Run("r1", "2026-01-01T00:00:00+00:00", (run,)))
+    names = {name for _, name in metrics_in(tmp_path / "r.sqlite")}
+    assert "ram_model_total" in names and not any(name.startswith("latency") for name in names)
+
+
+def test_a_database_from_before_the_metrics_table_takes_new_runs(tmp_path):
+    path = tmp_path / "r.sqlite"
+    with Store(f"sqlite:///{path}") as store:
+        store.save(Run("r1", "2026-01-01T00:00:00+00:00", (make_variant_run("pqt"),)))
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("drop table metrics")
+        db.commit()
+    with Store(f"sqlite:///{path}") as store:
+        store.save(Run("r2", "2026-01-02T00:00:00+00:00", (make_variant_run("simple"),)))
+        assert [r.run_id for r in store.runs()] == ["r2", "r1"]
+    assert {variant for variant, _ in metrics_in(path)} == {"simple"}
