@@ -134,7 +134,9 @@ def _run(arguments: argparse.Namespace) -> int:
         result = campaign.result()
     if arguments.json:
         arguments.json.write_text(json.dumps(run_to_json(result), indent=1) + "\n")
-    if not arguments.no_report:
+    if arguments.no_report:
+        print(f"stored as run {result.run_id}; `tinyrig report {result.run_id} --summary` writes its report")
+    else:
         write_report(result.run_id, config, "--summary")
     return _verdict(result, config)
 
