@@ -15,7 +15,7 @@ from types import TracebackType
 from harness.boards import Target
 from harness.built import read_built
 from harness.config import Config
-from harness.errors import EXIT_USER, HostError, UserError
+from harness.errors import EXIT_USER, HostError, RigError, UserError
 from harness.records import Run, Variant, VariantRun
 from harness.rig import Rig
 from harness.runner import Job, new_run_id, read_model, run_variant
@@ -48,6 +48,7 @@ class Campaign:
         self._oracle, self._limit, self._engine = oracle or config.oracle, limit, engine
         self._rig: Rig | None = None
         self._done: dict[str, VariantRun] = {}
+        self._failed: dict[str, RigError] = {}
         self._store = Store(config.results)
         if resume:
             earlier = self._store.load(resume)
@@ -67,17 +68,27 @@ class Campaign:
         self._store.close()
 
     def run(self, variant: Variant) -> VariantRun:
-        """The variant's run, made now or earlier. Raises RigErrors."""
+        """The variant's run, made now or earlier. Raises RigErrors, for a variant that failed the same one again: several claims
+        ask for one variant, and a board that is gone is not tried for each."""
         known = self._done.get(variant.name)
         if known is not None and known.variant.sha256 == variant.sha256:
             return known
-        if self._rig is None:
-            self._rig = Rig(self._target, self._config, self._clock)
-        job = Job(variant, self._engine, self._limit, self._oracle)
-        outcome = run_variant(job, self._rig, self._config, lambda text: self._say(f"{variant.name}: {text}"))
+        if variant.name in self._failed:
+            raise self._failed[variant.name]
+        try:
+            outcome = self._run(variant)
+        except RigError as error:
+            self._failed[variant.name] = error
+            raise
         self._store.add_variant(self.run_id, outcome)
         self._done[variant.name] = outcome
         return outcome
+
+    def _run(self, variant: Variant) -> VariantRun:
+        if self._rig is None:
+            self._rig = Rig(self._target, self._config, self._clock)
+        job = Job(variant, self._engine, self._limit, self._oracle)
+        return run_variant(job, self._rig, self._config, lambda text: self._say(f"{variant.name}: {text}"))
 
     @property
     def finished(self) -> int:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from harness.boards import BOARDS, Board, Target, recognise_id, recognise_usb
-from harness.config import Config
-from harness.errors import DeviceError, LinkError, UserError
+from harness.config import BoardPorts, Config
+from harness.errors import DeviceError, LinkError
 from harness.flash import flash
 from harness.link import open_link
 from harness.records import BoardInfo, Hello, Image
@@ -110,19 +110,24 @@ class Rig:
 
 
 def find_ports(target: Target, config: Config) -> tuple[Board, Ports]:
-    """Board and ports of a physical (or already started virtual) board. Raises UserError when they can't be told."""
+    """Board and ports of a physical (or already started virtual) board.
+
+    A named port counts for both directions, unless rig.toml wires it up with another one. Raises LinkError when none is found.
+    """
     board = target.board or (_recognise(target.port) if target.port else None) or BOARDS["nano33ble"]
-    wired = config.boards.get(board.name)
-    port = target.port or _attached(board) or (wired.flash or wired.link if wired else "")
-    if not port:
-        raise UserError(
+    wired = config.boards.get(board.name, BoardPorts())
+    if target.port:
+        pair = target.port in (wired.link, wired.flash)
+        return board, Ports((pair and wired.link) or target.port, (pair and wired.flash) or target.port)
+    usb = _attached(board)
+    link, flash_port = wired.link or usb or wired.flash, wired.flash or usb or wired.link
+    if not link or not flash_port:
+        raise LinkError(
             f"no {board.title} is attached",
             expected="a port with USB id " + " or ".join(board.usb_ids),
             received="none",
-            remedy="plug it in, name the port (--board PORT), or use --board virtual",
+            remedy="plug it in, name the port (--board PORT) or wire it up in rig.toml (docs/rig.md), or use --board virtual",
         )
-    link = wired.link if wired and wired.link else port
-    flash_port = wired.flash if wired and wired.flash else port
     return board, Ports(link, flash_port)
 
 
