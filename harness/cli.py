@@ -9,9 +9,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.engines import add_parser as add_engines
 from harness.errors import EXIT_CLAIM, EXIT_GOOD, RigError, UserError
+
+if TYPE_CHECKING:
+    from harness.config import Config
+    from harness.records import Run
 
 _PACKAGES = {"variants": "variants", "report": "reports"}
 """Commands that are packages of their own."""
@@ -152,11 +157,11 @@ def _check_writable(path: Path | None) -> None:
         )
 
 
-def _verdict(result: object, config: object) -> int:
+def _verdict(result: Run, config: Config) -> int:
     """EXIT_CLAIM where a claim failed, each named on stderr."""
     from harness.claims import failed_claims
 
-    failures = [line for run in result.runs for line in failed_claims(run, config)]  # type: ignore[attr-defined]
+    failures = [line for run in result.runs for line in failed_claims(run, config)]
     for line in failures:
         print(f"tinyrig: claim failed: {line}", file=sys.stderr)
     return EXIT_CLAIM if failures else EXIT_GOOD

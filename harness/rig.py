@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
+import numpy as np
+
 from harness.boards import BOARDS, Board, Target, recognise_id, recognise_usb
 from harness.config import BoardPorts, Config
 from harness.errors import DeviceError, LinkError
 from harness.flash import flash
 from harness.link import open_link
-from harness.records import BoardInfo, Hello, Image
+from harness.records import BoardInfo, Hello, Image, TensorSpec
 from harness.session import Session
 from harness.virtual.launch import VirtualBoard
 
@@ -176,7 +178,6 @@ def check_hello(hello: Hello, image: Image) -> None:
             )
 
 
-def _form(tensor: object) -> tuple[object, ...]:
-    import numpy as np
-
-    return (tuple(tensor.shape), tensor.dtype, float(np.float32(tensor.scale)), tensor.zero_point)  # type: ignore[attr-defined]
+def _form(tensor: TensorSpec) -> tuple[object, ...]:
+    """What both sides must agree on; the wire carries scales as float32 and no names."""
+    return (tensor.shape, tensor.dtype, float(np.float32(tensor.scale)), tensor.zero_point)
