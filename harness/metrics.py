@@ -132,10 +132,18 @@ def predictions(run: VariantRun) -> np.ndarray | None:
 
 
 def top1_hits(run: VariantRun) -> np.ndarray | None:
-    """Whether the top-1 class equals the label, bool [windows] by window index; None without labels or classes."""
+    """Whether the top-1 class equals the label, bool [windows] by window index; None without labels or classes.
+
+    Raises InfraError when a window has no label among them.
+    """
     samples, predicted = window_samples(run), predictions(run)
     if run.labels is None or predicted is None or not samples:
         return None
+    if samples[-1].index >= len(run.labels):
+        raise InfraError(
+            f"{run.variant.name}: window {samples[-1].index} has no label", expected="a label for every window",
+            received=f"{len(run.labels)} labels", remedy="stream this variant again",
+        )
     return predicted == np.asarray([run.labels[s.index] for s in samples])
 
 

@@ -72,6 +72,12 @@ def test_truncated_outputs_are_an_error():
         metrics.predictions(run)
 
 
+def test_a_window_without_a_label_is_an_error():
+    run = make_variant_run(labels=(0,) * 239)
+    with pytest.raises(InfraError, match="window 239 has no label"):
+        metrics.top1_hits(run)
+
+
 def test_latency_takes_windows_and_repeats_and_nothing_else():
     run = make_variant_run()
     kinds = [s for s in run.samples if s.kind in ("window", "repeat")]

@@ -231,6 +231,14 @@ def test_an_unverified_run_stores_no_timing(tmp_path):
     assert "ram_model_total" in names and not any(name.startswith("latency") for name in names)
 
 
+def test_a_run_that_metrics_can_not_be_computed_of_is_stored_all_the_same(tmp_path):
+    run = replace(make_variant_run("pqt"), labels=())
+    with Store(f"sqlite:///{tmp_path / 'r.sqlite'}") as store:
+        store.save(Run("r1", "2026-01-01T00:00:00+00:00", (run,)))
+        assert store.load("r1").runs == (run,)
+    assert metrics_in(tmp_path / "r.sqlite") == {}
+
+
 def test_a_database_from_before_the_metrics_table_takes_new_runs(tmp_path):
     path = tmp_path / "r.sqlite"
     with Store(f"sqlite:///{path}") as store:
