@@ -77,11 +77,11 @@ def _shift_left16(x: int, e: int) -> int:
 
 
 def leaky_multipliers(x: Tensor, y: Tensor, alpha: float) -> tuple[tuple[int, int], tuple[int, int]]:
-    """(positive, negative) side as (multiplier, shift); TFLM divides in float32. A negative multiplier stands for the
+    """(positive, negative) side as (multiplier, shift); TFLM divides in double. A negative multiplier stands for the
     negated result of the positive one: ties show that this is what TFLM's kernel does."""
-    slope = np.float32(np.float32(x.scale * np.float32(alpha)) / y.scale)
-    negative = quantize_multiplier(abs(float(slope)))
-    return quantize_multiplier(float(np.float32(x.scale / y.scale))), (negative[0] if slope >= 0 else -negative[0], negative[1])
+    slope = float(x.scale) * float(np.float32(alpha)) / float(y.scale)
+    negative = quantize_multiplier(abs(slope))
+    return quantize_multiplier(float(x.scale) / float(y.scale)), (negative[0] if slope >= 0 else -negative[0], negative[1])
 
 
 def leaky_relu(x: Tensor, y: Tensor, alpha: float) -> np.ndarray:
