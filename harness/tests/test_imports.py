@@ -12,8 +12,10 @@ ROOT = Path(__file__).resolve().parents[2]
 HARNESS_LAYERS = [
     {"errors"},
     {"records"},
-    {"wire", "boards", "config", "stats", "progress", "schema"},
-    {"metrics", "compiler", "windows", "built"},
+    {"wire", "boards", "config", "stats", "progress", "schema", "migrations", "limits", "lock"},
+    {"metrics", "compiler", "windows", "built", "database"},
+    {"rows"},
+    {"journal"},
     {"link", "image", "oracle", "store", "hostbuild", "claims", "user_engine"},
     {"session", "flash", "compare"},
     {"virtual"},

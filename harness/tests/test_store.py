@@ -237,16 +237,3 @@ def test_a_run_that_metrics_can_not_be_computed_of_is_stored_all_the_same(tmp_pa
         store.save(Run("r1", "2026-01-01T00:00:00+00:00", (run,)))
         assert store.load("r1").runs == (run,)
     assert metrics_in(tmp_path / "r.sqlite") == {}
-
-
-def test_a_database_from_before_the_metrics_table_takes_new_runs(tmp_path):
-    path = tmp_path / "r.sqlite"
-    with Store(f"sqlite:///{path}") as store:
-        store.save(Run("r1", "2026-01-01T00:00:00+00:00", (make_variant_run("pqt"),)))
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        db.execute("drop table metrics")
-        db.commit()
-    with Store(f"sqlite:///{path}") as store:
-        store.save(Run("r2", "2026-01-02T00:00:00+00:00", (make_variant_run("simple"),)))
-        assert [r.run_id for r in store.runs()] == ["r2", "r1"]
-    assert {variant for variant, _ in metrics_in(path)} == {"simple"}
