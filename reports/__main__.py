@@ -75,10 +75,12 @@ def _load(url: str, names: Sequence[str]) -> tuple[list[Run], str | None]:
 
 def _print_summary(runs: Sequence[Run]) -> None:
     from reports.markdown import table
-    from reports.report import summary_grids
+    from reports.report import not_measured_lines, summary_grids
 
     for title, grid in summary_grids(runs):
         print(f"{title}\n{table(grid, 'simple')}\n")
+    for line in not_measured_lines(runs):
+        print("not measured: " + line.replace("`", ""))
 
 
 def _write(runs: Sequence[Run], target: Path, kind: str) -> None:
