@@ -13,10 +13,8 @@ from pathlib import Path
 import pytest
 
 from harness.store import Store
+from harness.tests.processes import children, wait_until_gone
 from harness.tests.user_home import MODEL, SAMPLES, finish, furnish, numbers, start, url
-
-SETTLE_S = 20.0
-"""For a board to notice that its owner is gone: it looks every 20 ms, but test machines are busy."""
 
 
 class Killer:
@@ -78,29 +76,6 @@ class Killer:
     def _ask(self, query: str) -> int:
         with contextlib.closing(sqlite3.connect(self._home / "results.sqlite", timeout=30)) as db:
             return db.execute(query).fetchone()[0]
-
-
-def children(pid: int) -> list[int]:
-    """Processes whose parent is `pid`."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
-                found.append(int(stat.parent.name))
-    return found
-
-
-def alive(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    return False
-
-
-def wait_until_gone(pids: list[int]) -> None:
-    until = time.monotonic() + SETTLE_S
-    while any(map(alive, pids)):
-        assert time.monotonic() < until, "the board outlived the process that had started it"
-        time.sleep(0.01)
 
 
 def kill_and_resume(home: Path, kills: int, seed: int) -> Killer:

@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 
 from harness.config import ROOT
+from harness.store import Store
 from harness.tests import small_models
 
 WINDOWS = 12
@@ -55,3 +57,15 @@ def numbers(path: Path) -> dict:
     """A --json document without what names the one run: all else must be the same for the same work."""
     document = json.loads(path.read_text())
     return {key: value for key, value in document.items() if key not in ("run_id", "started")}
+
+
+def wait_for_samples(home: Path, process: subprocess.Popen[str], count: int) -> None:
+    """Until so many are in the journal of a run under way."""
+    until = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < until:
+        if (home / "results.sqlite").exists():
+            with Store(url(home)) as store:
+                if any(run.journaled >= count for run in store.runs()):
+                    return
+        time.sleep(0.02)
+    raise AssertionError(f"{count} samples were not kept; exit status {process.poll()}")
