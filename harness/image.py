@@ -75,17 +75,41 @@ def _build_image(model: CompiledModel, board: Board, build_dir: Path, build_s: f
     payload = max_payload(model, board)
     build_id = _build_id(model, board, payload)
     folder = build_dir / f"{board.name}-{model.engine}-{build_id[:16]}"
-    done = folder / "image.json"
-    if not done.exists():
+    footprint = _finished(folder)
+    if footprint is None:
         build_dir.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=build_dir, prefix=".building-"))
         try:
-            _build(model, board, payload, build_id, work, build_s)
-            shutil.rmtree(folder, ignore_errors=True)
-            work.rename(folder)
+            footprint = _build(model, board, payload, build_id, work, build_s)
+            _publish(work, folder)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-    return _image(model, board, build_id, folder, Footprint(**json.loads(done.read_text())["footprint"]))
+    return _image(model, board, build_id, folder, footprint)
+
+
+def _finished(folder: Path) -> Footprint | None:
+    """What an earlier build found, None where there was none or its files are no longer what it wrote: after a power cut they
+    may be cut short though image.json is there."""
+    try:
+        done = json.loads((folder / "image.json").read_text())
+        same = done["sha256"] == _hashes(folder)
+        return Footprint(**done["footprint"]) if same else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _publish(work: Path, folder: Path) -> None:
+    """Another process may build the same image at the same time: whichever comes first, the files are the same."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        work.rename(folder)
+    except OSError:
+        if _finished(folder) is None:
+            raise
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("firmware.elf", "firmware.bin")}
 
 
 def max_payload(model: CompiledModel, board: Board) -> int:
@@ -140,7 +164,7 @@ def _linker_script(board: Board) -> Path:
     return FIRMWARE / "port" / board.port / "link.ld"
 
 
-def _build(model: CompiledModel, board: Board, payload: int, build_id: str, work: Path, build_s: float) -> None:
+def _build(model: CompiledModel, board: Board, payload: int, build_id: str, work: Path, build_s: float) -> Footprint:
     """Everything below `work`; image.json is written last and marks the folder as finished."""
     model_sources = _write_sources(model, work)
     id_source = work / "build_id.c"
@@ -156,7 +180,9 @@ def _build(model: CompiledModel, board: Board, payload: int, build_id: str, work
     _link([*rig, *empty], board, work / "rig.elf", model, build_s)
     _objcopy(work / "firmware.elf", work / "firmware.bin", build_s)
     footprint = _footprint(model, work)
-    (work / "image.json").write_text(json.dumps({"build_id": build_id, "footprint": dataclasses.asdict(footprint)}, indent=1))
+    done = {"build_id": build_id, "footprint": dataclasses.asdict(footprint), "sha256": _hashes(work)}
+    (work / "image.json").write_text(json.dumps(done, indent=1))
+    return footprint
 
 
 def _write_sources(model: CompiledModel, work: Path) -> list[Path]:

@@ -166,7 +166,7 @@ def _measure(
             for variant in variants:
                 _run_one(campaign, variant, bar)
             result = campaign.result()
-        except (KeyboardInterrupt, RigError):
+        except KeyboardInterrupt:
             _hint(campaign.run_id)
             raise
     if any(e.exit_code == EXIT_RIG for e in campaign.failed.values()):

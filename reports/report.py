@@ -37,15 +37,15 @@ NOISE_NOTE = (
 )
 
 
-def build(runs: Sequence[Run], folder: Path | None) -> list[Block]:
-    """A report of one or more runs; plots are written into `folder` (None: no plots).
+def build(runs: Sequence[Run], folder: Path | None, notes: Sequence[str] = ()) -> list[Block]:
+    """A report of one or more runs; plots are written into `folder` (None: no plots); `notes` stand above all results.
 
     Runs that must not be compared get parts of their own. Raises HostError when a plot can't be written.
     """
     parts = sections(runs)
     blocks: list[Block] = [Heading(1, f"tinyrig report: {', '.join(run.run_id for run in runs)}")]
     blocks.append(Text("Started " + ", ".join(run.started for run in runs) + "."))
-    blocks += _not_measured(runs)
+    blocks += [*map(Text, notes), *_not_measured(runs)]
     if not parts:
         return [*blocks, Text("No variant of this run was finished, so there is nothing to report.")]
     if len(parts) > 1:
