@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a command the same way: what is open is closed, what was measured stays, the exit status says which."""
+"""What ends a command from outside: Ctrl-C, SIGTERM, and the clock. What is open is closed, what was measured stays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from harness.limits import Deadline, exceeded
+
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+GRACE_S = 60.0
+"""A step under way may go so far beyond the whole command's deadline; usually the look before the next step is what ends it."""
+_LONGEST_S = 1e8
+"""What the system's timer takes."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -43,3 +49,23 @@ def terminable() -> Iterator[list[int]]:
     finally:
         for number in taken:
             signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def alarm(deadline: Deadline) -> Iterator[None]:
+    """Within, whatever waits GRACE_S longer than `deadline` is cut off by InfraError, again and again if need be: a step
+    that hangs without a deadline of its own can't cost more than that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise exceeded(deadline.name, deadline.seconds, "out of time: the step under way was cut off")
+
+    before = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, min(deadline.left() + GRACE_S, _LONGEST_S), GRACE_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -122,8 +122,9 @@ def campaign(pytestconfig: pytest.Config, config: Config) -> Iterator[Campaign]:
     """The session's run on the board of --board, a new one or that of --resume."""
     from harness.boards import parse_board
     from harness.campaign import Campaign
-    from harness.interrupt import terminable
+    from harness.interrupt import alarm, terminable
 
+    deadline = _deadline(pytestconfig)
     board, resumed = pytestconfig.option.board, pytestconfig.stash[_RESUMED]
     settings = _plan(pytestconfig).get("settings", {})
     again = {name: settings[name] for name in ("oracle", "limit", "engine") if name in settings}
@@ -131,7 +132,8 @@ def campaign(pytestconfig: pytest.Config, config: Config) -> Iterator[Campaign]:
     resume = resumed.run_id if resumed else None
     with (
         terminable() as pytestconfig.stash[_SIGNALS],
-        Campaign(parse_board(board), config, resume=resume, plan=plan, deadline=_deadline(pytestconfig), **again) as campaign,
+        alarm(deadline),
+        Campaign(parse_board(board), config, resume=resume, plan=plan, deadline=deadline, **again) as campaign,
     ):
         pytestconfig.stash[_CAMPAIGN] = campaign
         yield campaign

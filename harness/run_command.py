@@ -151,12 +151,14 @@ def _measure(
     """The run as stored, and why variants could not be measured; one that fails does not stop the others."""
     from harness.boards import parse_board
     from harness.campaign import Campaign
+    from harness.interrupt import alarm
     from harness.progress import progress
 
     target = parse_board(arguments.board)
     variants = _variants(arguments, config, deadline)
     with (
         progress(len(variants)) as bar,
+        alarm(deadline),
         Campaign(
             target, config, oracle=arguments.oracle, limit=arguments.limit, engine=arguments.engine, resume=resume,
             say=bar.say, plan=_plan(arguments, config), deadline=deadline,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +18,7 @@ from harness.compiler.compile import compile_model
 from harness.config import ROOT, Config
 from harness.errors import DeviceError, LinkError, UserError
 from harness.image import build_image
-from harness.limits import Deadline, Limits, exceeded
+from harness.limits import Deadline, exceeded
 from harness.oracle import ORACLES
 from harness.records import BoardInfo, Image, Parity, Sample, TensorSpec, Variant, VariantRun
 from harness.rig import Rig
@@ -103,8 +104,8 @@ def run_variant(
     info = rig.info(hello)
     done = recorder.start(head_of(job, image, windows, info, config))
     say(f"streaming {len(windows)} windows" + (f", {len(done)} samples are there already" if done else ""))
-    measuring = Measuring(session, windows, config.repeats, config.limits.on(rig.board), deadline)
-    samples = measuring.run(done, recorder.add)
+    window_s = config.limits.on(rig.board).window_s
+    samples = measure(session, windows, config.repeats, done, recorder.add, window_s, deadline)
     deadline.check("before comparing with the oracle")
     parity = None if job.oracle == "none" else compare(data, job.oracle, windows, samples, image.outputs, config.float_tolerance)
     settings = {
@@ -182,19 +183,32 @@ def steps(windows: int, repeats: int) -> list[Step]:
     ]
 
 
-class Measuring:
-    """The samples of one variant, in the order of `steps`."""
+def measure(
+    session: Session,
+    windows: Windows,
+    repeats: int,
+    done: Sequence[Sample] = (),
+    keep: Callable[[Sample], None] = lambda sample: None,
+    window_s: float = math.inf,
+    deadline: Deadline | None = None,
+) -> tuple[Sample, ...]:
+    """The samples of one variant: those that are `done`, and the others, each handed to `keep` before the next is asked for.
 
-    def __init__(self, session: Session, windows: Windows, repeats: int, limits: Limits, deadline: Deadline) -> None:
-        self._session, self._limits, self._deadline = session, limits, deadline
+    Raises DeviceError when a repetition's outputs differ from the first: such a board's timings mean nothing.
+    """
+    return Measuring(session, windows, repeats, window_s, deadline or Deadline("run_s", math.inf)).run(done, keep)
+
+
+class Measuring:
+    """The samples of one variant, in the order of `steps`. `window_s` is the limit of one inference, for messages."""
+
+    def __init__(self, session: Session, windows: Windows, repeats: int, window_s: float, deadline: Deadline) -> None:
+        self._session, self._window_s, self._deadline = session, window_s, deadline
         self._payloads = [tuple(a.tobytes() for a in window) for window in windows.inputs]
         self._steps = steps(len(windows), repeats)
 
-    def run(self, done: Sequence[Sample] = (), keep: Callable[[Sample], None] = lambda sample: None) -> tuple[Sample, ...]:
-        """Those that are `done`, and the others, each handed to `keep` before the next is asked for.
-
-        Raises DeviceError when a repetition's outputs differ from the first: such a board's timings mean nothing.
-        """
+    def run(self, done: Sequence[Sample], keep: Callable[[Sample], None]) -> tuple[Sample, ...]:
+        """See measure()."""
         samples = list(done)
         for sample in samples:
             _check_repetition(sample, samples[0])
@@ -227,12 +241,10 @@ class Measuring:
         try:
             return self._session.run(self._payloads[step.window], stack=stack, profile=profile, kind=step.kind, index=step.index)
         except LinkError as error:
-            window_s = self._limits.window_s
-            if time.monotonic() - started < window_s:
+            if time.monotonic() - started < self._window_s:
                 raise
-            raise exceeded(
-                "window_s", window_s, f"no result of {step.kind} {step.index}: {error.what}", LinkError, error.received
-            ) from error
+            what = f"no result of {step.kind} {step.index}: {error.what}"
+            raise exceeded("window_s", self._window_s, what, LinkError, error.received) from error
 
 
 def _check_repetition(sample: Sample, first: Sample) -> None:

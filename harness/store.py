@@ -132,7 +132,8 @@ class Store:
             lines = db.execute(select(v.run_seq, v.variant, v.board_name, v.timing).order_by(v.id)).all()
             counts = {seq: count for seq, count in db.execute(kept.add_columns(sa.func.count()).group_by(j.run_seq))}
             failed = db.execute(select(n.run_seq, n.variant).order_by(n.variant)).all()
-        return [_summary(head, _of(head, lines), counts.get(head.seq, 0), _of(head, failed)) for head in heads]
+        of_run, failed_of_run = _by_run(lines), _by_run(failed)
+        return [_summary(h, of_run.get(h.seq, []), counts.get(h.seq, 0), failed_of_run.get(h.seq, [])) for h in heads]
 
     def latest(self) -> str:
         """Id of the newest run that holds a finished variant. Raises UserError when there is none."""
@@ -161,8 +162,11 @@ class Store:
             return Run(head.run_id, head.started, runs, json.loads(head.versions), rows.not_measured(db, head.seq))
 
 
-def _of(head: Any, lines: Any) -> list[Any]:
-    return [line for line in lines if line.run_seq == head.seq]
+def _by_run(lines: Any) -> dict[int, list[Any]]:
+    found: dict[int, list[Any]] = {}
+    for line in lines:
+        found.setdefault(line.run_seq, []).append(line)
+    return found
 
 
 def _summary(head: Any, lines: list[Any], journaled: int, failed: list[Any]) -> StoredRun:

@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HARNESS_LAYERS = [
     {"errors"},
     {"records"},
-    {"limits", "lock", "interrupt"},
-    {"wire", "boards", "config", "stats", "progress", "schema", "migrations", "tools"},
+    {"limits", "lock"},
+    {"wire", "boards", "config", "stats", "progress", "schema", "migrations", "tools", "interrupt"},
     {"metrics", "compiler", "windows", "built", "database"},
     {"rows"},
     {"journal"},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
 import struct
 import sys
 import time
@@ -14,14 +16,16 @@ from harness.campaign import Campaign, built_variants, model_variant
 from harness.cli import main
 from harness.config import Config, load_config
 from harness.errors import HostError, InfraError, LinkError, UserError
+from harness.interrupt import alarm
 from harness.limits import NAMES, Deadline, Limits, variable
+from harness.oracle import _check_survives
 from harness.records import Sample
 from harness.rig import Rig, flash_within
-from harness.runner import Measuring, compile_for
+from harness.runner import compile_for, measure
 from harness.store import Store
 from harness.tests import small_models
 from harness.tests.processes import wait_until_gone
-from harness.tests.user_home import MODEL, furnish, url
+from harness.tests.user_home import MODEL, SAMPLES, furnish, url
 from harness.tools import run_tool
 from harness.virtual.launch import VirtualBoard
 
@@ -165,9 +169,8 @@ class _OneWindow:
 @pytest.mark.parametrize(("seconds", "limit"), [(0.05, True), (0.0, False)])
 def test_a_window_that_takes_its_whole_limit_says_so(seconds, limit):
     """A line that fails at once is not called slow."""
-    measuring = Measuring(_Silent(seconds), _OneWindow(), 1, Limits(window_s=0.05), Deadline("run_s", 60))
     with pytest.raises(LinkError, match="no answer") as caught:
-        measuring.run()
+        measure(_Silent(seconds), _OneWindow(), 1, window_s=0.05)
     assert ("window_s = 0.05" in str(caught.value)) is limit
 
 
@@ -204,6 +207,34 @@ def test_no_variant_is_begun_after_the_time_is_up(home):
                 campaign.run(model_variant(home / f"{name}.tflite", None))
             check_says(caught.value, "run_s", "1e-09")
         assert [n.variant for n in campaign.result().not_measured] == ["dense", "other"]
+
+
+def test_waiting_without_a_deadline_is_cut_off(monkeypatch):
+    monkeypatch.setattr("harness.interrupt.GRACE_S", 0.1)
+    with pytest.raises(InfraError, match="cut off") as caught, alarm(Deadline("run_s", 0.1)):
+        time.sleep(600)
+    check_says(caught.value, "run_s", "0.1")
+    with alarm(Deadline("run_s", 0.1)):
+        pass
+    time.sleep(0.3)  # the clock was stopped
+
+
+def test_an_oracle_that_hangs_is_ended_and_the_samples_stay(home, capfd, monkeypatch):
+    """Its first inference never ends, in a process of its own, which must not stay behind."""
+    children = []
+    fork = os.fork
+
+    def hang(data):
+        signal.setitimer(signal.ITIMER_REAL, 0.3)  # the run's time is up now
+        _check_survives("x", lambda: time.sleep(600))
+    monkeypatch.setattr("harness.oracle.os.fork", lambda: children.append(fork()) or children[-1])
+    monkeypatch.setattr("harness.oracle._check_shapes", hang)
+    assert main(["run", *MODEL, "--no-report"]) == 3
+    errors = capfd.readouterr().err
+    assert "the step under way was cut off" in errors and "tinyrig run --resume" in errors
+    wait_until_gone(children)
+    with Store(url(home)) as store:
+        assert store.runs()[0].journaled == SAMPLES
 
 
 def test_building_variants_is_part_of_the_run(tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ from harness.lock import Locks
 from harness.metrics import run_to_json
 from harness.records import FINISHED, INTERRUPTED, OPEN, Sample
 from harness.resume import find_run, run_key
-from harness.runner import Measuring, steps
+from harness.runner import measure, steps
 from harness.store import Store
 from harness.tests.user_home import MODEL, SAMPLES, WINDOWS, furnish, numbers, url
 
@@ -187,9 +187,8 @@ def test_a_journaled_sample_that_the_board_no_longer_gives_is_an_error(home, con
 
 def test_a_kept_repetition_that_differs_stays_an_error():
     done = [Sample("window", 0, b"a", 1), Sample("repeat", 0, b"b", 1)]
-    measuring = Measuring(None, _NoWindows(), 1, None, None)
     with pytest.raises(DeviceError, match="does not repeat itself"):
-        measuring.run(done)
+        measure(None, _NoWindows(), 1, done)
 
 
 class _NoWindows:
