@@ -23,7 +23,7 @@ from harness.config import ROOT
 from harness.errors import HostError, ModelError
 from harness.limits import Limits
 from harness.records import CompiledModel, Footprint, Image, Toolchain
-from harness.tools import run_tool
+from harness.tools import Running, end_all, run_tool
 from harness.wire import HELLO_BYTES, HELLO_TENSOR_BYTES, RUN_BYTES, RUN_REPLY_BYTES
 
 FIRMWARE = ROOT / "firmware"
@@ -210,14 +210,21 @@ def _compile(
         f"-ffile-prefix-map={ROOT}=.",
     ]
 
+    running: Running = set()
+
     def one(source: Path) -> Path:
         place = hashlib.sha256(str(source.parent).encode()).hexdigest()[:8]  # two folders may hold files of one name
         target = work / f"{source.stem}-{place}.o"
-        _call([*base, "-c", str(source), "-o", str(target)], f"{source.name} does not compile", build_s)
+        _call([*base, "-c", str(source), "-o", str(target)], f"{source.name} does not compile", build_s, running)
         return target
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return list(pool.map(one, sources))
+        try:
+            return list(pool.map(one, sources))
+        except BaseException:  # leaving the pool waits for its threads
+            pool.shutdown(wait=False, cancel_futures=True)
+            end_all(running)
+            raise
 
 
 def _link(objects: list[Path], board: Board, elf: Path, model: CompiledModel, build_s: float) -> None:
@@ -248,8 +255,8 @@ def _objcopy(elf: Path, target: Path, build_s: float) -> None:
     _call([find_compiler()[0].replace("gcc", "objcopy"), "-O", "binary", str(elf), str(target)], "objcopy failed", build_s)
 
 
-def _call(command: list[str], what: str, build_s: float) -> None:
-    done = run_tool(command, build_s)
+def _call(command: list[str], what: str, build_s: float, running: Running | None = None) -> None:
+    done = run_tool(command, build_s, running)
     if done.returncode:
         raise HostError(
             what,

@@ -253,7 +253,8 @@ def _check_repetition(sample: Sample, first: Sample) -> None:
             f"the board does not repeat itself: {sample.kind} {sample.index} of window 0 gave other outputs",
             expected=first.outputs[:32].hex(),
             received=sample.outputs[:32].hex(),
-            remedy="check power and clock of the board; an engine that keeps state between inferences can't be measured",
+            remedy="check power and clock of the board, then measure in a new run: these samples stay as they are; an engine "
+            "that keeps state between inferences can't be measured",
         )
 
 

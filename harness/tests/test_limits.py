@@ -125,6 +125,18 @@ def test_building_an_image_is_limited(tmp_path, monkeypatch):
     assert not list((tmp_path / "build").iterdir())
 
 
+def test_whoever_ends_the_command_does_not_wait_for_its_compilers(tmp_path, monkeypatch):
+    slow = tmp_path / "arm-none-eabi-gcc"
+    slow.write_text(f"#!/bin/sh\necho $$ >> {tmp_path}/pids\nsleep 600\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr("harness.image.find_compiler", lambda: (str(slow), "arm-none-eabi-gcc 1.2.3"))
+    monkeypatch.setattr("harness.interrupt.GRACE_S", 1.0)
+    with pytest.raises(InfraError, match="cut off"), alarm(Deadline("run_s", 1.0)):
+        compile_for(small_models.dense_int8(), BOARDS["virtual"], limited(build_s=500), build_dir=tmp_path / "build")
+    wait_until_gone([int(pid) for pid in (tmp_path / "pids").read_text().split()])
+    assert not list((tmp_path / "build").iterdir())
+
+
 # ---- flash, hello, window ----
 
 def test_flashing_is_limited():

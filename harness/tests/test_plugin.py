@@ -129,6 +129,21 @@ def test_an_interrupted_session_says_how_to_go_on_and_does(project, number, stat
     assert len(again) == 1 and again[0].state == "finished" and again[0].variants == ("dense", "other")
 
 
+@pytest.mark.slow
+def test_a_killed_session_is_gone_on_with(project):
+    process = start(project, "-k", "parity", TINYRIG_LINE_RATE="20000")
+    wait_for_samples(project, process, 3)
+    process.kill()
+    process.communicate(timeout=60)
+    assert Store(url(project)).runs()[0].state == "open"
+    code, _, kinds = run(project, "-k", "parity", "--resume")
+    assert code == 0 and set(kinds.values()) == {"passed"}
+    (line,) = Store(url(project)).runs()
+    assert line.state == "finished" and line.variants == ("dense", "other")
+    resumed = [r.settings.get("resumed_at") for r in Store(url(project)).load(line.run_id).runs]
+    assert any(resumed)
+
+
 def test_nothing_to_go_on_with_is_exit_2(project):
     process = start(project, "--resume")
     output, _ = process.communicate(timeout=60)

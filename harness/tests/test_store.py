@@ -61,6 +61,24 @@ def test_anything_round_trips(some_samples, parity, labels, class_names, extra, 
         assert store.load("id") == Run("id", "2026", (run, base), {"a": name})
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.lists(samples, max_size=12).map(tuple), st.dictionaries(st.text(max_size=5), json_values, max_size=3))
+def test_anything_that_is_journaled_round_trips(some_samples, head):
+    with Store("sqlite://") as store:
+        store.begin_run("id", "2026")
+        for variant in ("a", "b"):
+            writer = store.begin_journal("id", variant, head)
+            for sample in some_samples:
+                writer.add(sample)
+        found = store.find_journal("id", "a")
+        assert (found.head, found.samples, found.resumed) == (head, some_samples, ())
+        store.resume_journal(found)
+        assert store.find_journal("id", "a").resumed == (len(some_samples),)
+        assert store.runs()[0].journaled == 2 * len(some_samples)
+        store.add_variant("id", replace(make_variant_run("pqt", 1), variant=replace(make_variant_run().variant, name="a")))
+        assert store.find_journal("id", "a") is None and store.find_journal("id", "b").samples == some_samples
+
+
 def test_numpy_values_are_stored_as_plain_ones(url):
     base = make_variant_run("pqt", 2)
     run = replace(base, labels=tuple(np.array([3, 4])), settings={"a": np.float32(0.5), "b": np.arange(2), "c": Path("x/y")},
