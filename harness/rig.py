@@ -21,6 +21,9 @@ from harness.records import BoardInfo, Hello, Image, TensorSpec
 from harness.session import Session
 from harness.virtual.launch import VirtualBoard
 
+HELLO_PAUSE_S = 0.05
+"""Between two tries: a port that fails at once is not asked a million times."""
+
 
 @dataclass(frozen=True)
 class Ports:
@@ -115,6 +118,7 @@ class Rig:
             except (LinkError, DeviceError):
                 if time.monotonic() >= until:
                     return None
+                time.sleep(HELLO_PAUSE_S)
 
     def _flash(self, image: Image, running: Hello | None, say: Callable[[str], None]) -> None:
         if running is not None:
