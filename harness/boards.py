@@ -16,7 +16,10 @@ VIRTUAL_ID_PREFIX = "5649525455414c"
 
 @dataclass(frozen=True)
 class Board:
-    """Memory in bytes, clock in Hz. `flash_base`/`flash_bytes` are what the bootloader leaves to an image."""
+    """Memory in bytes, clock in Hz. `flash_base`/`flash_bytes` are what the bootloader leaves to an image.
+
+    flash_s, hello_s, window_s: time limits in seconds where rig.toml's [limits] say nothing.
+    """
 
     name: str
     title: str
@@ -31,6 +34,9 @@ class Board:
     cpu_flags: tuple[str, ...]
     baud: int
     usb_ids: tuple[str, ...] = ()
+    flash_s: float = 180.0  # erasing takes at most 22 s; 960 KiB at 115200 baud about 90 s, and are read back
+    hello_s: float = 10.0
+    window_s: float = 30.0
 
 
 _CORTEX_M4F = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")

@@ -1,4 +1,4 @@
-"""One call of the harness: variants on one board, one after another, each stored as soon as it is finished."""
+"""One call of the harness: variants on one board, one after another, each sample stored as it arrives."""
 
 from __future__ import annotations
 
@@ -9,16 +9,23 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from harness.boards import Target
+from harness.boards import Board, Target
 from harness.built import read_built
+from harness.claims import judge
 from harness.config import Config
-from harness.errors import EXIT_USER, HostError, RigError, UserError
-from harness.records import Run, Variant, VariantRun
+from harness.errors import EXIT_RIG, EXIT_USER, HostError, InfraError, RigError, UserError, kind_of
+from harness.limits import Deadline, exceeded
+from harness.lock import Locks
+from harness.records import FINISHED, INTERRUPTED, OPEN, BoardInfo, NotMeasured, Run, Variant, VariantRun
+from harness.resume import StoreRecorder, check_same, finished_head, image_head, run_key
 from harness.rig import Rig
-from harness.runner import Job, new_run_id, read_model, run_variant
+from harness.runner import Job, asked, compile_for, new_run_id, read_model, run_variant, windows_of
 from harness.store import Store
 
 Say = Callable[[str], None]
@@ -26,10 +33,11 @@ _VERSIONS = ("tflite", "tflite-micro", "ai-edge-litert", "unicorn", "numpy", "py
 
 
 class Campaign:
-    """Runs variants on one board and keeps what is done: in memory by name, in the store at once.
+    """Runs variants on one board and keeps what is measured: in memory by name, in the store sample by sample.
 
-    A context manager; the board is attached at the first variant, so that a bad model costs no flash cycle.
-    With `resume` the finished variants of that run are taken from the store, not run again.
+    A context manager; the board is attached at the first variant, so that a bad model costs no flash cycle, and anew after it
+    failed. With `resume` (a run's id or its beginning) that run is gone on with: its finished variants are kept, of others its
+    samples. `plan` says what was asked for, for whoever resumes; `deadline` bounds the whole.
     """
 
     def __init__(
@@ -43,52 +51,119 @@ class Campaign:
         resume: str | None = None,
         clock: str = "cycles",
         say: Say = lambda text: None,
+        plan: dict[str, Any] | None = None,
+        deadline: Deadline | None = None,
     ) -> None:
         self._target, self._config, self._clock, self._say = target, config, clock, say
         self._oracle, self._limit, self._engine = oracle or config.oracle, limit, engine
+        self._deadline = deadline or Deadline("run_s", config.limits.run_s)
         self._rig: Rig | None = None
         self._done: dict[str, VariantRun] = {}
-        self._failed: dict[str, RigError] = {}
+        self._kept: set[str] = set()
+        self._board_info: BoardInfo | None = None
+        self.failed: dict[str, RigError] = {}
+        self.interrupted = False
+        self._locks = Locks()
         self._store = Store(config.results)
-        if resume:
-            earlier = self._store.load(resume)
-            self.run_id = earlier.run_id
-            self._done = {r.variant.name: r for r in earlier.runs}
-        else:
-            self.run_id = new_run_id()
-            started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-            self._store.begin_run(self.run_id, started, versions())
+        try:
+            self.run_id = self._resume(resume) if resume else self._begin(plan or {})
+        except BaseException:
+            self._locks.close()
+            self._store.close()
+            raise
+
+    def _begin(self, plan: dict[str, Any]) -> str:
+        run_id = new_run_id()
+        self._locks.take(run_key(run_id), f"run {run_id}", InfraError)
+        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        self._store.begin_run(run_id, started, versions(), {**plan, "settings": self._settings()})
+        return run_id
+
+    def _resume(self, wanted: str) -> str:
+        """Raises UserError where the run was begun with other settings, InfraError where another process is making it."""
+        run_id = self._store.resolve(wanted)
+        self._locks.take(run_key(run_id), f"run {run_id}", InfraError)
+        plan = next(r.plan for r in self._store.runs() if r.run_id == run_id)
+        check_same(plan.get("settings", {}), self._settings(), f"run {run_id}")
+        earlier = self._store.load(run_id)
+        self._done = {r.variant.name: r if r.claims else replace(r, claims=judge(r, self._config)) for r in earlier.runs}
+        self._kept = set(self._done)
+        self._board_info = earlier.runs[0].board if earlier.runs else None
+        self._store.set_state(run_id, OPEN)
+        return run_id
+
+    def _settings(self) -> dict[str, Any]:
+        return asked(self._engine, self._limit, self._oracle, self._config)
+
+    def _job(self, variant: Variant) -> Job:
+        return Job(variant, self._engine, self._limit, self._oracle)
 
     def __enter__(self) -> Campaign:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        if self._rig is not None:
-            self._rig.close()
+        unfinished = kind is not None or self.interrupted or any(e.exit_code == EXIT_RIG for e in self.failed.values())
+        with suppress(RigError):  # of a database that is gone: a run left open can be gone on with too
+            self._store.set_state(self.run_id, INTERRUPTED if unfinished else FINISHED)
+        self._detach()
         self._store.close()
+        self._locks.close()
 
     def run(self, variant: Variant) -> VariantRun:
-        """The variant's run, made now or earlier. Raises RigErrors, for a variant that failed the same one again: several claims
-        ask for one variant, and a board that is gone is not tried for each."""
-        known = self._done.get(variant.name)
-        if known is not None and known.variant.sha256 == variant.sha256:
-            return known
-        if variant.name in self._failed:
-            raise self._failed[variant.name]
+        """The variant's run, made now or earlier, with its claims. Raises RigErrors, for a variant that failed the same one
+        again: several claims ask for one variant, and a board that is gone is not tried for each."""
+        if variant.name in self.failed:
+            raise self.failed[variant.name]
+        if variant.name in self._done:
+            return self._check_kept(variant)
         try:
             outcome = self._run(variant)
+            self._store.add_variant(self.run_id, outcome)
         except RigError as error:
-            self._failed[variant.name] = error
+            self._fail(variant, error)
             raise
-        self._store.add_variant(self.run_id, outcome)
         self._done[variant.name] = outcome
         return outcome
 
     def _run(self, variant: Variant) -> VariantRun:
+        self._deadline.check(f"before {variant.name}")
+        recorder = StoreRecorder(self._store, self.run_id, variant.name, self._board_info)
+        say = lambda text: self._say(f"{variant.name}: {text}")  # noqa: E731
+        outcome = run_variant(self._job(variant), self._attach(), self._config, say, recorder, self._deadline)
+        self._board_info = outcome.board
+        return replace(outcome, claims=judge(outcome, self._config))
+
+    def _fail(self, variant: Variant, error: RigError) -> None:
+        """Keeps the reason; after a fault of the rig the next variant gets a board that is attached anew."""
+        self.failed[variant.name] = error
+        if error.exit_code == EXIT_RIG:
+            self._detach()
+        with suppress(RigError):  # the fault may be the database's own
+            self._store.add_not_measured(self.run_id, NotMeasured(variant.name, str(error), kind_of(error)))
+
+    def _check_kept(self, variant: Variant) -> VariantRun:
+        """A variant that was finished before the interruption must still be what would be measured now."""
+        known = self._done[variant.name]
+        if variant.name in self._kept:
+            image = compile_for(read_model(variant.tflite), self._board(), self._config, self._engine)
+            windows = windows_of(self._job(variant), image.inputs, self._config)
+            now = {**image_head(image), "windows_sha256": windows.digest()}
+            check_same(finished_head(known), now, f"{variant.name} of run {self.run_id}")
+            self._kept.discard(variant.name)
+        return known
+
+    def _board(self) -> Board:
+        return self._target.board or self._attach().board
+
+    def _attach(self) -> Rig:
         if self._rig is None:
             self._rig = Rig(self._target, self._config, self._clock)
-        job = Job(variant, self._engine, self._limit, self._oracle)
-        return run_variant(job, self._rig, self._config, lambda text: self._say(f"{variant.name}: {text}"))
+        return self._rig
+
+    def _detach(self) -> None:
+        if self._rig is not None:
+            self._rig.close()
+            self._rig = None
 
     @property
     def finished(self) -> int:
@@ -111,11 +186,19 @@ def versions() -> dict[str, str]:
     return found
 
 
-def built_variants(config: Config, names: Sequence[str] = ()) -> list[Variant]:
+REPORT_S = 600.0
+"""For writing a report, beyond run_s: what a run has found must be told even when its time is up."""
+
+
+def built_variants(config: Config, names: Sequence[str] = (), deadline: Deadline | None = None) -> list[Variant]:
     """The variants of the configured dataset, built first where they are missing or stale (in a process of its own: only
     that one imports TensorFlow). Raises UserError for an unknown name or a failed build."""
     command = [sys.executable, "-m", "variants", "--folder-only", "--dataset", config.dataset, "--seed", str(config.seed), *names]
-    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    deadline = deadline or Deadline("run_s", config.limits.run_s)
+    try:
+        done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True, timeout=deadline.left())
+    except subprocess.TimeoutExpired as error:
+        raise exceeded("run_s", deadline.seconds, "out of time building the variants", HostError) from error
     if done.returncode:
         fault = UserError if done.returncode == EXIT_USER else HostError
         raise fault(
@@ -149,4 +232,8 @@ def model_variant(path: Path, windows: Path | None) -> Variant:
 def write_report(run_id: str, config: Config, *extra: str) -> int:
     """Tables, plots and the summary, through `python -m reports`; returns its exit status."""
     command = [sys.executable, "-m", "reports", run_id, "--store", config.results, *extra]
-    return subprocess.run(command, check=False).returncode
+    try:
+        return subprocess.run(command, check=False, timeout=REPORT_S).returncode
+    except subprocess.TimeoutExpired as error:
+        raise HostError(f"the report of run {run_id} is not done", expected=f"within {REPORT_S:g} s", received="more",
+                        remedy=f"the run is stored: tinyrig report {run_id}") from error

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness.engines import add_parser as add_engines
-from harness.errors import EXIT_CLAIM, EXIT_GOOD, RigError, UserError
-
-if TYPE_CHECKING:
-    from harness.config import Config
-    from harness.records import Run
+from harness.errors import EXIT_CLAIM, EXIT_GOOD, RigError
+from harness.interrupt import exit_status, terminable
+from harness.run_command import add_parser as add_run
 
 _PACKAGES = {"variants": "variants", "report": "reports"}
 """Commands that are packages of their own."""
@@ -30,13 +25,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _hand_over(_PACKAGES[words[0]], words[1:])
     arguments = _parser().parse_args(words)
     try:
-        return arguments.command(arguments)
+        with terminable():
+            return arguments.command(arguments)
     except RigError as error:
         print(f"tinyrig: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("tinyrig: interrupted; finished variants are kept (tinyrig run --resume RUN)", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as interruption:
+        print("tinyrig: interrupted", file=sys.stderr)
+        return exit_status(interruption)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,36 +44,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, what in (("variants", "build model variants"), ("report", "write a report of stored runs")):
         commands.add_parser(name, help=what)
-    _add_run(commands)
+    add_run(commands, _EXITS)
     _add_compare(commands)
     add_engines(commands)
     commands.add_parser("boards", help="known boards, and what is attached").set_defaults(command=_boards)
     return parser
-
-
-def _add_run(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("run", help="measure variants or a model on a board", epilog=_EXITS)
-    parser.add_argument("--board", default="virtual", help="board name, serial port or URL, or NAME@PORT (default: virtual)")
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument(
-        "--variant", nargs="+", action="extend", metavar="NAME", help="built variants (default: all, built first if missing)"
-    )
-    what.add_argument("--model", type=Path, metavar="FILE.tflite", help="a model that was trained elsewhere")
-    parser.add_argument(
-        "--windows", type=Path, metavar="FILE.npz", help="test windows of --model: x, and optionally y and class_names"
-    )
-    parser.add_argument("--dataset", help="glove, watch, an .npz or a folder of CSV trials (default: rig.toml's)")
-    parser.add_argument("--limit", type=int, metavar="N", help="at most N windows")
-    parser.add_argument(
-        "--oracle", choices=["tflm", "litert-ref", "none"], help="whose outputs are right (default: rig.toml's, tflm)"
-    )
-    parser.add_argument(
-        "--engine", default="tinyrig", metavar="NAME|FOLDER", help="tinyrig, portable, cmsis-nn, or a folder: your own runtime"
-    )
-    parser.add_argument("--resume", metavar="RUN", help="go on with a run that was cut off: its finished variants are kept")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result (schema 1)")
-    parser.add_argument("--no-report", action="store_true", help="store the run and write no report")
-    parser.set_defaults(command=_run)
 
 
 def _add_compare(commands: argparse._SubParsersAction) -> None:
@@ -95,76 +66,6 @@ def _add_compare(commands: argparse._SubParsersAction) -> None:
 def _hand_over(package: str, words: Sequence[str]) -> int:
     """Another package's own command line takes over this process: the rig side never imports it."""
     os.execv(sys.executable, [sys.executable, "-m", package, *words])
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    from harness.boards import parse_board
-    from harness.campaign import Campaign, built_variants, model_variant, write_report
-    from harness.config import load_config
-    from harness.metrics import run_to_json
-    from harness.progress import progress
-
-    if arguments.windows and not arguments.model:
-        raise UserError(
-            "--windows needs --model",
-            expected="--model FILE.tflite --windows FILE.npz",
-            received="--windows alone",
-            remedy="variants bring their own windows",
-        )
-    config = load_config()
-    if arguments.dataset:
-        config = dataclasses.replace(config, dataset=arguments.dataset)
-    target = parse_board(arguments.board)
-    _check_writable(arguments.json)
-    variants = (
-        [model_variant(arguments.model, arguments.windows)]
-        if arguments.model
-        else built_variants(config, arguments.variant or ())
-    )
-    with (
-        progress(len(variants)) as bar,
-        Campaign(
-            target,
-            config,
-            oracle=arguments.oracle,
-            limit=arguments.limit,
-            engine=arguments.engine,
-            resume=arguments.resume,
-            say=bar.say,
-        ) as campaign,
-    ):
-        for variant in variants:
-            campaign.run(variant)
-            bar.step()
-        result = campaign.result()
-    if arguments.json:
-        arguments.json.write_text(json.dumps(run_to_json(result), indent=1) + "\n")
-    if arguments.no_report:
-        print(f"stored as run {result.run_id}; `tinyrig report {result.run_id} --summary` writes its report")
-    else:
-        write_report(result.run_id, config, "--summary")
-    return _verdict(result, config)
-
-
-def _check_writable(path: Path | None) -> None:
-    """Before any work is done for it."""
-    if path and (path.is_dir() or not path.absolute().parent.is_dir()):
-        raise UserError(
-            f"--json can't be written to {path}",
-            expected="a file in a folder that exists",
-            received=str(path),
-            remedy="name another file",
-        )
-
-
-def _verdict(result: Run, config: Config) -> int:
-    """EXIT_CLAIM where a claim failed, each named on stderr."""
-    from harness.claims import failed_claims
-
-    failures = [line for run in result.runs for line in failed_claims(run, config)]
-    for line in failures:
-        print(f"tinyrig: claim failed: {line}", file=sys.stderr)
-    return EXIT_CLAIM if failures else EXIT_GOOD
 
 
 def _compare(arguments: argparse.Namespace) -> int:

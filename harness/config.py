@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
+from harness.limits import Limits, read_limits
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -38,6 +39,7 @@ class Config:
     accuracy_drop: float = 0.005
     float_tolerance: float = 1e-5
     repeats: int = 30
+    limits: Limits = field(default_factory=Limits)
     boards: dict[str, BoardPorts] = field(default_factory=dict)
 
 
@@ -54,18 +56,20 @@ def load_config(path: Path | None = None) -> Config:
         raise UserError(
             f"{file}: unknown key", expected=", ".join(known), received=", ".join(unknown), remedy="remove or correct it"
         )
-    values = raw | _from_environment(known)
+    values = {"limits": {}} | raw | _from_environment(known)
     return Config(**{name: _value(name, value, file) for name, value in values.items()})
 
 
 def _from_environment(known: dict[str, Any]) -> dict[str, str]:
-    names = {name: f"TINYRIG_{name.upper()}" for name in known if name != "boards"}
+    names = {name: f"TINYRIG_{name.upper()}" for name in known if name not in ("boards", "limits")}
     return {name: os.environ[key] for name, key in names.items() if os.environ.get(key)}
 
 
 def _value(name: str, value: Any, file: Path | None) -> Any:
     if name == "boards":
         return _boards(value, file)
+    if name == "limits":
+        return read_limits(value, file or "rig.toml")
     default = getattr(Config, name, None)
     wanted = type(default)
     try:

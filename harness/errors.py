@@ -62,3 +62,14 @@ class DeviceError(RigError):
 
 class InfraError(RigError):
     """The rig's own machinery failed: the virtual board's process died, the results database is unusable."""
+
+
+_KINDS: tuple[tuple[type[RigError], str], ...] = (
+    (ModelError, "model"), (UserError, "user"), (HostError, "host"), (LinkError, "link"), (DeviceError, "device"),
+    (InfraError, "infra"), (ClaimError, "claim"),
+)  # fmt: skip
+
+
+def kind_of(error: RigError) -> str:
+    """Who is at fault, in one word."""
+    return next((kind for leaf, kind in _KINDS if isinstance(error, leaf)), "infra")

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,9 @@ from pathlib import Path
 from harness.boards import Board
 from harness.config import ROOT
 from harness.errors import HostError, ModelError
+from harness.limits import Limits
 from harness.records import CompiledModel, Footprint, Image, Toolchain
+from harness.tools import Running, end_all, run_tool
 from harness.wire import HELLO_BYTES, HELLO_TENSOR_BYTES, RUN_BYTES, RUN_REPLY_BYTES
 
 FIRMWARE = ROOT / "firmware"
@@ -46,29 +47,69 @@ def find_compiler() -> tuple[str, str]:
             received="nothing",
             remedy="run `make setup`, or apt-get install --no-install-recommends gcc-arm-none-eabi libnewlib-arm-none-eabi",
         )
-    line = subprocess.run([path, "-dumpfullversion"], capture_output=True, text=True, check=False).stdout.strip()
+    line = run_tool([path, "-dumpfullversion"], Limits.build_s).stdout.strip()
     return path, f"{CC} {line}"
 
 
-def build_image(model: CompiledModel, board: Board, build_dir: Path = ROOT / "build") -> Image:
-    """Compiles and links the firmware around `model`; an image built before is taken again.
+def build_image(
+    model: CompiledModel, board: Board, build_dir: Path = ROOT / "build", build_s: float = Limits.build_s
+) -> Image:
+    """Compiles and links the firmware around `model`; an image built before is taken again. No call of a compiler takes longer
+    than `build_s` seconds.
 
-    Raises HostError (no compiler, or it rejects the sources) and ModelError (the image does not fit the board).
+    Raises HostError (no compiler, or it rejects the sources, hangs, or its results can't be written) and ModelError (the image
+    does not fit the board).
     """
+    try:
+        return _build_image(model, board, build_dir, build_s)
+    except OSError as error:
+        raise HostError(
+            "the firmware image can't be built",
+            expected=f"sources below {FIRMWARE}, and room for results in {build_dir}",
+            received=str(error),
+            remedy="check free space and permissions there",
+        ) from error
+
+
+def _build_image(model: CompiledModel, board: Board, build_dir: Path, build_s: float) -> Image:
     payload = max_payload(model, board)
     build_id = _build_id(model, board, payload)
     folder = build_dir / f"{board.name}-{model.engine}-{build_id[:16]}"
-    done = folder / "image.json"
-    if not done.exists():
+    footprint = _finished(folder)
+    if footprint is None:
         build_dir.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=build_dir, prefix=".building-"))
         try:
-            _build(model, board, payload, build_id, work)
-            shutil.rmtree(folder, ignore_errors=True)
-            work.rename(folder)
+            footprint = _build(model, board, payload, build_id, work, build_s)
+            _publish(work, folder)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-    return _image(model, board, build_id, folder, Footprint(**json.loads(done.read_text())["footprint"]))
+    return _image(model, board, build_id, folder, footprint)
+
+
+def _finished(folder: Path) -> Footprint | None:
+    """What an earlier build found, None where there was none or its files are no longer what it wrote: after a power cut they
+    may be cut short though image.json is there."""
+    try:
+        done = json.loads((folder / "image.json").read_text())
+        same = done["sha256"] == _hashes(folder)
+        return Footprint(**done["footprint"]) if same else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _publish(work: Path, folder: Path) -> None:
+    """Another process may build the same image at the same time: whichever comes first, the files are the same."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        work.rename(folder)
+    except OSError:
+        if _finished(folder) is None:
+            raise
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("firmware.elf", "firmware.bin")}
 
 
 def max_payload(model: CompiledModel, board: Board) -> int:
@@ -123,7 +164,7 @@ def _linker_script(board: Board) -> Path:
     return FIRMWARE / "port" / board.port / "link.ld"
 
 
-def _build(model: CompiledModel, board: Board, payload: int, build_id: str, work: Path) -> None:
+def _build(model: CompiledModel, board: Board, payload: int, build_id: str, work: Path, build_s: float) -> Footprint:
     """Everything below `work`; image.json is written last and marks the folder as finished."""
     model_sources = _write_sources(model, work)
     id_source = work / "build_id.c"
@@ -132,14 +173,16 @@ def _build(model: CompiledModel, board: Board, payload: int, build_id: str, work
         f"#include <stdint.h>\nextern const uint8_t app_build_id[16];\nconst uint8_t app_build_id[16] = {{{id_bytes}}};\n"
     )
     kernels = [*(FIRMWARE / "nn" / k for k in model.kernels), *model.extra_sources]
-    rig = _compile([*_rig_sources(board), id_source], board, RIG_FLAGS, payload, work)
-    engine = _compile([*model_sources, *kernels], board, MODEL_FLAGS, payload, work, model.include_dirs)
-    empty = _compile([FIRMWARE / "app" / "null_engine.c"], board, RIG_FLAGS, payload, work)
-    _link([*rig, *engine], board, work / "firmware.elf", model)
-    _link([*rig, *empty], board, work / "rig.elf", model)
-    _objcopy(work / "firmware.elf", work / "firmware.bin")
+    rig = _compile([*_rig_sources(board), id_source], board, RIG_FLAGS, payload, work, build_s)
+    engine = _compile([*model_sources, *kernels], board, MODEL_FLAGS, payload, work, build_s, model.include_dirs)
+    empty = _compile([FIRMWARE / "app" / "null_engine.c"], board, RIG_FLAGS, payload, work, build_s)
+    _link([*rig, *engine], board, work / "firmware.elf", model, build_s)
+    _link([*rig, *empty], board, work / "rig.elf", model, build_s)
+    _objcopy(work / "firmware.elf", work / "firmware.bin", build_s)
     footprint = _footprint(model, work)
-    (work / "image.json").write_text(json.dumps({"build_id": build_id, "footprint": dataclasses.asdict(footprint)}, indent=1))
+    done = {"build_id": build_id, "footprint": dataclasses.asdict(footprint), "sha256": _hashes(work)}
+    (work / "image.json").write_text(json.dumps(done, indent=1))
+    return footprint
 
 
 def _write_sources(model: CompiledModel, work: Path) -> list[Path]:
@@ -149,7 +192,13 @@ def _write_sources(model: CompiledModel, work: Path) -> list[Path]:
 
 
 def _compile(
-    sources: Iterable[Path], board: Board, flags: tuple[str, ...], payload: int, work: Path, include_dirs: tuple[Path, ...] = ()
+    sources: Iterable[Path],
+    board: Board,
+    flags: tuple[str, ...],
+    payload: int,
+    work: Path,
+    build_s: float,
+    include_dirs: tuple[Path, ...] = (),
 ) -> list[Path]:
     includes = [f"-I{p}" for p in (work, FIRMWARE / "app", FIRMWARE / "nn", FIRMWARE / "port", *include_dirs)]
     base = [
@@ -161,17 +210,24 @@ def _compile(
         f"-ffile-prefix-map={ROOT}=.",
     ]
 
+    running: Running = set()
+
     def one(source: Path) -> Path:
         place = hashlib.sha256(str(source.parent).encode()).hexdigest()[:8]  # two folders may hold files of one name
         target = work / f"{source.stem}-{place}.o"
-        _call([*base, "-c", str(source), "-o", str(target)], f"{source.name} does not compile")
+        _call([*base, "-c", str(source), "-o", str(target)], f"{source.name} does not compile", build_s, running)
         return target
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return list(pool.map(one, sources))
+        try:
+            return list(pool.map(one, sources))
+        except BaseException:  # leaving the pool waits for its threads
+            pool.shutdown(wait=False, cancel_futures=True)
+            end_all(running)
+            raise
 
 
-def _link(objects: list[Path], board: Board, elf: Path, model: CompiledModel) -> None:
+def _link(objects: list[Path], board: Board, elf: Path, model: CompiledModel, build_s: float) -> None:
     command = [
         find_compiler()[0],
         *board.cpu_flags,
@@ -180,7 +236,7 @@ def _link(objects: list[Path], board: Board, elf: Path, model: CompiledModel) ->
         f"-Wl,-Map={elf.with_suffix('.map')}",
     ]
     try:
-        _call([*command, *map(str, objects), "-lm", "-o", str(elf)], "the firmware does not link")
+        _call([*command, *map(str, objects), "-lm", "-o", str(elf)], "the firmware does not link", build_s)
     except HostError as error:
         missing = re.findall(r"region [`'](\w+)' overflowed by (\d+) bytes", error.received)
         stack = re.search(r"[^\n]*stack[^\n]*", error.received)
@@ -195,12 +251,12 @@ def _link(objects: list[Path], board: Board, elf: Path, model: CompiledModel) ->
         ) from error
 
 
-def _objcopy(elf: Path, target: Path) -> None:
-    _call([find_compiler()[0].replace("gcc", "objcopy"), "-O", "binary", str(elf), str(target)], "objcopy failed")
+def _objcopy(elf: Path, target: Path, build_s: float) -> None:
+    _call([find_compiler()[0].replace("gcc", "objcopy"), "-O", "binary", str(elf), str(target)], "objcopy failed", build_s)
 
 
-def _call(command: list[str], what: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _call(command: list[str], what: str, build_s: float, running: Running | None = None) -> None:
+    done = run_tool(command, build_s, running)
     if done.returncode:
         raise HostError(
             what,

@@ -316,6 +316,7 @@ def variant_to_json(run: VariantRun) -> dict[str, Any]:
         "build_id": run.image.build_id, "timing": run.board.timing, "board": _board_json(run.board),
         "toolchain": {"cc": run.image.toolchain.cc, "flags": run.image.toolchain.flags},
         "oracle_note": oracle_note(run),
+        "claims": {c.name: {"status": c.status, "reason": c.reason} for c in run.claims},
     }
 
 
@@ -339,4 +340,5 @@ def run_to_json(run: Run) -> dict[str, Any]:
         "schema": SCHEMA, "run_id": run.run_id, "started": run.started, "board": first["board"], "toolchain": first["toolchain"],
         "timing_note": TIMING_NOTES.get(run.runs[0].board.timing) if run.runs else None,
         "versions": dict(run.versions), "runs": entries,
+        "not_measured": [{"variant": n.variant, "error": n.error, "kind": n.kind} for n in run.not_measured],
     }

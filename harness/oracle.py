@@ -158,7 +158,12 @@ def _check_survives(library: str, action: Callable[[], object]) -> None:
                 action()
             finally:
                 os._exit(0)
-        status = os.waitpid(child, 0)[1]
+        try:
+            status = os.waitpid(child, 0)[1]
+        except BaseException:  # the run's time is up, or the user's patience
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            raise
     if os.WIFSIGNALED(status):
         name = signal.Signals(os.WTERMSIG(status)).name
         raise ModelError(f"{library} can't run the model: it ended with {name}", received=" ".join(caught),

@@ -1,30 +1,69 @@
-"""pytest glue: --board, the fixtures of bench/, and the report at the end. Unit tests never touch a board through it."""
+"""pytest glue: --board and --resume, the fixtures of bench/, and the report at the end. Unit tests never touch a board through
+it.
+
+A claim that failed is a failed test; a rig that failed is an error of the test's setup; what was not asked for is skipped.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import signal
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.errors import RigError
+from harness.errors import EXIT_CLAIM, EXIT_RIG, EXIT_USER, RigError
 
 if TYPE_CHECKING:
     from harness.campaign import Campaign
     from harness.config import Config
+    from harness.limits import Deadline
     from harness.records import Variant, VariantRun
+    from harness.store import StoredRun
 
 _CAMPAIGN = pytest.StashKey["Campaign"]()
 _CONFIG = pytest.StashKey["Config"]()
+_DEADLINE = pytest.StashKey["Deadline"]()
 _VARIANTS = pytest.StashKey["list[Variant]"]()
-_WORST = pytest.StashKey[int]()
+_RESUMED = pytest.StashKey["StoredRun | None"]()
+_CODES = pytest.StashKey[set[int]]()
+"""Exit codes of all that went wrong."""
+_SIGNALS = pytest.StashKey[list[int]]()
+"""Signals that asked for the end."""
+_PRECEDENCE = (EXIT_CLAIM, EXIT_RIG, EXIT_USER)
+"""A failed claim says something about a model, whatever else the rig could not do; run_command.py decides the same."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--board", help="board of bench/: a name, a serial port or URL, or NAME@PORT (default: virtual)")
     parser.addoption(
-        "--board", default="virtual", help="board of bench/: a name, a serial port or URL, or NAME@PORT (default: virtual)"
-    )
+        "--resume", nargs="?", const="", metavar="RUN",
+        help="go on with a run that was cut off, at its first unmeasured window (default: the newest one of this board)",
+    )  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A --board or --resume that can't be used is said before anything is collected."""
+    from harness.boards import parse_board
+
+    try:
+        config.stash[_RESUMED] = resumed = _find_resumed(config)
+        config.option.board = config.option.board or (resumed and resumed.plan.get("board")) or "virtual"
+        parse_board(config.option.board)
+    except RigError as error:
+        pytest.exit(str(error), returncode=error.exit_code)
+
+
+def _find_resumed(config: pytest.Config) -> StoredRun | None:
+    if config.option.resume is None:
+        return None
+    from harness.resume import find_run
+    from harness.store import Store
+
+    with Store(_config(config).results, must_exist=True) as store:
+        return find_run(store, config.option.resume, config.option.board, bench=True)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -43,16 +82,33 @@ def _variants(config: pytest.Config) -> list[Variant]:
     if _VARIANTS not in config.stash:
         capture = config.pluginmanager.getplugin("capturemanager")
         with capture.global_and_fixture_disabled():  # a build takes a minute: its progress is for the user's eyes
-            config.stash[_VARIANTS] = built_variants(_config(config))
+            config.stash[_VARIANTS] = built_variants(_config(config), _plan(config).get("variants", ()), _deadline(config))
     return config.stash[_VARIANTS]
 
 
+def _plan(config: pytest.Config) -> dict[str, Any]:
+    """What was asked for when the run that is gone on with was begun; empty for a new one."""
+    resumed = config.stash.get(_RESUMED, None)
+    return resumed.plan if resumed else {}
+
+
+def _deadline(config: pytest.Config) -> Deadline:
+    """run_s, from the first step that takes time."""
+    from harness.limits import Deadline
+
+    if _DEADLINE not in config.stash:
+        config.stash[_DEADLINE] = Deadline("run_s", _config(config).limits.run_s)
+    return config.stash[_DEADLINE]
+
+
 def _config(config: pytest.Config) -> Config:
+    """rig.toml, for the dataset that a resumed run was begun with."""
     from harness.config import load_config
 
     if _CONFIG not in config.stash:
         config.stash[_CONFIG] = load_config()
-    return config.stash[_CONFIG]
+    dataset = _plan(config).get("dataset")
+    return dataclasses.replace(config.stash[_CONFIG], dataset=dataset) if dataset else config.stash[_CONFIG]
 
 
 @pytest.fixture(scope="session")
@@ -63,19 +119,47 @@ def config(pytestconfig: pytest.Config) -> Config:
 
 @pytest.fixture(scope="session")
 def campaign(pytestconfig: pytest.Config, config: Config) -> Iterator[Campaign]:
-    """The session's run on the board of --board."""
+    """The session's run on the board of --board, a new one or that of --resume."""
     from harness.boards import parse_board
     from harness.campaign import Campaign
+    from harness.interrupt import alarm, terminable
 
-    with Campaign(parse_board(pytestconfig.getoption("--board")), config) as campaign:
+    deadline = _deadline(pytestconfig)
+    board, resumed = pytestconfig.option.board, pytestconfig.stash[_RESUMED]
+    settings = _plan(pytestconfig).get("settings", {})
+    again = {name: settings[name] for name in ("oracle", "limit", "engine") if name in settings}
+    plan = {"board": board, "dataset": config.dataset}
+    resume = resumed.run_id if resumed else None
+    with (
+        terminable() as pytestconfig.stash[_SIGNALS],
+        alarm(deadline),
+        Campaign(parse_board(board), config, resume=resume, plan=plan, deadline=deadline, **again) as campaign,
+    ):
         pytestconfig.stash[_CAMPAIGN] = campaign
         yield campaign
 
 
 @pytest.fixture
 def outcome(campaign: Campaign, variant: Variant) -> VariantRun:
-    """The variant, flashed, streamed and compared; once a session, however many claims ask."""
+    """The variant, flashed, streamed and compared; once a session, however many claims ask. A rig that fails raises here, in
+    the setup: pytest then tells an error, not a failure."""
     return campaign.run(variant)
+
+
+@pytest.fixture
+def claim(outcome: VariantRun) -> Callable[[str], None]:
+    """`claim(name)` of harness/claims.py about this outcome: passes, raises ClaimError, or skips where it was not measured."""
+    from harness.claims import claim_error
+    from harness.records import FAILED, NOT_MEASURED
+
+    def check(name: str) -> None:
+        found = next(c for c in outcome.claims if c.name == name)
+        if found.status == NOT_MEASURED:
+            pytest.skip(f"not measured: {found.reason}")
+        if found.status == FAILED:
+            raise claim_error(outcome, found)
+
+    return check
 
 
 @pytest.hookimpl(wrapper=True)
@@ -83,36 +167,43 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """A RigError is told by its message, not by a traceback, and decides the exit code."""
     report = yield
     error = call.excinfo.value if call.excinfo else None
-    if isinstance(error, RigError) and item.path.is_relative_to(item.config.rootpath / "bench"):
+    ours = isinstance(error, RigError) and item.path.is_relative_to(item.config.rootpath / "bench")
+    if ours:
         report.longrepr = f"{type(error).__name__}: {error}"
-        item.config.stash[_WORST] = max(item.config.stash.get(_WORST, 0), error.exit_code)
+        if report.when == "call" and error.exit_code != EXIT_CLAIM:
+            report.when = "setup"  # the only way to have it told as an error, in JUnit's XML too: a failure is the model's
+    if report.failed:
+        item.config.stash.setdefault(_CODES, set()).add(error.exit_code if ours else EXIT_CLAIM)
     return report
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    worst = session.config.stash.get(_WORST, 0)
-    if worst and exitstatus in (0, 1):
-        session.exitstatus = worst
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[None]:
+    """The exit code. That the session was interrupted is told to the campaign first: its fixture is torn down within."""
+    stash = session.config.stash
+    campaign = stash.get(_CAMPAIGN, None)
+    interrupted = campaign is not None and exitstatus == pytest.ExitCode.INTERRUPTED
+    if interrupted:
+        campaign.interrupted = True
+    yield
+    codes = stash.get(_CODES, set())
+    if interrupted:
+        session.exitstatus = 128 + (stash[_SIGNALS] or [signal.SIGINT])[0]
+    elif exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        session.exitstatus = next((code for code in _PRECEDENCE if code in codes), exitstatus)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """The run's table, and its report below reports/out."""
+    """The run's table, its report below reports/out, and how to go on with what could not be measured."""
     from harness.campaign import write_report
 
     campaign = config.stash.get(_CAMPAIGN, None)
-    if campaign is None or not campaign.finished:
+    if campaign is None:
         return
-    terminalreporter.section(f"run {campaign.run_id}")
-    sys.stdout.flush()
-    write_report(campaign.run_id, _config(config), "--summary")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """A --board that can't be used is said before anything is collected."""
-    from harness.boards import parse_board
-
-    try:
-        parse_board(config.getoption("--board"))
-    except RigError as error:
-        pytest.exit(str(error), returncode=error.exit_code)
+    if campaign.finished and not campaign.interrupted:
+        terminalreporter.section(f"run {campaign.run_id}")
+        sys.stdout.flush()
+        write_report(campaign.run_id, _config(config), "--summary")
+    if campaign.interrupted or any(e.exit_code == EXIT_RIG for e in campaign.failed.values()):
+        go_on = f"pytest bench/ --resume {campaign.run_id}"
+        terminalreporter.write_line(f"run {campaign.run_id}: what was measured is kept; go on with: {go_on}", yellow=True)

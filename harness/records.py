@@ -13,6 +13,12 @@ ESTIMATED = "estimated"
 MEASURED = "measured"
 """Cycles come from the counter of a physical board."""
 
+PASSED, FAILED = "passed", "failed"
+NOT_MEASURED = "not measured"
+"""Nothing is known of the model: the rig failed, or the user asked for less than the claim needs."""
+OPEN, FINISHED, INTERRUPTED = "open", "finished", "interrupted"
+"""States of a run. An open one is under way, or was cut off without a chance to say so."""
+
 
 @dataclass(frozen=True)
 class TensorSpec:
@@ -203,10 +209,29 @@ class BoardInfo:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """What a claim came to: PASSED, FAILED or NOT_MEASURED; `reason` says why, empty where it passed."""
+
+    name: str
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class NotMeasured:
+    """A variant that a run could not measure. `kind` says who is at fault: user, model, host, link, device or infra."""
+
+    variant: str
+    error: str
+    kind: str
+
+
+@dataclass(frozen=True)
 class VariantRun:
     """One variant on one board: everything raw that the metrics are computed from.
 
-    `labels` holds N integers or None; `output` is the (first) output tensor; samples keep their order.
+    `labels` holds N integers or None; `output` is the (first) output tensor; samples keep their order; `claims` are as judged
+    when the run was stored, none for a run from before they were kept.
     """
 
     variant: Variant
@@ -217,13 +242,15 @@ class VariantRun:
     labels: tuple[int, ...] | None
     class_names: tuple[str, ...] | None
     settings: dict[str, Any] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
 
 
 @dataclass(frozen=True)
 class Run:
-    """One call of the harness: an id, when it started (ISO-8601 UTC) and the runs of its variants."""
+    """One call of the harness: an id, when it started (ISO-8601 UTC), the runs of its variants and those it could not make."""
 
     run_id: str
     started: str
     runs: tuple[VariantRun, ...]
     versions: dict[str, str] = field(default_factory=dict)
+    not_measured: tuple[NotMeasured, ...] = ()

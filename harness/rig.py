@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -12,13 +14,15 @@ from harness.boards import BOARDS, Board, Target, recognise_id, recognise_usb
 from harness.config import BoardPorts, Config
 from harness.errors import DeviceError, LinkError
 from harness.flash import flash
+from harness.limits import Deadline, exceeded
 from harness.link import open_link
+from harness.lock import Locks, port_key
 from harness.records import BoardInfo, Hello, Image, TensorSpec
 from harness.session import Session
 from harness.virtual.launch import VirtualBoard
 
-HELLO_TRIES = 3
-"""A board that has just been started may need a moment before it listens."""
+HELLO_PAUSE_S = 0.05
+"""Between two tries: a port that fails at once is not asked a million times."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +43,23 @@ class Rig:
         self._virtual: VirtualBoard | None = None
         self._session: Session | None = None
         self._blank = False
-        self.board, self.ports = self._attach(target, config, clock, faults)
+        self._locks = Locks()
+        try:
+            self.board, self.ports = self._attach(target, config, clock, faults)
+        except BaseException:
+            self.close()
+            raise
+        self._limits = config.limits.on(self.board)
 
     def _attach(self, target: Target, config: Config, clock: str, faults: tuple[str, ...]) -> tuple[Board, Ports]:
         if target.port is None and target.board is not None and target.board.name == "virtual":
             self._virtual = VirtualBoard(line_rate=config.line_rate, clock=clock, faults=faults)
             self._blank = True
             return target.board, Ports(self._virtual.port, self._virtual.port)
-        return find_ports(target, config)
+        board, ports = find_ports(target, config)
+        for port in sorted({ports.link, ports.flash}):
+            self._locks.take(port_key(port), f"the board at {port}")
+        return board, ports
 
     def __enter__(self) -> Rig:
         return self
@@ -59,6 +72,7 @@ class Rig:
         if self._virtual is not None:
             self._virtual.close()
             self._virtual = None
+        self._locks.close()
 
     def prepare(self, image: Image, say: Callable[[str], None] = lambda text: None) -> tuple[Session, Hello]:
         """A session with `image` running at the other end; flashes unless hello proves that exactly it runs already.
@@ -66,17 +80,19 @@ class Rig:
         Raises DeviceError when another firmware answers after flashing, LinkError when none does.
         """
         running = None if self._blank else self._hello()
+        self._lock_board(running)
         if running is None or not runs(running, image):
             self._flash(image, running, say)
             self._blank = False
-            running = self._hello(HELLO_TRIES)
+            running = self._hello(self._limits.hello_s)
         if running is None:
             raise LinkError(
                 f"no answer on {self.ports.link} after flashing",
-                expected="the firmware's hello",
+                expected=f"the firmware's hello within hello_s = {self._limits.hello_s:g} s ([limits] in rig.toml)",
                 received="silence",
                 remedy="check the serial wires (TX P1.03, RX P1.10), [boards] in rig.toml, and the board's power",
             )
+        self._lock_board(running)
         check_hello(running, image)
         assert self._session is not None
         return self._session, running
@@ -85,16 +101,24 @@ class Rig:
         board = recognise_id(hello.board_id, self.board)
         return BoardInfo(board.name, hello.board_id, hello.clock_hz, board.timing)
 
-    def _hello(self, tries: int = 1) -> Hello | None:
-        """None when nobody speaks our protocol there."""
+    def _lock_board(self, hello: Hello | None) -> None:
+        """A board may be reached by two ports. The virtual ones all have one id and are told apart by their ports."""
+        if hello is not None and recognise_id(hello.board_id, self.board).name != "virtual":
+            self._locks.take(f"board {hello.board_id}", f"the board with id {hello.board_id}")
+
+    def _hello(self, seconds: float = 0.0) -> Hello | None:
+        """None when nobody speaks our protocol there; asks once, and again until `seconds` have passed: a board that has just
+        been started may need a moment before it listens."""
         self._disconnect()
-        self._session = Session(open_link(self.ports.link, self.board.baud))
-        for _ in range(tries):
+        self._session = Session(open_link(self.ports.link, self.board.baud), invoke_deadline_s=self._limits.window_s)
+        until = time.monotonic() + seconds
+        while True:
             try:
                 return self._session.hello()
             except (LinkError, DeviceError):
-                continue
-        return None
+                if time.monotonic() >= until:
+                    return None
+                time.sleep(HELLO_PAUSE_S)
 
     def _flash(self, image: Image, running: Hello | None, say: Callable[[str], None]) -> None:
         if running is not None:
@@ -103,7 +127,7 @@ class Rig:
         self._disconnect()
         data = image.bin.read_bytes()
         say(f"flashing {len(data)} bytes through {self.ports.flash}")
-        flash(data, self.board, self.ports.flash)
+        flash_within(data, self.board, self.ports.flash, self._limits.flash_s)
 
     def _disconnect(self) -> None:
         if self._session is not None:
@@ -147,6 +171,18 @@ def attached() -> list[tuple[str, str, Board | None]]:
 
     ports = [(p.device, f"{p.vid:04x}:{p.pid:04x}" if p.vid is not None else "") for p in list_ports.comports()]
     return [(device, usb, recognise_usb(usb) if usb else None) for device, usb in ports]
+
+
+def flash_within(data: bytes, board: Board, port: str, flash_s: float) -> None:
+    """flash() that takes at most `flash_s` seconds."""
+    deadline = Deadline("flash_s", flash_s)
+
+    def progress(done: int, total: int) -> None:
+        if not deadline.left():
+            raise exceeded("flash_s", flash_s, f"flashing through {port} takes too long", LinkError, f"{done} of {total} bytes")
+
+    own = {"deadline_s": flash_s} if "deadline_s" in inspect.signature(flash).parameters else {}
+    flash(data, board, port, progress, **own)
 
 
 def runs(hello: Hello, image: Image) -> bool:

@@ -1,22 +1,26 @@
-"""One variant on one board: compile, image, flash, stream, compare, store. Glue between the stages, resumable by variant."""
+"""One variant on one board: compile, image, flash, stream, compare, store. Glue between the stages, resumable by sample."""
 
 from __future__ import annotations
 
 import datetime
+import math
 import secrets
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
 from harness.boards import Board
 from harness.compiler.compile import compile_model
 from harness.config import ROOT, Config
-from harness.errors import DeviceError, UserError
+from harness.errors import DeviceError, LinkError, UserError
 from harness.image import build_image
+from harness.limits import Deadline, exceeded
 from harness.oracle import ORACLES
-from harness.records import Image, Parity, Sample, TensorSpec, Variant, VariantRun
+from harness.records import BoardInfo, Image, Parity, Sample, TensorSpec, Variant, VariantRun
 from harness.rig import Rig
 from harness.session import Session
 from harness.user_engine import is_folder, user_engine
@@ -50,27 +54,91 @@ def compile_for(data: bytes, board: Board, config: Config, engine: str = "tinyri
     else:
         sizes = {"flash_bytes": board.flash_bytes, "ram_bytes": board.ram_bytes}
         model = compile_model(data, **sizes, engine=engine, optimise=config.optimise)
-    return build_image(model, board, build_dir)
+    return build_image(model, board, build_dir, config.limits.build_s)
 
 
-def run_variant(job: Job, rig: Rig, config: Config, say: Say = lambda text: None) -> VariantRun:
-    """Everything raw about one variant on one board. Raises RigErrors; what it returns was streamed and compared in full."""
+class Recorder(Protocol):
+    """Keeps samples as they arrive, and gives back those that an earlier attempt kept."""
+
+    def start(self, head: dict[str, Any]) -> tuple[Sample, ...]:
+        """`head` says what the samples belong to. Raises when what was kept belongs to something else."""
+
+    def add(self, sample: Sample) -> None:
+        """Durable on return."""
+
+    def settings(self) -> dict[str, Any]:
+        """What the stored run must say about how its samples were gathered."""
+
+
+class NoRecorder:
+    """Where nothing needs to survive."""
+
+    def start(self, head: dict[str, Any]) -> tuple[Sample, ...]:
+        return ()
+
+    def add(self, sample: Sample) -> None:
+        pass
+
+    def settings(self) -> dict[str, Any]:
+        return {}
+
+
+def run_variant(
+    job: Job,
+    rig: Rig,
+    config: Config,
+    say: Say = lambda text: None,
+    recorder: Recorder | None = None,
+    deadline: Deadline | None = None,
+) -> VariantRun:
+    """Everything raw about one variant on one board; what `recorder` kept of an earlier attempt is not measured again.
+
+    Raises RigErrors; what it returns was streamed and compared in full.
+    """
+    recorder, deadline = recorder or NoRecorder(), deadline or Deadline("run_s", config.limits.run_s)
     data = read_model(job.variant.tflite)
     image = compile_for(data, rig.board, config, job.engine)
     windows = windows_of(job, image.inputs, config)
+    deadline.check("before flashing")
     session, hello = rig.prepare(image, say)
-    say(f"streaming {len(windows)} windows")
-    samples = measure(session, windows, config.repeats)
+    info = rig.info(hello)
+    done = recorder.start(head_of(job, image, windows, info, config))
+    say(f"streaming {len(windows)} windows" + (f", {len(done)} samples are there already" if done else ""))
+    window_s = config.limits.on(rig.board).window_s
+    samples = measure(session, windows, config.repeats, done, recorder.add, window_s, deadline)
+    deadline.check("before comparing with the oracle")
     parity = None if job.oracle == "none" else compare(data, job.oracle, windows, samples, image.outputs, config.float_tolerance)
     settings = {
         "oracle": job.oracle,
         "optimise": config.optimise,
         "random_windows": windows.random,
+        "windows_sha256": windows.digest(),
         "float_tolerance": config.float_tolerance,
         "retries": session.retries,
         "timer_overhead_cycles": hello.timer_overhead_cycles,
+        **recorder.settings(),
     }
-    return VariantRun(job.variant, image, rig.info(hello), samples, parity, windows.labels, windows.class_names, settings)
+    return VariantRun(job.variant, image, info, samples, parity, windows.labels, windows.class_names, settings)
+
+
+def asked(engine: str, limit: int | None, oracle: str, config: Config) -> dict[str, Any]:
+    """The settings that a run's numbers and claims depend on: one run has one of each."""
+    return {
+        "engine": engine,
+        "limit": limit,
+        "oracle": oracle,
+        "repeats": config.repeats,
+        "seed": config.seed,
+        "optimise": config.optimise,
+        "float_tolerance": config.float_tolerance,
+        "accuracy_drop": config.accuracy_drop,
+    }
+
+
+def head_of(job: Job, image: Image, windows: Windows, board: BoardInfo, config: Config) -> dict[str, Any]:
+    """What samples belong to: they are gone on with only where all of it is the same."""
+    made_of = {"model_sha256": image.model_sha256, "build_id": image.build_id, "windows_sha256": windows.digest()}
+    return {**made_of, "board": board.name, "board_id": board.id, **asked(job.engine, job.limit, job.oracle, config)}
 
 
 def read_model(path: Path) -> bytes:
@@ -96,27 +164,98 @@ def windows_of(job: Job, inputs: tuple[TensorSpec, ...], config: Config) -> Wind
     return load_windows(job.variant.windows, inputs, job.limit)
 
 
-def measure(session: Session, windows: Windows, repeats: int) -> tuple[Sample, ...]:
-    """Every window once, then `repeats` of the first after one warm-up, its stack and its profile.
+@dataclass(frozen=True)
+class Step:
+    """One sample to be: its kind and index, and the window that it runs."""
+
+    kind: str
+    index: int
+    window: int
+
+
+def steps(windows: int, repeats: int) -> list[Step]:
+    """Every window once, then `repeats` of the first, its stack and its profile."""
+    return [
+        *(Step("window", i, i) for i in range(windows)),
+        *(Step("repeat", i, 0) for i in range(repeats)),
+        Step("stack", 0, 0),
+        Step("profile", 0, 0),
+    ]
+
+
+def measure(
+    session: Session,
+    windows: Windows,
+    repeats: int,
+    done: Sequence[Sample] = (),
+    keep: Callable[[Sample], None] = lambda sample: None,
+    window_s: float = math.inf,
+    deadline: Deadline | None = None,
+) -> tuple[Sample, ...]:
+    """The samples of one variant: those that are `done`, and the others, each handed to `keep` before the next is asked for.
 
     Raises DeviceError when a repetition's outputs differ from the first: such a board's timings mean nothing.
     """
-    payloads = [tuple(a.tobytes() for a in window) for window in windows.inputs]
-    samples = list(session.stream(payloads, "window"))
-    first = payloads[0]
-    session.run(first)  # warm-up
-    samples += session.stream([first] * repeats, "repeat")
-    samples.append(session.run(first, stack=True, kind="stack"))
-    samples.append(session.run(first, profile=True, kind="profile"))
-    for sample in samples[len(payloads) :]:
-        if sample.outputs != samples[0].outputs:
+    return Measuring(session, windows, repeats, window_s, deadline or Deadline("run_s", math.inf)).run(done, keep)
+
+
+class Measuring:
+    """The samples of one variant, in the order of `steps`. `window_s` is the limit of one inference, for messages."""
+
+    def __init__(self, session: Session, windows: Windows, repeats: int, window_s: float, deadline: Deadline) -> None:
+        self._session, self._window_s, self._deadline = session, window_s, deadline
+        self._payloads = [tuple(a.tobytes() for a in window) for window in windows.inputs]
+        self._steps = steps(len(windows), repeats)
+
+    def run(self, done: Sequence[Sample], keep: Callable[[Sample], None]) -> tuple[Sample, ...]:
+        """See measure()."""
+        samples = list(done)
+        for sample in samples:
+            _check_repetition(sample, samples[0])
+        if samples:
+            self._prove(samples)
+        for step in self._steps[len(samples) :]:
+            self._deadline.check(f"after {len(samples)} of {len(self._steps)} samples")
+            if (step.kind, step.index) == ("repeat", 0):
+                self._sample(step)  # warm-up
+            sample = self._sample(step)
+            keep(sample)
+            samples.append(sample)
+            _check_repetition(sample, samples[0])
+        return tuple(samples)
+
+    def _prove(self, done: Sequence[Sample]) -> None:
+        """Goes through the last step again: the board is warm as it was, and must still answer as it did."""
+        again = self._sample(self._steps[len(done) - 1])
+        if again.outputs != done[-1].outputs:
             raise DeviceError(
-                f"the board does not repeat itself: {sample.kind} {sample.index} of window 0 gave other outputs",
-                expected=samples[0].outputs[:32].hex(),
-                received=sample.outputs[:32].hex(),
-                remedy="check power and clock of the board; an engine that keeps state between inferences can't be measured",
+                f"the board no longer answers {again.kind} {again.index} as it did before the interruption",
+                expected=done[-1].outputs[:32].hex(),
+                received=again.outputs[:32].hex(),
+                remedy="measure in a new run; check power and clock of the board if it happens again",
             )
-    return tuple(samples)
+
+    def _sample(self, step: Step) -> Sample:
+        started = time.monotonic()
+        stack, profile = step.kind == "stack", step.kind == "profile"
+        try:
+            return self._session.run(self._payloads[step.window], stack=stack, profile=profile, kind=step.kind, index=step.index)
+        except LinkError as error:
+            if time.monotonic() - started < self._window_s:
+                raise
+            what = f"no result of {step.kind} {step.index}: {error.what}"
+            raise exceeded("window_s", self._window_s, what, LinkError, error.received) from error
+
+
+def _check_repetition(sample: Sample, first: Sample) -> None:
+    if sample.kind != "window" and sample.outputs != first.outputs:
+        raise DeviceError(
+            f"the board does not repeat itself: {sample.kind} {sample.index} of window 0 gave other outputs",
+            expected=first.outputs[:32].hex(),
+            received=sample.outputs[:32].hex(),
+            remedy="check power and clock of the board, then measure in a new run: these samples stay as they are; an engine "
+            "that keeps state between inferences can't be measured",
+        )
 
 
 def compare(

@@ -1,6 +1,8 @@
-"""The tables of the results database; store.py says what they hold and how they are filled.
+"""The tables of the results database as the newest migration leaves them; store.py and journal.py say what they hold.
 
 `runs` 1-n `variant_runs` 1-n `samples` 1-n `op_cycles`, and `metrics` of each variant run for those who query with SQL.
+`runs` 1-n `journals` 1-n `journal_samples`: what a variant under way has measured; emptied when the variant is finished.
+`runs` 1-n `not_measured`: variants that the run could not measure, and why.
 """
 
 from __future__ import annotations
@@ -8,7 +10,9 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Integer, LargeBinary, MetaData, String, Table, Text
 
 STORE_SCHEMA = 1
-"""Raised whenever older code could no longer read what newer code writes."""
+"""What tinyrigs from before the migrations check. Raised whenever they could no longer read what this one writes."""
+REVISIONS = ("0001", "0002")
+"""Those of migrations/versions, oldest first; known here so that a database that is up to date needs no alembic."""
 
 META = MetaData()
 SCHEMA = Table("tinyrig_schema", META, Column("version", Integer, primary_key=True, autoincrement=False))
@@ -18,6 +22,8 @@ RUNS = Table(
     Column("run_id", String(128), nullable=False, unique=True),
     Column("started", String(64), nullable=False, index=True),
     Column("versions", Text, nullable=False),
+    Column("state", String(16)),  # NULL: written by a tinyrig from before the journal
+    Column("plan", Text),
 )
 VARIANT_RUNS = Table(
     "variant_runs", META,
@@ -55,4 +61,30 @@ METRICS = Table(
     Column("variant_run_id", Integer, ForeignKey("variant_runs.id"), primary_key=True, autoincrement=False),
     Column("name", String(64), primary_key=True),
     Column("value", Float, nullable=False),
+)
+JOURNALS = Table(
+    "journals", META,
+    Column("id", Integer, primary_key=True),
+    Column("run_seq", Integer, ForeignKey("runs.seq"), nullable=False, index=True),
+    Column("variant", String(255), nullable=False),
+    Column("head", Text, nullable=False),
+    Column("resumed", Text, nullable=False),  # JSON: the positions at which it was gone on with
+)
+JOURNAL_SAMPLES = Table(
+    "journal_samples", META,
+    Column("journal_id", Integer, ForeignKey("journals.id"), primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(32), nullable=False),
+    Column("window_index", BigInteger, nullable=False),
+    Column("cycles", BigInteger, nullable=False),
+    Column("stack_bytes", BigInteger),
+    Column("outputs", LargeBinary, nullable=False),
+    Column("op_cycles", Text, nullable=False),
+)
+NOT_MEASURED = Table(
+    "not_measured", META,
+    Column("run_seq", Integer, ForeignKey("runs.seq"), primary_key=True, autoincrement=False),
+    Column("variant", String(255), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("error", Text, nullable=False),
 )

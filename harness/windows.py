@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,13 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def digest(self) -> str:
+        """SHA-256 as hex over every input's bytes, in order, with the labels and class names."""
+        digest = hashlib.sha256(repr((self.labels, self.class_names)).encode())
+        for array in (a for window in self.inputs for a in window):
+            digest.update(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
 
 
 def load_windows(path: Path, specs: tuple[TensorSpec, ...], limit: int | None = None) -> Windows:

@@ -14,6 +14,7 @@ from harness.errors import HostError, RigError
 
 if TYPE_CHECKING:
     from harness.records import Run
+    from harness.store import StoredRun
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "reports" / "out"
@@ -40,15 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    runs, newest = _load(options.store or _configured_store(), options.runs)
+    runs, newest, notes = _load(options.store or _configured_store(), options.runs)
     if options.summary:
-        _print_summary(runs)
+        _print_summary(runs, notes)
     name = f"{'+'.join(run.run_id for run in runs)}.{options.format or 'md'}"
     target = options.output or OUT / name
     target = target / name if target.is_dir() else target
     kind = options.format or ("html" if target.suffix.lower() in (".html", ".htm") else "md")
     try:
-        _write(runs, target, kind)
+        _write(runs, target, kind, notes)
         if options.output is None and [run.run_id for run in runs] == [newest]:
             _write_text(OUT / f"latest.{kind}", target.read_text(encoding="utf-8"))
     except OSError as error:
@@ -63,35 +64,51 @@ def _configured_store() -> str:
     return load_config().results
 
 
-def _load(url: str, names: Sequence[str]) -> tuple[list[Run], str | None]:
-    """The named runs (each once) or the latest, and the id of the newest of all."""
+def _load(url: str, names: Sequence[str]) -> tuple[list[Run], str | None, list[str]]:
+    """The named runs (each once) or the latest, the id of the newest of all, and a note for each run that is not finished."""
+    from harness.records import FINISHED
     from harness.store import Store
 
     with Store(url, must_exist=True) as store:
         ids = dict.fromkeys(map(store.resolve, names)) if names else [store.latest()]
-        newest = next((run.run_id for run in store.runs() if run.variants), None)
-        return [store.load(run_id) for run_id in ids], newest
+        lines = store.runs()
+        newest = next((run.run_id for run in lines if run.variants), None)
+        notes = [_note(line) for line in lines if line.run_id in ids and line.state != FINISHED]
+        return [store.load(run_id) for run_id in ids], newest, notes
 
 
-def _print_summary(runs: Sequence[Run]) -> None:
+def _note(line: StoredRun) -> str:
+    from harness.records import OPEN
+
+    word = "under way, or was cut off" if line.state == OPEN else line.state
+    kept = f"; {line.journaled} samples of an unfinished variant are kept" if line.journaled else ""
+    return f"Run {line.run_id} is not complete: it is {word}{kept}. `tinyrig run --resume {line.run_id}` goes on with it."
+
+
+def _print_summary(runs: Sequence[Run], notes: Sequence[str] = ()) -> None:
     from reports.markdown import table
-    from reports.report import summary_grids
+    from reports.report import not_measured_lines, summary_grids
 
     for title, grid in summary_grids(runs):
         print(f"{title}\n{table(grid, 'simple')}\n")
+    for line in not_measured_lines(runs):
+        print("not measured: " + line.replace("`", ""))
+    for note in notes:
+        print(note)
 
 
-def _write(runs: Sequence[Run], target: Path, kind: str) -> None:
+def _write(runs: Sequence[Run], target: Path, kind: str, notes: Sequence[str] = ()) -> None:
     """The document at `target`; plots in a folder of the same name beside it, or inside the file for HTML."""
     from reports import html, markdown
     from reports.report import build
 
     if kind == "md":
         folder = target.with_suffix("") if target.suffix else target.with_name(f"{target.name}-plots")
-        _write_text(target, markdown.render(build(runs, folder), target.parent))
+        _write_text(target, markdown.render(build(runs, folder, notes), target.parent))
         return
     with tempfile.TemporaryDirectory() as folder:
-        _write_text(target, html.render(build(runs, Path(folder)), f"tinyrig report: {', '.join(run.run_id for run in runs)}"))
+        blocks = build(runs, Path(folder), notes)
+        _write_text(target, html.render(blocks, f"tinyrig report: {', '.join(run.run_id for run in runs)}"))
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -26,20 +26,26 @@ OPS_NOTE = (
     "Measured step by step in a pass of its own, so the sum differs a little from the latency above. Steps without MACs have no "
     "cycles/MAC."
 )
+CLAIMS_NOTE = "As judged when the run was made. `not measured` is no verdict on the model."
+FAULT_NOTES = {
+    "user": "the request", "model": "the model can't be run on this board", "host": "a fault of the host",
+    "link": "a fault of the link", "device": "a fault of the board", "infra": "a fault of the rig's own machinery",
+}
 NOISE_NOTE = (
     f"Exact McNemar test on the same windows. Within noise means p >= {tables.SIGNIFICANCE}: these windows don't show a "
     "difference, which is not proof that there is none. The p-values are not corrected for the number of pairs."
 )
 
 
-def build(runs: Sequence[Run], folder: Path | None) -> list[Block]:
-    """A report of one or more runs; plots are written into `folder` (None: no plots).
+def build(runs: Sequence[Run], folder: Path | None, notes: Sequence[str] = ()) -> list[Block]:
+    """A report of one or more runs; plots are written into `folder` (None: no plots); `notes` stand above all results.
 
     Runs that must not be compared get parts of their own. Raises HostError when a plot can't be written.
     """
     parts = sections(runs)
     blocks: list[Block] = [Heading(1, f"tinyrig report: {', '.join(run.run_id for run in runs)}")]
     blocks.append(Text("Started " + ", ".join(run.started for run in runs) + "."))
+    blocks += [*map(Text, notes), *_not_measured(runs)]
     if not parts:
         return [*blocks, Text("No variant of this run was finished, so there is nothing to report.")]
     if len(parts) > 1:
@@ -55,7 +61,8 @@ def build(runs: Sequence[Run], folder: Path | None) -> list[Block]:
 def section_blocks(section: Section, drawn: dict[str, Picture]) -> list[Block]:
     """All blocks of one section, in reading order; `drawn` holds its pictures by name."""
     return [
-        Bullets(tuple(_facts(section))), tables.summary(section), *_withheld(section), *_pictures(drawn, "accuracy-latency"),
+        Bullets(tuple(_facts(section))), tables.summary(section), *_withheld(section), *_claims(section),
+        *_pictures(drawn, "accuracy-latency"),
         *_accuracy(section), *_size(section), *_cost(section), *_parity(section), *_latency(section),
         *_memory(section), *_pictures(drawn, "memory"), *_ops(section), *_pictures(drawn, "ops"), *_provenance(section),
     ]
@@ -108,6 +115,28 @@ def data_note(section: Section) -> str:
 def _withheld(section: Section) -> list[Block]:
     reasons = tuple(f"{code(row.label)}: {row.reason}" for row in section.rows if row.reason)
     return [Text("Not verified, so no timing is given:"), Bullets(reasons)] if reasons else []
+
+
+def _claims(section: Section) -> list[Block]:
+    grid = tables.claims(section)
+    if grid is None:
+        return []
+    said = [(row.label, c) for row in section.rows for c in row.run.claims if c.reason]
+    reasons = tuple(f"{code(label)}, {c.name} {c.status}: {c.reason}" for label, c in said)
+    return [Heading(2, "Claims"), grid, Text(CLAIMS_NOTE), *([Bullets(reasons)] if reasons else [])]
+
+
+def _not_measured(runs: Sequence[Run]) -> list[Block]:
+    lines = not_measured_lines(runs)
+    return [Text("Not measured, which says nothing about these models:"), Bullets(lines)] if lines else []
+
+
+def not_measured_lines(runs: Sequence[Run]) -> tuple[str, ...]:
+    """One for each variant that a run could not measure, with the reason on the same line."""
+    return tuple(
+        f"{code(n.variant)} ({FAULT_NOTES.get(n.kind, n.kind)}): {'; '.join(n.error.split(chr(10) + '  '))}"
+        for run in runs for n in run.not_measured
+    )
 
 
 # ---- the paper's tables ----
@@ -228,5 +257,10 @@ def _settings(settings: dict[str, Any]) -> str:
 
 
 def summary_grids(runs: Sequence[Run]) -> list[tuple[str, Grid]]:
-    """Title and short table of every section, for the terminal."""
-    return [(_title(section), tables.summary(section)) for section in sections(runs)]
+    """Title and short table of every section, and its claims, for the terminal."""
+    found: list[tuple[str, Grid]] = []
+    for section in sections(runs):
+        claims = tables.claims(section)
+        found.append((_title(section), tables.summary(section)))
+        found += [("claims", claims)] if claims is not None else []
+    return found

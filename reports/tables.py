@@ -74,6 +74,16 @@ def summary(section: Section) -> Grid:
     })
 
 
+def claims(section: Section) -> Grid | None:
+    """What each claim came to; None where none was stored (runs from before claims were kept)."""
+    names = list(dict.fromkeys(c.name for row in section.rows for c in row.run.claims))
+    return _grid(section, {name: (lambda r, n=name: _claim(r, n)) for name in names}, 1 + len(names)) if names else None
+
+
+def _claim(row: Row, name: str) -> str:
+    return next((c.status for c in row.run.claims if c.name == name), NONE)
+
+
 # ---- the paper's tables ----
 
 def _paper(cell: Callable[[PaperRow, Row], str]) -> Callable[[Row], str]:

@@ -59,6 +59,16 @@ def test_an_image_is_built_once_and_a_torn_one_again(tmp_path):
     assert not list(tmp_path.glob(".building-*"))
 
 
+@pytest.mark.parametrize("name", ["firmware.bin", "firmware.elf", "image.json"])
+def test_an_image_that_a_power_cut_left_short_is_built_again(tmp_path, name):
+    image = build_image(compiled(), BOARD, tmp_path)
+    file = image.elf.parent / name
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    assert build_image(compiled(), BOARD, tmp_path) == image
+    assert file.read_bytes() == whole
+
+
 def test_two_builds_give_the_same_bytes(tmp_path):
     first, second = (build_image(compiled(), BOARD, tmp_path / name).bin.read_bytes() for name in ("a", "b"))
     assert first == second

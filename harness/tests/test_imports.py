@@ -12,15 +12,18 @@ ROOT = Path(__file__).resolve().parents[2]
 HARNESS_LAYERS = [
     {"errors"},
     {"records"},
-    {"wire", "boards", "config", "stats", "progress", "schema"},
-    {"metrics", "compiler", "windows", "built"},
+    {"limits", "lock"},
+    {"wire", "boards", "config", "stats", "progress", "schema", "migrations", "tools", "interrupt"},
+    {"metrics", "compiler", "windows", "built", "database"},
+    {"rows"},
+    {"journal"},
     {"link", "image", "oracle", "store", "hostbuild", "claims", "user_engine"},
     {"session", "flash", "compare"},
     {"virtual"},
-    {"rig"},
+    {"rig", "resume"},
     {"runner"},
     {"campaign"},
-    {"engines"},
+    {"engines", "run_command"},
     {"plugin", "cli"},
 ]
 ALLOWED_OUTSIDE = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.records import OpInfo, Run
+from harness.records import Claim, NotMeasured, OpInfo, Run, Sample
 from harness.store import Store
 from harness.tests.fake_runs import make_run, make_variant_run
 from reports import __main__ as command
@@ -226,3 +226,30 @@ def test_a_split_by_group_says_what_its_intervals_do_not_cover():
     grouped = replace(run, variant=replace(run.variant, details={"dataset": {"split": split}}))
     assert "windows, not groups" in texts(Run("r", "2026", (grouped,)))
     assert "windows, not groups" not in texts(Run("r", "2026", (run,)))
+
+
+def test_claims_stand_in_three_words_with_their_reasons():
+    claims = (Claim("parity", "passed"), Claim("accuracy", "not measured", "no labels"), Claim("memory", "failed", "big"))
+    text = texts(Run("r", "2026", (make_variant_run("pqt", claims=claims),)))
+    assert re.search(r"\| `pqt` +\| passed +\| not measured +\| failed +\|", text)
+    assert "`pqt`, accuracy not measured: no labels" in text and "`pqt`, memory failed: big" in text
+    assert "## Claims" not in texts(make_run())  # from before claims were kept
+
+
+@pytest.mark.parametrize("names", [("pqt",), ()])
+def test_what_was_not_measured_is_told_as_no_fault_of_the_model(names):
+    lost = NotMeasured("simple|<b>", "the board is gone\n  remedy: look for it", "link")
+    text = texts(replace(make_run(names=names), not_measured=(lost,)))
+    assert "says nothing about these models" in text
+    assert "`simple|<b>` (a fault of the link): the board is gone; remedy: look for it" in text
+
+
+def test_a_run_that_is_not_complete_says_so(url, out, capfd):
+    with Store(url) as store:
+        store.set_state("new-2", "interrupted")
+        store.begin_journal("new-2", "simple", {}).add(Sample("window", 0, b"x", 1))
+    assert command.main(["new-2", "--store", url, "--summary"]) == 0
+    words = "Run new-2 is not complete: it is interrupted; 1 samples of an unfinished variant are kept"
+    assert words in capfd.readouterr().out and words in (out / "new-2.md").read_text()
+    assert command.main(["old-1", "--store", url]) == 0
+    assert "not complete" not in (out / "old-1.md").read_text()

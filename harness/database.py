@@ -1,0 +1,250 @@
+"""Opens a results database, brings its tables up to date, and turns the driver's errors into the rig's.
+
+SQLite gets WAL and write locks up front. `synchronous = FULL` makes a committed transaction survive a power cut, as far as the
+disk keeps what it has acknowledged; any other database promises what its own settings promise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from harness import schema
+from harness.errors import InfraError, RigError, UserError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+_OURS = {schema.SCHEMA.name, schema.RUNS.name, schema.VARIANT_RUNS.name}
+"""Tables that every tinyrig's database has."""
+_STAMP = "alembic_version"
+
+Say = Callable[[str], None]
+
+
+def tell(text: str) -> None:
+    """The usual way to say what an upgrade does: the user must hear of it in whatever command it happens."""
+    print(f"tinyrig: {text}", file=sys.stderr)
+
+
+class Database:
+    """One results database. `url` is fit for messages: without its password.
+
+    Raises UserError for an unusable URL, an absent file (with `must_exist`) or somebody else's database, InfraError for one that
+    is corrupt, locked beyond `busy_s` seconds, unwritable or of a newer tinyrig.
+    """
+
+    def __init__(self, url: str, must_exist: bool, busy_s: float, say: Say = tell) -> None:
+        self._engine = _open_engine(url, must_exist, busy_s)
+        self._writer = self._engine.execution_options(tinyrig_write=True)
+        self.url = self._engine.url.render_as_string(hide_password=True)
+        try:
+            with self._errors():
+                self._upgrade(say)
+                self._tune()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A transaction that only reads. Raises InfraError for whatever the database says."""
+        with self._errors(), self._engine.begin() as db:
+            yield db
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A transaction that writes, durable once it is left. Raises InfraError for whatever the database says."""
+        with self._errors(), self._writer.begin() as db:
+            yield db
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise infra_error(self.url, error) from error
+        except (zlib.error, json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise _corrupt(self.url, f"{type(error).__name__}: {error}") from error
+
+    def _upgrade(self, say: Say) -> None:
+        """Creates or migrates the tables, all steps in one transaction. Raises before it has touched what is not ours."""
+        with self._engine.begin() as db:
+            if _revision(db, self.url)[0] == schema.REVISIONS[-1]:
+                return
+        with self._writer.begin() as db:
+            revision, stamped = _revision(db, self.url)  # again: another process may have been faster
+            if revision == schema.REVISIONS[-1]:
+                return
+            if revision:
+                copy = _back_up(db)
+                beside = f"; as it was: {copy}" if copy else ""
+                say(f"upgrading {self.url} from revision {revision} to {schema.REVISIONS[-1]}{beside}")
+            _migrate(db, None if stamped else revision)
+
+    def _tune(self) -> None:
+        """WAL lets a report read while a run writes, and stays in the file. Where it can't be had (read-only file, odd file
+        system, a race with another process that is switching) the rollback journal is as safe."""
+        if self._engine.dialect.name == "sqlite":
+            with suppress(SQLAlchemyError), self._engine.connect() as db:
+                raw = db.connection.dbapi_connection
+                assert raw is not None
+                with suppress(sqlite3.Error):
+                    raw.execute("PRAGMA journal_mode = WAL")
+
+
+# ---- opening ----
+
+def _open_engine(url: str, must_exist: bool, busy_s: float) -> sa.Engine:
+    try:
+        parsed = make_url(url)
+        is_sqlite = parsed.get_backend_name() == "sqlite"
+        engine = sa.create_engine(parsed, connect_args={"timeout": busy_s} if is_sqlite else {})
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise UserError(
+            f"not a usable database URL: {error}", expected="e.g. sqlite:///results.sqlite", remedy="correct the results URL",
+        ) from error
+    except ModuleNotFoundError as error:
+        raise UserError(f"no driver for the database {parsed.drivername}", received=str(error),
+                        remedy="pip install the driver, or use sqlite:///FILE") from error
+    if is_sqlite:
+        _prepare_file(parsed.database, must_exist)
+        sa.event.listen(engine, "connect", _on_sqlite_connect)
+        sa.event.listen(engine, "begin", _on_sqlite_begin)
+    return engine
+
+
+def _prepare_file(database: str | None, must_exist: bool) -> None:
+    if not database or database == ":memory:" or database.startswith("file:"):
+        return
+    path = Path(database)
+    if must_exist and not path.is_file():
+        raise UserError(f"no results database at {path}", remedy="make results first: `make bench` or `tinyrig run`")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InfraError(f"can't create the folder of the results database: {error}",
+                         remedy="name a writable place as results URL") from error
+
+
+def _on_sqlite_connect(connection: Any, _record: Any) -> None:
+    # The driver must not open transactions by itself: _on_sqlite_begin does, with the lock that the work needs.
+    connection.isolation_level = None
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _on_sqlite_begin(db: sa.Connection) -> None:
+    # A deferred transaction that turns writer fails at once when another writer was faster; an immediate one waits its turn.
+    write = db.get_execution_options().get("tinyrig_write")
+    db.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+# ---- migrations ----
+
+def _revision(db: sa.Connection, url: str) -> tuple[str | None, bool]:
+    """(revision of the tables, whether the database says so itself); (None, False) for an empty database."""
+    present = set(sa.inspect(db).get_table_names())
+    if not present:
+        return None, False
+    if not present >= _OURS:
+        raise _foreign(url, present)
+    version = db.scalar(sa.select(sa.func.max(schema.SCHEMA.c.version)))
+    if version is not None and version > schema.STORE_SCHEMA:
+        raise _newer(url, f"schema {schema.STORE_SCHEMA} or older", f"schema {version}")
+    stamp = db.scalar(sa.text(f"SELECT version_num FROM {_STAMP}")) if _STAMP in present else None
+    if stamp is not None and stamp not in schema.REVISIONS:
+        raise _newer(url, f"revision {schema.REVISIONS[-1]} or older", f"revision {stamp}")
+    return stamp or schema.REVISIONS[0], stamp is not None
+
+
+def _migrate(db: sa.Connection, unstamped: str | None) -> None:
+    """All missing steps on this connection; `unstamped` is what the tables are where they don't say so themselves."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = db
+    if unstamped:
+        command.stamp(config, unstamped)
+    command.upgrade(config, "head")
+
+
+def _back_up(db: sa.Connection) -> Path | None:
+    """A copy of a SQLite file beside it; None where there is no file. Raises InfraError: without a copy nothing is changed."""
+    if db.dialect.name != "sqlite":
+        return None
+    file = next((row[2] for row in db.exec_driver_sql("PRAGMA database_list") if row[1] == "main"), "")
+    if not file:
+        return None
+    copy = _free_name(Path(file))
+    part = copy.with_name(f"{copy.name}.part")
+    try:
+        with contextlib.closing(sqlite3.connect(file)) as source, contextlib.closing(sqlite3.connect(part)) as target:
+            source.backup(target)
+        part.replace(copy)
+    except (sqlite3.Error, OSError) as error:
+        with suppress(OSError):
+            part.unlink()
+        raise InfraError(f"can't copy {file} before its upgrade", received=str(error),
+                         remedy="make room beside it, or make it writable; the database was not changed") from error
+    return copy
+
+
+def _free_name(file: Path) -> Path:
+    """An earlier copy is never replaced: it may be the only one of what it holds."""
+    name, number = f"{file.name}.before-{schema.REVISIONS[-1]}", 1
+    while (free := file.with_name(name if number == 1 else f"{name}-{number}")).exists():
+        number += 1
+    return free
+
+
+# ---- errors ----
+
+_UNWRITABLE = ("readonly", "read-only", "unable to open", "disk is full", "disk i/o", "no space", "permission denied")
+_DAMAGED = ("not a database", "malformed", "corrupt")
+
+
+def infra_error(url: str, error: SQLAlchemyError) -> RigError:
+    """What the driver said, as the rig says it."""
+    text = str(error.orig) if isinstance(error, DBAPIError) and error.orig else str(error)
+    low = text.lower()
+    if "locked" in low or "busy" in low:
+        return InfraError(f"results database {url} is locked", received=text,
+                          remedy="let the other tinyrig process finish, or end the one that holds it")
+    if any(word in low for word in _UNWRITABLE):
+        return InfraError(f"results database {url} can't be opened or written", received=text,
+                          remedy="check permissions and free space, or name another results URL; what was stored is kept")
+    if any(word in low for word in _DAMAGED):
+        return _corrupt(url, text)
+    return InfraError(f"results database {url} failed", received=text.splitlines()[0] if text else type(error).__name__,
+                      remedy="check the results URL and that the database is reachable")
+
+
+def _corrupt(url: str, text: str) -> InfraError:
+    return InfraError(f"results database {url} is damaged", expected="a tinyrig results database", received=text,
+                      remedy="move the file away (a new one is created) or name another results URL")
+
+
+def _foreign(url: str, present: set[str]) -> UserError:
+    shown = ", ".join(sorted(present)[:5])
+    return UserError(f"{url} is not a tinyrig results database", expected=f"an empty one, or one with {', '.join(sorted(_OURS))}",
+                     received=f"tables {shown}", remedy="name another results URL; nothing was changed there")
+
+
+def _newer(url: str, expected: str, received: str) -> InfraError:
+    return InfraError(f"{url} was written by a newer tinyrig", expected=expected, received=received,
+                      remedy="update tinyrig, or name another database")

@@ -1,0 +1,211 @@
+"""`tinyrig run`: glue between the command line and a campaign. Heavy imports wait inside the functions, because the command line
+needs `add_parser` for --help.
+
+Exit status: 1 when a claim failed on verified outputs, whatever else happened, because that says something about a model; else 3
+when the rig left anything unmeasured; else 2 when a model is unusable; else 0. Every reason is told in each case.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_RIG, EXIT_USER, HostError, ModelError, RigError, UserError
+
+if TYPE_CHECKING:
+    from harness.campaign import Campaign
+    from harness.config import Config
+    from harness.limits import Deadline
+    from harness.progress import progress
+    from harness.records import Run, Variant
+
+
+def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
+    """The `run` command, for cli.py. What is left out with --resume is as the run was begun."""
+    parser = commands.add_parser("run", help="measure variants or a model on a board", epilog=exits)
+    parser.add_argument("--board", help="board name, serial port or URL, or NAME@PORT (default: virtual)")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--variant", nargs="+", action="extend", metavar="NAME", help="built variants (default: all, built first if missing)"
+    )
+    what.add_argument("--model", type=Path, metavar="FILE.tflite", help="a model that was trained elsewhere")
+    parser.add_argument(
+        "--windows", type=Path, metavar="FILE.npz", help="test windows of --model: x, and optionally y and class_names"
+    )
+    parser.add_argument("--dataset", help="glove, watch, an .npz or a folder of CSV trials (default: rig.toml's)")
+    parser.add_argument("--limit", type=int, metavar="N", help="at most N windows")
+    parser.add_argument(
+        "--oracle", choices=["tflm", "litert-ref", "none"], help="whose outputs are right (default: rig.toml's, tflm)"
+    )
+    parser.add_argument(
+        "--engine", metavar="NAME|FOLDER", help="tinyrig (default), portable, cmsis-nn, or a folder: your own runtime"
+    )
+    parser.add_argument(
+        "--resume", nargs="?", const="", metavar="RUN",
+        help="go on with a run that was cut off, at its first unmeasured window (default: the newest one of this board)",
+    )  # fmt: skip
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result (schema 1)")
+    parser.add_argument("--no-report", action="store_true", help="store the run and write no report")
+    parser.set_defaults(command=main)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Runs, stores, reports; returns the exit status."""
+    from harness.campaign import write_report
+    from harness.config import load_config
+    from harness.limits import Deadline
+    from harness.metrics import run_to_json
+
+    config = load_config()
+    deadline = Deadline("run_s", config.limits.run_s)
+    _check_words(arguments)
+    resume = _take_plan(arguments, config)
+    if arguments.dataset:
+        config = dataclasses.replace(config, dataset=arguments.dataset)
+    _check_writable(arguments.json)
+    result, failures = _measure(arguments, config, resume, deadline)
+    if arguments.json:
+        _write(arguments.json, json.dumps(run_to_json(result), indent=1) + "\n")
+    if arguments.no_report and result.runs:
+        print(f"stored as run {result.run_id}; `tinyrig report {result.run_id} --summary` writes its report")
+    elif result.runs:
+        write_report(result.run_id, config, "--summary")
+    return _verdict(result, failures, config)
+
+
+# ---- what to do ----
+
+def _check_words(arguments: argparse.Namespace) -> None:
+    if arguments.windows and not arguments.model and arguments.resume is None:
+        raise UserError(
+            "--windows needs --model",
+            expected="--model FILE.tflite --windows FILE.npz",
+            received="--windows alone",
+            remedy="variants bring their own windows",
+        )
+
+
+def _take_plan(arguments: argparse.Namespace, config: Config) -> str | None:
+    """The run to go on with, None for a new one. What was asked for when it was begun stands in for what is not named now; what
+    is named and differs is refused later, where it would change a result."""
+    plan: dict[str, Any] = {}
+    resume = None
+    if arguments.resume is not None:
+        from harness.resume import find_run
+        from harness.store import Store
+
+        with Store(config.results, must_exist=True) as store:
+            run = find_run(store, arguments.resume, arguments.board)
+        resume, plan = run.run_id, run.plan
+    settings = plan.get("settings", {})
+    arguments.board = arguments.board or plan.get("board") or "virtual"
+    arguments.engine = arguments.engine or settings.get("engine") or "tinyrig"
+    arguments.oracle = arguments.oracle or settings.get("oracle")
+    arguments.dataset = arguments.dataset or plan.get("dataset")
+    arguments.limit = settings.get("limit") if arguments.limit is None else arguments.limit
+    if not arguments.model and not arguments.variant:
+        arguments.model = Path(plan["model"]) if plan.get("model") else None
+        arguments.variant = plan.get("variants")
+    arguments.windows = arguments.windows or (Path(plan["windows"]) if plan.get("windows") else None)
+    return resume
+
+
+def _plan(arguments: argparse.Namespace, config: Config) -> dict[str, Any]:
+    """What is asked for, so that --resume needs no further word."""
+    model, windows = (str(p.absolute()) if p else None for p in (arguments.model, arguments.windows))
+    return {
+        "board": arguments.board, "dataset": config.dataset, "variants": arguments.variant or [],
+        "model": model, "windows": windows,
+    }  # fmt: skip
+
+
+def _variants(arguments: argparse.Namespace, config: Config, deadline: Deadline) -> list[Variant]:
+    from harness.campaign import built_variants, model_variant
+
+    if arguments.model:
+        return [model_variant(arguments.model, arguments.windows)]
+    return built_variants(config, arguments.variant or (), deadline)
+
+
+def _check_writable(path: Path | None) -> None:
+    """Before any work is done for it."""
+    if path and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise UserError(
+            f"--json can't be written to {path}",
+            expected="a file in a folder that exists",
+            received=str(path),
+            remedy="name another file",
+        )
+
+
+# ---- doing it ----
+
+def _measure(
+    arguments: argparse.Namespace, config: Config, resume: str | None, deadline: Deadline
+) -> tuple[Run, Sequence[RigError]]:
+    """The run as stored, and why variants could not be measured; one that fails does not stop the others."""
+    from harness.boards import parse_board
+    from harness.campaign import Campaign
+    from harness.interrupt import alarm
+    from harness.progress import progress
+
+    target = parse_board(arguments.board)
+    variants = _variants(arguments, config, deadline)
+    with (
+        progress(len(variants)) as bar,
+        alarm(deadline),
+        Campaign(
+            target, config, oracle=arguments.oracle, limit=arguments.limit, engine=arguments.engine, resume=resume,
+            say=bar.say, plan=_plan(arguments, config), deadline=deadline,
+        ) as campaign,
+    ):  # fmt: skip
+        try:
+            for variant in variants:
+                _run_one(campaign, variant, bar)
+            result = campaign.result()
+        except KeyboardInterrupt:
+            _hint(campaign.run_id)
+            raise
+    if any(e.exit_code == EXIT_RIG for e in campaign.failed.values()):
+        _hint(campaign.run_id)
+    return result, list(campaign.failed.values())
+
+
+def _run_one(campaign: Campaign, variant: Variant, bar: progress) -> None:
+    """A fault of the rig or of this model leaves this variant unmeasured; any other mistake of the user's ends the command."""
+    try:
+        campaign.run(variant)
+    except RigError as error:
+        if isinstance(error, UserError) and not isinstance(error, ModelError):
+            raise
+        print(f"tinyrig: {variant.name}: not measured: {error}", file=sys.stderr)
+    bar.step()
+
+
+def _hint(run_id: str) -> None:
+    print(f"tinyrig: what was measured is kept; go on with: tinyrig run --resume {run_id}", file=sys.stderr)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as error:
+        remedy = "the run is stored all the same; `tinyrig run --resume RUN --json FILE` writes it without measuring again"
+        raise HostError(f"--json can't be written to {path}", received=str(error), remedy=remedy) from error
+
+
+def _verdict(result: Run, failures: Sequence[RigError], config: Config) -> int:
+    """Each failed claim is named on stderr; those of a run from before they were kept are judged now."""
+    from harness.claims import judge
+    from harness.records import FAILED
+
+    failed = [(run.variant.name, c) for run in result.runs for c in run.claims or judge(run, config) if c.status == FAILED]
+    for name, claim in failed:
+        print(f"tinyrig: claim failed: {name}: {claim.name}: {claim.reason}", file=sys.stderr)
+    codes = {e.exit_code for e in failures} | ({EXIT_CLAIM} if failed else set())
+    return next((code for code in (EXIT_CLAIM, EXIT_RIG, EXIT_USER) if code in codes), EXIT_GOOD)

@@ -1,0 +1,56 @@
+"""A results database as tinyrig wrote it before it had migrations."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+from harness.records import Run
+from harness.store import Store
+
+TABLES = """
+CREATE TABLE runs (seq INTEGER NOT NULL, run_id VARCHAR(128) NOT NULL, started VARCHAR(64) NOT NULL, versions TEXT NOT NULL,
+    PRIMARY KEY (seq), UNIQUE (run_id));
+CREATE INDEX ix_runs_started ON runs (started);
+CREATE TABLE tinyrig_schema (version INTEGER NOT NULL, PRIMARY KEY (version));
+INSERT INTO tinyrig_schema VALUES (1);
+CREATE TABLE variant_runs (id INTEGER NOT NULL, run_seq INTEGER NOT NULL, variant VARCHAR(255) NOT NULL,
+    tflite_sha256 VARCHAR(64) NOT NULL, build_id VARCHAR(64) NOT NULL, board_name VARCHAR(64) NOT NULL,
+    board_id VARCHAR(64) NOT NULL, clock_hz BIGINT NOT NULL, timing VARCHAR(32) NOT NULL, record TEXT NOT NULL,
+    outputs BLOB NOT NULL, PRIMARY KEY (id), FOREIGN KEY(run_seq) REFERENCES runs (seq));
+CREATE INDEX ix_variant_runs_variant ON variant_runs (variant);
+CREATE INDEX ix_variant_runs_run_seq ON variant_runs (run_seq);
+CREATE TABLE op_cycles (variant_run_id INTEGER NOT NULL, position INTEGER NOT NULL, op_index INTEGER NOT NULL,
+    cycles BIGINT NOT NULL, PRIMARY KEY (variant_run_id, position, op_index),
+    FOREIGN KEY(variant_run_id) REFERENCES variant_runs (id));
+CREATE TABLE samples (variant_run_id INTEGER NOT NULL, position INTEGER NOT NULL, kind VARCHAR(32) NOT NULL,
+    window_index BIGINT NOT NULL, cycles BIGINT NOT NULL, stack_bytes BIGINT, output_bytes INTEGER NOT NULL,
+    PRIMARY KEY (variant_run_id, position), FOREIGN KEY(variant_run_id) REFERENCES variant_runs (id));
+"""
+METRICS = """
+CREATE TABLE metrics (variant_run_id INTEGER NOT NULL, name VARCHAR(64) NOT NULL, value FLOAT NOT NULL,
+    PRIMARY KEY (variant_run_id, name), FOREIGN KEY(variant_run_id) REFERENCES variant_runs (id));
+"""
+_COPIED = {
+    "runs": "seq, run_id, started, versions", "variant_runs": "*", "samples": "*", "op_cycles": "*",
+}
+
+
+def write(path: Path, run: Run, metrics: bool = True) -> None:
+    """The old tables at `path`, holding `run`; without the metrics table in the form before that."""
+    new = path.with_suffix(".new")
+    with Store(f"sqlite:///{new}") as store:
+        store.save(run)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.executescript(TABLES + (METRICS if metrics else ""))
+        db.execute("ATTACH ? AS new", (str(new),))
+        for table, columns in (_COPIED | ({"metrics": "*"} if metrics else {})).items():
+            db.execute(f"INSERT INTO {table} SELECT {columns} FROM new.{table}")
+        db.commit()
+
+
+def contents(path: Path) -> list[str]:
+    """All that a database holds, tables and rows."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return list(db.iterdump())

@@ -1,0 +1,33 @@
+"""Looks at other processes of this machine, through /proc."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+
+SETTLE_S = 20.0
+"""For a process to notice that its owner is gone: a board looks every 20 ms, but test machines are busy."""
+
+
+def children(pid: int) -> list[int]:
+    """Processes whose parent is `pid`."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+    return found
+
+
+def alive(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
+
+
+def wait_until_gone(pids: list[int]) -> None:
+    until = time.monotonic() + SETTLE_S
+    while any(map(alive, pids)):
+        assert time.monotonic() < until, "it outlived the process that had started it"
+        time.sleep(0.01)

@@ -1,0 +1,150 @@
+"""What pytest shows: a failed claim is a failure, a rig that failed an error, what was not asked for is skipped."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from harness.config import ROOT
+from harness.store import Store
+from harness.tests.user_home import environment, furnish, url, wait_for_samples
+
+CONFTEST = '''
+import dataclasses, os
+from pathlib import Path
+import harness.campaign as campaign
+from harness.errors import LinkError
+
+pytest_plugins = ["harness.plugin"]
+run_variant = campaign.run_variant
+
+def variants(config, names=(), deadline=None):
+    """In the place of the built ones: `dense`, whose accuracy on the host was perfect, and `other`, of which it is not known."""
+    dense, other = (campaign.model_variant(Path(f"{n}.tflite"), Path("windows.npz")) for n in ("dense", "other"))
+    return [dataclasses.replace(dense, host_accuracy=1.0), other]
+
+def run(job, *rest):
+    if job.variant.name in os.environ.get("GONE", "").split(","):
+        raise LinkError("the board is gone", remedy="look for it")
+    return run_variant(job, *rest)
+
+campaign.built_variants, campaign.run_variant = variants, run
+if "REPORT" not in os.environ:
+    campaign.write_report = lambda *words: print("no report: it takes seconds")
+'''
+CALL = '''
+from harness.errors import DeviceError
+def test_raises_in_its_own_body():
+    raise DeviceError("the board faulted")
+def test_is_wrong():
+    assert False
+'''
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A checkout with the real bench/ files and two small variants."""
+    furnish(tmp_path)
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "bench").mkdir()
+    for name in ("accuracy", "parity", "memory"):
+        (tmp_path / "bench" / f"test_{name}.py").write_text((ROOT / "bench" / f"test_{name}.py").read_text())
+    return tmp_path
+
+
+def start(project: Path, *words: str, folder: str = "bench/", **more: str) -> subprocess.Popen[str]:
+    options = ["--rootdir=.", "--junitxml=junit.xml", "-rA", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", folder, *options, *words]
+    return subprocess.Popen(command, cwd=project, env=environment(project, **more), text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def run(project: Path, *words: str, **more: str) -> tuple[int, str, dict[str, str]]:
+    """(exit status, output, kind of each test in JUnit's XML)."""
+    process = start(project, *words, **more)
+    output, _ = process.communicate(timeout=120)
+    root = ET.parse(project / "junit.xml")
+    kinds = {re.sub(r"^test_", "", case.get("name")): next((child.tag for child in case if child.tag != "properties"), "passed")
+             for case in root.iter("testcase")}
+    return process.returncode, output, kinds
+
+
+ACCURACY, PARITY, MEMORY = "accuracy_reaches_the_hosts[{}]", "outputs_agree_with_the_oracle[{}]", "fits_the_board[{}]"
+
+
+def test_a_failed_claim_is_a_failure_and_what_was_not_asked_for_is_skipped(project):
+    code, output, kinds = run(project)
+    assert code == 1
+    assert kinds == {
+        ACCURACY.format("dense"): "failure", ACCURACY.format("other"): "skipped",
+        PARITY.format("dense"): "passed", PARITY.format("other"): "passed",
+        MEMORY.format("dense"): "passed", MEMORY.format("other"): "passed",
+    }  # fmt: skip
+    assert "not measured: the host's accuracy is not known" in output
+
+
+def test_a_rig_that_fails_is_an_error_and_exit_3(project):
+    code, output, kinds = run(project, "-k", "other", GONE="other")
+    assert code == 3 and set(kinds.values()) == {"error"}
+    assert "LinkError: the board is gone" in output and "Traceback" not in output
+    run_id = Store(url(project)).runs()[0].run_id
+    assert f"pytest bench/ --resume {run_id}" in output
+
+
+def test_a_failed_claim_counts_though_the_rig_failed_too(project):
+    code, output, kinds = run(project, GONE="other", REPORT="1")
+    assert code == 1
+    assert kinds[ACCURACY.format("dense")] == "failure" and kinds[ACCURACY.format("other")] == "error"
+    assert re.search(r"dense +passed +failed +passed", output)
+    assert "not measured: other (a fault of the link): the board is gone" in output
+
+
+def test_a_rig_that_fails_in_a_tests_own_body_is_an_error_too(project):
+    (project / "bench" / "test_call.py").write_text(CALL)
+    code, _, kinds = run(project, folder="bench/test_call.py")
+    assert (code, kinds) == (1, {"raises_in_its_own_body": "error", "is_wrong": "failure"})
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
+def test_an_interrupted_session_says_how_to_go_on_and_does(project, number, status):
+    process = start(project, "-k", "parity", TINYRIG_LINE_RATE="20000")
+    wait_for_samples(project, process, 3)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == status, output
+    line = Store(url(project)).runs()[0]
+    assert line.state == "interrupted" and line.journaled + 44 * len(line.variants) >= 3
+    words = re.search(r"pytest bench/ (--resume \S+)", output).group(1).split()
+    code, output, kinds = run(project, "-k", "parity", *words)
+    assert code == 0 and set(kinds.values()) == {"passed"}
+    again = Store(url(project)).runs()
+    assert len(again) == 1 and again[0].state == "finished" and again[0].variants == ("dense", "other")
+
+
+@pytest.mark.slow
+def test_a_killed_session_is_gone_on_with(project):
+    process = start(project, "-k", "parity", TINYRIG_LINE_RATE="20000")
+    wait_for_samples(project, process, 3)
+    process.kill()
+    process.communicate(timeout=60)
+    assert Store(url(project)).runs()[0].state == "open"
+    code, _, kinds = run(project, "-k", "parity", "--resume")
+    assert code == 0 and set(kinds.values()) == {"passed"}
+    (line,) = Store(url(project)).runs()
+    assert line.state == "finished" and line.variants == ("dense", "other")
+    resumed = [r.settings.get("resumed_at") for r in Store(url(project)).load(line.run_id).runs]
+    assert any(resumed)
+
+
+def test_nothing_to_go_on_with_is_exit_2(project):
+    process = start(project, "--resume")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 2 and "remedy" in output

@@ -1,0 +1,93 @@
+"""`tinyrig run` over several variants: one that can't be measured stops no other, and the exit status tells the worst."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+import harness.campaign
+from harness.cli import main
+from harness.errors import DeviceError, InfraError, LinkError, ModelError, UserError
+from harness.tests.user_home import furnish, url
+
+
+@pytest.fixture
+def faults(tmp_path, monkeypatch):
+    """Variant name -> the error that measuring it ends with; `dense` has a host accuracy that the board can't reach."""
+    monkeypatch.chdir(furnish(tmp_path))
+    monkeypatch.setenv("TINYRIG_RESULTS", url(tmp_path))
+    monkeypatch.setenv("TINYRIG_LOCKS", str(tmp_path / "locks"))
+    found: dict[str, Exception] = {}
+    names, real = ("dense", "float", "other"), harness.campaign.run_variant
+
+    def run_variant(job, *rest):
+        if job.variant.name in found:
+            raise found[job.variant.name]
+        return real(job, *rest)
+
+    def built_variants(config, wanted=(), deadline=None):
+        variants = [harness.campaign.model_variant(tmp_path / f"{n}.tflite", tmp_path / "windows.npz") for n in wanted or names]
+        return [dataclasses.replace(v, host_accuracy=1.0) if v.name == "dense" else v for v in variants]
+    monkeypatch.setattr("harness.campaign.run_variant", run_variant)
+    monkeypatch.setattr("harness.campaign.built_variants", built_variants)
+    return found
+
+
+def run(*words: str) -> tuple[int, dict]:
+    code = main(["run", *words, "--no-report", "--json", "out.json"])
+    with open("out.json") as file:
+        return code, json.load(file)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "code"),
+    [(LinkError("gone"), "link", 3), (DeviceError("faulted"), "device", 3), (InfraError("ended"), "infra", 3),
+     (ModelError("too large"), "model", 2)],
+)
+def test_the_others_are_measured_all_the_same(faults, capfd, error, kind, code):
+    faults["float"] = error
+    status, document = run("--variant", "float", "other")
+    assert status == code
+    assert [r["variant"] for r in document["runs"]] == ["other"]
+    assert document["not_measured"] == [{"variant": "float", "error": str(error), "kind": kind}]
+    errors = capfd.readouterr().err
+    assert f"float: not measured: {error}" in errors and ("--resume" in errors) is (code == 3)
+
+
+def test_a_failed_claim_counts_more_than_a_rig_that_failed_and_both_are_told(faults, capfd):
+    faults["other"] = LinkError("the board is gone")
+    status, document = run("--variant", "dense", "other")
+    errors = capfd.readouterr().err
+    assert status == 1
+    assert "claim failed: dense: accuracy:" in errors and "other: not measured: the board is gone" in errors
+    assert document["runs"][0]["claims"]["accuracy"]["status"] == "failed"
+
+
+def test_a_rig_that_failed_counts_more_than_an_unusable_model(faults):
+    faults |= {"float": ModelError("too large"), "other": LinkError("gone")}
+    assert main(["run", "--no-report", "--variant", "float", "other"]) == 3
+
+
+def test_another_mistake_of_the_users_ends_the_command(faults, capfd):
+    faults["float"] = UserError("no such windows")
+    assert main(["run", "--no-report"]) == 2
+    assert "no such windows" in capfd.readouterr().err
+
+
+def test_resuming_measures_what_the_rig_could_not(faults):
+    faults["other"] = LinkError("gone")
+    assert run("--variant", "float", "other")[0] == 3
+    faults.clear()
+    status, document = run("--resume")
+    assert status == 0 and document["not_measured"] == []
+    assert [r["variant"] for r in document["runs"]] == ["float", "other"]
+
+
+def test_json_that_can_no_longer_be_written_is_exit_3_and_the_run_is_kept(faults, capfd, monkeypatch):
+    def gone(path, text):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr("pathlib.Path.write_text", gone)
+    assert main(["run", "--variant", "other", "--no-report", "--json", "out.json"]) == 3
+    assert "No space left" in capfd.readouterr().err
