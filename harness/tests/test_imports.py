@@ -14,7 +14,7 @@ HARNESS_LAYERS = [
     {"records"},
     {"wire", "boards", "config", "stats", "progress", "schema"},
     {"metrics", "compiler", "windows", "built"},
-    {"link", "image", "oracle", "store", "hostbuild", "claims", "user_engine"},
+    {"link", "image", "oracle", "store", "hostbuild", "claims", "user_engine", "faultinfo"},
     {"session", "flash", "compare"},
     {"virtual"},
     {"rig"},

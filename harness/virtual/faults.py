@@ -9,7 +9,7 @@ import random
 from dataclasses import dataclass
 
 from harness.errors import UserError
-from harness.virtual.chip import IMAGE_BASE
+from harness.virtual.chip import IMAGE_BASE, RAM_BYTES
 
 FAULTS: dict[str, tuple[int, str]] = {
     # name: (default argument, what it does)
@@ -20,6 +20,7 @@ FAULTS: dict[str, tuple[int, str]] = {
     "tx-flip": (1000, "every Nth byte from the board has one bit flipped"),
     "tx-noise": (1000, "a stray byte comes before every Nth byte from the board"),
     "stall": (0, "the board falls silent for good after N received bytes"),
+    "boot-ram": (RAM_BYTES, "the bootloader overwrites N bytes of RAM, from its lowest address on, at each reset"),
     "flash-bad-write": (IMAGE_BASE + 0x100, "bit 0 of the flash byte at address N reads back inverted after each write"),
 }
 
