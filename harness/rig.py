@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
 from harness.boards import BOARDS, Board, Target, recognise_id, recognise_usb
 from harness.config import BoardPorts, Config
-from harness.errors import DeviceError, LinkError
-from harness.flash import flash
+from harness.errors import DeviceError, LinkError, RigError
+from harness.flash import flash, restart
 from harness.link import open_link
 from harness.records import BoardInfo, Hello, Image, TensorSpec
 from harness.session import Session
@@ -40,6 +41,7 @@ class Rig:
         self._session: Session | None = None
         self._blank = False
         self.board, self.ports = self._attach(target, config, clock, faults)
+        self._wanted_id = config.boards.get(self.board.name, BoardPorts()).id.lower()
 
     def _attach(self, target: Target, config: Config, clock: str, faults: tuple[str, ...]) -> tuple[Board, Ports]:
         if target.port is None and target.board is not None and target.board.name == "virtual":
@@ -63,9 +65,11 @@ class Rig:
     def prepare(self, image: Image, say: Callable[[str], None] = lambda text: None) -> tuple[Session, Hello]:
         """A session with `image` running at the other end; flashes unless hello proves that exactly it runs already.
 
-        Raises DeviceError when another firmware answers after flashing, LinkError when none does.
+        Raises DeviceError when another board than rig.toml asks for answers (nothing is flashed then), or another firmware
+        after flashing, LinkError when none does.
         """
         running = None if self._blank else self._hello()
+        self._check_id(running)
         if running is None or not runs(running, image):
             self._flash(image, running, say)
             self._blank = False
@@ -77,9 +81,55 @@ class Rig:
                 received="silence",
                 remedy="check the serial wires (TX P1.03, RX P1.10), [boards] in rig.toml, and the board's power",
             )
+        self._check_id(running)
         check_hello(running, image)
         assert self._session is not None
+        self._session.elf = image.elf
+        self._check_start(running)
         return self._session, running
+
+    def _check_id(self, running: Hello | None) -> None:
+        """Whether the board that answers is the one that rig.toml names; silence can't be checked."""
+        if running is not None and self._wanted_id not in ("", running.board_id.lower()):
+            raise DeviceError(
+                f"the board on {self.ports.link} is not the one asked for", expected=f"id {self._wanted_id}",
+                received=f"id {running.board_id}",
+                remedy=f"name the port of that board, or correct the id under [boards.{self.board.name}] in rig.toml",
+            )  # fmt: skip
+
+    def _check_start(self, running: Hello) -> None:
+        """An engine that faulted while it was prepared can't be measured."""
+        assert self._session is not None
+        record = self._session.fault() if running.fault else None
+        if record is not None and record.at_start:
+            raise self._session.fault_error()
+
+    def diagnose(self, error: LinkError) -> RigError:
+        """Why a board fell silent during a session, as far as it can be found out: a board that answers nothing is reset
+        through its bootloader (the 1200-baud touch reaches it however busy its program is) and asked again."""
+        elf = self._session.elf if self._session else None
+        try:
+            if self._virtual is not None:
+                self._virtual.check()
+            if self._hello() is None:
+                self._disconnect()
+                restart(self.board, self.ports.flash)
+                if self._hello(HELLO_TRIES) is not None:
+                    return self._hung(error, elf)
+        except RigError as found:
+            return error if isinstance(found, LinkError) else found
+        return error
+
+    def _hung(self, error: LinkError, elf: Path | None) -> RigError:
+        assert self._session is not None
+        self._session.elf = elf
+        if self._session.fault() is not None:
+            return self._session.fault_error()
+        return DeviceError(
+            "the board hung and was reset through its bootloader", expected="an answer within the deadline",
+            received=error.received or error.what,
+            remedy="look for an endless loop with interrupts masked, or an inference that takes longer than the deadline",
+        )  # fmt: skip
 
     def info(self, hello: Hello) -> BoardInfo:
         board = recognise_id(hello.board_id, self.board)
@@ -103,7 +153,7 @@ class Rig:
         self._disconnect()
         data = image.bin.read_bytes()
         say(f"flashing {len(data)} bytes through {self.ports.flash}")
-        flash(data, self.board, self.ports.flash)
+        flash(data, self.board, self.ports.flash, say=say)
 
     def _disconnect(self) -> None:
         if self._session is not None:

@@ -13,7 +13,7 @@ import numpy as np
 from harness.boards import Board
 from harness.compiler.compile import compile_model
 from harness.config import ROOT, Config
-from harness.errors import DeviceError, UserError
+from harness.errors import DeviceError, LinkError, UserError
 from harness.image import build_image
 from harness.oracle import ORACLES
 from harness.records import Image, Parity, Sample, TensorSpec, Variant, VariantRun
@@ -60,7 +60,10 @@ def run_variant(job: Job, rig: Rig, config: Config, say: Say = lambda text: None
     windows = windows_of(job, image.inputs, config)
     session, hello = rig.prepare(image, say)
     say(f"streaming {len(windows)} windows")
-    samples = measure(session, windows, config.repeats)
+    try:
+        samples = measure(session, windows, config.repeats)
+    except LinkError as error:
+        raise rig.diagnose(error) from error
     parity = None if job.oracle == "none" else compare(data, job.oracle, windows, samples, image.outputs, config.float_tolerance)
     settings = {
         "oracle": job.oracle,

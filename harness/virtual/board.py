@@ -81,7 +81,7 @@ class Board:
 
     def tick(self) -> None:
         """Watches for the 1200-baud touch, which works however busy the program is."""
-        if self.line.touched() and not self._in_bootloader:
+        if self.line.touched() and not (self._in_bootloader and self.bootloader.alive):
             self.line.drop()
             self._to_bootloader = True
             self._request_reset()
