@@ -127,7 +127,7 @@ class Rig:
             return self._session.fault_error()
         return DeviceError(
             "the board hung and was reset through its bootloader", expected="an answer within the deadline",
-            received=error.received or error.what,
+            received=f"{error.what}: {error.received}" if error.received else error.what,
             remedy="look for an endless loop with interrupts masked, or an inference that takes longer than the deadline",
         )  # fmt: skip
 

@@ -34,7 +34,7 @@ def bootloader_answers(port: str) -> bool:
         return tty.read(2) == b"\n\r"
 
 
-SURVIVED = ["brown-out:1", "brown-out:2", "brown-out:4", "boot-refuse:1", "boot-refuse:4", "boot-silent:1", "boot-silent:3"]
+SURVIVED = ["brown-out:2", "brown-out:5", "boot-refuse:1", "boot-refuse:4", "boot-silent:1", "boot-silent:3"]
 
 
 @pytest.mark.parametrize("fault", SURVIVED)
@@ -51,7 +51,7 @@ def test_without_a_fault_one_try_is_enough(image_bin: bytes) -> None:
         assert flash(image_bin + PAGES, BOARD, board.port) == 1
 
 
-@pytest.mark.parametrize("write", range(1, 6))
+@pytest.mark.parametrize("write", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3)), 4, 5])
 def test_half_an_image_never_starts(elf, image_bin: bytes, write: int) -> None:
     """The power fails in the middle of every one of the five writes of this image in turn; before, another program ran."""
     with VirtualBoard(image=elf, faults=[f"brown-out:{write}"]) as board:
@@ -65,9 +65,9 @@ def test_half_an_image_never_starts(elf, image_bin: bytes, write: int) -> None:
 FATAL = {
     # fault: (class, what the user reads)
     "boot-dead": (LinkError, "no bootloader answers"),
-    "boot-refuse": (DeviceError, "the bootloader refused 'X00000000#' .tried 2 times"),
+    "boot-refuse": (DeviceError, r"the bootloader refused 'X00000000#' \(tried 2 times"),
     "unplug:3": (LinkError, "went away while it was flashed; after that can't open"),
-    "flash-bad-write:0x11000": (DeviceError, "flash verification failed at 0x00011000 .tried 2 times"),
+    "flash-bad-write:0x11000": (DeviceError, r"flash verification failed at 0x00011000 \(tried 2 times"),
 }
 
 
@@ -102,7 +102,7 @@ def test_a_job_ends_with_its_deadline(image_bin: bytes, monkeypatch: pytest.Monk
     monkeypatch.setattr(flasher, "REPLY_S", 60.0)
     monkeypatch.setattr(flasher, "ERASE_S", 60.0)
     began = time.monotonic()
-    with VirtualBoard(faults=["boot-silent:2"]) as board, pytest.raises(LinkError, match="fell silent|takes too long"):
+    with VirtualBoard(faults=["boot-silent:2"]) as board, pytest.raises(LinkError, match=r"fell silent|takes too long"):
         flash(image_bin, BOARD, board.port, deadline_s=1.0)
     assert time.monotonic() - began < 20
 
