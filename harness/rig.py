@@ -40,6 +40,8 @@ class Rig:
         self._virtual: VirtualBoard | None = None
         self._session: Session | None = None
         self._blank = False
+        self.flash_tries = 0
+        """Tries that the last flashing took; 0: the image ran already."""
         self.board, self.ports = self._attach(target, config, clock, faults)
         self._wanted_id = config.boards.get(self.board.name, BoardPorts()).id.lower()
 
@@ -69,6 +71,7 @@ class Rig:
         after flashing, LinkError when none does.
         """
         running = None if self._blank else self._hello()
+        self.flash_tries = 0
         self._check_id(running)
         if running is None or not runs(running, image):
             self._flash(image, running, say)
@@ -153,7 +156,7 @@ class Rig:
         self._disconnect()
         data = image.bin.read_bytes()
         say(f"flashing {len(data)} bytes through {self.ports.flash}")
-        flash(data, self.board, self.ports.flash, say=say)
+        self.flash_tries = flash(data, self.board, self.ports.flash, say=say)
 
     def _disconnect(self) -> None:
         if self._session is not None:
@@ -171,7 +174,7 @@ def find_ports(target: Target, config: Config) -> tuple[Board, Ports]:
     if target.port:
         pair = target.port in (wired.link, wired.flash)
         return board, Ports((pair and wired.link) or target.port, (pair and wired.flash) or target.port)
-    usb = _attached(board)
+    usb = "" if wired.link and wired.flash else _attached(board)
     link, flash_port = wired.link or usb or wired.flash, wired.flash or usb or wired.link
     if not link or not flash_port:
         raise LinkError(
@@ -187,8 +190,15 @@ def _recognise(port: str) -> Board | None:
     return next((board for name, _, board in attached() if name == port and board), None)
 
 
-def _attached(board: Board) -> str | None:
-    return next((name for name, _, found in attached() if found and found.name == board.name), None)
+def _attached(board: Board) -> str:
+    """Its port, "" where there is none. Raises LinkError for several: the wrong one would be flashed."""
+    ports = [name for name, _, found in attached() if found and found.name == board.name]
+    if len(ports) > 1:
+        raise LinkError(
+            f"several boards could be meant by {board.name}", expected=f"one {board.title}", received=", ".join(ports),
+            remedy="name the port (--board PORT), or wire link and flash up in rig.toml; its id guards against a mix-up",
+        )  # fmt: skip
+    return ports[0] if ports else ""
 
 
 def attached() -> list[tuple[str, str, Board | None]]:

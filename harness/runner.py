@@ -71,6 +71,7 @@ def run_variant(job: Job, rig: Rig, config: Config, say: Say = lambda text: None
         "random_windows": windows.random,
         "float_tolerance": config.float_tolerance,
         "retries": session.retries,
+        "flash_tries": rig.flash_tries,
         "timer_overhead_cycles": hello.timer_overhead_cycles,
     }
     return VariantRun(job.variant, image, rig.info(hello), samples, parity, windows.labels, windows.class_names, settings)

@@ -144,6 +144,15 @@ def test_hang_in_a_profile_and_with_stack_is_ended_too(start):
     assert "the board hung" in misbehave(start(SHORT_GUARD), HANG, profile=True, stack=True).what
 
 
+@pytest.mark.slow
+def test_hang_in_the_very_first_inference_is_ended_before_the_host_gives_up(start):
+    """A minute of the board's time, with the deadlines of every day: the host sends its request four times, 30 s apart."""
+    session = start()
+    session._invoke_deadline_s = session_module.FIRST_INVOKE_DEADLINE_S
+    with pytest.raises(DeviceError, match="the board hung in toy_spin"):
+        session.run(bytes([HANG, 0, 0, 0]))
+
+
 def test_long_but_good_inferences_are_left_alone(start):
     """The guard counts one inference, not the time between, and stops behind it."""
     session = start(SHORT_GUARD, clock="off")
@@ -171,6 +180,22 @@ def test_stack_overflow_is_named_and_touches_no_data(impatient, start, how, func
     assert session.fault().kind == 3
     read = session._ask(Type.READ, read_payload(0, 0, ARENA_BYTES)).payload
     assert read == arena(0x5A)  # as the inference had left it when its stack ran over
+
+
+def test_a_data_section_of_any_alignment_leaves_the_stack_what_is_left(tmp_path):
+    """The linker script works the sizes out before it places anything."""
+    for alignment in (4, 64, 1024):
+        source, elf = tmp_path / f"b{alignment}.c", tmp_path / f"b{alignment}.elf"
+        source.write_text(f"_Alignas({alignment}) char odd[1001] = {{1}}; _Alignas({alignment}) char zero[{alignment} + 3];\n"
+                          "int main(void) { return odd[1] + zero[1]; }\n")  # fmt: skip
+        port = [*FIRMWARE.glob("port/nrf52840/*.c")]
+        script = ["-T", FIRMWARE / "port/nrf52840/link.ld"]
+        subprocess.run(["arm-none-eabi-gcc", *BOARD.cpu_flags, *FLAGS, *script, *port, source, "-o", elf], check=True)
+        symbols = subprocess.run(["arm-none-eabi-nm", elf], capture_output=True, text=True, check=True).stdout
+        at = {name: int(address, 16) for address, _, name in (row.split() for row in symbols.splitlines())}
+        assert at["odd"] % alignment == at["zero"] % alignment == 0
+        assert at["_stack_top"] % 8 == 0 and at["_bss_end"] <= 0x20040000
+        assert 0x20040000 - at["_bss_end"] <= 2 * alignment + 32
 
 
 def test_used_up_stack_is_an_error(impatient, start):

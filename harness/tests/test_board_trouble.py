@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import flash as flasher
 from harness import session as session_module
 from harness.boards import BOARDS, VIRTUAL_ID_PREFIX, parse_board
 from harness.cli import main
@@ -109,6 +110,17 @@ def test_an_engine_that_faults_at_start_is_told_when_it_is_flashed(home, capfd):
     assert main(["run", "--engine", str(folder), "--model", "net.tflite", "--limit", "2", "--no-report"]) == 3
     told = "".join(capfd.readouterr())
     assert "the board faulted in engine_init (own_engine/own_engine.c:" in told and "while the engine was prepared" in told
+
+
+def test_a_brown_out_while_flashing_costs_a_second_try(monkeypatch):
+    monkeypatch.setattr(flasher, "REPLY_S", 0.5)
+    said: list[str] = []
+    with Rig(parse_board("virtual"), Config(), faults=("brown-out:2",)) as rig:
+        session, _ = rig.prepare(image(), said.append)
+        assert rig.flash_tries == 2 and "flashing again, because the bootloader" in said[-1]
+        assert len(session.run(bytes(20)).outputs) == 4
+        rig.prepare(image())
+        assert rig.flash_tries == 0
 
 
 def test_a_line_that_is_cut_is_not_taken_for_a_hang():
