@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import subprocess
 import time
 from pathlib import Path
@@ -227,3 +228,20 @@ def test_hang_on_the_host_port_is_told():
         with pytest.raises(DeviceError, match="the board hung"):
             session.run(bytes([1, 0, 0, 0]))
         assert session.run(bytes(4)).outputs == bytes(4)
+
+
+@pytest.mark.slow
+def test_many_faults_in_a_row_are_all_survived(start, capsys):
+    """Thirty of each kind on one board. Recovery: from sending the bad window to the outputs of the next good one."""
+    session = start()
+    session.run(bytes(4))
+    for kind, how in (("processor fault", BAD_ADDRESS), ("hang", HANG), ("stack overflow", RECURSE)):
+        times = []
+        for _ in range(30):
+            began = time.monotonic()
+            with pytest.raises(DeviceError):
+                session.run(bytes([how, 0, 0, 0]))
+            assert session.run(bytes(4)).outputs == arena(0)
+            times.append(time.monotonic() - began)
+        with capsys.disabled():
+            print(f"\n{kind}: {len(times)} survived, recovery {statistics.median(times):.2f} s median, {max(times):.2f} s worst")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 
 import pytest
@@ -119,3 +120,17 @@ def test_restart_gets_a_busy_program_going_again(elf) -> None:
             port.write(b"b")
         restart(BOARD, board.port)
         assert alive(board.port)
+
+
+@pytest.mark.slow
+def test_power_fails_in_every_write_of_a_real_sized_image(image_bin: bytes, capsys: pytest.CaptureFixture) -> None:
+    """Recovery: what the second try adds. REPLY_S is 0.5 s here and 5 s in use; it is waited for once."""
+    image, times = image_bin + PAGES * 6, []
+    for write in range(1, 21):
+        with VirtualBoard(faults=[f"brown-out:{write}"]) as board:
+            began = time.monotonic()
+            assert flash(image, BOARD, board.port) == 2
+            times.append(time.monotonic() - began)
+            assert alive(board.port)
+    with capsys.disabled():
+        print(f"\nbrown-out: {len(times)} survived, {statistics.median(times):.2f} s median, {max(times):.2f} s worst")
