@@ -114,16 +114,20 @@ class Rig:
         try:
             if self._virtual is not None:
                 self._virtual.check()
-            if self._hello() is None:
+            running = self._hello()
+            hung = running is None
+            if hung:
                 self._disconnect()
                 restart(self.board, self.ports.flash)
-                if self._hello(HELLO_TRIES) is not None:
-                    return self._hung(error, elf)
+                running = self._hello(HELLO_TRIES)
+            if running is not None and (hung or running.fault):
+                return self._hung(error, elf)
         except RigError as found:
             return error if isinstance(found, LinkError) else found
         return error
 
     def _hung(self, error: LinkError, elf: Path | None) -> RigError:
+        """What a board that answers again tells of itself."""
         assert self._session is not None
         self._session.elf = elf
         if self._session.fault() is not None:
