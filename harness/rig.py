@@ -74,6 +74,8 @@ class Rig:
         self.flash_tries = 0
         self._check_id(running)
         if running is None or not runs(running, image):
+            if running is None and self._wanted_id and not self._blank:
+                say("no firmware of ours answers: the board's id can be checked only after flashing")
             self._flash(image, running, say)
             self._blank = False
             running = self._hello(HELLO_TRIES)

@@ -50,6 +50,13 @@ CASES = {
 }  # fmt: skip
 
 
+def be_impatient(monkeypatch):
+    """For a board that will not answer anyway."""
+    monkeypatch.setattr(session_module, "BASE_DEADLINE_S", 0.2, raising=False)
+    monkeypatch.setattr(session_module, "MIN_INVOKE_DEADLINE_S", 0.1, raising=False)
+    monkeypatch.setattr(flasher, "TOUCH_AGAIN_S", 1.0)
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A folder to work in, and deadlines that suit a tiny engine."""
@@ -60,8 +67,10 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("trouble", CASES)
-def test_what_an_engine_does_to_the_board_is_named(home, capfd, trouble):
+@pytest.mark.parametrize("trouble", [pytest.param(t, marks=[pytest.mark.slow] if "udf" in t else []) for t in CASES])
+def test_what_an_engine_does_to_the_board_is_named(home, capfd, monkeypatch, trouble):
+    if "cpsid" in trouble:
+        be_impatient(monkeypatch)
     folder = Path(shutil.copytree(EXAMPLE, home / "own_engine"))
     source = folder / "own_engine.c"
     source.write_text(source.read_text().replace("int engine_invoke(void) {\n", TROUBLE.replace("WHAT", trouble)))
@@ -97,8 +106,10 @@ def test_another_board_than_asked_for_is_not_flashed():
 def test_a_board_that_was_silent_is_checked_after_flashing():
     with VirtualBoard(number=7) as board:
         target = parse_board(f"virtual@{board.port}")
+        said: list[str] = []
         with Rig(target, wanting(VIRTUAL_ID_PREFIX + "08")) as rig, pytest.raises(DeviceError, match="not the one"):
-            rig.prepare(image())
+            rig.prepare(image(), said.append)
+        assert "only after flashing" in said[0]
 
 
 def test_an_engine_that_faults_at_start_is_told_when_it_is_flashed(home, capfd):
@@ -123,8 +134,9 @@ def test_a_brown_out_while_flashing_costs_a_second_try(monkeypatch):
         assert rig.flash_tries == 0
 
 
-def test_a_line_that_is_cut_is_not_taken_for_a_hang():
+def test_a_line_that_is_cut_is_not_taken_for_a_hang(monkeypatch):
     """The board goes deaf for good: it is reset, stays silent, and the error is the line's."""
+    be_impatient(monkeypatch)
     with Rig(parse_board("virtual"), Config(), faults=("stall:20000",)) as rig:
         session, _ = rig.prepare(image())
         with pytest.raises(LinkError) as caught:

@@ -71,42 +71,38 @@ def test_masked_timer_counts_but_does_not_interrupt(timer) -> None:
     assert timer.read(Timer.COMPARE0) == timer.read(Timer.INTENSET) == 0
 
 
-@pytest.mark.parametrize(
-    ("stack", "stacked"),
-    [
-        (chip.RAM_BASE + chip.RAM_BYTES, True), (chip.RAM_BASE + 32, True), (chip.RAM_BASE + 31, False),
-        (chip.RAM_BASE, False), (chip.RAM_BASE - 4096, False), (0x30000000, False), (0, False),
-    ],
-)  # fmt: skip
-def test_handler_runs_with_or_without_room_for_the_frame(stack: int, stacked: bool) -> None:
-    """DDI 0403 B1.5.6 and B1.5.11: SP moves by the frame, the frame is there only if it could be written."""
-    code = f"""
+STACKS = {
+    # SP: whether the frame of 32 bytes can be written
+    chip.RAM_BASE + chip.RAM_BYTES: True, chip.RAM_BASE + 32: True, chip.RAM_BASE + 31: False, chip.RAM_BASE: False,
+    chip.RAM_BASE - 4096: False, 0x30000000: False, 0: False,
+}  # fmt: skip
+ENTER = f"""
 import struct
 from unicorn.arm_const import *
 from harness.virtual.cpu import HARDFAULT, Cpu
 from harness.virtual import chip
 cpu = Cpu(bytes(chip.PAGE_BYTES), lambda a: 0, lambda a, v: None)
 cpu.flash.bytes[{VECTORS + 12}:{VECTORS + 16}] = struct.pack("<I", {HANDLER})
-cpu.start({VECTORS})
-for register, value in ((UC_ARM_REG_SP, {stack}), (UC_ARM_REG_PC, {PC}), (UC_ARM_REG_R0, 77), (UC_ARM_REG_LR, 99)):
-    cpu.uc.reg_write(register, value)
-before = bytes(cpu.ram.bytes)
-assert cpu.has_room() == {stacked} and cpu.enter(HARDFAULT, {VECTORS})
-frame = ({stack} - 32 & ~7) & 0xFFFFFFFF
-assert cpu.uc.reg_read(UC_ARM_REG_SP) == frame
-assert cpu.pc == {HANDLER} - 1 and cpu.uc.reg_read(UC_ARM_REG_LR) == 0xFFFFFFF9
-if {stacked}:
-    r0, *_, lr, pc, xpsr = struct.unpack("<8I", cpu.uc.mem_read(frame, 32))
-    assert (r0, lr, pc, xpsr >> 24 & 1) == (77, 99, {PC}, 1)
-else:
-    assert bytes(cpu.ram.bytes) == before
-assert not cpu.enter(HARDFAULT, {VECTORS})  # inside a handler: lockup
+for stack, stacked in {STACKS}.items():
+    cpu.start({VECTORS})
+    for register, value in ((UC_ARM_REG_SP, stack), (UC_ARM_REG_PC, {PC}), (UC_ARM_REG_R0, 77), (UC_ARM_REG_LR, 99)):
+        cpu.uc.reg_write(register, value)
+    before = bytes(cpu.ram.bytes)
+    assert cpu.has_room() == stacked and cpu.enter(HARDFAULT, {VECTORS}), hex(stack)
+    frame = (stack - 32 & ~7) & 0xFFFFFFFF
+    assert cpu.uc.reg_read(UC_ARM_REG_SP) == frame, hex(stack)
+    assert cpu.pc == {HANDLER} - 1 and cpu.uc.reg_read(UC_ARM_REG_LR) == 0xFFFFFFF9
+    if stacked:
+        r0, *_, lr, pc, xpsr = struct.unpack("<8I", cpu.uc.mem_read(frame, 32))
+        assert (r0, lr, pc, xpsr >> 24 & 1) == (77, 99, {PC}, 1)
+    else:
+        assert bytes(cpu.ram.bytes) == before, hex(stack)
+    assert not cpu.enter(HARDFAULT, {VECTORS})  # inside a handler: lockup
 """
-    done = run_beside(code)
+
+
+def test_handler_runs_with_or_without_room_for_the_frame() -> None:
+    """DDI 0403 B1.5.6 and B1.5.11: SP moves by the frame, the frame is there only if it could be written.
+    The emulator's library stays out of the test process, like out of the rig's."""
+    done = subprocess.run([sys.executable, "-c", ENTER], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-
-
-def run_beside(code: str):
-    """The emulator's library stays out of the test process, like out of the rig's."""
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-
