@@ -108,6 +108,7 @@ class Session:
 
     def fault_error(self) -> DeviceError:
         """The error for a board whose hello tells of a fault."""
+        self._slowest_invoke_s = None  # nor does the board know any more how long an inference may take
         try:
             record = self.fault()
         except (LinkError, DeviceError):

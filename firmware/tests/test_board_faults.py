@@ -141,6 +141,14 @@ def test_guard_follows_the_longest_inference(start):
     assert "the board hung in toy_spin" in misbehave(session, HANG).what
 
 
+def test_hang_right_after_a_fault_is_ended_too(start):
+    """Both sides have forgotten by then how long an inference takes: the host waits as long as for a first one."""
+    session = start(SHORT_GUARD)
+    misbehave(session, BAD_ADDRESS)
+    with pytest.raises(DeviceError, match="the board hung in toy_spin"):
+        session.run(bytes([HANG, 0, 0, 0]))
+
+
 def test_hang_in_a_profile_and_with_stack_is_ended_too(start):
     assert "the board hung" in misbehave(start(SHORT_GUARD), HANG, profile=True, stack=True).what
 
@@ -220,6 +228,14 @@ def test_kind_is_told_where_the_bootloader_overwrites_the_record(start, how, tol
     session = start(SHORT_GUARD, faults=["boot-ram"])
     error = misbehave(session, how)
     assert told in error.what and "did not outlive the reset" in error.received
+
+
+def test_half_a_record_is_not_believed(impatient, start, images):
+    """The bootloader reaches eight bytes into it: the kind is told, the registers are not."""
+    symbols = subprocess.run(["arm-none-eabi-nm", images()], capture_output=True, text=True, check=True).stdout
+    kept = next(int(row.split()[0], 16) for row in symbols.splitlines() if row.endswith(" kept"))
+    error = misbehave(start(faults=[f"boot-ram:{kept + 8 - BOARD.ram_base}"]), BAD_ADDRESS)
+    assert error.what == "the board faulted" and "did not outlive the reset" in error.received
 
 
 def test_hang_on_the_host_port_is_told():
