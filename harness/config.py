@@ -16,10 +16,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class BoardPorts:
-    """Where one board is wired: `link` the serial line of the Serial1 pins, `flash` the bootloader's USB port."""
+    """Where one board is wired: `link` the serial line of the Serial1 pins, `flash` the bootloader's USB port.
+    `id`: the only board that may answer there, 16 hex digits as `tinyrig run` prints them; empty: any."""
 
     link: str = ""
     flash: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def _boards(value: Any, file: Path | None) -> dict[str, BoardPorts]:
     except (AttributeError, TypeError) as error:
         raise UserError(
             f"{file}: [boards.NAME] can't be used",
-            expected='link = "PORT" and flash = "PORT"',
+            expected='link = "PORT", flash = "PORT", id = "HEX"',
             received=repr(value),
             remedy="see docs/rig.md",
         ) from error

@@ -2,6 +2,9 @@
 
 `nano33` speaks to the Nano 33 BLE's bootloader (SAM-BA with Arduino's extensions, see harness/virtual/bootloader.py for
 the commands). The virtual board is flashed by the same code as a real one.
+
+A job that breaks off is begun again, `tries` times in all. What starts the image, its stack pointer and reset vector, is
+written last and only after all else was verified: half an image looks like erased flash to the bootloader and never starts.
 """
 
 from __future__ import annotations
@@ -9,7 +12,8 @@ from __future__ import annotations
 import binascii
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import serial
@@ -17,10 +21,16 @@ from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
 from harness.boards import Board
-from harness.errors import DeviceError, LinkError, ModelError
+from harness.errors import DeviceError, LinkError, ModelError, RigError
+from harness.limits import Deadline
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all), first for writing, then for verifying."""
+Say = Callable[[str], None]
+
+TRIES = 2
+FLASH_S = 300.0
+"""For all tries together: twice entering, erasing, 240 pages written and compared."""
 
 BOOTLOADER_USB_ID = "2341:005a"
 CHUNK_BYTES = 4096
@@ -39,48 +49,122 @@ ERASE_S = 60.0
 ENTER_S = 15.0
 """Reset, USB enumeration and the driver take up to about 5 s on a busy host."""
 TOUCH_AGAIN_S = 3.0
+VECTOR_BYTES = 8
+"""Stack pointer and reset vector, at the image's start."""
 END = b"\n\r"
 
 
-def flash(image_bin: bytes, board: Board, port: str, progress: Progress | None = None) -> None:
-    """Erases, writes, verifies and starts `image_bin` (to stand at `board.flash_base`) through `port`.
+def flash(
+    image_bin: bytes, board: Board, port: str, progress: Progress | None = None, *,
+    deadline_s: float = FLASH_S, tries: int = TRIES, say: Say = lambda text: None,
+) -> int:
+    """Erases, writes, verifies and starts `image_bin` (to stand at `board.flash_base`) through `port`; returns the tries it took.
 
-    The board may run any program or be in its bootloader already. Raises ModelError (image too large), LinkError (nobody
-    answers, port missing or busy, not this kind of board) or DeviceError (refused; verification failed, with the address).
+    The board may run any program or be in its bootloader already. `say` hears why a try failed. Raises ModelError (image too
+    large), LinkError (nobody answers, port missing, busy or gone, not this kind of board, `deadline_s` over) or DeviceError
+    (refused; verification failed, with the address).
     """
     if len(image_bin) > board.flash_bytes:
         raise ModelError(
             "the image does not fit the board's flash", expected=f"at most {board.flash_bytes} bytes",
             received=f"{len(image_bin)} bytes", remedy="use a smaller model",
         )
-    FLASHERS[board.flasher](image_bin, board, port, progress or (lambda done, total: None))
+    job = Job(image_bin, board, port, progress or (lambda done, total: None), Deadline("flash_s", deadline_s))
+    failure: RigError | None = None
+    for attempt in range(1, tries + 1):
+        failure = FLASHERS[board.flasher](job, failure)
+        if failure is None:
+            return attempt
+        if attempt < tries and job.deadline.left():
+            say(f"flashing again, because {failure.what}")
+    assert failure is not None
+    raise type(failure)(
+        f"{failure.what} (tried {tries} times)" if tries > 1 else failure.what,
+        expected=failure.expected, received=failure.received, remedy=failure.remedy,
+    ) from failure
 
 
-def flash_nano33(image_bin: bytes, board: Board, port: str, progress: Progress) -> None:
-    """Nano 33 BLE: touch, find the bootloader, erase, write, verify, start."""
-    data = image_bin + b"\xff" * (-len(image_bin) % 4)  # flash is written in words
-    monitor = _enter_bootloader(board, port)
+def _within(deadline: Deadline, seconds: float) -> float:
+    return deadline.within(seconds, "while flashing", LinkError)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to flash and where."""
+
+    image: bytes
+    board: Board
+    port: str
+    progress: Progress
+    deadline: Deadline
+
+
+def flash_nano33(job: Job, before: RigError | None) -> RigError | None:
+    """One try on a Nano 33 BLE: touch, find the bootloader, erase, write, verify, start. Returns what broke the transfer off.
+
+    `before`: what broke the try before this one. Raises LinkError when no bootloader is found, which another try can't mend.
+    """
     try:
-        monitor.erase()
-        for offset in monitor.write(data):
-            progress(offset, len(data))
-        for offset in monitor.verify(data, board.flash_base):
-            progress(offset, len(data))
-        monitor.start()
+        monitor = _enter_bootloader(job.board, job.port, job.deadline)
+    except LinkError as error:
+        if before is None:
+            raise
+        raise LinkError(
+            f"{before.what}; after that {error.what}", expected=error.expected, received=error.received, remedy=error.remedy
+        ) from before
+    try:
+        _transfer(monitor, job)
+        return None
     except (serial.SerialException, OSError) as error:
-        raise LinkError(f"the bootloader on {monitor.port} went away", received=str(error), remedy="flash again") from error
+        return LinkError(
+            f"the board on {monitor.port} went away while it was flashed", received=str(error),
+            remedy="check cable, hub and power, then flash again: until then the board stays in its bootloader",
+        )
+    except (LinkError, DeviceError) as error:
+        return error
     finally:
         monitor.close()
 
 
-FLASHERS: dict[str, Callable[[bytes, Board, str, Progress], None]] = {"nano33": flash_nano33}
+FLASHERS: dict[str, Callable[[Job, RigError | None], RigError | None]] = {"nano33": flash_nano33}
+
+
+def _transfer(monitor: Monitor, job: Job) -> None:
+    data = job.image + b"\xff" * (-len(job.image) % 4)  # flash is written in words
+    body, vectors = _spans(len(data))
+    monitor.erase()
+    for step in (monitor.write, monitor.verify):
+        done = 0
+        for offset, count in body:
+            step(data, offset, count, job.board.flash_base)
+            done += count
+            job.progress(done, len(data))
+    monitor.write(data, *vectors, job.board.flash_base)
+    monitor.verify(data, *vectors, job.board.flash_base)
+    job.progress(len(data), len(data))
+    monitor.start()
+
+
+def _spans(size: int) -> tuple[list[tuple[int, int]], tuple[int, int]]:
+    """(offset, length) of all writes but the last, and of the last."""
+    first = min(VECTOR_BYTES, size)
+    head = [(first, min(CHUNK_BYTES, size) - first)] if size > first else []
+    return head + [(at, min(CHUNK_BYTES, size - at)) for at in range(CHUNK_BYTES, size, CHUNK_BYTES)], (0, first)
+
+
+def restart(board: Board, port: str, deadline_s: float = 2 * ENTER_S) -> None:
+    """Resets a board whose program no longer answers, through its bootloader, and starts the program again. Raises LinkError."""
+    monitor = _enter_bootloader(board, port, Deadline("flash_s", deadline_s))
+    monitor.start()
+    monitor.close()
 
 
 class Monitor:
-    """The SAM-BA monitor of a bootloader on an open port."""
+    """The SAM-BA monitor of a bootloader on an open port. Every wait ends with `deadline`."""
 
-    def __init__(self, port: str) -> None:
+    def __init__(self, port: str, deadline: Deadline) -> None:
         self.port = port
+        self._deadline = deadline
         self._serial = _open(port, BAUD)
         self._can_crc = False
 
@@ -108,15 +192,20 @@ class Monitor:
     def _ask(self, command: str, timeout_s: float) -> bytes:
         """The reply up to and with its end mark; shorter after `timeout_s`."""
         self._serial.write(command.encode())
-        self._serial.timeout = timeout_s
+        self._serial.timeout = _within(self._deadline, timeout_s)
         return self._serial.read_until(END)
 
-    def _must(self, command: str, expected: bytes, timeout_s: float = REPLY_S) -> None:
+    def _must(self, command: str, expected: bytes, timeout_s: float = 0.0) -> None:
+        """Insists on the reply; 0: within REPLY_S."""
+        timeout_s = timeout_s or REPLY_S
         reply = self._ask(command, timeout_s)
         if reply == expected + END:
             return
         if not reply:
-            raise LinkError(f"the bootloader on {self.port} fell silent at {command!r}", remedy="reset the board, flash again")
+            raise LinkError(
+                f"the bootloader on {self.port} fell silent at {command!r}", expected=f"an answer within {timeout_s:.0f} s",
+                received="silence", remedy="check the board's power; press its button twice, then flash again",
+            )
         raise DeviceError(
             f"the bootloader refused {command!r}", expected=repr(expected + END), received=repr(reply),
             remedy="reset the board (press its button twice), flash again",
@@ -126,33 +215,31 @@ class Monitor:
         """All flash behind the bootloader."""
         self._must("X00000000#", b"X", ERASE_S)
 
-    def write(self, data: bytes) -> Iterator[int]:
-        """Writes from the image's start on; yields the number of bytes written so far."""
-        for offset in range(0, len(data), CHUNK_BYTES):
-            chunk = data[offset:offset + CHUNK_BYTES]
-            self._serial.write(b"S%08X,%08X#" % (BUFFER_ADDRESS, len(chunk)))
-            self._serial.write(chunk)
-            self._must(f"Y{BUFFER_ADDRESS:08X},0#", b"Y")
-            self._must(f"Y{offset:08X},{len(chunk):08X}#", b"Y")
-            yield offset + len(chunk)
+    def write(self, data: bytes, offset: int, count: int, _base: int) -> None:
+        """Writes `count` bytes of `data` from `offset` on."""
+        self._serial.write(b"S%08X,%08X#" % (BUFFER_ADDRESS, count))
+        self._serial.write(data[offset:offset + count])
+        self._must(f"Y{BUFFER_ADDRESS:08X},0#", b"Y")
+        self._must(f"Y{offset:08X},{count:08X}#", b"Y")
 
-    def verify(self, data: bytes, base: int) -> Iterator[int]:
-        """Compares; yields the number of bytes compared so far. Raises DeviceError with the address (`base` + offset)."""
-        for offset in range(0, len(data), CHUNK_BYTES):
-            chunk = data[offset:offset + CHUNK_BYTES]
-            if not (self._crc_matches(offset, chunk) if self._can_crc else self._read(offset, len(chunk)) == chunk):
-                self._report_difference(offset, chunk, base)
-            yield offset + len(chunk)
+    def verify(self, data: bytes, offset: int, count: int, base: int) -> None:
+        """Compares them. Raises DeviceError with the address (`base` + offset)."""
+        chunk = data[offset:offset + count]
+        if not (self._crc_matches(offset, chunk) if self._can_crc else self._read(offset, count) == chunk):
+            self._report_difference(offset, chunk, base)
 
     def _crc_matches(self, offset: int, chunk: bytes) -> bool:
         reply = self._ask(f"Z{offset:08X},{len(chunk):08X}#", REPLY_S)
         if len(reply) != 12 or reply[:1] != b"Z" or reply[9:] != b"#" + END:
-            raise LinkError("the bootloader's CRC reply is damaged", expected="Z, eight hex digits, #", received=repr(reply))
+            raise LinkError(
+                "the bootloader's CRC reply is damaged", expected="Z, eight hex digits, #", received=repr(reply),
+                remedy="check the USB cable and hub, then flash again",
+            )
         return reply[1:9].upper() == b"%08X" % binascii.crc_hqx(chunk, 0)
 
     def _read(self, offset: int, count: int) -> bytes:
         self._serial.write(b"R%08X,%08X#" % (offset, count))
-        self._serial.timeout = REPLY_S
+        self._serial.timeout = _within(self._deadline, REPLY_S)
         return self._serial.read(count)
 
     def _report_difference(self, offset: int, chunk: bytes, base: int) -> None:
@@ -171,16 +258,16 @@ class Monitor:
             self._serial.flush()  # a real board may already have left the USB
 
 
-def _enter_bootloader(board: Board, port: str) -> Monitor:
+def _enter_bootloader(board: Board, port: str, deadline: Deadline) -> Monitor:
     """An identified bootloader, asked for by the 1200-baud touch unless it runs already. Raises LinkError."""
     place = _location(board, port)
-    deadline = time.monotonic() + ENTER_S
+    until = time.monotonic() + _within(deadline, ENTER_S)
     touch_at = 0.0  # the first round only looks whether the bootloader is there already
     error: LinkError | None = None
-    while time.monotonic() < deadline:
+    while time.monotonic() < until:
         for candidate in _candidates(board, port, place):
             try:
-                if monitor := _identified(candidate):
+                if monitor := _identified(candidate, deadline):
                     return monitor
             except LinkError as problem:
                 error = problem
@@ -201,9 +288,9 @@ def _hopeless(board: Board, port: str) -> bool:
     return not board.usb_ids and "://" not in port and not Path(port).exists()
 
 
-def _identified(port: str) -> Monitor | None:
+def _identified(port: str, deadline: Deadline) -> Monitor | None:
     """A monitor on `port` if this board's bootloader answers there; None for silence. Raises LinkError."""
-    monitor = Monitor(port)
+    monitor = Monitor(port, deadline)
     try:
         if monitor.identify():
             return monitor

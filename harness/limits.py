@@ -84,3 +84,8 @@ class Deadline:
         """Raises `kind` when the time is up."""
         if not self.left():
             raise exceeded(self.name, self.seconds, f"out of time {doing}", kind)
+
+    def within(self, seconds: float, doing: str, kind: type[RigError] = InfraError) -> float:
+        """`seconds`, less if the time is up before. Raises `kind` when it is up already."""
+        self.check(doing, kind)
+        return min(seconds, self.left())

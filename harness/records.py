@@ -174,6 +174,40 @@ class Hello:
 
 
 @dataclass(frozen=True)
+class FaultRecord:
+    """What a board kept of the fault that caused its last reset; fields as FAULT in firmware/WIRE.md.
+
+    `kind` is 1 (processor), 2 (hang) or 3 (stack overflow); `registers` r0, r1, r2, r3, r12, lr, pc, xpsr, sp."""
+
+    kind: int
+    flags: int
+    registers: tuple[int, ...]
+    cfsr: int
+    hfsr: int
+    mmfar: int
+    bfar: int
+    trace: tuple[int, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether more than the kind is known."""
+        return bool(self.flags & 1)
+
+    @property
+    def at_start(self) -> bool:
+        """Whether it happened while the engine was prepared, before the board listened."""
+        return bool(self.flags & 2)
+
+    @property
+    def pc(self) -> int:
+        return self.registers[6]
+
+    @property
+    def lr(self) -> int:
+        return self.registers[5]
+
+
+@dataclass(frozen=True)
 class Sample:
     """One inference, raw. `kind` is "window" (test window `index`), "repeat" (repeat `index` of one window),
     "profile" or "stack"; `outputs` the output tensors' bytes, concatenated."""

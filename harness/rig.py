@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
 from harness.boards import BOARDS, Board, Target, recognise_id, recognise_usb
 from harness.config import BoardPorts, Config
-from harness.errors import DeviceError, LinkError
-from harness.flash import flash
-from harness.limits import Deadline, exceeded
+from harness.errors import DeviceError, LinkError, RigError
+from harness.flash import flash, restart
 from harness.link import open_link
 from harness.lock import Locks, port_key
 from harness.records import BoardInfo, Hello, Image, TensorSpec
@@ -43,6 +42,8 @@ class Rig:
         self._virtual: VirtualBoard | None = None
         self._session: Session | None = None
         self._blank = False
+        self.flash_tries = 0
+        """Tries that the last flashing took; 0: the image ran already."""
         self._locks = Locks()
         try:
             self.board, self.ports = self._attach(target, config, clock, faults)
@@ -50,6 +51,7 @@ class Rig:
             self.close()
             raise
         self._limits = config.limits.on(self.board)
+        self._wanted_id = config.boards.get(self.board.name, BoardPorts()).id.lower()
 
     def _attach(self, target: Target, config: Config, clock: str, faults: tuple[str, ...]) -> tuple[Board, Ports]:
         if target.port is None and target.board is not None and target.board.name == "virtual":
@@ -77,11 +79,16 @@ class Rig:
     def prepare(self, image: Image, say: Callable[[str], None] = lambda text: None) -> tuple[Session, Hello]:
         """A session with `image` running at the other end; flashes unless hello proves that exactly it runs already.
 
-        Raises DeviceError when another firmware answers after flashing, LinkError when none does.
+        Raises DeviceError when another board than rig.toml asks for answers (nothing is flashed then), or another firmware
+        after flashing, LinkError when none does.
         """
         running = None if self._blank else self._hello()
         self._lock_board(running)
+        self.flash_tries = 0
+        self._check_id(running)
         if running is None or not runs(running, image):
+            if running is None and self._wanted_id and not self._blank:
+                say("no firmware of ours answers: the board's id can be checked only after flashing")
             self._flash(image, running, say)
             self._blank = False
             running = self._hello(self._limits.hello_s)
@@ -93,9 +100,59 @@ class Rig:
                 remedy="check the serial wires (TX P1.03, RX P1.10), [boards] in rig.toml, and the board's power",
             )
         self._lock_board(running)
+        self._check_id(running)
         check_hello(running, image)
         assert self._session is not None
+        self._session.elf = image.elf
+        self._check_start(running)
         return self._session, running
+
+    def _check_id(self, running: Hello | None) -> None:
+        """Whether the board that answers is the one that rig.toml names; silence can't be checked."""
+        if running is not None and self._wanted_id not in ("", running.board_id.lower()):
+            raise DeviceError(
+                f"the board on {self.ports.link} is not the one asked for", expected=f"id {self._wanted_id}",
+                received=f"id {running.board_id}",
+                remedy=f"name the port of that board, or correct the id under [boards.{self.board.name}] in rig.toml",
+            )  # fmt: skip
+
+    def _check_start(self, running: Hello) -> None:
+        """An engine that faulted while it was prepared can't be measured."""
+        assert self._session is not None
+        record = self._session.fault() if running.fault else None
+        if record is not None and record.at_start:
+            raise self._session.fault_error()
+
+    def diagnose(self, error: LinkError) -> RigError:
+        """Why a board fell silent during a session, as far as it can be found out: a board that answers nothing is reset
+        through its bootloader (the 1200-baud touch reaches it however busy its program is) and asked again."""
+        elf = self._session.elf if self._session else None
+        try:
+            if self._virtual is not None:
+                self._virtual.check()
+            running = self._hello()
+            hung = running is None
+            if hung:
+                self._disconnect()
+                restart(self.board, self.ports.flash)
+                running = self._hello(self._limits.hello_s)
+            if running is not None and (hung or running.fault):
+                return self._hung(error, elf)
+        except RigError as found:
+            return error if isinstance(found, LinkError) else found
+        return error
+
+    def _hung(self, error: LinkError, elf: Path | None) -> RigError:
+        """What a board that answers again tells of itself."""
+        assert self._session is not None
+        self._session.elf = elf
+        if self._session.fault() is not None:
+            return self._session.fault_error()
+        return DeviceError(
+            "the board hung and was reset through its bootloader", expected="an answer within the deadline",
+            received=f"{error.what}: {error.received}" if error.received else error.what,
+            remedy="look for an endless loop with interrupts masked, or an inference that takes longer than the deadline",
+        )  # fmt: skip
 
     def info(self, hello: Hello) -> BoardInfo:
         board = recognise_id(hello.board_id, self.board)
@@ -127,7 +184,7 @@ class Rig:
         self._disconnect()
         data = image.bin.read_bytes()
         say(f"flashing {len(data)} bytes through {self.ports.flash}")
-        flash_within(data, self.board, self.ports.flash, self._limits.flash_s)
+        self.flash_tries = flash(data, self.board, self.ports.flash, say=say, deadline_s=self._limits.flash_s)
 
     def _disconnect(self) -> None:
         if self._session is not None:
@@ -145,7 +202,7 @@ def find_ports(target: Target, config: Config) -> tuple[Board, Ports]:
     if target.port:
         pair = target.port in (wired.link, wired.flash)
         return board, Ports((pair and wired.link) or target.port, (pair and wired.flash) or target.port)
-    usb = _attached(board)
+    usb = "" if wired.link and wired.flash else _attached(board)
     link, flash_port = wired.link or usb or wired.flash, wired.flash or usb or wired.link
     if not link or not flash_port:
         raise LinkError(
@@ -161,8 +218,15 @@ def _recognise(port: str) -> Board | None:
     return next((board for name, _, board in attached() if name == port and board), None)
 
 
-def _attached(board: Board) -> str | None:
-    return next((name for name, _, found in attached() if found and found.name == board.name), None)
+def _attached(board: Board) -> str:
+    """Its port, "" where there is none. Raises LinkError for several: the wrong one would be flashed."""
+    ports = [name for name, _, found in attached() if found and found.name == board.name]
+    if len(ports) > 1:
+        raise LinkError(
+            f"several boards could be meant by {board.name}", expected=f"one {board.title}", received=", ".join(ports),
+            remedy="name the port (--board PORT), or wire link and flash up in rig.toml; its id guards against a mix-up",
+        )  # fmt: skip
+    return ports[0] if ports else ""
 
 
 def attached() -> list[tuple[str, str, Board | None]]:
@@ -171,18 +235,6 @@ def attached() -> list[tuple[str, str, Board | None]]:
 
     ports = [(p.device, f"{p.vid:04x}:{p.pid:04x}" if p.vid is not None else "") for p in list_ports.comports()]
     return [(device, usb, recognise_usb(usb) if usb else None) for device, usb in ports]
-
-
-def flash_within(data: bytes, board: Board, port: str, flash_s: float) -> None:
-    """flash() that takes at most `flash_s` seconds."""
-    deadline = Deadline("flash_s", flash_s)
-
-    def progress(done: int, total: int) -> None:
-        if not deadline.left():
-            raise exceeded("flash_s", flash_s, f"flashing through {port} takes too long", LinkError, f"{done} of {total} bytes")
-
-    own = {"deadline_s": flash_s} if "deadline_s" in inspect.signature(flash).parameters else {}
-    flash(data, board, port, progress, **own)
 
 
 def runs(hello: Hello, image: Image) -> bool:

@@ -105,7 +105,10 @@ def run_variant(
     done = recorder.start(head_of(job, image, windows, info, config))
     say(f"streaming {len(windows)} windows" + (f", {len(done)} samples are there already" if done else ""))
     window_s = config.limits.on(rig.board).window_s
-    samples = measure(session, windows, config.repeats, done, recorder.add, window_s, deadline)
+    try:
+        samples = measure(session, windows, config.repeats, done, recorder.add, window_s, deadline)
+    except LinkError as error:
+        raise rig.diagnose(error) from error
     deadline.check("before comparing with the oracle")
     parity = None if job.oracle == "none" else compare(data, job.oracle, windows, samples, image.outputs, config.float_tolerance)
     settings = {
@@ -115,6 +118,7 @@ def run_variant(
         "windows_sha256": windows.digest(),
         "float_tolerance": config.float_tolerance,
         "retries": session.retries,
+        "flash_tries": rig.flash_tries,
         "timer_overhead_cycles": hello.timer_overhead_cycles,
         **recorder.settings(),
     }

@@ -8,11 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness import wire
 from harness.errors import DeviceError, LinkError, UserError
+from harness.faultinfo import fault_error
 from harness.link import Link
-from harness.records import Hello, Sample, TensorSpec
+from harness.records import FaultRecord, Hello, Sample, TensorSpec
 from harness.wire import Frame, RunFlag, Status, Type, WireError
 
 BASE_DEADLINE_S = 0.5
@@ -58,6 +60,8 @@ class Session:
         self, link: Link, clock: Callable[[], float] = time.monotonic, invoke_deadline_s: float = FIRST_INVOKE_DEADLINE_S
     ) -> None:
         self.statistics = Statistics()
+        self.elf: Path | None = None
+        """The image that runs, to name the functions of a fault; None: not known."""
         self._link = link
         self._clock = clock
         self._sequence = 0
@@ -96,6 +100,20 @@ class Session:
     def echo(self, data: bytes) -> bytes:
         """Has `data` (at most max_payload bytes) sent back."""
         return self._ask(Type.ECHO, data).payload
+
+    def fault(self) -> FaultRecord | None:
+        """What the board kept of the fault that caused its last reset; None: it was no fault."""
+        self._known()
+        return wire.decode_fault(self._ask(Type.FAULT, b"").payload)
+
+    def fault_error(self) -> DeviceError:
+        """The error for a board whose hello tells of a fault."""
+        self._slowest_invoke_s = None  # nor does the board know any more how long an inference may take
+        try:
+            record = self.fault()
+        except (LinkError, DeviceError):
+            record = None  # an older firmware, or it is gone already
+        return fault_error(record or FaultRecord(1, 0, (0,) * 9, 0, 0, 0, 0, ()), self.elf)
 
     def reboot(self, bootloader: bool = True) -> None:
         """Resets the board into its bootloader or into the application again. The session needs a new hello afterwards."""
@@ -152,11 +170,12 @@ class Session:
 
     def _cause(self, error: LinkError) -> LinkError | DeviceError:
         """A board that no longer answers may have been reset by a fault, which its next hello tells."""
+        self._hello = None
         try:
-            fault = wire.decode_hello(self._exchange(Type.HELLO, b"", BASE_DEADLINE_S).payload).fault
-        except LinkError:
+            fault = self.hello().fault
+        except (LinkError, DeviceError):
             return error
-        return _fault_error(fault) if fault else error
+        return self.fault_error() if fault else error
 
     def _ask(self, kind: Type, payload: bytes, extra_s: float = 0.0) -> Frame:
         """A good reply with status OK. Raises LinkError, DeviceError."""
@@ -172,7 +191,7 @@ class Session:
         self._hello = None
         fault = self.hello().fault
         if fault:
-            return _fault_error(fault)
+            return self.fault_error()
         return DeviceError(
             "the board was reset during the session",
             expected="the session to go on", received="no hello since its reset", remedy="check its power supply; then run again",
@@ -260,11 +279,4 @@ def _refusal(kind: Type, reply: Frame) -> DeviceError:
     return DeviceError(
         f"the board refused {kind.name}", expected="status OK", received=f"{name} {why}".strip(),
         remedy="compare the board's firmware with the host's model; flash again",
-    )  # fmt: skip
-
-
-def _fault_error(fault: str) -> DeviceError:
-    return DeviceError(
-        "the board faulted and reset itself", expected="an inference without a fault", received=f"fault at {fault}",
-        remedy="look the address up in the image's ELF: arm-none-eabi-addr2line -f -e firmware.elf ADDRESS",
     )  # fmt: skip

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
 from harness.errors import LinkError
-from harness.records import Hello, TensorSpec
+from harness.records import FaultRecord, Hello, TensorSpec
 
 VERSION = 1
 MAGIC = b"TR"
@@ -38,6 +38,7 @@ class Type(IntEnum):
     READ = 0x03
     ECHO = 0x04
     REBOOT = 0x05
+    FAULT = 0x06
 
 
 class Status(IntEnum):
@@ -72,6 +73,7 @@ _READ = struct.Struct("<BBHII")
 _RUN_REPLY = struct.Struct("<IIHH")
 _HELLO = struct.Struct("<HH16s32s8sIIIIIHBB16s16s")
 _TENSOR = struct.Struct("<BBH6Ifi")
+_FAULT = struct.Struct("<23I")
 RUN_BYTES = _RUN.size
 RUN_REPLY_BYTES = _RUN_REPLY.size
 HELLO_BYTES = _HELLO.size
@@ -237,6 +239,25 @@ def encode_hello(hello: Hello) -> bytes:
         hello.op_count, len(hello.inputs), len(hello.outputs), hello.engine.encode("ascii"), hello.board_name.encode("ascii"),
     )  # fmt: skip
     return head + b"".join(_encode_tensor(t) for t in (*hello.inputs, *hello.outputs))
+
+
+def decode_fault(payload: bytes) -> FaultRecord | None:
+    """FAULT reply -> FaultRecord, None where no fault caused the last reset. Raises WireError."""
+    if len(payload) != _FAULT.size:
+        raise WireError("FAULT reply of a wrong length", expected=f"{_FAULT.size} bytes", received=f"{len(payload)} bytes")
+    kind, flags, *rest = _FAULT.unpack(payload)
+    if not kind:
+        return None
+    return FaultRecord(kind, flags, tuple(rest[:9]), *rest[9:13], tuple(rest[13:]))
+
+
+def encode_fault(fault: FaultRecord | None) -> bytes:
+    """The inverse of decode_fault."""
+    if fault is None:
+        return bytes(_FAULT.size)
+    return _FAULT.pack(
+        fault.kind, fault.flags, *fault.registers, fault.cfsr, fault.hfsr, fault.mmfar, fault.bfar, *fault.trace
+    )
 
 
 def _decode_tensor(payload: bytes, index: int, inputs: int) -> TensorSpec:

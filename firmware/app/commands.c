@@ -9,18 +9,29 @@
 
 static int engine_state;
 
+/* An engine that faulted or hung while it was prepared is not tried again at once: the board would never listen. */
 void app_init(void)
 {
+    const port_fault *fault = port_last_fault();
     measure_init();
+    if (fault && fault->flags & PORT_FAULT_AT_START) {
+        engine_state = ENGINE_ERR_INIT;
+        return;
+    }
+    port_guard_start(MEASURE_LONGEST_US);
     engine_state = engine_init();
+    port_guard_stop();
 }
 
-static wire_status refuse(wire_status status, const char *why, uint8_t *reply, uint32_t *reply_bytes)
+static wire_status refuse_for(wire_status status, const char *why, uint32_t n, uint8_t *reply, uint32_t *reply_bytes)
 {
-    *reply_bytes = (uint32_t)strlen(why);
-    wire_put_bytes(reply, why, *reply_bytes);
+    *reply_bytes = n;
+    wire_put_bytes(reply, why, n);
     return status;
 }
+
+/* `why` is a literal. No strlen: newlib's is aligned to 64 bytes, which moved the model's flash figure by up to as much. */
+#define refuse(status, why, reply, reply_bytes) refuse_for(status, why, sizeof(why) - 1, reply, reply_bytes)
 
 static uint32_t output_bytes(void)
 {
@@ -66,13 +77,12 @@ static wire_status hello(uint8_t *reply, uint32_t *reply_bytes)
 {
     uint8_t *p = reply;
     uint8_t board_id[8];
-    uint32_t fault_pc = 0;
-    int faulted = port_last_fault(&fault_pc);
+    const port_fault *fault = port_last_fault();
     if (WIRE_HELLO_BYTES + (engine.input_count + engine.output_count) * WIRE_HELLO_TENSOR_BYTES > WIRE_MAX_PAYLOAD)
         return refuse(WIRE_STATUS_ENGINE, "more tensors than a hello can hold", reply, reply_bytes);
     port_board_id(board_id);
     p = wire_put_u16(p, WIRE_VERSION);
-    p = wire_put_u16(p, faulted ? 1 : 0);
+    p = wire_put_u16(p, fault ? 1 : 0);
     p = wire_put_bytes(p, app_build_id, 16);
     p = wire_put_bytes(p, engine.model_sha256, 32);
     p = wire_put_bytes(p, board_id, sizeof board_id);
@@ -80,7 +90,7 @@ static wire_status hello(uint8_t *reply, uint32_t *reply_bytes)
     p = wire_put_u32(p, WIRE_MAX_PAYLOAD);
     p = wire_put_u32(p, engine.arena_bytes);
     p = wire_put_u32(p, measure_overhead());
-    p = wire_put_u32(p, fault_pc);
+    p = wire_put_u32(p, fault ? fault->pc : 0);
     p = wire_put_u16(p, engine.op_count);
     *p++ = (uint8_t)engine.input_count;
     *p++ = (uint8_t)engine.output_count;
@@ -163,6 +173,21 @@ static wire_status reboot(const uint8_t *payload, uint32_t n, uint8_t *reply, ui
     return WIRE_STATUS_OK; /* main.c resets after the reply has left */
 }
 
+_Static_assert(sizeof(port_fault) == 4 * WIRE_FAULT_WORDS, "port.h and WIRE.md differ");
+
+static wire_status last_fault(uint32_t n, uint8_t *reply, uint32_t *reply_bytes)
+{
+    static const port_fault none;
+    const port_fault *fault = port_last_fault();
+    const uint32_t *words = (const uint32_t *)(fault ? fault : &none);
+    if (n)
+        return refuse(WIRE_STATUS_BAD_LENGTH, "FAULT takes nothing", reply, reply_bytes);
+    for (int i = 0; i < WIRE_FAULT_WORDS; i++)
+        wire_put_u32(reply + 4 * i, words[i]);
+    *reply_bytes = 4 * WIRE_FAULT_WORDS;
+    return WIRE_STATUS_OK;
+}
+
 wire_status app_execute(uint8_t type, const uint8_t *payload, uint32_t n, uint8_t *reply, uint32_t *reply_bytes)
 {
     *reply_bytes = 0;
@@ -179,6 +204,8 @@ wire_status app_execute(uint8_t type, const uint8_t *payload, uint32_t n, uint8_
         return WIRE_STATUS_OK;
     case WIRE_REBOOT:
         return reboot(payload, n, reply, reply_bytes);
+    case WIRE_FAULT:
+        return last_fault(n, reply, reply_bytes);
     default:
         return refuse(WIRE_STATUS_BAD_TYPE, "no such request", reply, reply_bytes);
     }

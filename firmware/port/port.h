@@ -23,8 +23,32 @@ void port_board_id(uint8_t id[8]);
 /* mode 0: starts the application again; 1: enters the bootloader. */
 _Noreturn void port_reboot(int mode);
 
-/* 1 if a processor fault caused the last reset, else 0. *pc: where it happened, 0 if that is unknown. */
-int port_last_fault(uint32_t *pc);
+/* Unless port_guard_stop is called within `us`, the board keeps a fault of kind PORT_FAULT_HANG and resets itself.
+ * Costs nothing between the two calls: nothing runs before the time is over. Not nested. */
+void port_guard_start(uint32_t us);
+void port_guard_stop(void);
+
+enum {
+    PORT_FAULT_PROCESSOR = 1, /* the processor refused an access or an instruction */
+    PORT_FAULT_HANG = 2,      /* port_guard_start's time was over; pc is where the program was then */
+    PORT_FAULT_STACK = 3,     /* the stack left its region; the registers could not be saved, so they are 0 */
+};
+enum {
+    PORT_FAULT_COMPLETE = 1, /* all fields are known, not only the kind */
+    PORT_FAULT_AT_START = 2, /* it happened before the board listened for the first time: in engine_init */
+};
+enum { PORT_TRACE = 8 };
+
+/* Travels in this order as the reply to FAULT (WIRE.md). */
+typedef struct {
+    uint32_t kind, flags;
+    uint32_t r0, r1, r2, r3, r12, lr, pc, xpsr, sp; /* when it happened */
+    uint32_t cfsr, hfsr, mmfar, bfar;               /* Armv7-M's fault status registers */
+    uint32_t trace[PORT_TRACE]; /* words of the stack, from its deep end, that may be return addresses; 0: no more */
+} port_fault;
+
+/* What caused the last reset if that was a fault, else NULL. Later resets forget it. */
+const port_fault *port_last_fault(void);
 
 /* Lowest address the stack may grow down to; a multiple of 4. */
 uint8_t *port_stack_limit(void);

@@ -85,6 +85,14 @@ static void test_lengths_and_types_are_checked(void)
     CHECK(ask(0x7F, 0) == WIRE_STATUS_BAD_TYPE);
 }
 
+static void test_no_fault_is_told(void)
+{
+    CHECK(ask(WIRE_FAULT, 0) == WIRE_STATUS_OK && reply_bytes == 4 * WIRE_FAULT_WORDS);
+    for (int i = 0; i < WIRE_FAULT_WORDS; i++)
+        CHECK(wire_get_u32(reply + 4 * i) == 0);
+    CHECK(ask(WIRE_FAULT, 1) == WIRE_STATUS_BAD_LENGTH);
+}
+
 static void test_engine_error_is_told(void)
 {
     float x[6] = {127 + 122, 0, 0, 0, 0, 0}; /* test_run_and_read left a sum of -122 in the other input */
@@ -109,6 +117,7 @@ int main(void)
     test_run_and_read();
     test_ranges_are_checked();
     test_lengths_and_types_are_checked();
+    test_no_fault_is_told();
     test_engine_error_is_told();
     test_echo();
     return 0;

@@ -1,4 +1,4 @@
-"""The nRF52840 image, exactly as a board would get it, on the virtual board: session, measuring, faults of line and processor."""
+"""The nRF52840 image, exactly as a board would get it, on the virtual board: session, measuring, faults of the line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from harness.boards import BOARDS, VIRTUAL_ID_PREFIX
-from harness.errors import DeviceError
 from harness.link import open_link
 from harness.session import Session
 from harness.tests.host_board import BUILD_ID, FIRMWARE, build_folder
@@ -101,27 +100,6 @@ def test_line_faults_cost_repetitions_not_results(start, fault):
     samples = list(session.stream([window(n) for n in range(60)]))
     assert [s.outputs for s in samples] == [expected(window(n)) for n in range(60)]
     assert session.retries >= (0 if fault.startswith("rx-noise") else 1)  # noise between frames needs no repetition
-
-
-@pytest.mark.parametrize("misbehaviour", [1, 2])
-def test_processor_fault_is_told_with_its_address(start, images, misbehaviour):
-    session = start("toy_fault")
-    assert session.run(bytes(4)).outputs == bytes(4)
-    with pytest.raises(DeviceError, match="faulted") as caught:
-        session.run(bytes([misbehaviour, 0, 0, 0]))
-    address = caught.value.received.split()[-1]
-    elf = str(images("toy_fault"))
-    where = subprocess.run(["arm-none-eabi-addr2line", "-f", "-e", elf, address], capture_output=True, text=True, check=True)
-    assert where.stdout.split()[0] in ("engine_run_op", "engine_invoke")
-    assert session.run(bytes(4)).outputs == bytes(4)
-    session.reboot(bootloader=False)
-    assert session.hello().fault is None  # told once, not for ever
-
-
-def test_used_up_stack_is_an_error(start):
-    session = start("toy_fault")
-    with pytest.raises(DeviceError, match="stack reached its limit"):
-        session.run(bytes([3, 0, 0, 0]), stack=True)
 
 
 def test_reboot_into_the_application(start):

@@ -33,26 +33,26 @@ def build_folder() -> Path:
 
 @cache
 def build(program: str, *sources: str) -> Path:
-    """Compiles `sources` (below firmware/) under ASan and UBSan, warnings being errors."""
+    """Compiles `sources` (below firmware/; a -D among them is a flag) under ASan and UBSan, warnings being errors."""
     out = build_folder() / program
-    files = [str(FIRMWARE / s) for s in sources]
+    files = [s if s.startswith("-") else str(FIRMWARE / s) for s in sources]
     command = [*CC, *DEFINES, f"-I{build_folder()}", *files, str(build_folder() / "build_id.c"), "-o", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return out
 
 
-def build_board(engine: str) -> Path:
+def build_board(engine: str, *flags: str) -> Path:
     """The whole firmware around `engine`, a file below firmware/."""
-    return build(f"board-{Path(engine).stem}", "app/main.c", *APP, engine)
+    return build(f"board-{Path(engine).stem}", "app/main.c", *APP, engine, *flags)
 
 
 class HostBoard:
     """The firmware around `engine`, running; `port` is the pty it answers on. Leaving the context ends it and fails on
     whatever the sanitizers found."""
 
-    def __init__(self, engine: str) -> None:
-        program = build_board(engine)
+    def __init__(self, engine: str, *flags: str) -> None:
+        program = build_board(engine, *flags)
         master, self._slave = os.openpty()
         tty.setraw(self._slave)
         self.port = os.ttyname(self._slave)

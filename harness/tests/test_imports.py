@@ -17,7 +17,7 @@ HARNESS_LAYERS = [
     {"metrics", "compiler", "windows", "built", "database"},
     {"rows"},
     {"journal"},
-    {"link", "image", "oracle", "store", "hostbuild", "claims", "user_engine"},
+    {"link", "image", "oracle", "store", "hostbuild", "claims", "user_engine", "faultinfo"},
     {"session", "flash", "compare"},
     {"virtual"},
     {"rig", "resume"},

@@ -16,11 +16,12 @@ from harness.campaign import Campaign, built_variants, model_variant
 from harness.cli import main
 from harness.config import Config, load_config
 from harness.errors import HostError, InfraError, LinkError, UserError
+from harness.flash import flash
 from harness.interrupt import alarm
 from harness.limits import NAMES, Deadline, Limits, variable
 from harness.oracle import _check_survives
 from harness.records import Sample
-from harness.rig import Rig, flash_within
+from harness.rig import Rig
 from harness.runner import compile_for, measure
 from harness.store import Store
 from harness.tests import small_models
@@ -142,7 +143,7 @@ def test_whoever_ends_the_command_does_not_wait_for_its_compilers(tmp_path, monk
 def test_flashing_is_limited():
     image = compile_for(small_models.dense_int8(), BOARDS["virtual"], Config())
     with VirtualBoard() as board, pytest.raises(LinkError) as caught:
-        flash_within(image.bin.read_bytes(), BOARDS["virtual"], board.port, 1e-6)
+        flash(image.bin.read_bytes(), BOARDS["virtual"], board.port, deadline_s=1e-6)
     assert "flash_s" in str(caught.value)
 
 

@@ -48,6 +48,16 @@ def test_half_a_wiring_is_completed_by_the_attached_port(plugged):
     assert find_ports(parse_board("nano33ble"), config)[1] == Ports("/dev/uart", "/dev/ttyACM7")
 
 
+def test_two_boards_of_a_kind_are_not_guessed_between(monkeypatch):
+    nano = parse_board("nano33ble").board
+    monkeypatch.setattr("harness.rig.attached", lambda: [(f"/dev/ttyACM{n}", "2341:805a", nano) for n in (1, 2)])
+    with pytest.raises(LinkError, match="several boards") as caught:
+        find_ports(parse_board("nano33ble"), Config())
+    assert caught.value.received == "/dev/ttyACM1, /dev/ttyACM2"
+    assert find_ports(parse_board("nano33ble@/dev/ttyACM2"), Config())[1] == Ports("/dev/ttyACM2", "/dev/ttyACM2")
+    assert find_ports(parse_board("nano33ble"), WIRED)[1] == Ports("/dev/uart", "/dev/usb")
+
+
 def test_an_absent_board_is_the_rigs_failure_not_the_models(unplugged):
     with pytest.raises(LinkError, match="2341:805a") as caught:
         find_ports(parse_board("nano33ble"), Config())

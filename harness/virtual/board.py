@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import time
 from dataclasses import dataclass
@@ -9,15 +10,21 @@ from dataclasses import dataclass
 from harness.virtual import chip
 from harness.virtual.bootloader import Bootloader
 from harness.virtual.clock import make_counter
-from harness.virtual.cpu import Cpu
+from harness.virtual.cpu import HARDFAULT, PRECISERR, STKERR, Cpu, Trap
 from harness.virtual.faults import Fault
 from harness.virtual.line import Line
-from harness.virtual.peripherals import CoreDebug, Dwt, Nvmc, PowerClock, Registers, SystemControl, Unmodelled
+from harness.virtual.peripherals import CoreDebug, Dwt, Nvmc, PowerClock, Registers, SystemControl, Timer, Unmodelled
 from harness.virtual.uarte import BusError, Memory, Uarte
 
-UARTE0, NVMC, DWT, SCS = 0x40002000, 0x4001E000, 0xE0001000, 0xE000E000
+UARTE0, TIMER0, NVMC, DWT, SCS = 0x40002000, 0x40008000, 0x4001E000, 0xE0001000, 0xE000E000
+TIMER0_IRQ = 8
 LOCKUP_PAUSE_S = 0.05
 """A program that locks up is reset by the chip at once; here with a pause, so that it can't eat a host core."""
+
+
+def time_of_host() -> float:
+    """Microseconds: what the chip's time is while its cycles are not counted."""
+    return time.monotonic() * 1e6
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ class Board:
         self.bootloader = Bootloader(self.line, self.cpu.flash.bytes, options.faults, lambda: self._reset_wanted)
         for address, data in options.image:
             self.cpu.flash.bytes[address:address + len(data)] = data
+        self._boot_ram = max((f.argument for f in options.faults if f.name == "boot-ram"), default=0)
         self.power.add_reason(PowerClock.REASON_PIN)
 
     def _make_peripherals(self, options: Options) -> None:
@@ -57,10 +65,11 @@ class Board:
         self.power, self.dwt = PowerClock(), Dwt(self.counter, options.clock == "instructions", debug)
         self.scs = SystemControl(debug, self._request_reset)
         self.scs.dwt = self.dwt
+        self.timer = Timer(time_of_host if options.clock == "off" else self._time_us)
         memory = Memory(lambda a, n: bytes(self.cpu.uc.mem_read(a, n)), lambda a, data: self.cpu.uc.mem_write(a, data))
         self.uarte = Uarte(self.line, memory, self._waited, self._program_cycles, self.report)
         self._pages: dict[int, Registers] = {
-            chip.PERIPHERALS_BASE: self.power, UARTE0: self.uarte, NVMC: Nvmc(), chip.GPIO_BASE: Registers(),
+            chip.PERIPHERALS_BASE: self.power, UARTE0: self.uarte, TIMER0: self.timer, NVMC: Nvmc(), chip.GPIO_BASE: Registers(),
             DWT: self.dwt, SCS: self.scs,
         }
 
@@ -72,11 +81,11 @@ class Board:
 
     def tick(self) -> None:
         """Watches for the 1200-baud touch, which works however busy the program is."""
-        if self.line.touched() and not self._in_bootloader:
+        if self.line.touched() and not (self._in_bootloader and self.bootloader.alive):
             self.line.drop()
             self._to_bootloader = True
             self._request_reset()
-        elif self._reset_wanted and not self._in_bootloader:
+        elif (self._reset_wanted or self._irq_pending()) and not self._in_bootloader:
             self.cpu.stop()  # again: the first may have come just before the emulator started
 
     def _request_reset(self) -> None:
@@ -95,6 +104,7 @@ class Board:
                 self._run_program()
 
     def _stays_in_bootloader(self) -> bool:
+        ctypes.memset(self.cpu.ram.bytes, 0xB0, min(self._boot_ram, chip.RAM_BYTES))
         asked = self._to_bootloader or self.power.read(PowerClock.GPREGRET) == chip.GPREGRET_BOOTLOADER
         self._to_bootloader = self._reset_wanted = False
         self.power.write(PowerClock.GPREGRET, 0)
@@ -108,32 +118,55 @@ class Board:
         self.counter.forget()
         self.cpu.start(chip.IMAGE_BASE)
         while not self._reset_wanted:
-            fault = self.cpu.run()
+            trap = self.cpu.run()
             if self._reset_wanted:
                 break
-            if fault or self._bus_error:
-                self._hardfault(self._bus_error or fault or "")
+            if self._bus_error:
+                trap, self._bus_error = Trap(self._bus_error, PRECISERR), None
+            if trap:
+                self._hardfault(trap)
+            elif self._irq_pending():
+                self._interrupt()
             else:
                 self._wait_for_event()
         self.power.add_reason(self._reason)
 
-    def _hardfault(self, what: str) -> None:
-        """The program's HardFault handler, or a lockup, which resets the chip."""
-        self._bus_error = None
-        print(f"fault: {what} at PC 0x{self.cpu.pc:08X}", file=sys.stderr, flush=True)
-        self.scs.values[SystemControl.HFSR] = 1 << 30  # FORCED: escalated from a configurable fault
-        self.scs.values[SystemControl.CFSR] = 1 << 9  # BusFault PRECISERR
-        if self.cpu.enter_hardfault(self.scs.read(SystemControl.VTOR)):
+    def _irq_pending(self) -> bool:
+        return self.timer.interrupts() and bool(self.scs.read(SystemControl.ISER0) >> TIMER0_IRQ & 1)
+
+    def _interrupt(self) -> None:
+        """TIMER0's handler, as soon as the program lets it; one without room for its frame is a fault."""
+        if not self.cpu.interruptible():
             return
-        print("lockup: no HardFault handler could run; the chip resets", file=sys.stderr, flush=True)
+        if not self.cpu.has_room():
+            self._hardfault(Trap("no room to stack an interrupt's frame", 0))
+        elif not self.cpu.enter(16 + TIMER0_IRQ, self.scs.read(SystemControl.VTOR)):
+            self._lock_up()
+
+    def _hardfault(self, trap: Trap) -> None:
+        """The program's HardFault handler, or a lockup, which resets the chip."""
+        print(f"fault: {trap.what} at PC 0x{self.cpu.pc:08X}", file=sys.stderr, flush=True)
+        values = self.scs.values
+        values[SystemControl.HFSR] = 1 << 30  # FORCED: escalated from a configurable fault
+        values[SystemControl.CFSR] = self.scs.read(SystemControl.CFSR) | trap.cfsr | (0 if self.cpu.has_room() else STKERR)
+        if trap.address is not None:
+            values[SystemControl.BFAR] = trap.address
+        if not self.cpu.enter(HARDFAULT, self.scs.read(SystemControl.VTOR)):
+            self._lock_up()
+
+    def _lock_up(self) -> None:
+        print("lockup: no handler could run; the chip resets", file=sys.stderr, flush=True)
         time.sleep(LOCKUP_PAUSE_S)
         self._reason = PowerClock.REASON_LOCKUP
         self._reset_wanted = True
 
     def _wait_for_event(self) -> None:
-        """WFI or WFE ended the emulation: nothing can interrupt, so let a little time pass and go on."""
+        """WFI or WFE ended the emulation (or a stop that came late): let a little time pass and go on."""
         time.sleep(0.001)
         self._waited(0.001)
+
+    def _time_us(self) -> float:
+        return (self.counter.cycles + self.dwt.waited_cycles) / chip.CYCLES_PER_US
 
     def _program_cycles(self) -> int:
         return self.counter.cycles

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import binascii
 import ctypes
+import os
 from collections.abc import Callable
 
 from harness.virtual import chip
@@ -34,14 +35,22 @@ POLL_S = 0.05
 DATA_TIMEOUT_S = 2.0
 
 
+class _PowerFailure(Exception):
+    """The fault `brown-out`."""
+
+
 class Bootloader:
-    """`serve()` talks until `K`, or until `reset_wanted()`."""
+    """`serve()` talks until `K`, until `reset_wanted()`, or until a fault ends it."""
 
     def __init__(
         self, line: Line, flash: ctypes.Array, faults: tuple[Fault, ...], reset_wanted: Callable[[], bool]
     ) -> None:
         self._line, self._flash, self._reset_wanted = line, flash, reset_wanted
         self._bad_writes = tuple(f.argument for f in faults if f.name == "flash-bad-write")
+        self._faults = {f.name: f.argument for f in faults}
+        self._entered = self._orders = self._writes = 0  # since the virtual board was started
+        self.alive = False
+        """Whether it answers: a dead one can still be asked for by the 1200-baud touch."""
         self._ram = bytearray(chip.RAM_BYTES)
         self._source = 0
         self._pending = bytearray()
@@ -51,15 +60,43 @@ class Bootloader:
         }
 
     def serve(self) -> None:
-        """Until the host asks for the reset."""
+        """Until the host asks for the reset, or the power fails."""
+        self._entered += 1
+        dead = self._faults.get("boot-dead")
+        self.alive = dead is None or 0 < dead < self._entered
         self._pending[:] = self._line.take_over()
-        while not self._reset_wanted():
-            letter, arguments = _parse(self._command())
-            if letter == b"K":
-                break
-            if letter in self._commands:
-                self._line.write_raw(self._commands[letter](arguments))
+        while not self._reset_wanted() and self._serve_one():
+            pass
+        self.alive = False
         self._line.give_back(bytes(self._pending))
+
+    def _serve_one(self) -> bool:
+        """False: the board resets."""
+        if not self.alive:
+            self._pending.clear()
+            self._line.read_raw(4096, POLL_S)
+            return True
+        letter, arguments = _parse(self._command())
+        if letter == b"K":
+            return False
+        if letter in self._commands:
+            try:
+                self._line.write_raw(self._order(letter, arguments) if letter in b"XY" else self._commands[letter](arguments))
+            except _PowerFailure:
+                self._ram[:] = bytes(len(self._ram))
+                self._pending.clear()
+                return False
+        return True
+
+    def _order(self, letter: bytes, arguments: list[int]) -> bytes:
+        """Erase or write, unless a fault comes between."""
+        self._orders += 1
+        if self._faults.get("boot-refuse", -1) in (0, self._orders):
+            return b"E" + END
+        if self._faults.get("boot-silent") == self._orders:
+            self.alive = False
+            return b""
+        return self._commands[letter](arguments)
 
     def _command(self) -> bytes:
         """The text before the next `#`, or b"" if there is none yet."""
@@ -97,15 +134,24 @@ class Bootloader:
         if arguments[1] == 0:
             self._source = arguments[0] & RAM_MASK
             return b"Y" + END
-        start = chip.IMAGE_BASE + arguments[0]
-        data = bytes(self._ram[self._source:self._source + min(arguments[1], max(chip.FLASH_BYTES - start, 0))])
+        self._writes += 1
+        if self._faults.get("unplug") == self._writes:
+            os._exit(0)
+        if self._faults.get("brown-out") == self._writes:
+            self._program(arguments[0], arguments[1] // 8 * 4)
+            raise _PowerFailure
+        self._program(arguments[0], arguments[1])
+        return b"Y" + END
+
+    def _program(self, offset: int, count: int) -> None:
+        start = chip.IMAGE_BASE + offset
+        data = bytes(self._ram[self._source:self._source + min(count, max(chip.FLASH_BYTES - start, 0))])
         before = self._flash[start:start + len(data)]
         # NOR flash: a write only clears bits
         self._flash[start:start + len(data)] = bytes(a & b for a, b in zip(before, data, strict=True))
         for address in self._bad_writes:
             if start <= address < start + len(data):
                 self._flash[address] ^= 1
-        return b"Y" + END
 
     def _span(self, arguments: list[int]) -> bytes:
         start = chip.IMAGE_BASE + arguments[0]

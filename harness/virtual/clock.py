@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.errors import HostError
-from harness.virtual.timing import OPERANDS, Block, block_cost
+from harness.virtual.timing import OPERANDS, Block, block_cost, seam
 from harness.virtual.timing_table import NARROW, WIDE, Row
 
 SOURCE = Path(__file__).with_name("timing.c")
@@ -63,7 +63,8 @@ class PythonCounter:
         self.cycles = self.instructions = 0
         self._memories = memories
         self._blocks: dict[tuple[int, int], Block] = {}
-        self._expected = self._penalty = 0
+        self._expected = 0
+        self._before: Block | None = None
 
     def attach(self, uc) -> None:
         from unicorn import UC_HOOK_BLOCK
@@ -73,18 +74,20 @@ class PythonCounter:
     def forget(self) -> None:
         """The code may have changed."""
         self._blocks.clear()
-        self._penalty = 0
+        self._before = None
 
     def block(self, address: int, size: int) -> None:
         """The emulator enters straight-line code of `size` bytes at `address`."""
         block = self._blocks.get((address, size)) or self._cost(address, size)
         if block is None:
             return
-        if address != self._expected:
-            self.cycles += self._penalty + block.entry
+        if address == self._expected:
+            self.cycles += seam(self._before, block)
+        else:
+            self.cycles += (self._before.penalty if self._before else 0) + block.entry
         self.cycles += block.cycles
         self.instructions += block.instructions
-        self._expected, self._penalty = block.end, block.penalty
+        self._expected, self._before = block.end, block
 
     def _cost(self, address: int, size: int) -> Block | None:
         for memory in self._memories:

@@ -1,4 +1,8 @@
-"""The Cortex-M4F on unicorn: memory map, start, run, and the entry into HardFault that the emulator itself doesn't do."""
+"""The Cortex-M4F on unicorn: memory map, start, run, and the entry into exceptions that the emulator itself doesn't do.
+
+Source: Armv7-M Architecture Reference Manual (DDI 0403), B1.5 exceptions, B3.2.15 CFSR. Bus faults are always precise here;
+a store that silicon has buffered faults a few instructions late.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,9 @@ from dataclasses import dataclass
 from unicorn import (
     UC_ARCH_ARM,
     UC_ERR_EXCEPTION,
+    UC_HOOK_MEM_INVALID,
+    UC_MEM_FETCH_PROT,
+    UC_MEM_FETCH_UNMAPPED,
     UC_MODE_MCLASS,
     UC_MODE_THUMB,
     UC_PROT_ALL,
@@ -22,6 +29,7 @@ from unicorn.arm_const import (
     UC_ARM_REG_CONTROL,
     UC_ARM_REG_LR,
     UC_ARM_REG_PC,
+    UC_ARM_REG_PRIMASK,
     UC_ARM_REG_R0,
     UC_ARM_REG_R1,
     UC_ARM_REG_R2,
@@ -38,10 +46,24 @@ NEVER = 0xFFFFFFFE
 """Address at which the emulator would stop: nothing can run there."""
 EXC_RETURN_THREAD_MSP = 0xFFFFFFF9
 HARDFAULT = 3
+THUMB = 1 << 24
+EXCEPTION_NUMBER = 0x1FF
+IBUSERR, PRECISERR, STKERR, BFARVALID = 1 << 8, 1 << 9, 1 << 12, 1 << 15
+UNDEFINSTR, INVSTATE = 1 << 16, 1 << 17
+"""Bits of CFSR."""
 _FRAME = (
     UC_ARM_REG_R0, UC_ARM_REG_R1, UC_ARM_REG_R2, UC_ARM_REG_R3, UC_ARM_REG_R12, UC_ARM_REG_LR, UC_ARM_REG_PC, UC_ARM_REG_XPSR,
 )
 """DDI 0403 B1.5.6: the basic exception frame, from the lowest address up."""
+
+
+@dataclass(frozen=True)
+class Trap:
+    """Why the program can't go on: in words, as CFSR bits, and for BFAR."""
+
+    what: str
+    cfsr: int
+    address: int | None = None
 
 
 @dataclass
@@ -69,7 +91,13 @@ class Cpu:
             (chip.PERIPHERALS_BASE, chip.PERIPHERALS_BYTES), (chip.GPIO_BASE, chip.PAGE_BYTES), (chip.PPB_BASE, chip.PPB_BYTES),
         ):
             self._map_io(base, size, read_io, write_io)
+        self._invalid: tuple[int, int] | None = None  # (kind, address) of the access that failed
+        self.uc.hook_add(UC_HOOK_MEM_INVALID, self._note_invalid)
         self._pristine = self.uc.context_save()
+
+    def _note_invalid(self, _uc, kind: int, address: int, _size: int, _value: int, _data) -> bool:
+        self._invalid = kind, address & 0xFFFFFFFF
+        return False  # the emulator stops with an error
 
     def _map_io(self, base: int, size: int, read_io: Callable, write_io: Callable) -> None:
         self.uc.mmio_map(
@@ -87,13 +115,27 @@ class Cpu:
         self.uc.reg_write(UC_ARM_REG_LR, 0xFFFFFFFF)
         self.uc.reg_write(UC_ARM_REG_PC, entry & ~1)
 
-    def run(self) -> str | None:
-        """Runs until stop() or a fault; the fault in words, or None. Returns too at WFI and WFE."""
+    def run(self) -> Trap | None:
+        """Runs until stop() or a fault. Returns None too at WFI and WFE."""
+        self._invalid = None
         try:
             self.uc.emu_start(self.pc | 1, NEVER)
         except UcError as error:
-            return "exception (SVC, BKPT or undefined)" if error.errno == UC_ERR_EXCEPTION else str(error)
+            return self._trap(error)
         return None
+
+    def _trap(self, error: UcError) -> Trap:
+        if self._invalid is not None:
+            kind, address = self._invalid
+            if kind in (UC_MEM_FETCH_UNMAPPED, UC_MEM_FETCH_PROT):
+                return Trap(str(error), IBUSERR)
+            return Trap(str(error), PRECISERR | BFARVALID, address)
+        if error.errno == UC_ERR_EXCEPTION:
+            return Trap("exception (SVC, BKPT or undefined)", UNDEFINSTR if self._xpsr() & THUMB else INVSTATE)
+        return Trap(str(error), UNDEFINSTR)
+
+    def _xpsr(self) -> int:
+        return self.uc.reg_read(UC_ARM_REG_XPSR)
 
     def stop(self) -> None:
         """Ends run() soon; from any thread or callback."""
@@ -103,27 +145,45 @@ class Cpu:
     def pc(self) -> int:
         return self.uc.reg_read(UC_ARM_REG_PC)
 
-    def enter_hardfault(self, vectors: int) -> bool:
-        """Stacks the exception frame and goes to the HardFault handler. False where that is impossible: lockup."""
-        try:
-            handler = struct.unpack("<I", self.uc.mem_read(vectors + 4 * HARDFAULT, 4))[0]
-            xpsr = self.uc.reg_read(UC_ARM_REG_XPSR)
-            if xpsr & 0x1FF or not handler & 1:
-                return False  # a fault inside a handler, or none there
-            frame = [self.uc.reg_read(register) for register in _FRAME]
-            frame[-1] |= 1 << 24  # Thumb state
-            stack = (self.uc.reg_read(UC_ARM_REG_SP) - 4 * len(frame)) & ~7
-            if not chip.RAM_BASE <= stack <= chip.RAM_BASE + chip.RAM_BYTES - 4 * len(frame):
-                return False
+    def interruptible(self) -> bool:
+        """Whether an interrupt would be taken now: not masked, and no handler runs."""
+        return not self.uc.reg_read(UC_ARM_REG_PRIMASK) & 1 and not self._xpsr() & EXCEPTION_NUMBER
+
+    def has_room(self) -> bool:
+        """Whether an exception frame can be stacked."""
+        return chip.RAM_BASE <= self._frame_address() <= chip.RAM_BASE + chip.RAM_BYTES - 4 * len(_FRAME)
+
+    def _frame_address(self) -> int:
+        return (self.uc.reg_read(UC_ARM_REG_SP) - 4 * len(_FRAME)) & ~7 & 0xFFFFFFFF
+
+    def enter(self, exception: int, vectors: int) -> bool:
+        """Stacks the exception frame, as far as there is room, and goes to the handler. False where that is impossible: lockup.
+
+        A stacking error on the way into HardFault can't preempt it (B1.5.11, derived exceptions; DDI 0337, 5.12.1: "the
+        fault handler still executes even though the stack push for the handler failed"): its handler finds no frame.
+        """
+        xpsr = self._xpsr()
+        handler = self._vector(vectors, exception)
+        if xpsr & EXCEPTION_NUMBER or not handler & 1:
+            return False  # a fault inside a handler, or none there
+        frame = [self.uc.reg_read(register) for register in _FRAME]
+        frame[-1] |= THUMB
+        stack = self._frame_address()
+        if self.has_room():
             self.uc.mem_write(stack, struct.pack("<8I", *frame))
-        except UcError:
-            return False
-        self._jump(handler, stack, xpsr)
+        self._jump(exception, handler, stack, xpsr)
         return True
 
-    def _jump(self, handler: int, stack: int, xpsr: int) -> None:
+    def _vector(self, vectors: int, exception: int) -> int:
+        """0 if it can't be read."""
+        try:
+            return struct.unpack("<I", self.uc.mem_read(vectors + 4 * exception, 4))[0]
+        except UcError:
+            return 0
+
+    def _jump(self, exception: int, handler: int, stack: int, xpsr: int) -> None:
         self.uc.reg_write(UC_ARM_REG_CONTROL, self.uc.reg_read(UC_ARM_REG_CONTROL) & ~2)  # handlers use the main stack
-        self.uc.reg_write(UC_ARM_REG_XPSR, xpsr & ~0x1FF | HARDFAULT)
+        self.uc.reg_write(UC_ARM_REG_XPSR, xpsr & ~EXCEPTION_NUMBER | THUMB | exception)
         self.uc.reg_write(UC_ARM_REG_SP, stack)
         self.uc.reg_write(UC_ARM_REG_LR, EXC_RETURN_THREAD_MSP)
         self.uc.reg_write(UC_ARM_REG_PC, handler & ~1)

@@ -9,7 +9,7 @@ import random
 from dataclasses import dataclass
 
 from harness.errors import UserError
-from harness.virtual.chip import IMAGE_BASE
+from harness.virtual.chip import IMAGE_BASE, RAM_BYTES
 
 FAULTS: dict[str, tuple[int, str]] = {
     # name: (default argument, what it does)
@@ -20,6 +20,12 @@ FAULTS: dict[str, tuple[int, str]] = {
     "tx-flip": (1000, "every Nth byte from the board has one bit flipped"),
     "tx-noise": (1000, "a stray byte comes before every Nth byte from the board"),
     "stall": (0, "the board falls silent for good after N received bytes"),
+    "boot-ram": (RAM_BYTES, "the bootloader overwrites N bytes of RAM, from its lowest address on, at each reset"),
+    "boot-dead": (0, "the bootloader does not come up the first N times it is asked for (0: never)"),
+    "boot-refuse": (0, "the bootloader refuses the Nth of its erase and write commands (0: every one)"),
+    "boot-silent": (1, "the bootloader falls silent at the Nth of its erase and write commands, until it is asked for again"),
+    "brown-out": (2, "the power fails in the middle of the Nth flash write: half is written, then the board starts anew"),
+    "unplug": (2, "the board is unplugged for good at the Nth flash write"),
     "flash-bad-write": (IMAGE_BASE + 0x100, "bit 0 of the flash byte at address N reads back inverted after each write"),
 }
 

@@ -84,6 +84,50 @@ class Nvmc(Registers):
     resets: ClassVar[dict[int, int]] = {0x400: 1, 0x408: 1}  # READY, READYNEXT
 
 
+class Timer(Registers):
+    """TIMER0 (PS 6.30) in timer mode: counts from CLEAR to CC[0] and raises COMPARE[0] once. `now_us()` is the chip's time.
+
+    Simplifications: the prescaler is taken for 1 MHz, the other compare registers, shorts and captures do nothing."""
+
+    START, STOP, CLEAR, SHUTDOWN, COMPARE0, INTENSET, INTENCLR, CC0 = 0x000, 0x004, 0x00C, 0x010, 0x140, 0x304, 0x308, 0x540
+    MASK_COMPARE0 = 1 << 16
+
+    def __init__(self, now_us: Callable[[], float]) -> None:
+        super().__init__()
+        self._now_us = now_us
+        self._counted = 0.0
+        self._since: float | None = None  # None: stopped
+
+    def write(self, offset: int, value: int) -> None:
+        if offset in (self.START, self.STOP, self.CLEAR, self.SHUTDOWN):
+            self._task(offset)
+        elif offset == self.INTENSET:
+            self.values[offset] = self.read(offset) | value
+        elif offset == self.INTENCLR:
+            self.values[self.INTENSET] = self.read(self.INTENSET) & ~value
+        else:
+            super().write(offset, value)
+
+    def _task(self, offset: int) -> None:
+        self._counted = 0.0 if offset == self.CLEAR else self._count()
+        running = offset == self.START or (offset == self.CLEAR and self._since is not None)
+        self._since = self._now_us() if running else None
+
+    def _count(self) -> float:
+        since = self._since  # once: two threads look
+        return self._counted + (self._now_us() - since if since is not None else 0.0)
+
+    def interrupts(self) -> bool:
+        """Whether the interrupt's line is high now: time reached, or the event still stands."""
+        if self._since is not None and self._count() >= self.read(self.CC0):
+            self.values[self.COMPARE0] = 1
+        return bool(self.read(self.COMPARE0) and self.read(self.INTENSET) & self.MASK_COMPARE0)
+
+    def reset(self) -> None:
+        super().reset()
+        self._counted, self._since = 0.0, None
+
+
 class CoreDebug:
     """DEMCR.TRCENA, which the DWT needs."""
 
@@ -135,10 +179,11 @@ class Dwt(Registers):
 
 
 class SystemControl(Registers):
-    """The page at 0xE000E000: SCB, MPU, SysTick's registers (which don't count) and DEMCR."""
+    """The page at 0xE000E000: NVIC (enable bits only), SCB, MPU, SysTick's registers (which don't count) and DEMCR."""
 
     CPUID, VTOR, AIRCR, CFSR, HFSR, MMFAR, BFAR, CPACR, DEMCR = 0xD00, 0xD08, 0xD0C, 0xD28, 0xD2C, 0xD34, 0xD38, 0xD88, 0xDFC
     VECTKEY, SYSRESETREQ, TRCENA = 0x05FA, 4, 1 << 24
+    ISER0, ICER0 = 0x100, 0x180
     resets: ClassVar[dict[int, int]] = {CPUID: 0x410FC241, AIRCR: 0xFA050000}
 
     def __init__(self, debug: CoreDebug, request_reset: Callable[[], None]) -> None:
@@ -152,6 +197,10 @@ class SystemControl(Registers):
         if offset == self.AIRCR:
             if value >> 16 == self.VECTKEY and value & self.SYSRESETREQ:
                 self._request_reset()
+        elif offset == self.ISER0:
+            self.values[offset] = self.read(offset) | value
+        elif offset == self.ICER0:
+            self.values[self.ISER0] = self.read(self.ISER0) & ~value
         elif offset in (self.CFSR, self.HFSR):
             self.values[offset] = self.read(offset) & ~value  # cleared by writing ones
         else:

@@ -34,6 +34,7 @@ struct block {
     uint32_t cycles, end;
     uint32_t generation; /* of the program that it belongs to */
     uint16_t instructions;
+    uint16_t last; /* offset of the last instruction */
     uint8_t penalty, entry;
 };
 
@@ -52,6 +53,7 @@ struct timing {
     uint32_t expected;    /* where the last block falls through to */
     uint32_t penalty;     /* what it costs to go anywhere else */
     uint32_t generation;  /* blocks of another one are stale */
+    const uint8_t *last;  /* the instruction that ran last; NULL: none, or a branch */
 };
 
 /* Both tables end with a row that matches everything. Returns NULL without memory. */
@@ -82,6 +84,7 @@ void timing_forget(struct timing *t)
 {
     t->generation++;
     t->penalty = 0;
+    t->last = NULL;
 }
 
 uint64_t timing_cycles(const struct timing *t)
@@ -149,32 +152,38 @@ static uint32_t halfword(const uint8_t *p)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8;
 }
 
+/* The instruction at `code`; `*bytes`: its length. */
+static struct instruction fetch(const struct timing *t, const uint8_t *code, uint32_t *bytes)
+{
+    uint32_t word = halfword(code);
+    int is_wide = word >> 11 >= 0x1D;
+    *bytes = is_wide ? 4 : 2;
+    return decode(t, is_wide ? word << 16 | halfword(code + 2) : word, is_wide);
+}
+
 static void cost(const struct timing *t, const uint8_t *code, uint32_t address, uint32_t size, struct block *b)
 {
     struct instruction previous, current;
     memset(b, 0, sizeof *b);
-    for (uint32_t at = 0; at + 2 <= size; b->instructions++) {
-        uint32_t word = halfword(code + at);
-        int is_wide = word >> 11 >= 0x1D;
-        if (is_wide && at + 4 > size)
+    for (uint32_t at = 0, bytes; at + 2 <= size; at += bytes, b->instructions++) {
+        if (halfword(code + at) >> 11 >= 0x1D && at + 4 > size)
             break;
-        if (is_wide)
-            word = word << 16 | halfword(code + at + 2);
-        current = decode(t, word, is_wide);
+        current = fetch(t, code + at, &bytes);
         b->cycles += current.cycles;
         if (at)
             b->cycles += (uint32_t)pairing(&previous, &current);
         else
-            b->entry = is_wide && (address & 2);
+            b->entry = bytes == 4 && (address & 2);
         previous = current;
         b->penalty = current.penalty;
-        at += is_wide ? 4 : 2;
+        b->last = (uint16_t)at;
     }
     b->end = address + size;
     b->generation = t->generation;
 }
 
-static struct block *find(struct timing *t, uint32_t address, uint32_t size)
+/* `*code`: where the block's bytes are. */
+static struct block *find(struct timing *t, uint32_t address, uint32_t size, const uint8_t **code)
 {
     for (int i = 0; i < REGIONS; i++) {
         struct region *r = &t->regions[i];
@@ -182,6 +191,7 @@ static struct block *find(struct timing *t, uint32_t address, uint32_t size)
         if (offset >= r->length || size > r->length - offset)
             continue;
         struct block *b = &r->blocks[offset / 2];
+        *code = r->bytes + offset;
         if (b->generation != t->generation || b->end != address + size)
             cost(t, r->bytes + offset, address, size, b);
         return b;
@@ -189,19 +199,31 @@ static struct block *find(struct timing *t, uint32_t address, uint32_t size)
     return NULL;
 }
 
+/* The emulator ends blocks at page borders too, which the processor knows nothing of. */
+static int seam(const struct timing *t, const uint8_t *code)
+{
+    uint32_t bytes;
+    struct instruction previous = fetch(t, t->last, &bytes), current = fetch(t, code, &bytes);
+    return pairing(&previous, &current);
+}
+
 /* Signature of unicorn's UC_HOOK_BLOCK callback. */
 void timing_block(void *uc, uint64_t address64, uint32_t size, void *state)
 {
     struct timing *t = state;
     uint32_t address = (uint32_t)address64;
-    struct block *b = find(t, address, size);
+    const uint8_t *code;
+    struct block *b = find(t, address, size, &code);
     (void)uc;
     if (!b)
         return;
     if (address != t->expected)
         t->cycles += t->penalty + b->entry;
+    else if (t->last && b->instructions)
+        t->cycles += (uint64_t)(int64_t)seam(t, code);
     t->cycles += b->cycles;
     t->instructions += b->instructions;
     t->expected = b->end;
     t->penalty = b->penalty;
+    t->last = b->instructions && !b->penalty ? code + b->last : NULL;
 }

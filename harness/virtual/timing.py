@@ -1,9 +1,11 @@
 """The Cortex-M4F timing model in Python: the reference of timing.c and its stand-in where no host compiler exists.
 
 A block is straight-line code as the emulator runs it. Its cost is the sum of its instructions' own cycles plus what each
-pays or saves because of its predecessor; a block that does not begin where the last one ended adds the taken branch.
+pays or saves because of its predecessor; a block that does not begin where the last one ended adds the taken branch. Where
+the emulator cut straight-line code in two (at a page's border), the pair across the cut counts like any other, so that a
+program's cycles do not depend on where it lies.
 Limits: zero wait states; a conditional instruction inside an IT block costs the same whether its condition holds or not;
-pairs across a block border are not seen; exceptions cost nothing.
+pairs across a branch, taken or not, are not seen; exceptions cost nothing.
 """
 
 from __future__ import annotations
@@ -45,13 +47,23 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Block:
-    """Cost of straight-line code; `penalty` if control leaves it other than by falling through, `entry` if it came so."""
+    """Cost of straight-line code; `penalty` if control leaves it other than by falling through, `entry` if it came so.
+    `first` and `last` are its instructions there; None: it has none."""
 
     cycles: int
     instructions: int
     penalty: int
     entry: int
     end: int
+    first: Instruction | None = None
+    last: Instruction | None = None
+
+
+def seam(before: Block | None, current: Block) -> int:
+    """Cycles of the pair across the border of two blocks that follow each other without a branch."""
+    if before is None or before.last is None or before.penalty or current.first is None:
+        return 0
+    return pairing(before.last, current.first)
 
 
 def registers(words: str, code: int) -> int:
@@ -131,7 +143,8 @@ def block_cost(code: bytes, address: int = 0) -> Block:
         cycles = current.cycles + (pairing(before, current) if before else 0)
         entry = int(wide and bool(address & 2)) if before is None else result.entry
         result = replace(
-            result, cycles=result.cycles + cycles, instructions=result.instructions + 1, penalty=current.penalty, entry=entry
+            result, cycles=result.cycles + cycles, instructions=result.instructions + 1, penalty=current.penalty, entry=entry,
+            first=result.first or current, last=current,
         )
         before = current
     return result

@@ -1,12 +1,14 @@
 /* port.c: the firmware as a POSIX process, for tests and for engines that are measured on the host.
  * The line is stdin and stdout (give it both ends of a pty or socket); the counter is the monotonic clock in ns. */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700
 #include "../port.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,10 +17,34 @@ enum { STACK_BYTES = 128 * 1024 /* how far below port_init's frame the stack may
 const char port_name[] = "host";
 const uint32_t port_clock_hz = 1000000000u;
 
+static char hung_mark[] = "TINYRIG_PORT_HUNG=1"; /* in the environment of the program that follows a hung one */
+
 static uint8_t *stack_limit;
+static port_fault last_fault;
+
+static void restart_hung(int signal_number)
+{
+    char *arguments[] = {(char *)"/proc/self/exe", NULL}, *environment[] = {hung_mark, NULL};
+    (void)signal_number;
+    execve(arguments[0], arguments, environment);
+    _exit(1);
+}
+
+/* The signal's handler never returned, so the new program inherits the signal blocked. */
+static void collect_fault(void)
+{
+    sigset_t guard;
+    sigemptyset(&guard);
+    sigaddset(&guard, SIGPROF);
+    sigprocmask(SIG_UNBLOCK, &guard, NULL);
+    signal(SIGPROF, restart_hung);
+    last_fault.kind = getenv("TINYRIG_PORT_HUNG") ? PORT_FAULT_HANG : 0;
+    unsetenv("TINYRIG_PORT_HUNG");
+}
 
 void port_init(void)
 {
+    collect_fault();
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     stack_limit = (uint8_t *)((here - STACK_BYTES) & ~(uintptr_t)7);
 }
@@ -79,10 +105,22 @@ _Noreturn void port_reboot(int mode)
     exit(mode == 0);
 }
 
-int port_last_fault(uint32_t *pc)
+/* Time of the processor, so that a host that sleeps or is busy does not count as hung. */
+void port_guard_start(uint32_t us)
 {
-    *pc = 0;
-    return 0;
+    struct itimerval once = {{0, 0}, {us / 1000000, us % 1000000}};
+    setitimer(ITIMER_PROF, &once, NULL);
+}
+
+void port_guard_stop(void)
+{
+    struct itimerval off = {{0, 0}, {0, 0}};
+    setitimer(ITIMER_PROF, &off, NULL);
+}
+
+const port_fault *port_last_fault(void)
+{
+    return last_fault.kind ? &last_fault : NULL;
 }
 
 uint8_t *port_stack_limit(void)

@@ -13,9 +13,7 @@
 #define CLOCK_TASKS_HFCLKSTART REG(0x40000000)
 #define CLOCK_EVENTS_HFCLKSTARTED REG(0x40000100)
 /* PS 5.3 POWER */
-#define POWER_RESETREAS REG(0x40000400)
 #define POWER_GPREGRET REG(0x4000051C)
-#define RESETREAS_LOCKUP (1u << 3)
 /* PS 4.3 NVMC */
 #define NVMC_ICACHECNF REG(0x4001E540)
 /* PS 4.4 FICR */
@@ -69,19 +67,7 @@ const uint32_t port_clock_hz = CYCLES_PER_US * 1000000u;
 
 extern uint8_t _stack_limit[];
 
-static int faulted;
-static uint32_t fault_pc;
-
-/* Takes the record out, so that only the reset after the fault reports it. */
-static void collect_fault(void)
-{
-    faulted = POWER_GPREGRET2 == FAULT_FLAG || (POWER_RESETREAS & RESETREAS_LOCKUP);
-    if (faulted && fault_last.check == (FAULT_MAGIC ^ fault_last.pc ^ fault_last.cfsr))
-        fault_pc = fault_last.pc;
-    fault_last.check = 0;
-    POWER_GPREGRET2 = 0;
-    POWER_RESETREAS = RESETREAS_LOCKUP; /* bits are cleared by writing ones */
-}
+static const port_fault *last_fault;
 
 static void init_uarte(void)
 {
@@ -99,7 +85,7 @@ static void init_uarte(void)
 
 void port_init(void)
 {
-    collect_fault();
+    last_fault = fault_collect();
     /* The crystal: the RC oscillator's 1.5 % would spoil both the UART's and the cycle counter's time. */
     CLOCK_EVENTS_HFCLKSTARTED = 0;
     CLOCK_TASKS_HFCLKSTART = 1;
@@ -149,6 +135,7 @@ static uint32_t read_block(uint8_t *dst, uint32_t n, uint32_t timeout_us)
 
 uint32_t port_read(void *dst, uint32_t n, uint32_t timeout_us)
 {
+    fault_started();
     uint32_t got = 0;
     while (got < n) {
         uint32_t block = n - got < DMA_MAX ? n - got : DMA_MAX;
@@ -202,10 +189,9 @@ void port_reboot(int mode)
     }
 }
 
-int port_last_fault(uint32_t *pc)
+const port_fault *port_last_fault(void)
 {
-    *pc = fault_pc;
-    return faulted;
+    return last_fault;
 }
 
 uint8_t *port_stack_limit(void)

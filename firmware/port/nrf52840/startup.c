@@ -1,66 +1,51 @@
-/* startup.c: reset, vectors and faults of a Cortex-M4F. The firmware polls, so there are no interrupt handlers.
- * Register sources: Armv7-M Architecture Reference Manual (DDI 0403), B3.2 System Control Block, B3.5 MPU. */
+/* startup.c: reset and vectors of a Cortex-M4F. The firmware polls; the guard's is the only interrupt.
+ * Register sources: Armv7-M Architecture Reference Manual (DDI 0403), B3.2 System Control Block, B3.3 SysTick, B3.4 NVIC,
+ * B3.5 MPU. */
 #include <stdint.h>
 
 #include "fault.h"
 
-#define SCB_VTOR (*(volatile uint32_t *)0xE000ED08)
-#define SCB_AIRCR (*(volatile uint32_t *)0xE000ED0C)
-#define SCB_CFSR (*(volatile uint32_t *)0xE000ED28)
-#define SCB_CPACR (*(volatile uint32_t *)0xE000ED88)
-#define MPU_CTRL (*(volatile uint32_t *)0xE000ED94)
-#define AIRCR_SYSRESETREQ 0x05FA0004u
+#define REG(address) (*(volatile uint32_t *)(address))
+#define SYST_CSR REG(0xE000E010)
+#define NVIC_ICER(n) REG(0xE000E180 + 4 * (n))
+#define NVIC_ICPR(n) REG(0xE000E280 + 4 * (n))
+#define SCB_ICSR REG(0xE000ED04)
+#define SCB_VTOR REG(0xE000ED08)
+#define SCB_CPACR REG(0xE000ED88)
+#define MPU_CTRL REG(0xE000ED94)
+#define ICSR_CLEAR_PENDING (1u << 27 | 1u << 25) /* PENDSVCLR, PENDSTCLR */
 #define CPACR_CP10_CP11_FULL (0xFu << 20)
 
-enum { VECTOR_COUNT = 16, FRAME_PC = 6 /* word of the stacked PC, B1.5.6 */ };
+enum { VECTOR_COUNT = 16 + FAULT_GUARD_IRQ + 1, IRQ_WORDS = 2 /* 48 interrupts */ };
 
-extern uint32_t _stack_top[], _data_load[], _data_start[], _data_end[], _bss_start[], _bss_end[];
+extern uint32_t _stack_limit[], _stack_top[], _startup_frame[], _data_load[], _data_start[], _data_end[], _bss_start[], _bss_end[];
 
 int main(void);
 void port_reset(void);
-
-__attribute__((section(".noinit"))) fault_record fault_last;
-
-/* Called with the exception frame. Leaves a record for the next hello and starts again. */
-__attribute__((used, noreturn)) static void record_fault(const uint32_t *frame)
-{
-    fault_last.pc = frame[FRAME_PC];
-    fault_last.cfsr = SCB_CFSR;
-    fault_last.check = FAULT_MAGIC ^ fault_last.pc ^ fault_last.cfsr;
-    POWER_GPREGRET2 = FAULT_FLAG;
-    __asm volatile("dsb");
-    SCB_AIRCR = AIRCR_SYSRESETREQ;
-    for (;;) {
-    }
-}
-
-__attribute__((naked)) static void fault(void)
-{
-    __asm volatile("tst lr, #4\n" /* EXC_RETURN bit 2: which stack holds the frame */
-                   "ite eq\n"
-                   "mrseq r0, msp\n"
-                   "mrsne r0, psp\n"
-                   "b record_fault\n");
-}
 
 typedef union {
     void *address;
     void (*handler)(void);
 } vector;
 
-/* Stack, reset, NMI, HardFault, MemManage, BusFault, UsageFault, then the rest: all unexpected, all recorded. */
+/* Whatever comes but reset is unexpected and is recorded. */
 __attribute__((section(".vectors"), used)) static const vector vectors[VECTOR_COUNT] = {
-    {.address = _stack_top}, {.handler = port_reset}, {.handler = fault}, {.handler = fault},
-    {.handler = fault},      {.handler = fault},      {.handler = fault}, {0},
-    {0},                     {0},                     {0},                {.handler = fault},
-    {.handler = fault},      {0},                     {.handler = fault}, {.handler = fault},
+    {.address = _stack_top},
+    {.handler = port_reset},
+    [2 ... VECTOR_COUNT - 1] = {.handler = fault_trap},
 };
 
-/* The bootloader may leave interrupts pending and its MPU regions on. */
+/* The bootloader may leave interrupts on or pending and its MPU regions on. */
 static void take_over(void)
 {
     __asm volatile("cpsid i");
     MPU_CTRL = 0;
+    SYST_CSR = 0;
+    for (int i = 0; i < IRQ_WORDS; i++) {
+        NVIC_ICER(i) = ~0u;
+        NVIC_ICPR(i) = ~0u;
+    }
+    SCB_ICSR = ICSR_CLEAR_PENDING;
     SCB_VTOR = (uint32_t)vectors;
     SCB_CPACR |= CPACR_CP10_CP11_FULL;
     __asm volatile("dsb\nisb");
@@ -73,6 +58,9 @@ void port_reset(void)
     for (uint32_t *to = _data_start; to < _data_end;)
         *to++ = *from++;
     for (uint32_t *to = _bss_start; to < _bss_end;)
+        *to++ = 0;
+    /* Return addresses of an earlier program would mislead fault.c's trace. */
+    for (uint32_t *to = _stack_limit; to < _startup_frame;)
         *to++ = 0;
     main();
     for (;;) {

@@ -144,6 +144,17 @@ def test_sequence_costs_what_the_document_says(text: str, cycles: int, source: s
         assert (counter.cycles, counter.instructions) == (cycles, text.count("\n") + 1)
 
 
+@pytest.mark.parametrize("text", [s[0] for s in SEQUENCES if "\n" in s[0]], ids=lambda text: text.replace("\n", "; "))
+def test_a_page_border_costs_nothing(text: str, assemble, library: Path) -> None:
+    """Where the emulator cuts straight-line code in two, it costs what it does in one piece."""
+    code, first = assemble(text), len(assemble(text.partition("\n")[0]))
+    for whole, cut in zip(both(code, library), both(code, library), strict=True):
+        whole.block(0x10000, len(code))
+        cut.block(0x10000, first)
+        cut.block(0x10000 + first, len(code) - first)
+        assert (cut.cycles, cut.instructions) == (whole.cycles, whole.instructions)
+
+
 @pytest.mark.parametrize(("text", "cycles"), BRANCHES, ids=[b[0] for b in BRANCHES])
 def test_branch_costs_its_refill_only_when_taken(text: str, cycles: int, assemble, library: Path) -> None:
     code = assemble(text)

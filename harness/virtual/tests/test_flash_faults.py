@@ -1,0 +1,136 @@
+"""What can go wrong while a board is flashed: it is survived by another try, or told in words that name it."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import pytest
+import serial
+
+from harness import flash as flasher
+from harness.boards import BOARDS
+from harness.errors import DeviceError, LinkError, RigError
+from harness.flash import flash, restart
+from harness.virtual.launch import VirtualBoard
+from harness.virtual.tests.test_flash import alive
+
+BOARD = BOARDS["virtual"]
+PAGES = bytes(range(256)) * 48
+"""Three pages behind the program, so that there is a middle to break off in."""
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The board answers at once or never."""
+    monkeypatch.setattr(flasher, "REPLY_S", 0.5)
+    monkeypatch.setattr(flasher, "ERASE_S", 0.5)
+    monkeypatch.setattr(flasher, "ENTER_S", 2.0)
+    monkeypatch.setattr(flasher, "TOUCH_AGAIN_S", 0.7)
+
+
+def bootloader_answers(port: str) -> bool:
+    with serial.Serial(port, 115200, timeout=2) as tty:
+        tty.write(b"N#")
+        return tty.read(2) == b"\n\r"
+
+
+SURVIVED = ["brown-out:2", "brown-out:5", "boot-refuse:1", "boot-refuse:4", "boot-silent:1", "boot-silent:3"]
+
+
+@pytest.mark.parametrize("fault", SURVIVED)
+def test_a_second_try_mends_it_and_says_so(image_bin: bytes, fault: str) -> None:
+    said: list[str] = []
+    with VirtualBoard(faults=[fault]) as board:
+        assert flash(image_bin + PAGES, BOARD, board.port, say=said.append) == 2
+        assert alive(board.port)
+    assert len(said) == 1 and said[0].startswith("flashing again, because")
+
+
+def test_without_a_fault_one_try_is_enough(image_bin: bytes) -> None:
+    with VirtualBoard() as board:
+        assert flash(image_bin + PAGES, BOARD, board.port) == 1
+
+
+@pytest.mark.parametrize("write", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3)), 4, 5])
+def test_half_an_image_never_starts(elf, image_bin: bytes, write: int) -> None:
+    """The power fails in the middle of every one of the five writes of this image in turn; before, another program ran."""
+    with VirtualBoard(image=elf, faults=[f"brown-out:{write}"]) as board:
+        with pytest.raises(LinkError, match="fell silent"):
+            flash(image_bin + PAGES, BOARD, board.port, tries=1)
+        assert bootloader_answers(board.port)
+        flash(image_bin + PAGES, BOARD, board.port)
+        assert alive(board.port)
+
+
+FATAL = {
+    # fault: (class, what the user reads)
+    "boot-dead": (LinkError, "no bootloader answers"),
+    "boot-refuse": (DeviceError, r"the bootloader refused 'X00000000#' \(tried 2 times"),
+    "unplug:3": (LinkError, "went away while it was flashed; after that can't open"),
+    "flash-bad-write:0x11000": (DeviceError, r"flash verification failed at 0x00011000 \(tried 2 times"),
+}
+
+
+@pytest.mark.parametrize("fault", FATAL)
+def test_what_stays_broken_is_told_in_its_own_words(elf, image_bin: bytes, fault: str) -> None:
+    kind, text = FATAL[fault]
+    with VirtualBoard(image=elf, faults=[fault]) as board, pytest.raises(kind, match=text) as caught:
+        flash(image_bin + PAGES, BOARD, board.port)
+    assert caught.value.exit_code == 3 and caught.value.remedy
+
+
+def test_every_message_is_another() -> None:
+    assert len({text for _, text in FATAL.values()}) == len(FATAL)
+
+
+def test_a_bootloader_that_comes_up_late_is_awaited(elf, image_bin: bytes) -> None:
+    with VirtualBoard(image=elf, faults=["boot-dead:1"]) as board:
+        assert flash(image_bin, BOARD, board.port) == 1
+        assert alive(board.port)
+
+
+def test_a_bad_flash_does_not_start_what_it_holds(elf, image_bin: bytes) -> None:
+    with VirtualBoard(image=elf, faults=["flash-bad-write:0x11000"]) as board:
+        with pytest.raises(RigError):
+            flash(image_bin + PAGES, BOARD, board.port)
+        with serial.Serial(board.port, 115200) as tty:
+            tty.write(b"K#")
+        assert bootloader_answers(board.port)
+
+
+def test_a_job_ends_with_its_deadline(image_bin: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flasher, "REPLY_S", 60.0)
+    monkeypatch.setattr(flasher, "ERASE_S", 60.0)
+    began = time.monotonic()
+    with VirtualBoard(faults=["boot-silent:2"]) as board, pytest.raises(LinkError, match=r"fell silent|out of time"):
+        flash(image_bin, BOARD, board.port, deadline_s=1.0)
+    assert time.monotonic() - began < 20
+
+
+def test_a_deadline_that_is_over_is_told(image_bin: bytes) -> None:
+    with VirtualBoard() as board, pytest.raises(LinkError, match="out of time") as caught:
+        flash(image_bin, BOARD, board.port, deadline_s=0.0)
+    assert "within 0 s" in caught.value.expected
+
+
+def test_restart_gets_a_busy_program_going_again(elf) -> None:
+    with VirtualBoard(image=elf) as board:
+        with serial.Serial(board.port, 1_000_000) as port:
+            port.write(b"b")
+        restart(BOARD, board.port)
+        assert alive(board.port)
+
+
+@pytest.mark.slow
+def test_power_fails_in_every_write_of_a_real_sized_image(image_bin: bytes, capsys: pytest.CaptureFixture) -> None:
+    """Recovery: what the second try adds. REPLY_S is 0.5 s here and 5 s in use; it is waited for once."""
+    image, times = image_bin + PAGES * 6, []
+    for write in range(1, 21):
+        with VirtualBoard(faults=[f"brown-out:{write}"]) as board:
+            began = time.monotonic()
+            assert flash(image, BOARD, board.port) == 2
+            times.append(time.monotonic() - began)
+            assert alive(board.port)
+    with capsys.disabled():
+        print(f"\nbrown-out: {len(times)} survived, {statistics.median(times):.2f} s median, {max(times):.2f} s worst")
