@@ -58,6 +58,8 @@ ECHO = Frame(Type.ECHO, 2, b"TRTRT")
 ECHO_BYTES = wire.encode(ECHO)
 LONG = bytes(range(256)) * 3
 
+INVOKE = run(flags=RunFlag.INVOKE)[1]
+
 LINES: dict[str, bytes] = {
     "nothing": b"",
     "hello": burst(HELLO, twice=True),
@@ -70,6 +72,7 @@ LINES: dict[str, bytes] = {
     "longest-length-field": burst(HELLO) + burst(wire.encode(Frame(Type.ECHO, 2, LONG))[:12] + bytes(200)),
     "noise-before": burst(b"TRTR\x01\x02T", HELLO) + burst(b"TTTTTTTTTTTTTTTTTT", ECHO, bytes(16)),
     "silence-in-header": burst(HELLO) + burst(ECHO_BYTES[:5]) + burst(ECHO_BYTES[5:]) + burst(ECHO),
+    "silence-after-first-byte": burst(HELLO) + burst(ECHO_BYTES[:1]) + burst(ECHO_BYTES[1:]) + burst(ECHO),
     "silence-in-payload": burst(HELLO) + burst(ECHO_BYTES[:18]) + burst(ECHO_BYTES[18:], ECHO),
     "without-pause": burst(HELLO, *[Frame(Type.ECHO, n, bytes([n] * n)) for n in range(2, 9)]),
     "damaged-header": burst(HELLO) + burst(damaged(ECHO, 8), ECHO),
@@ -79,6 +82,7 @@ LINES: dict[str, bytes] = {
     "same-number-other-payload": burst(HELLO) + burst(ECHO) + burst(Frame(Type.ECHO, 2, b"other")) + burst(ECHO),
     "invoke": requests(run(data=bytes(range(8)), flags=ALL_FLAGS)),
     "invoke-twice": burst(HELLO) + burst(Frame(Type.RUN, 2, run(data=bytes(8), flags=RunFlag.INVOKE)[1]), twice=True),
+    "invoke-without-data-twice": requests(run(data=bytes(range(8)))) + burst(Frame(Type.RUN, 3, INVOKE), twice=True),
     "invoke-without-data": requests(run(data=bytes(8)), run(flags=RunFlag.INVOKE), read(0, 0, 8), read(3, 0, 4)),
     "big-tensor": requests(*[run(BIG, n, LONG[:500]) for n in (0, 500, 1000)], run(flags=ALL_FLAGS), read(1, 988, 512)),
     "operator-fails": requests(run(BIG, 0, bytes([FAIL]), RunFlag.INVOKE), run(BIG, 0, bytes([FAIL]), ALL_FLAGS)),

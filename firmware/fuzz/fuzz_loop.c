@@ -34,10 +34,16 @@ static struct {
     int epilogue;
 } run;
 
-static void note(const wire_header *header, const uint8_t *payload)
+/* WIRE.md's rule for the second CRC, without wire.c's function for it. */
+static int undamaged(const uint8_t *frame, uint32_t length)
 {
-    int good = header->length <= WIRE_MAX_PAYLOAD
-               && wire_get_u32(payload + header->length) == wire_payload_crc(header, payload);
+    uint32_t crc = wire_crc32(0, frame, WIRE_HEADER_BYTES - WIRE_CRC_BYTES);
+    return wire_get_u32(frame + WIRE_HEADER_BYTES + length) == wire_crc32(crc, frame + WIRE_HEADER_BYTES, length);
+}
+
+static void note(const wire_header *header, const uint8_t *frame)
+{
+    int good = header->length <= WIRE_MAX_PAYLOAD && undamaged(frame, header->length);
     CHECK(heard.count < MAX_HEARD);
     heard.frames[heard.count++] = (heard_frame){*header, good};
     heard.may_write |= good && header->type == WIRE_RUN;
@@ -54,11 +60,10 @@ static void hear(line_burst burst)
             at++;
             continue;
         }
-        at += WIRE_HEADER_BYTES;
-        if ((uint64_t)header.length + WIRE_CRC_BYTES > burst.n - at)
+        if ((uint64_t)WIRE_HEADER_BYTES + header.length + WIRE_CRC_BYTES > burst.n - at)
             break; /* silence ends it */
         note(&header, burst.bytes + at);
-        at += header.length + WIRE_CRC_BYTES;
+        at += WIRE_HEADER_BYTES + header.length + WIRE_CRC_BYTES;
     }
     heard.alone = heard.count == 1 && burst.n == WIRE_HEADER_BYTES + heard.frames[0].header.length + WIRE_CRC_BYTES;
 }
@@ -69,8 +74,7 @@ static uint32_t take_reply(const uint8_t *sent, uint32_t n, wire_header *reply)
     CHECK(n >= WIRE_HEADER_BYTES && wire_get_header(sent, reply) == WIRE_OK);
     CHECK(reply->version == WIRE_VERSION && (reply->type & WIRE_REPLY_BIT));
     CHECK(reply->length <= WIRE_MAX_PAYLOAD && n >= WIRE_HEADER_BYTES + reply->length + WIRE_CRC_BYTES);
-    const uint8_t *payload = sent + WIRE_HEADER_BYTES;
-    CHECK(wire_get_u32(payload + reply->length) == wire_payload_crc(reply, payload));
+    CHECK(undamaged(sent, reply->length));
     return WIRE_HEADER_BYTES + reply->length + WIRE_CRC_BYTES;
 }
 

@@ -112,7 +112,7 @@ ssize_t line_write(int file, const void *from, size_t n)
 int line_clock(clockid_t clock, struct timespec *now)
 {
     (void)clock;
-    now_ns += TICK_NS;
+    now_ns += TICK_NS + now_ns % 13; /* uneven, so that no two inferences look the same */
     now->tv_sec = (time_t)(now_ns / 1000000000u);
     now->tv_nsec = (long)(now_ns % 1000000000u);
     return 0;
