@@ -17,7 +17,6 @@ WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-g")
 SANITIZERS = ("-O1", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-fsanitize=address,undefined")
 # The least payload, so that few bytes reach every limit; the sanitizers' own frames are larger than an ARM function's.
 SMALL = ("-DWIRE_MAX_PAYLOAD=512", "-DMEASURE_STACK_GUARD=256")
-BUILD_ID = "#include <stdint.h>\nextern const uint8_t app_build_id[16];\nconst uint8_t app_build_id[16] = {1};\n"
 
 
 @dataclass(frozen=True)
@@ -73,21 +72,14 @@ def false_accept(folder: Path, *flags: str) -> Path:
 def _build(compiler: str, program: Program, folder: Path, flags: tuple[str, ...], *link_flags: str) -> Path:
     work = folder / f"{program.name}-{compiler}"
     work.mkdir(parents=True, exist_ok=True)
-    (work / "build_id.c").write_text(BUILD_ID)
     objects = [_compile(compiler, FIRMWARE / s, work, flags) for s in program.sources]
     for source in program.board:
         objects.append(_compile(compiler, FIRMWARE / source, work, (*flags, "-Dmain=board_main")))
         # The linker tells where a section with a C name begins and ends: that is the memory that a reset clears.
         _run("objcopy", "--rename-section", ".bss=board_bss", "--rename-section", ".data=board_data", objects[-1])
-    if LOOPS_NEED in program.sources:
-        objects.append(_compile(compiler, work / "build_id.c", work, flags))
     out = work / program.name
     _run(compiler, *flags, *link_flags, *objects, "-o", out)
     return out
-
-
-LOOPS_NEED = "fuzz/fuzz_loop.c"
-"""Programs with this file run commands.c, which wants a build id."""
 
 
 def _compile(compiler: str, source: Path, work: Path, flags: tuple[str, ...]) -> Path:

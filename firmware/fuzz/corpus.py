@@ -69,6 +69,7 @@ LINES: dict[str, bytes] = {
     "echo-longest": requests((Type.ECHO, LONG[:MAX_PAYLOAD])),
     "too-long": burst(HELLO) + burst(Frame(Type.ECHO, 2, LONG[: MAX_PAYLOAD + 1]), ECHO),
     "far-too-long": burst(HELLO) + burst(Frame(Type.ECHO, 2, LONG * 2), ECHO, twice=True),
+    "silence-in-too-long": burst(HELLO) + burst(wire.encode(Frame(Type.ECHO, 2, LONG * 2))[:700]) + burst(ECHO),
     "longest-length-field": burst(HELLO) + burst(wire.encode(Frame(Type.ECHO, 2, LONG))[:12] + bytes(200)),
     "noise-before": burst(b"TRTR\x01\x02T", HELLO) + burst(b"TTTTTTTTTTTTTTTTTT", ECHO, bytes(16)),
     "silence-in-header": burst(HELLO) + burst(ECHO_BYTES[:5]) + burst(ECHO_BYTES[5:]) + burst(ECHO),

@@ -67,6 +67,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
     parser.add_argument("--keep", action="store_true", help="add what is new to firmware/fuzz/corpus")
     arguments = parser.parse_args()
+    if not shutil.which("clang"):
+        print("fuzz: clang is missing; `make fuzz` installs it", file=sys.stderr)
+        return 3
     good = [run(name, arguments.seconds) for name in TARGETS]
     if arguments.keep and all(good):
         for name in TARGETS:

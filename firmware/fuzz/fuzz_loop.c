@@ -2,6 +2,7 @@
  * invariants, input.h has the input's form. */
 #include <string.h>
 
+#include "../app/commands.h"
 #include "../app/wire.h"
 #include "../tests/check.h"
 #include "guarded.h"
@@ -9,6 +10,8 @@
 #include "line.h"
 
 enum { MAX_HEARD = 2048, MAX_REPLY = WIRE_HEADER_BYTES + WIRE_MAX_PAYLOAD + WIRE_CRC_BYTES, LAST_SEQUENCE = 0x7A31 };
+
+const uint8_t app_build_id[16] = {1};
 
 /* What a receiver that follows WIRE.md to the letter makes of a burst. */
 typedef struct {
