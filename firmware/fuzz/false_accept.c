@@ -59,12 +59,18 @@ static int is_of(const wire_header *reply, const corrupt_frame *frame)
     return reply->type == (frame->header.type | WIRE_REPLY_BIT) && reply->sequence == frame->header.sequence;
 }
 
+/* Each would mean that the board believes in a version, type or length that no sent frame has. */
+static int impossible(uint16_t status)
+{
+    return status == WIRE_STATUS_BAD_VERSION || status == WIRE_STATUS_BAD_TYPE || status == WIRE_STATUS_BAD_LENGTH;
+}
+
 /* Which sent frame a reply belongs to; SENT: none, so the board took something for a frame that was not sent. */
 static int origin(const wire_header *reply, const uint8_t *payload)
 {
     for (int i = 0; i < SENT; i++)
-        if (is_of(reply, sent[i]) && (reply->status == WIRE_STATUS_BAD_CRC
-                                      || (reply->status == WIRE_STATUS_OK && *payload != NO_FRAME && *payload >> i & 1)))
+        if (is_of(reply, sent[i]) && !impossible(reply->status)
+            && (reply->status != WIRE_STATUS_OK || (*payload != NO_FRAME && *payload >> i & 1)))
             return i;
     return SENT;
 }

@@ -16,7 +16,7 @@ const uint8_t app_build_id[16] = {1};
 /* What a receiver that follows WIRE.md to the letter makes of a burst. */
 typedef struct {
     wire_header header;
-    int good; /* fits the board and its payload is undamaged */
+    int good; /* it is whole, fits the board and its payload is undamaged */
 } heard_frame;
 
 static struct {
@@ -44,9 +44,9 @@ static int undamaged(const uint8_t *frame, uint32_t length)
     return wire_get_u32(frame + WIRE_HEADER_BYTES + length) == wire_crc32(crc, frame + WIRE_HEADER_BYTES, length);
 }
 
-static void note(const wire_header *header, const uint8_t *frame)
+static void note(const wire_header *header, const uint8_t *frame, int whole)
 {
-    int good = header->length <= WIRE_MAX_PAYLOAD && undamaged(frame, header->length);
+    int good = whole && header->length <= WIRE_MAX_PAYLOAD && undamaged(frame, header->length);
     CHECK(heard.count < MAX_HEARD);
     heard.frames[heard.count++] = (heard_frame){*header, good};
     heard.may_write |= good && header->type == WIRE_RUN;
@@ -63,9 +63,10 @@ static void hear(line_burst burst)
             at++;
             continue;
         }
-        if ((uint64_t)WIRE_HEADER_BYTES + header.length + WIRE_CRC_BYTES > burst.n - at)
-            break; /* silence ends it */
-        note(&header, burst.bytes + at);
+        int whole = (uint64_t)WIRE_HEADER_BYTES + header.length + WIRE_CRC_BYTES <= burst.n - at;
+        note(&header, burst.bytes + at, whole);
+        if (!whole)
+            break; /* silence ends it; the board may say so */
         at += WIRE_HEADER_BYTES + header.length + WIRE_CRC_BYTES;
     }
     heard.alone = heard.count == 1 && burst.n == WIRE_HEADER_BYTES + heard.frames[0].header.length + WIRE_CRC_BYTES;
