@@ -55,7 +55,7 @@ def keep(name: str) -> None:
         old.unlink()
     shutil.rmtree(merged, ignore_errors=True)
     shutil.copytree(CORPUS / name, merged)
-    options = ["-merge=1", f"-max_len={KEEP_BYTES}"]
+    options = ["-merge=1", "-use_counters=0", f"-max_len={KEEP_BYTES}"]  # new code, not other counts of the same
     subprocess.run([program, *options, merged, FOLDER / f"{name}-corpus"], capture_output=True, check=True)
     for file in sorted(merged.iterdir()):
         if not file.name.startswith("seed-"):
