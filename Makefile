@@ -2,12 +2,14 @@
 
 PYTHON ?= python3
 BOARD ?= virtual
+FUZZ_SECONDS ?= 60
+FRAMES ?= 10000000
 DATASET ?=
 PY = .venv/bin/python
 
 export TINYRIG_DATASET ?= $(DATASET)
 
-.PHONY: bench test test-slow setup lint clean
+.PHONY: bench test test-slow fuzz false-accept setup lint clean
 
 bench: setup
 	@$(PY) -m pytest bench/ --board=$(BOARD) $(ARGS)
@@ -17,6 +19,14 @@ test: setup
 
 test-slow: setup
 	@$(PY) -m pytest -n 2 --dist loadfile -m slow $(ARGS)
+
+# Each of the two targets runs so many seconds; needs clang, which nothing else does.
+fuzz:
+	@$(PYTHON) harness/bootstrap.py fuzz
+	@$(PY) -m firmware.fuzz.fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
+
+false-accept: setup
+	@$(PY) -m firmware.fuzz.false_accept --frames $(FRAMES) $(ARGS)
 
 setup:
 	@$(PYTHON) harness/bootstrap.py

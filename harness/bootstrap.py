@@ -1,7 +1,7 @@
 """Prepares a fresh machine: .venv, the pinned packages, the ARM toolchain. Standard library only: it runs before
 anything is installed, with whatever python3 the machine has.
 
-A stamp in .venv names what was installed, so that a second call does nothing.
+With the argument `fuzz` also clang and libFuzzer. A stamp in .venv names what was installed, so that a second call does nothing.
 """
 
 import hashlib
@@ -20,6 +20,8 @@ SUPPORTED = ((3, 11), (3, 12), (3, 13))
 EXTRAS = "variants,peer,dev"
 ARM_PACKAGES = ["gcc-arm-none-eabi", "libnewlib-arm-none-eabi"]
 HOST_PACKAGES = ["gcc", "libc6-dev"]
+FUZZ_PACKAGES = ["clang", "libclang-rt-dev"]
+TO_FETCH = {ARM_PACKAGES[0]: "about 100 MB to fetch, 1-2 minutes", FUZZ_PACKAGES[0]: "about 55 MB to fetch, 1-2 minutes"}
 
 
 def say(text):
@@ -70,6 +72,16 @@ def missing_debian_packages():
     return missing + ([] if os.path.isabs(nano) else ARM_PACKAGES[1:])
 
 
+def missing_fuzz_packages():
+    """The Debian packages that libFuzzer still needs: clang and the runtime of its version."""
+    if not shutil.which("clang"):
+        return list(FUZZ_PACKAGES)
+    target = "int LLVMFuzzerTestOneInput(const char *p, unsigned long n) { return p == 0 && n == 0; }"
+    command = ["clang", "-fsanitize=fuzzer,address,undefined", "-x", "c", "-", "-o", os.devnull]
+    linked = subprocess.run(command, input=target, capture_output=True, text=True, check=False).returncode == 0
+    return [] if linked else FUZZ_PACKAGES[1:]
+
+
 def apt_install(packages, why):
     """Installs Debian packages, as root or through sudo; where neither works, one line says what to install."""
     command = "apt-get install --no-install-recommends " + " ".join(packages)
@@ -80,7 +92,7 @@ def apt_install(packages, why):
         if not shutil.which("sudo"):
             fail("%s: not root and no sudo; have an administrator run: %s" % (why, command))
         prefix = ["sudo"] if sys.stdin.isatty() else ["sudo", "-n"]
-    size = " (about 100 MB to fetch, 1-2 minutes)" if ARM_PACKAGES[0] in packages else ""
+    size = "".join(" (%s)" % TO_FETCH[name] for name in packages if name in TO_FETCH)
     say("%s: installing %s%s" % (why, " ".join(packages), size))
     environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
     subprocess.run([*prefix, "apt-get", "update", "-qq"], check=False, env=environment)
@@ -127,6 +139,9 @@ def main():
     needed = missing_debian_packages()
     if needed:
         apt_install(needed, "ARM and host compilers")
+    wanted = missing_fuzz_packages() if sys.argv[1:] == ["fuzz"] else []
+    if wanted:
+        apt_install(wanted, "libFuzzer")
     if STAMP.exists() and STAMP.read_text() == stamp:
         return
     if not PYTHON.exists() or not STAMP.exists():

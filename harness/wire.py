@@ -130,8 +130,8 @@ class RunReply:
 def encode(frame: Frame) -> bytes:
     """Frame -> bytes for the line."""
     head = _HEADER.pack(MAGIC, frame.version, frame.type, frame.sequence, frame.status, len(frame.payload))
-    crc, payload_crc = _CRC.pack(zlib.crc32(head)), _CRC.pack(zlib.crc32(frame.payload))
-    return b"".join((head, crc, frame.payload, payload_crc))
+    crc = zlib.crc32(head)
+    return b"".join((head, _CRC.pack(crc), frame.payload, _CRC.pack(zlib.crc32(frame.payload, crc))))
 
 
 def decode_header(data: bytes) -> Header:
@@ -147,9 +147,11 @@ def decode_header(data: bytes) -> Header:
 
 
 def decode_rest(header: Header, rest: bytes) -> Frame:
-    """Header and the `rest_bytes` after it -> Frame. Raises WireError when the payload is damaged."""
+    """Header and the `rest_bytes` after it -> Frame. Raises WireError when the payload is damaged
+    or belongs to another header."""
     payload = bytes(rest[: header.length])
-    if zlib.crc32(payload) != _CRC.unpack_from(rest, header.length)[0]:
+    head = _HEADER.pack(MAGIC, header.version, header.type, header.sequence, header.status, header.length)
+    if zlib.crc32(payload, zlib.crc32(head)) != _CRC.unpack_from(rest, header.length)[0]:
         raise WireError("damaged payload", expected="matching CRC-32", received=f"{header.length} bytes that differ")
     return Frame(header.type, header.sequence, payload, header.status, header.version)
 

@@ -44,9 +44,10 @@ static uint32_t output_bytes(void)
 /* A tensor's bytes [offset, offset + n) or NULL if there is no such tensor or the range leaves it. */
 static uint8_t *slice(const engine_tensor *tensors, uint16_t count, uint8_t index, uint32_t offset, uint32_t n)
 {
+    static uint8_t nothing; /* stands for an empty range: an empty tensor may have no address */
     if (index >= count || offset > tensors[index].bytes || n > tensors[index].bytes - offset)
         return 0;
-    return (uint8_t *)tensors[index].data + offset;
+    return n ? (uint8_t *)tensors[index].data + offset : &nothing;
 }
 
 static uint8_t *put_name(uint8_t *p, const char *name)

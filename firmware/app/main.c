@@ -9,7 +9,8 @@
 static _Alignas(4) uint8_t request[WIRE_MAX_PAYLOAD + WIRE_CRC_BYTES];
 static _Alignas(4) uint8_t reply[WIRE_HEADER_BYTES + WIRE_MAX_PAYLOAD + WIRE_CRC_BYTES];
 
-/* The request that `reply` answers. Its payload's CRC tells a repetition from a new request with an old number. */
+/* The request that `reply` answers. Its payload's CRC, which covers the header too, tells a repetition from a new
+ * request with an old number. */
 static struct {
     int valid;
     wire_header header;
@@ -70,7 +71,7 @@ static wire_status acceptable(const wire_header *header, uint32_t crc)
 {
     if (header->length > WIRE_MAX_PAYLOAD)
         return WIRE_STATUS_BAD_LENGTH;
-    if (crc != wire_crc32(0, request, header->length))
+    if (crc != wire_payload_crc(header, request))
         return WIRE_STATUS_BAD_CRC;
     if (header->type == WIRE_HELLO)
         return WIRE_STATUS_OK;

@@ -120,10 +120,17 @@ uint32_t wire_find_magic(const uint8_t *data, uint32_t n)
     return i;
 }
 
+uint32_t wire_payload_crc(const wire_header *header, const void *payload)
+{
+    uint8_t head[WIRE_HEADER_BYTES];
+    wire_put_header(head, header);
+    return wire_crc32(wire_get_u32(head + WIRE_HEADER_BYTES - WIRE_CRC_BYTES), payload, header->length);
+}
+
 uint32_t wire_seal(uint8_t *frame, const wire_header *header)
 {
     uint8_t *payload = frame + WIRE_HEADER_BYTES;
     wire_put_header(frame, header);
-    wire_put_u32(payload + header->length, wire_crc32(0, payload, header->length));
+    wire_put_u32(payload + header->length, wire_payload_crc(header, payload));
     return WIRE_HEADER_BYTES + header->length + WIRE_CRC_BYTES;
 }

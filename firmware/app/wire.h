@@ -71,6 +71,9 @@ int wire_get_header(const uint8_t in[WIRE_HEADER_BYTES], wire_header *header);
 /* Offset of the first place where a header may begin (its magic may be cut off by the end); n: nowhere. */
 uint32_t wire_find_magic(const uint8_t *data, uint32_t n);
 
+/* What must follow the payload: CRC-32 of the header's bytes 0 to 11 and the payload's header->length bytes. */
+uint32_t wire_payload_crc(const wire_header *header, const void *payload);
+
 /* Completes a frame whose payload already stands behind the header; returns the frame's length in bytes. */
 uint32_t wire_seal(uint8_t *frame, const wire_header *header);
 

@@ -15,10 +15,10 @@ typedef struct {
 
 enum { COUNT = sizeof vectors / sizeof *vectors, ROOM = 8192 };
 
-static int payload_good(const uint8_t *frame, uint32_t length)
+static int payload_good(const uint8_t *frame, const wire_header *header)
 {
     const uint8_t *payload = frame + WIRE_HEADER_BYTES;
-    return wire_crc32(0, payload, length) == wire_get_u32(payload + length);
+    return wire_payload_crc(header, payload) == wire_get_u32(payload + header->length);
 }
 
 static void test_crc_is_the_published_one(void)
@@ -35,7 +35,7 @@ static void test_decodes(const golden *v)
     CHECK(h.version == v->header.version && h.type == v->header.type && h.sequence == v->header.sequence);
     CHECK(h.status == v->header.status && h.length == v->header.length);
     CHECK(WIRE_HEADER_BYTES + h.length + WIRE_CRC_BYTES == v->frame_bytes);
-    CHECK(payload_good(v->frame, h.length));
+    CHECK(payload_good(v->frame, &h));
 }
 
 static void test_encodes(const golden *v)
@@ -53,8 +53,19 @@ static void test_notices_every_damaged_bit(const golden *v)
     for (uint32_t bit = 0; bit < 8 * v->frame_bytes; bit++) {
         memcpy(frame, v->frame, v->frame_bytes);
         frame[bit / 8] ^= (uint8_t)(1 << bit % 8);
-        CHECK(wire_get_header(frame, &h) != WIRE_OK || !payload_good(frame, v->header.length));
+        CHECK(wire_get_header(frame, &h) != WIRE_OK || !payload_good(frame, &v->header));
     }
+}
+
+/* The header of one frame before the rest of another of the same length. */
+static void test_refuses_the_rest_of_another_frame(const golden *v)
+{
+    static uint8_t frame[ROOM];
+    wire_header other = v->header;
+    other.sequence ^= 1;
+    wire_put_bytes(frame + WIRE_HEADER_BYTES, v->frame + WIRE_HEADER_BYTES, v->header.length);
+    wire_seal(frame, &other);
+    CHECK(payload_good(frame, &other) && !payload_good(frame, &v->header));
 }
 
 static void test_finds_it_behind_noise(const golden *v)
@@ -84,6 +95,7 @@ int main(void)
         test_decodes(&vectors[i]);
         test_encodes(&vectors[i]);
         test_notices_every_damaged_bit(&vectors[i]);
+        test_refuses_the_rest_of_another_frame(&vectors[i]);
         test_finds_it_behind_noise(&vectors[i]);
     }
     return 0;

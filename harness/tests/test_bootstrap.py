@@ -51,6 +51,37 @@ def test_where_nothing_can_be_installed_one_line_says_what_to_install(tmp_path, 
     assert all(name in message for name in (*bootstrap.ARM_PACKAGES, *bootstrap.HOST_PACKAGES))
 
 
+def test_the_fuzzer_needs_clang_with_its_runtime(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert bootstrap.missing_fuzz_packages() == bootstrap.FUZZ_PACKAGES
+    script(tmp_path / "clang", "exit 1")
+    assert bootstrap.missing_fuzz_packages() == bootstrap.FUZZ_PACKAGES[1:]
+    script(tmp_path / "clang", "exit 0")
+    assert bootstrap.missing_fuzz_packages() == []
+
+
+@pytest.mark.parametrize("words", [[], ["fuzz"]])
+def test_clang_is_installed_only_where_fuzzing_is_asked_for(tmp_path, monkeypatch, words):
+    asked = []
+    monkeypatch.setattr(bootstrap, "STAMP", tmp_path / "stamp")
+    (tmp_path / "stamp").write_text(bootstrap.wanted_stamp(bootstrap.supported_python()))
+    monkeypatch.setattr(bootstrap, "missing_debian_packages", list)
+    monkeypatch.setattr(bootstrap, "missing_fuzz_packages", lambda: ["clang"])
+    monkeypatch.setattr(bootstrap, "apt_install", lambda packages, why: asked.append(packages))
+    monkeypatch.setattr(sys, "argv", ["bootstrap.py", *words])
+    bootstrap.main()
+    assert asked == [["clang"]] * len(words)
+
+
+def test_a_fuzzer_that_cannot_be_installed_is_one_line_and_exit_3(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit) as caught:
+        bootstrap.apt_install(bootstrap.missing_fuzz_packages(), "libFuzzer")
+    message = capsys.readouterr().err
+    assert caught.value.code == 3 and message.count("\n") == 1
+    assert all(name in message for name in ("libFuzzer", *bootstrap.FUZZ_PACKAGES))
+
+
 def test_a_failing_apt_get_is_told_with_its_command(tmp_path, monkeypatch, capsys):
     script(tmp_path / "apt-get", "exit 100")
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")

@@ -60,8 +60,17 @@ def test_golden_with_any_bit_damaged(vector):
             wire.decode(bytes(damaged))
 
 
-def test_crc_of_an_empty_payload_is_zero():
-    assert wire.encode(Frame(1, 1))[-4:] == bytes(4)
+def test_crc_of_an_empty_payload_is_the_headers():
+    data = wire.encode(Frame(1, 1))
+    assert data[-4:] == data[12:16]
+
+
+@each_vector
+def test_rest_of_another_frame_is_refused(vector):
+    frame = frame_of(vector)
+    other = wire.encode(dataclasses.replace(frame, sequence=frame.sequence ^ 1))
+    with pytest.raises(WireError):
+        wire.decode(bytes.fromhex(vector["hex"])[: wire.HEADER_BYTES] + other[wire.HEADER_BYTES :])
 
 
 def tensor_from(fields: dict) -> TensorSpec:
