@@ -12,9 +12,10 @@ ROOT = Path(__file__).resolve().parents[2]
 HARNESS_LAYERS = [
     {"errors"},
     {"records"},
-    {"wire", "boards", "config", "stats", "progress", "schema"},
+    {"wire", "boards", "config", "stats", "progress", "schema", "pace"},
     {"metrics", "compiler", "windows", "built"},
     {"link", "image", "oracle", "store", "hostbuild", "claims", "user_engine"},
+    {"exchange"},
     {"session", "flash", "compare"},
     {"virtual"},
     {"rig"},

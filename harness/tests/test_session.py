@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from harness import session as session_module
 from harness import wire
 from harness.errors import DeviceError, LinkError, UserError
+from harness.exchange import MIN_TRIES
 from harness.link import Link
 from harness.session import Session
 from harness.tests.host_board import HostBoard
@@ -86,6 +87,14 @@ def connect(boards):
     yield connected
     for session in sessions:
         session.close()
+
+
+def sequence(frame: bytes) -> int:
+    return int.from_bytes(frame[4:6], "little")
+
+
+def encoded(kind: wire.Type, number: int, payload: bytes) -> bytes:
+    return wire.encode(wire.Frame(kind, number & 0xFFFF, payload))
 
 
 def window(seed: int) -> bytes:
@@ -216,8 +225,8 @@ def test_any_three_damages_are_survived(boards, damages):
 def test_stale_replies_are_dropped(connect):
     session, link = connect(TOY)
     session.hello()
-    old = wire.encode(wire.Frame(wire.Type.ECHO, 999, b"an older question"))
-    link.plan({0: lambda data: old + data}, {})
+    session.echo(b"before")
+    link.plan({0: lambda data: encoded(wire.Type.ECHO, sequence(data) - 1, b"an older question") + data}, {})
     assert session.echo(b"now") == b"now"
     assert (session.statistics.stale, session.retries) == (1, 0)
 
@@ -225,11 +234,12 @@ def test_stale_replies_are_dropped(connect):
 def test_silence_is_a_link_error(connect):
     session, link = connect(TOY)
     session.hello()
-    link.plan(dict.fromkeys(range(9), lose_all), {})
+    link.plan(dict.fromkeys(range(99), lose_all), {})
     with pytest.raises(LinkError, match="no answer") as caught:
         session.echo(b"x")
     assert "TX and RX" in caught.value.remedy
-    assert session.statistics.timeouts == 1 + wire.RETRIES == 1 + session.retries
+    assert f"{session.statistics.timeouts} timeouts, 0 damaged" in caught.value.received
+    assert MIN_TRIES <= session.statistics.timeouts == 1 + session.retries <= 1 + wire.RETRIES
 
 
 def test_reset_between_chunks_is_noticed(connect):
@@ -237,8 +247,7 @@ def test_reset_between_chunks_is_noticed(connect):
     session, link = connect(MULTI)
     inputs = [bytes(24), bytes(10000)]
     session.run(inputs)
-    reset = wire.encode(wire.Frame(wire.Type.REBOOT, 999, wire.reboot_payload(bootloader=False)))
-    link.plan({2: lambda data: reset, 3: lambda data: data}, {})
+    link.plan({2: lambda data: encoded(wire.Type.REBOOT, sequence(data), wire.reboot_payload(bootloader=False))}, {})
     with pytest.raises(DeviceError, match="was reset"):
         session.run(inputs)
     assert session.run(inputs).outputs
