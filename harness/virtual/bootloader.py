@@ -23,6 +23,7 @@ from collections.abc import Callable
 from harness.virtual import chip
 from harness.virtual.faults import Fault
 from harness.virtual.line import Line
+from harness.virtual.linefaults import LineFault
 
 VERSION = b"Arduino Bootloader (SAM-BA extended) 2.0 [Arduino:IKXYZ]"
 CHIP = b"nRF52840-QIAA"
@@ -38,10 +39,10 @@ class Bootloader:
     """`serve()` talks until `K`, or until `reset_wanted()`."""
 
     def __init__(
-        self, line: Line, flash: ctypes.Array, faults: tuple[Fault, ...], reset_wanted: Callable[[], bool]
+        self, line: Line, flash: ctypes.Array, faults: tuple[Fault | LineFault, ...], reset_wanted: Callable[[], bool]
     ) -> None:
         self._line, self._flash, self._reset_wanted = line, flash, reset_wanted
-        self._bad_writes = tuple(f.argument for f in faults if f.name == "flash-bad-write")
+        self._bad_writes = tuple(f.argument for f in faults if isinstance(f, Fault) and f.name == "flash-bad-write")
         self._ram = bytearray(chip.RAM_BYTES)
         self._source = 0
         self._pending = bytearray()
