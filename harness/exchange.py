@@ -238,11 +238,12 @@ class Exchange:
 
     def ask(
         self, kind: Type, payload: bytes, check: Callable[[bytes], T], full_s: float, expect: int = 0, tries: int = 0,
-        extra_s: float = 0.0,
+        board_s: Callable[[int], float] | None = None,
     ) -> T:  # fmt: skip
         """What `check` makes of a good reply's payload; it raises WireError for one that answers something else.
 
-        `full_s` bounds one try's deadline without `extra_s`, the time that the board itself needs; `expect`: bytes of the reply.
+        `full_s` bounds one try's deadline without `board_s(tried)`, the time that the board itself needs; `expect`: bytes of the
+        reply.
         Raises Lost after `tries` (0: as long as there is hope), LinkError when there is none, Refused, LinkGone.
         """
         self.statistics.requests += 1
@@ -250,7 +251,7 @@ class Exchange:
         n = 2 * (wire.HEADER_BYTES + wire.CRC_BYTES) + len(payload) + expect
         tried = 0
         while True:
-            deadline = self._deadlines.deadline_s(n, tried, full_s) + extra_s
+            deadline = self._deadlines.deadline_s(n, tried, full_s) + (board_s(tried) if board_s else 0.0)
             frame = wire.encode(Frame(kind, self._sequence, payload))
             started = self._clock()
             try:
@@ -264,7 +265,7 @@ class Exchange:
             else:
                 self.answer_s = self._clock() - started
                 self.trouble.over()
-                if not tried and not extra_s:
+                if not tried and not board_s:
                     self._deadlines.answered(n, self.answer_s)
                 if reply.status != Status.OK:
                     raise Refused(kind, reply)

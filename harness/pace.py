@@ -7,15 +7,15 @@ SMALLEST_PIECE = 64
 GROW_AFTER = 8
 """So many pieces in a row must pass before a piece twice as large is tried."""
 
-FLOOR_S = 0.15
+FLOOR_S = 0.1
 """No deadline is shorter: hosts are busy and USB converters slow."""
 MARGIN = 4.0
 """A deadline allows so many times the slowest answer seen lately."""
 FIXED_BYTES = 512
 """A transfer's fixed cost, counted in bytes."""
-FORGET = 0.98
+FORGET = 0.9
 """How much of the slowest answer is remembered at each newer one."""
-DOUBT = 1.5
+DOUBT = 1.25
 """A deadline that passed may have been too short."""
 
 
@@ -64,4 +64,4 @@ class Deadlines:
 
     def passed_by(self) -> None:
         if self._slowest is not None:
-            self._slowest *= DOUBT
+            self._slowest *= DOUBT  # forgotten faster than a bad line can feed it

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
 from harness.boards import BOARDS, Board, Target, recognise_id, recognise_usb
 from harness.config import BoardPorts, Config
-from harness.errors import DeviceError, LinkError
+from harness.errors import DeviceError, LinkError, UserError
 from harness.flash import flash
-from harness.link import open_link
+from harness.link import Link, open_link
 from harness.records import BoardInfo, Hello, Image, TensorSpec
 from harness.session import Session
+from harness.virtual.faults import parse_fault
 from harness.virtual.launch import VirtualBoard
 
 HELLO_TRIES = 3
@@ -32,20 +35,36 @@ class Ports:
 class Rig:
     """A context manager around one board; the virtual one is started and ended with it.
 
-    `clock` is for the virtual board alone: what its cycle counter counts, "cycles", "instructions" or "off".
+    `clock` is for the virtual board alone: what its cycle counter counts, "cycles", "instructions" or "off"; so are `faults` and
+    rig.toml's, which are injected together.
     """
 
     def __init__(self, target: Target, config: Config, clock: str = "cycles", faults: tuple[str, ...] = ()) -> None:
         self._virtual: VirtualBoard | None = None
         self._session: Session | None = None
         self._blank = False
-        self.board, self.ports = self._attach(target, config, clock, faults)
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self.faults = (*config.faults, *faults)
+        self.board, self.ports = self._attach(target, config, clock)
+        self._usb_serial = usb_serial(self.ports.link)
 
-    def _attach(self, target: Target, config: Config, clock: str, faults: tuple[str, ...]) -> tuple[Board, Ports]:
+    def _attach(self, target: Target, config: Config, clock: str) -> tuple[Board, Ports]:
+        moves = "disconnect" in [getattr(parse_fault(text), "kind", "") for text in self.faults]
         if target.port is None and target.board is not None and target.board.name == "virtual":
-            self._virtual = VirtualBoard(line_rate=config.line_rate, clock=clock, faults=faults)
+            self._folder = tempfile.TemporaryDirectory(prefix="tinyrig-tty-") if moves else None
+            link = Path(self._folder.name) / "virtual" if self._folder else None
+            self._virtual = VirtualBoard(
+                line_rate=config.line_rate, clock=clock, faults=self.faults, fault_seed=config.fault_seed, link=link
+            )
             self._blank = True
-            return target.board, Ports(self._virtual.port, self._virtual.port)
+            port = str(link or self._virtual.port)
+            return target.board, Ports(port, port)
+        if self.faults:
+            raise UserError(
+                "faults can be injected only into a virtual board that the run starts itself",
+                expected="no faults, or --board virtual", received=", ".join(self.faults),
+                remedy="remove `faults` from rig.toml and TINYRIG_FAULTS from the environment",
+            )  # fmt: skip
         return find_ports(target, config)
 
     def __enter__(self) -> Rig:
@@ -59,6 +78,13 @@ class Rig:
         if self._virtual is not None:
             self._virtual.close()
             self._virtual = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def injected(self) -> dict[str, int]:
+        """Faults of the line that the virtual board has injected so far, by direction and kind."""
+        return self._virtual.injected() if self._virtual is not None and self.faults else {}
 
     def prepare(self, image: Image, say: Callable[[str], None] = lambda text: None) -> tuple[Session, Hello]:
         """A session with `image` running at the other end; flashes unless hello proves that exactly it runs already.
@@ -88,13 +114,18 @@ class Rig:
     def _hello(self, tries: int = 1) -> Hello | None:
         """None when nobody speaks our protocol there."""
         self._disconnect()
-        self._session = Session(open_link(self.ports.link, self.board.baud))
+        self._session = Session(self._open(), reopen=self._open)
         for _ in range(tries):
             try:
                 return self._session.hello()
             except (LinkError, DeviceError):
                 continue
         return None
+
+    def _open(self) -> Link:
+        """The board's link, under the name that its USB port has now."""
+        moved = port_of(self._usb_serial) if self._usb_serial else None
+        return open_link(moved or self.ports.link, self.board.baud)
 
     def _flash(self, image: Image, running: Hello | None, say: Callable[[str], None]) -> None:
         if running is not None:
@@ -147,6 +178,21 @@ def attached() -> list[tuple[str, str, Board | None]]:
 
     ports = [(p.device, f"{p.vid:04x}:{p.pid:04x}" if p.vid is not None else "") for p in list_ports.comports()]
     return [(device, usb, recognise_usb(usb) if usb else None) for device, usb in ports]
+
+
+def usb_serial(port: str) -> str:
+    """The USB serial number behind a port; "" where it has none, as ptys and URLs."""
+    from serial.tools import list_ports
+
+    return next((p.serial_number or "" for p in list_ports.comports() if p.device == port), "")
+
+
+def port_of(serial: str) -> str | None:
+    """The port that a USB serial number has now."""
+    from serial.tools import list_ports
+
+    found = [p.device for p in list_ports.comports() if p.serial_number == serial]
+    return found[0] if len(found) == 1 else None  # one adapter with two ports can't be told apart
 
 
 def runs(hello: Hello, image: Image) -> bool:

@@ -60,6 +60,7 @@ def run_variant(job: Job, rig: Rig, config: Config, say: Say = lambda text: None
     windows = windows_of(job, image.inputs, config)
     session, hello = rig.prepare(image, say)
     say(f"streaming {len(windows)} windows")
+    before = rig.injected()
     samples = measure(session, windows, config.repeats)
     parity = None if job.oracle == "none" else compare(data, job.oracle, windows, samples, image.outputs, config.float_tolerance)
     settings = {
@@ -68,8 +69,14 @@ def run_variant(job: Job, rig: Rig, config: Config, say: Say = lambda text: None
         "random_windows": windows.random,
         "float_tolerance": config.float_tolerance,
         "retries": session.retries,
+        "link": session.statistics.summary(),
         "timer_overhead_cycles": hello.timer_overhead_cycles,
     }
+    if rig.faults:
+        settings |= {
+            "injected_faults": list(rig.faults),
+            "injected": {kind: n - before.get(kind, 0) for kind, n in rig.injected().items()},
+        }
     return VariantRun(job.variant, image, rig.info(hello), samples, parity, windows.labels, windows.class_names, settings)
 
 

@@ -29,6 +29,9 @@ FIRST_INVOKE_DEADLINE_S = 30.0
 counts cycles may be much slower."""
 INVOKE_MARGIN = 10
 """Later inferences may take so many times the slowest one yet."""
+FIRST_TRY_S = 2.0
+"""The first inference's first deadline; each next one is FIRST_TRY_GROWTH times as long, up to FIRST_INVOKE_DEADLINE_S."""
+FIRST_TRY_GROWTH = 4
 MIN_INVOKE_DEADLINE_S = 0.5
 """A deadline that proves too short does no harm: the board answers a repetition without executing it again."""
 WINDOW_TRIES = 8
@@ -199,7 +202,7 @@ class Session:
         large = not apart and nbytes > SMALLEST_PIECE
         try:
             check = _reply_to(window.crc, flags, nbytes)
-            reply = self._ask(Type.RUN, payload, check, expect, tries or 2 * large, self._invoke_s())
+            reply = self._ask(Type.RUN, payload, check, expect, tries or 2 * large, self._invoke_s)
         except Lost as error:
             (self._out if piece else self._in).failed()
             if piece:
@@ -219,9 +222,11 @@ class Session:
         self._in.passed(0 if apart else nbytes)
         return reply
 
-    def _invoke_s(self) -> float:
+    def _invoke_s(self, tried: int) -> float:
         slowest = self._slowest_invoke_s
-        return self._invoke_deadline_s if slowest is None else max(MIN_INVOKE_DEADLINE_S, INVOKE_MARGIN * slowest)
+        if slowest is None:
+            return min(self._invoke_deadline_s, FIRST_TRY_S * FIRST_TRY_GROWTH**tried)
+        return max(MIN_INVOKE_DEADLINE_S, INVOKE_MARGIN * slowest)
 
     def _read_outputs(self, hello: Hello, crc: int) -> bytes:
         """Raises _Again when they are not those of the inference."""
@@ -246,11 +251,12 @@ class Session:
     # ---- requests and what may end a session ----
 
     def _ask(
-        self, kind: Type, payload: bytes, check: Callable[[bytes], T], expect: int = 0, tries: int = 0, extra_s: float = 0.0
-    ) -> T:
+        self, kind: Type, payload: bytes, check: Callable[[bytes], T], expect: int = 0, tries: int = 0,
+        board_s: Callable[[int], float] | None = None,
+    ) -> T:  # fmt: skip
         full_s = BASE_DEADLINE_S + BYTE_DEADLINE_S * (len(payload) + expect)
         try:
-            return self._exchange.ask(kind, payload, check, full_s, expect, tries, extra_s)
+            return self._exchange.ask(kind, payload, check, full_s, expect, tries, board_s)
         except Refused as error:
             if error.status == Status.NO_HELLO:
                 raise self._reset_error() from error
