@@ -117,9 +117,25 @@ class Session:
         return self._ask(Type.ECHO, data, _exactly(len(data)), expect=len(data))
 
     def reboot(self, bootloader: bool = True) -> None:
-        """Resets the board into its bootloader or into the application again. The session needs a new hello afterwards."""
+        """Resets the board into its bootloader or into the application again. The session needs a new hello afterwards.
+
+        The reply may be lost and the board be gone by the next try. Silence then counts as obeyed where the bootloader was asked
+        for: flashing finds out.
+        """
         self._known()
-        self._ask(Type.REBOOT, wire.reboot_payload(bootloader), _exactly(0))
+        self._exchange.trouble.patience_s = GREETING_PATIENCE_S
+        try:
+            self._exchange.ask(Type.REBOOT, wire.reboot_payload(bootloader), _exactly(0), BASE_DEADLINE_S)
+        except Refused as error:
+            if error.status != Status.NO_HELLO:
+                raise
+            if bootloader:  # it came back as the application
+                self._hello = None
+                self.hello()
+                self._exchange.ask(Type.REBOOT, wire.reboot_payload(bootloader), _exactly(0), BASE_DEADLINE_S)
+        except LinkError:
+            if not bootloader:
+                raise
         self._hello = None
 
     def run(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,56 +11,11 @@ from harness import session as session_module
 from harness import wire
 from harness.errors import DeviceError, LinkError, UserError
 from harness.exchange import MIN_TRIES
-from harness.link import Link
 from harness.session import Session
+from harness.tests.damaging_link import DamagingLink, encoded, flip, insert, lose, lose_all, sequence
 from harness.tests.host_board import HostBoard
 
 TOY, MULTI, NULL = "tests/toy_int8.c", "tests/toy_multi.c", "app/null_engine.c"
-Damage = Callable[[bytes], bytes]
-
-
-class DamagingLink:
-    """A Link whose nth write or read (counted from 0, since `plan` was set) is passed through a function."""
-
-    def __init__(self, link: Link) -> None:
-        self._link = link
-        self.url = link.url
-        self.close = link.close
-        self.plan({}, {})
-
-    def plan(self, writes: dict[int, Damage], reads: dict[int, Damage]) -> None:
-        self._writes, self._reads = dict(writes), dict(reads)
-        self._written = self._read = 0
-
-    def write(self, data: bytes) -> None:
-        damage = self._writes.get(self._written, bytes)
-        self._written += 1
-        self._link.write(damage(data))
-
-    def read(self, n: int, timeout: float) -> bytes:
-        # Only what came is counted: otherwise a timeout would use up the damage meant for a reply.
-        data = self._link.read(n, min(timeout, 0.3))
-        if not data:
-            return data
-        damage = self._reads.get(self._read, bytes)
-        self._read += 1
-        return damage(data)
-
-
-def flip(at: int) -> Damage:
-    return lambda data: bytes(b ^ (0x10 if i == at % len(data) else 0) for i, b in enumerate(data))
-
-
-def lose(at: int) -> Damage:
-    return lambda data: data[: at % len(data)] + data[at % len(data) + 1 :]
-
-
-def lose_all(data: bytes) -> bytes:
-    return b""
-
-
-def insert(at: int) -> Damage:
-    return lambda data: data[: at % len(data)] + b"T" + data[at % len(data) :]
 
 
 @pytest.fixture(scope="module")
@@ -87,14 +40,6 @@ def connect(boards):
     yield connected
     for session in sessions:
         session.close()
-
-
-def sequence(frame: bytes) -> int:
-    return int.from_bytes(frame[4:6], "little")
-
-
-def encoded(kind: wire.Type, number: int, payload: bytes) -> bytes:
-    return wire.encode(wire.Frame(kind, number & 0xFFFF, payload))
 
 
 def window(seed: int) -> bytes:
