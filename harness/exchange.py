@@ -19,6 +19,10 @@ from harness.wire import Frame, Status, Type, WireError
 
 NOISE_BYTES = 8
 """Fewer bytes that belong to no frame may be left over from earlier; more were the reply."""
+BABBLE_S = 2.0
+"""A line that has not fallen silent so long after the deadline is given up at once."""
+SLOWEST_BYTE_S = 1e-4
+"""A reply that trickles in more slowly than a 115200 baud line, after 6 s of grace, is none."""
 MIN_TRIES = 4
 """So often is any request sent before it is given up for lack of time."""
 GREETING_PATIENCE_S = 1.5
@@ -157,10 +161,12 @@ class FrameReader:
         self._noise = 0
 
     def frame(self, until: float) -> Frame:
-        """The next frame that begins before `until`. Raises _Silence, Lost, WireError."""
+        """The next frame that begins before `until`. Raises _Silence, Lost, WireError, LinkError when the line babbles."""
         header = self._header(until)
+        latest = self._clock() + SLOWEST_BYTE_S * (wire.MAX_PAYLOAD_LIMIT + header.rest_bytes)
         while len(self._buffer) < header.rest_bytes:
-            if not self._more(header.rest_bytes - len(self._buffer), wire.HOST_SILENCE_S):
+            missing = header.rest_bytes - len(self._buffer)
+            if not self._more(missing, wire.HOST_SILENCE_S) or self._clock() > latest:
                 expected, received = f"{header.rest_bytes} bytes after the header", f"{len(self._buffer)} bytes"
                 self._buffer.clear()
                 raise Lost(f"half a reply on {self._link.url}", expected=expected, received=received)
@@ -188,8 +194,8 @@ class FrameReader:
         if self._more(wire.HEADER_BYTES - len(self._buffer), min(left, wire.HOST_SILENCE_S) if begun else left):
             if self._buffer[0] != wire.MAGIC[0]:
                 self._drop(0)
-            if self._clock() > until + wire.MAX_PAYLOAD_LIMIT * 1e-4:
-                raise Lost(
+            if self._clock() > until + BABBLE_S:
+                raise LinkError(
                     f"{self._link.url} never falls silent", expected="a board that speaks only when asked",
                     received="bytes without end", remedy="check the baud rate and that this is the board's port",
                 )  # fmt: skip

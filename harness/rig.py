@@ -123,7 +123,9 @@ class Rig:
         return None
 
     def _open(self) -> Link:
-        """The board's link, under the name that its USB port has now."""
+        """The board's link, under the name that its USB port has now. Raises LinkError; InfraError for a dead virtual board."""
+        if self._virtual is not None:
+            self._virtual.check()
         moved = port_of(self._usb_serial) if self._usb_serial else None
         return open_link(moved or self.ports.link, self.board.baud)
 

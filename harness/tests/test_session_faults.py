@@ -197,3 +197,22 @@ def test_recovery_is_counted(connect):
     assert (summary["retries"], summary["recoveries"], summary["refused"], summary["timeouts"]) == (2, 2, 1, 1)
     assert summary["bytes_resent"] == 20 + 3 + 20 + 5
     assert 0 < summary["recovery_median_s"] <= summary["recovery_worst_s"]
+
+
+@pytest.mark.parametrize("noise", [b"\0" * 16, b"TR", b"T" * 16])
+def test_a_line_that_never_falls_silent(noise):
+    """The clock moves only while the host reads, so this takes no time."""
+    now = [0.0]
+
+    class Babble:
+        url = "babble"
+
+        def write(self, data: bytes) -> None: ...
+
+        def read(self, n: int, timeout: float) -> bytes:
+            now[0] += 0.01
+            return noise[:n]
+
+    with pytest.raises(LinkError, match="never falls silent"):
+        Session(Babble(), clock=lambda: now[0]).hello()
+    assert now[0] < 10
