@@ -27,12 +27,12 @@ BYTE_DEADLINE_S = 1e-4
 FIRST_INVOKE_DEADLINE_S = 30.0
 """For an inference of unknown length. On the board 2 million float MACs take about a second; an emulator that
 counts cycles may be much slower."""
-INVOKE_MARGIN = 10
-"""Later inferences may take so many times the slowest one yet."""
+INVOKE_MARGIN = 3
+"""Later inferences may take so many times the slowest one yet, twice as long at each try."""
 FIRST_TRY_S = 2.0
 """The first inference's first deadline; each next one is FIRST_TRY_GROWTH times as long, up to FIRST_INVOKE_DEADLINE_S."""
 FIRST_TRY_GROWTH = 4
-MIN_INVOKE_DEADLINE_S = 0.5
+MIN_INVOKE_DEADLINE_S = 0.3
 """A deadline that proves too short does no harm: the board answers a repetition without executing it again."""
 WINDOW_TRIES = 8
 """So often a window is sent whole before its inputs are said not to stay on the board."""
@@ -242,7 +242,7 @@ class Session:
         slowest = self._slowest_invoke_s
         if slowest is None:
             return min(self._invoke_deadline_s, FIRST_TRY_S * FIRST_TRY_GROWTH**tried)
-        return max(MIN_INVOKE_DEADLINE_S, INVOKE_MARGIN * slowest)
+        return max(MIN_INVOKE_DEADLINE_S, INVOKE_MARGIN * slowest) * 2**tried
 
     def _read_outputs(self, hello: Hello, crc: int) -> bytes:
         """Raises _Again when they are not those of the inference."""
