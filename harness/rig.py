@@ -43,6 +43,7 @@ class Rig:
         self._virtual: VirtualBoard | None = None
         self._session: Session | None = None
         self._blank = False
+        self._heard = ""  # instead of a hello, the last time that none came
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.faults = (*config.faults, *faults)
         self.board, self.ports = self._attach(target, config, clock)
@@ -100,7 +101,7 @@ class Rig:
             raise LinkError(
                 f"no answer on {self.ports.link} after flashing",
                 expected="the firmware's hello",
-                received="silence",
+                received=self._heard or "silence",
                 remedy="check the serial wires (TX P1.03, RX P1.10), [boards] in rig.toml, and the board's power",
             )
         check_hello(running, image)
@@ -118,8 +119,8 @@ class Rig:
         for _ in range(tries):
             try:
                 return self._session.hello()
-            except (LinkError, DeviceError):
-                continue
+            except (LinkError, DeviceError) as error:
+                self._heard = error.received or error.what
         return None
 
     def _open(self) -> Link:

@@ -100,7 +100,11 @@ class Session:
 
     def hello(self) -> Hello:
         """Asks the board who it is; begins a session."""
-        hello = self._ask(Type.HELLO, b"", wire.decode_hello, expect=wire.HELLO_BYTES + 4 * wire.HELLO_TENSOR_BYTES)
+        try:
+            hello = self._greet()
+        except LinkGone as gone:
+            self._reattach(gone)
+            hello = self._greet()
         if hello.wire_version != wire.VERSION:
             raise DeviceError(
                 "the board speaks another wire version",
@@ -111,6 +115,9 @@ class Session:
         self._hello = hello
         self._exchange.trouble.patience_s = PATIENCE_S
         return hello
+
+    def _greet(self) -> Hello:
+        return self._ask(Type.HELLO, b"", wire.decode_hello, expect=wire.HELLO_BYTES + 4 * wire.HELLO_TENSOR_BYTES)
 
     def echo(self, data: bytes) -> bytes:
         """Has `data` (at most max_payload bytes) sent back."""
@@ -164,16 +171,20 @@ class Session:
 
     def _until_done(self, window: _Window, hello: Hello) -> tuple[RunReply, bytes]:
         self._exchange.trouble.new_window()
+        vanished: LinkGone | None = None
         for _ in range(WINDOW_TRIES):
             sent = self.statistics.bytes_sent - self.statistics.bytes_resent
             try:
                 reply = self._infer(window, hello)
                 return reply, self._read_outputs(hello, reply.outputs_crc) if reply.outputs is None else reply.outputs
             except LinkGone as error:
+                vanished = error
                 self._reattach(error)
             except _Again:
-                pass
+                vanished = None
             self.statistics.bytes_resent = self.statistics.bytes_sent - sent
+        if vanished is not None:
+            raise vanished
         raise DeviceError(
             "the board's inputs do not stay as they were written",
             expected=f"input tensors with CRC-32 {window.crc:08x}", received=f"other bytes, {WINDOW_TRIES} times in a row",
@@ -282,7 +293,7 @@ class Session:
         """A board that no longer answers may have been reset by a fault, which its next hello tells."""
         self._exchange.trouble.patience_s = GREETING_PATIENCE_S
         try:
-            fault = self._ask(Type.HELLO, b"", wire.decode_hello, expect=wire.HELLO_BYTES).fault
+            fault = self._greet().fault
         except LinkError:
             return error
         return _fault_error(fault) if fault else error
@@ -302,31 +313,28 @@ class Session:
         if self._reopen is None:
             raise gone
         self._exchange.trouble.begin()
-        self._link.close()
         until = self._clock() + REATTACH_S
         while True:
+            self._link.close()
             try:
                 self._exchange.attach(self._reopen())
+                self._recognise()
                 break
-            except LinkError as error:
+            except LinkError as error:  # not there yet, or gone again
                 if self._clock() > until:
                     raise LinkError(
-                        f"{gone.what} and did not come back", expected=f"the port again within {REATTACH_S:.0f} s",
+                        f"{gone.what} and did not come back", expected=f"the board again within {REATTACH_S:g} s",
                         received=error.received or error.what, remedy=gone.remedy,
                     ) from error  # fmt: skip
-                time.sleep(REATTACH_PAUSE_S)
+            time.sleep(REATTACH_PAUSE_S)
         self.statistics.reconnects += 1
-        try:
-            self._recognise()
-        except LinkGone as error:
-            if self._clock() > until:
-                raise
-            self._reattach(error)
 
     def _recognise(self) -> None:
-        before = self._known()
+        before = self._hello
+        if before is None:
+            return
         self.echo(b"")  # before hello: a board that was reset says so
-        now = self.hello()
+        now = self._greet()
         for what in ("build_id", "model_sha256", "board_id"):
             if getattr(now, what) != getattr(before, what):
                 raise DeviceError(

@@ -108,6 +108,21 @@ def test_a_port_that_stays_away_is_a_link_error(start, monkeypatch):
         list(session.stream(payloads()))
 
 
+@pytest.mark.parametrize("every", [1, 3])
+def test_a_port_that_keeps_vanishing_is_a_link_error(start, monkeypatch, every):
+    """Every third request: the board can be greeted again, but a window never passes."""
+    monkeypatch.setattr("harness.session.REATTACH_S", 1.0)
+    _, session = start([f"line-disconnect:{every}:0.05"])
+    with pytest.raises(LinkError, match="stopped working"):
+        list(session.stream(payloads()))
+
+
+def test_a_port_that_vanishes_at_hello(start):
+    _, session = start(["line-disconnect:4:0.1"])
+    assert [session.hello().engine for _ in range(4)] == ["tinyrig"] * 4
+    assert session.statistics.reconnects == 1
+
+
 def test_without_a_way_to_reopen_a_vanished_port_ends_the_session(image, tmp_path):
     link = tmp_path / "tty"
     with (
@@ -158,6 +173,12 @@ def test_a_run_with_injected_faults_is_labelled_and_equal(tmp_path):
     told = variant_to_json(faulty)["link"]
     assert told["retries"] > 0 and told["reconnects"] == told["injected"]["disconnect"] > 0 and told["recovery_worst_s"] > 0
     assert variant_to_json(plain)["link"]["retries"] == 0 and variant_to_json(plain)["link"]["injected_faults"] == []
+
+
+def test_no_hello_after_flashing_says_what_came_instead(image):
+    with Rig(parse_board("virtual"), Config(faults=("line-tx-flip:0.2",))) as rig, pytest.raises(LinkError) as caught:
+        rig.prepare(image)
+    assert "after flashing" in caught.value.what and "damaged" in caught.value.received
 
 
 @pytest.mark.parametrize(("target", "faults"), [("virtual", ("gremlin",)), ("virtual@/dev/pts/99", ("line-flip",))])
