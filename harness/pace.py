@@ -4,7 +4,7 @@ from __future__ import annotations
 
 SMALLEST_PIECE = 64
 """Smaller pieces would spend more on frames (52 bytes a request and its reply) than on data."""
-GROW_AFTER = 8
+GROW_AFTER = 4
 """So many pieces in a row must pass before a piece twice as large is tried."""
 
 FLOOR_S = 0.1
@@ -23,7 +23,7 @@ class Pace:
     """Bytes of one piece: halved by a failure, doubled after GROW_AFTER pieces without one, `full` on a clean line.
 
     At a byte error rate e a frame of n bytes is lost with probability 1 - (1 - e)^n: 8 KB at 4e-4 almost never arrive, and
-    the size settles where about every fifth piece fails.
+    the size settles where about every sixth piece fails.
     """
 
     def __init__(self, full: int) -> None:

@@ -35,7 +35,7 @@ FIRST_TRY_GROWTH = 4
 MIN_INVOKE_DEADLINE_S = 0.3
 """A deadline that proves too short does no harm: the board answers a repetition without executing it again."""
 WINDOW_TRIES = 8
-"""So often a window is sent whole before its inputs are said not to stay on the board."""
+"""So often a window is sent whole before its inputs are said not to stay on the board, and so often the port may vanish in it."""
 REATTACH_S = 20.0
 """A port that vanished must be back, and its board answer, within this."""
 REATTACH_PAUSE_S = 0.1
@@ -74,6 +74,7 @@ class Session:
         self._invoke_deadline_s = invoke_deadline_s
         self._slowest_invoke_s: float | None = None
         self._out, self._in = Pace(1), Pace(1)  # until hello tells what fits
+        self._vanished = 0  # how often the port has in this window
 
     @property
     def statistics(self) -> Statistics:
@@ -103,6 +104,7 @@ class Session:
         try:
             hello = self._greet()
         except LinkGone as gone:
+            self._vanished = 0
             self._reattach(gone)
             hello = self._greet()
         if hello.wire_version != wire.VERSION:
@@ -171,20 +173,22 @@ class Session:
 
     def _until_done(self, window: _Window, hello: Hello) -> tuple[RunReply, bytes]:
         self._exchange.trouble.new_window()
-        vanished: LinkGone | None = None
+        self._vanished = 0
         for _ in range(WINDOW_TRIES):
             sent = self.statistics.bytes_sent - self.statistics.bytes_resent
             try:
                 reply = self._infer(window, hello)
                 return reply, self._read_outputs(hello, reply.outputs_crc) if reply.outputs is None else reply.outputs
             except LinkGone as error:
-                vanished = error
                 self._reattach(error)
             except _Again:
-                vanished = None
+                pass
             self.statistics.bytes_resent = self.statistics.bytes_sent - sent
-        if vanished is not None:
-            raise vanished
+        if self._vanished:
+            raise LinkError(
+                f"{self._link.url} vanished again and again", expected="a port that stays for one window",
+                received=f"gone {self._vanished} times", remedy="check the cable and the hub's power",
+            )  # fmt: skip
         raise DeviceError(
             "the board's inputs do not stay as they were written",
             expected=f"input tensors with CRC-32 {window.crc:08x}", received=f"other bytes, {WINDOW_TRIES} times in a row",
@@ -205,8 +209,12 @@ class Session:
                 self._place(tensor, offset, piece)
                 if after:
                     rest.appendleft((tensor, offset + len(piece), after))
+            except LinkGone as error:
+                self._reattach(error)
+                self.statistics.bytes_resent += len(piece)
+                rest.appendleft((tensor, offset, data))
             except Lost:
-                joined = joined and not (not rest and not after)
+                joined = joined and bool(rest or after)
                 rest.appendleft((tensor, offset, data))
         return self._invoke(window, hello, 0, 0, b"")
 
@@ -310,7 +318,8 @@ class Session:
 
     def _reattach(self, gone: LinkGone) -> None:
         """Opens the port again and proves that the same board with the same firmware, not reset meanwhile, is behind it."""
-        if self._reopen is None:
+        self._vanished += 1
+        if self._reopen is None or self._vanished >= WINDOW_TRIES:
             raise gone
         self._exchange.trouble.begin()
         until = self._clock() + REATTACH_S
