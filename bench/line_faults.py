@@ -28,7 +28,7 @@ from harness.runner import Job, compile_for, measure, windows_of
 KINDS = ("drop", "flip", "insert", "dup")
 SWEEP = (1e-4, 3e-4, 1e-3, 2e-3, 3e-3, 5e-3, 1e-2, 3e-2)
 SWEEP_WINDOWS = 10
-MANY_KINDS = ("line-cut:0.05", "line-delay:0.03:1.2", "line-stall:0.01:1", "line-disconnect:0.01:1")
+MANY_KINDS = ("line-cut:0.02", "line-delay:0.01:1.2", "line-stall:0.003:1", "line-disconnect:0.003:1")
 
 
 @dataclass

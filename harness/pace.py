@@ -11,8 +11,8 @@ FLOOR_S = 0.1
 """No deadline is shorter: hosts are busy and USB converters slow."""
 MARGIN = 4.0
 """A deadline allows so many times the slowest answer seen lately."""
-FIXED_BYTES = 512
-"""A transfer's fixed cost, counted in bytes."""
+FIXED_BYTES = 64
+"""A transfer's fixed cost, counted in bytes. Few, so that a deadline for a large frame that follows from small ones is ample."""
 FORGET = 0.9
 """How much of the slowest answer is remembered at each newer one."""
 DOUBT = 1.25

@@ -80,3 +80,11 @@ def test_a_bad_line_can_not_feed_the_deadline_for_ever():
         if n % 5 == 0:
             deadlines.passed_by()
     assert deadlines.deadline_s(52, 0, 9.0) < 2 * FLOOR_S
+
+
+def test_small_frames_on_a_slow_line_leave_room_for_a_large_one():
+    """115200 baud, 10 bits a byte, 1 ms of latency."""
+    deadlines = Deadlines()
+    for _ in range(99):
+        deadlines.answered(52, 52 / 11520 + 0.001)
+    assert deadlines.deadline_s(8300, 0, 9.0) > 1.5 * 8300 / 11520
