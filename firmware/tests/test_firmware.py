@@ -229,6 +229,13 @@ def test_too_long_a_frame_is_swallowed_whole(line):
     assert [(f.sequence, f.status) for f in replies(line)] == [(90, Status.BAD_LENGTH), (92, Status.OK)]
 
 
+def test_too_long_a_frame_that_stops_is_told(line):
+    """More than the board's buffer came before the silence."""
+    line.write(wire.encode(Frame(Type.ECHO, 93, bytes(9000)))[:7000])
+    assert [(f.sequence, f.status) for f in replies(line)] == [(93, Status.CUT)]
+    assert ask(line, Frame(Type.ECHO, 94, b"next")).payload == b"next"
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_in_step_after_any_corruption(line, data):

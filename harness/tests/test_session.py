@@ -151,11 +151,10 @@ def test_damaged_chunks(connect):
     st.dictionaries(
         st.tuples(st.booleans(), st.integers(0, 5)),
         st.tuples(st.sampled_from([flip, lose, insert]), st.integers(0, 40)),
-        max_size=3,
+        max_size=6,
     )
 )
-def test_any_three_damages_are_survived(boards, damages):
-    """Three, because a frame is sent four times."""
+def test_any_damages_are_survived(boards, damages):
     link = DamagingLink(boards(TOY).link())
     plans: tuple[dict, dict] = ({}, {})
     for (outgoing, place), (damage, at) in damages.items():
