@@ -30,6 +30,7 @@ class Config:
 
     accuracy_drop: device accuracy may lie at most this much (0 to 1) below the host's.
     float_tolerance: largest absolute difference to the oracle that a float output may show.
+    faults: what the virtual board injects, as `--fault` of `python -m harness.virtual`; with commas between in the environment.
     """
 
     dataset: str = "glove"
@@ -42,6 +43,8 @@ class Config:
     float_tolerance: float = 1e-5
     repeats: int = 30
     limits: Limits = field(default_factory=Limits)
+    faults: tuple[str, ...] = ()
+    fault_seed: int = 0
     boards: dict[str, BoardPorts] = field(default_factory=dict)
 
 
@@ -72,6 +75,8 @@ def _value(name: str, value: Any, file: Path | None) -> Any:
         return _boards(value, file)
     if name == "limits":
         return read_limits(value, file or "rig.toml")
+    if name == "faults":
+        return _faults(value, file)
     default = getattr(Config, name, None)
     wanted = type(default)
     try:
@@ -88,6 +93,16 @@ def _value(name: str, value: Any, file: Path | None) -> Any:
             received=repr(value),
             remedy=f"correct it in {file or 'rig.toml'} or TINYRIG_{name.upper()}",
         ) from error
+
+
+def _faults(value: Any, file: Path | None) -> tuple[str, ...]:
+    words = value.split(",") if isinstance(value, str) else value
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise UserError(
+            "the setting 'faults' can't be used", expected='a list of texts, like ["line-flip:1e-4"]', received=repr(value),
+            remedy=f"correct it in {file or 'rig.toml'} or TINYRIG_FAULTS",
+        )  # fmt: skip
+    return tuple(word.strip() for word in words if word.strip())
 
 
 def _boards(value: Any, file: Path | None) -> dict[str, BoardPorts]:

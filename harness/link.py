@@ -16,8 +16,12 @@ WRITE_TIMEOUT_S = 30.0
 """A port that takes nothing for so long is stuck: 64 KiB at 115200 baud need 6 s."""
 
 
+class LinkGone(LinkError):
+    """The port itself stopped working: unplugged, or its other end is gone."""
+
+
 class Link:
-    """One open serial port or URL. Raises LinkError when the other end is gone."""
+    """One open serial port or URL. Raises LinkGone when the other end is gone."""
 
     def __init__(self, port: serial.SerialBase, url: str) -> None:
         self._port = port
@@ -88,9 +92,9 @@ def _cannot_open(url: str, error: Exception) -> LinkError:
     return LinkError(f"can't open {url}", expected="a serial port or URL that is free", received=str(error), remedy=remedy)
 
 
-def _gone(url: str, error: Exception) -> LinkError:
+def _gone(url: str, error: Exception) -> LinkGone:
     remedy = "check the cable; see if the board was reset or unplugged"
-    return LinkError(f"{url} stopped working", received=str(error), remedy=remedy)
+    return LinkGone(f"{url} stopped working", received=str(error), remedy=remedy)
 
 
 def _errno(error: Exception) -> int | None:

@@ -315,9 +315,18 @@ def variant_to_json(run: VariantRun) -> dict[str, Any]:
         "host_accuracy": v.host_accuracy, "dataset": v.dataset, "synthetic": v.synthetic, "engine": run.image.engine,
         "build_id": run.image.build_id, "timing": run.board.timing, "board": _board_json(run.board),
         "toolchain": {"cc": run.image.toolchain.cc, "flags": run.image.toolchain.flags},
-        "oracle_note": oracle_note(run),
+        "oracle_note": oracle_note(run), "link": link(run),
         "claims": {c.name: {"status": c.status, "reason": c.reason} for c in run.claims},
     }
+
+
+def link(run: VariantRun) -> dict[str, Any] | None:
+    """What the line cost: counts, bytes, seconds of recovering; with the faults that were injected on purpose and how often.
+    None for a run that was stored without."""
+    counts = run.settings.get("link")
+    if not isinstance(counts, dict):
+        return None
+    return counts | {"injected_faults": run.settings.get("injected_faults", []), "injected": run.settings.get("injected", {})}
 
 
 def oracle_note(run: VariantRun) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ import numpy as np
 
 from harness.boards import BOARDS, Board, Target, recognise_id, recognise_usb
 from harness.config import BoardPorts, Config
-from harness.errors import DeviceError, LinkError, RigError
+from harness.errors import DeviceError, LinkError, RigError, UserError
 from harness.flash import flash, restart
-from harness.link import open_link
+from harness.link import Link, open_link
 from harness.lock import Locks, port_key
 from harness.records import BoardInfo, Hello, Image, TensorSpec
 from harness.session import Session
+from harness.virtual.faults import parse_fault
 from harness.virtual.launch import VirtualBoard
 
 HELLO_PAUSE_S = 0.05
@@ -35,7 +37,8 @@ class Ports:
 class Rig:
     """A context manager around one board; the virtual one is started and ended with it.
 
-    `clock` is for the virtual board alone: what its cycle counter counts, "cycles", "instructions" or "off".
+    `clock` is for the virtual board alone: what its cycle counter counts, "cycles", "instructions" or "off"; so are `faults` and
+    rig.toml's, which are injected together.
     """
 
     def __init__(self, target: Target, config: Config, clock: str = "cycles", faults: tuple[str, ...] = ()) -> None:
@@ -44,20 +47,36 @@ class Rig:
         self._blank = False
         self.flash_tries = 0
         """Tries that the last flashing took; 0: the image ran already."""
+        self._heard = ""  # instead of a hello, the last time that none came
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self.faults = (*config.faults, *faults)
         self._locks = Locks()
         try:
-            self.board, self.ports = self._attach(target, config, clock, faults)
+            self.board, self.ports = self._attach(target, config, clock)
         except BaseException:
             self.close()
             raise
+        self._usb_serial = usb_serial(self.ports.link)
         self._limits = config.limits.on(self.board)
         self._wanted_id = config.boards.get(self.board.name, BoardPorts()).id.lower()
 
-    def _attach(self, target: Target, config: Config, clock: str, faults: tuple[str, ...]) -> tuple[Board, Ports]:
+    def _attach(self, target: Target, config: Config, clock: str) -> tuple[Board, Ports]:
+        moves = "disconnect" in [getattr(parse_fault(text), "kind", "") for text in self.faults]
         if target.port is None and target.board is not None and target.board.name == "virtual":
-            self._virtual = VirtualBoard(line_rate=config.line_rate, clock=clock, faults=faults)
+            self._folder = tempfile.TemporaryDirectory(prefix="tinyrig-tty-") if moves else None
+            link = Path(self._folder.name) / "virtual" if self._folder else None
+            self._virtual = VirtualBoard(
+                line_rate=config.line_rate, clock=clock, faults=self.faults, fault_seed=config.fault_seed, link=link
+            )
             self._blank = True
-            return target.board, Ports(self._virtual.port, self._virtual.port)
+            port = str(link or self._virtual.port)
+            return target.board, Ports(port, port)
+        if self.faults:
+            raise UserError(
+                "faults can be injected only into a virtual board that the run starts itself",
+                expected="no faults, or --board virtual", received=", ".join(self.faults),
+                remedy="remove `faults` from rig.toml and TINYRIG_FAULTS from the environment",
+            )  # fmt: skip
         board, ports = find_ports(target, config)
         for port in sorted({ports.link, ports.flash}):
             self._locks.take(port_key(port), f"the board at {port}")
@@ -74,7 +93,14 @@ class Rig:
         if self._virtual is not None:
             self._virtual.close()
             self._virtual = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
         self._locks.close()
+
+    def injected(self) -> dict[str, int]:
+        """Faults of the line that the virtual board has injected so far, by direction and kind."""
+        return self._virtual.injected() if self._virtual is not None and self.faults else {}
 
     def prepare(self, image: Image, say: Callable[[str], None] = lambda text: None) -> tuple[Session, Hello]:
         """A session with `image` running at the other end; flashes unless hello proves that exactly it runs already.
@@ -96,7 +122,7 @@ class Rig:
             raise LinkError(
                 f"no answer on {self.ports.link} after flashing",
                 expected=f"the firmware's hello within hello_s = {self._limits.hello_s:g} s ([limits] in rig.toml)",
-                received="silence",
+                received=self._heard or "silence",
                 remedy="check the serial wires (TX P1.03, RX P1.10), [boards] in rig.toml, and the board's power",
             )
         self._lock_board(running)
@@ -167,15 +193,23 @@ class Rig:
         """None when nobody speaks our protocol there; asks once, and again until `seconds` have passed: a board that has just
         been started may need a moment before it listens."""
         self._disconnect()
-        self._session = Session(open_link(self.ports.link, self.board.baud), invoke_deadline_s=self._limits.window_s)
+        self._session = Session(self._open(), invoke_deadline_s=self._limits.window_s, reopen=self._open)
         until = time.monotonic() + seconds
         while True:
             try:
                 return self._session.hello()
-            except (LinkError, DeviceError):
+            except (LinkError, DeviceError) as error:
+                self._heard = error.received or error.what
                 if time.monotonic() >= until:
                     return None
                 time.sleep(HELLO_PAUSE_S)
+
+    def _open(self) -> Link:
+        """The board's link, under the name that its USB port has now. Raises LinkError; InfraError for a dead virtual board."""
+        if self._virtual is not None:
+            self._virtual.check()
+        moved = port_of(self._usb_serial) if self._usb_serial else None
+        return open_link(moved or self.ports.link, self.board.baud)
 
     def _flash(self, image: Image, running: Hello | None, say: Callable[[str], None]) -> None:
         if running is not None:
@@ -235,6 +269,21 @@ def attached() -> list[tuple[str, str, Board | None]]:
 
     ports = [(p.device, f"{p.vid:04x}:{p.pid:04x}" if p.vid is not None else "") for p in list_ports.comports()]
     return [(device, usb, recognise_usb(usb) if usb else None) for device, usb in ports]
+
+
+def usb_serial(port: str) -> str:
+    """The USB serial number behind a port; "" where it has none, as ptys and URLs."""
+    from serial.tools import list_ports
+
+    return next((p.serial_number or "" for p in list_ports.comports() if p.device == port), "")
+
+
+def port_of(serial: str) -> str | None:
+    """The port that a USB serial number has now."""
+    from serial.tools import list_ports
+
+    found = [p.device for p in list_ports.comports() if p.serial_number == serial]
+    return found[0] if len(found) == 1 else None  # one adapter with two ports can't be told apart
 
 
 def runs(hello: Hello, image: Image) -> bool:

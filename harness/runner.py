@@ -104,7 +104,7 @@ def run_variant(
     info = rig.info(hello)
     done = recorder.start(head_of(job, image, windows, info, config))
     say(f"streaming {len(windows)} windows" + (f", {len(done)} samples are there already" if done else ""))
-    window_s = config.limits.on(rig.board).window_s
+    window_s, before = config.limits.on(rig.board).window_s, rig.injected()
     try:
         samples = measure(session, windows, config.repeats, done, recorder.add, window_s, deadline)
     except LinkError as error:
@@ -119,9 +119,15 @@ def run_variant(
         "float_tolerance": config.float_tolerance,
         "retries": session.retries,
         "flash_tries": rig.flash_tries,
+        "link": session.statistics.summary(),
         "timer_overhead_cycles": hello.timer_overhead_cycles,
         **recorder.settings(),
     }
+    if rig.faults:
+        settings |= {
+            "injected_faults": list(rig.faults),
+            "injected": {kind: n - before.get(kind, 0) for kind, n in rig.injected().items()},
+        }
     return VariantRun(job.variant, image, info, samples, parity, windows.labels, windows.class_names, settings)
 
 

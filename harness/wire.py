@@ -14,7 +14,7 @@ from enum import IntEnum, IntFlag
 from harness.errors import LinkError
 from harness.records import FaultRecord, Hello, TensorSpec
 
-VERSION = 1
+VERSION = 2
 MAGIC = b"TR"
 HEADER_BYTES = 16
 CRC_BYTES = 4
@@ -24,10 +24,11 @@ MAX_PAYLOAD_LIMIT = 65536
 
 BOARD_SILENCE_S = 0.020
 """Silence after which the board drops an unfinished frame."""
-HOST_SILENCE_S = 0.030
-"""How long the host keeps quiet before it sends again: longer than the board's silence."""
-RETRIES = 3
-"""How often the same frame is sent again."""
+HOST_SILENCE_S = 0.050
+"""Silence after which the host takes an unfinished reply for damaged: longer than the board's silence, so that the board is in
+step too, and than a USB converter's 16 ms."""
+RETRIES = 20
+"""So many failures in a row, without a good reply between them, are borne."""
 
 
 class Type(IntEnum):
@@ -52,6 +53,9 @@ class Status(IntEnum):
     BAD_ARGUMENT = 5
     ENGINE = 6
     NO_HELLO = 7
+    BAD_INPUT = 8
+    CUT = 9
+    STALE = 10
 
 
 class RunFlag(IntFlag):
@@ -61,6 +65,7 @@ class RunFlag(IntFlag):
     INVOKE = 1
     STACK = 2
     PROFILE = 4
+    NO_OUTPUTS = 8
 
 
 DTYPES = {0: "float32", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8"}
@@ -68,12 +73,13 @@ DTYPES = {0: "float32", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16
 
 _HEADER = struct.Struct("<2sBBHHI")
 _CRC = struct.Struct("<I")
-_RUN = struct.Struct("<BBHI")
+_RUN = struct.Struct("<BBHII")
 _READ = struct.Struct("<BBHII")
-_RUN_REPLY = struct.Struct("<IIHH")
+_RUN_REPLY = struct.Struct("<IIHBBII")
 _HELLO = struct.Struct("<HH16s32s8sIIIIIHBB16s16s")
 _TENSOR = struct.Struct("<BBH6Ifi")
-_FAULT = struct.Struct("<23I")
+FAULT_WORDS = 23
+_FAULT = struct.Struct(f"<{FAULT_WORDS}I")
 RUN_BYTES = _RUN.size
 RUN_REPLY_BYTES = _RUN_REPLY.size
 HELLO_BYTES = _HELLO.size
@@ -119,12 +125,16 @@ class Frame:
 
 @dataclass(frozen=True)
 class RunReply:
-    """What an INVOKE cost and gave. `stack_bytes` None: not asked for. `outputs` None: too long for the frame, READ them."""
+    """What an INVOKE cost and gave. `stack_bytes` None: not asked for. `outputs` None: not in the frame, READ them.
+    `inputs_crc` and `flags` say what the reply is of, `outputs_crc` what the outputs are, wherever they travel."""
 
     cycles: int
     stack_bytes: int | None
     op_cycles: tuple[int, ...]
     outputs: bytes | None
+    flags: RunFlag = RunFlag.INVOKE
+    inputs_crc: int = 0
+    outputs_crc: int = 0
 
 
 def encode(frame: Frame) -> bytes:
@@ -170,17 +180,25 @@ def decode(data: bytes) -> Frame | None:
     return decode_rest(header, rest) if len(rest) == header.rest_bytes else None
 
 
-def run_payload(tensor: int, offset: int, data: bytes, flags: RunFlag = RunFlag.NONE) -> bytes:
-    """RUN request: `data` to input `tensor` at byte `offset`, then whatever the flags ask."""
-    return _RUN.pack(tensor, flags, 0, offset) + data
+def tensors_crc(tensors: Sequence[bytes]) -> int:
+    """CRC-32 of the tensors' bytes, one after another."""
+    crc = 0
+    for data in tensors:
+        crc = zlib.crc32(data, crc)
+    return crc
 
 
-def decode_run_payload(payload: bytes) -> tuple[int, int, bytes, RunFlag]:
-    """RUN request -> tensor, offset, data, flags. Raises WireError when too short."""
+def run_payload(tensor: int, offset: int, data: bytes, flags: RunFlag = RunFlag.NONE, inputs_crc: int = 0) -> bytes:
+    """RUN request: `data` to input `tensor` at byte `offset`; INVOKE then runs on inputs of that `inputs_crc` only."""
+    return _RUN.pack(tensor, flags, 0, offset, inputs_crc) + data
+
+
+def decode_run_payload(payload: bytes) -> tuple[int, int, bytes, RunFlag, int]:
+    """RUN request -> tensor, offset, data, flags, inputs_crc. Raises WireError when too short."""
     if len(payload) < RUN_BYTES:
         raise WireError("short RUN request", expected=f"at least {RUN_BYTES} bytes", received=f"{len(payload)} bytes")
-    tensor, flags, _, offset = _RUN.unpack_from(payload)
-    return tensor, offset, payload[RUN_BYTES:], RunFlag(flags)
+    tensor, flags, _, offset, inputs_crc = _RUN.unpack_from(payload)
+    return tensor, offset, payload[RUN_BYTES:], RunFlag(flags), inputs_crc
 
 
 def read_payload(tensor: int, offset: int, length: int) -> bytes:
@@ -193,23 +211,35 @@ def reboot_payload(bootloader: bool) -> bytes:
     return bytes([1 if bootloader else 0])
 
 
-def decode_run_reply(payload: bytes, flags: RunFlag, output_bytes: int) -> RunReply:
-    """Reply to an INVOKE -> RunReply. `output_bytes`: of all output tensors together. Raises WireError on a wrong length."""
+def decode_run_reply(payload: bytes, output_bytes: int) -> RunReply:
+    """Reply to an INVOKE -> RunReply. `output_bytes`: of all output tensors together. Raises WireError on a wrong length and on
+    outputs that are not those of its CRC."""
     if len(payload) < _RUN_REPLY.size:
         raise WireError("short RUN reply", expected=f"at least {_RUN_REPLY.size} bytes", received=f"{len(payload)} bytes")
-    cycles, stack, ops, _ = _RUN_REPLY.unpack_from(payload)
+    cycles, stack, ops, flags, _, inputs_crc, outputs_crc = _RUN_REPLY.unpack_from(payload)
     end = _RUN_REPLY.size + 4 * ops
     if len(payload) not in (end, end + output_bytes):
         expected = f"{end} or {end + output_bytes} bytes"
         raise WireError("RUN reply of a wrong length", expected=expected, received=f"{len(payload)} bytes")
     op_cycles = struct.unpack_from(f"<{ops}I", payload, _RUN_REPLY.size)
-    outputs = payload[end:] if len(payload) == end + output_bytes else None
-    return RunReply(cycles, stack if RunFlag.STACK in flags else None, op_cycles, outputs)
+    outputs = payload[end:] if len(payload) == end + output_bytes and not (flags & RunFlag.NO_OUTPUTS and output_bytes) else None
+    if outputs is not None:
+        check_outputs(outputs, outputs_crc)
+    return RunReply(
+        cycles, stack if flags & RunFlag.STACK else None, op_cycles, outputs, RunFlag(flags), inputs_crc, outputs_crc
+    )
+
+
+def check_outputs(outputs: bytes, crc: int) -> None:
+    """Raises WireError when these are not the bytes that the inference left."""
+    if zlib.crc32(outputs) != crc:
+        raise WireError("outputs of another inference", expected=f"CRC-32 {crc:08x}", received=f"{zlib.crc32(outputs):08x}")
 
 
 def encode_run_reply(reply: RunReply) -> bytes:
     """The inverse of decode_run_reply."""
-    head = _RUN_REPLY.pack(reply.cycles, reply.stack_bytes or 0, len(reply.op_cycles), 0)
+    ops, crcs = len(reply.op_cycles), (reply.inputs_crc, reply.outputs_crc)
+    head = _RUN_REPLY.pack(reply.cycles, reply.stack_bytes or 0, ops, reply.flags, 0, *crcs)
     return head + struct.pack(f"<{len(reply.op_cycles)}I", *reply.op_cycles) + (reply.outputs or b"")
 
 

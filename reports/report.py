@@ -22,6 +22,10 @@ LATENCY_NOTE = (
     "One inference with the input already in place, over every test window once and the repeats of one window; percentiles "
     "interpolate linearly. Transfer over the link is never part of it."
 )
+LINE_NOTE = (
+    "What did not get through at once was sent again; a result is taken only if the CRCs of its inputs and outputs agree. "
+    "A recovery lasts from a first failure to the next good reply; bytes in vain had to be sent again."
+)
 OPS_NOTE = (
     "Measured step by step in a pass of its own, so the sum differs a little from the latency above. Steps without MACs have no "
     "cycles/MAC."
@@ -64,7 +68,8 @@ def section_blocks(section: Section, drawn: dict[str, Picture]) -> list[Block]:
         Bullets(tuple(_facts(section))), tables.summary(section), *_withheld(section), *_claims(section),
         *_pictures(drawn, "accuracy-latency"),
         *_accuracy(section), *_size(section), *_cost(section), *_parity(section), *_latency(section),
-        *_memory(section), *_pictures(drawn, "memory"), *_ops(section), *_pictures(drawn, "ops"), *_provenance(section),
+        *_line(section), *_memory(section), *_pictures(drawn, "memory"), *_ops(section), *_pictures(drawn, "ops"),
+        *_provenance(section),
     ]
 
 
@@ -93,8 +98,14 @@ def _facts(section: Section) -> list[str]:
         f"Timing: {TIMING_NOTES.get(section.timing, section.timing)}",
         f"Data: {data_note(section)}",
         f"Oracle: {'; '.join(oracles)}",
+        *_injected(section),
         f"Toolchain: {code(section.metadata['compiler'])} with {code(section.metadata['flags'])}",
     ]
+
+
+def _injected(section: Section) -> list[str]:
+    faults = section.metadata["injected faults"]
+    return [f"Faults injected into the line on purpose: {', '.join(code(f) for f in faults)}"] if faults else []
 
 
 def data_note(section: Section) -> str:
@@ -212,6 +223,11 @@ def _latency(section: Section) -> list[Block]:
     return [Heading(2, f"Latency ({section.timing})"), tables.latency(section), Text(LATENCY_NOTE)]
 
 
+def _line(section: Section) -> list[Block]:
+    grid = tables.line(section)
+    return [Heading(2, "Serial line"), grid, Text(LINE_NOTE)] if grid is not None else []
+
+
 def _memory(section: Section) -> list[Block]:
     return [Heading(2, "RAM"), tables.ram(section), Heading(2, "Flash"), tables.flash(section), Text(RAM_NOTE)]
 
@@ -253,7 +269,8 @@ def _versions(title: str, versions: dict[str, Any]) -> str:
 
 
 def _settings(settings: dict[str, Any]) -> str:
-    return ", ".join(f"{re.sub('_', ' ', name)} {value}" for name, value in settings.items())
+    plain = {name: value for name, value in settings.items() if not isinstance(value, dict | list)}
+    return ", ".join(f"{re.sub('_', ' ', name)} {value}" for name, value in plain.items())
 
 
 def summary_grids(runs: Sequence[Run]) -> list[tuple[str, Grid]]:

@@ -52,6 +52,7 @@ def _key(run: Run, variant_run: VariantRun) -> dict[str, Any]:
     v = variant_run.variant
     return checked_metadata(variant_run) | {
         "dataset": v.dataset, "synthetic data": v.synthetic, "random windows": bool(variant_run.settings.get("random_windows")),
+        "injected faults": tuple(variant_run.settings.get("injected_faults", ())),
         "versions": tuple(sorted(run.versions.items())),
     }
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.metrics import METRICS, ops, top1_hits, window_samples
+from harness.metrics import METRICS, link, ops, top1_hits, window_samples
 from harness.stats import mcnemar_exact, wilson
 from reports.blocks import Grid, code
 from reports.paper import TEST_WINDOWS, PaperRow, paper_row
@@ -200,6 +200,32 @@ def _largest_difference(row: Row) -> str:
         return NONE
     integer = all(np.issubdtype(np.dtype(spec.dtype), np.integer) for spec in row.run.image.outputs)
     return f"{row.run.parity.max_abs_diff:.3g}" + (" LSB" if integer else "")
+
+
+def line(section: Section) -> Grid | None:
+    """What the serial line cost each variant; None for runs that were stored without."""
+    if all(link(row.run) is None for row in section.rows):
+        return None
+
+    def count(*names: str) -> Callable[[Row], str]:
+        def cell(row: Row) -> str:
+            counts = link(row.run)
+            return NONE if counts is None else f"{sum(counts.get(name, 0) for name in names):,}"
+        return cell
+
+    def ms(name: str) -> Callable[[Row], str]:
+        def cell(row: Row) -> str:
+            seconds = (link(row.run) or {}).get(name)
+            return NONE if seconds is None else f"{1000 * seconds:,.0f}"
+        return cell
+
+    return _grid(section, {
+        "requests": count("requests"), "repeated": count("retries"), "timeouts": count("timeouts"),
+        "damaged": count("damaged", "refused"), "reconnects": count("reconnects"), "recoveries": count("recoveries"),
+        "ms, median": ms("recovery_median_s"), "ms, worst": ms("recovery_worst_s"), "bytes sent": count("bytes_sent"),
+        "in vain": count("bytes_resent"), "injected": lambda r: NONE if not (link(r.run) or {}).get("injected_faults")
+        else f"{sum((link(r.run) or {}).get('injected', {}).values()):,}",
+    })
 
 
 def latency(section: Section) -> Grid:

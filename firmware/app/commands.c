@@ -103,6 +103,15 @@ static wire_status hello(uint8_t *reply, uint32_t *reply_bytes)
     return WIRE_STATUS_OK;
 }
 
+/* CRC-32 of all tensors' bytes, one after another. */
+static uint32_t tensors_crc(const engine_tensor *tensors, uint16_t count)
+{
+    uint32_t crc = 0;
+    for (const engine_tensor *t = tensors; t < tensors + count; t++)
+        crc = wire_crc32(crc, t->data, t->bytes);
+    return crc;
+}
+
 static uint8_t *put_outputs(uint8_t *p, const uint8_t *end)
 {
     if (output_bytes() > (uint32_t)(end - p))
@@ -112,15 +121,16 @@ static uint8_t *put_outputs(uint8_t *p, const uint8_t *end)
     return p;
 }
 
-static wire_status invoke(uint8_t flags, uint8_t *reply, uint32_t *reply_bytes)
+static wire_status invoke(uint8_t flags, uint32_t inputs_crc, uint8_t *reply, uint32_t *reply_bytes)
 {
     uint16_t ops = flags & WIRE_PROFILE ? engine.op_count : 0;
     uint32_t *op_cycles = (uint32_t *)(void *)(reply + WIRE_RUN_REPLY_BYTES); /* aligned: see main.c's buffers */
     measure_result result = {0, 0};
-    if (engine_state < 0)
-        return refuse(WIRE_STATUS_ENGINE, "engine_init failed", reply, reply_bytes);
     if (ops > (WIRE_MAX_PAYLOAD - WIRE_RUN_REPLY_BYTES) / 4)
         return refuse(WIRE_STATUS_ENGINE, "more steps than a reply can hold", reply, reply_bytes);
+    /* Whatever the line did to the chunks: nothing but the inputs that the host means is ever measured. */
+    if (tensors_crc(engine.inputs, engine.input_count) != inputs_crc)
+        return refuse(WIRE_STATUS_BAD_INPUT, "the input tensors hold other bytes", reply, reply_bytes);
     int error = measure_inference(flags & WIRE_STACK, ops ? op_cycles : 0, &result);
     if (error == MEASURE_ERR_STACK)
         return refuse(WIRE_STATUS_ENGINE, "the stack reached its limit", reply, reply_bytes);
@@ -129,17 +139,24 @@ static wire_status invoke(uint8_t flags, uint8_t *reply, uint32_t *reply_bytes)
     uint8_t *p = wire_put_u32(reply, result.cycles);
     p = wire_put_u32(p, result.stack_bytes);
     p = wire_put_u16(p, ops);
-    p = wire_put_u16(p, 0);
+    *p++ = flags;
+    *p++ = 0;
+    p = wire_put_u32(p, inputs_crc);
+    p = wire_put_u32(p, tensors_crc(engine.outputs, engine.output_count));
     for (uint16_t i = 0; i < ops; i++)
         p = wire_put_u32(p, op_cycles[i]);
-    *reply_bytes = (uint32_t)(put_outputs(p, reply + WIRE_MAX_PAYLOAD) - reply);
+    if (!(flags & WIRE_NO_OUTPUTS))
+        p = put_outputs(p, reply + WIRE_MAX_PAYLOAD);
+    *reply_bytes = (uint32_t)(p - reply);
     return WIRE_STATUS_OK;
 }
 
 static wire_status run(const uint8_t *payload, uint32_t n, uint8_t *reply, uint32_t *reply_bytes)
 {
     if (n < WIRE_RUN_BYTES)
-        return refuse(WIRE_STATUS_BAD_LENGTH, "RUN needs 8 bytes", reply, reply_bytes);
+        return refuse(WIRE_STATUS_BAD_LENGTH, "RUN needs 12 bytes", reply, reply_bytes);
+    if (engine_state < 0) /* its tensors may have no address */
+        return refuse(WIRE_STATUS_ENGINE, "engine_init failed", reply, reply_bytes);
     uint32_t data_bytes = n - WIRE_RUN_BYTES;
     if (data_bytes) {
         uint8_t *to = slice(engine.inputs, engine.input_count, payload[0], wire_get_u32(payload + 4), data_bytes);
@@ -148,7 +165,7 @@ static wire_status run(const uint8_t *payload, uint32_t n, uint8_t *reply, uint3
         wire_put_bytes(to, payload + WIRE_RUN_BYTES, data_bytes);
     }
     if (payload[1] & WIRE_INVOKE)
-        return invoke(payload[1], reply, reply_bytes);
+        return invoke(payload[1], wire_get_u32(payload + 8), reply, reply_bytes);
     return WIRE_STATUS_OK;
 }
 
@@ -156,6 +173,8 @@ static wire_status read_output(const uint8_t *payload, uint32_t n, uint8_t *repl
 {
     if (n != WIRE_READ_BYTES)
         return refuse(WIRE_STATUS_BAD_LENGTH, "READ takes 12 bytes", reply, reply_bytes);
+    if (engine_state < 0)
+        return refuse(WIRE_STATUS_ENGINE, "engine_init failed", reply, reply_bytes);
     uint32_t length = wire_get_u32(payload + 8);
     const uint8_t *from = slice(engine.outputs, engine.output_count, payload[0], wire_get_u32(payload + 4), length);
     if (!from || length > WIRE_MAX_PAYLOAD)

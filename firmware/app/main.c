@@ -20,6 +20,12 @@ static struct {
 
 static int greeted; /* a HELLO was answered since reset */
 
+/* The newest sequence number since the last HELLO. HELLO takes its validity away: another host may count from elsewhere. */
+static struct {
+    int valid;
+    uint16_t number;
+} newest;
+
 /* Reads until a header is complete and good. Silence inside one drops what came of it. */
 static void receive_header(wire_header *header)
 {
@@ -42,7 +48,7 @@ static void receive_header(wire_header *header)
 }
 
 /* Receives the payload and its CRC. Too long a one is read to its end and thrown away, so that its bytes can't be
- * taken for headers. Returns 0 if the line fell silent. */
+ * taken for headers. Returns 0 if the line fell silent before its end. */
 static int receive_payload(uint32_t length, uint32_t *crc)
 {
     uint32_t left = length;
@@ -67,6 +73,13 @@ static void refuse(const wire_header *header, wire_status status)
     port_write(frame, wire_seal(frame, &h));
 }
 
+/* A frame that was held up on its way, while the host has gone on. Serial number arithmetic (RFC 1982). */
+static int is_stale(const wire_header *header)
+{
+    uint16_t behind = (uint16_t)(newest.number - header->sequence);
+    return newest.valid && header->type != WIRE_HELLO && behind != 0 && behind < 0x8000;
+}
+
 static wire_status acceptable(const wire_header *header, uint32_t crc)
 {
     if (header->length > WIRE_MAX_PAYLOAD)
@@ -77,7 +90,9 @@ static wire_status acceptable(const wire_header *header, uint32_t crc)
         return WIRE_STATUS_OK;
     if (header->version != WIRE_VERSION)
         return WIRE_STATUS_BAD_VERSION;
-    return greeted ? WIRE_STATUS_OK : WIRE_STATUS_NO_HELLO;
+    if (!greeted)
+        return WIRE_STATUS_NO_HELLO;
+    return is_stale(header) ? WIRE_STATUS_STALE : WIRE_STATUS_OK;
 }
 
 static int is_repeated(const wire_header *header, uint32_t crc)
@@ -98,6 +113,8 @@ static void answer(const wire_header *header, uint32_t crc)
     kept.valid = 1;
     port_write(reply, kept.reply_bytes);
     greeted |= header->type == WIRE_HELLO;
+    newest.valid = header->type != WIRE_HELLO;
+    newest.number = header->sequence;
     if (header->type == WIRE_REBOOT && status == WIRE_STATUS_OK)
         port_reboot(request[0]);
 }
@@ -107,9 +124,8 @@ static void serve_one(void)
     wire_header header;
     uint32_t crc;
     receive_header(&header);
-    if (!receive_payload(header.length, &crc))
-        return;
-    wire_status status = acceptable(&header, crc);
+    /* The header was good, so it is known whom to tell; without a word the host would wait for its deadline. */
+    wire_status status = receive_payload(header.length, &crc) ? acceptable(&header, crc) : WIRE_STATUS_CUT;
     if (status != WIRE_STATUS_OK)
         refuse(&header, status);
     else if (is_repeated(&header, crc))

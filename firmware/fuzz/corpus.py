@@ -36,8 +36,15 @@ def requests(*payloads: tuple[Type | int, bytes]) -> bytes:
     return burst(HELLO) + b"".join(burst(Frame(kind, next(numbers), payload)) for kind, payload in payloads)
 
 
-def run(tensor: int = SMALL, offset: int = 0, data: bytes = b"", flags: RunFlag = RunFlag.NONE) -> tuple[Type, bytes]:
-    return Type.RUN, wire.run_payload(tensor, offset, data, flags)
+def run(
+    tensor: int = SMALL, offset: int = 0, data: bytes = b"", flags: RunFlag = RunFlag.NONE,
+    io: bytes = bytes(8), big: bytes = bytes(BIG_BYTES),
+) -> tuple[Type, bytes]:
+    """`io` and `big` are what toy_guarded's inputs hold before."""
+    inputs = {SMALL: bytearray(io), BIG: bytearray(big)}
+    if tensor in inputs:
+        inputs[tensor][offset : offset + len(data)] = data
+    return Type.RUN, wire.run_payload(tensor, offset, data, flags, wire.tensors_crc([inputs[SMALL], inputs[BIG]]))
 
 
 def read(tensor: int, offset: int, length: int) -> tuple[Type, bytes]:
@@ -58,7 +65,9 @@ ECHO = Frame(Type.ECHO, 2, b"TRTRT")
 ECHO_BYTES = wire.encode(ECHO)
 LONG = bytes(range(256)) * 3
 
-INVOKE = run(flags=RunFlag.INVOKE)[1]
+INVOKE = run(flags=RunFlag.INVOKE, io=bytes(range(8)))[1]
+AFTER_FAILURE = bytes([FAIL]) + bytes(BIG_BYTES - 1)
+AFTER_STACK = bytes([USE_ALL_STACK]) + bytes(BIG_BYTES - 1)
 
 LINES: dict[str, bytes] = {
     "nothing": b"",
@@ -84,10 +93,15 @@ LINES: dict[str, bytes] = {
     "invoke": requests(run(data=bytes(range(8)), flags=ALL_FLAGS)),
     "invoke-twice": burst(HELLO) + burst(Frame(Type.RUN, 2, run(data=bytes(8), flags=RunFlag.INVOKE)[1]), twice=True),
     "invoke-without-data-twice": requests(run(data=bytes(range(8)))) + burst(Frame(Type.RUN, 3, INVOKE), twice=True),
-    "invoke-without-data": requests(run(data=bytes(8)), run(flags=RunFlag.INVOKE), read(0, 0, 8), read(3, 0, 4)),
-    "big-tensor": requests(*[run(BIG, n, LONG[:500]) for n in (0, 500, 1000)], run(flags=ALL_FLAGS), read(1, 988, 512)),
-    "operator-fails": requests(run(BIG, 0, bytes([FAIL]), RunFlag.INVOKE), run(BIG, 0, bytes([FAIL]), ALL_FLAGS)),
-    "all-stack-used": requests(run(BIG, 0, bytes([USE_ALL_STACK]), ALL_FLAGS), run(BIG, 0, b"\0", ALL_FLAGS)),
+    "invoke-without-data": requests(run(data=bytes(range(8))), (Type.RUN, INVOKE), read(0, 0, 8), read(3, 0, 4)),
+    "big-tensor": requests(*[run(BIG, n, LONG[:500]) for n in (0, 500, 1000)],
+        run(flags=ALL_FLAGS, big=LONG[:500] * 3), read(1, 988, 512)),
+    "operator-fails": requests(run(BIG, 0, bytes([FAIL]), RunFlag.INVOKE), run(flags=ALL_FLAGS, big=AFTER_FAILURE)),
+    "all-stack-used": requests(run(BIG, 0, bytes([USE_ALL_STACK]), ALL_FLAGS),
+        run(BIG, 0, b"\0", ALL_FLAGS, bytes([1] * 8), AFTER_STACK)),
+    "invoke-on-other-inputs": requests(run(flags=RunFlag.INVOKE, io=bytes([1] * 8)), run(flags=RunFlag.INVOKE)),
+    "stale": requests(run(data=bytes(8))) + burst(Frame(Type.ECHO, 1, b"old"), twice=True)
+        + burst(Frame(Type.ECHO, 0x9000, b"x")),
     "run-at-the-borders": requests(run(BIG, BIG_BYTES - 4, bytes(4)), run(BIG, BIG_BYTES - 3, bytes(4)), run(SMALL, 0, bytes(9)),
                                    run(BIG, 2**32 - 2, bytes(4)), run(EMPTY, 0, b"x"), run(3, 0, b"x"), run(255, 0, b"x")),
     "read-at-the-borders": requests(read(1, BIG_BYTES, 0), read(1, BIG_BYTES - 1, 2), read(1, 2**32 - 1, 2), read(2, 0, 0),

@@ -14,14 +14,34 @@ static wire_status ask(uint8_t type, uint32_t n)
     return app_execute(type, request, n, reply, &reply_bytes);
 }
 
-static wire_status run(uint8_t tensor, uint8_t flags, uint32_t offset, const void *data, uint32_t n)
+static wire_status run_on(uint32_t crc, uint8_t tensor, uint8_t flags, uint32_t offset, const void *data, uint32_t n)
 {
     request[0] = tensor;
     request[1] = flags;
     wire_put_u16(request + 2, 0);
     wire_put_u32(request + 4, offset);
+    wire_put_u32(request + 8, crc);
     wire_put_bytes(request + WIRE_RUN_BYTES, data, n);
     return ask(WIRE_RUN, WIRE_RUN_BYTES + n);
+}
+
+/* CRC of both inputs as they stand once `data` is in place. */
+static uint32_t crc_with(uint8_t tensor, uint32_t offset, const void *data, uint32_t n)
+{
+    static uint8_t copies[2][10000];
+    uint32_t crc = 0;
+    for (int i = 0; i < 2; i++)
+        memcpy(copies[i], engine.inputs[i].data, engine.inputs[i].bytes);
+    if (n)
+        memcpy(copies[tensor] + offset, data, n);
+    for (int i = 0; i < 2; i++)
+        crc = wire_crc32(crc, copies[i], engine.inputs[i].bytes);
+    return crc;
+}
+
+static wire_status run(uint8_t tensor, uint8_t flags, uint32_t offset, const void *data, uint32_t n)
+{
+    return run_on(flags ? crc_with(tensor, offset, data, n) : 0, tensor, flags, offset, data, n);
 }
 
 static wire_status read_back(uint8_t tensor, uint32_t offset, uint32_t length)
@@ -60,6 +80,32 @@ static void test_run_and_read(void)
     CHECK(read_back(2, 0, 4) == WIRE_STATUS_OK && wire_get_u32(reply) == (uint32_t)(21 + 6 - 128));
 }
 
+static void test_runs_on_the_announced_inputs_only(void)
+{
+    const float x[6] = {1, 2, 3, 4, 5, 6};
+    const int8_t b[4] = {1, 2, 3, 4};
+    uint32_t crc = crc_with(0, 0, x, sizeof x);
+    CHECK(run_on(crc, 0, WIRE_INVOKE, 0, x, sizeof x) == WIRE_STATUS_OK);
+    CHECK(reply[9] == 0 && reply[10] == WIRE_INVOKE && wire_get_u32(reply + 12) == crc);
+    memset(engine.outputs[2].data, 0x55, 4);
+    const uint8_t flags[] = {WIRE_INVOKE, WIRE_INVOKE | WIRE_STACK, WIRE_INVOKE | WIRE_PROFILE};
+    for (int i = 0; i < 3; i++)
+        CHECK(run_on(crc ^ 1, 0, flags[i], 0, x, sizeof x) == WIRE_STATUS_BAD_INPUT && reply_bytes > 0);
+    CHECK(run_on(crc, 1, WIRE_INVOKE, 17, b, sizeof b) == WIRE_STATUS_BAD_INPUT); /* a chunk that belongs elsewhere */
+    CHECK(wire_get_u32(engine.outputs[2].data) == 0x55555555u);                   /* none of them ran */
+    memset((int8_t *)engine.inputs[1].data + 17, 0, 4);
+    CHECK(run_on(crc, 0, WIRE_INVOKE, 0, 0, 0) == WIRE_STATUS_OK);
+}
+
+static void test_reply_names_the_outputs(void)
+{
+    uint32_t crc = 0;
+    CHECK(run(0, WIRE_INVOKE | WIRE_NO_OUTPUTS, 0, 0, 0) == WIRE_STATUS_OK && reply_bytes == WIRE_RUN_REPLY_BYTES);
+    for (int i = 0; i < 3; i++)
+        crc = wire_crc32(crc, engine.outputs[i].data, engine.outputs[i].bytes);
+    CHECK(wire_get_u32(reply + 16) == crc);
+}
+
 static void test_ranges_are_checked(void)
 {
     const uint8_t zeros[4] = {0};
@@ -95,7 +141,9 @@ static void test_no_fault_is_told(void)
 
 static void test_engine_error_is_told(void)
 {
-    float x[6] = {127 + 122, 0, 0, 0, 0, 0}; /* test_run_and_read left a sum of -122 in the other input */
+    const int8_t zeros[4] = {0};
+    float x[6] = {127, 0, 0, 0, 0, 0};
+    CHECK(run(1, 0, 9996, zeros, sizeof zeros) == WIRE_STATUS_OK);
     CHECK(run(0, WIRE_INVOKE, 0, x, sizeof x) == WIRE_STATUS_ENGINE);
     x[0] = 0;
     CHECK(run(0, WIRE_INVOKE, 0, x, sizeof x) == WIRE_STATUS_OK);
@@ -115,6 +163,8 @@ int main(void)
     app_init();
     test_hello();
     test_run_and_read();
+    test_runs_on_the_announced_inputs_only();
+    test_reply_names_the_outputs();
     test_ranges_are_checked();
     test_lengths_and_types_are_checked();
     test_no_fault_is_told();

@@ -92,6 +92,19 @@ def test_tensors_in_pieces_and_whole(start, flags):
     assert outputs == (2 * x).tobytes() + (-b).astype(np.int8).tobytes() + total.tobytes()
 
 
+@pytest.mark.parametrize("flags", [(), ("-DWIRE_MAX_PAYLOAD=16384",)])
+def test_large_tensors_pass_a_bad_line(start, flags):
+    """10 KB each way; with the larger payload the outputs first travel in INVOKE's own reply, which then hardly ever arrives."""
+    session = start("toy_multi", *flags, faults=["line-drop", "line-flip", "line-insert", "line-dup"])
+    x = np.arange(6, dtype=np.float32)
+    for seed in range(3):
+        b = np.random.default_rng(seed).integers(-128, 128, 10000).astype(np.int8)
+        total = np.array([x.sum() + b.sum(dtype=np.int32)], np.int32)
+        outputs = session.run([x.tobytes(), b.tobytes()]).outputs
+        assert outputs == (2 * x).tobytes() + (-b).astype(np.int8).tobytes() + total.tobytes()
+    assert session.retries > 3
+
+
 @pytest.mark.parametrize(
     "fault", ["rx-drop:400", "rx-flip:400", "rx-noise:400", "tx-drop:400", "tx-flip:400", "tx-noise:400"]
 )

@@ -23,6 +23,19 @@ def dense_int8(seed: int = 0) -> bytes:
     return b.finish([x], [out])
 
 
+WIDE = 8260
+
+
+def wide_int8() -> bytes:
+    """[1, 8260] int8 -> 4: as many input bytes as the float models of the paper have."""
+    rng = np.random.default_rng(0)
+    b = ModelBuilder()
+    x = b.tensor((1, WIDE), "int8", 0.05, -3, name="window")
+    out = b.tensor((1, CLASSES), "int8", 2.0, 5, name="logits")
+    _dense(b, rng, x, out, (CLASSES, WIDE), 0.05 * 0.02)
+    return b.finish([x], [out])
+
+
 def _dense(
     b: ModelBuilder, rng: np.random.Generator, x: int, out: int, shape: tuple[int, int], bias_scale: float, **options: int
 ) -> None:

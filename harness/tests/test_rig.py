@@ -1,6 +1,7 @@
 """Which ports a board is reached through. What happens behind them is in test_end_to_end.py."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,7 +9,7 @@ from harness.boards import parse_board
 from harness.campaign import Campaign, model_variant
 from harness.config import BoardPorts, Config
 from harness.errors import LinkError
-from harness.rig import Ports, find_ports
+from harness.rig import Ports, find_ports, port_of, usb_serial
 from harness.tests import small_models
 
 WIRED = Config(boards={"nano33ble": BoardPorts(link="/dev/uart", flash="/dev/usb")})
@@ -62,6 +63,19 @@ def test_an_absent_board_is_the_rigs_failure_not_the_models(unplugged):
     with pytest.raises(LinkError, match="2341:805a") as caught:
         find_ports(parse_board("nano33ble"), Config())
     assert caught.value.exit_code == 3
+
+
+def test_a_port_that_came_back_under_another_name_is_found_by_its_usb_serial_number(monkeypatch):
+    def attach(*ports):
+        found = [SimpleNamespace(device=device, serial_number=serial) for device, serial in ports]
+        monkeypatch.setattr("serial.tools.list_ports.comports", lambda: found)
+
+    attach(("/dev/ttyUSB0", "A1"), ("/dev/ttyUSB1", "B2"), ("/dev/ttyS0", None))
+    assert (usb_serial("/dev/ttyUSB0"), usb_serial("/dev/ttyS0"), usb_serial("/dev/pts/3")) == ("A1", "", "")
+    attach(("/dev/ttyUSB1", "B2"), ("/dev/ttyUSB2", "A1"))
+    assert (port_of("A1"), port_of("C3")) == ("/dev/ttyUSB2", None)
+    attach(("/dev/ttyUSB1", "A1"), ("/dev/ttyUSB2", "A1"))
+    assert port_of("A1") is None
 
 
 def test_a_board_that_is_gone_is_tried_once_a_variant(tmp_path, monkeypatch):

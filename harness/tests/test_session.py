@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,56 +10,12 @@ from hypothesis import strategies as st
 from harness import session as session_module
 from harness import wire
 from harness.errors import DeviceError, LinkError, UserError
-from harness.link import Link
+from harness.exchange import MIN_TRIES
 from harness.session import Session
+from harness.tests.damaging_link import DamagingLink, encoded, flip, insert, lose, lose_all, sequence
 from harness.tests.host_board import HostBoard
 
 TOY, MULTI, NULL = "tests/toy_int8.c", "tests/toy_multi.c", "app/null_engine.c"
-Damage = Callable[[bytes], bytes]
-
-
-class DamagingLink:
-    """A Link whose nth write or read (counted from 0, since `plan` was set) is passed through a function."""
-
-    def __init__(self, link: Link) -> None:
-        self._link = link
-        self.url = link.url
-        self.close = link.close
-        self.plan({}, {})
-
-    def plan(self, writes: dict[int, Damage], reads: dict[int, Damage]) -> None:
-        self._writes, self._reads = dict(writes), dict(reads)
-        self._written = self._read = 0
-
-    def write(self, data: bytes) -> None:
-        damage = self._writes.get(self._written, bytes)
-        self._written += 1
-        self._link.write(damage(data))
-
-    def read(self, n: int, timeout: float) -> bytes:
-        # Only what came is counted: otherwise a timeout would use up the damage meant for a reply.
-        data = self._link.read(n, min(timeout, 0.3))
-        if not data:
-            return data
-        damage = self._reads.get(self._read, bytes)
-        self._read += 1
-        return damage(data)
-
-
-def flip(at: int) -> Damage:
-    return lambda data: bytes(b ^ (0x10 if i == at % len(data) else 0) for i, b in enumerate(data))
-
-
-def lose(at: int) -> Damage:
-    return lambda data: data[: at % len(data)] + data[at % len(data) + 1 :]
-
-
-def lose_all(data: bytes) -> bytes:
-    return b""
-
-
-def insert(at: int) -> Damage:
-    return lambda data: data[: at % len(data)] + b"T" + data[at % len(data) :]
 
 
 @pytest.fixture(scope="module")
@@ -197,11 +151,10 @@ def test_damaged_chunks(connect):
     st.dictionaries(
         st.tuples(st.booleans(), st.integers(0, 5)),
         st.tuples(st.sampled_from([flip, lose, insert]), st.integers(0, 40)),
-        max_size=3,
+        max_size=6,
     )
 )
-def test_any_three_damages_are_survived(boards, damages):
-    """Three, because a frame is sent four times."""
+def test_any_damages_are_survived(boards, damages):
     link = DamagingLink(boards(TOY).link())
     plans: tuple[dict, dict] = ({}, {})
     for (outgoing, place), (damage, at) in damages.items():
@@ -216,8 +169,8 @@ def test_any_three_damages_are_survived(boards, damages):
 def test_stale_replies_are_dropped(connect):
     session, link = connect(TOY)
     session.hello()
-    old = wire.encode(wire.Frame(wire.Type.ECHO, 999, b"an older question"))
-    link.plan({0: lambda data: old + data}, {})
+    session.echo(b"before")
+    link.plan({0: lambda data: encoded(wire.Type.ECHO, sequence(data) - 1, b"an older question") + data}, {})
     assert session.echo(b"now") == b"now"
     assert (session.statistics.stale, session.retries) == (1, 0)
 
@@ -225,11 +178,12 @@ def test_stale_replies_are_dropped(connect):
 def test_silence_is_a_link_error(connect):
     session, link = connect(TOY)
     session.hello()
-    link.plan(dict.fromkeys(range(9), lose_all), {})
+    link.plan(dict.fromkeys(range(99), lose_all), {})
     with pytest.raises(LinkError, match="no answer") as caught:
         session.echo(b"x")
     assert "TX and RX" in caught.value.remedy
-    assert session.statistics.timeouts == 1 + wire.RETRIES == 1 + session.retries
+    assert f"{session.statistics.timeouts} timeouts, 0 damaged" in caught.value.received
+    assert MIN_TRIES <= session.statistics.timeouts == 1 + session.retries <= 1 + wire.RETRIES
 
 
 def test_reset_between_chunks_is_noticed(connect):
@@ -237,8 +191,7 @@ def test_reset_between_chunks_is_noticed(connect):
     session, link = connect(MULTI)
     inputs = [bytes(24), bytes(10000)]
     session.run(inputs)
-    reset = wire.encode(wire.Frame(wire.Type.REBOOT, 999, wire.reboot_payload(bootloader=False)))
-    link.plan({2: lambda data: reset, 3: lambda data: data}, {})
+    link.plan({2: lambda data: encoded(wire.Type.REBOOT, sequence(data), wire.reboot_payload(bootloader=False))}, {})
     with pytest.raises(DeviceError, match="was reset"):
         session.run(inputs)
     assert session.run(inputs).outputs

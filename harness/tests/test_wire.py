@@ -84,13 +84,15 @@ def test_golden_payloads(vector):
         tensors = {k: tuple(tensor_from(t) for t in fields[k]) for k in ("inputs", "outputs")}
         assert wire.decode_hello(payload) == Hello(**{**fields, **tensors})
     if fields := vector.get("run"):
-        expected = (fields["tensor"], fields["offset"], bytes.fromhex(fields["data"]), RunFlag(fields["flags"]))
+        data, flags = bytes.fromhex(fields["data"]), RunFlag(fields["flags"])
+        expected = (fields["tensor"], fields["offset"], data, flags, fields["inputs_crc"])
         assert wire.decode_run_payload(payload) == expected
         assert wire.run_payload(*expected) == payload
     if fields := vector.get("run_reply"):
         outputs = None if fields["outputs"] is None else bytes.fromhex(fields["outputs"])
-        expected = RunReply(fields["cycles"], fields["stack_bytes"], tuple(fields["op_cycles"]), outputs)
-        assert wire.decode_run_reply(payload, RunFlag(fields["flags"]), fields["output_bytes"]) == expected
+        of = (RunFlag(fields["flags"]), fields["inputs_crc"], fields["outputs_crc"])
+        expected = RunReply(fields["cycles"], fields["stack_bytes"], tuple(fields["op_cycles"]), outputs, *of)
+        assert wire.decode_run_reply(payload, fields["output_bytes"]) == expected
     if fields := vector.get("read"):
         assert wire.read_payload(fields["tensor"], fields["offset"], fields["length"]) == payload
     if fields := vector.get("reboot"):
@@ -164,12 +166,23 @@ def test_hello_of_an_unknown_dtype_is_refused():
 
 @given(u32, u32, st.lists(u32, max_size=5), st.binary(max_size=20))
 def test_run_reply_survives_the_wire(cycles, stack, op_cycles, outputs):
-    reply = RunReply(cycles, stack, tuple(op_cycles), outputs)
-    assert wire.decode_run_reply(wire.encode_run_reply(reply), RunFlag(7), len(outputs)) == reply
+    reply = RunReply(cycles, stack, tuple(op_cycles), outputs, RunFlag(7), 5, wire.tensors_crc([outputs]))
+    assert wire.decode_run_reply(wire.encode_run_reply(reply), len(outputs)) == reply
+
+
+def test_outputs_of_another_inference_are_refused():
+    payload = wire.encode_run_reply(RunReply(1, None, (), b"1234", RunFlag.INVOKE, 5, wire.tensors_crc([b"1235"])))
+    with pytest.raises(WireError, match="another inference"):
+        wire.decode_run_reply(payload, 4)
+
+
+@given(st.lists(st.binary(max_size=30), max_size=4))
+def test_crc_of_tensors_is_that_of_their_bytes_in_a_row(tensors):
+    assert wire.tensors_crc(tensors) == wire.tensors_crc([b"".join(tensors)])
 
 
 def test_run_reply_of_a_wrong_length_is_refused():
     payload = wire.encode_run_reply(RunReply(1, None, (1, 2), b"1234"))
-    for n in (0, 11, 12, 19, 21, len(payload) - 1):
+    for n in (0, 11, 12, 19, 21, 27, 29, len(payload) - 1):
         with pytest.raises(WireError):
-            wire.decode_run_reply(payload[:n], RunFlag.INVOKE, 4)
+            wire.decode_run_reply(payload[:n], 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import select
 import signal
@@ -14,16 +15,19 @@ from pathlib import Path
 from harness.errors import RigError
 from harness.virtual.faults import FAULTS, parse_fault
 from harness.virtual.image import load_image
+from harness.virtual.linefaults import HELP
 
 TICK_S = 0.02
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+TELL = signal.SIGUSR1
+"""Asks for the line `injected {...}` on stderr, which comes at the end too."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     faults = "\n".join(f"  {name}:N  {text} (N {default} if left out)" for name, (default, text) in FAULTS.items())
     p = argparse.ArgumentParser(
-        prog="python -m harness.virtual", description=__doc__, epilog=f"faults:\n{faults}",
+        prog="python -m harness.virtual", description=__doc__, epilog=f"faults:\n{faults}\n{HELP}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--link", type=Path, help="make this symbolic link to the port")
@@ -32,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--clock", choices=("cycles", "instructions", "off"), default="cycles", help="what DWT CYCCNT counts")
     p.add_argument("--hook", choices=("auto", "c", "python"), default="auto", help="which form of the timing model counts")
     p.add_argument("--fault", action="append", default=[], metavar="NAME[:N]", help="inject a fault; see below")
+    p.add_argument("--fault-seed", type=int, default=0, metavar="N", help="of the random faults of the line")
     p.add_argument("--number", type=int, default=0, metavar="0-255", help="last byte of the board's id")
     p.add_argument("--until-eof", action="store_true", help="end when stdin closes")
     return p
@@ -46,11 +51,23 @@ def make_link(link: Path, port: str) -> None:
     part.replace(link)
 
 
-def leave(link: Path | None, port: str) -> None:
-    """Ends the process at once, emulator and all; takes the link along if it is still ours."""
+def drop_link(link: Path | None, port: str) -> None:
+    """Removes the link if it is still ours."""
     with contextlib.suppress(OSError):
         if link and os.readlink(link) == port:
             link.unlink()
+
+
+def tell_injected(board) -> None:
+    """One line on stderr: the faults of the line injected so far, by direction and kind."""
+    print(f"injected {json.dumps(dict(sorted(board.line.injected.items())))}", file=sys.stderr, flush=True)
+
+
+def leave(link: Path | None, board) -> None:
+    """Ends the process at once, emulator and all; takes the link along."""
+    drop_link(link, board.line.path)
+    if board.line.injected:
+        tell_injected(board)
     sys.stdout.flush()
     os._exit(0)
 
@@ -63,8 +80,11 @@ def stdin_closed() -> bool:
 def watch(board, link: Path | None, until_eof: bool) -> None:
     """Beside the emulator: signals (blocked in every thread), end of stdin, the 1200-baud touch."""
     while True:
-        if signal.sigtimedwait(SIGNALS, TICK_S) or (until_eof and stdin_closed()):
-            leave(link, board.line.path)
+        got = signal.sigtimedwait((*SIGNALS, TELL), TICK_S)
+        if got and got.si_signo == TELL:
+            tell_injected(board)
+        elif got or (until_eof and stdin_closed()):
+            leave(link, board)
         board.tick()
 
 
@@ -75,10 +95,11 @@ def main(argv: list[str] | None = None) -> int:
         image = load_image(args.image) if args.image else ()
         from harness.virtual.board import Board, Options  # late: --help needs no emulator
 
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        board = Board(Options(image, args.line_rate, args.clock, args.hook, faults, args.number))
+        signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, TELL))
+        board = Board(Options(image, args.line_rate, args.clock, args.hook, faults, args.number, args.fault_seed))
         if args.link:
             make_link(args.link, board.line.path)
+            board.line.moved = lambda path: make_link(args.link, path) if path else drop_link(args.link, board.line.path)
     except RigError as error:
         print(error, file=sys.stderr)
         return error.exit_code

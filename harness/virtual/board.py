@@ -13,6 +13,7 @@ from harness.virtual.clock import make_counter
 from harness.virtual.cpu import HARDFAULT, PRECISERR, STKERR, Cpu, Trap
 from harness.virtual.faults import Fault
 from harness.virtual.line import Line
+from harness.virtual.linefaults import LineFault
 from harness.virtual.peripherals import CoreDebug, Dwt, Nvmc, PowerClock, Registers, SystemControl, Timer, Unmodelled
 from harness.virtual.uarte import BusError, Memory, Uarte
 
@@ -35,15 +36,16 @@ class Options:
     line_rate: int = 0
     clock: str = "cycles"
     hook: str = "auto"
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[Fault | LineFault, ...] = ()
     number: int = 0
+    fault_seed: int = 0
 
 
 class Board:
     """`run()` never returns; `tick()` is called from another thread some fifty times a second."""
 
     def __init__(self, options: Options) -> None:
-        self.line = Line(options.line_rate, options.faults)
+        self.line = Line(options.line_rate, options.faults, options.fault_seed)
         self.cpu = Cpu(chip.ficr_page(options.number), self._read_io, self._write_io)
         self.counter = make_counter(options.clock, options.hook, [self.cpu.flash, self.cpu.ram])
         self.counter.attach(self.cpu.uc)

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from harness.virtual import chip
 from harness.virtual.faults import Fault
 from harness.virtual.line import Line
+from harness.virtual.linefaults import LineFault
 
 VERSION = b"Arduino Bootloader (SAM-BA extended) 2.0 [Arduino:IKXYZ]"
 CHIP = b"nRF52840-QIAA"
@@ -43,11 +44,11 @@ class Bootloader:
     """`serve()` talks until `K`, until `reset_wanted()`, or until a fault ends it."""
 
     def __init__(
-        self, line: Line, flash: ctypes.Array, faults: tuple[Fault, ...], reset_wanted: Callable[[], bool]
+        self, line: Line, flash: ctypes.Array, faults: tuple[Fault | LineFault, ...], reset_wanted: Callable[[], bool]
     ) -> None:
         self._line, self._flash, self._reset_wanted = line, flash, reset_wanted
-        self._bad_writes = tuple(f.argument for f in faults if f.name == "flash-bad-write")
-        self._faults = {f.name: f.argument for f in faults}
+        self._bad_writes = tuple(f.argument for f in faults if isinstance(f, Fault) and f.name == "flash-bad-write")
+        self._faults = {f.name: f.argument for f in faults if isinstance(f, Fault)}
         self._entered = self._orders = self._writes = 0  # since the virtual board was started
         self.alive = False
         """Whether it answers: a dead one can still be asked for by the 1200-baud touch."""

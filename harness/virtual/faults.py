@@ -6,10 +6,13 @@ Line faults act on the UART of the running application only: the bootloader's US
 from __future__ import annotations
 
 import random
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.errors import UserError
 from harness.virtual.chip import IMAGE_BASE, RAM_BYTES
+from harness.virtual.linefaults import SYNTAX, LineFault, parse_line_fault
 
 FAULTS: dict[str, tuple[int, str]] = {
     # name: (default argument, what it does)
@@ -38,11 +41,14 @@ class Fault:
     argument: int
 
 
-def parse_fault(text: str) -> Fault:
-    """`rx-drop:500` or `rx-drop` -> Fault. Raises UserError for an unknown name or a bad number."""
+def parse_fault(text: str) -> Fault | LineFault:
+    """`rx-drop:500`, `rx-drop` or `line-flip:1e-4` -> what to inject. Raises UserError for an unknown name or a bad number."""
+    if text.startswith("line-"):
+        return parse_line_fault(text)
     name, colon, argument = text.partition(":")
     if name not in FAULTS:
-        raise UserError(f"unknown fault {text!r}", expected=f"NAME or NAME:N with NAME one of {', '.join(FAULTS)}", received=text)
+        expected = f"NAME or NAME:N with NAME one of {', '.join(FAULTS)}, or {SYNTAX}"
+        raise UserError(f"unknown fault {text!r}", expected=expected, received=text)
     try:
         value = int(argument, 0) if colon else FAULTS[name][0]
     except ValueError:
@@ -55,7 +61,9 @@ def parse_fault(text: str) -> Fault:
 class Damage:
     """Damages one direction ("rx" or "tx") of the line, the same way for the same bytes."""
 
-    def __init__(self, direction: str, faults: tuple[Fault, ...]) -> None:
+    def __init__(self, direction: str, faults: Iterable[Fault | LineFault], injected: Counter[str]) -> None:
+        self._direction, self._injected = direction, injected
+        faults = [f for f in faults if isinstance(f, Fault)]
         self._faults = [(f.name[3:], f.argument) for f in faults if f.name.startswith(direction + "-")]
         self._stall = next((f.argument for f in faults if f.name == "stall"), None) if direction == "rx" else None
         self._count = 0
@@ -74,6 +82,7 @@ class Damage:
         result = bytes([value])
         for name, every in self._faults:
             if self._count % every == 0:
+                self._injected[f"{self._direction}-{name}"] += 1
                 result = self._damaged(name, result)
         return result
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,9 +30,10 @@ class VirtualBoard:
 
     def __init__(
         self, *, image: Path | str | None = None, link: Path | str | None = None, line_rate: int = 0, clock: str = "cycles",
-        hook: str = "auto", faults: Sequence[str] = (), number: int = 0,
+        hook: str = "auto", faults: Sequence[str] = (), number: int = 0, fault_seed: int = 0,
     ) -> None:
         options = ["--line-rate", str(line_rate), "--clock", clock, "--hook", hook, "--number", str(number)]
+        options += ["--fault-seed", str(fault_seed)]
         options += ["--image", str(image)] if image else []
         options += ["--link", str(link)] if link else []
         options += [word for fault in faults for word in ("--fault", fault)]
@@ -73,6 +76,20 @@ class VirtualBoard:
         """What the board said of faults and unmodelled accesses so far."""
         size = os.fstat(self._errors.fileno()).st_size
         return os.pread(self._errors.fileno(), size, 0).decode(errors="replace")  # pread: the offset is shared with the child
+
+    def injected(self) -> dict[str, int]:
+        """Faults of the line so far, by direction and kind (`rx-flip`, `disconnect`). Raises InfraError."""
+        before = len(self.stderr())
+        self._process.send_signal(signal.SIGUSR1)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while time.monotonic() < deadline:
+            self.check()
+            *lines, _ = self.stderr()[before:].split("\n")  # the last may be half written
+            told = [line for line in lines if line.startswith("injected ")]
+            if told:
+                return json.loads(told[-1].removeprefix("injected "))
+            time.sleep(0.01)
+        raise InfraError("the virtual board does not tell what it injected", received=self.stderr().strip() or "silence")
 
     def check(self) -> None:
         """Raises InfraError, with the board's stderr, if its process has ended."""

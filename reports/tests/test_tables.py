@@ -5,7 +5,7 @@ import pytest
 from harness.metrics import accuracy
 from harness.records import Run
 from harness.tests.fake_runs import SHAPES, make_run, make_variant_run
-from reports import tables
+from reports import markdown, report, tables
 from reports.paper import PAPER, TEST_WINDOWS, paper_row
 from reports.sections import sections
 
@@ -45,6 +45,29 @@ def test_table1_puts_paper_measured_and_delta_side_by_side():
     assert cell(sizes, 3, "file B, delta") == "+2.3 %"
     assert cell(sizes, 3, "FLOPs, paper") == cell(sizes, 3, "FLOPs, delta") == "-"
     assert cell(sizes, 0, "FLOPs, measured") == "193,648"
+
+
+LINK = {"requests": 1241, "retries": 37, "timeouts": 1, "damaged": 3, "refused": 33, "reconnects": 2, "bytes_sent": 151707,
+        "bytes_resent": 27362, "recoveries": 35, "recovery_median_s": 0.0213, "recovery_worst_s": 1.4076}  # fmt: skip
+
+
+def with_link(name="pqt", **settings):
+    return replace(make_variant_run(name), settings={"link": LINK, **settings})
+
+
+def test_the_serial_line_has_one_row_a_variant():
+    assert tables.line(one_section(make_variant_run())) is None
+    grid = tables.line(one_section(with_link(), make_variant_run("simple")))
+    assert (cell(grid, 0, "requests"), cell(grid, 0, "damaged"), cell(grid, 0, "ms, worst")) == ("1,241", "36", "1,408")
+    assert cell(grid, 0, "injected") == "-" and set(grid.frame.iloc[1, 1:]) == {"-"}
+
+
+def test_injected_faults_are_named_and_stand_apart_from_a_clean_run(tmp_path):
+    faulty = with_link(injected_faults=["line-flip:1e-4"], injected={"rx-flip": 40, "tx-flip": 2})
+    assert cell(tables.line(one_section(faulty)), 0, "injected") == "42"
+    assert len(sections([Run("r", "2026", (faulty, with_link()))])) == 2
+    text = markdown.render(report.build([Run("r", "2026", (faulty,))], None), tmp_path)
+    assert "injected into the line on purpose: `line-flip:1e-4`" in text and "Serial line" in text and "{'requests'" not in text
 
 
 def test_table2_labels_its_timing_and_uses_1024():

@@ -1,0 +1,136 @@
+"""The whole benchmark over a bad line: `python bench/line_faults.py`, Markdown on stdout, progress on stderr.
+
+Every built variant with all its windows on the virtual board, once over a clean line and once with each kind of byte fault at
+`--rate`, both ways (`--transfers`: whole transfers, stalls, disconnects): the samples must be equal, outputs and cycles.
+`--sweep`: one variant at rising rates until runs fail.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from harness.boards import parse_board
+from harness.campaign import built_variants
+from harness.config import Config, load_config
+from harness.errors import LinkError
+from harness.records import Sample, Variant
+from harness.rig import Rig
+from harness.runner import Job, compile_for, measure, windows_of
+
+KINDS = ("drop", "flip", "insert", "dup")
+SWEEP = (1e-4, 3e-4, 1e-3, 2e-3, 3e-3, 5e-3, 1e-2, 3e-2)
+SWEEP_WINDOWS = 10
+MANY_KINDS = ("line-cut:0.02", "line-delay:0.01:1.2", "line-stall:0.003:1", "line-disconnect:0.003:1")
+
+
+@dataclass
+class Outcome:
+    """One variant over one line; `error` instead of samples where it failed."""
+
+    samples: tuple[Sample, ...] = ()
+    seconds: float = 0.0
+    counts: dict[str, float] = field(default_factory=dict)
+    injected: Counter[str] = field(default_factory=Counter)
+    recoveries_s: list[float] = field(default_factory=list)
+    error: str = ""
+
+
+def byte_faults(rate: float) -> tuple[str, ...]:
+    return tuple(f"line-{kind}:{rate:g}" for kind in KINDS)
+
+
+def stream(variant: Variant, config: Config, limit: int | None, faults: tuple[str, ...], seed: int) -> Outcome:
+    """All windows, repeats, stack and profile of a variant, as a run takes them."""
+    outcome = Outcome()
+    with Rig(parse_board("virtual"), replace(config, faults=faults, fault_seed=seed)) as rig:
+        image = compile_for(variant.tflite.read_bytes(), rig.board, config)
+        windows = windows_of(Job(variant, limit=limit), image.inputs, config)
+        session = None
+        start = time.monotonic()
+        try:
+            session, _ = rig.prepare(image)
+            start = time.monotonic()
+            outcome.samples = measure(session, windows, config.repeats)
+        except LinkError as error:
+            outcome.error = error.what
+        outcome.seconds = time.monotonic() - start
+        outcome.injected = Counter(rig.injected())
+        if session is not None:
+            outcome.counts, outcome.recoveries_s = session.statistics.summary(), session.statistics.recoveries_s
+    print(f"{variant.name} {' '.join(faults) or 'clean'}: {outcome.seconds:.1f} s {outcome.error}", file=sys.stderr, flush=True)
+    return outcome
+
+
+def ms(seconds: list[float]) -> tuple[str, str]:
+    return (f"{1000 * median(seconds):.0f}", f"{1000 * max(seconds):.0f}") if seconds else ("-", "-")
+
+
+def full(variants: list[Variant], config: Config, limit: int | None, faults: tuple[str, ...], seed: int) -> bool:
+    """Prints the table of all variants; whether all were equal to the clean run."""
+    print(f"\n{', '.join(faults)}; seeds from {seed} on\n")
+    heads = "variant, inferences, equal, s clean, s, injected, repeated, reconnects, bytes sent, in vain, ms median, ms worst"
+    print(f"| {' | '.join(heads.split(', '))} |\n|---{'|--:' * heads.count(',')}|")
+    total, good = Outcome(), True
+    for n, variant in enumerate(variants):
+        clean, faulty = stream(variant, config, limit, (), 0), stream(variant, config, limit, faults, seed + n)
+        equal = bool(clean.samples) and faulty.samples == clean.samples
+        good &= equal
+        total.injected += faulty.injected
+        total.recoveries_s += faulty.recoveries_s
+        c = Counter(faulty.counts)
+        print(
+            f"| {variant.name} | {len(clean.samples)} | {'yes' if equal else faulty.error or 'NO'} | {clean.seconds:.1f} | "
+            f"{faulty.seconds:.1f} | {faulty.injected.total():,} | {c['retries']:,} | {c['reconnects']} | {c['bytes_sent']:,} | "
+            f"{c['bytes_resent']:,} | {' | '.join(ms(faulty.recoveries_s))} |", flush=True,
+        )  # fmt: skip
+    print("\nInjected, by direction and kind: " + ", ".join(f"{k} {n:,}" for k, n in sorted(total.injected.items())))
+    middle, worst = ms(total.recoveries_s)
+    print(f"\n{len(total.recoveries_s):,} recoveries: median {middle} ms, worst {worst} ms")
+    return good
+
+
+def sweep(variant: Variant, config: Config, seed: int) -> None:
+    """Rates of each of the four kinds, at which a run begins to fail."""
+    print(f"\n{variant.name}, {SWEEP_WINDOWS} windows, no repeats; each of {', '.join(KINDS)} at the rate, both ways\n")
+    print("| rate | result | s | injected | repeated | ms, median | worst |")
+    print("|--:|:--|--:|--:|--:|--:|--:|")
+    config = replace(config, repeats=1)
+    clean = stream(variant, config, SWEEP_WINDOWS, (), 0)
+    for rate in SWEEP:
+        faulty = stream(variant, config, SWEEP_WINDOWS, byte_faults(rate), seed)
+        result = faulty.error or ("equal" if faulty.samples == clean.samples else "DIFFERS")
+        retries = Counter(faulty.counts)["retries"]
+        print(
+            f"| {rate:g} | {result} | {faulty.seconds:.1f} | {faulty.injected.total():,} | {retries:,} | "
+            f"{' | '.join(ms(faulty.recoveries_s))} |", flush=True,
+        )  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("variants", nargs="*", help="names of built variants; all without")
+    parser.add_argument("--rate", type=float, default=1e-4, help="of each kind of byte fault")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--limit", type=int, help="windows of each variant; all without")
+    parser.add_argument("--transfers", action="store_true", help="whole transfers, stalls and disconnects instead of bytes")
+    parser.add_argument("--sweep", action="store_true", help="rising rates instead, with the first variant")
+    arguments = parser.parse_args()
+    config = load_config()
+    variants = built_variants(config, arguments.variants)
+    if arguments.sweep:
+        sweep(variants[0], config, arguments.seed)
+        return 0
+    faults = MANY_KINDS if arguments.transfers else byte_faults(arguments.rate)
+    return 0 if full(variants, config, arguments.limit, faults, arguments.seed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
