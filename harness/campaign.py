@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -128,10 +129,13 @@ class Campaign:
     def _run(self, variant: Variant) -> VariantRun:
         self._deadline.check(f"before {variant.name}")
         recorder = StoreRecorder(self._store, self.run_id, variant.name, self._board_info)
-        say = lambda text: self._say(f"{variant.name}: {text}")  # noqa: E731
-        outcome = run_variant(self._job(variant), self._attach(), self._config, say, recorder, self._deadline)
+        job, rig = self._job(variant), self._attach()
+        outcome = run_variant(job, rig, self._config, partial(self._tell, variant.name), recorder, self._deadline)
         self._board_info = outcome.board
         return replace(outcome, claims=judge(outcome, self._config))
+
+    def _tell(self, name: str, text: str) -> None:
+        self._say(f"{name}: {text}")
 
     def _fail(self, variant: Variant, error: RigError) -> None:
         """Keeps the reason; after a fault of the rig the next variant gets a board that is attached anew."""
