@@ -104,11 +104,13 @@ class Campaign:
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         unfinished = kind is not None or self.interrupted or any(e.exit_code == EXIT_RIG for e in self.failed.values())
-        with suppress(RigError):  # of a database that is gone: a run left open can be gone on with too
-            self._store.set_state(self.run_id, INTERRUPTED if unfinished else FINISHED)
-        self._detach()
-        self._store.close()
-        self._locks.close()
+        try:
+            with suppress(RigError):  # of a database that is gone: a run left open can be gone on with too
+                self._store.set_state(self.run_id, INTERRUPTED if unfinished else FINISHED)
+        finally:
+            self._detach()
+            self._store.close()
+            self._locks.close()
 
     def run(self, variant: Variant) -> VariantRun:
         """The variant's run, made now or earlier, with its claims. Raises RigErrors, for a variant that failed the same one
@@ -122,6 +124,9 @@ class Campaign:
             self._store.add_variant(self.run_id, outcome)
         except RigError as error:
             self._fail(variant, error)
+            raise
+        except BaseException:
+            self.interrupted = True
             raise
         self._done[variant.name] = outcome
         return outcome
