@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -103,11 +104,13 @@ class Campaign:
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         unfinished = kind is not None or self.interrupted or any(e.exit_code == EXIT_RIG for e in self.failed.values())
-        with suppress(RigError):  # of a database that is gone: a run left open can be gone on with too
-            self._store.set_state(self.run_id, INTERRUPTED if unfinished else FINISHED)
-        self._detach()
-        self._store.close()
-        self._locks.close()
+        try:
+            with suppress(RigError):  # of a database that is gone: a run left open can be gone on with too
+                self._store.set_state(self.run_id, INTERRUPTED if unfinished else FINISHED)
+        finally:
+            self._detach()
+            self._store.close()
+            self._locks.close()
 
     def run(self, variant: Variant) -> VariantRun:
         """The variant's run, made now or earlier, with its claims. Raises RigErrors, for a variant that failed the same one
@@ -122,16 +125,22 @@ class Campaign:
         except RigError as error:
             self._fail(variant, error)
             raise
+        except BaseException:
+            self.interrupted = True
+            raise
         self._done[variant.name] = outcome
         return outcome
 
     def _run(self, variant: Variant) -> VariantRun:
         self._deadline.check(f"before {variant.name}")
         recorder = StoreRecorder(self._store, self.run_id, variant.name, self._board_info)
-        say = lambda text: self._say(f"{variant.name}: {text}")  # noqa: E731
-        outcome = run_variant(self._job(variant), self._attach(), self._config, say, recorder, self._deadline)
+        job, rig = self._job(variant), self._attach()
+        outcome = run_variant(job, rig, self._config, partial(self._tell, variant.name), recorder, self._deadline)
         self._board_info = outcome.board
         return replace(outcome, claims=judge(outcome, self._config))
+
+    def _tell(self, name: str, text: str) -> None:
+        self._say(f"{name}: {text}")
 
     def _fail(self, variant: Variant, error: RigError) -> None:
         """Keeps the reason; after a fault of the rig the next variant gets a board that is attached anew."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness.engines import add_parser as add_engines
-from harness.errors import EXIT_CLAIM, EXIT_GOOD, RigError
+from harness.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_RIG, RigError
 from harness.interrupt import exit_status, terminable
 from harness.run_command import add_parser as add_run
 
@@ -33,6 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interruption:
         print("tinyrig: interrupted", file=sys.stderr)
         return exit_status(interruption)
+    except Exception:
+        # Python's own exit status would be 1: a claim about a model that nobody has made.
+        traceback.print_exc()
+        print("tinyrig: an error in tinyrig itself, see above; it says nothing about the model", file=sys.stderr)
+        return EXIT_RIG
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -167,13 +167,16 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """A RigError is told by its message, not by a traceback, and decides the exit code."""
     report = yield
     error = call.excinfo.value if call.excinfo else None
-    ours = isinstance(error, RigError) and item.path.is_relative_to(item.config.rootpath / "bench")
+    in_bench = item.path.is_relative_to(item.config.rootpath / "bench")
+    ours = in_bench and isinstance(error, RigError)
     if ours:
         report.longrepr = f"{type(error).__name__}: {error}"
         if report.when == "call" and error.exit_code != EXIT_CLAIM:
             report.when = "setup"  # the only way to have it told as an error, in JUnit's XML too: a failure is the model's
     if report.failed:
-        item.config.stash.setdefault(_CODES, set()).add(error.exit_code if ours else EXIT_CLAIM)
+        # Whatever else a fixture of bench/ raises is no verdict on a model either: 1 is for tests that failed.
+        code = error.exit_code if ours else EXIT_CLAIM if report.when == "call" or not in_bench else EXIT_RIG
+        item.config.stash.setdefault(_CODES, set()).add(code)
     return report
 
 

@@ -168,8 +168,9 @@ def _measure(
             for variant in variants:
                 _run_one(campaign, variant, bar)
             result = campaign.result()
-        except KeyboardInterrupt:
-            _hint(campaign.run_id)
+        except BaseException as error:
+            if not isinstance(error, UserError):
+                _hint(campaign.run_id)
             raise
     if any(e.exit_code == EXIT_RIG for e in campaign.failed.values()):
         _hint(campaign.run_id)

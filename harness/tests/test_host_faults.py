@@ -102,15 +102,21 @@ def test_a_folder_in_the_place_of_the_results_is_exit_3(home, capfd):
     check_message(capfd.readouterr().err)
 
 
-def test_a_file_that_root_may_not_change_is_exit_3(home, capfd):
-    Store(url(home)).close()
-    if subprocess.run(["chattr", "+i", "results.sqlite"], capture_output=True, check=False).returncode:
+@pytest.mark.parametrize("name", ["results.sqlite", "folder"])
+def test_what_root_may_not_change_is_exit_3(home, monkeypatch, capfd, name):
+    """The file of the results, or the folder in which it should come to be."""
+    if name == "folder":
+        (home / "folder").mkdir()
+        monkeypatch.setenv("TINYRIG_RESULTS", url(home / "folder"))
+    else:
+        Store(url(home)).close()
+    if subprocess.run(["chattr", "+i", name], capture_output=True, check=False).returncode:
         pytest.skip("no immutable files here")
     try:
         assert main(["run", *MODEL]) == 3
         check_message(capfd.readouterr().err)
     finally:
-        subprocess.run(["chattr", "-i", "results.sqlite"], check=True)
+        subprocess.run(["chattr", "-i", name], check=True)
 
 
 def test_a_locked_database_costs_one_sample_at_most(home):
@@ -146,7 +152,9 @@ def test_a_table_that_is_full_loses_nothing(home):
         assert len(store.find_journal("r", "v").samples) == added > 0
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
+)
 def test_a_signal_ends_the_command_which_says_how_to_go_on(home, number, status):
     expected = whole(home)
     process = start(home, "run", *MODEL, "--no-report", TINYRIG_LINE_RATE="20000")

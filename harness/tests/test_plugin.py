@@ -30,6 +30,8 @@ def variants(config, names=(), deadline=None):
     return [dataclasses.replace(dense, host_accuracy=1.0), other]
 
 def run(job, *rest):
+    if job.variant.name == os.environ.get("BUG"):
+        raise KeyError("a bug")
     if job.variant.name in os.environ.get("GONE", "").split(","):
         raise LinkError("the board is gone", remedy="look for it")
     return run_variant(job, *rest)
@@ -90,7 +92,7 @@ def test_a_failed_claim_is_a_failure_and_what_was_not_asked_for_is_skipped(proje
 
 
 def test_a_rig_that_fails_is_an_error_and_exit_3(project):
-    code, output, kinds = run(project, "-k", "other", GONE="other")
+    code, output, kinds = run(project, "-k", "other or memory", GONE="other", BUG="dense")
     assert code == 3 and set(kinds.values()) == {"error"}
     assert "LinkError: the board is gone" in output and "Traceback" not in output
     run_id = Store(url(project)).runs()[0].run_id

@@ -67,10 +67,16 @@ def dense(home, name="dense"):
     return model_variant(home / f"{name}.tflite", home / "windows.npz")
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The uninterrupted run of `dense`."""
+    folder = furnish(tmp_path_factory.mktemp("whole"))
+    with Campaign(VIRTUAL, dataclasses.replace(Config(), results=url(folder), repeats=5)) as campaign:
+        return campaign.run(dense(folder))
+
+
 @pytest.mark.parametrize("samples", [1, WINDOWS, WINDOWS + 1, WINDOWS + 7])
-def test_a_resumed_run_equals_the_uninterrupted_one(home, config, monkeypatch, samples):
-    with Campaign(VIRTUAL, config) as campaign:
-        whole = campaign.run(dense(home))
+def test_a_resumed_run_equals_the_uninterrupted_one(home, config, monkeypatch, whole, samples):
     run_id = interrupted(config, dense(home), samples, monkeypatch)
     asked = []
     run = JournalWriter.add
@@ -144,21 +150,14 @@ def _another_id(monkeypatch):
     monkeypatch.setattr("harness.rig.VirtualBoard", lambda **options: VirtualBoard(**options, number=7))
 
 
-@pytest.mark.parametrize(
-    ("option", "words"),
-    [({"limit": 4}, "--limit"), ({"oracle": "none"}, "the oracle"), ({"engine": "portable"}, "the engine")],
-)
-def test_other_options_are_refused(home, config, monkeypatch, option, words):
+def test_other_options_and_settings_are_refused_by_name(home, config, monkeypatch):
     run_id = interrupted(config, dense(home), 3, monkeypatch)
-    with pytest.raises(UserError, match=words):
-        Campaign(VIRTUAL, config, resume=run_id, **option)
-
-
-@pytest.mark.parametrize("key", ["repeats", "seed", "float_tolerance", "accuracy_drop"])
-def test_other_settings_are_refused_by_name(home, config, monkeypatch, key):
-    run_id = interrupted(config, dense(home), 3, monkeypatch)
-    with pytest.raises(UserError, match=f"`{key}`"):
-        Campaign(VIRTUAL, dataclasses.replace(config, **{key: getattr(config, key) + 1}), resume=run_id)
+    for option, words in (({"limit": 4}, "--limit"), ({"oracle": "none"}, "the oracle"), ({"engine": "portable"}, "the engine")):
+        with pytest.raises(UserError, match=words):
+            Campaign(VIRTUAL, config, resume=run_id, **option)
+    for key in ("repeats", "seed", "float_tolerance", "accuracy_drop"):
+        with pytest.raises(UserError, match=f"`{key}`"):
+            Campaign(VIRTUAL, dataclasses.replace(config, **{key: getattr(config, key) + 1}), resume=run_id)
 
 
 def test_a_run_that_another_process_makes_is_not_taken_from_it(home, config, monkeypatch):

@@ -91,3 +91,11 @@ def test_json_that_can_no_longer_be_written_is_exit_3_and_the_run_is_kept(faults
     monkeypatch.setattr("pathlib.Path.write_text", gone)
     assert main(["run", "--variant", "other", "--no-report", "--json", "out.json"]) == 3
     assert "No space left" in capfd.readouterr().err
+
+
+def test_an_error_in_tinyrig_itself_is_not_shown_as_a_failed_claim(faults, capfd):
+    """Python's exit status for an exception that nobody expects is 1."""
+    faults["other"] = KeyError("a bug")
+    assert main(["run", "--variant", "other", "--no-report"]) == 3
+    errors = capfd.readouterr().err
+    assert "Traceback" in errors and "says nothing about the model" in errors and "tinyrig run --resume" in errors
