@@ -175,7 +175,8 @@ def test_a_run_with_injected_faults_is_labelled_and_equal(tmp_path):
     assert variant_to_json(plain)["link"]["retries"] == 0 and variant_to_json(plain)["link"]["injected_faults"] == []
 
 
-def test_no_hello_after_flashing_says_what_came_instead(image):
+def test_no_hello_after_flashing_says_what_came_instead(image, monkeypatch):
+    monkeypatch.setattr("harness.rig.HELLO_TRIES", 1)
     with Rig(parse_board("virtual"), Config(faults=("line-tx-flip:0.2",))) as rig, pytest.raises(LinkError) as caught:
         rig.prepare(image)
     assert "after flashing" in caught.value.what and "damaged" in caught.value.received
