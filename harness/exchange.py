@@ -146,8 +146,8 @@ class Trouble:
         return LinkError(
             f"{failure.what}, {self._failures} times in a row over {seconds:.1f} s",
             expected=failure.expected or "a good reply",
-            received=f"{failure.received or 'none'}; in this session {counted}, {s.bytes_received} bytes received, "
-            f"{s.bytes_sent} sent",
+            received=f"{failure.received or 'none'}; {self._before + seconds:.1f} s lost in this window; "
+            f"in this session {counted}, {s.bytes_received} bytes received, {s.bytes_sent} sent",
             remedy=failure.remedy or _CHECK_WIRES,
         )
 

@@ -151,7 +151,7 @@ def test_damaged_chunks(connect):
     st.dictionaries(
         st.tuples(st.booleans(), st.integers(0, 5)),
         st.tuples(st.sampled_from([flip, lose, insert]), st.integers(0, 40)),
-        max_size=6,
+        max_size=4,
     )
 )
 def test_any_damages_are_survived(boards, damages):

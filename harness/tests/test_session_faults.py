@@ -36,7 +36,7 @@ def connect(boards):
 
     def connected(engine: str, kind=DamagingLink):
         link = kind(boards(engine).link())
-        sessions.append(Session(link))
+        sessions.append(Session(link, invoke_deadline_s=0.3))
         sessions[-1].hello()
         return sessions[-1], link
 
