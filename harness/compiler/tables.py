@@ -97,7 +97,7 @@ def leaky_relu(x: Tensor, y: Tensor, alpha: float) -> np.ndarray:
 
 
 def absolute(x: Tensor, y: Tensor) -> np.ndarray:
-    scale = quantize_multiplier(float(np.float32(x.scale / y.scale)))
+    scale = quantize_multiplier(float(x.scale) / float(y.scale))  # in double: ties show it (0.1 from 1/256)
 
     def element(q: int) -> int:
         v = abs(q - x.zero_point)

@@ -97,6 +97,12 @@ def test_leaky_relu_divides_scales_in_double(scale: float) -> None:
     cases.check(drawn, seed=1)
 
 
+def test_abs_divides_scales_in_double() -> None:
+    """In float32, 1/256 over 0.1 is 1/25.6 exactly, so that 64 becomes a tie where TFLM has none."""
+    drawn = [cases.Unary("ABS", ((4000,), (4000,)), ("int8", "int8"), ((1 / 256, z), (0.1, 0))) for z in (-128, -23, 0)]
+    cases.check(drawn, seed=1)
+
+
 @settings(ROUNDS, max_examples=2)
 @given(data=st.data())
 def test_ops_are_clean_under_sanitizers(data: st.DataObject) -> None:
