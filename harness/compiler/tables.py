@@ -53,11 +53,11 @@ def hard_swish(x: Tensor, y: Tensor) -> np.ndarray:
         scaled = _mul_high16(v, out_multiplier)
         gate = _shift_left16(v, gate_shift - 1) if gate_shift > 0 else v
         gate = _mul_high16(gate, gate_multiplier)
-        gate = _shift_left16(gate, 1) if gate_shift > 0 else fixed.shift_right(gate, -gate_shift)
+        gate = _shift_left16(gate, 1) if gate_shift > 0 else _shift_right16(gate, -gate_shift)
         gate = (gate + (1 << 15)) >> 1
         product = gate * scaled
         product = int(product / 32768) if abs(product) < 1 << 30 else (32767 if product > 0 else -32768)
-        return fixed.shift_right(product, max(-out_shift, 0)) + y.zero_point
+        return _shift_right16(product, max(-out_shift, 0)) + y.zero_point
 
     return table(element)
 
@@ -74,6 +74,12 @@ def _mul_high16(a: int, b: int) -> int:
 
 def _shift_left16(x: int, e: int) -> int:
     return max(-32768, min(32767, x << e))
+
+
+def _shift_right16(x: int, e: int) -> int:
+    """gemmlowp's rounding shift on int16: for e > 15 its mask has wrapped to -1, and TFLM's results follow from that."""
+    mask = (1 << e) - 1 if e < 16 else -1
+    return (x >> e) + ((x & mask) > (mask >> 1) + (x < 0))
 
 
 def leaky_multipliers(x: Tensor, y: Tensor, alpha: float) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -118,7 +124,7 @@ def elu(x: Tensor, y: Tensor) -> np.ndarray:
 
 def rsqrt(x: Tensor, y: Tensor) -> np.ndarray:
     """Below or at the zero point, where the root has no value, the output is at its top."""
-    multiplier, shift = quantize_multiplier(1.0 / float(np.float32(np.sqrt(x.scale) * y.scale)))
+    multiplier, shift = quantize_multiplier(1.0 / (math.sqrt(float(x.scale)) * float(y.scale)))
 
     def element(q: int) -> int:
         v = q - x.zero_point

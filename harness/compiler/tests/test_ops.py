@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from harness.compiler.compile import compile_model
 from harness.compiler.tests import cases
 from harness.compiler.tests import more_cases as more
+from harness.compiler.tests.build import ModelBuilder
+from harness.hostbuild import HostModel
+from harness.oracle import TflmOracle
 
 ROUNDS = settings(
     max_examples=6, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
@@ -101,6 +106,22 @@ def test_abs_divides_scales_in_double() -> None:
     """In float32, 1/256 over 0.1 is 1/25.6 exactly, so that 64 becomes a tie where TFLM has none."""
     drawn = [cases.Unary("ABS", ((4000,), (4000,)), ("int8", "int8"), ((1 / 256, z), (0.1, 0))) for z in (-128, -23, 0)]
     cases.check(drawn, seed=1)
+
+
+def test_rsqrt_multiplies_scales_in_double() -> None:
+    """In float32 the one value above the zero point is off by one."""
+    b = ModelBuilder()
+    x, y = b.tensor((1, 1), "int8", 0.5, 29), b.tensor((1, 1), "int8", 0.00392157, -58)
+    b.op("RSQRT", [x], [y])
+    data, value = b.finish([x], [y]), [np.full((1, 1), 37, np.int8)]
+    model = compile_model(data, flash_bytes=1 << 20, ram_bytes=1 << 20)
+    np.testing.assert_array_equal(HostModel(model).invoke(value)[0], TflmOracle(data).run(value)[0])
+
+
+@pytest.mark.parametrize("scales", [(0.0018461942, 1.0), (0.00392157, 2.7058666)])
+def test_hard_swish_into_a_much_coarser_output(scales: tuple[float, float]) -> None:
+    """The last shift is by 16 bits there, which TFLM does on int16."""
+    cases.check([cases.Unary("HARD_SWISH", ((4000,), (4000,)), ("int8", "int8"), ((scales[0], 65), (scales[1], -18)))], seed=1)
 
 
 @settings(ROUNDS, max_examples=2)
