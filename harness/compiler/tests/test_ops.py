@@ -124,6 +124,30 @@ def test_hard_swish_into_a_much_coarser_output(scales: tuple[float, float]) -> N
     cases.check([cases.Unary("HARD_SWISH", ((4000,), (4000,)), ("int8", "int8"), ((scales[0], 65), (scales[1], -18)))], seed=1)
 
 
+def _with_dead_channel(code: str, dtype: str) -> cases.Case:
+    """A layer whose second and fourth output have the weight scale 0, as TensorFlow's 16x8 conversion writes it."""
+    shape = {"DEPTHWISE_CONV_2D": (1, 3, 2, 4), "FULLY_CONNECTED": (4, 4)}.get(code, (4, 3, 2, 4))
+    zero = 7 if dtype == "int8" else 0
+    conv = {"padding": 0, "strideH": 1, "strideW": 1, "fusedActivationFunction": 1}
+    options = {"FULLY_CONNECTED": {}, "DEPTHWISE_CONV_2D": {**conv, "depthMultiplier": 1}}.get(code, conv)
+
+    def case(b: cases.Workbench) -> None:
+        x = b.input((1, 6, 5, 4), dtype, 0.05, zero)
+        weights = b.rng.integers(-127, 128, shape).astype(np.int8)
+        w = b.constant(weights, [0.01, 0, 0.02, 0], 0, 3 if code[0] == "D" else 0)
+        bias = b.constant(np.array([100, -100, 3000, 5], "int32" if dtype == "int8" else "int64"), 0.001)
+        y = b.output((30, 4) if code[0] == "F" else (1, 6, 5, 4), dtype, 0.04, -zero)
+        b.model.op(code, [x, w, bias], [y], 4, **options)
+
+    return case
+
+
+@pytest.mark.parametrize("engine", ["portable", "tinyrig", "cmsis-nn"])
+def test_weight_scale_zero(engine: str) -> None:
+    codes = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+    cases.check([_with_dead_channel(c, t) for c in codes for t in ("int8", "int16")], seed=2, engine=engine)
+
+
 @settings(ROUNDS, max_examples=2)
 @given(data=st.data())
 def test_ops_are_clean_under_sanitizers(data: st.DataObject) -> None:
