@@ -136,6 +136,28 @@ def rsqrt(x: Tensor, y: Tensor) -> np.ndarray:
     return table(element)
 
 
+def sigmoid_table() -> np.ndarray:
+    """uint16 [256]: sigmoid(i / 24) in Q0.16, for 16-bit LOGISTIC and TANH; each value is shifted by half the error that linear
+    interpolation makes in the middle of the interval behind it. The last is the top."""
+    def f(i: float) -> float:
+        return 65536 / (1 + math.exp(-i / 24))
+
+    values = [math.floor(f(i) + (f(i + 0.5) - (f(i) + f(i + 1)) / 2) / 2 + 0.5) for i in range(255)]
+    return np.array([*values, 65535], np.uint16)
+
+
+def sigmoid_scaling(x: Tensor, left_shifts: tuple[int, ...]) -> tuple[int, int]:
+    """-> (multiplier, right shift) that bring the input to steps of 1 / (3 * 4096). Scales of 2^(shift - 12) are taken as they
+    are; all others get a multiplier of 15 bits, truncated."""
+    exponent = round(math.log2(float(x.scale)))
+    if abs(math.log2(float(x.scale)) - exponent) < 1e-3 and exponent + 12 in left_shifts:
+        return 3 << (exponent + 12), 0
+    real, shift = float(x.scale) * 4096 * 3, 0
+    while real <= 32767 / 2 and shift <= 30:
+        real, shift = real * 2, shift + 1
+    return int(real), shift
+
+
 def softmax_tables() -> tuple[np.ndarray, np.ndarray]:
     """int16 [513] each: exp on [-10, 0] and 1 / (1 + x) on [0, 1], for 16-bit softmax (TFLM's LUTPopulate)."""
     span = np.float32(65535)

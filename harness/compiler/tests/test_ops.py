@@ -55,6 +55,7 @@ STRATEGIES = {
         name: st.one_of([more.function(name.upper(), t) for t in ("int8", "float32")])
         for name in ("logistic", "tanh", "hard_swish", "abs")
     },
+    "sigmoids_s16": st.one_of(more.function("LOGISTIC", "int16"), more.function("TANH", "int16")),
     "leaky_relu": st.one_of([more.function("LEAKY_RELU", t) for t in ("int8", "int16", "float32")]),
     "rsqrt": more.rsqrt_s8(),
     "log_softmax": st.one_of(more.log_softmax("int8"), more.log_softmax("float32")),
@@ -146,6 +147,20 @@ def _with_dead_channel(code: str, dtype: str) -> cases.Case:
 def test_weight_scale_zero(engine: str) -> None:
     codes = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
     cases.check([_with_dead_channel(c, t) for c in codes for t in ("int8", "int16")], seed=2, engine=engine)
+
+
+@pytest.mark.parametrize("scale", [2.0**-11, 2.0**-12, 2.0**-10, 3e-4, 1e-5, 0.01, 4.0])
+def test_sigmoids_of_every_int16(scale: float) -> None:
+    """The whole table, its end, and scales with and without a multiplier."""
+    def case(code: str) -> cases.Case:
+        def add(b: cases.Workbench) -> None:
+            x, y = b.input((256, 256), "int16", scale), b.output((256, 256), "int16", 2**-15)
+            b.values[-1] = np.arange(-32768, 32768).astype(np.int16).reshape(256, 256)
+            b.model.op(code, [x], [y])
+
+        return add
+
+    cases.check([case("LOGISTIC"), case("TANH")], seed=1)
 
 
 @settings(ROUNDS, max_examples=2)
