@@ -40,9 +40,13 @@ def runs_as(python, version):
 
 
 def supported_python():
-    """The path of a Python that tinyrig supports: the running one, or another that is installed."""
+    """The path of a Python that tinyrig supports: the running one, or another that is installed.
+
+    Where .venv is activated, python3 is .venv's own: the one behind it counts, or setup would do its work again and could
+    not make .venv anew with an interpreter that it has just removed.
+    """
     if sys.version_info[:2] in SUPPORTED:
-        return sys.executable
+        return os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
     for version in reversed(SUPPORTED):
         found = shutil.which("python%d.%d" % version)
         if found and runs_as(found, version):

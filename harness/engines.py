@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import EXIT_CLAIM, EXIT_GOOD, ModelError, UserError
+from harness.errors import EXIT_CLAIM, EXIT_GOOD, DeviceError, HostError, ModelError, UserError
 
 if TYPE_CHECKING:
     from harness.boards import Target
@@ -59,7 +59,7 @@ def main(arguments: argparse.Namespace) -> int:
     config, target = load_config(), parse_board(arguments.board)
     if arguments.windows and not arguments.model:
         raise UserError("--windows needs --model", expected="--model FILE.tflite --windows FILE.npz", received="--windows alone")
-    if arguments.json not in (None, "-") and not Path(arguments.json).absolute().parent.is_dir():
+    if arguments.json not in (None, "-") and not _is_writable(Path(arguments.json)):
         raise UserError("--json can't be written", expected="a file in a folder that exists", received=arguments.json)
     models = arguments.model or ()
     variants = [model_variant(p, arguments.windows) for p in models] or built_variants(config, arguments.variant or ())
@@ -76,11 +76,22 @@ def _write(document: dict[str, Any], json_to: str | None) -> None:
     if json_to == "-":
         print(text)
         return
-    if json_to:
-        Path(json_to).write_text(text + "\n")
     print(markdown(document))
     for line in wrong_engines(document):
         print(f"tinyrig: claim failed: {line}", file=sys.stderr)
+    if json_to:
+        _save(Path(json_to), text)
+
+
+def _is_writable(path: Path) -> bool:
+    return path.absolute().parent.is_dir() and not path.is_dir()
+
+
+def _save(path: Path, text: str) -> None:
+    try:
+        path.write_text(text + "\n")
+    except OSError as error:
+        raise HostError(f"--json can't be written to {path}", received=str(error), remedy="name a writable file") from error
 
 
 def wrong_engines(document: dict[str, Any]) -> list[str]:
@@ -139,12 +150,16 @@ class Comparison:
 
     def _measure(self, variant: Variant, rig: Rig) -> list[Row]:
         """A row for each engine. An engine that can't take the model has a reason instead of a run; that of the first is
-        raised where none can."""
+        raised where none can. A user's own engine says so, or fails, only on the board."""
+        from harness.user_engine import is_folder
+
         rows, failures = [Row(engine) for engine in self.engines], []
         for row in rows:
             try:
                 self._run(variant, row, rig)
-            except ModelError as error:
+            except (ModelError, DeviceError) as error:
+                if isinstance(error, DeviceError) and not is_folder(row.engine):
+                    raise
                 row.reason = f"{error.what}: {error.received}" if error.received else error.what
                 failures.append(error)
             self.step()

@@ -138,8 +138,9 @@ def _build_id(model: CompiledModel, board: Board, payload: int) -> str:
 
 
 def _engine_files(model: CompiledModel) -> list[Path]:
-    headers = [h for folder in model.include_dirs for h in folder.glob("*.h")]
-    return [FIRMWARE / "nn" / k for k in model.kernels] + list(model.extra_sources) + headers
+    """Sources, and whatever lies beside the headers: includes have any ending."""
+    included = [p for folder in model.include_dirs for p in folder.glob("*") if p.is_file()]
+    return [FIRMWARE / "nn" / k for k in model.kernels] + list(model.extra_sources) + included
 
 
 def _rig_files(board: Board) -> list[Path]:
@@ -158,6 +159,7 @@ def _headers(board: Board) -> list[Path]:
             *FIRMWARE.glob("port/*.h"),
             *FIRMWARE.glob(f"port/{board.port}/*.h"),
             *FIRMWARE.glob("nn/**/*.h"),
+            *FIRMWARE.glob("nn/**/*.inc"),
         ]
     )
 

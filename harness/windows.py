@@ -56,8 +56,10 @@ def load_windows(path: Path, specs: tuple[TensorSpec, ...], limit: int | None = 
             received=", ".join(f"{n}: {len(c)}" for n, c in zip(names, columns, strict=True)),
             remedy=_REMEDY,
         )
-    names_found = tuple(str(c) for c in arrays["class_names"]) if "class_names" in arrays else None
-    return Windows(tuple(zip(*columns, strict=True)), _labels(arrays, len(arrays[names[0]]), limit, path), names_found)
+    class_names = _class_names(arrays, path)
+    labels = _labels(arrays, len(arrays[names[0]]), limit, path)
+    _check_range(labels or (), class_names, path)
+    return Windows(tuple(zip(*columns, strict=True)), labels, class_names)
 
 
 def random_windows(specs: tuple[TensorSpec, ...], count: int | None, seed: int) -> Windows:
@@ -79,7 +81,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, zipfile.BadZipFile, EOFError, AttributeError) as error:  # TypeError: a bare .npy
         raise UserError(
             f"{path} can't be read as windows",
             expected="an .npz of plain arrays",
@@ -99,17 +101,22 @@ def _as_windows(x: np.ndarray, spec: TensorSpec, name: str, path: Path) -> np.nd
         )
     if x.dtype == np.dtype(spec.dtype):
         return x.reshape(-1, *spec.shape)
-    if x.dtype.kind == "f":
+    if x.dtype.kind == "f" and (spec.scale or spec.dtype == "float32"):
+        with np.errstate(over="ignore"):
+            x = x.astype(np.float32)
         if not np.isfinite(x).all():
             raise UserError(
                 f"{path}: {name} holds NaN or infinite values",
-                expected="finite values",
+                expected="finite float32 values",
                 received=f"{int((~np.isfinite(x)).sum())} others",
                 remedy="clean the windows",
             )
-        return spec.quantize(x.astype(np.float32)).reshape(-1, *spec.shape)
+        return spec.quantize(x).reshape(-1, *spec.shape)
     raise UserError(
-        f"{path}: {name} has the wrong dtype", expected=f"float32 or {spec.dtype}", received=str(x.dtype), remedy=_REMEDY
+        f"{path}: {name} has the wrong dtype",
+        expected=f"float32 or {spec.dtype}" if spec.scale else spec.dtype,
+        received=str(x.dtype),
+        remedy=_REMEDY,
     )
 
 
@@ -125,3 +132,29 @@ def _labels(arrays: dict[str, np.ndarray], count: int, limit: int | None, path: 
             remedy=_REMEDY,
         )
     return tuple(int(v) for v in y[:limit])
+
+
+def _class_names(arrays: dict[str, np.ndarray], path: Path) -> tuple[str, ...] | None:
+    if "class_names" not in arrays:
+        return None
+    names = arrays["class_names"]
+    if names.ndim != 1 or names.dtype.kind != "U":
+        raise UserError(
+            f"{path}: class_names can't be used",
+            expected="a list of strings",
+            received=f"{names.dtype} of shape {names.shape}",
+            remedy=_REMEDY,
+        )
+    return tuple(str(c) for c in names)
+
+
+def _check_range(labels: tuple[int, ...], class_names: tuple[str, ...] | None, path: Path) -> None:
+    """A label that no output can mean would only lower the accuracy."""
+    for i, label in enumerate(labels):
+        if label < 0 or (class_names is not None and label >= len(class_names)):
+            raise UserError(
+                f"{path}: y holds a label that is no class",
+                expected=f"0 to {len(class_names) - 1}" if class_names else "0 or more",
+                received=f"{label} for window {i}",
+                remedy=_REMEDY,
+            )

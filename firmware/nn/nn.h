@@ -154,6 +154,11 @@ typedef struct {
     nn_scale positive, negative;
 } nn_leaky_int;
 
+/* LOGISTIC and TANH of int16: in * multiplier / 2^shift counts in steps of 1 / (3 * 4096). */
+typedef struct {
+    int32_t size, multiplier, shift;
+} nn_sigmoid_int;
+
 typedef struct {
     int32_t batch, in_h, in_w, out_h, out_w;
     int32_t pixel_bytes;
@@ -286,6 +291,9 @@ void nn_sub_s8(const nn_add_int *p, const int8_t *a, const int8_t *b, int8_t *ou
 
 void nn_lut_s8(int32_t n, const int8_t *table, const int8_t *in, int8_t *out);
 void nn_leaky_relu_s16(const nn_leaky_int *p, const int16_t *in, int16_t *out);
+/* table: sigmoid(i / 24) in Q0.16 for i = 0 ... 255. */
+void nn_logistic_s16(const nn_sigmoid_int *p, const uint16_t *table, const int16_t *in, int16_t *out);
+void nn_tanh_s16(const nn_sigmoid_int *p, const uint16_t *table, const int16_t *in, int16_t *out);
 void nn_leaky_relu_f32(int32_t n, float alpha, const float *in, float *out);
 void nn_logistic_f32(int32_t n, const float *in, float *out);
 void nn_tanh_f32(int32_t n, const float *in, float *out);

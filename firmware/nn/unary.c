@@ -20,6 +20,34 @@ void nn_leaky_relu_s16(const nn_leaky_int *p, const int16_t *in, int16_t *out) {
     }
 }
 
+static int32_t table_position(const nn_sigmoid_int *p, int32_t v) {
+    return (v * p->multiplier + (p->shift > 0 ? 1 << (p->shift - 1) : 0)) >> p->shift;
+}
+
+/* The table at |v| / 2^bits, in Q0.16 << bits; `top` behind its end. */
+static int32_t table_value(const uint16_t *table, int32_t v, int bits, int32_t top) {
+    uint32_t a = (uint32_t)(v < 0 ? -v : v), i = a >> bits;
+    if (i >= 255) {
+        return top;
+    }
+    return (table[i] << bits) + (int32_t)(a & ((1u << bits) - 1)) * (table[i + 1] - table[i]);
+}
+
+void nn_logistic_s16(const nn_sigmoid_int *p, const uint16_t *table, const int16_t *in, int16_t *out) {
+    for (int32_t i = 0; i < p->size; i++) {
+        int32_t v = table_position(p, in[i]), y = table_value(table, v, 9, 0x7FFF << 10);
+        out[i] = (int16_t)((v >= 0 ? y + (1 << 9) : (1 << 25) - y + (1 << 9) - 1) >> 10);
+    }
+}
+
+/* tanh(x) = 2 sigmoid(2x) - 1 */
+void nn_tanh_s16(const nn_sigmoid_int *p, const uint16_t *table, const int16_t *in, int16_t *out) {
+    for (int32_t i = 0; i < p->size; i++) {
+        int32_t v = table_position(p, in[i]), y = table_value(table, v, 8, 0xFFFF << 8) - (1 << 23);
+        out[i] = (int16_t)((v >= 0 ? y + (1 << 7) : -y + (1 << 7) - 1) >> 8);
+    }
+}
+
 void nn_leaky_relu_f32(int32_t n, float alpha, const float *in, float *out) {
     for (int32_t i = 0; i < n; i++) {
         out[i] = in[i] > 0 ? in[i] : in[i] * alpha;

@@ -103,13 +103,13 @@ def _bias(op: Op, x: Tensor, b: Tensor | None, n: int) -> np.ndarray:
 
 
 def _requant(op: Op, x: Tensor, w: Tensor, y: Tensor, n: int, axis: int, product_in_float: bool = False) -> Requant | None:
-    """Per output channel, whether the file has one weight scale or n. TFLM multiplies the dense layer's two per-tensor
-    scales in float32 and all others in double."""
+    """Per output channel, whether the file has one weight scale or n. A scale of 0, which converters write where an output's
+    weights are all 0, becomes a multiplier of 0: that output is always the zero point, clamped. TFLM multiplies the dense
+    layer's two per-tensor scales in float32 and all others in double."""
     if x.dtype == "float32":
         return None
     check(op, w, len(w.scales) in (1, n), f"1 or {n} scales", f"{len(w.scales)}")
     check(op, w, len(w.scales) == 1 or w.axis == axis, f"scales along dimension {axis}", f"{w.axis}")
-    check(op, w, bool((w.scales > 0).all()), "scales > 0")
     check(op, w, product_in_float or not w.zero_points.any(), "weights with zero point 0", f"{w.zero_points.tolist()}")
     product = np.float64(x.scale * w.scales) if product_in_float else np.float64(x.scale) * w.scales.astype(np.float64)
     multiplier, shift = quantize_multipliers(np.broadcast_to(product / np.float64(y.scale), n))

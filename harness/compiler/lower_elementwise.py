@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from harness.compiler import tables
 from harness.compiler.graph import Op, Tensor
 from harness.compiler.lower_conv import activation
 from harness.compiler.lower_move import strides
-from harness.compiler.params import AddInt, Binary, Broadcast, LeakyInt, Lut, MulInt, PreluInt, Unary
+from harness.compiler.params import AddInt, Binary, Broadcast, LeakyInt, Lut, MulInt, PreluInt, SigmoidInt, Unary
 from harness.compiler.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape
 from harness.compiler.quant import FLOAT_ACTIVATIONS, activation_range, quantize_multiplier
 
@@ -114,15 +116,18 @@ _FIXED_OUTPUT = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
 
 
 def unary(p: Program, op: Op) -> None:
-    """LOGISTIC, TANH, HARD_SWISH, ABS, RSQRT: a function for floats, a table for int8."""
+    """LOGISTIC, TANH, HARD_SWISH, ABS, RSQRT: a function for floats, a table for int8; the first two also for int16."""
     (x,) = p.inputs(op, 1)
     y = p.output(op)
-    check_dtype(op, x, "float32", "int8")
+    check_dtype(op, x, "float32", "int8", *(("int16",) if op.code in _LEFT_SHIFTS else ()))
     check_dtype(op, y, x.dtype)
     check_quantized(op, x, y)
     check_shape(op, y, x.shape)
     if x.dtype == "float32":
         p.emit(f"{op.code.lower()}_f32", op, [x], [y], Unary(x.size))
+        return
+    if x.dtype == "int16":
+        _sigmoid_s16(p, op, x, y)
         return
     if op.code == "HARD_SWISH":
         check(op, y, bool(x.scale / y.scale <= 128), "an output scale of at least 1/128 of the input's", str(y.scale))
@@ -131,6 +136,17 @@ def unary(p: Program, op: Op) -> None:
         good = y.scale == np.float32(scale) and y.zero_point == zero
         check(op, y, bool(good), f"scale {scale}, zero point {zero}", f"{y.scale}, {y.zero_point}")
     p.emit("lut_s8", op, [x], [y], Lut(x.size, _TABLES[op.code](x, y)))
+
+
+_LEFT_SHIFTS = {"LOGISTIC": (0,), "TANH": (0, 1)}
+"""Input scales of 2^(shift - 12) that TFLM's 16-bit forms take without a multiplier."""
+
+
+def _sigmoid_s16(p: Program, op: Op, x: Tensor, y: Tensor) -> None:
+    check(op, y, abs(math.log2(float(y.scale)) + 15) < 1e-3, f"scale {2**-15}", f"{y.scale}")
+    multiplier, shift = tables.sigmoid_scaling(x, _LEFT_SHIFTS[op.code])
+    check(op, x, multiplier < 1 << 16, "an input scale below 5.3", f"{x.scale}")  # products must fit 32 bits
+    p.emit(f"{op.code.lower()}_s16", op, [x], [y], SigmoidInt(x.size, multiplier, shift))
 
 
 def float_unary(p: Program, op: Op) -> None:

@@ -153,7 +153,8 @@ def arg_max(p: Program, op: Op) -> None:
     x, axis_tensor = p.inputs(op, 2)
     y = p.output(op)
     check_dtype(op, x, "float32", "int8")
-    check_dtype(op, y, "int32")
+    # What tf.argmax gives by itself, int64, TFLM refuses too.
+    check(op, y, y.dtype == "int32", "an int32 output: tf.argmax(..., output_type=tf.int32)", y.dtype)
     check_dtype(op, axis_tensor, "int32")
     check(op, axis_tensor, axis_tensor.size == 1, "one axis")
     axis, rank = int(constant(op, axis_tensor, "the axis").ravel()[0]), len(x.shape)

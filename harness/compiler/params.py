@@ -322,6 +322,15 @@ class LeakyInt:
     negative: Scale
 
 
+@dataclass(frozen=True)
+class SigmoidInt:
+    """logistic_s16, tanh_s16."""
+
+    size: int
+    multiplier: int
+    shift: int
+
+
 @dataclass(frozen=True, eq=False)
 class TransposeConv(Conv2D):
     """transpose_conv_s8 / _s16 / _f32: weights [out_c, k_h, k_w, in_c]. The window's input and output are those of this

@@ -7,7 +7,7 @@ import numpy as np
 from harness.compiler.ctext import c_float, c_number, c_window
 from harness.compiler.params import AddInt, Broadcast, MulInt, PreluInt, Requant
 from harness.compiler.step import Constant, Kernel, Options, Select, Step
-from harness.compiler.tables import softmax_tables
+from harness.compiler.tables import sigmoid_table, softmax_tables
 
 
 def _call(function: str, source: str, struct: str, fields: str, pointers: str, **more: object) -> Kernel:
@@ -180,6 +180,13 @@ def leaky_relu(step: Step, options: Options) -> Kernel:
     return _call("nn_leaky_relu_s16", "unary.c", "nn_leaky_int", fields, "in0, out0", inplace=(0,))
 
 
+def sigmoid(step: Step, options: Options) -> Kernel:
+    p = step.params
+    table = (Constant("table", sigmoid_table()),)
+    fields = f"{p.size}, {p.multiplier}, {p.shift}"
+    return _call(f"nn_{step.kind}", "unary.c", "nn_sigmoid_int", fields, "@_table, in0, out0", constants=table, inplace=(0,))
+
+
 def reduce_(step: Step, options: Options) -> Kernel:
     p = step.params
     source = "mean.c" if step.kind == "sum_f32" else "reduce.c"
@@ -276,6 +283,7 @@ KERNELS: dict[str, Select] = {
     **_each("resize_bilinear_s8 resize_bilinear_f32", bilinear),
     "lut_s8": lut,
     "leaky_relu_s16": leaky_relu,
+    **_each("logistic_s16 tanh_s16", sigmoid),
     "resize_nearest": resize,
     **_each("arg_max_s8 arg_max_f32", arg_max),
     **_each("log_softmax_s8 log_softmax_f32", log_softmax),

@@ -53,11 +53,11 @@ def hard_swish(x: Tensor, y: Tensor) -> np.ndarray:
         scaled = _mul_high16(v, out_multiplier)
         gate = _shift_left16(v, gate_shift - 1) if gate_shift > 0 else v
         gate = _mul_high16(gate, gate_multiplier)
-        gate = _shift_left16(gate, 1) if gate_shift > 0 else fixed.shift_right(gate, -gate_shift)
+        gate = _shift_left16(gate, 1) if gate_shift > 0 else _shift_right16(gate, -gate_shift)
         gate = (gate + (1 << 15)) >> 1
         product = gate * scaled
         product = int(product / 32768) if abs(product) < 1 << 30 else (32767 if product > 0 else -32768)
-        return fixed.shift_right(product, max(-out_shift, 0)) + y.zero_point
+        return _shift_right16(product, max(-out_shift, 0)) + y.zero_point
 
     return table(element)
 
@@ -74,6 +74,12 @@ def _mul_high16(a: int, b: int) -> int:
 
 def _shift_left16(x: int, e: int) -> int:
     return max(-32768, min(32767, x << e))
+
+
+def _shift_right16(x: int, e: int) -> int:
+    """gemmlowp's rounding shift on int16: for e > 15 its mask has wrapped to -1, and TFLM's results follow from that."""
+    mask = (1 << e) - 1 if e < 16 else -1
+    return (x >> e) + ((x & mask) > (mask >> 1) + (x < 0))
 
 
 def leaky_multipliers(x: Tensor, y: Tensor, alpha: float) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -97,7 +103,7 @@ def leaky_relu(x: Tensor, y: Tensor, alpha: float) -> np.ndarray:
 
 
 def absolute(x: Tensor, y: Tensor) -> np.ndarray:
-    scale = quantize_multiplier(float(np.float32(x.scale / y.scale)))
+    scale = quantize_multiplier(float(x.scale) / float(y.scale))  # in double: ties show it (0.1 from 1/256)
 
     def element(q: int) -> int:
         v = abs(q - x.zero_point)
@@ -118,7 +124,7 @@ def elu(x: Tensor, y: Tensor) -> np.ndarray:
 
 def rsqrt(x: Tensor, y: Tensor) -> np.ndarray:
     """Below or at the zero point, where the root has no value, the output is at its top."""
-    multiplier, shift = quantize_multiplier(1.0 / float(np.float32(np.sqrt(x.scale) * y.scale)))
+    multiplier, shift = quantize_multiplier(1.0 / (math.sqrt(float(x.scale)) * float(y.scale)))
 
     def element(q: int) -> int:
         v = q - x.zero_point
@@ -128,6 +134,28 @@ def rsqrt(x: Tensor, y: Tensor) -> np.ndarray:
         return fixed.requantize(fixed.requantize(1, root, root_shift + 20), multiplier, shift - 20) + y.zero_point
 
     return table(element)
+
+
+def sigmoid_table() -> np.ndarray:
+    """uint16 [256]: sigmoid(i / 24) in Q0.16, for 16-bit LOGISTIC and TANH; each value is shifted by half the error that linear
+    interpolation makes in the middle of the interval behind it. The last is the top."""
+    def f(i: float) -> float:
+        return 65536 / (1 + math.exp(-i / 24))
+
+    values = [math.floor(f(i) + (f(i + 0.5) - (f(i) + f(i + 1)) / 2) / 2 + 0.5) for i in range(255)]
+    return np.array([*values, 65535], np.uint16)
+
+
+def sigmoid_scaling(x: Tensor, left_shifts: tuple[int, ...]) -> tuple[int, int]:
+    """-> (multiplier, right shift) that bring the input to steps of 1 / (3 * 4096). Scales of 2^(shift - 12) are taken as they
+    are; all others get a multiplier of 15 bits, truncated."""
+    exponent = round(math.log2(float(x.scale)))
+    if abs(math.log2(float(x.scale)) - exponent) < 1e-3 and exponent + 12 in left_shifts:
+        return 3 << (exponent + 12), 0
+    real, shift = float(x.scale) * 4096 * 3, 0
+    while real <= 32767 / 2 and shift <= 30:
+        real, shift = real * 2, shift + 1
+    return int(real), shift
 
 
 def softmax_tables() -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,9 @@
 """Setting up a machine: what is decided, without installing anything."""
 
+import subprocess
 import sys
+import venv
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +28,15 @@ def test_an_unsupported_python_looks_for_another_and_skips_broken_ones(tmp_path,
     monkeypatch.setattr(sys, "version_info", (3, 9, 0))
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
     assert bootstrap.supported_python() == good
+
+
+def test_an_activated_venv_counts_as_the_python_behind_it(tmp_path):
+    """A second `make` does nothing, whichever python3 comes first on the PATH."""
+    base = bootstrap.supported_python()
+    venv.create(tmp_path / "v", symlinks=True)
+    ask = "import sys; sys.path.insert(0, sys.argv[1]); import bootstrap; print(bootstrap.supported_python())"
+    command = [tmp_path / "v" / "bin" / "python3", "-c", ask, Path(bootstrap.__file__).parent]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == base
 
 
 def test_no_supported_python_is_one_line_and_exit_3(tmp_path, monkeypatch, capsys):

@@ -11,9 +11,10 @@ from harness.boards import parse_board
 from harness.campaign import model_variant
 from harness.config import Config
 from harness.engines import ENGINES, PEER, Comparison, add_parser, main, markdown, wrong_engines
-from harness.errors import EXIT_GOOD, ModelError, UserError
+from harness.errors import EXIT_GOOD, DeviceError, HostError, ModelError, UserError
 from harness.records import ESTIMATED
 from harness.tests import small_models
+from harness.tests.test_user_engine import EXAMPLE
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,15 @@ def test_an_engine_that_cannot_take_the_model_says_why_beside_the_others(tmp_pat
         Comparison(parse_board("virtual"), Config(), (str(tmp_path),), limit=1).run([variant])
 
 
+def test_a_users_engine_that_refuses_the_model_on_the_board_costs_only_its_own_row(models):
+    """The example knows float32 only and says so through engine_init; the engine behind it is measured all the same."""
+    found = Comparison(parse_board("virtual"), Config(), (str(EXAMPLE), "portable"), limit=1).run(models[:1])
+    own, portable = found["models"][0]["engines"]
+    assert own["cycles"] is None and "engine_init" in own["reason"] and portable["cycles"] > 0
+    with pytest.raises(DeviceError, match="engine_init"):
+        Comparison(parse_board("virtual"), Config(), (str(EXAMPLE),), limit=1).run(models[:1])
+
+
 def parse(*words):
     parser = argparse.ArgumentParser()
     add_parser(parser.add_subparsers())
@@ -117,7 +127,15 @@ def test_json_goes_to_a_file_or_to_stdout(models, tmp_path, capsys):
     assert "| portable" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words", [("--windows", "w.npz"), ("--model", "m.tflite", "--json", "/no/such/folder/x.json")])
+def test_a_result_that_cannot_be_written_is_the_rigs_fault_and_the_table_is_there(models, capsys):
+    with pytest.raises(HostError, match="can't be written"):
+        main(parse("--model", str(models[0].tflite), "--engine", "portable", "--limit", "1", "--json", "/dev/full"))
+    assert "| portable" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words", [("--windows", "w.npz"), *(("--model", "m.tflite", "--json", target) for target in ("/no/such/folder/x.json", "/"))]
+)
 def test_unusable_options_are_refused_before_any_work(words):
     with pytest.raises(UserError):
         main(parse(*words))

@@ -1,9 +1,12 @@
 """The image builder: sizes, payload limits, caching, and what does not fit."""
 
 import dataclasses
+import re
+from pathlib import Path
 
 import pytest
 
+from harness import image
 from harness.boards import BOARDS
 from harness.compiler.compile import compile_model
 from harness.errors import HostError, ModelError
@@ -41,21 +44,21 @@ def test_a_window_goes_in_one_frame_up_to_the_limit():
 
 
 def test_sizes_add_up_and_the_empty_engine_is_the_rigs(tmp_path):
-    image = build_image(compiled(), BOARD, tmp_path)
-    f = image.footprint
-    assert image.bin.stat().st_size == f.flash_total == f.flash_model + f.flash_rig
+    built = build_image(compiled(), BOARD, tmp_path)
+    f = built.footprint
+    assert built.bin.stat().st_size == f.flash_total == f.flash_model + f.flash_rig
     weights = small_models.FEATURES * small_models.HIDDEN + small_models.HIDDEN * small_models.CLASSES
     assert f.flash_weights >= weights and f.flash_engine > 0 and f.flash_rig > 1000
     assert f.ram_arena == compiled().arena_bytes and f.ram_static >= 0 and f.ram_rig > 2 * 512
 
 
 def test_an_image_is_built_once_and_a_torn_one_again(tmp_path):
-    image = build_image(compiled(), BOARD, tmp_path)
-    stamp = image.elf.stat().st_mtime_ns
+    built = build_image(compiled(), BOARD, tmp_path)
+    stamp = built.elf.stat().st_mtime_ns
     assert build_image(compiled(), BOARD, tmp_path).elf.stat().st_mtime_ns == stamp
-    (image.elf.parent / "image.json").unlink()
+    (built.elf.parent / "image.json").unlink()
     again = build_image(compiled(), BOARD, tmp_path)
-    assert again.elf.stat().st_mtime_ns > stamp and again.build_id == image.build_id
+    assert again.elf.stat().st_mtime_ns > stamp and again.build_id == built.build_id
     assert not list(tmp_path.glob(".building-*"))
 
 
@@ -78,6 +81,25 @@ def test_the_engine_and_the_model_are_part_of_the_build_id(tmp_path):
     ids = {build_image(compiled(engine=e), BOARD, tmp_path).build_id for e in ("tinyrig", "portable")}
     ids.add(build_image(compiled(small_models.dense_int8(7)), BOARD, tmp_path).build_id)
     assert len(ids) == 3
+
+
+def test_every_file_that_the_sources_include_is_part_of_the_build_id():
+    """One left out and edited would leave the old image standing: its figures would be taken for the new code's."""
+    hashed = {p.name for p in (*image._engine_files(compiled()), *image._rig_files(BOARD))}
+    sources = [p for part in ("nn", "app", f"port/{BOARD.port}") for p in (image.FIRMWARE / part).rglob("*.[chi]*")]
+    included = {Path(name).name for p in sources for name in re.findall(r'#include "([^"]+)"', p.read_text())}
+    generated = {"model_data.h"}
+    assert "conv2d.inc" in included and included - hashed <= generated
+
+
+def test_a_users_include_of_any_ending_is_part_of_the_build_id(tmp_path):
+    (tmp_path / "engine.h").write_text('#include "weights.def"\n')
+    model = dataclasses.replace(compiled(), include_dirs=(tmp_path,))
+    ids = []
+    for text in ("1", "2"):
+        (tmp_path / "weights.def").write_text(text)
+        ids.append(image._build_id(model, BOARD, 512))
+    assert ids[0] != ids[1]
 
 
 def test_files_of_one_name_do_not_overwrite_each_other(tmp_path):

@@ -88,6 +88,8 @@ def function(draw: st.DrawFn, code: str, dtype: str) -> Unary:
     a, y = draw(near_quants(dtype))
     if dtype == "int8" and code in _OUTPUT:
         a, y = (draw(scales(1e-3, 0.3)), a[1]), _OUTPUT[code]
+    if dtype == "int16" and code in _OUTPUT:
+        a, y = (draw(scales(1e-6, 4)), 0), (2**-15, 0)
     if code == "HARD_SWISH":
         a = (draw(scales(0.01, 0.2)), a[1])
         y = (float(np.float32(a[0] * draw(scales(0.5, 4)))), y[1])

@@ -86,6 +86,16 @@ def test_unusual_models(make, engine: str) -> None:
     compare(HostModel(model).invoke(inputs), TflmOracle(data).run(inputs))
 
 
+@pytest.mark.parametrize("name", ["conv²", "卷积/ﬁ", "a*/ int x; /*", "a\\", "a\nb", '%s"', ""])
+def test_any_tensor_name_gives_c_that_compiles(name: str) -> None:
+    b = ModelBuilder()
+    x, y = b.tensor((1, 4)), b.tensor((1, 4), name=name)
+    b.op("RELU", [x], [y])
+    model = compile_model(b.finish([x], [y]), flash_bytes=1 << 20, ram_bytes=1 << 20)
+    assert HostModel(model).invoke([np.array([[-1, 1, 2, -3]], np.float32)])[0].tolist() == [[0, 1, 2, 0]]
+    assert model.ops[0].name.isascii()
+
+
 def test_sizes_names_and_offsets_are_those_of_the_text() -> None:
     data = finish_net(conv_net())
     model = compile_model(data, flash_bytes=1 << 20, ram_bytes=1 << 20, engine="portable")

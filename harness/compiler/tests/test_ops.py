@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from harness.compiler.compile import compile_model
 from harness.compiler.tests import cases
 from harness.compiler.tests import more_cases as more
+from harness.compiler.tests.build import ModelBuilder
+from harness.hostbuild import HostModel
+from harness.oracle import TflmOracle
 
 ROUNDS = settings(
     max_examples=6, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
@@ -50,6 +55,7 @@ STRATEGIES = {
         name: st.one_of([more.function(name.upper(), t) for t in ("int8", "float32")])
         for name in ("logistic", "tanh", "hard_swish", "abs")
     },
+    "sigmoids_s16": st.one_of(more.function("LOGISTIC", "int16"), more.function("TANH", "int16")),
     "leaky_relu": st.one_of([more.function("LEAKY_RELU", t) for t in ("int8", "int16", "float32")]),
     "rsqrt": more.rsqrt_s8(),
     "log_softmax": st.one_of(more.log_softmax("int8"), more.log_softmax("float32")),
@@ -95,6 +101,66 @@ def test_leaky_relu_divides_scales_in_double(scale: float) -> None:
     quant = ((scale, 0), (scale, 0))
     drawn = [cases.Unary("LEAKY_RELU", ((4000,), (4000,)), ("int16", "int16"), quant, {"alpha": a}) for a in (1.5, 0.3, -0.5)]
     cases.check(drawn, seed=1)
+
+
+def test_abs_divides_scales_in_double() -> None:
+    """In float32, 1/256 over 0.1 is 1/25.6 exactly, so that 64 becomes a tie where TFLM has none."""
+    drawn = [cases.Unary("ABS", ((4000,), (4000,)), ("int8", "int8"), ((1 / 256, z), (0.1, 0))) for z in (-128, -23, 0)]
+    cases.check(drawn, seed=1)
+
+
+def test_rsqrt_multiplies_scales_in_double() -> None:
+    """In float32 the one value above the zero point is off by one."""
+    b = ModelBuilder()
+    x, y = b.tensor((1, 1), "int8", 0.5, 29), b.tensor((1, 1), "int8", 0.00392157, -58)
+    b.op("RSQRT", [x], [y])
+    data, value = b.finish([x], [y]), [np.full((1, 1), 37, np.int8)]
+    model = compile_model(data, flash_bytes=1 << 20, ram_bytes=1 << 20)
+    np.testing.assert_array_equal(HostModel(model).invoke(value)[0], TflmOracle(data).run(value)[0])
+
+
+@pytest.mark.parametrize("scales", [(0.0018461942, 1.0), (0.00392157, 2.7058666)])
+def test_hard_swish_into_a_much_coarser_output(scales: tuple[float, float]) -> None:
+    """The last shift is by 16 bits there, which TFLM does on int16."""
+    cases.check([cases.Unary("HARD_SWISH", ((4000,), (4000,)), ("int8", "int8"), ((scales[0], 65), (scales[1], -18)))], seed=1)
+
+
+def _with_dead_channel(code: str, dtype: str) -> cases.Case:
+    """A layer whose second and fourth output have the weight scale 0, as TensorFlow's 16x8 conversion writes it."""
+    shape = {"DEPTHWISE_CONV_2D": (1, 3, 2, 4), "FULLY_CONNECTED": (4, 4)}.get(code, (4, 3, 2, 4))
+    zero = 7 if dtype == "int8" else 0
+    conv = {"padding": 0, "strideH": 1, "strideW": 1, "fusedActivationFunction": 1}
+    options = {"FULLY_CONNECTED": {}, "DEPTHWISE_CONV_2D": {**conv, "depthMultiplier": 1}}.get(code, conv)
+
+    def case(b: cases.Workbench) -> None:
+        x = b.input((1, 6, 5, 4), dtype, 0.05, zero)
+        weights = b.rng.integers(-127, 128, shape).astype(np.int8)
+        w = b.constant(weights, [0.01, 0, 0.02, 0], 0, 3 if code[0] == "D" else 0)
+        bias = b.constant(np.array([100, -100, 3000, 5], "int32" if dtype == "int8" else "int64"), 0.001)
+        y = b.output((30, 4) if code[0] == "F" else (1, 6, 5, 4), dtype, 0.04, -zero)
+        b.model.op(code, [x, w, bias], [y], 4, **options)
+
+    return case
+
+
+@pytest.mark.parametrize("engine", ["portable", "tinyrig", "cmsis-nn"])
+def test_weight_scale_zero(engine: str) -> None:
+    codes = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+    cases.check([_with_dead_channel(c, t) for c in codes for t in ("int8", "int16")], seed=2, engine=engine)
+
+
+@pytest.mark.parametrize("scale", [2.0**-11, 2.0**-12, 2.0**-10, 3e-4, 1e-5, 0.01, 4.0])
+def test_sigmoids_of_every_int16(scale: float) -> None:
+    """The whole table, its end, and scales with and without a multiplier."""
+    def case(code: str) -> cases.Case:
+        def add(b: cases.Workbench) -> None:
+            x, y = b.input((256, 256), "int16", scale), b.output((256, 256), "int16", 2**-15)
+            b.values[-1] = np.arange(-32768, 32768).astype(np.int16).reshape(256, 256)
+            b.model.op(code, [x], [y])
+
+        return add
+
+    cases.check([case("LOGISTIC"), case("TANH")], seed=1)
 
 
 @settings(ROUNDS, max_examples=2)

@@ -76,6 +76,10 @@ def too_many_scales(b: ModelBuilder) -> None:
     b.patch("k1", quantization=q)
 
 
+def argmax_of_64_bits(b: ModelBuilder) -> None:
+    b.op("ARG_MAX", [b.index("net/mean"), b.tensor((1,), "int32", data=[1])], [b.tensor((1,), "int64")], outputType=4)
+
+
 REFUSED: list[tuple[Callable[[ModelBuilder], None], tuple[str, ...]]] = [
     (unknown_op, ("op 6 CUMSUM", "CONV_2D", "SOFTMAX")),
     (custom_op, ("op 6 CUSTOM 'my_layer'", "not supported")),
@@ -89,6 +93,7 @@ REFUSED: list[tuple[Callable[[ModelBuilder], None], tuple[str, ...]]] = [
     (zero_stride, ("op 0 CONV_2D", "strides")),
     (tanh_fused, ("op 0 CONV_2D", "RELU6", "TANH")),
     (int4_weights, ("op 4 FULLY_CONNECTED", "'k3'", "INT4")),
+    (argmax_of_64_bits, ("op 6 ARG_MAX", "int64", "output_type=tf.int32")),
     (too_many_scales, ("op 0 CONV_2D", "'k1'", "3")),
 ]
 
