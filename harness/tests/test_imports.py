@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HARNESS_LAYERS = [
     {"errors"},
     {"records"},
-    {"wire", "boards", "config", "stats", "progress", "schema"},
+    {"wire", "boards", "config", "stats", "progress", "schema", "child"},
     {"metrics", "compiler", "windows", "built"},
     {"link", "image", "oracle", "store", "hostbuild", "claims", "user_engine"},
     {"session", "flash", "compare"},
