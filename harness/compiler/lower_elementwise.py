@@ -175,6 +175,7 @@ def leaky_relu(p: Program, op: Op) -> None:
     if x.dtype == "float32":
         p.emit("leaky_relu_f32", op, [x], [y], Unary(x.size, alpha))
     elif x.dtype == "int8":
+        check(op, y, max(s for _, s in tables.leaky_multipliers(x, y, alpha)) <= 22, "scales nearer to each other")
         p.emit("lut_s8", op, [x], [y], Lut(x.size, tables.leaky_relu(x, y, alpha)))
     else:
         sides = tables.leaky_multipliers(x, y, alpha)
