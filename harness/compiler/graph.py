@@ -193,7 +193,7 @@ def _quantization(t: Any, shape: tuple[int, ...], where: str) -> tuple[np.ndarra
         raise ModelError(f"{where} has custom quantisation", expected="affine quantisation (scale, zero point)")
     n, axis = q.ScaleLength(), q.QuantizedDimension()
     if n > max((1, *shape)):
-        raise ModelError(f"{where} has unusable quantisation parameters", expected="one scale, or one for each index of a dimension",
+        raise ModelError(f"{where} has unusable quantisation parameters", expected="one scale, or one for each index",
                          received=f"{n} scales for {list(shape)}")
     scales = np.array(q.ScaleAsNumpy(), np.float32)
     zeros = np.array(q.ZeroPointAsNumpy(), np.int64) if q.ZeroPointLength() else np.zeros(n, np.int64)

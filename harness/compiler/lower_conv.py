@@ -11,7 +11,6 @@ from harness.compiler.params import Conv2D, DepthwiseConv2D, FullyConnected, Req
 from harness.compiler.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant
 from harness.compiler.quant import FLOAT_ACTIVATIONS, activation_range, out_size, pad_before, quantize_multipliers
 
-
 MAX_BIAS_64 = 1 << 46
 """TFLM's 64-bit accumulator is multiplied by 16 bits before it is rounded."""
 MAX_EXTENT = 1 << 14
@@ -148,8 +147,8 @@ def window_of(op: Op, x: Tensor, y: Tensor, k_h: int, k_w: int, out_c: int) -> W
     o = op.options
     strides, dilation = (o["stride_h"], o["stride_w"]), (o.get("dilation_h", 1), o.get("dilation_w", 1))
     extents = (*strides, *dilation, k_h, k_w)
-    check(op, None, 1 <= min(extents) and max(extents) <= MAX_EXTENT, f"strides, dilations and filter sizes from 1 to {MAX_EXTENT}",
-          str(list(extents)))
+    good = min(extents) >= 1 and max(extents) <= MAX_EXTENT
+    check(op, None, good, f"strides, dilations and filter sizes from 1 to {MAX_EXTENT}", str(list(extents)))
     check(op, None, o["padding"] in ("SAME", "VALID"), "padding SAME or VALID", str(o["padding"]))
     check(op, x, len(x.shape) == 4, "rank 4 (NHWC)")
     size = [out_size(o["padding"], x.shape[i + 1], k, strides[i], dilation[i]) for i, k in enumerate((k_h, k_w))]

@@ -7,7 +7,18 @@ from itertools import product
 import numpy as np
 
 from harness.compiler.graph import Op, Tensor
-from harness.compiler.lower_move import INTEGERS, MOVABLE, axis_of, block, check_count, check_same_scale, cut, emit_move, itemsize, strides
+from harness.compiler.lower_move import (
+    INTEGERS,
+    MOVABLE,
+    axis_of,
+    block,
+    check_count,
+    check_same_scale,
+    cut,
+    emit_move,
+    itemsize,
+    strides,
+)
 from harness.compiler.params import Block
 from harness.compiler.program import Program, check, check_dtype, check_foldable, check_shape, constant
 

@@ -299,6 +299,6 @@ def drop_table(model: Any, rng: Rng) -> None:
 
 TABLE_CHANGES: tuple[Callable[[Any, Rng], None], ...] = (
     op_index, op_index, op_list, opcode, swap_ops, option, option, option, no_options, shape, shape, signature, dtype, scales,
-    scales, zero_points, quantization, constant_values, constant_values, constant_values, constant_size, buffer_index, buffer_offset,
-    borders, subgraphs, flags, name, drop_table,
+    scales, zero_points, quantization, constant_values, constant_values, constant_values, constant_size, buffer_index,
+    buffer_offset, borders, subgraphs, flags, name, drop_table,
 )

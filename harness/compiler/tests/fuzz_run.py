@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,10 @@ MUTANT_S = 120.0
 ALLOWED = ("refused", "equal", "no oracle", "overflow")
 """overflow: a float model whose values leave float32, or whose outputs hang on the last bits of its inputs. Its difference to
 the oracle is no error of a kernel, and a run reports it as a mismatch."""
+
+
+Batch = list[list[np.ndarray]]
+"""For each window the tensors of one side."""
 
 
 @dataclass(frozen=True)
@@ -118,13 +123,13 @@ class Worker:
         return ("overflow", detail) if kind == "difference" and _unstable(oracle, windows, want, got) else (kind, detail)
 
 
-def _unstable(oracle: TflmOracle, windows: list[list[np.ndarray]], want: list[list[np.ndarray]], got: list[list[np.ndarray]]) -> bool:
+def _unstable(oracle: TflmOracle, windows: Batch, want: Batch, got: Batch) -> bool:
     """A float model whose outputs move as far when its inputs change in the last bits: rounding decides them."""
     if any(x.dtype.kind != "f" for x in (*windows[0], *want[0])):
         return False
     moved = [oracle.run([x * np.float32(1 + 2**-20) for x in w]) for w in windows]
-    gaps = [difference(b, a) for a, b in zip(sum(got, []), sum(want, []), strict=True)]
-    shifts = [difference(b, a) for a, b in zip(sum(moved, []), sum(want, []), strict=True)]
+    gaps = [difference(b, a) for a, b in zip(chain(*got), chain(*want), strict=True)]
+    shifts = [difference(b, a) for a, b in zip(chain(*moved), chain(*want), strict=True)]
     return all(gap <= 10 * shift or gap <= 1e-5 for gap, shift in zip(gaps, shifts, strict=True))
 
 
@@ -132,9 +137,9 @@ def _values(rng: np.random.Generator, spec: TensorSpec) -> np.ndarray:
     return rng.integers(0, 2, spec.shape).astype(bool) if spec.dtype == "bool" else random_values(rng, spec.shape, spec.dtype)
 
 
-def _compared(got: list[list[np.ndarray]], want: list[list[np.ndarray]]) -> tuple[str, str]:
+def _compared(got: Batch, want: Batch) -> tuple[str, str]:
     """The harness's own comparison: a float window is right within its tolerance."""
-    for a, b in zip(sum(got, []), sum(want, []), strict=True):
+    for a, b in zip(chain(*got), chain(*want), strict=True):
         if a.dtype != b.dtype or a.size != b.size:
             return "difference", f"{a.dtype} {a.shape}, oracle {b.dtype} {b.shape}"
         if not difference(b, a) <= allowed(b, 1e-5):
