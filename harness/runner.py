@@ -20,7 +20,7 @@ from harness.records import Image, Parity, Sample, TensorSpec, Variant, VariantR
 from harness.rig import Rig
 from harness.session import Session
 from harness.user_engine import is_folder, user_engine
-from harness.windows import Windows, load_windows, random_windows
+from harness.windows import Windows, check_labels, load_windows, random_windows
 
 Say = Callable[[str], None]
 
@@ -58,6 +58,7 @@ def run_variant(job: Job, rig: Rig, config: Config, say: Say = lambda text: None
     data = read_model(job.variant.tflite)
     image = compile_for(data, rig.board, config, job.engine)
     windows = windows_of(job, image.inputs, config)
+    check_labels(windows, image.outputs)
     session, hello = rig.prepare(image, say)
     say(f"streaming {len(windows)} windows")
     samples = measure(session, windows, config.repeats)

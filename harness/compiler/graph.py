@@ -196,7 +196,8 @@ def _quantization(t: Any, shape: tuple[int, ...], where: str) -> tuple[np.ndarra
         raise ModelError(f"{where} has unusable quantisation parameters", expected="one scale, or one for each index",
                          received=f"{n} scales for {list(shape)}")
     scales = np.array(q.ScaleAsNumpy(), np.float32)
-    zeros = np.array(q.ZeroPointAsNumpy(), np.int64) if q.ZeroPointLength() else np.zeros(n, np.int64)
+    # Without zero points runtimes take the tensor for one that is not quantised: the length check below refuses it.
+    zeros = np.array(q.ZeroPointAsNumpy(), np.int64) if q.ZeroPointLength() else np.zeros(0, np.int64)
     if len(zeros) == 1 and n > 1:
         zeros = np.repeat(zeros, n)
     large = (zeros > 1 << 31) | (zeros < -(1 << 31))

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HARNESS_LAYERS = [
     {"errors"},
     {"records"},
-    {"wire", "boards", "config", "stats", "progress", "schema", "child"},
+    {"wire", "boards", "config", "stats", "progress", "schema", "child", "npz"},
     {"metrics", "compiler", "windows", "built"},
     {"link", "image", "oracle", "store", "hostbuild", "claims", "user_engine"},
     {"session", "flash", "compare"},
@@ -24,7 +24,7 @@ HARNESS_LAYERS = [
     {"plugin", "cli"},
 ]
 ALLOWED_OUTSIDE = {
-    "variants": {"errors", "records"},
+    "variants": {"errors", "records", "npz"},
     "reports": {"errors", "records", "metrics", "stats", "store", "config"},
 }
 

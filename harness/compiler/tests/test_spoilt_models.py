@@ -86,6 +86,13 @@ def test_a_64_bit_bias_beyond_the_accumulator_is_refused() -> None:
     refused(b.finish([x], [y]), "values within")
 
 
+def test_scales_without_zero_points_are_refused() -> None:
+    """Runtimes take such a tensor for one that is not quantised."""
+    model = parsed(finish_net(conv_net()))
+    model.subgraphs[0].tensors[2].quantization.zeroPoint = None
+    refused(pack(model), "as many zero points")
+
+
 def test_the_larger_operator_code_counts() -> None:
     """TFLite takes the larger of the old and the new field; the reader's own accessor prefers the old one."""
     b = ModelBuilder()
