@@ -16,6 +16,7 @@ from harness.boards import Target
 from harness.built import read_built
 from harness.config import Config
 from harness.errors import EXIT_USER, HostError, RigError, UserError
+from harness.names import printable
 from harness.records import Run, Variant, VariantRun
 from harness.rig import Rig
 from harness.runner import Job, new_run_id, read_model, run_variant
@@ -141,9 +142,8 @@ def model_variant(path: Path, windows: Path | None) -> Variant:
     import zlib
 
     data = read_model(path)
-    return Variant(
-        path.stem, path, hashlib.sha256(data).hexdigest(), len(data), zip_bytes=len(zlib.compress(data, 9)), windows=windows
-    )
+    name, packed = printable(path.stem, 100), len(zlib.compress(data, 9))
+    return Variant(name, path, hashlib.sha256(data).hexdigest(), len(data), zip_bytes=packed, windows=windows)
 
 
 def write_report(run_id: str, config: Config, *extra: str) -> int:

@@ -14,6 +14,7 @@ from flatbuffers.number_types import Int32Flags
 from harness.compiler.options import enum_names, read_options
 from harness.compiler.verify import verify
 from harness.errors import ModelError, RigError
+from harness.names import printable
 
 DTYPES = {
     "FLOAT32": "float32", "INT8": "int8", "INT16": "int16", "INT32": "int32", "INT64": "int64", "UINT8": "uint8", "BOOL": "bool",
@@ -148,11 +149,11 @@ def _op_name(code: Any) -> tuple[str, int, str]:
     wide = code._tab.Offset(10)
     number = max(code._tab.Get(Int32Flags, wide + code._tab.Pos) if wide else 0, code.DeprecatedBuiltinCode())
     custom = code.CustomCode()
-    return _OP_NAMES.get(number, f"#{number}"), code.Version(), (custom or b"").decode("utf-8", "replace")
+    return _OP_NAMES.get(number, f"#{number}"), code.Version(), printable((custom or b"").decode("utf-8", "replace"))
 
 
 def _tensor(constants: _Constants, t: Any, index: int) -> Tensor:
-    name = (t.Name() or b"").decode("utf-8", "replace")
+    name = printable((t.Name() or b"").decode("utf-8", "replace"), 300)
     type_name = _TYPE_NAMES.get(t.Type(), f"type {t.Type()}")
     where = f"tensor {index} {name!r}"
     shape = _ints(f"dimensions of {where}", t.ShapeLength(), t.Shape, 64)

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 HARNESS_LAYERS = [
-    {"errors"},
+    {"errors", "names"},
     {"records"},
     {"wire", "boards", "config", "stats", "progress", "schema", "child", "npz"},
     {"metrics", "compiler", "windows", "built"},
