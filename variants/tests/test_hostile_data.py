@@ -47,7 +47,7 @@ def test_changed_bytes_are_read_or_refused(tmp_path: Path, changes: list[tuple[i
 
 
 CELLS = st.one_of(
-    st.sampled_from(["1", "-2.5", "nan", "inf", "1e400", "", "a", "../x", "/etc/passwd", "a\0b", '"', "x" * 300, "\x1b[1m", "１２"]),
+    st.sampled_from(["1", "-2.5", "nan", "inf", "1e400", "", "a", "../x", "/etc/passwd", "a\0b", '"', "x" * 300, "\x1b[1m"]),
     st.text(max_size=6),
 )
 TABLES = st.lists(st.lists(CELLS, max_size=4), max_size=5).map(lambda rows: "\n".join(",".join(r) for r in rows))
