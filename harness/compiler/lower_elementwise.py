@@ -125,7 +125,9 @@ def unary(p: Program, op: Op) -> None:
         p.emit(f"{op.code.lower()}_f32", op, [x], [y], Unary(x.size))
         return
     if op.code == "HARD_SWISH":
-        check(op, y, bool(x.scale / y.scale <= 128), "an output scale of at least 1/128 of the input's", str(y.scale))
+        # Smaller ratios shift TFLM's 16-bit intermediates by more than their width.
+        check(op, y, bool(1 / 512 <= x.scale / y.scale <= 128), "an output scale of 1/128 to 512 times the input's", str(y.scale))
+        check(op, x, bool(x.scale >= 2e-7), "an input scale of at least 2e-7", str(x.scale))
     if op.code in _FIXED_OUTPUT:
         scale, zero = _FIXED_OUTPUT[op.code]
         good = y.scale == np.float32(scale) and y.zero_point == zero

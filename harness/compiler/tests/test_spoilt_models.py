@@ -63,6 +63,7 @@ FOUND: dict[str, tuple[bytes, str]] = {
         one_op("SOFTMAX", [((1, 4), "int16", 1e6, 0)], ((1, 4), "int16", 1 / 32768, 0), beta=1.0), "scale \\* beta below 2"),
     "a beta that is no number": (one_op("SOFTMAX", [((1, 4),)], ((1, 4),), beta=float("nan")), "a beta above 0"),
     "a negative beta": (one_op("SOFTMAX", [((1, 4),)], ((1, 4),), beta=-1.0), "a beta above 0"),
+    "a hard swish of a tiny scale": (one_op("HARD_SWISH", [((3,), "int8", 1e-6, 0)], ((3,), *Q)), "512 times the input's"),
     "a scale without an inverse": (
         one_op("RELU6", [((4,), "int8", 1e-45, 0)], ((4,), "int8", 1e-45, 0)), "one quantisation scale"),
     "16-bit multiplier beyond 2^14": (
