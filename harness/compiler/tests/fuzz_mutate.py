@@ -15,15 +15,16 @@ FLOATS = (float("nan"), float("inf"), -float("inf"), 0.0, -0.0, -1.0, 1e-45, 1e-
 HOSTILE = (b"*/ int x; /*", b"../../etc/passwd", b'"; #include "x"', b"\\", b"a\0b", b"\xff\xfe", b"??/", b"%n%s", b"x" * 5000)
 
 
-def mutate(data: bytes, others: list[bytes], rng: Rng) -> tuple[bytes, str]:
-    """-> (mutant, what was done to it). A third changes bytes, the rest one to three tables."""
-    if rng.random() < 0.33:
+def mutate(data: bytes, others: list[bytes], rng: Rng, only: tuple[str, ...] = ()) -> tuple[bytes, str]:
+    """-> (mutant, what was done to it). A third changes bytes, the rest one to three tables; `only` names the table changes."""
+    changes = [c for c in TABLE_CHANGES if not only or c.__name__ in only]
+    if not only and rng.random() < 0.33:
         change = _pick(rng, BYTE_CHANGES)
         return change(data, others, rng), change.__name__
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
     names = []
     for _ in range(int(rng.choice([1, 1, 1, 2, 3]))):
-        change = _pick(rng, TABLE_CHANGES)
+        change = _pick(rng, changes)
         try:
             change(model, rng)
         except (IndexError, ValueError, TypeError, AttributeError):  # an earlier change left nothing to change here

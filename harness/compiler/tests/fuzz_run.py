@@ -59,26 +59,27 @@ class Outcome:
         return self.kind in ALLOWED
 
 
-def mutant(seed: int, index: int) -> tuple[bytes, str, str]:
+def mutant(seed: int, index: int, only: tuple[str, ...] = ()) -> tuple[bytes, str, str]:
     """-> (file, what was done, to which model)."""
     models, rng = corpus(), np.random.default_rng([seed, index])
     names = sorted(models)
     name = names[int(rng.integers(len(names)))]
-    data, change = mutate(models[name], [models[n] for n in names], rng)
+    data, change = mutate(models[name], [models[n] for n in names], rng, only)
     return data, change, name
 
 
 class Worker:
     """Lives in the child. `run`: also build and run what compiles; `sanitize_every`-th of them under ASan and UBSan too."""
 
-    def __init__(self, seed: int, run: bool, sanitize_every: int, cache: str) -> None:
+    def __init__(self, seed: int, run: bool, sanitize_every: int, cache: str, only: tuple[str, ...] = ()) -> None:
+        self._only = only
         self._seed, self._run, self._sanitize_every = seed, run, sanitize_every
         os.environ["XDG_CACHE_HOME"] = cache
         self._compiled = 0
         self._limits = resource.getrlimit(resource.RLIMIT_AS)
 
     def one(self, index: int) -> Outcome:
-        data, change, name = mutant(self._seed, index)
+        data, change, name = mutant(self._seed, index, self._only)
         kind, detail = self.judge(data, np.random.default_rng([self._seed, index, 1]))
         return Outcome(index, kind, change, name, detail)
 
@@ -149,7 +150,9 @@ def _compared(got: Batch, want: Batch) -> tuple[str, str]:
     return "equal", ""
 
 
-def fuzz(seed: int, indices: list[int], run: bool = True, sanitize_every: int = 8) -> Iterator[Outcome]:
+def fuzz(
+    seed: int, indices: list[int], run: bool = True, sanitize_every: int = 8, only: tuple[str, ...] = ()
+) -> Iterator[Outcome]:
     """One outcome a mutant; a child that died or hung is one, too, and is replaced."""
     corpus()
     cache = tempfile.mkdtemp(prefix="tinyrig-fuzz-")
@@ -158,11 +161,11 @@ def fuzz(seed: int, indices: list[int], run: bool = True, sanitize_every: int = 
         for n, index in enumerate(indices):
             if child is None or n % 200 == 0:  # loaded libraries stay: a new child now and then
                 _end(child, cache)
-                child = Child(lambda: Worker(seed, run, sanitize_every, cache), MUTANT_S)
+                child = Child(lambda: Worker(seed, run, sanitize_every, cache, only), MUTANT_S)
             try:
                 yield child.call("one", index)
             except ChildFailed as e:
-                _, change, name = mutant(seed, index)
+                _, change, name = mutant(seed, index, only)
                 yield Outcome(index, "hang" if "no answer" in e.died else "crash", change, name, f"{e.died} {e.text}")
                 child = None
     finally:
@@ -185,24 +188,26 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--compile-only", action="store_true", help="do not build and run what compiles")
+    parser.add_argument("--only", nargs="+", default=(), metavar="CHANGE", help="table changes to draw from (fuzz_mutate.py)")
     parser.add_argument("--one", type=int, help="show this mutant's outcome, in this process")
     arguments = parser.parse_args()
+    only = tuple(arguments.only)
     if arguments.one is not None:
-        worker = Worker(arguments.seed, not arguments.compile_only, 1, tempfile.gettempdir())
+        worker = Worker(arguments.seed, not arguments.compile_only, 1, tempfile.gettempdir(), only)
         print(worker.one(arguments.one))
         return 0
     indices = range(arguments.first, arguments.first + arguments.count)
     slices = [list(indices[j :: arguments.jobs]) for j in range(arguments.jobs)]
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        jobs = pool.map(lambda part: _job(arguments.seed, part, not arguments.compile_only), slices)
+        jobs = pool.map(lambda part: _job(arguments.seed, part, not arguments.compile_only, only), slices)
         kinds = sum(jobs, collections.Counter())
     print(", ".join(f"{n} {kind}" for kind, n in kinds.most_common()), f"of {kinds.total()} mutants")
     return 0 if all(kind in ALLOWED for kind in kinds) else 1
 
 
-def _job(seed: int, indices: list[int], run: bool) -> collections.Counter[str]:
+def _job(seed: int, indices: list[int], run: bool, only: tuple[str, ...]) -> collections.Counter[str]:
     kinds: collections.Counter[str] = collections.Counter()
-    for outcome in fuzz(seed, indices, run):
+    for outcome in fuzz(seed, indices, run, only=only):
         kinds[outcome.kind] += 1
         if not outcome.good:
             print(f"{outcome.index} {outcome.kind}: {outcome.change} of {outcome.seed_model}: {outcome.detail}", flush=True)
