@@ -128,6 +128,8 @@ def unary(p: Program, op: Op) -> None:
         # Smaller ratios shift TFLM's 16-bit intermediates by more than their width.
         check(op, y, bool(1 / 512 <= x.scale / y.scale <= 128), "an output scale of 1/128 to 512 times the input's", str(y.scale))
         check(op, x, bool(x.scale >= 2e-7), "an input scale of at least 2e-7", str(x.scale))
+    if op.code == "RSQRT":  # 20 more bits go to the right behind it, and 31 is the most that a shift can do
+        check(op, y, -11 <= tables.rsqrt_multiplier(x, y)[1] <= 30, "scales nearer to each other", f"{x.scale}, {y.scale}")
     if op.code in _FIXED_OUTPUT:
         scale, zero = _FIXED_OUTPUT[op.code]
         good = y.scale == np.float32(scale) and y.zero_point == zero
