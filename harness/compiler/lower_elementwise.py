@@ -131,6 +131,8 @@ def unary(p: Program, op: Op) -> None:
     if op.code == "RSQRT":  # 20 more bits go to the right behind it, and 31 is the most that a shift can do
         check(op, y, -11 <= tables.rsqrt_multiplier(x, y)[1] <= 30, "scales nearer to each other", f"{x.scale}, {y.scale}")
     if op.code in _FIXED_OUTPUT:
+        # Below it TFLM's input range leaves 32 bits.
+        check(op, x, bool(x.scale >= 2.0**-28), "an input scale of at least 2^-28", str(x.scale))
         scale, zero = _FIXED_OUTPUT[op.code]
         good = y.scale == np.float32(scale) and y.zero_point == zero
         check(op, y, bool(good), f"scale {scale}, zero point {zero}", f"{y.scale}, {y.zero_point}")

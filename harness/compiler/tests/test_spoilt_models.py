@@ -65,6 +65,9 @@ FOUND: dict[str, tuple[bytes, str]] = {
     "a negative beta": (one_op("SOFTMAX", [((1, 4),)], ((1, 4),), beta=-1.0), "a beta above 0"),
     "a hard swish of a tiny scale": (one_op("HARD_SWISH", [((3,), "int8", 1e-6, 0)], ((3,), *Q)), "512 times the input's"),
     "a root of a huge scale": (one_op("RSQRT", [((3,), *Q)], ((3,), "int8", 2e9, 0)), "scales nearer"),
+    "a logistic of a tiny scale": (
+        one_op("LOGISTIC", [((3,), "int8", 1e-10, 0)], ((3,), "int8", 1 / 256, -128)), "an input scale of at least"),
+    "a tanh of a tiny scale": (one_op("TANH", [((3,), "int8", 1e-10, 0)], ((3,), "int8", 1 / 128, 0)), "an input scale of at least"),
     "a scale without an inverse": (
         one_op("RELU6", [((4,), "int8", 1e-45, 0)], ((4,), "int8", 1e-45, 0)), "one quantisation scale"),
     "16-bit multiplier beyond 2^14": (
