@@ -130,6 +130,8 @@ def unary(p: Program, op: Op) -> None:
         check(op, x, bool(x.scale >= 2e-7), "an input scale of at least 2e-7", str(x.scale))
     if op.code == "RSQRT":  # 20 more bits go to the right behind it, and 31 is the most that a shift can do
         check(op, y, -11 <= tables.rsqrt_multiplier(x, y)[1] <= 30, "scales nearer to each other", f"{x.scale}, {y.scale}")
+    if op.code in ("ABS", "ELU"):  # 9 bits of a value and a left shift of 22 fill 31
+        check(op, y, bool(np.float64(x.scale) / y.scale < 2.0**22), "scales nearer to each other", f"{x.scale}, {y.scale}")
     if op.code in _FIXED_OUTPUT:
         # Below it TFLM's input range leaves 32 bits.
         check(op, x, bool(x.scale >= 2.0**-28), "an input scale of at least 2^-28", str(x.scale))

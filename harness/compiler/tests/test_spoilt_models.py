@@ -67,7 +67,10 @@ FOUND: dict[str, tuple[bytes, str]] = {
     "a root of a huge scale": (one_op("RSQRT", [((3,), *Q)], ((3,), "int8", 2e9, 0)), "scales nearer"),
     "a logistic of a tiny scale": (
         one_op("LOGISTIC", [((3,), "int8", 1e-10, 0)], ((3,), "int8", 1 / 256, -128)), "an input scale of at least"),
-    "a tanh of a tiny scale": (one_op("TANH", [((3,), "int8", 1e-10, 0)], ((3,), "int8", 1 / 128, 0)), "an input scale of at least"),
+    "a tanh of a tiny scale": (
+        one_op("TANH", [((3,), "int8", 1e-10, 0)], ((3,), "int8", 1 / 128, 0)), "an input scale of at least"),
+    "a magnitude in a tiny scale": (one_op("ABS", [((3,), *Q)], ((3,), "int8", 1e-20, 0)), "scales nearer"),
+    "an ELU in a tiny scale": (one_op("ELU", [((3,), *Q)], ((3,), "int8", 1e-30, 0)), "scales nearer"),
     "a scale without an inverse": (
         one_op("RELU6", [((4,), "int8", 1e-45, 0)], ((4,), "int8", 1e-45, 0)), "one quantisation scale"),
     "16-bit multiplier beyond 2^14": (
