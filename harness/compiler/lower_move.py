@@ -210,7 +210,9 @@ def strided_slice(p: Program, op: Op) -> None:
     offset, dims, steps, inner = 0, [], [], strides(x.shape)
     for i, size in enumerate(x.shape):
         check(op, bounds[2], step[i] != 0, "strides other than 0")
-        masks = (bool(o[k] >> i & 1) for k in ("begin_mask", "end_mask", "shrink_mask"))
+        masks = [bool(o[k] >> i & 1) for k in ("begin_mask", "end_mask", "shrink_mask")]
+        vague = step[i] < 0 and masks[0] and masks[2]
+        check(op, bounds[2], not vague, "a begin for a single index counted backwards: runtimes disagree without it")
         picked = _range(begin[i], end[i], step[i], size, *masks)
         check(op, y, len(picked) > 0, "a slice that is not empty")
         offset += picked[0] * inner[i]

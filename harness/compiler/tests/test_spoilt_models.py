@@ -71,6 +71,9 @@ FOUND: dict[str, tuple[bytes, str]] = {
         one_op("TANH", [((3,), "int8", 1e-10, 0)], ((3,), "int8", 1 / 128, 0)), "an input scale of at least"),
     "a magnitude in a tiny scale": (one_op("ABS", [((3,), *Q)], ((3,), "int8", 1e-20, 0)), "scales nearer"),
     "an ELU in a tiny scale": (one_op("ELU", [((3,), *Q)], ((3,), "int8", 1e-30, 0)), "scales nearer"),
+    "a slice of which runtimes make different things": (
+        one_op("STRIDED_SLICE", [((4, 3),), *(((2,), "int32", None, 0, np.array(v)) for v in ([0, 0], [0, 3], [-2, 1]))], ((3,),),
+               beginMask=1, shrinkAxisMask=1), "runtimes disagree"),
     "a scale without an inverse": (
         one_op("RELU6", [((4,), "int8", 1e-45, 0)], ((4,), "int8", 1e-45, 0)), "one quantisation scale"),
     "16-bit multiplier beyond 2^14": (
