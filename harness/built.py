@@ -22,21 +22,22 @@ def read_built(folder: Path) -> list[Variant]:
     if not path.exists():
         return []
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text("utf-8"))
         if manifest["schema"] != 1:
-            raise ValueError(f"schema {manifest['schema']}")
+            raise ValueError(f"schema {manifest['schema']!r:.80}")
         return [_variant(folder, manifest, entry) for entry in manifest["variants"]]
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OSError, RecursionError) as error:
         raise UserError(
             f"{path} can't be used",
             expected="a manifest of schema 1",
-            received=f"{type(error).__name__}: {error}",
+            received=f"{type(error).__name__}: {error}"[:300],
             remedy="build the variants again: tinyrig variants --force",
         ) from error
 
 
 def _variant(folder: Path, manifest: dict[str, Any], entry: dict[str, Any]) -> Variant:
-    tflite, windows = folder / entry["file"], folder / manifest["windows"]["file"]
+    tflite, windows = (folder / _plain(side["file"]) for side in (entry, manifest["windows"]))
+    _check_types(entry)
     _check(tflite, entry["sha256"])
     _check(windows, manifest["windows"]["sha256"])
     dataset = manifest["dataset"]
@@ -60,6 +61,24 @@ def _variant(folder: Path, manifest: dict[str, Any], entry: dict[str, Any]) -> V
         macs=entry["macs"],
         details=details,
     )
+
+
+def _plain(name: str) -> str:
+    """Raises ValueError for what would lead out of the folder."""
+    if name != Path(name).name or not name.isprintable():
+        raise ValueError(f"no plain file name: {name!r:.80}")
+    return name
+
+
+_NUMBERS = ("tflite_bytes", "zip_bytes", "host_accuracy", "flops", "macs")
+
+
+def _check_types(entry: dict[str, Any]) -> None:
+    """Raises ValueError: these go into tables and calculations unseen."""
+    _plain(entry["name"])
+    bad = [k for k in _NUMBERS if isinstance(entry[k], bool) or not isinstance(entry[k], int | float | None)]
+    if bad:
+        raise ValueError(f"{bad[0]} is no number: {entry[bad[0]]!r:.80}")
 
 
 def _check(file: Path, sha256: str) -> None:

@@ -23,6 +23,7 @@ from harness.config import Config
 from harness.errors import EXIT_RIG, EXIT_USER, HostError, InfraError, RigError, UserError, kind_of
 from harness.limits import Deadline, exceeded
 from harness.lock import Locks
+from harness.names import printable
 from harness.records import FINISHED, INTERRUPTED, OPEN, BoardInfo, NotMeasured, Run, Variant, VariantRun
 from harness.resume import StoreRecorder, check_same, finished_head, image_head, run_key
 from harness.rig import Rig
@@ -233,9 +234,8 @@ def model_variant(path: Path, windows: Path | None) -> Variant:
     import zlib
 
     data = read_model(path)
-    return Variant(
-        path.stem, path, hashlib.sha256(data).hexdigest(), len(data), zip_bytes=len(zlib.compress(data, 9)), windows=windows
-    )
+    name, packed = printable(path.stem, 100), len(zlib.compress(data, 9))
+    return Variant(name, path, hashlib.sha256(data).hexdigest(), len(data), zip_bytes=packed, windows=windows)
 
 
 def write_report(run_id: str, config: Config, *extra: str) -> int:

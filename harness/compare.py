@@ -68,7 +68,10 @@ class _Row:
         self._differing = self._compared = 0
 
     def add(self, got: np.ndarray, want: np.ndarray) -> None:
-        difference = np.abs(got.astype(np.float64) - want.astype(np.float64).reshape(got.shape))
+        a, b = got.astype(np.float64), want.astype(np.float64).reshape(got.shape)
+        with np.errstate(invalid="ignore"):
+            # A NaN on one side only, or infinities of two signs, are an infinite difference, not none.
+            difference = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.nan_to_num(np.abs(a - b), nan=np.inf))
         self._worst = max(self._worst or 0.0, float(difference.max(initial=0.0)))
         self._differing += int(np.count_nonzero(difference))
         self._compared += difference.size

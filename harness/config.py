@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from dataclasses import dataclass, field, fields
@@ -12,6 +13,10 @@ from harness.errors import UserError
 from harness.limits import Limits, read_limits
 
 ROOT = Path(__file__).resolve().parents[1]
+MAX_BYTES = 1 << 20
+CHOICES = {"oracle": ("tflm", "litert-ref", "none"), "optimise": ("speed", "size")}
+MOST = 1_000_000_000
+"""Of any number: repeats or seeds beyond it are slips of the hand."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,8 @@ def load_config(path: Path | None = None) -> Config:
     """Reads rig.toml from `path`, the working directory or the checkout. Raises UserError for what can't be used."""
     file = path or next((p for p in (Path("rig.toml"), ROOT / "rig.toml") if p.exists()), None)
     try:
-        raw = tomllib.loads(file.read_text()) if file else {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raw = tomllib.loads(_text(file)) if file else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
         raise UserError(f"{file} can't be read: {error}", remedy="mend the line it names, or remove the file") from error
     known = {f.name: f for f in fields(Config)}
     unknown = sorted(set(raw) - set(known))
@@ -63,6 +68,12 @@ def load_config(path: Path | None = None) -> Config:
         )
     values = {"limits": {}} | raw | _from_environment(known)
     return Config(**{name: _value(name, value, file) for name, value in values.items()})
+
+
+def _text(file: Path) -> str:
+    if not file.is_file() or file.stat().st_size > MAX_BYTES:  # a pipe would be waited for
+        raise OSError(f"no regular file of up to {MAX_BYTES} bytes")
+    return file.read_text("utf-8")
 
 
 def _from_environment(known: dict[str, Any]) -> dict[str, str]:
@@ -83,14 +94,14 @@ def _value(name: str, value: Any, file: Path | None) -> Any:
         if isinstance(value, bool) or (wanted is str and not isinstance(value, str)):
             raise ValueError
         converted = wanted(value)
-        if wanted is not str and converted < 0:
+        if not _usable(name, converted) or (wanted is int and isinstance(value, float) and value != converted):
             raise ValueError
         return converted
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UserError(
             f"the setting {name!r} can't be used",
-            expected=f"a {wanted.__name__}, like {default!r}",
-            received=repr(value),
+            expected=" or ".join(CHOICES.get(name, (f"a {wanted.__name__}, like {default!r}",))),
+            received=repr(value)[:200],
             remedy=f"correct it in {file or 'rig.toml'} or TINYRIG_{name.upper()}",
         ) from error
 
@@ -105,13 +116,23 @@ def _faults(value: Any, file: Path | None) -> tuple[str, ...]:
     return tuple(word.strip() for word in words if word.strip())
 
 
+def _usable(name: str, value: Any) -> bool:
+    """Numbers finite and not below 0, text without control characters (none can be part of a path or URL)."""
+    if isinstance(value, str):
+        return value.isprintable() and value in CHOICES.get(name, (value,))
+    return math.isfinite(value) and 0 <= value <= MOST
+
+
 def _boards(value: Any, file: Path | None) -> dict[str, BoardPorts]:
     try:
-        return {name: BoardPorts(**ports) for name, ports in value.items()}
+        boards = {name: BoardPorts(**ports) for name, ports in value.items()}
+        if not all(isinstance(v, str) and v.isprintable() for ports in value.values() for v in ports.values()):
+            raise TypeError
+        return boards
     except (AttributeError, TypeError) as error:
         raise UserError(
             f"{file}: [boards.NAME] can't be used",
             expected='link = "PORT", flash = "PORT", id = "HEX"',
-            received=repr(value),
+            received=repr(value)[:200],
             remedy="see docs/rig.md",
         ) from error

@@ -6,91 +6,103 @@ model), so they can't tell a wrong kernel from a right one.
 
 from __future__ import annotations
 
-import faulthandler
-import os
-import signal
-import sys
-import tempfile
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from harness.child import Child, ChildFailed
 from harness.compiler.lower import open_shape
 from harness.errors import HostError, ModelError
 
-
-@contextmanager
-def _quiet() -> Iterator[list[str]]:
-    """Collects what the C++ libraries write to file descriptors 1 and 2; the list holds the text afterwards."""
-    caught: list[str] = []
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = os.dup(1), os.dup(2)
-    with tempfile.TemporaryFile() as sink:
-        try:
-            os.dup2(sink.fileno(), 1)
-            os.dup2(sink.fileno(), 2)
-            yield caught
-        finally:
-            for fd, old in zip((1, 2), saved, strict=True):
-                os.dup2(old, fd)
-                os.close(old)
-            sink.seek(0)
-            caught.append(sink.read().decode("utf-8", "replace").strip())
+TIMEOUT_S = 120.0
+"""For one inference: reference kernels take seconds for the largest models that a microcontroller can hold."""
 
 
-class TflmOracle:
-    """tflite-micro's interpreter with its reference kernels. Raises ModelError when TFLM refuses the model."""
+class _Oracle:
+    """The library runs in a child of its own, made at the first use: it may abort or write where it should not for a file
+    that no check of ours refuses, or for one window of it."""
 
-    name = "tflm"
+    name = ""
+    _library = ""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._plain = None
-        self._keeping = None
+        self._child: Child | None = None
 
-    def _interpreter(self, keep: bool):
+    def run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        """One inference: input tensors (their dtype, any shape of the right size) -> output tensors. Raises ModelError when
+        the library refuses the model, dies of it or takes longer than TIMEOUT_S."""
+        return self._call("run", inputs)
+
+    def tensors(self, inputs: list[np.ndarray]) -> dict[int, np.ndarray]:
+        """Every activation tensor's value by its index in the file, after one inference."""
+        return self._call("tensors", inputs)
+
+    def _make(self) -> Callable[[], Any]:
+        raise NotImplementedError
+
+    def _call(self, method: str, inputs: list[np.ndarray]) -> Any:
+        try:
+            if self._child is None:
+                self._child = Child(self._make(), TIMEOUT_S)
+            return self._child.call(method, inputs)
+        except ChildFailed as e:
+            raise _refused(self._library, e) from e
+
+
+def _refused(library: str, e: ChildFailed) -> ModelError:
+    if not e.died:
+        return ModelError(f"{library} can't run the model", received=e.text, remedy="compare with another --oracle, or none")
+    return ModelError(f"{library} can't run the model: it ended with {e.died}", received=e.text,
+                      remedy="its quantisation is out of the reference's range; use another --oracle, or none")
+
+
+class TflmOracle(_Oracle):
+    """tflite-micro's interpreter with its reference kernels."""
+
+    name = "tflm"
+    _library = "tflite-micro"
+
+    def _make(self) -> Callable[[], Any]:
         try:
             from tflite_micro.python.tflite_micro import runtime
         except ImportError as e:
             raise HostError("the oracle tflite-micro can't be imported", received=str(e), remedy="run `make setup`") from e
-        config = runtime.InterpreterConfig
+        _check_shapes(self._data)
+        return lambda: _Tflm(self._data, runtime)
+
+
+class _Tflm:
+    """Lives in the child."""
+
+    def __init__(self, data: bytes, runtime: Any) -> None:
+        self._data, self._runtime = data, runtime
+        self._plain = self._create(keep=False)
+        self._keeping: Any = None
+        self._plain.invoke()
+
+    def _create(self, keep: bool) -> Any:
+        config = self._runtime.InterpreterConfig
         mode = config.kPreserveAllTensors if keep else config.kAllocationRecording
         # The arena is host memory: generous, because 64-bit pointers and kept tensors need more than a board does.
         size = max(10 * len(self._data), 1 << 22) + (1 << 24 if keep else 0)
-
-        def create():
-            return runtime.Interpreter.from_bytes(self._data, arena_size=size, intrepreter_config=mode)
-
-        if self._plain is None and self._keeping is None:
-            _check_shapes(self._data)
-            _check_survives("tflite-micro", lambda: create().invoke())
-        with _library_errors("tflite-micro"):
-            return create()
+        return self._runtime.Interpreter.from_bytes(self._data, arena_size=size, intrepreter_config=mode)
 
     def run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        """One inference: input tensors (their dtype, any shape of the right size) -> output tensors."""
-        if self._plain is None:
-            self._plain = self._interpreter(keep=False)
         return self._invoke(self._plain, inputs)
 
-    def _invoke(self, interpreter, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        with _library_errors("tflite-micro"):
-            for i, x in enumerate(inputs):
-                details = interpreter.get_input_details(i)
-                interpreter.set_input(np.ascontiguousarray(x, details["dtype"]).reshape(details["shape"]), i)
-            interpreter.invoke()
-            return [np.array(interpreter.get_output(i)) for i in range(_output_count(self._data))]
+    def _invoke(self, interpreter: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        for i, x in enumerate(inputs):
+            details = interpreter.get_input_details(i)
+            interpreter.set_input(np.ascontiguousarray(x, details["dtype"]).reshape(details["shape"]), i)
+        interpreter.invoke()
+        return [np.array(interpreter.get_output(i)) for i in range(_output_count(self._data))]
 
     def tensors(self, inputs: list[np.ndarray]) -> dict[int, np.ndarray]:
-        """Every activation tensor's value by its index in the file, after one inference."""
-        if self._keeping is None:
-            self._keeping = self._interpreter(keep=True)
+        self._keeping = self._keeping or self._create(keep=True)
         self._invoke(self._keeping, inputs)
-        with _library_errors("tflite-micro"):
-            return {i: _tensor_value(self._keeping, i) for i in _activations(self._data)}
+        return {i: _tensor_value(self._keeping, i) for i in _activations(self._data)}
 
 
 def _check_shapes(data: bytes) -> None:
@@ -106,78 +118,44 @@ def _check_shapes(data: bytes) -> None:
         )
 
 
-class LitertRefOracle:
+class LitertRefOracle(_Oracle):
     """LiteRT's interpreter restricted to its reference kernels (OpResolverType.BUILTIN_REF)."""
 
     name = "litert-ref"
+    _library = "LiteRT"
 
-    def __init__(self, data: bytes) -> None:
+    def _make(self) -> Callable[[], Any]:
         try:
             from ai_edge_litert import interpreter as litert
         except ImportError as e:
             raise HostError("the oracle LiteRT can't be imported", received=str(e), remedy="run `make setup`") from e
+        return lambda: _Litert(self._data, litert)
 
-        def create():
-            resolver = litert.OpResolverType.BUILTIN_REF
-            it = litert.Interpreter(
-                model_content=data, experimental_op_resolver_type=resolver, experimental_preserve_all_tensors=True
-            )
-            it.allocate_tensors()
-            return it
 
-        _check_survives("LiteRT", lambda: create().invoke())
-        with _library_errors("LiteRT"):
-            self._it = create()
+class _Litert:
+    """Lives in the child."""
+
+    def __init__(self, data: bytes, litert: Any) -> None:
+        resolver = litert.OpResolverType.BUILTIN_REF
+        self._it = litert.Interpreter(
+            model_content=data, experimental_op_resolver_type=resolver, experimental_preserve_all_tensors=True
+        )
+        self._it.allocate_tensors()
+        self._it.invoke()
 
     def run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        with _library_errors("LiteRT"):
-            for x, d in zip(inputs, self._it.get_input_details(), strict=True):
-                self._it.set_tensor(d["index"], np.ascontiguousarray(x, d["dtype"]).reshape(d["shape"]))
-            self._it.invoke()
-            return [np.array(self._it.get_tensor(d["index"])) for d in self._it.get_output_details()]
+        for x, d in zip(inputs, self._it.get_input_details(), strict=True):
+            self._it.set_tensor(d["index"], np.ascontiguousarray(x, d["dtype"]).reshape(d["shape"]))
+        self._it.invoke()
+        return [np.array(self._it.get_tensor(d["index"])) for d in self._it.get_output_details()]
 
     def tensors(self, inputs: list[np.ndarray]) -> dict[int, np.ndarray]:
         self.run(inputs)
-        with _library_errors("LiteRT"):
-            return {d["index"]: np.array(self._it.get_tensor(d["index"])) for d in self._it.get_tensor_details()}
+        return {d["index"]: np.array(self._it.get_tensor(d["index"])) for d in self._it.get_tensor_details()}
 
 
 ORACLES = {TflmOracle.name: TflmOracle, LitertRefOracle.name: LitertRefOracle}
 """--oracle's names; the name goes into every report."""
-
-
-def _check_survives(library: str, action: Callable[[], object]) -> None:
-    """Tries `action` in a forked child first: the libraries abort the whole process where a parameter is out of the range
-    that they assert. Other errors are left to the real call."""
-    with _quiet() as caught, warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads: the child only runs this
-        child = os.fork()
-        if child == 0:
-            faulthandler.disable()  # an abort is expected here: no dump for it
-            try:
-                action()
-            finally:
-                os._exit(0)
-        try:
-            status = os.waitpid(child, 0)[1]
-        except BaseException:  # the run's time is up, or the user's patience
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            raise
-    if os.WIFSIGNALED(status):
-        name = signal.Signals(os.WTERMSIG(status)).name
-        raise ModelError(f"{library} can't run the model: it ended with {name}", received=" ".join(caught),
-                         remedy="its quantisation is out of the reference's range; use another --oracle, or none")
-
-
-@contextmanager
-def _library_errors(library: str) -> Iterator[None]:
-    try:
-        with _quiet() as caught:
-            yield
-    except (RuntimeError, ValueError) as e:
-        text = " / ".join(t for t in (*caught, str(e)) if t)
-        raise ModelError(f"{library} can't run the model", received=text, remedy="compare with another --oracle, or none") from e
 
 
 def _subgraph(data: bytes):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from harness.errors import UserError
+from harness.npz import read_npz
 from harness.records import TensorSpec
 
 RANDOM_WINDOWS = 20
@@ -38,7 +38,7 @@ class Windows:
 
 def load_windows(path: Path, specs: tuple[TensorSpec, ...], limit: int | None = None) -> Windows:
     """Reads `x` (or `x0`, `x1`, ... where the model has several inputs), `y` and `class_names` of an .npz. Raises UserError."""
-    arrays = _read_npz(path)
+    arrays = read_npz(path, _REMEDY)
     names = ["x"] if len(specs) == 1 else [f"x{i}" for i in range(len(specs))]
     missing = [n for n in names if n not in arrays]
     if missing:
@@ -58,8 +58,23 @@ def load_windows(path: Path, specs: tuple[TensorSpec, ...], limit: int | None = 
         )
     class_names = _class_names(arrays, path)
     labels = _labels(arrays, len(arrays[names[0]]), limit, path)
-    _check_range(labels or (), class_names, path)
+    if labels is not None:
+        _check_range(labels, len(class_names) if class_names is not None else None, f"{path}: y", "class_names")
     return Windows(tuple(zip(*columns, strict=True)), labels, class_names)
+
+
+def check_labels(windows: Windows, outputs: tuple[TensorSpec, ...]) -> None:
+    """Raises UserError for a label that the first output has no score for: such a window would count as wrong."""
+    if windows.labels is not None and outputs[0].size > 1:
+        _check_range(windows.labels, outputs[0].size, "y", f"the model's output {outputs[0].name!r}")
+
+
+def _check_range(labels: tuple[int, ...], count: int | None, where: str, of: str) -> None:
+    bad = next((i for i, v in enumerate(labels) if v < 0 or (count is not None and v >= count)), None)
+    if bad is not None:
+        expected = "labels from 0" if count is None else f"labels from 0 to {count - 1}, indices into {of}"
+        received = f"{labels[bad]} in row {bad}"
+        raise UserError(f"{where} has a label out of range", expected=expected, received=received, remedy=_REMEDY)
 
 
 def random_windows(specs: tuple[TensorSpec, ...], count: int | None, seed: int) -> Windows:
@@ -77,47 +92,47 @@ def _random(spec: TensorSpec, rng: np.random.Generator) -> np.ndarray:
     return rng.integers(info.min, info.max, spec.shape, dtype=spec.dtype, endpoint=True)
 
 
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, TypeError, zipfile.BadZipFile, EOFError, AttributeError) as error:  # TypeError: a bare .npy
-        raise UserError(
-            f"{path} can't be read as windows",
-            expected="an .npz of plain arrays",
-            received=f"{type(error).__name__}: {error}",
-            remedy=_REMEDY,
-        ) from error
-
-
 def _as_windows(x: np.ndarray, spec: TensorSpec, name: str, path: Path) -> np.ndarray:
     """[N, ...] of float32 or the tensor's dtype -> [N, *spec.shape] of the tensor's dtype."""
-    if x.ndim < 1 or (x.size and x.size // len(x) != spec.size):
+    if x.ndim < 1 or (len(x) and x.size != spec.size * len(x)):
         raise UserError(
             f"{path}: {name} does not fit the model's input {spec.name!r}",
             expected=f"N windows of {spec.size} values, shape {spec.shape}",
             received=f"shape {x.shape}",
             remedy=_REMEDY,
         )
-    if x.dtype == np.dtype(spec.dtype):
+    as_real = x.dtype.kind == "f" and (spec.dtype == "float32" or spec.scale > 0)
+    if x.dtype != np.dtype(spec.dtype) and not as_real:
+        expected = f"float32 or {spec.dtype}" if spec.scale > 0 else spec.dtype
+        raise UserError(f"{path}: {name} has the wrong dtype", expected=expected, received=str(x.dtype), remedy=_REMEDY)
+    if not as_real:
         return x.reshape(-1, *spec.shape)
-    if x.dtype.kind == "f" and (spec.scale or spec.dtype == "float32"):
-        with np.errstate(over="ignore"):
-            x = x.astype(np.float32)
-        if not np.isfinite(x).all():
-            raise UserError(
-                f"{path}: {name} holds NaN or infinite values",
-                expected="finite float32 values",
-                received=f"{int((~np.isfinite(x)).sum())} others",
-                remedy="clean the windows",
-            )
-        return spec.quantize(x).reshape(-1, *spec.shape)
-    raise UserError(
-        f"{path}: {name} has the wrong dtype",
-        expected=f"float32 or {spec.dtype}" if spec.scale else spec.dtype,
-        received=str(x.dtype),
-        remedy=_REMEDY,
-    )
+    with np.errstate(over="ignore"):
+        x = x.astype(np.float32)
+    if not np.isfinite(x).all():
+        raise UserError(
+            f"{path}: {name} holds NaN or infinite values",
+            expected="finite float32 values",
+            received=f"{int((~np.isfinite(x)).sum())} others, the first in window {int(np.argwhere(~np.isfinite(x))[0][0])}",
+            remedy="clean the windows",
+        )
+    return spec.quantize(x).reshape(-1, *spec.shape)
+
+
+MAX_NAME = 200
+
+
+def _class_names(arrays: dict[str, np.ndarray], path: Path) -> tuple[str, ...] | None:
+    names = arrays.get("class_names")
+    if names is None:
+        return None
+    good = names.ndim == 1 and names.dtype.kind == "U" and len(names) <= 100_000
+    found = [str(name) for name in names.tolist()] if good else []
+    if not good or any(len(name) > MAX_NAME or not name.isprintable() for name in found):
+        received = f"{names.dtype} of shape {names.shape}" if not good else repr(max(found, key=len))[:80]
+        expected = f"an array of str, printable and up to {MAX_NAME} characters"
+        raise UserError(f"{path}: class_names can't be used", expected=expected, received=received, remedy=_REMEDY)
+    return tuple(found)
 
 
 def _labels(arrays: dict[str, np.ndarray], count: int, limit: int | None, path: Path) -> tuple[int, ...] | None:

@@ -44,5 +44,6 @@ Block = Heading | Text | Bullets | Grid | Picture
 
 
 def code(text: object) -> str:
-    """User-given text as code; a backtick inside would end it."""
-    return "`" + str(text).replace("`", "'").replace("\n", " ") + "`"
+    """User-given text as code, on one line; a backtick inside would end it."""
+    line = "".join(c if c.isprintable() else " " for c in str(text))
+    return "`" + line.replace("`", "'") + "`"

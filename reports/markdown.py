@@ -46,7 +46,7 @@ def _cell(text: str) -> str:
 def escape(text: str) -> str:
     """Plain text with `code` spans: everything outside them that Markdown or HTML would read becomes literal."""
     parts = re.split(r"(`[^`]*`)", text.replace("\n", " "))
-    return "".join(part if i % 2 else re.sub(r"([\\*_`\[\]<])", r"\\\1", part) for i, part in enumerate(parts))
+    return "".join(part if i % 2 else re.sub(r"([\\*_`\[\]<~]|&(?=[#\w]))", r"\\\1", part) for i, part in enumerate(parts))
 
 
 def _link(path: Path, folder: Path) -> str:

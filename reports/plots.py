@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,9 @@ def draw(section: Section, folder: Path, prefix: str = "") -> dict[str, Picture]
 def _write(figure: Figure, path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=_DPI, facecolor="white")
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        figure.savefig(partial, dpi=_DPI, facecolor="white", format="png")
+        partial.replace(path)  # a link that lies there is replaced, not followed
     except OSError as error:
         raise HostError(f"can't write {path.name}: {error.strerror}", remedy="choose a writable place with -o") from error
     return path

@@ -64,7 +64,7 @@ def name_of(spec: str) -> str:
     """The dataset's name, which is also its default output folder's: the file's name, kept apart from the built-in ones."""
     if spec in BUILT_IN:
         return spec
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(spec).resolve().name.removesuffix(".npz")).strip("-") or "data"
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(spec).resolve().name.removesuffix(".npz")).strip("-")[:100] or "data"
     return f"{stem}-own" if stem in _TAKEN else stem
 
 

@@ -38,8 +38,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{folder}: no finished variants", expected=MANIFEST, received="no such file", remedy=_REBUILD) from error
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: can't be read", expected="JSON", received=str(error), remedy=_REBUILD) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: can't be read", expected="JSON", received=str(error)[:300], remedy=_REBUILD) from error
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA or not manifest.keys() >= _KEYS:
         received = f"schema {manifest.get('schema')}, keys {sorted(manifest)}" if isinstance(manifest, dict) else "no object"
         expected = f"schema {SCHEMA}, keys {sorted(_KEYS)}"
@@ -53,11 +53,12 @@ def _entries(path: Path, manifest: dict[str, Any]) -> list[dict[str, str]]:
     try:
         entries = [manifest["windows"], *manifest["variants"]]
         names = [(entry["file"], entry["sha256"]) for entry in entries]
-    except (KeyError, TypeError) as error:
+        [variant["name"] for variant in manifest["variants"]]
+    except (LookupError, TypeError) as error:
         expected = "file and sha256 of each file"
         raise UserError(f"{path}: not usable", expected=expected, received=repr(error), remedy=_REBUILD) from error
     for file, _ in names:
-        if not isinstance(file, str) or file != os.path.basename(file) or not file:
+        if not isinstance(file, str) or file != os.path.basename(file) or not file or not file.isprintable():
             raise UserError(f"{path}: names a file elsewhere", expected="a plain file name", received=repr(file), remedy=_REBUILD)
     return entries
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from harness.errors import UserError
+from harness.npz import read_npz
 
 LABELS = "labels.csv"
+MAX_CSV_BYTES = 1 << 26
+"""Of one trial: parsed, its cells take some twenty times as much memory."""
 _SEE = "docs/data.md describes the format"
 
 
@@ -31,13 +32,23 @@ class RawData:
 def source_id(path: Path) -> dict[str, str]:
     """Kind and SHA-256 of the file, or of all the folder's CSV files with their names. UserError: there is no such thing."""
     if path.is_file():
-        return {"kind": "npz", "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        return {"kind": "npz", "sha256": _digest(path)}
     if path.is_dir():
         digest = hashlib.sha256()
         for file in sorted(path.glob("*.csv")):
-            digest.update(f"{file.name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+            digest.update(f"{file.name}\0{_digest(file)}\n".encode("utf-8", "surrogateescape"))
         return {"kind": "csv", "sha256": digest.hexdigest()}
     raise UserError("no such dataset", expected="glove, watch, an .npz file or a folder of CSV files", received=str(path))
+
+
+def _digest(file: Path) -> str:
+    try:
+        if not file.is_file():  # a pipe would be waited for
+            raise OSError("no regular file")
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{file}: can't be read", expected="a file", received=str(error), remedy=_SEE) from error
 
 
 def load(path: Path) -> RawData:
@@ -47,7 +58,7 @@ def load(path: Path) -> RawData:
 
 def load_npz(path: Path) -> RawData:
     """`x` [N,T,C] and `y` [N]; optional `class_names`, `channel_names`, `groups`. Pickled arrays are refused."""
-    arrays = _read_npz(path)
+    arrays = read_npz(path, "write it with numpy.savez")
     for key in ("x", "y"):
         if key not in arrays:
             raise UserError(f"{path}: no array {key!r}", expected="x and y", received=_listed(arrays), remedy=_SEE)
@@ -55,20 +66,6 @@ def load_npz(path: Path) -> RawData:
     y, class_names = _labels(path, arrays["y"], arrays.get("class_names"), len(x))
     channels = _names(path, "channel_names", arrays.get("channel_names"), x.shape[2], "ch")
     return RawData(x, y, class_names, channels, _groups(path, arrays.get("groups"), len(x)))
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    try:
-        archive = np.load(path, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            raise ValueError("a single array, not an .npz archive")
-        with archive:
-            return {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-        pickled = "pickle" in str(error).lower()
-        remedy = "store plain arrays: numbers, and names as an array of str" if pickled else "write it with numpy.savez"
-        received = "Python objects, which would have to be unpickled" if pickled else str(error) or type(error).__name__
-        raise UserError(f"{path}: can't be read", expected="an .npz of plain arrays", received=received, remedy=remedy) from error
 
 
 def _windows(path: Path, x: np.ndarray) -> np.ndarray:
@@ -102,6 +99,8 @@ def _labels(path: Path, y: np.ndarray, names: np.ndarray | None, n: int) -> tupl
         raise UserError(f"{path}: y has the wrong type", expected=expected, received=str(y.dtype), remedy="y.astype('int64')")
     if names is None:
         found, index = np.unique(y, return_inverse=True)
+        if not all(_printable(str(name)) for name in found):
+            raise UserError(f"{path}: y has an unusable label", expected=_NAME, received=repr(str(found[0]))[:80], remedy=_SEE)
         return index.reshape(-1).astype(np.int64), tuple(str(name) for name in found)
     class_names = _names(path, "class_names", names, names.size, "class")
     bad = np.flatnonzero((y < 0) | (y >= len(class_names)))
@@ -113,12 +112,21 @@ def _labels(path: Path, y: np.ndarray, names: np.ndarray | None, n: int) -> tupl
     return y.astype(np.int64), class_names
 
 
+_NAME = "up to 200 printable characters"
+
+
+def _printable(name: str) -> bool:
+    """Names go into tables, reports and file headers as one line."""
+    return 0 < len(name) <= 200 and name.isprintable()
+
+
 def _names(path: Path, key: str, names: np.ndarray | None, n: int, prefix: str) -> tuple[str, ...]:
     if names is None:
         return tuple(f"{prefix}{i}" for i in range(n))
-    if names.shape != (n,) or names.dtype.kind != "U" or len(set(names.tolist())) != n:
+    good = names.shape == (n,) and names.dtype.kind == "U" and len(set(names.tolist())) == n
+    if not good or not all(_printable(name) for name in names.tolist()):
         received = f"{names.dtype} {list(names.shape)}"
-        raise UserError(f"{path}: {key} is unusable", expected=f"{n} different str", received=received, remedy=_SEE)
+        raise UserError(f"{path}: {key} is unusable", expected=f"{n} different str, {_NAME}", received=received, remedy=_SEE)
     return tuple(str(name) for name in names)
 
 
@@ -164,7 +172,7 @@ def _read_labels(path: Path) -> list[tuple[str, dict[str, str]]]:
     """Each row with its place in the file, in words."""
     table = _read_table(path)
     columns = table[0]
-    if not {"file", "label"} <= set(columns):
+    if not {"file", "label"} <= set(columns) or len(set(columns)) != len(columns):
         raise UserError(f"{path}, row 1: wrong columns", expected="file,label[,group]", received=",".join(columns), remedy=_SEE)
     rows, seen = [], set()
     for number, cells in enumerate(table[1:], 2):
@@ -173,6 +181,8 @@ def _read_labels(path: Path) -> list[tuple[str, dict[str, str]]]:
         if len(cells) != len(columns) or not all(row.get(key) for key in ("file", "label", "group") if key in columns):
             expected, received = ",".join(columns), ",".join(cells)
             raise UserError(f"{place}: incomplete", expected=expected, received=received, remedy="fill every cell")
+        if not all(_printable(cell) for cell in cells):
+            raise UserError(f"{place}: an unusable name", expected=_NAME, received=repr(cells)[:200], remedy=_SEE)
         if row["file"] in seen:
             raise UserError(f"{place}: the file is listed twice", received=row["file"], remedy="give each trial one row")
         seen.add(row["file"])
@@ -192,7 +202,7 @@ def _read_trial(path: Path) -> tuple[list[str], np.ndarray]:
                 f"{path}, row {number}: ragged", expected=f"{len(header)} columns as in the header", received=str(len(cells)),
                 remedy="give every row one number for each channel",
             )  # fmt: skip
-    if not body or len(set(header)) != len(header) or any(_number(name) is not None for name in header):
+    if not body or len(set(header)) != len(header) or any(_number(name) is not None or not _printable(name) for name in header):
         raise UserError(
             f"{path}, row 1: no usable header", expected="different channel names, then rows of numbers",
             received=",".join(header), remedy=_SEE,
@@ -222,6 +232,8 @@ def _finite(path: Path, number: int, column: str, cell: str) -> float:
 def _read_table(path: Path) -> list[list[str]]:
     """Cells of a CSV file, stripped; empty lines at its end are dropped."""
     try:
+        if not path.is_file() or path.stat().st_size > MAX_CSV_BYTES:
+            raise OSError(f"no regular file of up to {MAX_CSV_BYTES} bytes")
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = [[cell.strip() for cell in row] for row in csv.reader(file)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:

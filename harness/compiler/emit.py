@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,7 +65,8 @@ def _constant_tensors(lowered: Lowered) -> str:
 
 
 def _comment_text(name: str) -> str:
-    return name.replace("*/", "").replace("/*", "").replace("\n", " ").replace("\\", "")
+    """What can neither end a comment nor continue its line."""
+    return re.sub(r"[^A-Za-z0-9_ ./,:;()+-]", "_", name)[:100]
 
 
 def _pointer(t: Tensor, memory: Memory) -> str:

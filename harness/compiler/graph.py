@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import tflite
+from flatbuffers.number_types import Int32Flags
 
 from harness.compiler.options import enum_names, read_options
+from harness.compiler.verify import verify
 from harness.errors import ModelError, RigError
+from harness.names import printable
 
 DTYPES = {
     "FLOAT32": "float32", "INT8": "int8", "INT16": "int16", "INT32": "int32", "INT64": "int64", "UINT8": "uint8", "BOOL": "bool",
@@ -18,8 +22,11 @@ DTYPES = {
 }
 """TFLite element type -> numpy name; a tensor of another type keeps its TFLite name and is refused where it is used."""
 
-MAX_TENSOR_BYTES = 1 << 30
-"""Larger than any microcontroller's memory: such a shape is an error of the file."""
+MAX_FILE_BYTES = 1 << 26
+MAX_ELEMENTS = 1 << 24
+"""Of one tensor. Both are far beyond any microcontroller's memory: such a file or shape is an error of the file."""
+MAX_OPS, MAX_TENSORS, MAX_OPERANDS = 4096, 1 << 14, 1 << 16
+"""What one model may list; operands are the inputs and outputs of all ops together."""
 
 _TYPE_NAMES = enum_names(tflite.TensorType)
 _OP_NAMES = enum_names(tflite.BuiltinOperator)
@@ -91,7 +98,11 @@ def read_model(data: bytes) -> Graph:
     """Raises ModelError for a file that is truncated, corrupt or beyond what a static compiler can take."""
     if len(data) < 8 or data[4:8] != b"TFL3":
         raise ModelError("this is no .tflite file", expected="a FlatBuffer with the identifier TFL3", received=repr(data[4:8]))
+    if len(data) > MAX_FILE_BYTES:
+        raise ModelError("the .tflite file is too large for any board", expected=f"at most {MAX_FILE_BYTES} bytes",
+                         received=f"{len(data)} bytes")
     try:
+        verify(data)
         return _read(data)
     except RigError:
         raise
@@ -105,53 +116,57 @@ def _corrupt(detail: str) -> ModelError:
 
 def _read(data: bytes) -> Graph:
     model = tflite.Model.GetRootAsModel(data, 0)
-    _count(model.SubgraphsLength(), data)
     if model.SubgraphsLength() != 1:
         raise ModelError("the model must have exactly one subgraph", expected="1", received=str(model.SubgraphsLength()),
                          remedy="control flow (IF, WHILE, CALL) is not supported: convert without it")
-    sub = model.Subgraphs(0)
-    codes = [_op_name(model.OperatorCodes(i)) for i in range(_count(model.OperatorCodesLength(), data))]
-    tensors = tuple(_tensor(model, sub.Tensors(i), i, data) for i in range(_count(sub.TensorsLength(), data)))
-    ops = tuple(_op(sub.Operators(i), i, codes, data) for i in range(_count(sub.OperatorsLength(), data)))
-    graph = Graph(tensors, ops, _ints(sub.InputsLength, sub.Inputs, data), _ints(sub.OutputsLength, sub.Outputs, data))
+    sub, constants = model.Subgraphs(0), _Constants(model)
+    codes = [_op_name(model.OperatorCodes(i)) for i in range(_count("operator codes", model.OperatorCodesLength(), MAX_OPS))]
+    tensors = tuple(_tensor(constants, sub.Tensors(i), i) for i in range(_count("tensors", sub.TensorsLength(), MAX_TENSORS)))
+    operators = [sub.Operators(i) for i in range(_count("ops", sub.OperatorsLength(), MAX_OPS))]
+    _count("inputs and outputs of ops", sum(o.InputsLength() + o.OutputsLength() for o in operators), MAX_OPERANDS)
+    ops = tuple(_op(o, i, codes) for i, o in enumerate(operators))
+    inputs, outputs = (_ints(f"{k} of the model", getattr(sub, k + "Length")(), getattr(sub, k)) for k in ("Inputs", "Outputs"))
+    graph = Graph(tensors, ops, inputs, outputs)
     _check_references(graph)
     _check_inputs(graph)
     return graph
 
 
-def _count(n: int, data: bytes) -> int:
-    """A vector's length, refused when the file could not hold that many elements."""
-    if not 0 <= n <= len(data):
-        raise _corrupt(f"a list of {n} entries in a file of {len(data)} bytes")
+def _count(what: str, n: int, most: int) -> int:
+    """A list's length, refused where no model for a microcontroller can need it."""
+    if n > most:
+        raise ModelError(f"the model lists too many {what}", expected=f"at most {most}", received=str(n))
     return n
 
 
-def _ints(length: Callable[[], int], get: Callable[[int], int], data: bytes) -> tuple[int, ...]:
-    return tuple(int(get(i)) for i in range(_count(length(), data)))
+def _ints(what: str, n: int, get: Callable[[int], int], most: int = 4096) -> tuple[int, ...]:
+    return tuple(int(get(i)) for i in range(_count(what, n, most)))
 
 
 def _op_name(code: Any) -> tuple[str, int, str]:
-    """-> (name, version, custom code). Old files carry the number in a one-byte field, newer ones in a wider one."""
-    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    """-> (name, version, custom code). Old files carry the number in a one-byte field, newer ones in a wider one; the larger
+    counts. The reader's own BuiltinCode() prefers the old one, which no runtime does."""
+    wide = code._tab.Offset(10)
+    number = max(code._tab.Get(Int32Flags, wide + code._tab.Pos) if wide else 0, code.DeprecatedBuiltinCode())
     custom = code.CustomCode()
-    return _OP_NAMES.get(number, f"#{number}"), code.Version(), (custom or b"").decode("utf-8", "replace")
+    return _OP_NAMES.get(number, f"#{number}"), code.Version(), printable((custom or b"").decode("utf-8", "replace"))
 
 
-def _tensor(model: Any, t: Any, index: int, data: bytes) -> Tensor:
-    name = (t.Name() or b"").decode("utf-8", "replace")
+def _tensor(constants: _Constants, t: Any, index: int) -> Tensor:
+    name = printable((t.Name() or b"").decode("utf-8", "replace"), 300)
     type_name = _TYPE_NAMES.get(t.Type(), f"type {t.Type()}")
-    shape = _ints(t.ShapeLength, t.Shape, data)
     where = f"tensor {index} {name!r}"
-    signature = _ints(t.ShapeSignatureLength, t.ShapeSignature, data)
+    shape = _ints(f"dimensions of {where}", t.ShapeLength(), t.Shape, 64)
+    signature = _ints(f"dimensions of {where}", t.ShapeSignatureLength(), t.ShapeSignature, 64)
     checked_shape(shape, where)
     if t.Sparsity() is not None:
         raise ModelError(f"{where} is stored sparsely", expected="dense tensors", remedy="convert without sparsity encoding")
     if t.IsVariable():
         raise ModelError(f"{where} is a variable (state kept between inferences)", expected="a stateless model")
-    scales, zeros, axis = _quantization(t, where, data)
+    scales, zeros, axis = _quantization(t, shape, where)
     dtype = DTYPES.get(type_name, type_name)
     free = tuple(i for i, d in enumerate(signature) if d < 0)
-    return Tensor(index, name, shape, dtype, scales, zeros, axis, _constant(model, t, shape, dtype, where, data), free)
+    return Tensor(index, name, shape, dtype, scales, zeros, axis, constants.value(t, shape, dtype, where), free)
 
 
 def _check_inputs(graph: Graph) -> None:
@@ -165,53 +180,77 @@ def _check_inputs(graph: Graph) -> None:
 
 def checked_shape(shape: tuple[int, ...], where: str) -> tuple[int, ...]:
     """The same shape. Raises ModelError when no board could hold it."""
-    if any(d < 0 for d in shape) or len(shape) > 6 or int(np.prod(shape, dtype=object)) * 8 > MAX_TENSOR_BYTES:
-        raise ModelError(f"{where} has an unusable shape", expected="at most 6 dimensions, none below 0",
-                         received=str(list(shape)))
+    if any(d < 0 for d in shape) or len(shape) > 6 or math.prod(shape) > MAX_ELEMENTS or max(shape, default=0) > MAX_ELEMENTS:
+        expected = f"at most 6 dimensions, none below 0, {MAX_ELEMENTS} elements"
+        raise ModelError(f"{where} has an unusable shape", expected=expected, received=str(list(shape)))
     return shape
 
 
-def _quantization(t: Any, where: str, data: bytes) -> tuple[np.ndarray, np.ndarray, int]:
+def _quantization(t: Any, shape: tuple[int, ...], where: str) -> tuple[np.ndarray, np.ndarray, int]:
     q = t.Quantization()
     if q is None or q.ScaleLength() == 0:
         return np.zeros(0, np.float32), np.zeros(0, np.int64), 0
     if q.DetailsType() != 0:
         raise ModelError(f"{where} has custom quantisation", expected="affine quantisation (scale, zero point)")
-    n = _count(q.ScaleLength(), data)
-    scales = np.array([q.Scale(i) for i in range(n)], np.float32)
-    zeros = np.array(_ints(q.ZeroPointLength, q.ZeroPoint, data) or [0] * n, np.int64)
+    n, axis = q.ScaleLength(), q.QuantizedDimension()
+    if n > max((1, *shape)):
+        raise ModelError(f"{where} has unusable quantisation parameters", expected="one scale, or one for each index",
+                         received=f"{n} scales for {list(shape)}")
+    scales = np.array(q.ScaleAsNumpy(), np.float32)
+    # Without zero points runtimes take the tensor for one that is not quantised: the length check below refuses it.
+    zeros = np.array(q.ZeroPointAsNumpy(), np.int64) if q.ZeroPointLength() else np.zeros(0, np.int64)
     if len(zeros) == 1 and n > 1:
         zeros = np.repeat(zeros, n)
-    if len(zeros) != n or not np.isfinite(scales).all() or (scales < 0).any() or (np.abs(zeros) > 1 << 31).any():
+    large = (zeros > 1 << 31) | (zeros < -(1 << 31))
+    if len(zeros) != n or not np.isfinite(scales).all() or (scales < 0).any() or large.any():
         raise ModelError(f"{where} has unusable quantisation parameters", expected="as many zero points as finite scales >= 0",
                          received=f"{n} scales from {scales[:1]}, {len(zeros)} zero points")
-    return scales, zeros, q.QuantizedDimension()
+    return scales, zeros, axis
 
 
-def _constant(model: Any, t: Any, shape: tuple[int, ...], dtype: str, where: str, data: bytes) -> np.ndarray | None:
-    if not 0 <= t.Buffer() < _count(model.BuffersLength(), data):
-        raise _corrupt(f"{where} names buffer {t.Buffer()}")
-    buffer = model.Buffers(t.Buffer())
-    if 0 in shape and t.Buffer() != 0:
-        return np.zeros(shape, dtype if dtype in DTYPES.values() else "uint8")
-    if buffer.Offset() > 1 or buffer.DataLength() == 0:  # offsets point behind the FlatBuffer: files over 2 GB only
-        return None
-    raw = bytes(buffer.DataAsNumpy())
-    if dtype not in DTYPES.values():
-        return np.frombuffer(raw, np.uint8)
-    want = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    if len(raw) != want:
-        raise _corrupt(f"{where} needs {want} bytes of data and has {len(raw)}")
-    return np.frombuffer(raw, np.dtype(dtype).newbyteorder("<")).astype(dtype).reshape(shape)
+class _Constants:
+    """The values of the file's buffers, each copied out once: tensors may share them."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._known: dict[tuple[int, str], np.ndarray] = {}
+
+    def value(self, t: Any, shape: tuple[int, ...], dtype: str, where: str) -> np.ndarray | None:
+        index = t.Buffer()
+        if not 0 <= index < self._model.BuffersLength():
+            raise _corrupt(f"{where} names buffer {index}")
+        if 0 in shape and index != 0:
+            return np.zeros(shape, dtype if dtype in DTYPES.values() else "uint8")
+        buffer = self._model.Buffers(index)
+        if buffer.Offset() > 1 or buffer.DataLength() == 0:  # offsets point behind the FlatBuffer: files over 2 GB only
+            return None
+        if dtype not in DTYPES.values():
+            return np.frombuffer(buffer.DataAsNumpy(), np.uint8)
+        want = math.prod(shape) * np.dtype(dtype).itemsize
+        if buffer.DataLength() != want:
+            raise _corrupt(f"{where} needs {want} bytes of data and has {buffer.DataLength()}")
+        if (index, dtype) not in self._known:
+            self._known[index, dtype] = _decoded(bytes(buffer.DataAsNumpy()), dtype, where)
+        return self._known[index, dtype].reshape(shape)
 
 
-def _op(o: Any, index: int, codes: list[tuple[str, int, str]], data: bytes) -> Op:
+def _decoded(raw: bytes, dtype: str, where: str) -> np.ndarray:
+    """A NaN in a constant makes every output that depends on it NaN: no result of such a model means anything."""
+    value = np.frombuffer(raw, np.dtype(dtype).newbyteorder("<")).astype(dtype)
+    if value.dtype.kind == "f" and np.isnan(value).any():
+        raise ModelError(f"{where} holds NaN", expected="numbers", received=f"{int(np.isnan(value).sum())} of {value.size} NaN",
+                         remedy="train or convert the model again")
+    return value
+
+
+def _op(o: Any, index: int, codes: list[tuple[str, int, str]]) -> Op:
     if not 0 <= o.OpcodeIndex() < len(codes):
         raise _corrupt(f"op {index} names operator code {o.OpcodeIndex()}")
     name, version, custom = codes[o.OpcodeIndex()]
     if name == "CUSTOM":
         name = f"CUSTOM {custom!r}"
-    inputs, outputs = _ints(o.InputsLength, o.Inputs, data), _ints(o.OutputsLength, o.Outputs, data)
+    inputs = _ints(f"inputs of op {index}", o.InputsLength(), o.Inputs)
+    outputs = _ints(f"outputs of op {index}", o.OutputsLength(), o.Outputs)
     return Op(index, name, inputs, outputs, read_options(o, name), version)
 
 

@@ -11,6 +11,11 @@ from harness.compiler.params import Conv2D, DepthwiseConv2D, FullyConnected, Req
 from harness.compiler.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant
 from harness.compiler.quant import FLOAT_ACTIVATIONS, activation_range, out_size, pad_before, quantize_multipliers
 
+MAX_BIAS_64 = 1 << 46
+"""TFLM's 64-bit accumulator is multiplied by 16 bits before it is rounded."""
+MAX_EXTENT = 1 << 14
+"""Of a stride, dilation or filter: kernels add products of two of them to a coordinate in 32 bits."""
+
 
 def conv2d(p: Program, op: Op) -> None:
     x, w, b = p.inputs(op, 2, 3)
@@ -31,10 +36,13 @@ def depthwise_conv2d(p: Program, op: Op) -> None:
     check(op, x, len(x.shape) == 4 and len(y.shape) == 4, "rank 4 (NHWC)")
     one, k_h, k_w, out_c = weights.shape
     check(op, w, one == 1 and out_c % x.shape[3] == 0, f"[1, h, w, a multiple of {x.shape[3]} channels]")
+    multiplier = out_c // x.shape[3]
+    check(op, w, op.options["multiplier"] == multiplier, f"a depth multiplier of {multiplier}", str(op.options["multiplier"]))
     window = window_of(op, x, y, k_h, k_w, out_c)
     requant = _requant(op, x, w, y, out_c, 3)
-    bias, multiplier = _bias(op, x, b, out_c), out_c // x.shape[3]
-    params = DepthwiseConv2D(window, weights[0], bias, multiplier, x.zero_point, requant, *clamp_f32(op, x))
+    params = DepthwiseConv2D(
+        window, weights[0], _bias(op, x, b, out_c), multiplier, x.zero_point, requant, *clamp_f32(op, x)
+    )
     p.emit(f"depthwise_conv2d_{SUFFIX[x.dtype]}", op, [x], [y], params, y.size * k_h * k_w)
 
 
@@ -46,10 +54,11 @@ def fully_connected(p: Program, op: Op) -> None:
     out_n, in_n = weights.shape
     check(op, x, x.size % in_n == 0, f"a multiple of {in_n} elements")
     rows = x.size // in_n
-    check(op, y, y.size == rows * out_n, f"{rows} x {out_n} elements")
+    check(op, y, y.size == rows * out_n and y.shape[-1:] == (out_n,), f"{rows} rows of {out_n} elements", str(list(y.shape)))
     per_tensor = x.dtype == "float32" or len(w.scales) == 1
     requant = _requant(op, x, w, y, out_n, 0, product_in_float=per_tensor)
     weight_zero = w.zero_point if x.dtype != "float32" and per_tensor else 0
+    check(op, w, -128 <= weight_zero <= 127, "a zero point in [-128, 127]", str(weight_zero))
     bias = _bias(op, x, b, out_n)
     params = FullyConnected(rows, in_n, out_n, weights, bias, x.zero_point, weight_zero, requant, *clamp_f32(op, x))
     p.emit(f"fully_connected_{SUFFIX[x.dtype]}", op, [x], [y], params, rows * in_n * out_n)
@@ -84,6 +93,7 @@ def _weights(op: Op, x: Tensor, w: Tensor, y: Tensor, rank: int) -> np.ndarray:
     check_dtype(op, w, "float32" if x.dtype == "float32" else "int8")
     weights = constant(op, w, "the weights")
     check(op, w, weights.ndim == rank, f"rank {rank}")
+    check(op, w, bool(np.isfinite(weights).all()), "finite weights", "infinite ones")
     check_quantized(op, x, y)
     return weights
 
@@ -99,6 +109,8 @@ def _bias(op: Op, x: Tensor, b: Tensor | None, n: int) -> np.ndarray:
     check_dtype(op, b, *allowed)
     bias = constant(op, b, "the bias")
     check(op, b, bias.size == n, f"{n} elements")
+    check(op, b, bool(np.isfinite(bias).all()), "a finite bias", "infinite values")
+    check(op, b, bias.dtype != np.int64 or bool((np.abs(bias // 2) < MAX_BIAS_64 // 2).all()), f"values within {MAX_BIAS_64}")
     return bias.reshape(n)
 
 
@@ -113,7 +125,8 @@ def _requant(op: Op, x: Tensor, w: Tensor, y: Tensor, n: int, axis: int, product
     check(op, w, product_in_float or not w.zero_points.any(), "weights with zero point 0", f"{w.zero_points.tolist()}")
     product = np.float64(x.scale * w.scales) if product_in_float else np.float64(x.scale) * w.scales.astype(np.float64)
     multiplier, shift = quantize_multipliers(np.broadcast_to(product / np.float64(y.scale), n))
-    check(op, y, bool((shift <= 30).all()), "input scale * weight scale / output scale below 2^30")
+    most = 14 if x.dtype == "int16" else 30  # TFLM's 64-bit form rounds behind a right shift of 15 - shift
+    check(op, y, bool((shift <= most).all()), f"input scale * weight scale / output scale below 2^{most}")
     return Requant(multiplier, shift, y.zero_point, *activation_range(activation(op), y.scale, y.zero_point, y.dtype))
 
 
@@ -133,7 +146,9 @@ def window_of(op: Op, x: Tensor, y: Tensor, k_h: int, k_w: int, out_c: int) -> W
     """The geometry of a convolution or pooling, checked against the output's shape."""
     o = op.options
     strides, dilation = (o["stride_h"], o["stride_w"]), (o.get("dilation_h", 1), o.get("dilation_w", 1))
-    check(op, None, min(*strides, *dilation, k_h, k_w) >= 1, "strides, dilations and filter sizes >= 1")
+    extents = (*strides, *dilation, k_h, k_w)
+    good = min(extents) >= 1 and max(extents) <= MAX_EXTENT
+    check(op, None, good, f"strides, dilations and filter sizes from 1 to {MAX_EXTENT}", str(list(extents)))
     check(op, None, o["padding"] in ("SAME", "VALID"), "padding SAME or VALID", str(o["padding"]))
     check(op, x, len(x.shape) == 4, "rank 4 (NHWC)")
     size = [out_size(o["padding"], x.shape[i + 1], k, strides[i], dilation[i]) for i, k in enumerate((k_h, k_w))]

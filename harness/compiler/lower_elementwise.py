@@ -130,8 +130,16 @@ def unary(p: Program, op: Op) -> None:
         _sigmoid_s16(p, op, x, y)
         return
     if op.code == "HARD_SWISH":
-        check(op, y, bool(x.scale / y.scale <= 128), "an output scale of at least 1/128 of the input's", str(y.scale))
+        # Smaller ratios shift TFLM's 16-bit intermediates by more than their width.
+        check(op, y, bool(1 / 512 <= x.scale / y.scale <= 128), "an output scale of 1/128 to 512 times the input's", str(y.scale))
+        check(op, x, bool(x.scale >= 2e-7), "an input scale of at least 2e-7", str(x.scale))
+    if op.code == "RSQRT":  # 20 more bits go to the right behind it, and 31 is the most that a shift can do
+        check(op, y, -11 <= tables.rsqrt_multiplier(x, y)[1] <= 30, "scales nearer to each other", f"{x.scale}, {y.scale}")
+    if op.code in ("ABS", "ELU"):  # 9 bits of a value and a left shift of 22 fill 31
+        check(op, y, bool(np.float64(x.scale) / y.scale < 2.0**22), "scales nearer to each other", f"{x.scale}, {y.scale}")
     if op.code in _FIXED_OUTPUT:
+        # Below it TFLM's input range leaves 32 bits.
+        check(op, x, bool(x.scale >= 2.0**-28), "an input scale of at least 2^-28", str(x.scale))
         scale, zero = _FIXED_OUTPUT[op.code]
         good = y.scale == np.float32(scale) and y.zero_point == zero
         check(op, y, bool(good), f"scale {scale}, zero point {zero}", f"{y.scale}, {y.zero_point}")
@@ -191,6 +199,7 @@ def leaky_relu(p: Program, op: Op) -> None:
     if x.dtype == "float32":
         p.emit("leaky_relu_f32", op, [x], [y], Unary(x.size, alpha))
     elif x.dtype == "int8":
+        check(op, y, max(s for _, s in tables.leaky_multipliers(x, y, alpha)) <= 22, "scales nearer to each other")
         p.emit("lut_s8", op, [x], [y], Lut(x.size, tables.leaky_relu(x, y, alpha)))
     else:
         sides = tables.leaky_multipliers(x, y, alpha)

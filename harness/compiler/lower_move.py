@@ -6,10 +6,14 @@ import numpy as np
 
 from harness.compiler.graph import Op, Tensor
 from harness.compiler.params import Block, Move, Resize
-from harness.compiler.program import Program, check, check_dtype, check_shape, constant
+from harness.compiler.program import Program, check, check_dtype, check_foldable, check_shape, constant
 
 INTEGERS = ("int32", "int64")
 MOVABLE = ("float32", "int8", "int16", "int32", "int64", "uint8", "bool")
+
+
+MAX_COPIES = 1 << 15
+"""Each costs the board some 40 bytes of flash: more fit on none."""
 
 
 def strides(shape: tuple[int, ...]) -> list[int]:
@@ -37,7 +41,11 @@ def block(
 
 
 def emit_move(p: Program, op: Op, inputs: list[Tensor], outputs: list[Tensor], blocks: list[Block], fill: bytes = b"") -> None:
+    p.copies += len(blocks)
+    check(op, None, p.copies <= MAX_COPIES, f"at most {MAX_COPIES} copies of blocks in the whole model", str(p.copies))
     if all(t.data is not None for t in inputs):
+        for t in outputs:
+            check_foldable(t)
         for t, value in zip(outputs, moved([t.data for t in inputs], outputs, blocks, fill), strict=True):
             p.fold(t, value)
     else:
@@ -116,12 +124,18 @@ def axis_of(op: Op, axis: int, rank: int) -> int:
     return axis % rank
 
 
+def check_count(op: Op, parts: int) -> None:
+    """The options repeat how many parts there are, and runtimes go by that."""
+    check(op, None, op.options["count"] == parts, f"{parts} parts in the options", str(op.options["count"]))
+
+
 def split(p: Program, op: Op) -> None:
     """SPLIT: (axis, value) -> equal parts."""
     axis_tensor, x = p.inputs(op, 2)
     check_dtype(op, axis_tensor, "int32")
     axis = axis_of(op, int(constant(op, axis_tensor, "the axis").ravel()[0]), len(x.shape))
     n = len(op.outputs)
+    check_count(op, n)
     check(op, x, n > 0 and x.shape[axis] % n == 0, f"a multiple of {n} along axis {axis}")
     part = (*x.shape[:axis], x.shape[axis] // n, *x.shape[axis + 1 :])
     cut(p, op, x, axis, [part] * n, [part] * n)
@@ -130,6 +144,7 @@ def split(p: Program, op: Op) -> None:
 def unpack(p: Program, op: Op) -> None:
     (x,) = p.inputs(op, 1)
     axis = axis_of(op, op.options["axis"], len(x.shape))
+    check_count(op, len(op.outputs))
     check(op, x, len(op.outputs) == x.shape[axis], f"{len(op.outputs)} along axis {axis}")
     part, shape, n = (*x.shape[:axis], 1, *x.shape[axis + 1 :]), (*x.shape[:axis], *x.shape[axis + 1 :]), len(op.outputs)
     cut(p, op, x, axis, [part] * n, [shape] * n)
@@ -155,6 +170,7 @@ def cut(
 def pack(p: Program, op: Op) -> None:
     inputs, y = operands(p, op, 1, len(op.inputs))
     axis = axis_of(op, op.options["axis"], len(y.shape))
+    check_count(op, len(inputs))
     check(op, y, y.shape[axis] == len(inputs), f"{len(inputs)} along axis {axis}")
     part, inner = (*y.shape[:axis], 1, *y.shape[axis + 1 :]), strides(y.shape)
     blocks = []
@@ -194,7 +210,9 @@ def strided_slice(p: Program, op: Op) -> None:
     offset, dims, steps, inner = 0, [], [], strides(x.shape)
     for i, size in enumerate(x.shape):
         check(op, bounds[2], step[i] != 0, "strides other than 0")
-        masks = (bool(o[k] >> i & 1) for k in ("begin_mask", "end_mask", "shrink_mask"))
+        masks = [bool(o[k] >> i & 1) for k in ("begin_mask", "end_mask", "shrink_mask")]
+        vague = step[i] < 0 and masks[0] and masks[2]
+        check(op, bounds[2], not vague, "a begin for a single index counted backwards: runtimes disagree without it")
         picked = _range(begin[i], end[i], step[i], size, *masks)
         check(op, y, len(picked) > 0, "a slice that is not empty")
         offset += picked[0] * inner[i]

@@ -96,6 +96,9 @@ def _block(p: Program, op: Op, x: Tensor, axes: set[int]) -> tuple[Tensor, tuple
     return turned, (x.size // reduced, reduced, 1)
 
 
+MAX_BETA = 1e6
+
+
 def softmax(p: Program, op: Op) -> None:
     (x,) = p.inputs(op, 1)
     y = p.output(op)
@@ -106,11 +109,13 @@ def softmax(p: Program, op: Op) -> None:
     check(op, x, 1 <= len(x.shape) <= 4, "rank 1 to 4")
     depth = x.shape[-1]
     beta = float(op.options["beta"])
+    check(op, None, 0 < beta < MAX_BETA, f"a beta above 0 and below {MAX_BETA:g}", str(beta))
     if x.dtype == "float32":
         params = Softmax(x.size // depth, depth, beta=beta)
     elif x.dtype == "int16":
         _check_output_scale(op, y, 1 / 32768, 0)
         multiplier, shift = quantize_multiplier(float(x.scale) * float(np.float32(beta)) / (10.0 / 65535.0))
+        check(op, x, shift <= 14, "an input scale * beta below 2", str(float(x.scale) * beta))
         params = Softmax(x.size // depth, depth, multiplier, shift, 0, beta, y.dtype)
     else:
         _check_softmax_scale(op, x, beta)

@@ -7,9 +7,20 @@ from itertools import product
 import numpy as np
 
 from harness.compiler.graph import Op, Tensor
-from harness.compiler.lower_move import INTEGERS, MOVABLE, axis_of, block, check_same_scale, cut, emit_move, itemsize, strides
+from harness.compiler.lower_move import (
+    INTEGERS,
+    MOVABLE,
+    axis_of,
+    block,
+    check_count,
+    check_same_scale,
+    cut,
+    emit_move,
+    itemsize,
+    strides,
+)
 from harness.compiler.params import Block
-from harness.compiler.program import Program, check, check_dtype, check_shape, constant
+from harness.compiler.program import Program, check, check_dtype, check_foldable, check_shape, constant
 
 MAX_BLOCKS = 1024
 """Copies of one step that are worth their parameters in flash; what needs more is refused."""
@@ -76,7 +87,9 @@ def _phase(batched: Tensor, whole: Tensor, phase: tuple[int, ...], sizes: list[i
     number = int(np.ravel_multi_index(phase, sizes))
     offset_b, offset_w, dims, steps_w = number * images * inner_b[0], 0, [images], [inner_w[0]]
     for i, (at, size) in enumerate(zip(phase, sizes, strict=True)):
-        rows = [o for o in range(batched.shape[i + 1]) if 0 <= o * size + at - before[i] < whole.shape[i + 1]]
+        # 0 <= o * size + at - before < whole
+        last = (whole.shape[i + 1] - 1 - at + before[i]) // size
+        rows = range(max(0, -((at - before[i]) // size)), min(batched.shape[i + 1], last + 1))
         if not rows:
             return _Phase((), (0, 0), ([], []))
         offset_b += rows[0] * inner_b[i + 1]
@@ -147,6 +160,7 @@ def split_v(p: Program, op: Op) -> None:
     x, sizes_tensor, axis_tensor = p.inputs(op, 3)
     axis = axis_of(op, _ints(op, axis_tensor, "the axis", 1)[0], len(x.shape))
     sizes = _ints(op, sizes_tensor, "the sizes", len(op.outputs))
+    check_count(op, len(sizes))
     rest = x.shape[axis] - sum(s for s in sizes if s != -1)
     sizes = [rest if s == -1 else s for s in sizes]
     check(op, sizes_tensor, min(sizes, default=-1) >= 0 and sum(sizes) == x.shape[axis], f"sizes that make {x.shape[axis]}",
@@ -238,6 +252,7 @@ def zeros_like(p: Program, op: Op) -> None:
     check_dtype(op, y, x.dtype)
     check_dtype(op, x, "float32", "int32", "int64")
     check_shape(op, y, x.shape)
+    check_foldable(y)
     p.fold(y, np.zeros(y.shape))
 
 
@@ -247,4 +262,5 @@ def fill(p: Program, op: Op) -> None:
     y = p.output(op)
     check_shape(op, y, tuple(_ints(op, dims, "the shape")))
     check_dtype(op, value, y.dtype)
+    check_foldable(y)
     p.fold(y, np.full(y.shape, constant(op, value, "the value").ravel()[0]))

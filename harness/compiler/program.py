@@ -16,6 +16,12 @@ SUFFIX = {"float32": "f32", "int8": "s8", "int16": "s16", "int32": "s32", "uint8
 """Element type -> ending of the step kinds."""
 
 
+MIN_SCALE, MAX_SCALE = 1e-30, 1e30
+"""Of an activation: beyond them products and quotients of scales leave float32."""
+MAX_FOLDED_BYTES = 1 << 22
+"""Of one constant computed from others: more than any board's flash."""
+
+
 class Program:
     """`roots` maps a tensor that is only another view of the same bytes to the tensor that owns them."""
 
@@ -24,6 +30,8 @@ class Program:
         self.tensors: list[Tensor] = list(graph.tensors)
         self.steps: list[Step] = []
         self.roots: dict[int, int] = {}
+        self.copies = 0
+        """Blocks that the moving steps copy, all together."""
 
     def root(self, index: int) -> int:
         while index in self.roots:
@@ -54,6 +62,7 @@ class Program:
 
     def fold(self, tensor: Tensor, value: np.ndarray) -> None:
         """`tensor` turns out to be a constant."""
+        check_foldable(tensor)
         value = np.ascontiguousarray(value, tensor.dtype).reshape(tensor.shape)
         self.tensors[tensor.index] = dataclasses.replace(tensor, data=value)
 
@@ -68,6 +77,13 @@ class Program:
         self.steps.append(
             Step(index, kind, step_name(outputs[0].name, op.code), op.code, op.index, tuple(inputs), tuple(outputs), params, macs)
         )
+
+
+def check_foldable(tensor: Tensor) -> None:
+    """Before anything of the size is made."""
+    if tensor.nbytes > MAX_FOLDED_BYTES:
+        raise ModelError(f"{tensor} is a constant too large for any board", expected=f"at most {MAX_FOLDED_BYTES} bytes",
+                         received=f"{tensor.nbytes} bytes")
 
 
 def step_name(tensor_name: str, code: str) -> str:
@@ -102,7 +118,8 @@ def check_quantized(op: Op, *tensors: Tensor) -> None:
     for t in tensors:
         if t.dtype == "float32":
             continue
-        check(op, t, len(t.scales) == 1 and t.scales[0] > 0, "one quantisation scale > 0", f"scales {t.scales.tolist()}")
+        good = len(t.scales) == 1 and MIN_SCALE <= t.scales[0] <= MAX_SCALE
+        check(op, t, good, f"one quantisation scale from {MIN_SCALE:g} to {MAX_SCALE:g}", f"scales {t.scales[:4].tolist()}")
         info = np.iinfo(t.dtype)
         check(op, t, info.min <= t.zero_point <= info.max, f"a zero point in [{info.min}, {info.max}]", f"{t.zero_point}")
         softmax = t.dtype == "int16" and op.code == "SOFTMAX"

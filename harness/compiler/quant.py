@@ -21,9 +21,12 @@ def round_half_away(x: float) -> int:
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
-    """real > 0 -> (multiplier in [2^30, 2^31), shift) with real = multiplier / 2^31 * 2^shift; (0, 0) when it vanishes."""
+    """real > 0 -> (multiplier in [2^30, 2^31), shift) with real = multiplier / 2^31 * 2^shift; (0, 0) when it vanishes,
+    a shift beyond all limits when it is infinite."""
     if real == 0.0:
         return 0, 0
+    if math.isinf(real):
+        return (1 << 31) - 1, 2000
     mantissa, shift = math.frexp(real)
     multiplier = round_half_away(mantissa * (1 << 31))
     if multiplier == 1 << 31:

@@ -122,9 +122,13 @@ def elu(x: Tensor, y: Tensor) -> np.ndarray:
     return table(element)
 
 
+def rsqrt_multiplier(x: Tensor, y: Tensor) -> tuple[int, int]:
+    return quantize_multiplier(1.0 / max(math.sqrt(float(x.scale)) * float(y.scale), 1e-38))
+
+
 def rsqrt(x: Tensor, y: Tensor) -> np.ndarray:
     """Below or at the zero point, where the root has no value, the output is at its top."""
-    multiplier, shift = quantize_multiplier(1.0 / (math.sqrt(float(x.scale)) * float(y.scale)))
+    multiplier, shift = rsqrt_multiplier(x, y)
 
     def element(q: int) -> int:
         v = q - x.zero_point

@@ -1,0 +1,130 @@
+"""A forked process for native libraries that may abort, hang or corrupt their own memory: none of it reaches this process."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import resource
+import signal
+import tempfile
+import warnings
+import weakref
+from collections.abc import Callable
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from typing import Any
+
+MEMORY_BYTES = 1 << 30
+"""What the child may take beyond the address space that it is forked with."""
+
+
+class ChildFailed(Exception):
+    """`text` is what the library said; `died` the signal's name or the limit that ended the process, empty when it lives."""
+
+    def __init__(self, text: str, died: str = "") -> None:
+        super().__init__(died or text)
+        self.text, self.died = text, died
+
+
+class Child:
+    """Makes an object in a forked process and calls its methods there. Not for two threads.
+
+    make: builds the object, first thing in the child. timeout_s: for making it, and for each call.
+    """
+
+    def __init__(self, make: Callable[[], Any], timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115  what the library prints; closed by _end
+        self._pipe, theirs = Pipe()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads: the child only runs the library
+            self._pid = os.fork()
+        if self._pid == 0:
+            self._pipe.close()
+            _serve(make, theirs, self._output.fileno())
+        theirs.close()
+        self._end = weakref.finalize(self, _end, self._pid, self._pipe, self._output)
+        self._answer()
+
+    def call(self, method: str, *args: Any) -> Any:
+        """Raises ChildFailed for what the method raised, and when the child is dead or takes longer than timeout_s."""
+        with contextlib.suppress(OSError):  # a dead child is told by the answer
+            self._pipe.send((method, args))
+        return self._answer()
+
+    def _answer(self) -> Any:
+        try:
+            if not self._pipe.poll(self._timeout_s):
+                self.close()
+                raise ChildFailed("", f"no answer within {self._timeout_s:g} s")
+            good, value = self._pipe.recv()
+        except (EOFError, OSError):
+            text, died = self._printed(), self._cause()
+            raise ChildFailed(text, died) from None
+        if good:
+            return value
+        raise ChildFailed(" / ".join(t for t in (self._printed(), value) if t))
+
+    def _printed(self) -> str:
+        if self._output.closed:
+            return ""
+        self._output.seek(0)
+        text = self._output.read().decode("utf-8", "replace").strip()
+        return text[-2000:]
+
+    def _cause(self) -> str:
+        if not self._end.alive:
+            return "the process was ended before"
+        status = self._end()
+        return signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit status {os.WEXITSTATUS(status)}"
+
+    def close(self) -> None:
+        self._end()
+
+
+def _end(pid: int, pipe: Connection, output: Any) -> int:
+    """-> the child's wait status. A child that has not ended by itself is killed."""
+    pipe.close()
+    output.close()
+    done, status = os.waitpid(pid, os.WNOHANG)
+    if not done:
+        os.kill(pid, signal.SIGKILL)
+        status = os.waitpid(pid, 0)[1]
+    return status
+
+
+def _serve(make: Callable[[], Any], pipe: Connection, output: int) -> None:
+    """The child's whole life; never returns. An abort is expected here, so no dump is made for it."""
+    try:
+        faulthandler.disable()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business, which then closes the pipe
+        for fd in (1, 2):
+            os.dup2(output, fd)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        limit_memory(MEMORY_BYTES)
+        target = _guarded(pipe, make)
+        while target is not None:
+            method, args = pipe.recv()
+            _guarded(pipe, getattr(target, method), *args, send=True)
+    finally:
+        os._exit(0)
+
+
+def _guarded(pipe: Connection, action: Callable[..., Any], *args: Any, send: bool = False) -> Any:
+    try:
+        value = action(*args)
+    except Exception as error:
+        pipe.send((False, str(error) or type(error).__name__))
+        return None
+    pipe.send((True, value if send else None))
+    return value
+
+
+def limit_memory(extra_bytes: int) -> None:
+    """Lets this process take `extra_bytes` of address space beyond what it has now, where the system can say (Linux)."""
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        now = int(statm.read_text().split()[0]) * resource.getpagesize()
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (now + extra_bytes, hard))
