@@ -58,6 +58,15 @@ def mcnemar_exact(first: Sequence[bool] | np.ndarray, second: Sequence[bool] | n
     return McNemar(only_a, only_b, float(binomtest(only_a, only_a + only_b, 0.5).pvalue))
 
 
+def mcnemar_least(against: int, alpha: float) -> int:
+    """The smallest net number of windows that is significant at `alpha` when `against` windows changed the other way."""
+    from scipy.stats import binom
+
+    n = 2 * against + np.arange(40 + int(8 * sqrt(2 * against)))
+    significant = 2 * binom.cdf(against, n, 0.5) <= alpha
+    return int(n[np.argmax(significant)]) - 2 * against
+
+
 def percentile(values: Sequence[float] | np.ndarray, q: float) -> float:
     """The q-th percentile (0 to 100) with linear interpolation between order statistics.
 
@@ -67,3 +76,95 @@ def percentile(values: Sequence[float] | np.ndarray, q: float) -> float:
     if not len(values):
         raise ValueError("percentile of no values")
     return float(np.percentile(np.asarray(values, np.float64), q))
+
+
+COARSE_TICK = 1e-4
+"""Share of the reading from which a timer's tick counts as coarse: below it, rounding to ticks hides in the noise."""
+_SKIP = 5.0
+"""Robust standard deviations beyond which a sample is an interruption (an interrupt, a stalled bus) and is left out."""
+
+
+@dataclass(frozen=True)
+class Timer:
+    """What a counter can resolve, in the unit of the readings. `tick` 0 means no rounding worth a thought.
+
+    `random_phase` promises that readings start at a random moment within a tick, so that their mean resolves parts of it;
+    without that promise two readings differ by whole ticks or not at all.
+    """
+
+    tick: float = 0.0
+    random_phase: bool = False
+
+    def dithers(self, reading: np.ndarray | float) -> np.ndarray | bool:
+        """Whether the mean of readings of this size must be taken for their median, which would stick to whole ticks."""
+        return self.random_phase & (self.tick > COARSE_TICK * np.abs(reading))
+
+
+FINE = Timer()
+
+
+def location(samples: Sequence[float] | np.ndarray, timer: Timer = FINE) -> np.ndarray:
+    """One value of a run's raw samples [..., N]: their median; for a coarse timer of random phase their mean without outliers.
+
+    A reading of random phase is one of the two ticks beside the truth, the upper one with a probability equal to the
+    remainder, so the mean is free of bias and the median is not (B. Widrow and I. Kollar, "Quantization Noise", Cambridge
+    2008, chapter 19). Left out are samples beyond 5 robust standard deviations and 2 ticks from the median.
+    """
+    x = np.asarray(samples, np.float64)
+    middle = np.median(x, axis=-1)
+    if not np.any(timer.dithers(middle)):
+        return middle
+    far = np.abs(x - middle[..., None])
+    limit = np.maximum(2 * timer.tick, _SKIP * 1.4826 * np.median(far, axis=-1))
+    mean = np.mean(x, axis=-1, where=far <= limit[..., None])
+    return np.where(timer.dithers(middle), mean, middle)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Centre and scale of runs, robust: `scale` estimates the standard deviation of one run, `freedom` its degrees of freedom,
+    `runs` how many it came from. Arrays when the values had leading axes."""
+
+    centre: np.ndarray | float
+    scale: np.ndarray | float
+    freedom: int
+    runs: int
+
+
+TRIM = 0.15
+"""Share of the values that trimming takes from each end, 3 of 20: as many earlier runs may be outliers."""
+
+
+def spread(values: Sequence[float] | np.ndarray) -> Spread:
+    """Trimmed mean and winsorised standard deviation of [..., K] values, K of 3 or more.
+
+    Source: J. W. Tukey and D. H. McLaughlin, "Less vulnerable confidence and significance procedures for location based on a
+    single sample: trimming/winsorization 1", Sankhya A 25 (1963) 331-352; the ratio follows Student's t with K - 2g - 1
+    degrees of freedom, g the values trimmed from each end.
+    """
+    x = np.sort(np.asarray(values, np.float64), axis=-1)
+    k = x.shape[-1]
+    if k < 3:
+        raise ValueError(f"spread of {k} values")
+    g = int(TRIM * k)
+    kept = x[..., g : k - g]
+    winsorised = np.clip(x, kept[..., :1], kept[..., -1:])
+    # Rounding puts the mean of equal values a bit beside them, and their scale beside zero.
+    centre = np.clip(kept.mean(axis=-1), kept[..., 0], kept[..., -1])
+    # Values on two ticks gain nothing from winsorising; dividing would count them 1.7 times.
+    scale = np.minimum(winsorised.std(axis=-1, ddof=1) / (1 - 2 * g / k), x.std(axis=-1, ddof=1))
+    return Spread(centre, np.where(kept[..., 0] == kept[..., -1], 0.0, scale), k - 2 * g - 1, k)
+
+
+def student_p(ratio: np.ndarray | float, freedom: int) -> np.ndarray:
+    """Two-sided p-value of a ratio that follows Student's t."""
+    from scipy.special import stdtr
+
+    return 2 * stdtr(freedom, -np.abs(ratio))
+
+
+def student_ratio(p: float, freedom: int) -> float:
+    """The ratio whose two-sided p-value is `p`."""
+    from scipy.special import stdtrit
+
+    return float(-stdtrit(freedom, p / 2))
