@@ -234,7 +234,9 @@ def model_variant(path: Path, windows: Path | None) -> Variant:
     import zlib
 
     data = read_model(path)
-    name, packed = printable(path.stem, 100), len(zlib.compress(data, 9))
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)  # as inside a zip file: no header, no checksum
+    packed = len(deflate.compress(data) + deflate.flush())
+    name = printable(path.stem, 100)
     return Variant(name, path, hashlib.sha256(data).hexdigest(), len(data), zip_bytes=packed, windows=windows)
 
 

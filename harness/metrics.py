@@ -321,7 +321,8 @@ def variant_to_json(run: VariantRun) -> dict[str, Any]:
 
 
 def link(run: VariantRun) -> dict[str, Any] | None:
-    """What the line cost: counts, bytes, seconds of recovering; with the faults that were injected on purpose and how often.
+    """What the line cost: counts, bytes, seconds of recovering; with the faults that were injected on purpose and how often. Of a
+    resumed run it tells the last attempt only.
     None for a run that was stored without."""
     counts = run.settings.get("link")
     if not isinstance(counts, dict):

@@ -73,9 +73,16 @@ def main(arguments: argparse.Namespace) -> int:
         _write(arguments.json, json.dumps(run_to_json(result), indent=1) + "\n")
     if arguments.no_report and result.runs:
         print(f"stored as run {result.run_id}; `tinyrig report {result.run_id} --summary` writes its report")
-    elif result.runs:
-        write_report(result.run_id, config, "--summary")
+    elif result.runs and write_report(result.run_id, config, "--summary"):
+        failures = [*failures, _no_report(result.run_id)]
     return _verdict(result, failures, config)
+
+
+def _no_report(run_id: str) -> HostError:
+    error = HostError("the report could not be written, for the reason above", expected="a report of this run",
+                      remedy=f"the run is stored: tinyrig report {run_id} -o PATH")  # fmt: skip
+    print(f"tinyrig: {error}", file=sys.stderr)
+    return error
 
 
 # ---- what to do ----

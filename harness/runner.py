@@ -101,6 +101,7 @@ def run_variant(
     image = compile_for(data, rig.board, config, job.engine)
     windows = windows_of(job, image.inputs, config)
     check_labels(windows, image.outputs)
+    _check_oracle(data, job.oracle, windows)
     deadline.check("before flashing")
     session, hello = rig.prepare(image, say)
     info = rig.info(hello)
@@ -131,6 +132,12 @@ def run_variant(
             "injected": {kind: n - before.get(kind, 0) for kind, n in rig.injected().items()},
         }
     return VariantRun(job.variant, image, info, samples, parity, windows.labels, windows.class_names, settings)
+
+
+def _check_oracle(data: bytes, name: str, windows: Windows) -> None:
+    """One window, before anything is flashed. Raises ModelError where the oracle can't run the model."""
+    if name != "none":
+        ORACLES[name](data).run(list(windows.inputs[0]))
 
 
 def asked(engine: str, limit: int | None, oracle: str, config: Config) -> dict[str, Any]:

@@ -147,29 +147,3 @@ def _labels(arrays: dict[str, np.ndarray], count: int, limit: int | None, path: 
             remedy=_REMEDY,
         )
     return tuple(int(v) for v in y[:limit])
-
-
-def _class_names(arrays: dict[str, np.ndarray], path: Path) -> tuple[str, ...] | None:
-    if "class_names" not in arrays:
-        return None
-    names = arrays["class_names"]
-    if names.ndim != 1 or names.dtype.kind != "U":
-        raise UserError(
-            f"{path}: class_names can't be used",
-            expected="a list of strings",
-            received=f"{names.dtype} of shape {names.shape}",
-            remedy=_REMEDY,
-        )
-    return tuple(str(c) for c in names)
-
-
-def _check_range(labels: tuple[int, ...], class_names: tuple[str, ...] | None, path: Path) -> None:
-    """A label that no output can mean would only lower the accuracy."""
-    for i, label in enumerate(labels):
-        if label < 0 or (class_names is not None and label >= len(class_names)):
-            raise UserError(
-                f"{path}: y holds a label that is no class",
-                expected=f"0 to {len(class_names) - 1}" if class_names else "0 or more",
-                received=f"{label} for window {i}",
-                remedy=_REMEDY,
-            )

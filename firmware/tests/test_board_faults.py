@@ -187,7 +187,7 @@ def test_stack_overflow_is_named_and_touches_no_data(impatient, start, how, func
     assert error.what.startswith(f"stack overflow in {function}"), error.what
     assert "all RAM that nothing else uses" in error.expected and error.exit_code == 3
     assert session.fault().kind == 3
-    read = session._ask(Type.READ, read_payload(0, 0, ARENA_BYTES)).payload
+    read = session._ask(Type.READ, read_payload(0, 0, ARENA_BYTES), bytes, expect=ARENA_BYTES)
     assert read == arena(0x5A)  # as the inference had left it when its stack ran over
 
 

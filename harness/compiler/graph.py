@@ -118,7 +118,7 @@ def _read(data: bytes) -> Graph:
     model = tflite.Model.GetRootAsModel(data, 0)
     if model.SubgraphsLength() != 1:
         raise ModelError("the model must have exactly one subgraph", expected="1", received=str(model.SubgraphsLength()),
-                         remedy="control flow (IF, WHILE, CALL) is not supported: convert without it")
+                         remedy="convert one signature alone (signature_keys=[...]), without control flow (IF, WHILE, CALL)")
     sub, constants = model.Subgraphs(0), _Constants(model)
     codes = [_op_name(model.OperatorCodes(i)) for i in range(_count("operator codes", model.OperatorCodesLength(), MAX_OPS))]
     tensors = tuple(_tensor(constants, sub.Tensors(i), i) for i in range(_count("tensors", sub.TensorsLength(), MAX_TENSORS)))
