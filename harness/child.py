@@ -62,6 +62,9 @@ class Child:
         except (EOFError, OSError):
             text, died = self._printed(), self._cause()
             raise ChildFailed(text, died) from None
+        except BaseException:  # the run's time is up, or the user's patience
+            self.close()
+            raise
         if good:
             return value
         raise ChildFailed(" / ".join(t for t in (self._printed(), value) if t))

@@ -80,7 +80,6 @@ class _Tflm:
         self._data, self._runtime = data, runtime
         self._plain = self._create(keep=False)
         self._keeping: Any = None
-        self._plain.invoke()
 
     def _create(self, keep: bool) -> Any:
         config = self._runtime.InterpreterConfig

@@ -13,6 +13,7 @@ from harness.compiler.compile import compile_model
 from harness.config import Config
 from harness.errors import DeviceError, LinkError, UserError
 from harness.image import build_image
+from harness.limits import Limits
 from harness.link import open_link
 from harness.metrics import variant_to_json
 from harness.rig import Rig
@@ -173,9 +174,9 @@ def test_a_run_with_injected_faults_is_labelled_and_equal(tmp_path):
     assert variant_to_json(plain)["link"]["reconnects"] == 0 and variant_to_json(plain)["link"]["injected_faults"] == []
 
 
-def test_no_hello_after_flashing_says_what_came_instead(image, monkeypatch):
-    monkeypatch.setattr("harness.rig.HELLO_TRIES", 1)
-    with Rig(parse_board("virtual"), Config(faults=("line-tx-flip:0.2",))) as rig, pytest.raises(LinkError) as caught:
+def test_no_hello_after_flashing_says_what_came_instead(image):
+    config = Config(faults=("line-tx-flip:0.2",), limits=Limits(hello_s=0.1))
+    with Rig(parse_board("virtual"), config) as rig, pytest.raises(LinkError) as caught:
         rig.prepare(image)
     assert "after flashing" in caught.value.what and "damaged" in caught.value.received
 
