@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from harness import schema
 from harness.errors import InfraError, RigError
-from harness.metrics import measure
+from harness.metrics import comparable_metadata, measure, metadata_hash, outputs_hash, top1_hits
 from harness.records import (
     BoardInfo,
     Claim,
@@ -57,6 +59,7 @@ def insert_variant(db: sa.Connection, seq: int, run: VariantRun) -> None:
         "run_seq": seq, "variant": run.variant.name, "tflite_sha256": run.variant.sha256, "build_id": run.image.build_id,
         "board_name": run.board.name, "board_id": run.board.id, "clock_hz": run.board.clock_hz, "timing": run.board.timing,
         "record": to_json(_record(run)), "outputs": zlib.compress(b"".join(s.outputs for s in run.samples)),
+        "comparable": _comparable(db, run), "outputs_sha256": outputs_hash(run), "hits": _hits(run),
     }
     key = db.execute(schema.VARIANT_RUNS.insert(), row).inserted_primary_key[0]
     samples = [_sample_row(key, i, s) for i, s in enumerate(run.samples)]
@@ -68,6 +71,24 @@ def insert_variant(db: sa.Connection, seq: int, run: VariantRun) -> None:
     for table, rows in ((schema.SAMPLES, samples), (schema.OP_CYCLES, op_cycles), (schema.METRICS, metrics)):
         if rows:
             db.execute(table.insert(), rows)
+
+
+def _comparable(db: sa.Connection, run: VariantRun) -> str:
+    """The hash of the run's comparable metadata, which is stored where it is new. Two rigs may find the same new one at once."""
+    metadata = comparable_metadata(run)
+    key, c = metadata_hash(metadata), schema.COMPARABLES.c
+    if db.scalar(select(c.comparable).where(c.comparable == key)) is None:
+        with suppress(IntegrityError), db.begin_nested():
+            db.execute(schema.COMPARABLES.insert(), {"comparable": key, "metadata": json.dumps(metadata, sort_keys=True)})
+    return key
+
+
+def _hits(run: VariantRun) -> bytes | None:
+    try:
+        hits = top1_hits(run)
+    except RigError:
+        return None
+    return None if hits is None else bytes(bool(hit) for hit in hits)
 
 
 def insert_not_measured(db: sa.Connection, seq: int, what: NotMeasured) -> None:

@@ -33,7 +33,9 @@ CREATE TABLE metrics (variant_run_id INTEGER NOT NULL, name VARCHAR(64) NOT NULL
     PRIMARY KEY (variant_run_id, name), FOREIGN KEY(variant_run_id) REFERENCES variant_runs (id));
 """
 _COPIED = {
-    "runs": "seq, run_id, started, versions", "variant_runs": "*", "samples": "*", "op_cycles": "*",
+    "runs": "seq, run_id, started, versions",
+    "variant_runs": "id, run_seq, variant, tflite_sha256, build_id, board_name, board_id, clock_hz, timing, record, outputs",
+    "samples": "*", "op_cycles": "*",
 }
 
 

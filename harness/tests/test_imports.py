@@ -18,6 +18,8 @@ HARNESS_LAYERS = [
     {"rows"},
     {"journal"},
     {"link", "image", "oracle", "store", "hostbuild", "claims", "user_engine"},
+    {"ledger"},
+    {"history"},
     {"session", "flash", "compare"},
     {"virtual"},
     {"rig", "resume"},
@@ -28,7 +30,7 @@ HARNESS_LAYERS = [
 ]
 ALLOWED_OUTSIDE = {
     "variants": {"errors", "records"},
-    "reports": {"errors", "records", "metrics", "stats", "store", "config"},
+    "reports": {"errors", "records", "metrics", "stats", "store", "config", "history"},
 }
 
 
