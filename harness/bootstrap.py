@@ -17,7 +17,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "tinyrig-stamp"
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
-EXTRAS = "variants,peer,dev"
+EXTRAS = "variants,peer,postgres,parquet,dev"
 ARM_PACKAGES = ["gcc-arm-none-eabi", "libnewlib-arm-none-eabi"]
 HOST_PACKAGES = ["gcc", "libc6-dev"]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from harness.ages import age
 from harness.errors import UserError
 from harness.limits import Limits, read_limits
 
@@ -20,6 +21,13 @@ class BoardPorts:
 
     link: str = ""
     flash: str = ""
+
+
+@dataclass(frozen=True)
+class History:
+    """What is kept of old runs. keep_samples: the age (90d, 12w, 1y) at which `tinyrig prune` deletes raw samples; "": none."""
+
+    keep_samples: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,7 @@ class Config:
     float_tolerance: float = 1e-5
     repeats: int = 30
     limits: Limits = field(default_factory=Limits)
+    history: History = field(default_factory=History)
     boards: dict[str, BoardPorts] = field(default_factory=dict)
 
 
@@ -61,7 +70,7 @@ def load_config(path: Path | None = None) -> Config:
 
 
 def _from_environment(known: dict[str, Any]) -> dict[str, str]:
-    names = {name: f"TINYRIG_{name.upper()}" for name in known if name not in ("boards", "limits")}
+    names = {name: f"TINYRIG_{name.upper()}" for name in known if name not in ("boards", "limits", "history")}
     return {name: os.environ[key] for name, key in names.items() if os.environ.get(key)}
 
 
@@ -70,6 +79,8 @@ def _value(name: str, value: Any, file: Path | None) -> Any:
         return _boards(value, file)
     if name == "limits":
         return read_limits(value, file or "rig.toml")
+    if name == "history":
+        return _history(value, file)
     default = getattr(Config, name, None)
     wanted = type(default)
     try:
@@ -97,4 +108,15 @@ def _boards(value: Any, file: Path | None) -> dict[str, BoardPorts]:
             expected='link = "PORT" and flash = "PORT"',
             received=repr(value),
             remedy="see docs/rig.md",
+        ) from error
+
+
+def _history(value: Any, file: Path | None) -> History:
+    try:
+        history = History(**value)
+        return History(age(history.keep_samples) if history.keep_samples else "")
+    except (AttributeError, TypeError, UserError) as error:
+        raise UserError(
+            f"{file}: [history] can't be used", expected='keep_samples = "90d"', received=repr(value),
+            remedy="see docs/history.md",
         ) from error

@@ -20,7 +20,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from harness import schema
-from harness.errors import InfraError, RigError
+from harness.errors import InfraError, RigError, UserError
 from harness.metrics import comparable_metadata, measure, metadata_hash, outputs_hash, top1_hits
 from harness.records import (
     BoardInfo,
@@ -67,10 +67,27 @@ def insert_variant(db: sa.Connection, seq: int, run: VariantRun) -> None:
         {"variant_run_id": key, "position": i, "op_index": j, "cycles": int(cycles)}
         for i, s in enumerate(run.samples) for j, cycles in enumerate(s.op_cycles)
     ]
-    metrics = [{"variant_run_id": key, "name": name, "value": value} for name, value in _metrics(run).items()]
-    for table, rows in ((schema.SAMPLES, samples), (schema.OP_CYCLES, op_cycles), (schema.METRICS, metrics)):
+    for table, rows in ((schema.SAMPLES, samples), (schema.OP_CYCLES, op_cycles)):
         if rows:
             db.execute(table.insert(), rows)
+    _insert_metrics(db, key, run)
+
+
+def recompute(db: sa.Connection, key: int) -> None:
+    """The metrics of a variant run anew, from its samples, which must be there."""
+    v = schema.VARIANT_RUNS.c
+    row = db.execute(select(v.record, v.outputs).where(v.id == key)).one()
+    run = _variant_run(json.loads(row.record), _load_samples(db, key, row.outputs))
+    changed = {"comparable": _comparable(db, run), "outputs_sha256": outputs_hash(run), "hits": _hits(run)}
+    db.execute(schema.VARIANT_RUNS.update().where(v.id == key).values(changed))
+    db.execute(schema.METRICS.delete().where(schema.METRICS.c.variant_run_id == key))
+    _insert_metrics(db, key, run)
+
+
+def _insert_metrics(db: sa.Connection, key: int, run: VariantRun) -> None:
+    metrics = [{"variant_run_id": key, "name": name, "value": value} for name, value in _metrics(run).items()]
+    if metrics:
+        db.execute(schema.METRICS.insert(), metrics)
 
 
 def _comparable(db: sa.Connection, run: VariantRun) -> str:
@@ -133,9 +150,14 @@ def _record(run: VariantRun) -> dict[str, Any]:
 # ---- reading ----
 
 def variant_runs(db: sa.Connection, seq: int) -> tuple[VariantRun, ...]:
-    """The finished variants of run `seq`, in order of storing."""
+    """The finished variants of run `seq`, in order of storing. Raises UserError where samples were pruned: what is left would
+    look like a run without windows."""
     v = schema.VARIANT_RUNS.c
-    rows = db.execute(select(v.id, v.record, v.outputs).where(v.run_seq == seq).order_by(v.id)).all()
+    rows = db.execute(select(v.id, v.variant, v.record, v.outputs, v.pruned).where(v.run_seq == seq).order_by(v.id)).all()
+    pruned = next((r for r in rows if r.pruned), None)
+    if pruned:
+        raise UserError(f"the raw samples of this run were pruned on {pruned.pruned}", received=f"variant {pruned.variant}",
+                        remedy="its metrics are kept: tinyrig history, tinyrig compare, tinyrig export")
     return tuple(_variant_run(json.loads(r.record), _load_samples(db, r.id, r.outputs)) for r in rows)
 
 

@@ -66,6 +66,10 @@ class Store:
         """A transaction that writes, for ledger.py."""
         return self._database.writing()
 
+    def compact(self) -> None:
+        """Gives the space of deleted rows back to the disk."""
+        self._database.compact()
+
     # ---- writing ----
 
     def begin_run(
