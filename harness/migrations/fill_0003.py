@@ -37,7 +37,7 @@ def fill(db: sa.Connection) -> None:
 
 def _values(db: sa.Connection, key: int) -> tuple[str, dict[str, Any]]:
     row = db.execute(sa.select(_RUNS.c.record, _RUNS.c.outputs).where(_RUNS.c.id == key)).one()
-    record, windows = json.loads(row.record), dict(sorted(_windows(db, key, row.outputs)))
+    record, windows = json.loads(row.record), dict(sorted(dict(_windows(db, key, row.outputs)).items()))
     metadata = json.dumps(_metadata(record, len(windows)), sort_keys=True)
     digest = sha256()
     for index, data in windows.items():

@@ -20,6 +20,7 @@ from harness.metrics import comparable_metadata, metadata_hash, outputs_hash, to
 from harness.records import BoardInfo, VariantRun
 from harness.store import Store
 from harness.tests.fake_runs import SHAPES, make_variant_run
+from harness.tests.postgres import mend_counters
 
 START = datetime.datetime(2024, 1, 1, 1, tzinfo=datetime.UTC)
 NOISE = 0.0005
@@ -54,7 +55,8 @@ def fill(store: Store, plan: Plan = Plan()) -> None:
                 if lines:
                     db.execute(schema.META.tables[table].insert(), lines)
     if store.url.startswith("postgresql"):
-        _mend_sequences(store)
+        with store.writing() as db:
+            mend_counters(db)
 
 
 @dataclass(frozen=True)
@@ -149,14 +151,6 @@ def _verdict(key: int, metric: str, status: str, old: float, new: float) -> dict
     return {"variant_run_id": key, "metric": metric, "kind": "night", "status": status, "old": str(old), "new": str(new),
             "change": new - old, "change_percent": percent, "threshold": 0.0025 * old, "detectable": 0.004 * old, "p_value": None,
             "reason": "", "details": "{}"}
-
-
-def _mend_sequences(store: Store) -> None:
-    """Keys were given by hand: the server's own counters must go on behind them."""
-    with store.writing() as db:
-        for table, column in (("runs", "seq"), ("variant_runs", "id"), ("accepted", "id")):
-            counter = f"pg_get_serial_sequence('{table}', '{column}')"
-            db.exec_driver_sql(f"SELECT setval({counter}, (SELECT max({column}) FROM {table}))")
 
 
 def main() -> None:

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 REMEDY = "no PostgreSQL server here: apt-get install --no-install-recommends postgresql"
 START_S = 60.0
 
@@ -91,6 +93,13 @@ class Server:
                 log = (self._home / "log").read_text()
                 assert time.monotonic() < until and self._process.poll() is None, f"{error}\n{log}"
                 time.sleep(0.05)
+
+
+def mend_counters(db: sa.Connection) -> None:
+    """Where rows brought their own keys, the server's counters must go on behind them."""
+    for table, column in (("runs", "seq"), ("variant_runs", "id")):
+        counter = f"pg_get_serial_sequence('{table}', '{column}')"
+        db.exec_driver_sql(f"SELECT setval({counter}, (SELECT max({column}) FROM {table}))")
 
 
 def _somebody() -> pwd.struct_passwd:
