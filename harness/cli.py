@@ -24,6 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if words and words[0] in _PACKAGES:
         return _hand_over(_PACKAGES[words[0]], words[1:])
+    if words[:1] == ["compare"] and (model := next((w for w in words if w.endswith(".tflite")), None)):
+        words = ["compare", model]  # as `compare MODEL.tflite` once was; it says what that is called now
     arguments = _parser().parse_args(words)
     try:
         with terminable():

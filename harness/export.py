@@ -1,14 +1,14 @@
 """Stored results for other programs: CSV, JSON or Parquet, one line for each variant run, or for each raw sample.
 
-CSV and JSON are written as they are read: a history of any length needs no memory. Parquet needs pandas and pyarrow.
+Lines are written as they are read: a history of any length needs no memory.
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -128,16 +128,20 @@ _WRITERS: dict[str, Callable[[TextIO, tuple[str, ...], Iterable[Line]], None]] =
 FORMATS = (*_WRITERS, "parquet")
 
 
-def _parquet(out: TextIO | Path, columns: tuple[str, ...], lines: Iterable[Line]) -> None:
+_INTEGERS = {"rerun", "clock_hz", "position", "window", "cycles", "stack_bytes"}
+
+
+def _parquet(out: TextIO | Path, columns: tuple[str, ...], lines: Iterator[Line]) -> None:
+    """Every column has its type whatever the lines hold, so that files of several rigs can be read as one."""
     try:
-        import pandas
-        import pyarrow  # noqa: F401  (pandas names it only in a long message)
+        import pyarrow
+        import pyarrow.parquet
     except ImportError as error:
-        raise HostError("Parquet needs pandas and pyarrow", received=str(error),
+        raise HostError("Parquet needs pyarrow", received=str(error),
                         remedy="pip install 'tinyrig[parquet]', or export --format csv") from error
-    # Whole numbers that may be absent would become floats: pandas' own nullable types keep them.
-    data = pandas.DataFrame(list(lines), columns=list(columns)).convert_dtypes(convert_floating=False)
-    buffer = io.BytesIO()
-    data.to_parquet(buffer, engine="pyarrow", index=False)
+    kinds = {**dict.fromkeys(_INTEGERS, pyarrow.int64()), **dict.fromkeys(METRIC_COLUMNS, pyarrow.float64())}
+    types = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in columns])
     assert isinstance(out, Path)
-    out.write_bytes(buffer.getvalue())
+    with pyarrow.parquet.ParquetWriter(out, types) as file:
+        while chunk := list(islice(lines, _CHUNK)):
+            file.write_table(pyarrow.Table.from_pylist(chunk, types))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import getpass
+import os
 import platform
 import sys
 from collections.abc import Iterable, Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from harness.store import Store
 
 _BOARD = "its kind, its id, or the beginning of that (default: all)"
-_MODEL_HINT = (".tflite",)
 
 
 def add_parsers(commands: argparse._SubParsersAction, exits: str) -> None:
@@ -188,7 +188,7 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 def _refuse_model(name: str) -> None:
     """`tinyrig compare MODEL.tflite` had another meaning."""
-    if name.endswith(_MODEL_HINT):
+    if name.endswith(".tflite"):
         raise UserError("compare takes two stored runs", expected="RUN_A RUN_B", received=name,
                         remedy=f"to compare a model with the oracle op by op: tinyrig ops {name}")
 
@@ -231,15 +231,22 @@ def _accept(arguments: argparse.Namespace) -> int:
         raise UserError("-m is empty", expected="why the changes are wanted", remedy='-m "a larger dense layer"')
     with _open() as store:
         run_id = store.resolve(arguments.run)
-        variants = arguments.variant or [None]
-        for variant in variants:
-            accept(store, Accepted(run_id, variant, _now(), f"{getpass.getuser()}@{platform.node()}", why, True))
+        accept(store, *(Accepted(run_id, variant, _now(), _who(), why, True) for variant in arguments.variant or [None]))
         moved = [v for v in verdicts(store, run_id) if v.status in ("better", "worse", "changed")]
     print(f"accepted {', '.join(arguments.variant or ['all variants'])} of run {run_id}: {why}")
     for v in moved:
         if arguments.variant is None or v.variant in arguments.variant:
             print(f"  {v.variant} on {v.board}: {v.metric} {v.status}, {v.old} -> {v.new}")
     return EXIT_GOOD
+
+
+def _who() -> str:
+    """USER@HOST; in a container the user may have no name."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = str(os.getuid())
+    return f"{user}@{platform.node()}"
 
 
 # ---- export, prune, recompute ----

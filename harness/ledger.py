@@ -50,18 +50,22 @@ def end_night(store: Store, night_id: str, finished: str, exit_code: int, summar
 
 # ---- acceptances ----
 
-def accept(store: Store, entry: Accepted) -> None:
-    """Raises UserError for an unknown run, a variant that it lacks, or one that holds nothing to accept."""
-    v = schema.VARIANT_RUNS.c
+def accept(store: Store, *entries: Accepted) -> None:
+    """All or none. Raises UserError for an unknown run, a variant that it lacks, or one that holds nothing to accept."""
     with store.writing() as db:
-        seq = store.seq(db, entry.run_id)
-        names = list(db.scalars(select(v.variant).where(v.run_seq == seq).order_by(v.id)))
-        if not names or (entry.variant is not None and entry.variant not in names):
-            raise UserError(f"run {entry.run_id} holds nothing of the kind", expected="a run with finished variants",
-                            received=f"variants {', '.join(names) or '(none)'}", remedy="name another run or variant")
-        row = {"run_seq": seq, "variant": entry.variant, "accepted_at": entry.when, "who": entry.who, "why": entry.why,
-               "wanted": entry.wanted}
-        db.execute(schema.ACCEPTED.insert(), row)
+        for entry in entries:
+            _accept(db, store.seq(db, entry.run_id), entry)
+
+
+def _accept(db: sa.Connection, seq: int, entry: Accepted) -> None:
+    v = schema.VARIANT_RUNS.c
+    names = list(db.scalars(select(v.variant).where(v.run_seq == seq).order_by(v.id)))
+    if not names or (entry.variant is not None and entry.variant not in names):
+        raise UserError(f"run {entry.run_id} holds no finished variant {entry.variant or ''}".rstrip(), expected="one to accept",
+                        received=", ".join(names) or "none", remedy="name another run or variant")
+    row = {"run_seq": seq, "variant": entry.variant, "accepted_at": entry.when, "who": entry.who, "why": entry.why,
+           "wanted": entry.wanted}
+    db.execute(schema.ACCEPTED.insert(), row)
 
 
 # ---- verdicts ----
