@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import sqlalchemy as sa
 
 from harness import rows, schema
 from harness.metrics import comparable_metadata, metadata_hash, outputs_hash, top1_hits
@@ -51,9 +52,12 @@ def fill(store: Store, plan: Plan = Plan()) -> None:
     for first in range(0, plan.nights, _BATCH):
         tables = _tables(plan, cells, range(first, min(first + _BATCH, plan.nights)), rng)
         with store.writing() as db:
+            _SCRATCH.create_all(db)
+            db.execute(_LEVELS.insert(), _levels(cells))
             for table, lines in tables.items():
-                if lines:
-                    db.execute(schema.META.tables[table].insert(), lines)
+                db.execute((_FACTORS if table == _FACTORS.name else schema.META.tables[table]).insert(), lines)
+            _multiply(db)
+            _SCRATCH.drop_all(db)
     if store.url.startswith("postgresql"):
         with store.writing() as db:
             mend_counters(db)
@@ -100,7 +104,7 @@ def run_id(night: int, board: int) -> str:
 
 
 def _tables(plan: Plan, cells: list[Cell], nights: range, rng: np.random.Generator) -> dict[str, list[dict[str, Any]]]:
-    names = ("nights", "runs", "night_runs", "variant_runs", "metrics", "verdicts", "accepted")
+    names = ("nights", "runs", "night_runs", "variant_runs", "accepted", _FACTORS.name)
     tables: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for night in nights:
         started = (START + datetime.timedelta(days=night)).isoformat(timespec="seconds")
@@ -133,24 +137,49 @@ def _accepted(plan: Plan, night: int, seq: int, started: str) -> dict[str, Any]:
 
 
 def _variant_run(plan: Plan, tables: dict[str, Any], key: int, night: int, cell: Cell, rng: np.random.Generator) -> None:
-    level = _level(plan, night, cell)
+    level, before = _level(plan, night, cell), _level(plan, night - 1, cell)
     factor = level * (1.0 if cell.board == 0 else math.exp(rng.normal(0, NOISE)))
-    changed = level != _level(plan, night - 1, cell)
     tables["variant_runs"].append(cell.row | {"id": key, "run_seq": night * plan.boards + cell.board + 1})
-    for name, value in cell.metrics.items():
-        noisy = name.startswith(_NOISY) and name != "latency_samples"
-        new = value * factor if noisy else value
-        status = "worse" if noisy and changed else "same"
-        tables["metrics"].append({"variant_run_id": key, "name": name, "value": new})
-        before = value * level / (1.02 if changed else 1.0) if noisy else value
-        tables["verdicts"].append(_verdict(key, name, status, before, new))
+    tables[_FACTORS.name].append({"id": key, "board": cell.board, "variant": cell.variant, "factor": factor, "before": before,
+                                  "changed": level != before})
 
 
-def _verdict(key: int, metric: str, status: str, old: float, new: float) -> dict[str, Any]:
-    percent = 100 * (new - old) / old if old else None
-    return {"variant_run_id": key, "metric": metric, "kind": "night", "status": status, "old": str(old), "new": str(new),
-            "change": new - old, "change_percent": percent, "threshold": 0.0025 * old, "detectable": 0.004 * old, "p_value": None,
-            "reason": "", "details": "{}"}
+# ---- metrics and verdicts, most of the rows: the database multiplies them out ----
+
+_SCRATCH = sa.MetaData()
+_FACTORS = sa.Table(
+    "fake_factors", _SCRATCH, *(sa.Column(n, sa.Integer) for n in ("id", "board", "variant")),
+    *(sa.Column(n, sa.Float) for n in ("factor", "before")), sa.Column("changed", sa.Boolean), prefixes=["TEMPORARY"],
+)  # fmt: skip
+"""For each variant run by what its noisy metrics are multiplied, and by what those of its baseline."""
+_LEVELS = sa.Table(
+    "fake_levels", _SCRATCH, *(sa.Column(n, sa.Integer) for n in ("board", "variant")), sa.Column("name", sa.String(64)),
+    sa.Column("value", sa.Float), sa.Column("noisy", sa.Boolean), prefixes=["TEMPORARY"],
+)  # fmt: skip
+
+
+def _levels(cells: list[Cell]) -> list[dict[str, Any]]:
+    return [
+        {"board": cell.board, "variant": cell.variant, "name": name, "value": value,
+         "noisy": name.startswith(_NOISY) and name != "latency_samples"}
+        for cell in cells for name, value in cell.metrics.items()
+    ]  # fmt: skip
+
+
+def _multiply(db: sa.Connection) -> None:
+    f, t = _FACTORS.c, _LEVELS.c
+    new = sa.case((t.noisy, t.value * f.factor), else_=t.value)
+    old = sa.case((t.noisy, t.value * f.before), else_=t.value)
+    status = sa.case((sa.and_(t.noisy, f.changed), "worse"), else_="same")
+    both = sa.and_(f.board == t.board, f.variant == t.variant)
+    values = sa.select(f.id, t.name, new).join_from(_FACTORS, _LEVELS, both)
+    db.execute(schema.METRICS.insert().from_select(["variant_run_id", "name", "value"], values))
+    judged: dict[str, Any] = {
+        "variant_run_id": f.id, "metric": t.name, "kind": sa.literal("night"), "status": status, "old": sa.cast(old, sa.Text),
+        "new": sa.cast(new, sa.Text), "change": new - old, "change_percent": 100 * (new - old) / sa.func.nullif(old, 0),
+        "threshold": 0.0025 * old, "detectable": 0.004 * old, "reason": sa.literal(""), "details": sa.literal("{}"),
+    }  # fmt: skip
+    db.execute(schema.VERDICTS.insert().from_select(list(judged), sa.select(*judged.values()).join_from(_FACTORS, _LEVELS, both)))
 
 
 def main() -> None:
