@@ -111,7 +111,7 @@ def _check_metric(name: str) -> None:
 
 
 def _series_text(series: Series, metadata: dict[str, dict], last: int) -> str:
-    """A title and a table. A row's change is against the value before it, where both were measured with the same."""
+    """A title and a table. A row's change is against the last value before it that was measured with the same."""
     from tabulate import tabulate
 
     from harness.metrics import METRICS
@@ -129,17 +129,18 @@ _RIGHT = ("left", "left", "right", "right", "right", "left")
 
 
 def _series_rows(series: Series, metadata: dict[str, dict]) -> Iterable[tuple[str, ...]]:
-    before: tuple[Place, float] | None = None
+    above: Place | None = None
+    last: dict[str, float] = {}
     for place, value in zip(series.places, series.values, strict=True):
         change = percent = ""
         notes = [f"accepted: {place.accepted}"] if place.accepted else []
         notes += [f"rerun {place.rerun}"] if place.rerun else []
-        if before and before[0].comparable == place.comparable:
-            change, percent = _difference(series.metric, value - before[1], before[1])
-        elif before:
-            notes.insert(0, f"not comparable with the row above: {_why(metadata, before[0].comparable, place.comparable)}")
+        if place.comparable in last:
+            change, percent = _difference(series.metric, value - last[place.comparable], last[place.comparable])
+        if above and above.comparable != place.comparable:
+            notes.insert(0, f"not comparable with the row above: {_why(metadata, above.comparable, place.comparable)}")
         yield place.started[:16].replace("T", " "), place.run_id, _text(series.metric, value), change, percent, "; ".join(notes)
-        before = place, value
+        above, last[place.comparable] = place, value
 
 
 def _difference(metric: str, change: float, base: float) -> tuple[str, str]:
