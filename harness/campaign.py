@@ -78,7 +78,7 @@ class Campaign:
         run_id = new_run_id()
         self._locks.take(run_key(run_id), f"run {run_id}", InfraError)
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        self._store.begin_run(run_id, started, versions(), {**plan, "settings": self._settings()})
+        self._store.begin_run(run_id, started, versions(), {**plan, "host": platform.node(), "settings": self._settings()})
         return run_id
 
     def _resume(self, wanted: str) -> str:

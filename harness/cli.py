@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.engines import add_parser as add_engines
 from harness.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_RIG, RigError
+from harness.history_command import add_parsers as add_history
 from harness.interrupt import exit_status, terminable
 from harness.run_command import add_parser as add_run
 
@@ -24,13 +25,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if words and words[0] in _PACKAGES:
         return _hand_over(_PACKAGES[words[0]], words[1:])
+    if words[:1] == ["compare"] and (model := next((w for w in words if w.endswith(".tflite")), None)):
+        words = ["compare", model]  # as `compare MODEL.tflite` once was; it says what that is called now
     arguments = _parser().parse_args(words)
     try:
         with terminable():
-            return arguments.command(arguments)
+            status = arguments.command(arguments)
+            sys.stdout.flush()
+            return status
     except RigError as error:
         print(f"tinyrig: {error}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:  # `tinyrig history ... | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_GOOD
     except KeyboardInterrupt as interruption:
         print("tinyrig: interrupted", file=sys.stderr)
         return exit_status(interruption)
@@ -51,14 +59,15 @@ def _parser() -> argparse.ArgumentParser:
     for name, what in (("variants", "build model variants"), ("report", "write a report of stored runs")):
         commands.add_parser(name, help=what)
     add_run(commands, _EXITS)
-    _add_compare(commands)
+    add_history(commands, _EXITS)
+    _add_ops(commands)
     add_engines(commands)
     commands.add_parser("boards", help="known boards, and what is attached").set_defaults(command=_boards)
     return parser
 
 
-def _add_compare(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("compare", help="debugging: every op's output against the oracle's, on the host")
+def _add_ops(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("ops", help="debugging: every op's output against the oracle's, on the host")
     parser.add_argument("model", type=Path, metavar="MODEL.tflite")
     parser.add_argument("--windows", type=Path, metavar="FILE.npz", help="test windows (default: random ones)")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N windows")
@@ -66,7 +75,7 @@ def _add_compare(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--engine", choices=["tinyrig", "portable", "cmsis-nn"], default="tinyrig", help="kernels to compile the model with"
     )
-    parser.set_defaults(command=_compare)
+    parser.set_defaults(command=_ops)
 
 
 def _hand_over(package: str, words: Sequence[str]) -> int:
@@ -74,12 +83,12 @@ def _hand_over(package: str, words: Sequence[str]) -> int:
     os.execv(sys.executable, [sys.executable, "-m", package, *words])
 
 
-def _compare(arguments: argparse.Namespace) -> int:
+def _ops(arguments: argparse.Namespace) -> int:
     from harness.boards import BOARDS
     from harness.campaign import model_variant
-    from harness.compare import compare_ops, table
     from harness.compiler.compile import compile_model
     from harness.config import load_config
+    from harness.ops import compare_ops, table
     from harness.runner import Job, read_model, windows_of
 
     config, data, board = load_config(), read_model(arguments.model), BOARDS["virtual"]

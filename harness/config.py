@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from harness.ages import age
 from harness.errors import UserError
 from harness.limits import Limits, read_limits
 
@@ -27,6 +28,13 @@ class BoardPorts:
     link: str = ""
     flash: str = ""
     id: str = ""
+
+
+@dataclass(frozen=True)
+class History:
+    """What is kept of old runs. keep_samples: the age (90d, 12w, 1y) at which `tinyrig prune` deletes raw samples; "": none."""
+
+    keep_samples: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,7 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     faults: tuple[str, ...] = ()
     fault_seed: int = 0
+    history: History = field(default_factory=History)
     boards: dict[str, BoardPorts] = field(default_factory=dict)
 
 
@@ -77,7 +86,7 @@ def _text(file: Path) -> str:
 
 
 def _from_environment(known: dict[str, Any]) -> dict[str, str]:
-    names = {name: f"TINYRIG_{name.upper()}" for name in known if name not in ("boards", "limits")}
+    names = {name: f"TINYRIG_{name.upper()}" for name in known if name not in ("boards", "limits", "history")}
     return {name: os.environ[key] for name, key in names.items() if os.environ.get(key)}
 
 
@@ -88,6 +97,8 @@ def _value(name: str, value: Any, file: Path | None) -> Any:
         return read_limits(value, file or "rig.toml")
     if name == "faults":
         return _faults(value, file)
+    if name == "history":
+        return _history(value, file)
     default = getattr(Config, name, None)
     wanted = type(default)
     try:
@@ -135,4 +146,15 @@ def _boards(value: Any, file: Path | None) -> dict[str, BoardPorts]:
             expected='link = "PORT", flash = "PORT", id = "HEX"',
             received=repr(value)[:200],
             remedy="see docs/rig.md",
+        ) from error
+
+
+def _history(value: Any, file: Path | None) -> History:
+    try:
+        history = History(**value)
+        return History(age(history.keep_samples) if history.keep_samples else "")
+    except (AttributeError, TypeError, UserError) as error:
+        raise UserError(
+            f"{file}: [history] can't be used", expected='keep_samples = "90d"', received=repr(value),
+            remedy="see docs/history.md",
         ) from error

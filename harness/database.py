@@ -1,7 +1,8 @@
 """Opens a results database, brings its tables up to date, and turns the driver's errors into the rig's.
 
 SQLite gets WAL and write locks up front. `synchronous = FULL` makes a committed transaction survive a power cut, as far as the
-disk keeps what it has acknowledged; any other database promises what its own settings promise.
+disk keeps what it has acknowledged; any other database promises what its own settings promise. On PostgreSQL a reader sees one
+moment of the whole history, and one process at a time migrates.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 _OURS = {schema.SCHEMA.name, schema.RUNS.name, schema.VARIANT_RUNS.name}
 """Tables that every tinyrig's database has."""
 _STAMP = "alembic_version"
+_MIGRATING = 0x74696E79726967
+"""PostgreSQL's lock for it: "tinyrig" in ASCII."""
 
 Say = Callable[[str], None]
 
@@ -46,6 +49,8 @@ class Database:
     def __init__(self, url: str, must_exist: bool, busy_s: float, say: Say = tell) -> None:
         self._engine = _open_engine(url, must_exist, busy_s)
         self._writer = self._engine.execution_options(tinyrig_write=True)
+        postgres = self._engine.dialect.name == "postgresql"
+        self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ") if postgres else self._engine
         self.url = self._engine.url.render_as_string(hide_password=True)
         try:
             with self._errors():
@@ -61,7 +66,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A transaction that only reads. Raises InfraError for whatever the database says."""
-        with self._errors(), self._engine.begin() as db:
+        with self._errors(), self._reader.begin() as db:
             yield db
 
     @contextmanager
@@ -69,6 +74,15 @@ class Database:
         """A transaction that writes, durable once it is left. Raises InfraError for whatever the database says."""
         with self._errors(), self._writer.begin() as db:
             yield db
+
+    def compact(self) -> None:
+        """Gives the space of deleted rows back. SQLite needs as much free space as the rest takes, and nobody else writing."""
+        with self._errors():
+            if self._engine.dialect.name == "sqlite":
+                _vacuum_sqlite(self._engine)
+            else:
+                with self._engine.execution_options(isolation_level="AUTOCOMMIT").connect() as db:
+                    db.exec_driver_sql("VACUUM")
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -85,6 +99,8 @@ class Database:
             if _revision(db, self.url)[0] == schema.REVISIONS[-1]:
                 return
         with self._writer.begin() as db:
+            if db.dialect.name == "postgresql":
+                db.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
             revision, stamped = _revision(db, self.url)  # again: another process may have been faster
             if revision == schema.REVISIONS[-1]:
                 return
@@ -110,20 +126,37 @@ class Database:
 def _open_engine(url: str, must_exist: bool, busy_s: float) -> sa.Engine:
     try:
         parsed = make_url(url)
-        is_sqlite = parsed.get_backend_name() == "sqlite"
-        engine = sa.create_engine(parsed, connect_args={"timeout": busy_s} if is_sqlite else {})
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        engine = sa.create_engine(parsed, **_options(parsed, busy_s))
     except (ArgumentError, NoSuchModuleError) as error:
         raise UserError(
             f"not a usable database URL: {error}", expected="e.g. sqlite:///results.sqlite", remedy="correct the results URL",
         ) from error
     except ModuleNotFoundError as error:
+        extra = "tinyrig[postgres]" if parsed.get_backend_name() == "postgresql" else "its driver"
         raise UserError(f"no driver for the database {parsed.drivername}", received=str(error),
-                        remedy="pip install the driver, or use sqlite:///FILE") from error
-    if is_sqlite:
+                        remedy=f"pip install '{extra}', or use sqlite:///FILE") from error
+    if parsed.get_backend_name() == "sqlite":
         _prepare_file(parsed.database, must_exist)
         sa.event.listen(engine, "connect", _on_sqlite_connect)
         sa.event.listen(engine, "begin", _on_sqlite_begin)
     return engine
+
+
+_CONNECT_S = 10
+"""For reaching a server, seconds: a rig must not hang on one that is gone."""
+
+
+def _options(parsed: sa.URL, busy_s: float) -> dict[str, Any]:
+    """What create_engine needs beside the URL; what the URL itself says comes first."""
+    if parsed.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": busy_s}}
+    if parsed.drivername != "postgresql+psycopg":
+        return {}
+    ours = {"connect_timeout": _CONNECT_S, "application_name": "tinyrig", "options": f"-c lock_timeout={int(1000 * busy_s)}"}
+    # A connection that the server dropped between two boards is found out before it is used.
+    return {"connect_args": {k: v for k, v in ours.items() if k not in parsed.query}, "pool_pre_ping": True}
 
 
 def _prepare_file(database: str | None, must_exist: bool) -> None:
@@ -150,6 +183,20 @@ def _on_sqlite_begin(db: sa.Connection) -> None:
     # A deferred transaction that turns writer fails at once when another writer was faster; an immediate one waits its turn.
     write = db.get_execution_options().get("tinyrig_write")
     db.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _vacuum_sqlite(engine: sa.Engine) -> None:
+    """On the driver's own connection: SQLAlchemy would begin a transaction first."""
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute("VACUUM")
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        cursor.close()
+    except sqlite3.Error as error:
+        raise DBAPIError(None, None, error) from error
+    finally:
+        connection.close()
 
 
 # ---- migrations ----
@@ -215,6 +262,8 @@ def _free_name(file: Path) -> Path:
 # ---- errors ----
 
 _UNWRITABLE = ("readonly", "read-only", "unable to open", "disk is full", "disk i/o", "no space", "permission denied")
+_LOCKED = ("locked", "busy", "lock timeout")
+_UNREACHABLE = ("connection", "could not translate host", "failed to resolve")
 _DAMAGED = ("not a database", "malformed", "corrupt")
 
 
@@ -222,12 +271,15 @@ def infra_error(url: str, error: SQLAlchemyError) -> RigError:
     """What the driver said, as the rig says it."""
     text = str(error.orig) if isinstance(error, DBAPIError) and error.orig else str(error)
     low = text.lower()
-    if "locked" in low or "busy" in low:
+    if any(word in low for word in _LOCKED):
         return InfraError(f"results database {url} is locked", received=text,
                           remedy="let the other tinyrig process finish, or end the one that holds it")
     if any(word in low for word in _UNWRITABLE):
         return InfraError(f"results database {url} can't be opened or written", received=text,
                           remedy="check permissions and free space, or name another results URL; what was stored is kept")
+    if any(word in low for word in _UNREACHABLE):
+        return InfraError(f"results database {url} can't be reached", received=text.splitlines()[0],
+                          remedy="start the server or correct the results URL; what was stored is kept")
     if any(word in low for word in _DAMAGED):
         return _corrupt(url, text)
     return InfraError(f"results database {url} failed", received=text.splitlines()[0] if text else type(error).__name__,

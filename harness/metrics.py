@@ -7,8 +7,10 @@ Outputs that were not verified against an oracle yield no timing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from math import isfinite
 from typing import Any
 
@@ -300,6 +302,27 @@ def checked_metadata(run: VariantRun) -> dict[str, Any]:
         "board": run.board.name, "clock_hz": run.board.clock_hz, "timing": run.board.timing,
         "compiler": tool.cc, "flags": tool.flags,
     }
+
+
+def comparable_metadata(run: VariantRun) -> dict[str, Any]:
+    """What must agree before the values of two runs of one variant are compared: the checked metadata, the engine and the test
+    windows (their number and labels; their bytes follow the model's own quantisation)."""
+    labels = None if run.labels is None else sha256(json.dumps([int(n) for n in run.labels]).encode()).hexdigest()[:16]
+    windows = len({s.index for s in run.samples if s.kind == "window"})
+    return {**checked_metadata(run), "engine": run.image.engine, "windows": windows, "labels": labels}
+
+
+def metadata_hash(metadata: Mapping[str, Any]) -> str:
+    """SHA-256 as hex: equal for equal metadata."""
+    return sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
+
+
+def outputs_hash(run: VariantRun) -> str:
+    """SHA-256 of the output bytes of all windows in their order, each with its index."""
+    digest = sha256()
+    for sample in window_samples(run):
+        digest.update(f"{sample.index}:{len(sample.outputs)}:".encode() + sample.outputs)
+    return digest.hexdigest()
 
 
 def variant_to_json(run: VariantRun) -> dict[str, Any]:

@@ -288,3 +288,57 @@ class Run:
     runs: tuple[VariantRun, ...]
     versions: dict[str, str] = field(default_factory=dict)
     not_measured: tuple[NotMeasured, ...] = ()
+
+
+@dataclass(frozen=True)
+class Night:
+    """One nightly: the boards that were asked for, its runs (first ones and reruns), and how it ended.
+
+    `finished` and `exit_code` are None while it is under way or when it was cut off. `reruns` has one number for each of `runs`:
+    0 for a board's first run of the night, n for its n-th repetition.
+    """
+
+    night_id: str
+    started: str
+    boards: tuple[str, ...]
+    finished: str | None = None
+    exit_code: int | None = None
+    summary: str = ""
+    runs: tuple[str, ...] = ()
+    reruns: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A run (or one variant of it, None: all) that later ones are held against. `wanted`: somebody says that its changes are
+    meant; else nothing had changed. `when` is ISO-8601 UTC."""
+
+    run_id: str
+    variant: str | None
+    when: str
+    who: str
+    why: str
+    wanted: bool
+
+
+@dataclass(frozen=True)
+class StoredVerdict:
+    """A judgement (verdicts.py) of one metric of a stored variant run. `kind` is "night" or "drift"; `old` and `new` are numbers
+    or hashes; `details` is what else the judgement says, by its own names."""
+
+    run_id: str
+    variant: str
+    board: str
+    board_id: str
+    metric: str
+    kind: str
+    status: str
+    old: Any = None
+    new: Any = None
+    change: float | None = None
+    change_percent: float | None = None
+    threshold: float | None = None
+    detectable: float | None = None
+    p_value: float | None = None
+    reason: str = ""
+    details: dict[str, Any] = field(default_factory=dict)

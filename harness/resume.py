@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from typing import Any
 
 from harness.boards import parse_board
@@ -99,10 +100,11 @@ def find_run(store: Store, wanted: str, board: str | None, bench: bool = False) 
     """
     runs = store.runs()
     if wanted:
-        run_id = store.resolve(wanted)
+        run_id = store.resolve(wanted)  # of whatever host: who names it knows
         return _of_built(next(r for r in runs if r.run_id == run_id), bench)
     board = board or "virtual"
-    candidates = [r for r in runs if _unfinished(r) and _same_board(r, board) and not (bench and r.plan.get("model"))]
+    candidates = [r for r in runs if _unfinished(r) and _of_this_host(r) and _same_board(r, board)]
+    candidates = [r for r in candidates if not (bench and r.plan.get("model"))]
     free = next((r for r in candidates if not is_held(run_key(r.run_id))), None)
     if free is None:
         raise UserError(
@@ -129,6 +131,11 @@ def _unfinished(run: StoredRun) -> bool:
     """One that said it was interrupted and holds nothing failed at its first step: there is nothing to go on with."""
     holds = bool(run.journaled or run.variants or run.not_measured)
     return run.state == OPEN or (run.state == INTERRUPTED and holds)
+
+
+def _of_this_host(run: StoredRun) -> bool:
+    """Locks hold on one host: of a run that another one shares the database for, nobody here knows whether it is under way."""
+    return run.plan.get("host", platform.node()) == platform.node()
 
 
 def _same_board(run: StoredRun, board: str) -> bool:

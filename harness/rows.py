@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from harness import schema
-from harness.errors import InfraError, RigError
-from harness.metrics import measure
+from harness.errors import InfraError, RigError, UserError
+from harness.metrics import comparable_metadata, measure, metadata_hash, outputs_hash, top1_hits
 from harness.records import (
     BoardInfo,
     Claim,
@@ -57,6 +59,7 @@ def insert_variant(db: sa.Connection, seq: int, run: VariantRun) -> None:
         "run_seq": seq, "variant": run.variant.name, "tflite_sha256": run.variant.sha256, "build_id": run.image.build_id,
         "board_name": run.board.name, "board_id": run.board.id, "clock_hz": run.board.clock_hz, "timing": run.board.timing,
         "record": to_json(_record(run)), "outputs": zlib.compress(b"".join(s.outputs for s in run.samples)),
+        "comparable": _comparable(db, run), "outputs_sha256": outputs_hash(run), "hits": _hits(run),
     }
     key = db.execute(schema.VARIANT_RUNS.insert(), row).inserted_primary_key[0]
     samples = [_sample_row(key, i, s) for i, s in enumerate(run.samples)]
@@ -64,10 +67,45 @@ def insert_variant(db: sa.Connection, seq: int, run: VariantRun) -> None:
         {"variant_run_id": key, "position": i, "op_index": j, "cycles": int(cycles)}
         for i, s in enumerate(run.samples) for j, cycles in enumerate(s.op_cycles)
     ]
-    metrics = [{"variant_run_id": key, "name": name, "value": value} for name, value in _metrics(run).items()]
-    for table, rows in ((schema.SAMPLES, samples), (schema.OP_CYCLES, op_cycles), (schema.METRICS, metrics)):
+    for table, rows in ((schema.SAMPLES, samples), (schema.OP_CYCLES, op_cycles)):
         if rows:
             db.execute(table.insert(), rows)
+    _insert_metrics(db, key, run)
+
+
+def recompute(db: sa.Connection, key: int) -> None:
+    """The metrics of a variant run anew, from its samples, which must be there."""
+    v = schema.VARIANT_RUNS.c
+    row = db.execute(select(v.record, v.outputs).where(v.id == key)).one()
+    run = _variant_run(json.loads(row.record), _load_samples(db, key, row.outputs))
+    changed = {"comparable": _comparable(db, run), "outputs_sha256": outputs_hash(run), "hits": _hits(run)}
+    db.execute(schema.VARIANT_RUNS.update().where(v.id == key).values(changed))
+    db.execute(schema.METRICS.delete().where(schema.METRICS.c.variant_run_id == key))
+    _insert_metrics(db, key, run)
+
+
+def _insert_metrics(db: sa.Connection, key: int, run: VariantRun) -> None:
+    metrics = [{"variant_run_id": key, "name": name, "value": value} for name, value in _metrics(run).items()]
+    if metrics:
+        db.execute(schema.METRICS.insert(), metrics)
+
+
+def _comparable(db: sa.Connection, run: VariantRun) -> str:
+    """The hash of the run's comparable metadata, which is stored where it is new. Two rigs may find the same new one at once."""
+    metadata = comparable_metadata(run)
+    key, c = metadata_hash(metadata), schema.COMPARABLES.c
+    if db.scalar(select(c.comparable).where(c.comparable == key)) is None:
+        with suppress(IntegrityError), db.begin_nested():
+            db.execute(schema.COMPARABLES.insert(), {"comparable": key, "metadata": json.dumps(metadata, sort_keys=True)})
+    return key
+
+
+def _hits(run: VariantRun) -> bytes | None:
+    try:
+        hits = top1_hits(run)
+    except RigError:
+        return None
+    return None if hits is None else bytes(bool(hit) for hit in hits)
 
 
 def insert_not_measured(db: sa.Connection, seq: int, what: NotMeasured) -> None:
@@ -112,9 +150,14 @@ def _record(run: VariantRun) -> dict[str, Any]:
 # ---- reading ----
 
 def variant_runs(db: sa.Connection, seq: int) -> tuple[VariantRun, ...]:
-    """The finished variants of run `seq`, in order of storing."""
+    """The finished variants of run `seq`, in order of storing. Raises UserError where samples were pruned: what is left would
+    look like a run without windows."""
     v = schema.VARIANT_RUNS.c
-    rows = db.execute(select(v.id, v.record, v.outputs).where(v.run_seq == seq).order_by(v.id)).all()
+    rows = db.execute(select(v.id, v.variant, v.record, v.outputs, v.pruned).where(v.run_seq == seq).order_by(v.id)).all()
+    pruned = next((r for r in rows if r.pruned), None)
+    if pruned:
+        raise UserError(f"the raw samples of this run were pruned on {pruned.pruned}", received=f"variant {pruned.variant}",
+                        remedy="its metrics are kept: tinyrig history, tinyrig compare, tinyrig export")
     return tuple(_variant_run(json.loads(r.record), _load_samples(db, r.id, r.outputs)) for r in rows)
 
 

@@ -3,15 +3,30 @@
 `runs` 1-n `variant_runs` 1-n `samples` 1-n `op_cycles`, and `metrics` of each variant run for those who query with SQL.
 `runs` 1-n `journals` 1-n `journal_samples`: what a variant under way has measured; emptied when the variant is finished.
 `runs` 1-n `not_measured`: variants that the run could not measure, and why.
+`nights` 1-n `night_runs` 1-1 `runs`; `accepted` and `verdicts` (of each variant run) are what was decided about them: ledger.py.
+`comparables`: metadata that must agree before two variant runs are compared, by its hash.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, ForeignKey, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 STORE_SCHEMA = 1
 """What tinyrigs from before the migrations check. Raised whenever they could no longer read what this one writes."""
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Those of migrations/versions, oldest first; known here so that a database that is up to date needs no alembic."""
 
 META = MetaData()
@@ -38,6 +53,12 @@ VARIANT_RUNS = Table(
     Column("timing", String(32), nullable=False),
     Column("record", Text, nullable=False),
     Column("outputs", LargeBinary, nullable=False),
+    Column("comparable", String(64)),  # of `comparables`; NULL: its record could not be read when the column was added
+    Column("outputs_sha256", String(64)),  # of metrics.outputs_hash, which outlives the samples
+    Column("hits", LargeBinary),  # a byte for each window, 1: top-1 is the label; NULL without labels
+    Column("pruned", String(64)),  # when the raw samples were deleted, ISO-8601 UTC; NULL: they are there
+    # Wide enough that a list of all variant runs never reads the rows, whose records and outputs take most of the file.
+    Index("ix_variant_runs_heads", "variant", "board_id", "board_name", "timing", "comparable", "run_seq"),
 )
 SAMPLES = Table(
     "samples", META,
@@ -61,6 +82,7 @@ METRICS = Table(
     Column("variant_run_id", Integer, ForeignKey("variant_runs.id"), primary_key=True, autoincrement=False),
     Column("name", String(64), primary_key=True),
     Column("value", Float, nullable=False),
+    Index("ix_metrics_series", "name", "variant_run_id", "value"),
 )
 JOURNALS = Table(
     "journals", META,
@@ -87,4 +109,50 @@ NOT_MEASURED = Table(
     Column("variant", String(255), primary_key=True),
     Column("kind", String(16), nullable=False),
     Column("error", Text, nullable=False),
+)
+COMPARABLES = Table(
+    "comparables", META,
+    Column("comparable", String(64), primary_key=True),  # SHA-256 of the metadata
+    Column("metadata", Text, nullable=False),
+)
+NIGHTS = Table(
+    "nights", META,
+    Column("night_id", String(64), primary_key=True),
+    Column("started", String(64), nullable=False, index=True),
+    Column("finished", String(64)),  # NULL: under way, or cut off
+    Column("exit_code", Integer),
+    Column("boards", Text, nullable=False),  # JSON: the boards that were asked for
+    Column("summary", Text, nullable=False),
+)
+NIGHT_RUNS = Table(
+    "night_runs", META,
+    Column("run_seq", Integer, ForeignKey("runs.seq"), primary_key=True, autoincrement=False),
+    Column("night_id", String(64), ForeignKey("nights.night_id"), nullable=False, index=True),
+    Column("rerun", Integer, nullable=False),  # 0: the night's first run of its board
+)
+ACCEPTED = Table(
+    "accepted", META,
+    Column("id", Integer, primary_key=True),
+    Column("run_seq", Integer, ForeignKey("runs.seq"), nullable=False, index=True),
+    Column("variant", String(255)),  # NULL: all of the run
+    Column("accepted_at", String(64), nullable=False),
+    Column("who", String(255), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("wanted", Boolean, nullable=False),  # somebody took responsibility for a change; else nothing had changed
+)
+VERDICTS = Table(
+    "verdicts", META,
+    Column("variant_run_id", Integer, ForeignKey("variant_runs.id"), primary_key=True, autoincrement=False),
+    Column("metric", String(64), primary_key=True),
+    Column("kind", String(16), primary_key=True),  # "night" or "drift"
+    Column("status", String(16), nullable=False, index=True),
+    Column("old", Text),  # JSON: numbers, or hashes
+    Column("new", Text),
+    Column("change", Float),
+    Column("change_percent", Float),
+    Column("threshold", Float),
+    Column("detectable", Float),
+    Column("p_value", Float),
+    Column("reason", Text, nullable=False),
+    Column("details", Text, nullable=False),  # JSON: what else the judgement says
 )

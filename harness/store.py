@@ -7,6 +7,8 @@ way has measured. Any SQLAlchemy URL works.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +58,18 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """A transaction that only reads, for history.py."""
+        return self._database.reading()
+
+    def writing(self) -> AbstractContextManager[sa.Connection]:
+        """A transaction that writes, for ledger.py."""
+        return self._database.writing()
+
+    def compact(self) -> None:
+        """Gives the space of deleted rows back to the disk."""
+        self._database.compact()
+
     # ---- writing ----
 
     def begin_run(
@@ -68,12 +82,12 @@ class Store:
     def set_state(self, run_id: str, state: str) -> None:
         """OPEN, FINISHED or INTERRUPTED."""
         with self._database.writing() as db:
-            db.execute(schema.RUNS.update().where(schema.RUNS.c.seq == self._seq(db, run_id)).values(state=state))
+            db.execute(schema.RUNS.update().where(schema.RUNS.c.seq == self.seq(db, run_id)).values(state=state))
 
     def add_variant(self, run_id: str, run: VariantRun) -> None:
         """Append a finished variant to an open run in place of its journal, all or nothing, durable on return."""
         with self._database.writing() as db:
-            seq = self._seq(db, run_id)
+            seq = self.seq(db, run_id)
             rows.insert_variant(db, seq, run)
             rows.delete_not_measured(db, seq, run.variant.name)
             journal.drop(db, seq, run.variant.name)
@@ -81,17 +95,17 @@ class Store:
     def add_not_measured(self, run_id: str, what: NotMeasured) -> None:
         """Remember why a variant could not be measured, until it is."""
         with self._database.writing() as db:
-            rows.insert_not_measured(db, self._seq(db, run_id), what)
+            rows.insert_not_measured(db, self.seq(db, run_id), what)
 
     def begin_journal(self, run_id: str, variant: str, head: dict[str, Any]) -> JournalWriter:
         """A journal for the samples of a variant under way, empty."""
         with self._database.writing() as db:
-            return JournalWriter(self._database, journal.begin(db, self._seq(db, run_id), variant, head))
+            return JournalWriter(self._database, journal.begin(db, self.seq(db, run_id), variant, head))
 
     def find_journal(self, run_id: str, variant: str) -> Journal | None:
         """What an earlier attempt at this variant kept."""
         with self._database.reading() as db:
-            return journal.find(db, self._seq(db, run_id), variant)
+            return journal.find(db, self.seq(db, run_id), variant)
 
     def resume_journal(self, found: Journal) -> JournalWriter:
         """Go on behind the samples that `found` holds."""
@@ -115,7 +129,8 @@ class Store:
         row["plan"] = None if plan is None else rows.to_json(plan)
         return db.execute(schema.RUNS.insert(), row).inserted_primary_key[0]
 
-    def _seq(self, db: sa.Connection, run_id: str) -> int:
+    def seq(self, db: sa.Connection, run_id: str) -> int:
+        """The key of a run, by its full id. Raises UserError."""
         seq = db.scalar(select(schema.RUNS.c.seq).where(schema.RUNS.c.run_id == run_id))
         if seq is None:
             raise _unknown_run(run_id, self.url)
@@ -129,11 +144,11 @@ class Store:
         kept = select(j.run_seq).join(schema.JOURNAL_SAMPLES, schema.JOURNAL_SAMPLES.c.journal_id == j.id)
         with self._database.reading() as db:
             heads = db.execute(select(schema.RUNS).order_by(schema.RUNS.c.started.desc(), schema.RUNS.c.seq.desc())).all()
-            lines = db.execute(select(v.run_seq, v.variant, v.board_name, v.timing).order_by(v.id)).all()
+            lines = db.execute(select(v.run_seq, v.variant, v.board_name, v.timing, v.id)).all()
             counts = {seq: count for seq, count in db.execute(kept.add_columns(sa.func.count()).group_by(j.run_seq))}
             failed = db.execute(select(n.run_seq, n.variant).order_by(n.variant)).all()
-        of_run, failed_of_run = _by_run(lines), _by_run(failed)
-        return [_summary(h, of_run.get(h.seq, []), counts.get(h.seq, 0), failed_of_run.get(h.seq, [])) for h in heads]
+        variants, faults = _by_run(sorted(lines, key=lambda line: line.id)), _by_run(failed)
+        return [_summary(h, variants.get(h.seq, []), counts.get(h.seq, 0), faults.get(h.seq, [])) for h in heads]
 
     def latest(self) -> str:
         """Id of the newest run that holds a finished variant. Raises UserError when there is none."""
@@ -162,7 +177,7 @@ class Store:
             return Run(head.run_id, head.started, runs, json.loads(head.versions), rows.not_measured(db, head.seq))
 
 
-def _by_run(lines: Any) -> dict[int, list[Any]]:
+def _by_run(lines: Iterable[Any]) -> dict[int, list[Any]]:
     found: dict[int, list[Any]] = {}
     for line in lines:
         found.setdefault(line.run_seq, []).append(line)

@@ -6,8 +6,12 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
+import sqlalchemy as sa
+
+from harness.database import MIGRATIONS
 from harness.records import Run
 from harness.store import Store
+from harness.tests.postgres import mend_counters
 
 TABLES = """
 CREATE TABLE runs (seq INTEGER NOT NULL, run_id VARCHAR(128) NOT NULL, started VARCHAR(64) NOT NULL, versions TEXT NOT NULL,
@@ -33,7 +37,9 @@ CREATE TABLE metrics (variant_run_id INTEGER NOT NULL, name VARCHAR(64) NOT NULL
     PRIMARY KEY (variant_run_id, name), FOREIGN KEY(variant_run_id) REFERENCES variant_runs (id));
 """
 _COPIED = {
-    "runs": "seq, run_id, started, versions", "variant_runs": "*", "samples": "*", "op_cycles": "*",
+    "runs": "seq, run_id, started, versions",
+    "variant_runs": "id, run_seq, variant, tflite_sha256, build_id, board_name, board_id, clock_hz, timing, record, outputs",
+    "samples": "*", "op_cycles": "*",
 }
 
 
@@ -48,6 +54,36 @@ def write(path: Path, run: Run, metrics: bool = True) -> None:
         for table, columns in (_COPIED | ({"metrics": "*"} if metrics else {})).items():
             db.execute(f"INSERT INTO {table} SELECT {columns} FROM new.{table}")
         db.commit()
+
+
+def write_0002(url: str, run: Run) -> None:
+    """The tables of revision 0002 in the empty database `url`, holding `run`; of any kind."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = sa.create_engine(url)
+    with engine.begin() as db:
+        config.attributes["connection"] = db
+        command.upgrade(config, "0002")
+        _copy_rows(db, run)
+        if db.dialect.name == "postgresql":
+            mend_counters(db)
+    engine.dispose()
+
+
+def _copy_rows(db: sa.Connection, run: Run) -> None:
+    old = sa.MetaData()
+    old.reflect(db)
+    with Store("sqlite://") as new:
+        new.save(run)
+        with new.reading() as source:
+            for name in ("runs", "variant_runs", "samples", "op_cycles", "metrics", "not_measured"):
+                table = old.tables[name]
+                lines = source.execute(sa.text(f"SELECT {', '.join(c.name for c in table.columns)} FROM {name}")).mappings().all()
+                if lines:
+                    db.execute(table.insert(), [dict(line) for line in lines])
 
 
 def contents(path: Path) -> list[str]:

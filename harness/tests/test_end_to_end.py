@@ -243,16 +243,16 @@ def test_streaming_survives_a_noisy_line():
         assert session.retries > 0
 
 
-def test_compare_names_every_step_and_finds_no_difference(home, capfd):
-    assert main(["compare", "dense.tflite", "--windows", "windows.npz"]) == 0
+def test_ops_names_every_step_and_finds_no_difference(home, capfd):
+    assert main(["ops", "dense.tflite", "--windows", "windows.npz"]) == 0
     table = capfd.readouterr().out
     assert "differs" not in table and all(word in table for word in ("FULLY_CONNECTED", "SOFTMAX", "hidden", "probabilities"))
 
 
-def test_compare_is_exit_1_at_the_first_wrong_step(home, capfd, monkeypatch):
+def test_ops_is_exit_1_at_the_first_wrong_step(home, capfd, monkeypatch):
     """The oracle is asked about another model of the same shape."""
-    monkeypatch.setattr("harness.compare.ORACLES", {"tflm": lambda data: ORACLES["tflm"](small_models.dense_int8(7))})
-    assert main(["compare", "dense.tflite", "--windows", "windows.npz"]) == 1
+    monkeypatch.setattr("harness.ops.ORACLES", {"tflm": lambda data: ORACLES["tflm"](small_models.dense_int8(7))})
+    assert main(["ops", "dense.tflite", "--windows", "windows.npz"]) == 1
     first = next(line for line in capfd.readouterr().out.splitlines() if "differs" in line)
     assert "hidden" in first
 

@@ -12,24 +12,26 @@ ROOT = Path(__file__).resolve().parents[2]
 HARNESS_LAYERS = [
     {"errors", "names"},
     {"records"},
-    {"limits", "lock"},
+    {"limits", "lock", "ages"},
     {"wire", "boards", "config", "stats", "progress", "schema", "migrations", "tools", "interrupt", "pace", "child", "npz"},
     {"metrics", "compiler", "windows", "built", "database", "drift"},
     {"rows"},
     {"journal"},
     {"link", "image", "oracle", "store", "hostbuild", "claims", "user_engine", "faultinfo", "verdicts"},
+    {"ledger", "pruning", "comparison", "export"},
+    {"history"},
     {"exchange"},
-    {"session", "flash", "compare"},
+    {"session", "flash", "ops"},
     {"virtual"},
     {"rig", "resume"},
     {"runner"},
     {"campaign"},
-    {"engines", "run_command"},
+    {"engines", "run_command", "history_command"},
     {"plugin", "cli"},
 ]
 ALLOWED_OUTSIDE = {
     "variants": {"errors", "records", "npz"},
-    "reports": {"errors", "records", "metrics", "stats", "store", "config"},
+    "reports": {"errors", "records", "metrics", "stats", "store", "config", "history"},
 }
 
 
@@ -97,7 +99,7 @@ def test_unicorn_stays_in_the_virtual_board():
 
 
 def test_importing_the_rig_side_loads_no_tensorflow_and_no_emulator():
-    modules = [f"harness.{m}" for layer in HARNESS_LAYERS for m in sorted(layer) if m not in ("compiler", "virtual", "compare")]
+    modules = [f"harness.{m}" for layer in HARNESS_LAYERS for m in sorted(layer) if m not in ("compiler", "virtual", "ops")]
     modules = [m for m in modules if (ROOT / (m.replace(".", "/") + ".py")).exists()] + [
         "harness.compiler.compile",
         "reports.tables",

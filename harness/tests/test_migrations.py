@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from harness.errors import InfraError, UserError
 from harness.records import FINISHED
 from harness.store import Store
 from harness.tests import old_database
-from harness.tests.fake_runs import make_run
+from harness.tests.fake_runs import make_run, make_variant_run
 
 
 @pytest.fixture
@@ -41,6 +42,54 @@ def test_the_migrations_end_in_the_tables_that_the_code_uses():
         Store("sqlite://")
         with engine.connect() as db:
             assert compare_metadata(MigrationContext.configure(db), schema.META) == []
+
+
+def test_on_a_server_too(postgres_url):
+    Store(postgres_url).close()
+    engine = sa.create_engine(postgres_url)
+    with engine.connect() as db:
+        assert compare_metadata(MigrationContext.configure(db), schema.META) == []
+    engine.dispose()
+
+
+def _columns(store):
+    v = schema.VARIANT_RUNS.c
+    query = sa.select(v.variant, v.comparable, v.outputs_sha256, v.hits, v.pruned, schema.COMPARABLES.c.metadata)
+    query = query.join(schema.COMPARABLES, schema.COMPARABLES.c.comparable == v.comparable).order_by(v.id)
+    with store.reading() as db:
+        return [(*row[:3], None if row.hits is None else bytes(row.hits), *row[4:]) for row in db.execute(query)]
+
+
+def _odd_run():
+    """Without labels, with a window that came twice and out of order, and one whose labels do not suffice."""
+    base = make_variant_run("simple", 6)
+    first, second, *rest = base.samples
+    return replace(
+        make_run(names=("pqt",)),
+        runs=(make_variant_run("pqt", 9), replace(base, labels=None), replace(base, labels=(1, 2)),
+              replace(base, samples=(second, first, *rest, replace(first, outputs=second.outputs)))),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("run", [make_run(), _odd_run()], ids=["usual", "odd"])
+def test_what_0003_computes_of_old_runs_is_what_is_stored_with_new_ones(any_url, run):
+    old_database.write_0002(any_url, run)
+    with Store("sqlite://") as fresh, Store(any_url, say=lambda text: None) as upgraded:
+        fresh.save(run)
+        assert upgraded.load(run.run_id) == run
+        assert _columns(upgraded) == _columns(fresh)
+        upgraded.save(replace(run, run_id="next"))
+
+
+def test_an_old_run_that_can_not_be_read_is_upgraded_without_them(any_url):
+    old_database.write_0002(any_url, make_run())
+    engine = sa.create_engine(any_url)
+    with engine.begin() as db:
+        db.execute(sa.text("UPDATE variant_runs SET record = '{}' WHERE id = 1"))
+    engine.dispose()
+    with Store(any_url, say=lambda text: None) as store:
+        assert [row[0] for row in _columns(store)] == ["pruned", "reshaped", "pqt"]
+        assert len(store.runs()[0].variants) == 4
 
 
 def test_every_revision_is_known_by_name():

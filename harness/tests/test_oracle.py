@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.compare import compare_ops
 from harness.compiler.tests.build import ModelBuilder
 from harness.compiler.tests.cases import random_values
 from harness.compiler.tests.models import conv_net, finish_net
 from harness.errors import ModelError, UserError
+from harness.ops import compare_ops
 from harness.oracle import ORACLES
 
 

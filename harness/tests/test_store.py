@@ -1,13 +1,14 @@
 import contextlib
 import multiprocessing
 import os
+import secrets
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import InfraError, UserError
@@ -22,11 +23,11 @@ def url(tmp_path):
     return f"sqlite:///{tmp_path}/deep/folder/results.sqlite"
 
 
-def test_round_trip_of_a_whole_run(url):
+def test_round_trip_of_a_whole_run(any_url):
     run = make_run()
-    with Store(url) as store:
+    with Store(any_url) as store:
         store.save(run)
-    with Store(url, must_exist=True) as store:
+    with Store(any_url, must_exist=True) as store:
         assert store.load(run.run_id) == run
         assert run_to_json(store.load(run.run_id)) == run_to_json(run)
 
@@ -57,8 +58,7 @@ def test_anything_round_trips(some_samples, parity, labels, class_names, extra, 
     run = replace(base, samples=some_samples, parity=parity, labels=labels, class_names=class_names, settings=extra,
                   variant=replace(base.variant, name=name, details=extra, windows=None, host_accuracy=None))
     with Store("sqlite://") as store:
-        store.save(Run("id", "2026", (run, base), {"a": name}))
-        assert store.load("id") == Run("id", "2026", (run, base), {"a": name})
+        _check_round_trip(store, Run("id", "2026", (run, base), {"a": name}))
 
 
 @settings(max_examples=30, deadline=None)
@@ -79,27 +79,45 @@ def test_anything_that_is_journaled_round_trips(some_samples, head):
         assert store.find_journal("id", "a") is None and store.find_journal("id", "b").samples == some_samples
 
 
-def test_numpy_values_are_stored_as_plain_ones(url):
+def _check_round_trip(store, run):
+    store.save(run)
+    assert store.load(run.run_id) == run
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(some_samples=st.lists(samples, max_size=6).map(tuple), parity=parities,
+       extra=st.dictionaries(st.text(max_size=5), json_values, max_size=3),
+       name=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20))
+def test_anything_round_trips_on_a_server(postgres_url, some_samples, parity, extra, name):
+    """Text columns hold no NUL there; a variant is named after a file, which can't either."""
+    base = make_variant_run("pqt", 1)
+    variant = replace(base.variant, name=name, details=extra)
+    run = replace(base, samples=some_samples, parity=parity, settings=extra, variant=variant)
+    with Store(postgres_url) as store:
+        _check_round_trip(store, Run(secrets.token_hex(8), "2026", (run, base), {"a": name}))
+
+
+def test_numpy_values_are_stored_as_plain_ones(any_url):
     base = make_variant_run("pqt", 2)
     run = replace(base, labels=tuple(np.array([3, 4])), settings={"a": np.float32(0.5), "b": np.arange(2), "c": Path("x/y")},
                   samples=(Sample("window", np.int64(0), b"ab", np.uint32(7), np.int32(9), (np.uint32(1),)),))
-    with Store(url) as store:
+    with Store(any_url) as store:
         store.save(Run("id", "2026", (run,)))
         got = store.load("id").runs[0]
     assert got.labels == (3, 4) and got.settings == {"a": 0.5, "b": [0, 1], "c": "x/y"}
     assert got.samples == (Sample("window", 0, b"ab", 7, 9, (1,)),)
 
 
-def test_values_that_can_not_be_stored_leave_nothing_behind(url):
-    with Store(url) as store:
+def test_values_that_can_not_be_stored_leave_nothing_behind(any_url):
+    with Store(any_url) as store:
         with pytest.raises(InfraError, match="can't store a object"):
             store.save(Run("id", "2026", (make_variant_run(settings={"x": object()}),)))
         assert store.runs() == []
 
 
-def test_finished_variants_survive_a_killed_session(url):
+def test_finished_variants_survive_a_killed_session(any_url):
     def session():
-        store = Store(url)
+        store = Store(any_url)
         store.begin_run("run-1", "2026-01-01", {"python": "3"})
         store.add_variant("run-1", make_variant_run("simple"))
         os._exit(9)
@@ -108,7 +126,7 @@ def test_finished_variants_survive_a_killed_session(url):
     process.start()
     process.join(30)
     assert process.exitcode == 9
-    with Store(url, must_exist=True) as store:
+    with Store(any_url, must_exist=True) as store:
         assert store.load("run-1") == Run("run-1", "2026-01-01", (make_variant_run("simple"),), {"python": "3"})
 
 
@@ -119,21 +137,21 @@ def _save_many(url, name, count):
             store.add_variant(f"{name}-{i}", make_variant_run("pqt", 8))
 
 
-def test_two_processes_lose_nothing(url):
+def test_two_processes_lose_nothing(any_url):
     context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=_save_many, args=(url, name, 8)) for name in "ab"]
+    workers = [context.Process(target=_save_many, args=(any_url, name, 8)) for name in "ab"]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join(60)
     assert [w.exitcode for w in workers] == [0, 0]
-    with Store(url) as store:
+    with Store(any_url) as store:
         assert sorted(r.run_id for r in store.runs()) == sorted(f"{n}-{i}" for n in "ab" for i in range(8))
         assert all(len(store.load(r.run_id).runs[0].samples) == 40 for r in store.runs())
 
 
-def test_runs_are_listed_newest_first(url):
-    with Store(url) as store:
+def test_runs_are_listed_newest_first(any_url):
+    with Store(any_url) as store:
         for run_id, started in (("b", "2026-01-02"), ("a", "2026-01-01"), ("c", "2026-01-02")):
             store.save(make_run(run_id, started, ("pqt",)))
         store.begin_run("empty", "2027-01-01")
@@ -143,8 +161,8 @@ def test_runs_are_listed_newest_first(url):
     assert (line.variants, line.boards, line.timings) == (("pqt",), ("virtual",), ("estimated",))
 
 
-def test_prefixes(url):
-    with Store(url) as store:
+def test_prefixes(any_url):
+    with Store(any_url) as store:
         for run_id in ("2026-aa", "2026-ab", "2026-a"):
             store.begin_run(run_id, "2026")
         assert store.resolve("2026-aa") == "2026-aa"

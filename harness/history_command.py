@@ -1,0 +1,320 @@
+"""`tinyrig history`, `compare`, `accept`, `export`, `prune` and `recompute`: glue between the command line and the results
+database. Heavy imports wait inside the functions, because the command line needs `add_parsers` for --help.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import getpass
+import os
+import platform
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import EXIT_GOOD, EXIT_USER, UserError
+
+if TYPE_CHECKING:
+    from harness.comparison import Pair, Row
+    from harness.config import Config
+    from harness.history import Place, Series
+    from harness.store import Store
+
+_BOARD = "its kind, its id, or the beginning of that (default: all)"
+
+
+def add_parsers(commands: argparse._SubParsersAction, exits: str) -> None:
+    """These commands, for cli.py."""
+    for add in (_add_history, _add_compare, _add_accept, _add_export, _add_prune, _add_recompute):
+        add(commands, exits)
+
+
+def _add_history(commands: argparse._SubParsersAction, exits: str) -> None:
+    parser = commands.add_parser("history", help="a metric over time", epilog=exits)
+    parser.add_argument("metric", metavar="METRIC", help="e.g. latency_cycles_median, flash_model_total, accuracy")
+    _add_filter(parser)
+    parser.add_argument("--last", type=int, default=30, metavar="N", help="values of each series (default: 30; 0: all)")
+    parser.set_defaults(command=_history)
+
+
+def _add_compare(commands: argparse._SubParsersAction, exits: str) -> None:
+    parser = commands.add_parser("compare", help="two stored runs, metric by metric", epilog=exits)
+    parser.add_argument("first", metavar="RUN_A", help="a run's id or its beginning")
+    parser.add_argument("second", metavar="RUN_B", nargs="?", help="default: the latest run")
+    parser.add_argument("--all", action="store_true", help="unchanged metrics too")
+    parser.set_defaults(command=_compare)
+
+
+def _add_accept(commands: argparse._SubParsersAction, exits: str) -> None:
+    parser = commands.add_parser("accept", help="a run's changes are wanted: later runs are held against it", epilog=exits)
+    parser.add_argument("run", metavar="RUN", help="a run's id or its beginning")
+    parser.add_argument("-m", "--message", required=True, metavar="WHY", help="why; kept in the history")
+    parser.add_argument("--variant", nargs="+", action="extend", metavar="NAME", help="only these (default: all of the run)")
+    parser.set_defaults(command=_accept)
+
+
+def _add_export(commands: argparse._SubParsersAction, exits: str) -> None:
+    parser = commands.add_parser("export", help="stored results as CSV, JSON or Parquet", epilog=exits)
+    parser.add_argument("--format", choices=["csv", "json", "parquet"], help="default: by the ending of -o, else csv")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: standard output")
+    parser.add_argument("--samples", action="store_true", help="a line for each raw sample instead of each variant run")
+    _add_filter(parser)
+    parser.set_defaults(command=_export)
+
+
+def _add_prune(commands: argparse._SubParsersAction, exits: str) -> None:
+    parser = commands.add_parser("prune", help="delete old raw samples; their metrics stay", epilog=exits)
+    parser.add_argument("--keep-samples", metavar="AGE", help="90d, 12w, 1y (default: rig.toml's [history] keep_samples)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would go")
+    parser.set_defaults(command=_prune)
+
+
+def _add_recompute(commands: argparse._SubParsersAction, exits: str) -> None:
+    parser = commands.add_parser("recompute", help="compute stored metrics anew from the raw samples", epilog=exits)
+    parser.add_argument("run", metavar="RUN", nargs="?", help="a run's id or its beginning (default: all runs)")
+    parser.set_defaults(command=_recompute)
+
+
+def _add_filter(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--variant", metavar="NAME", help="default: all")
+    parser.add_argument("--board", help=_BOARD)
+    parser.add_argument("--since", metavar="WHEN", help="an age (90d, 12w, 1y) or a date (2026-01-31, UTC)")
+
+
+# ---- history ----
+
+def _history(arguments: argparse.Namespace) -> int:
+    from harness.history import comparables, series
+
+    _check_metric(arguments.metric)
+    with _open() as store:
+        found = series(store, arguments.metric, **_which(arguments))
+        metadata = comparables(store)
+    if not found:
+        raise UserError(f"nothing stored of {arguments.metric} fits", expected="a variant, board and time of the database",
+                        remedy="leave out --variant, --board or --since")
+    print("\n\n".join(_series_text(s, metadata, arguments.last) for s in found))
+    return EXIT_GOOD
+
+
+def _check_metric(name: str) -> None:
+    from difflib import get_close_matches
+
+    from harness.export import METRIC_COLUMNS
+
+    if name not in METRIC_COLUMNS:
+        near = [n for n in METRIC_COLUMNS if name in n] or get_close_matches(name, METRIC_COLUMNS, 4, 0.4) or METRIC_COLUMNS
+        raise UserError(f"no metric {name!r}", expected=", ".join(near), received=name,
+                        remedy="name one of these; `tinyrig export` has them all as columns")
+
+
+def _series_text(series: Series, metadata: dict[str, dict], last: int) -> str:
+    """A title and a table. A row's change is against the last value before it that was measured with the same."""
+    from tabulate import tabulate
+
+    from harness.metrics import METRICS
+
+    unit = METRICS[series.metric].unit if series.metric in METRICS else "fraction"
+    title = f"{series.metric} ({unit}) of {series.variant} on {series.board} {series.board_id}, {series.timing}"
+    rows = list(_series_rows(series, metadata))
+    shown = rows[-last:] if last > 0 else rows
+    title += f", the last {len(shown)} of {len(rows)}" if len(shown) < len(rows) else ""
+    header = ("started (UTC)", "run", "value", "change", "%", "")
+    return f"{title}\n{tabulate(shown, header, 'github', disable_numparse=True, colalign=_RIGHT)}"
+
+
+_RIGHT = ("left", "left", "right", "right", "right", "left")
+
+
+def _series_rows(series: Series, metadata: dict[str, dict]) -> Iterable[tuple[str, ...]]:
+    above: Place | None = None
+    last: dict[str, float] = {}
+    for place, value in zip(series.places, series.values, strict=True):
+        change = percent = ""
+        notes = [f"accepted: {place.accepted}"] if place.accepted else []
+        notes += [f"rerun {place.rerun}"] if place.rerun else []
+        if place.comparable in last:
+            change, percent = _difference(series.metric, value - last[place.comparable], last[place.comparable])
+        if above and above.comparable != place.comparable:
+            notes.insert(0, f"not comparable with the row above: {_why(metadata, above.comparable, place.comparable)}")
+        yield place.started[:16].replace("T", " "), place.run_id, _text(series.metric, value), change, percent, "; ".join(notes)
+        above, last[place.comparable] = place, value
+
+
+def _difference(metric: str, change: float, base: float) -> tuple[str, str]:
+    """(change, %), both with a sign; empty where nothing changed."""
+    if not change:
+        return "", ""
+    return ("+" if change > 0 else "") + _text(metric, change), f"{100 * change / abs(base):+.2f}" if base else ""
+
+
+def _why(metadata: dict[str, dict], first: str, second: str) -> str:
+    from harness.comparison import differing
+
+    a, b = metadata.get(first), metadata.get(second)
+    if a is None or b is None:
+        return differing(a, b)[0]
+    return ", ".join(f"{k} {a.get(k)} -> {b.get(k)}" for k in sorted({*a, *b}) if a.get(k) != b.get(k))
+
+
+def _text(metric: str, value: float) -> str:
+    """As the reports write it."""
+    from harness.metrics import METRICS
+
+    return METRICS[metric.removesuffix("_ci95_low").removesuffix("_ci95_high")].format(value)
+
+
+# ---- compare ----
+
+def _compare(arguments: argparse.Namespace) -> int:
+    """Exit status 2 when no variant of the two runs can be compared: then nothing was said of them."""
+    from harness.comparison import compare, run_values
+
+    _refuse_model(arguments.first)
+    with _open() as store:
+        ids = [store.resolve(arguments.first), store.resolve(arguments.second) if arguments.second else store.latest()]
+        pairs = compare(*(run_values(store, run_id) for run_id in ids))
+    print(f"A: run {ids[0]}\nB: run {ids[1]}")
+    for pair in pairs:
+        print(f"\n{_pair_text(pair, arguments.all)}")
+    if any(row.noisy and row.change for pair in pairs for row in pair.rows):
+        print("\n? measured on a physical board: whether it is chance, only the board's own noise tells (docs/verdicts.md)")
+    if all(pair.differences for pair in pairs):
+        print("\ntinyrig: nothing of these runs can be compared", file=sys.stderr)
+        return EXIT_USER
+    return EXIT_GOOD
+
+
+def _refuse_model(name: str) -> None:
+    """`tinyrig compare MODEL.tflite` had another meaning."""
+    if name.endswith(".tflite"):
+        raise UserError("compare takes two stored runs", expected="RUN_A RUN_B", received=name,
+                        remedy=f"to compare a model with the oracle op by op: tinyrig ops {name}")
+
+
+def _pair_text(pair: Pair, everything: bool) -> str:
+    from tabulate import tabulate
+
+    if pair.differences:
+        return f"{pair.variant}: not comparable: {'; '.join(pair.differences)}"
+    rows = [r for r in pair.rows if everything or r.first != r.second]
+    notes = "; ".join(pair.notes)
+    title = f"{pair.variant}{': ' + notes if notes else ''}"
+    if not rows:
+        return f"{title}: all {len(pair.rows)} metrics are the same" if not notes else f"{title}; all metrics are the same"
+    header = ("metric", "A", "B", "B - A", "%", "")
+    return f"{title}\n{tabulate(map(_row_cells, rows), header, 'github', disable_numparse=True, colalign=_COMPARED)}"
+
+
+_COMPARED = ("left", "right", "right", "right", "right", "left")
+
+
+def _row_cells(row: Row) -> tuple[str, ...]:
+    values = ["not measured" if v is None else _text(row.metric, v) for v in (row.first, row.second)]
+    change, percent = ("", "") if row.change is None else _difference(row.metric, row.change, row.first or 0.0)
+    return row.metric, *values, change, percent, "?" if row.noisy and row.change else _WORDS[row.better]
+
+
+_WORDS = {True: "better", False: "worse", None: ""}
+
+
+# ---- accept ----
+
+def _accept(arguments: argparse.Namespace) -> int:
+    from harness.history import verdicts
+    from harness.ledger import accept
+    from harness.records import Accepted
+
+    why = arguments.message.strip()
+    if not why:
+        raise UserError("-m is empty", expected="why the changes are wanted", remedy='-m "a larger dense layer"')
+    with _open() as store:
+        run_id = store.resolve(arguments.run)
+        accept(store, *(Accepted(run_id, variant, _now(), _who(), why, True) for variant in arguments.variant or [None]))
+        moved = [v for v in verdicts(store, run_id) if v.status in ("better", "worse", "changed")]
+    print(f"accepted {', '.join(arguments.variant or ['all variants'])} of run {run_id}: {why}")
+    for v in moved:
+        if arguments.variant is None or v.variant in arguments.variant:
+            print(f"  {v.variant} on {v.board}: {v.metric} {v.status}, {v.old} -> {v.new}")
+    return EXIT_GOOD
+
+
+def _who() -> str:
+    """USER@HOST; in a container the user may have no name."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = str(os.getuid())
+    return f"{user}@{platform.node()}"
+
+
+# ---- export, prune, recompute ----
+
+def _export(arguments: argparse.Namespace) -> int:
+    from harness.export import FORMATS, export
+
+    output = arguments.output
+    form = arguments.format or (output.suffix[1:].lower() if output and output.suffix[1:].lower() in FORMATS else "csv")
+    if form == "parquet" and output is None:
+        raise UserError("Parquet can't be written to standard output", expected="-o FILE", remedy="name a file with -o")
+    with _open() as store:
+        lines = export(store, output or sys.stdout, form, arguments.samples, **_which(arguments))
+    if output:
+        print(f"{output}: {lines} {'samples' if arguments.samples else 'variant runs'}")
+    return EXIT_GOOD
+
+
+def _prune(arguments: argparse.Namespace) -> int:
+    from harness.ages import age, moment
+    from harness.pruning import prune
+
+    keep = arguments.keep_samples or _config().history.keep_samples
+    if not keep:
+        raise UserError("how old may raw samples grow?", expected="--keep-samples 90d", received="no age",
+                        remedy='give --keep-samples, or set keep_samples = "90d" under [history] in rig.toml')
+    before = moment(age(keep))
+    with _open() as store:
+        done = prune(store, before, _now(), arguments.dry_run)
+        if done.variant_runs and not arguments.dry_run:
+            store.compact()
+    word = "would delete" if arguments.dry_run else "deleted"
+    print(f"{word} {done.samples} raw samples of {done.variant_runs} variant runs in {done.runs} runs from before {before}; "
+          f"metrics stay; {done.kept} variant runs of that age keep theirs")
+    return EXIT_GOOD
+
+
+def _recompute(arguments: argparse.Namespace) -> int:
+    from harness.pruning import recompute
+
+    with _open() as store:
+        done, pruned = recompute(store, store.resolve(arguments.run) if arguments.run else None)
+    print(f"computed the metrics of {done} variant runs anew; {pruned} have no raw samples any more and keep theirs")
+    return EXIT_GOOD
+
+
+# ---- shared ----
+
+def _config() -> Config:
+    from harness.config import load_config
+
+    return load_config()
+
+
+def _open() -> Store:
+    """The configured database; it must be there."""
+    from harness.store import Store
+
+    return Store(_config().results, must_exist=True)
+
+
+def _which(arguments: argparse.Namespace) -> dict[str, str | None]:
+    from harness.ages import moment
+
+    since: Sequence[str] | str | None = arguments.since
+    return {"variant": arguments.variant, "board": arguments.board, "since": moment(str(since)) if since else None}
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,34 @@
+"""Databases that the tests of the store run on: SQLite, and PostgreSQL where its server is installed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.tests import postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    folder = postgres.programs()
+    if folder is None:
+        assert os.environ.get("TINYRIG_TEST_POSTGRES") != "required", postgres.REMEDY
+        pytest.skip(postgres.REMEDY)
+    pytest.importorskip("psycopg", reason="no driver for PostgreSQL here: pip install 'tinyrig[postgres]'")
+    with postgres.Server(folder) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: postgres.Server) -> str:
+    """An empty database on a real server."""
+    return postgres_server.new_url()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def any_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    return f"sqlite:///{tmp_path}/any.sqlite" if request.param == "sqlite" else request.getfixturevalue("postgres_url")

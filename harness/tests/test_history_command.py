@@ -1,0 +1,178 @@
+"""The commands about stored runs, over runs that the virtual board made."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from harness.cli import main
+from harness.config import load_config
+from harness.errors import UserError
+from harness.store import Store
+from harness.tests.user_home import MODEL, furnish, url
+
+FEW = ("--limit", "3", "--no-report")
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A home whose database holds four runs of a model: twice the same, once with other weights, once with other kernels."""
+    home = furnish(tmp_path_factory.mktemp("home"))
+    dense = (home / "dense.tflite").read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setenv("TINYRIG_RESULTS", url(home))
+        patch.setenv("TINYRIG_LOCKS", str(home / "locks"))
+        patch.setenv("TINYRIG_REPEATS", "2")
+        for weights, engine in ((dense, "tinyrig"), (dense, "tinyrig"), ((home / "other.tflite").read_bytes(), "tinyrig"),
+                                (dense, "portable")):
+            (home / "dense.tflite").write_bytes(weights)
+            assert main(["run", *MODEL, *FEW, "--engine", engine]) == 0
+    return home
+
+
+@pytest.fixture
+def home(measured, tmp_path, monkeypatch):
+    """A copy of its database for each test."""
+    monkeypatch.chdir(tmp_path)
+    with closing(sqlite3.connect(measured / "results.sqlite")) as source, closing(sqlite3.connect("results.sqlite")) as target:
+        source.backup(target)
+    monkeypatch.setenv("TINYRIG_RESULTS", url(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def runs(home):
+    """Ids, oldest first."""
+    with Store(url(home)) as store:
+        return [run.run_id for run in store.runs()][::-1]
+
+
+def tell(capfd, *words):
+    code = main(list(words))
+    out, errors = capfd.readouterr()
+    assert "Traceback" not in errors
+    return code, out, errors
+
+
+def test_history_names_what_was_accepted_and_what_is_not_comparable(runs, capfd):
+    assert main(["accept", runs[2], "-m", "new weights"]) == 0
+    code, out, _ = tell(capfd, "history", "latency_cycles_median")
+    rows = [line for line in out.splitlines() if line.startswith("| 20")]
+    assert code == 0 and [row.split("|")[2].strip() for row in rows] == runs
+    assert "estimated" in out and "of dense on virtual" in out
+    assert rows[1].split("|")[4].strip() == ""  # the same twice: no change
+    assert "accepted: new weights" in rows[2]
+    assert "not comparable with the row above: engine tinyrig -> portable" in rows[3] and rows[3].split("|")[4].strip() == ""
+    assert sum("accepted" in row for row in rows) == 1
+
+
+def test_history_of_a_part(runs, capfd):
+    which = ("--since", "1d", "--variant", "dense", "--board", "virtual")
+    code, out, _ = tell(capfd, "history", "flash_total", "--last", "1", *which)
+    assert code == 0 and "the last 1 of 4" in out and runs[-1] in out and runs[0] not in out
+    for words in (("--variant", "none"), ("--board", "nano33ble"), ("--since", "2999-01-01")):
+        code, out, errors = tell(capfd, "history", "flash_total", *words)
+        assert code == 2 and not out and "remedy" in errors
+
+
+def test_an_unknown_metric_is_answered_with_near_ones(runs, capfd):
+    code, _, errors = tell(capfd, "history", "latency")
+    assert code == 2 and "latency_cycles_median" in errors and "flash" not in errors
+    assert "accuracy" in tell(capfd, "history", "acuracy")[2]
+
+
+def test_compare_of_the_same_twice(runs, capfd):
+    code, out, _ = tell(capfd, "compare", runs[0], runs[1])
+    assert code == 0 and "dense: all" in out and "metrics are the same" in out
+    assert "latency_cycles_median" in tell(capfd, "compare", runs[0], runs[1], "--all")[1]
+
+
+def test_compare_of_other_weights(runs, capfd):
+    code, out, _ = tell(capfd, "compare", runs[0], runs[2])
+    assert code == 0 and "the outputs differ" in out and "zip_bytes" in out
+
+
+def test_what_is_not_comparable_is_refused(runs, capfd):
+    code, out, errors = tell(capfd, "compare", runs[0])  # with the latest, of other kernels
+    assert code == 2 and "not comparable: engine: tinyrig in A, portable in B" in out and "nothing" in errors
+    assert "latency" not in out
+
+
+@pytest.mark.parametrize("words", [("m.tflite",), ("m.tflite", "--windows", "w.npz"), ("m.tflite", "other.tflite")])
+def test_compare_of_a_model_points_to_its_new_name(capfd, words):
+    code, out, errors = tell(capfd, "compare", *words)
+    assert code == 2 and not out and "tinyrig ops m.tflite" in errors
+
+
+def test_accept_is_kept_with_who_and_when(runs, home, capfd):
+    code, out, _ = tell(capfd, "accept", runs[2], "-m", "  smaller  ")
+    assert code == 0 and runs[2] in out
+    with closing(sqlite3.connect(home / "results.sqlite")) as db:
+        ((why, who, wanted, variant),) = db.execute("SELECT why, who, wanted, variant FROM accepted")
+    assert (why, wanted, variant) == ("smaller", 1, None) and "@" in who
+
+
+@pytest.mark.parametrize("words", [("-m", " "), ("-m", "why", "--variant", "dense", "none")])
+def test_accept_keeps_nothing_of_a_mistake(runs, home, capfd, words):
+    code, _, errors = tell(capfd, "accept", runs[0], *words)
+    assert code == 2 and "remedy" in errors
+    with closing(sqlite3.connect(home / "results.sqlite")) as db:
+        assert db.execute("SELECT * FROM accepted").fetchall() == []
+
+
+def test_export_by_the_ending(runs, home, capfd):
+    assert main(["export", "-o", "out.json"]) == 0 and main(["export", "--samples", "-o", "out.csv"]) == 0
+    lines = json.loads((home / "out.json").read_text())
+    assert [line["run_id"] for line in lines] == runs and all(line["latency_cycles_median"] > 0 for line in lines)
+    with (home / "out.csv").open(newline="") as file:
+        samples = list(csv.DictReader(file))
+    assert len(samples) == 4 * (3 + 2 + 2) and {s["kind"] for s in samples} == {"window", "repeat", "stack", "profile"}
+    capfd.readouterr()
+    code, out, _ = tell(capfd, "export")
+    assert code == 0 and len(out.splitlines()) == 5
+
+
+def test_parquet_needs_a_file(runs, capfd):
+    code, out, errors = tell(capfd, "export", "--format", "parquet")
+    assert code == 2 and not out and "-o FILE" in errors
+
+
+def test_prune_by_policy(runs, home, capfd):
+    assert tell(capfd, "prune")[0] == 2
+    (home / "rig.toml").write_text('[history]\nkeep_samples = "0d"\n')
+    with closing(sqlite3.connect("results.sqlite")) as db:
+        db.execute("UPDATE runs SET started = '2026-01-01T00:00:00+00:00' WHERE run_id = ?", (runs[0],))
+        db.execute("UPDATE runs SET started = '2999-01-01T00:00:00+00:00' WHERE run_id != ?", (runs[0],))
+        db.commit()
+    assert "would delete 6 raw samples of 1 variant runs" in tell(capfd, "prune", "--dry-run")[1]
+    before = tell(capfd, "history", "latency_cycles_median")[1]
+    code, out, _ = tell(capfd, "prune")
+    assert code == 0 and "deleted 6 raw samples" in out
+    assert tell(capfd, "history", "latency_cycles_median")[1] == before
+    assert tell(capfd, "compare", runs[0], runs[1])[0] == 0
+    assert "1 have no raw samples" in tell(capfd, "recompute")[1]
+    assert tell(capfd, "recompute", "none")[0] == 2
+
+
+@pytest.mark.parametrize("text", ['history = 5', '[history]\nkeep_samples = "soon"', '[history]\nkeep_samples = 90',
+                                  '[history]\nkeep = "90d"'])
+def test_a_policy_that_can_not_be_used(tmp_path, text):
+    file = tmp_path / "rig.toml"
+    file.write_text(text)
+    with pytest.raises(UserError) as caught:
+        load_config(file)
+    assert "history" in str(caught.value) and caught.value.remedy
+
+
+def test_without_a_database_the_remedy_says_how_to_make_one(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("TINYRIG_RESULTS", url(tmp_path))
+    for words in (("history", "accuracy"), ("compare", "a", "b"), ("accept", "a", "-m", "b"), ("export",),
+                  ("prune", "--keep-samples", "1d"), ("recompute",)):
+        code, _, errors = tell(capfd, *words)
+        assert code == 2 and "tinyrig run" in errors
+    assert not (tmp_path / "results.sqlite").exists()
