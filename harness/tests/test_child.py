@@ -13,7 +13,7 @@ import pytest
 
 from harness import oracle
 from harness.child import Child, ChildFailed
-from harness.compare import _Row
+from harness.ops import _Row
 from harness.compiler.tests.models import conv_net, finish_net
 from harness.errors import ModelError
 from harness.oracle import TflmOracle
