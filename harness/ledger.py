@@ -107,8 +107,11 @@ def _variant_run(db: sa.Connection, store: Store, run_id: str, variant: str) -> 
 
 def _save(db: sa.Connection, key: int, verdict: StoredVerdict) -> None:
     row = {f.name: getattr(verdict, f.name) for f in dataclasses.fields(verdict) if f.name in schema.VERDICTS.c}
-    for name in ("old", "new"):
-        row[name] = None if row[name] is None else to_json(row[name])
+    for name, value in row.items():  # numpy's numbers are no database's
+        if name in ("old", "new"):
+            row[name] = None if value is None else to_json(value)
+        elif value is not None and isinstance(schema.VERDICTS.c[name].type, sa.Float):
+            row[name] = float(value)
     row |= {"variant_run_id": key, "details": to_json(verdict.details)}
     c = schema.VERDICTS.c
     db.execute(schema.VERDICTS.delete().where(c.variant_run_id == key, c.metric == verdict.metric, c.kind == verdict.kind))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -168,6 +169,14 @@ def test_verdicts_round_trip_and_the_last_word_counts(store):
     with pytest.raises(UserError, match="no finished variant"):
         ledger.save_verdicts(store, [verdict(metric="macs"), replace(verdict(), variant="other")])
     assert len(history.verdicts(store, "a")) == 3
+
+
+def test_numpy_numbers_are_stored_as_plain_ones(store):
+    keep(store, "a")
+    numbers = {"old": np.float64(1.5), "new": np.int64(2), "change": np.float32(0.5)}
+    ledger.save_verdicts(store, [verdict(**numbers, details={"n": np.bool_(True)})])
+    (found,) = history.verdicts(store, "a")
+    assert (found.old, found.new, found.change, found.details) == (1.5, 2, 0.5, {"n": True})
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
@@ -13,7 +15,7 @@ from harness.cli import main
 from harness.config import load_config
 from harness.errors import UserError
 from harness.store import Store
-from harness.tests.user_home import MODEL, furnish, url
+from harness.tests.user_home import MODEL, environment, furnish, url
 
 FEW = ("--limit", "3", "--no-report")
 
@@ -135,6 +137,19 @@ def test_export_by_the_ending(runs, home, capfd):
     capfd.readouterr()
     code, out, _ = tell(capfd, "export")
     assert code == 0 and len(out.splitlines()) == 5
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(runs, home):
+    """`tinyrig export | head -1`: more than a pipe holds."""
+    command = [sys.executable, "-m", "harness.cli", "export", "--samples"]
+    with closing(sqlite3.connect("results.sqlite")) as db:
+        db.execute("""WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
+                      INSERT INTO samples SELECT 1, i, 'repeat', i, i, NULL, 0 FROM n""")
+        db.commit()
+    with subprocess.Popen(command, env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline().startswith("run_id,")
+        process.stdout.close()
+        assert process.stderr.read() == "" and process.wait(30) == 0
 
 
 def test_parquet_needs_a_file(runs, capfd):

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import multiprocessing
 import os
+import time
 
 import pytest
 import sqlalchemy as sa
@@ -18,7 +19,8 @@ from harness.resume import find_run
 from harness.store import Store
 from harness.tests import old_database
 from harness.tests.fake_runs import make_run, make_variant_run
-from harness.tests.user_home import MODEL, furnish, numbers, url
+from harness.tests.processes import children, wait_until_gone
+from harness.tests.user_home import MODEL, WINDOWS, finish, furnish, numbers, start, url
 
 SAMPLES = [Sample("window", i, bytes([i, 0, 255]), 2**32 - 1 - i, i, (i, 2**32 - 1)) for i in range(6)]
 
@@ -155,6 +157,25 @@ def test_a_run_of_another_host_is_not_gone_on_with_unasked(postgres_url):
         assert find_run(store, "theirs", "virtual").run_id == "theirs"
         store.begin_run("ours", "2026-01-01", {}, {"board": "virtual", "host": os.uname().nodename})
         assert find_run(store, "", "virtual").run_id == "ours"
+
+
+def test_a_killed_run_that_is_resumed_is_the_uninterrupted_one(postgres_url, tmp_path):
+    home, more = furnish(tmp_path), {"TINYRIG_RESULTS": postgres_url, "TINYRIG_LINE_RATE": "20000"}
+    assert finish(start(home, "run", *MODEL, "--no-report", "--json", "whole.json"))[0] == 0
+    Store(postgres_url).close()
+    process = start(home, "run", *MODEL, "--no-report", **more)
+    until = time.monotonic() + 60
+    with Store(postgres_url) as store:
+        while not any(run.journaled >= 5 for run in store.runs()):
+            assert process.poll() is None and time.monotonic() < until
+            time.sleep(0.02)
+        boards = children(process.pid)
+        process.kill()
+        process.communicate()
+        wait_until_gone(boards)
+        assert 5 <= store.runs()[0].journaled < WINDOWS + 32
+    assert finish(start(home, "run", "--resume", "--no-report", "--json", "out.json", TINYRIG_RESULTS=postgres_url))[0] == 0
+    assert numbers(home / "out.json") == numbers(home / "whole.json")
 
 
 def test_a_run_gives_the_same_on_a_server_as_on_a_file(postgres_url, tmp_path, monkeypatch):
