@@ -250,12 +250,13 @@ class Exchange:
 
         `full_s` bounds one try's deadline without `board_s(tried)`, the time that the board itself needs; `expect`: bytes of the
         reply.
-        Raises Lost after `tries` (0: as long as there is hope), LinkError when there is none, Refused, LinkGone.
+        Raises Lost after `tries` (0: as long as there is hope), LinkError when there is none, Refused, LinkGone. A board that
+        needs time of its own and is silent may still be at work, so that is no try lost.
         """
         self.statistics.requests += 1
         self._sequence = (self._sequence + 1) & 0xFFFF
         n = 2 * (wire.HEADER_BYTES + wire.CRC_BYTES) + len(payload) + expect
-        tried = 0
+        tried = spoilt = 0
         while True:
             deadline = self._deadlines.deadline_s(n, tried, full_s) + (board_s(tried) if board_s else 0.0)
             frame = wire.encode(Frame(kind, self._sequence, payload))
@@ -277,10 +278,11 @@ class Exchange:
                     raise Refused(kind, reply)
                 return result
             tried += 1
+            spoilt += not (board_s and failure.silent)
             self.trouble.failed(failure, started, len(frame))
             if isinstance(failure, _Overtaken):
                 self._sequence = (self._sequence + 0x8000) & 0xFFFF
-            elif tried == tries:
+            elif tries and spoilt == tries:
                 raise failure
 
     def _try(self, kind: Type, frame: bytes, until: float) -> Frame:
