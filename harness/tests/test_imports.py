@@ -25,8 +25,8 @@ HARNESS_LAYERS = [
     {"virtual"},
     {"rig", "resume"},
     {"runner"},
-    {"campaign"},
-    {"engines", "run_command", "history_command"},
+    {"campaign", "nightly"},
+    {"engines", "run_command", "history_command", "nightly_command"},
     {"plugin", "cli"},
 ]
 ALLOWED_OUTSIDE = {
