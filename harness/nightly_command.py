@@ -67,7 +67,8 @@ def main(arguments: argparse.Namespace) -> int:
 def _night(arguments: argparse.Namespace, started: Any) -> tuple[str, int]:
     from harness.config import load_config
     from harness.ledger import begin_night, end_night
-    from harness.nightly import close_quietly, iso, new_night_id, night_to_json, summary, utc_now
+    from harness.nightly import close_quietly, iso, new_night_id, utc_now
+    from harness.nightly_summary import night_to_json, summary
     from harness.store import Store
 
     config = load_config()
@@ -98,7 +99,7 @@ def _plain(value: Any) -> Any:
 
 
 def _tell(result: NightResult) -> None:
-    from harness.nightly import findings
+    from harness.nightly_summary import findings
 
     for cell in result.cells:
         for status in ("worse", "changed", "better"):
@@ -145,7 +146,7 @@ def _plan(arguments: argparse.Namespace, config: Config) -> Plan:
         parse_board(board)
     named = bool(arguments.variant or arguments.model)
     models = tuple(arguments.model or ()) if named else tuple(map(Path, night.models))
-    windows = arguments.windows or (Path(night.windows) if night.windows and not arguments.model else None)
+    windows = arguments.windows or (Path(night.windows) if night.windows and not named else None)
     _check(arguments, models, windows)
     variants = tuple(arguments.variant or (() if named else night.variants))
     return Plan(boards, variants, models, windows if models else None, arguments.limit, arguments.oracle, arguments.engine)

@@ -26,6 +26,7 @@ HARNESS_LAYERS = [
     {"rig", "resume"},
     {"runner"},
     {"campaign", "nightly"},
+    {"nightly_summary"},
     {"engines", "run_command", "history_command", "nightly_command"},
     {"plugin", "cli"},
 ]
