@@ -187,6 +187,13 @@ class Reruns:
         self._measure, self._name = measure, name
         self.runs: list[VariantRun] = []
         self.error: RigError | None = None
+        self._values: dict[int, dict[str, Any]] = {}
+
+    def values(self, run: VariantRun) -> dict[str, Any]:
+        """`tonight_values` of one of the night's runs, worked out once for all metrics."""
+        if id(run) not in self._values:
+            self._values[id(run)] = tonight_values(run)
+        return self._values[id(run)]
 
     def get(self, number: int) -> VariantRun | None:
         """The `number`-th, from 1; None where the rig failed, which is not tried again."""
@@ -250,7 +257,7 @@ def judge_run(past: Past, run: VariantRun, again: Reruns, policy: Policy = Polic
 def _judge_metric(metric: str, kind: str, past: Past, run: VariantRun, again: Reruns, policy: Policy) -> list[Verdict]:
     baseline = past.baseline(metric, kind)
     runs = [run] if kind == NOISY else [run, *again.runs]
-    tonight = _tonight(metric, runs, run)
+    tonight = _tonight(metric, runs, again)
     if tonight.values[0] is None and (past.other is not None or not baseline.values):
         return []  # neither then nor now: accuracy without labels, FLOPs of an integer model
     judged = judge_with_reruns(baseline, tonight, kind, _Asker(metric, run, again), policy)
@@ -273,8 +280,8 @@ def _drift(baseline: Baseline, tonight: Tonight, rerun: Callable[[], Tonight], p
     return judgement
 
 
-def _tonight(metric: str, runs: Sequence[VariantRun], first: VariantRun) -> Tonight:
-    values = tuple(tonight_values(run)[metric] for run in runs)
+def _tonight(metric: str, runs: Sequence[VariantRun], again: Reruns) -> Tonight:
+    first, values = runs[0], tuple(again.values(run)[metric] for run in runs)
     why = (withheld(first) if metric.startswith(("latency", "cycles")) else None) or "no value tonight"
     return Tonight(values, comparable_metadata(first), max(1, len(timed_cycles(first))), why_not=why)
 
@@ -290,7 +297,7 @@ class _Asker:
         run = self._again.get(self._asked)
         if run is None:
             return Tonight((None,), comparable_metadata(self._run), why_not=f"the rerun failed: {self._again.error}")
-        return _tonight(self._metric, [run], run)
+        return _tonight(self._metric, [run], self._again)
 
 
 def acceptance(cell: Cell, past: Past) -> str:

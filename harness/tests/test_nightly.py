@@ -32,14 +32,15 @@ def made(name="pqt", factor=1.0, **changes):
 
 
 class Bench:
-    """Nights one after another. What a run finds is called for by number of the rerun: a VariantRun or a RigError for each name."""
+    """Nights one after another. What a run finds, a VariantRun or a RigError for each name, may depend on the rerun."""
 
     def __init__(self, store):
         self.store, self.nights, self.asked = store, 0, []
 
     def night(self, finds, boards=("virtual",)):
         self.nights += 1
-        night_id, started = f"night-{self.nights:03d}", f"2026-{1 + self.nights // 28:02d}-{1 + self.nights % 28:02d}T01:00:00+00:00"
+        night_id = f"night-{self.nights:03d}"
+        started = f"2026-{1 + self.nights // 28:02d}-{1 + self.nights % 28:02d}T01:00:00+00:00"
         ledger.begin_night(self.store, night_id, started, boards)
         self.asked = []
 
@@ -160,7 +161,7 @@ def test_a_rerun_confirms_before_any_alarm(store):
     slow = bench.night({"pqt": made(factor=1.01, board=REAL)}, ("nano33ble",))
     assert [rerun for _, _, rerun in bench.asked] == [0, 1], "one rerun for all metrics together"
     assert slow.exit_code == 1 and ("latency_cycles_median", "worse") in moved(slow.cells[0])
-    assert [n.reruns for n in history.nights(store)][0] == (0, 1)
+    assert history.nights(store)[0].reruns == (0, 1)
 
 
 def test_a_wild_run_is_taken_back_by_its_reruns_and_the_night_is_accepted(store):

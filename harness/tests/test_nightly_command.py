@@ -130,7 +130,8 @@ def test_variants_and_models_of_rig_toml(home):
 
 @pytest.mark.parametrize(
     "text",
-    ["nightly = 3", "[nightly]\nboards = 'virtual'", "[nightly]\nboards = [1]", "[nightly]\nhour = 3", "[nightly]\nwindows = ['a']",
+    ["nightly = 3", "[nightly]\nboards = 'virtual'", "[nightly]\nboards = [1]", "[nightly]\nhour = 3",
+     "[nightly]\nwindows = ['a']",
      '[nightly]\nvariants = ["a"]\nmodels = ["b"]', '[nightly]\nmodels = ["a\\u0007"]'],
 )
 def test_bad_settings_are_refused(home, text):
