@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,6 +64,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _night(arguments: argparse.Namespace, started: Any) -> tuple[str, int]:
+    from harness.campaign import write_night
     from harness.config import load_config
     from harness.ledger import begin_night, end_night
     from harness.nightly import close_quietly, iso, new_night_id, utc_now
@@ -87,7 +87,8 @@ def _night(arguments: argparse.Namespace, started: Any) -> tuple[str, int]:
     if arguments.json:
         _write(arguments.json, json.dumps(night_to_json(result, finished), indent=1, default=_plain) + "\n")
     _tell(result)
-    if not arguments.no_report and _report(night_id, config):
+    sys.stdout.flush()
+    if not arguments.no_report and write_night(night_id, config):
         print("tinyrig: the report could not be written, for the reason above; the night is stored", file=sys.stderr)
         code = code or EXIT_RIG
     return text, code
@@ -242,21 +243,6 @@ class _Bench:
             print(f"tinyrig: {variant.name}: not measured: {error}", file=sys.stderr)
         if not rerun:
             self._bar.step()
-
-
-# ---- telling ----
-
-def _report(night_id: str, config: Config) -> int:
-    """The Markdown summary of the night, by the package that formats; returns its exit status."""
-    from harness.campaign import REPORT_S
-
-    sys.stdout.flush()
-    command = [sys.executable, "-m", "reports.morning", night_id, "--store", config.results]
-    try:
-        return subprocess.run(command, check=False, timeout=REPORT_S).returncode
-    except subprocess.TimeoutExpired:
-        print(f"tinyrig: the report took longer than {REPORT_S:g} s", file=sys.stderr)
-        return EXIT_RIG
 
 
 def _write(path: Path, text: str) -> None:

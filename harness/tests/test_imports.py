@@ -27,6 +27,7 @@ HARNESS_LAYERS = [
     {"runner"},
     {"campaign", "nightly"},
     {"nightly_summary"},
+    {"bench_night"},
     {"engines", "run_command", "history_command", "nightly_command"},
     {"plugin", "cli"},
 ]
