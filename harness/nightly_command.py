@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import EXIT_RIG, HostError, RigError, UserError
+from harness.errors import EXIT_CLAIM, EXIT_RIG, RigError, UserError
 
 if TYPE_CHECKING:
     from harness.config import Config
@@ -84,13 +84,17 @@ def _night(arguments: argparse.Namespace, started: Any) -> tuple[str, int]:
             raise
         text, code, finished = summary(result), result.exit_code, iso(utc_now())
         end_night(store, night_id, finished, code, text)
-    if arguments.json:
-        _write(arguments.json, json.dumps(night_to_json(result, finished), indent=1, default=_plain) + "\n")
     _tell(result)
     sys.stdout.flush()
+    lacking = ""
+    document = json.dumps(night_to_json(result, finished), indent=1, default=_plain) + "\n"
+    if arguments.json and not _write(arguments.json, document):
+        lacking += ", no JSON"
     if not arguments.no_report and write_night(night_id, config):
-        print("tinyrig: the report could not be written, for the reason above; the night is stored", file=sys.stderr)
-        code = code or EXIT_RIG
+        lacking += ", no report"
+    if lacking:
+        code = code if code == EXIT_CLAIM else EXIT_RIG
+        text = f"{text[: text.rindex(', exit')]}{lacking}, exit {code}"
     return text, code
 
 
@@ -245,10 +249,10 @@ class _Bench:
             self._bar.step()
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str) -> bool:
     try:
         path.write_text(text)
+        return True
     except OSError as error:
-        remedy = "the night is stored all the same"
-        raise HostError(f"--json can't be written to {path}", received=str(error), remedy=remedy) from error
-
+        print(f"tinyrig: --json can't be written to {path}: {error}; the night is stored all the same", file=sys.stderr)
+        return False

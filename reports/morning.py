@@ -68,7 +68,7 @@ def _changes(morning: Morning) -> list[Block]:
     if not moved:
         return [Text("No metric changed.")] if morning.verdicts else []
     rows = [
-        {"variant": code(v.variant), "board": code(v.board), "metric": v.metric + (" (drift)" if v.kind == "drift" else ""),
+        {"variant": code(v.variant), "board": code(v.board), "metric": code(v.metric) + (" (drift)" if v.kind == "drift" else ""),
          "verdict": v.status, "before": _value(v, v.old), "tonight": _value(v, v.new), "change": _change(v), "%": _percent(v),
          "run": code(v.run_id)}
         for v in moved
@@ -91,7 +91,8 @@ def _change(v: StoredVerdict) -> str:
     if v.metric == "accuracy":
         return f"{100 * v.change:+.2f} points"
     unit = METRICS[v.metric].unit if v.metric in METRICS else ""
-    return f"{v.change:+,.1f} {unit}".replace(".0 ", " ")
+    number = f"{v.change:+,.1f}".removesuffix(".0") if abs(v.change) >= 1 else f"{v.change:+.3g}"
+    return f"{number} {unit}"
 
 
 def _percent(v: StoredVerdict) -> str:
@@ -106,7 +107,7 @@ def _claims(morning: Morning) -> list[Block]:
 def _faults(morning: Morning) -> list[Block]:
     lines = [f"{code(what.variant)} ({what.kind}): {what.error} (run {code(run_id)})" for run_id, what in morning.not_measured]
     unknown = [v for v in morning.verdicts if v.status == "not measured"]
-    lines += [f"{code(v.variant)} on {code(v.board)}: {v.metric}: {v.reason}" for v in unknown]
+    lines += [f"{code(v.variant)} on {code(v.board)}: {code(v.metric)}: {v.reason}" for v in unknown]
     advice = "A fault of the rig says nothing about the models."
     return [Heading(2, "Not measured"), Text(advice), Bullets(tuple(lines))] if lines else []
 

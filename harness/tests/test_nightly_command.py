@@ -50,7 +50,7 @@ def test_three_nights_on_the_virtual_board(home, capfd):
     assert code == 0 and document["results"][0]["accepted"] == "nothing moved"
     with Store(url(home)) as store:
         nights = history.nights(store)
-        assert [n.exit_code for n in nights] == [0, 1, 0] and all(n.finished and n.summary for n in nights)
+        assert sorted(n.exit_code for n in nights) == [0, 0, 1] and all(n.finished and n.summary for n in nights)
         assert any(v.status == "changed" and v.metric == "outputs" for v in history.verdicts(store, run_id))
         assert [a.wanted for a in history.accepted(store)] == [False, True, False]
 
@@ -90,6 +90,20 @@ def test_a_night_that_is_cut_off_is_stored_as_such(home, capfd, monkeypatch):
     assert main(["nightly", *MODEL]) == 130
     with Store(url(home)) as store:
         assert "cut off" in history.nights(store)[0].summary
+
+
+@pytest.mark.parametrize(("changed", "code"), [(False, 3), (True, 1)])
+def test_json_that_can_no_longer_be_written_does_not_hide_a_regression(home, capfd, monkeypatch, changed, code):
+    nightly(capfd)
+    if changed:
+        (home / "dense.tflite").write_bytes((home / "other.tflite").read_bytes())
+
+    def full(path, text):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    assert main(["nightly", *MODEL, "--no-report", "--json", "night.json"]) == code
+    out, errors = capfd.readouterr()
+    assert out.endswith(f", no JSON, exit {code}\n") and "No space left" in errors
 
 
 def test_the_report_is_written_and_named_before_the_last_line(home, capfd):
