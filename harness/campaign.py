@@ -170,6 +170,10 @@ class Campaign:
             self._rig = Rig(self._target, self._config, self._clock)
         return self._rig
 
+    def release(self) -> None:
+        """Gives the board back until the next variant is run."""
+        self._detach()
+
     def _detach(self) -> None:
         if self._rig is not None:
             self._rig.close()
@@ -238,6 +242,16 @@ def model_variant(path: Path, windows: Path | None) -> Variant:
     packed = len(deflate.compress(data) + deflate.flush())
     name = printable(path.stem, 100)
     return Variant(name, path, hashlib.sha256(data).hexdigest(), len(data), zip_bytes=packed, windows=windows)
+
+
+def write_night(night_id: str, config: Config) -> int:
+    """The Markdown summary of a night, by the package that formats; returns its exit status."""
+    command = [sys.executable, "-m", "reports.morning", night_id, "--store", config.results]
+    try:
+        return subprocess.run(command, check=False, timeout=REPORT_S).returncode
+    except subprocess.TimeoutExpired:
+        print(f"tinyrig: the report took longer than {REPORT_S:g} s", file=sys.stderr)
+        return EXIT_RIG
 
 
 def write_report(run_id: str, config: Config, *extra: str) -> int:

@@ -13,6 +13,7 @@ from harness.engines import add_parser as add_engines
 from harness.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_RIG, RigError
 from harness.history_command import add_parsers as add_history
 from harness.interrupt import exit_status, terminable
+from harness.nightly_command import add_parser as add_nightly
 from harness.run_command import add_parser as add_run
 
 _PACKAGES = {"variants": "variants", "report": "reports"}
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, what in (("variants", "build model variants"), ("report", "write a report of stored runs")):
         commands.add_parser(name, help=what)
     add_run(commands, _EXITS)
+    add_nightly(commands, _EXITS)
     add_history(commands, _EXITS)
     _add_ops(commands)
     add_engines(commands)

@@ -38,6 +38,17 @@ class History:
 
 
 @dataclass(frozen=True)
+class Nightly:
+    """What `tinyrig nightly` measures where the command line says nothing. boards: as --board names them, none: all [boards.*],
+    else virtual. variants: built ones, none: all. models: .tflite files in their place, with the test windows of all of them."""
+
+    boards: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    windows: str = ""
+
+
+@dataclass(frozen=True)
 class Config:
     """`results` is a SQLAlchemy URL; paths are relative to the checkout. Thresholds are the claims' limits.
 
@@ -59,6 +70,7 @@ class Config:
     faults: tuple[str, ...] = ()
     fault_seed: int = 0
     history: History = field(default_factory=History)
+    nightly: Nightly = field(default_factory=Nightly)
     boards: dict[str, BoardPorts] = field(default_factory=dict)
 
 
@@ -86,7 +98,7 @@ def _text(file: Path) -> str:
 
 
 def _from_environment(known: dict[str, Any]) -> dict[str, str]:
-    names = {name: f"TINYRIG_{name.upper()}" for name in known if name not in ("boards", "limits", "history")}
+    names = {name: f"TINYRIG_{name.upper()}" for name in known if name not in ("boards", "limits", "history", "nightly")}
     return {name: os.environ[key] for name, key in names.items() if os.environ.get(key)}
 
 
@@ -99,6 +111,8 @@ def _value(name: str, value: Any, file: Path | None) -> Any:
         return _faults(value, file)
     if name == "history":
         return _history(value, file)
+    if name == "nightly":
+        return _nightly(value, file)
     default = getattr(Config, name, None)
     wanted = type(default)
     try:
@@ -157,4 +171,21 @@ def _history(value: Any, file: Path | None) -> History:
         raise UserError(
             f"{file}: [history] can't be used", expected='keep_samples = "90d"', received=repr(value),
             remedy="see docs/history.md",
+        ) from error
+
+
+def _nightly(value: Any, file: Path | None) -> Nightly:
+    try:
+        lists = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+        nightly = Nightly(**lists)
+        texts = [nightly.windows, *nightly.boards, *nightly.variants, *nightly.models]
+        if any(isinstance(v, str) != (k == "windows") for k, v in lists.items()):
+            raise TypeError
+        if not all(isinstance(text, str) and text.isprintable() for text in texts) or (nightly.variants and nightly.models):
+            raise TypeError
+        return nightly
+    except (AttributeError, TypeError) as error:
+        raise UserError(
+            f"{file}: [nightly] can't be used", expected='boards = ["virtual"], and variants = ["pqt"] or models = ["a.tflite"]',
+            received=repr(value)[:200], remedy="see docs/nightly.md",
         ) from error

@@ -10,6 +10,7 @@ import dataclasses
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ import pytest
 from harness.errors import EXIT_CLAIM, EXIT_RIG, EXIT_USER, RigError
 
 if TYPE_CHECKING:
+    from harness.bench_night import BenchNight
     from harness.campaign import Campaign
     from harness.config import Config
     from harness.limits import Deadline
@@ -28,10 +30,12 @@ _CONFIG = pytest.StashKey["Config"]()
 _DEADLINE = pytest.StashKey["Deadline"]()
 _VARIANTS = pytest.StashKey["list[Variant]"]()
 _RESUMED = pytest.StashKey["StoredRun | None"]()
+_NIGHT = pytest.StashKey["BenchNight"]()
 _CODES = pytest.StashKey[set[int]]()
 """Exit codes of all that went wrong."""
 _SIGNALS = pytest.StashKey[list[int]]()
 """Signals that asked for the end."""
+_NIGHTLY_ONLY = "test_regression.py"
 _PRECEDENCE = (EXIT_CLAIM, EXIT_RIG, EXIT_USER)
 """A failed claim says something about a model, whatever else the rig could not do; run_command.py decides the same."""
 
@@ -42,6 +46,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--resume", nargs="?", const="", metavar="RUN",
         help="go on with a run that was cut off, at its first unmeasured window (default: the newest one of this board)",
     )  # fmt: skip
+    parser.addoption("--nightly", action="store_true", help="judge the run against the accepted ones, and store it as a night")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What got worse is a question only for nights."""
+    return True if collection_path.name == _NIGHTLY_ONLY and not config.option.nightly else None
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -146,6 +156,18 @@ def outcome(campaign: Campaign, variant: Variant) -> VariantRun:
     return campaign.run(variant)
 
 
+@pytest.fixture(scope="session")
+def night(pytestconfig: pytest.Config, config: Config, campaign: Campaign) -> Iterator[BenchNight]:
+    """The session's run as a night."""
+    from harness.bench_night import BenchNight
+
+    settings = _plan(pytestconfig).get("settings", {})
+    again = {name: settings[name] for name in ("oracle", "limit", "engine") if name in settings}
+    with BenchNight(pytestconfig.option.board, config, campaign, _deadline(pytestconfig), again) as night:
+        pytestconfig.stash[_NIGHT] = night
+        yield night
+
+
 @pytest.fixture
 def claim(outcome: VariantRun) -> Callable[[str], None]:
     """`claim(name)` of harness/claims.py about this outcome: passes, raises ClaimError, or skips where it was not measured."""
@@ -198,7 +220,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[N
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """The run's table, its report below reports/out, and how to go on with what could not be measured."""
-    from harness.campaign import write_report
+    from harness.campaign import write_night, write_report
 
     campaign = config.stash.get(_CAMPAIGN, None)
     if campaign is None:
@@ -207,6 +229,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section(f"run {campaign.run_id}")
         sys.stdout.flush()
         write_report(campaign.run_id, _config(config), "--summary")
+    if (night := config.stash.get(_NIGHT, None)) is not None and night.text:
+        write_night(night.night_id, _config(config))
+        terminalreporter.write_line(night.text)
     if campaign.interrupted or any(e.exit_code == EXIT_RIG for e in campaign.failed.values()):
         go_on = f"pytest bench/ --resume {campaign.run_id}"
         terminalreporter.write_line(f"run {campaign.run_id}: what was measured is kept; go on with: {go_on}", yellow=True)

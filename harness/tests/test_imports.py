@@ -25,8 +25,10 @@ HARNESS_LAYERS = [
     {"virtual"},
     {"rig", "resume"},
     {"runner"},
-    {"campaign"},
-    {"engines", "run_command", "history_command"},
+    {"campaign", "nightly"},
+    {"nightly_summary"},
+    {"bench_night"},
+    {"engines", "run_command", "history_command", "nightly_command"},
     {"plugin", "cli"},
 ]
 ALLOWED_OUTSIDE = {

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from harness import history
 from harness.config import ROOT
 from harness.store import Store
+from harness.tests import small_models
 from harness.tests.user_home import environment, furnish, url, wait_for_samples
 
 CONFTEST = '''
@@ -38,7 +40,7 @@ def run(job, *rest):
 
 campaign.built_variants, campaign.run_variant = variants, run
 if "REPORT" not in os.environ:
-    campaign.write_report = lambda *words: print("no report: it takes seconds")
+    campaign.write_report = campaign.write_night = lambda *words: print("no report: it takes seconds")
 '''
 CALL = '''
 from harness.errors import DeviceError
@@ -144,6 +146,23 @@ def test_a_killed_session_is_gone_on_with(project):
     assert line.state == "finished" and line.variants == ("dense", "other")
     resumed = [r.settings.get("resumed_at") for r in Store(url(project)).load(line.run_id).runs]
     assert any(resumed)
+
+
+def test_with_nightly_what_got_worse_is_a_failed_claim_until_it_is_accepted(project):
+    """The second night's `other` has other weights."""
+    (project / "bench" / "test_regression.py").write_text((ROOT / "bench" / "test_regression.py").read_text())
+    assert len(run(project, "-k", "parity or worse")[2]) == 2, "only nights ask"
+    code, output, kinds = run(project, "-k", "worse", "--nightly")
+    assert (code, set(kinds.values())) == (0, {"passed"})
+    (project / "other.tflite").write_bytes(small_models.dense_int8(seed=3))
+    code, output, kinds = run(project, "-k", "worse", "--nightly")
+    assert code == 1 and kinds == {"nothing_got_worse[dense]": "passed", "nothing_got_worse[other]": "failure"}
+    assert re.search("ClaimError: other: worse than what was accepted: .*outputs changed", output), output
+    assert "tinyrig nightly 2" in output
+    with Store(url(project)) as store:
+        assert [len(night.runs) for night in history.nights(store)] == [1, 1]
+    code, _, kinds = run(project, "-k", "worse", "--nightly", GONE="other")
+    assert code == 3 and kinds["nothing_got_worse[other]"] == "error"
 
 
 def test_nothing_to_go_on_with_is_exit_2(project):

@@ -1,0 +1,154 @@
+"""`tinyrig nightly` over the virtual board, and what its settings may say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import harness.nightly_command as command
+from harness import history
+from harness.cli import main
+from harness.config import ROOT, Nightly, load_config
+from harness.errors import UserError
+from harness.store import Store
+from harness.tests import small_models
+from harness.tests.user_home import furnish, url
+
+MODEL = ("--model", "dense.tflite", "--windows", "windows.npz")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.chdir(furnish(tmp_path))
+    monkeypatch.setenv("TINYRIG_RESULTS", url(tmp_path))
+    monkeypatch.setenv("TINYRIG_LOCKS", str(tmp_path / "locks"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    (tmp_path / "rig.toml").write_text("")
+    return tmp_path
+
+
+def nightly(capfd, *words):
+    """(exit status, last line of stdout, the --json document)."""
+    code = main(["nightly", *(words or MODEL), "--no-report", "--json", "night.json"])
+    with open("night.json") as file:
+        return code, capfd.readouterr().out.splitlines()[-1], json.load(file)
+
+
+def test_three_nights_on_the_virtual_board(home, capfd):
+    """Nothing, a retrained model, the same accepted; each is stored as a night with its verdicts."""
+    code, line, document = nightly(capfd)
+    assert code == 0 and line.startswith("tinyrig nightly 20") and line.endswith(": 0 worse, 0 rig faults, exit 0")
+    assert document["results"][0]["accepted"] and document["results"][0]["regressions"] == []
+    (home / "dense.tflite").write_bytes((home / "other.tflite").read_bytes())
+    code, line, document = nightly(capfd)
+    assert code == 1 and "(dense outputs changed)" in line and line.endswith("exit 1")
+    run_id = document["runs"][0]["run_id"]
+    assert main(["accept", run_id, "-m", "trained again"]) == 0
+    code, line, document = nightly(capfd)
+    assert code == 0 and document["results"][0]["accepted"] == "nothing moved"
+    with Store(url(home)) as store:
+        nights = history.nights(store)
+        assert sorted(n.exit_code for n in nights) == [0, 0, 1] and all(n.finished and n.summary for n in nights)
+        assert any(v.status == "changed" and v.metric == "outputs" for v in history.verdicts(store, run_id))
+        assert [a.wanted for a in history.accepted(store)] == [False, True, False]
+
+
+def test_a_fault_of_the_rig_is_exit_3_and_an_unusable_model_exit_2(home, capfd, monkeypatch):
+    monkeypatch.setenv("TINYRIG_FAULTS", "flash-bad-write")
+    code, line, document = nightly(capfd)
+    assert code == 3 and "1 rig fault (dense not measured: flash verification failed" in line
+    assert document["results"][0]["not_measured"][0]["kind"] == "device" and document["results"][0]["regressions"] == []
+    monkeypatch.delenv("TINYRIG_FAULTS")
+    (home / "dense.tflite").write_bytes(small_models.dense_int8()[:700])
+    code, line, _ = nightly(capfd)
+    assert code == 2 and "1 unusable (dense)" in line and line.endswith("exit 2")
+
+
+def test_a_night_ends_at_its_limit_and_says_what_was_not_measured(home, capfd, monkeypatch):
+    monkeypatch.setenv("TINYRIG_LIMITS_RUN_S", "0.001")
+    code, line, document = nightly(capfd)
+    assert code == 3 and "out of time" in line and document["exit_code"] == 3
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--board", "teapot", *MODEL), ("--windows", "windows.npz"), ("--model", "none.tflite"),
+     (*MODEL, "--json", "no/such/folder.json"), ("--model", "dense.tflite", "./dense.tflite")],
+)
+def test_a_users_mistake_is_exit_2_and_the_last_line_says_so(home, capfd, words):
+    assert main(["nightly", *words]) == 2
+    out, errors = capfd.readouterr()
+    assert "not done" in out.splitlines()[-1] and out.endswith("exit 2\n") and "remedy" in errors and "Traceback" not in errors
+
+
+def test_a_night_that_is_cut_off_is_stored_as_such(home, capfd, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(command, "_variants", interrupted)
+    assert main(["nightly", *MODEL]) == 130
+    with Store(url(home)) as store:
+        assert "cut off" in history.nights(store)[0].summary
+
+
+@pytest.mark.parametrize(("changed", "code"), [(False, 3), (True, 1)])
+def test_json_that_can_no_longer_be_written_does_not_hide_a_regression(home, capfd, monkeypatch, changed, code):
+    nightly(capfd)
+    if changed:
+        (home / "dense.tflite").write_bytes((home / "other.tflite").read_bytes())
+
+    def full(path, text):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    assert main(["nightly", *MODEL, "--no-report", "--json", "night.json"]) == code
+    out, errors = capfd.readouterr()
+    assert out.endswith(f", no JSON, exit {code}\n") and "No space left" in errors
+
+
+def test_the_report_is_written_and_named_before_the_last_line(home, capfd):
+    assert main(["nightly", *MODEL]) == 0
+    *_, report, line = capfd.readouterr().out.splitlines()
+    assert report.startswith("report: ") and line.startswith("tinyrig nightly")
+    path = Path(report.removeprefix("report: "))
+    assert path.read_text().splitlines()[0].endswith("nothing worse")
+    path.unlink()
+
+
+# ---- rig.toml ----
+
+def plan(home, text, *words):
+    from harness.cli import _parser
+
+    (home / "rig.toml").write_text(text)
+    return command._plan(_parser().parse_args(["nightly", *words]), load_config())
+
+
+def test_boards_are_the_command_lines_else_the_nights_else_those_of_the_bench(home):
+    ports = '[boards.nano33ble]\nlink = "/dev/ttyUSB0"\n'
+    night = '[nightly]\nboards = ["virtual", "nano33ble"]\n'
+    assert plan(home, "").boards == ("virtual",)
+    assert plan(home, ports).boards == ("nano33ble",)
+    assert plan(home, ports + night).boards == ("virtual", "nano33ble")
+    assert plan(home, ports + night, "--board", "virtual").boards == ("virtual",)
+
+
+def test_variants_and_models_of_rig_toml(home):
+    assert plan(home, '[nightly]\nvariants = ["pqt"]\n').variants == ("pqt",)
+    models = '[nightly]\nmodels = ["dense.tflite"]\nwindows = "windows.npz"\n'
+    asked = plan(home, models)
+    assert [str(p) for p in asked.models] == ["dense.tflite"] and str(asked.windows) == "windows.npz"
+    assert plan(home, models, "--variant", "pqt").models == ()
+    assert load_config().nightly == Nightly(models=("dense.tflite",), windows="windows.npz")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["nightly = 3", "[nightly]\nboards = 'virtual'", "[nightly]\nboards = [1]", "[nightly]\nhour = 3",
+     "[nightly]\nwindows = ['a']",
+     '[nightly]\nvariants = ["a"]\nmodels = ["b"]', '[nightly]\nmodels = ["a\\u0007"]'],
+)
+def test_bad_settings_are_refused(home, text):
+    (home / "rig.toml").write_text(text)
+    with pytest.raises(UserError, match="nightly"):
+        load_config()
