@@ -13,9 +13,9 @@ import pytest
 
 from harness import oracle
 from harness.child import Child, ChildFailed
-from harness.ops import _Row
 from harness.compiler.tests.models import conv_net, finish_net
 from harness.errors import ModelError
+from harness.ops import _Row
 from harness.oracle import TflmOracle
 from harness.runner import allowed, difference
 

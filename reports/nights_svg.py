@@ -1,0 +1,120 @@
+"""A trend -> inline SVG: the line, the threshold band, accepted changes, alarms. Thinned to what a pixel can show."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from html import escape
+from itertools import groupby
+
+from reports.nights import Trend, Value
+
+WIDTH, HEIGHT = 320, 100
+"""User units of the viewBox; lines are thinned to one column per unit."""
+_EDGE = 6
+_FLAT = 0.01
+"""Share of the value that a flat line shows on either side."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Moments (seconds) and values -> user units."""
+
+    first: float
+    last: float
+    low: float
+    high: float
+
+    def x(self, moment: float) -> float:
+        return _EDGE + (moment - self.first) / ((self.last - self.first) or 1) * (WIDTH - 2 * _EDGE)
+
+    def y(self, value: float) -> float:
+        return HEIGHT - _EDGE - (value - self.low) / ((self.high - self.low) or 1) * (HEIGHT - 2 * _EDGE)
+
+
+@lru_cache(maxsize=65536)
+def seconds(started: str) -> float:
+    return datetime.datetime.fromisoformat(started).timestamp()
+
+
+def band(trend: Trend) -> tuple[float, float] | None:
+    """Baseline - and + threshold of tonight's verdict; None where it has none."""
+    v = trend.verdict
+    if v is None or v.threshold is None or not isinstance(v.old, int | float):
+        return None
+    return v.old - v.threshold, v.old + v.threshold
+
+
+def scale(trend: Trend, span: tuple[float, float]) -> Scale:
+    values = [value.value for value in trend.values] + list(band(trend) or ())
+    low, high = min(values), max(values)
+    if low == high:
+        low, high = low - (abs(low) * _FLAT or 1), high + (abs(high) * _FLAT or 1)
+    return Scale(*span, low, high)
+
+
+def draw(trend: Trend, span: tuple[float, float], title: str) -> str:
+    """The whole <svg>; `span` is the time axis, in seconds, shared by all trends of a page."""
+    axes = scale(trend, span)
+    parts = [_band(trend, axes), *(_line(points, axes) for points in _pieces(trend.values)), *_marks(trend, axes)]
+    return (f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">' + "".join(parts) + "</svg>")
+
+
+def _pieces(values: Sequence[Value]) -> list[list[Value]]:
+    """Cut where two neighbours may not be compared."""
+    return [list(group) for _, group in groupby(values, key=lambda value: value.comparable)]
+
+
+def _line(values: Sequence[Value], axes: Scale) -> str:
+    points = straight(thin([(axes.x(seconds(v.started)), axes.y(v.value)) for v in values]))
+    if len(points) == 1:
+        return f'<circle class="dot" cx="{points[0][0]}" cy="{points[0][1]}" r="1.5"/>'
+    return f'<path class="line" d="M{" ".join(f"{x:g},{y:g}" for x, y in points)}"/>'
+
+
+def thin(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Lowest and highest point of each column of one unit, in order of time, and the very last; to a tenth of a unit."""
+    kept: list[tuple[float, float]] = []
+    for _, group in groupby(points, key=lambda point: int(point[0])):
+        column = list(group)
+        ends = {column.index(min(column, key=lambda p: p[1])), column.index(max(column, key=lambda p: p[1]))}
+        kept += (column[i] for i in sorted(ends))
+    if points and kept[-1] != points[-1]:
+        kept.append(points[-1])
+    return [(round(x, 1), round(y, 1)) for x, y in kept]
+
+
+def straight(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Without points between two of the same height."""
+    return [
+        point for i, point in enumerate(points)
+        if not 0 < i < len(points) - 1 or not points[i - 1][1] == point[1] == points[i + 1][1]
+    ]  # fmt: skip
+
+
+def _band(trend: Trend, axes: Scale) -> str:
+    """From the last accepted change on: what was before it had another baseline."""
+    limits = band(trend)
+    if limits is None:
+        return ""
+    starts = [i for i, value in enumerate(trend.values) if value.why or value.comparable != trend.values[-1].comparable]
+    left = axes.x(seconds(trend.values[starts[-1] if starts else 0].started))
+    top, bottom = axes.y(limits[1]), axes.y(limits[0])
+    return (f'<rect class="band" x="{left:.1f}" y="{top:.1f}" width="{max(1, WIDTH - _EDGE - left):.1f}" '
+            f'height="{max(1, bottom - top):.1f}"><title>tonight\'s threshold about the baseline</title></rect>')
+
+
+def _marks(trend: Trend, axes: Scale) -> list[str]:
+    marks = []
+    for value in trend.values:
+        x, day = axes.x(seconds(value.started)), value.started[:10]
+        if value.why:
+            note = escape(f"{day}: accepted: {value.why}")
+            marks.append(f'<line class="accepted" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{HEIGHT}"><title>{note}</title></line>')
+        if value.moved and not value.why:
+            note = escape(f"{day}, run {value.run_id}: {value.moved}")
+            tone = value.moved if value.moved in ("worse", "better") else "changed"
+            marks.append(f'<circle class="alarm {tone}" cx="{x:.1f}" cy="{axes.y(value.value):.1f}" r="4"><title>{note}</title></circle>')
+    return marks
