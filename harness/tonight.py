@@ -52,3 +52,30 @@ def not_measured(store: Store, run_ids: Sequence[str]) -> list[tuple[str, NotMea
     )  # fmt: skip
     with store.reading() as db:
         return [(run_id, NotMeasured(*rest)) for run_id, *rest in db.execute(query)]
+
+
+class Limit(NamedTuple):
+    """A stored verdict's baseline value and threshold; `run_id` is the judged run's."""
+
+    run_id: str
+    variant: str
+    metric: str
+    baseline: float
+    threshold: float
+
+
+def limits(store: Store, metrics: Sequence[str], since: str | None = None) -> list[Limit]:
+    """Of every night's verdicts on `metrics` that have a number as baseline and a threshold."""
+    d, v, r = schema.VERDICTS.c, schema.VARIANT_RUNS.c, schema.RUNS.c
+    query = (
+        select(d.variant_run_id, d.metric, d.old, d.threshold)
+        .where(d.kind == "night", d.metric.in_(metrics), d.threshold.is_not(None), d.old.is_not(None))
+    )  # fmt: skip
+    runs = select(v.id, r.run_id, v.variant).join_from(schema.VARIANT_RUNS, schema.RUNS, r.seq == v.run_seq)
+    with store.reading() as db:
+        heads = {key: (run, name) for key, run, name in db.execute(runs if since is None else runs.where(r.started >= since))}
+        lines = db.execute(query).all()
+    return [
+        Limit(*heads[key], metric, float(old), threshold)
+        for key, metric, old, threshold in lines if key in heads and old[:1] in "-0123456789"
+    ]  # fmt: skip

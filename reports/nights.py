@@ -15,7 +15,8 @@ from harness.tonight import Measured
 
 CURVES = ("latency_us_median", "accuracy", "ram_model_total", "flash_model_total")
 """The metrics whose trends are drawn."""
-WORSE, CHANGED, NOT_MEASURED, NOT_COMPARABLE, BETTER, SAME = "worse", "changed", "not measured", "not comparable", "better", "same"
+WORSE, CHANGED, BETTER, SAME = "worse", "changed", "better", "same"
+NOT_MEASURED, NOT_COMPARABLE = "not measured", "not comparable"
 ACCEPTED = "accepted"
 """It moved, and somebody said that this was meant."""
 NOT_JUDGED = "not judged"
@@ -54,7 +55,8 @@ class Fault:
 
 
 class Value(NamedTuple):
-    """A night's value, the median of its runs. `why`: a change was accepted here; `moved`: a verdict found one (its status)."""
+    """A night's value, the median of its runs. `why`: a change was accepted here; `moved`: a verdict found one (its status);
+    `low` and `high`: that verdict's baseline -+ threshold, None where it had none."""
 
     run_id: str
     started: str
@@ -63,6 +65,8 @@ class Value(NamedTuple):
     value: float
     why: str = ""
     moved: str = ""
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,17 @@ class Trend:
 
     @property
     def steady(self) -> bool:
-        return len({value.value for value in self.values}) == 1
+        """Nothing to see: one value throughout, and no verdict that found a change."""
+        return len({value.value for value in self.values}) == 1 and not any(value.moved for value in self.values)
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """(op, name, cycles) of each step, of tonight and, where the latency moved, of the baseline's run."""
+
+    now: Sequence[tuple[str, str, float]]
+    before: Sequence[tuple[str, str, float]] = ()
+    before_run: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,12 +126,13 @@ def gather(store: Store, since: str | None = None) -> Page:
     wanted = history.accepted(store, wanted_only=True)
     measured = tonight.measured(store, newest.runs)
     findings = _findings(store, newest, measured, wanted)
+    trends = tuple(_trends(store, since, findings, moved, {run: n.night_id for n in every for run in n.runs}))
     kept = tuple(night for night in every if since is None or night.started >= since or night is newest)
     return Page(
         real, kept, newest, findings, _faults(store, newest, measured), tuple(measured),
-        tuple(_trends(store, since, findings, moved, {run: n.night_id for n in every for run in n.runs})),
+        trends,
         tuple(a for a in reversed(wanted) if since is None or a.when >= since),
-        _earlier(moved, newest, wanted), since,
+        _earlier(moved, newest, wanted, trends), since,
     )  # fmt: skip
 
 
@@ -146,11 +161,13 @@ def _findings(store: Store, night: Night, measured: Sequence[Measured], wanted: 
     return tuple(sorted(found.values(), key=lambda f: (SEVERITY.index(f.status) if f.status in SEVERITY else 0, f.cell)))
 
 
-def _earlier(moved: Sequence[StoredVerdict], newest: Night, wanted: Sequence[Accepted]) -> tuple[Finding, ...]:
+def _earlier(
+    moved: Sequence[StoredVerdict], newest: Night, wanted: Sequence[Accepted], trends: Sequence[Trend]
+) -> tuple[Finding, ...]:
     """What moved in nights before this one, newest first."""
-    why = _why(wanted)
+    why, timing = _why(wanted), {t.cell.board_id: t.cell.timing for t in trends}
     old = [v for v in reversed(moved) if v.run_id not in newest.runs]
-    return tuple(_finding(Cell(v.variant, v.board, v.board_id, ""), v, why) for v in old)
+    return tuple(_finding(Cell(v.variant, v.board, v.board_id, timing.get(v.board_id, "")), v, why) for v in old)
 
 
 def _faults(store: Store, night: Night, measured: Sequence[Measured]) -> tuple[Fault, ...]:
@@ -162,24 +179,45 @@ def _faults(store: Store, night: Night, measured: Sequence[Measured]) -> tuple[F
 
 # ---- trends ----
 
+_Key = tuple[str, str, str]
+"""Metric, variant, run."""
+
+
+@dataclass(frozen=True)
+class _Marks:
+    """What verdicts found at a value, their limits, and the night of each run."""
+
+    alarms: dict[_Key, str]
+    limits: dict[_Key, tuple[float, float]]
+    nights: dict[str, str]
+
+
 def _trends(
     store: Store, since: str | None, findings: Sequence[Finding], moved: Sequence[StoredVerdict], nights: dict[str, str]
 ) -> Iterable[Trend]:
     judged = {(f.verdict.metric, f.cell.variant, f.cell.board_id): f.verdict for f in findings if f.verdict.kind == "night"}
-    alarms = {(v.metric, v.variant, v.run_id): v.status for v in moved}
+    marks = _Marks({(v.metric, v.variant, v.run_id): v.status for v in moved}, _limits(store, since), nights)
     for series in history.all_series(store, CURVES, since=since):
         cell = Cell(series.variant, series.board, series.board_id, series.timing)
-        values = tuple(_marked(series, alarms, nights))
+        values = tuple(_marked(series, marks))
         yield Trend(series.metric, cell, values, judged.get((series.metric, series.variant, series.board_id)))
 
 
-def _marked(series: Series, alarms: dict[tuple[str, str, str], str], nights: dict[str, str]) -> Iterable[Value]:
+def _limits(store: Store, since: str | None) -> dict[_Key, tuple[float, float]]:
+    return {
+        (metric, variant, run): (baseline - threshold, baseline + threshold)
+        for run, variant, metric, baseline, threshold in tonight.limits(store, CURVES, since)
+    }
+
+
+def _marked(series: Series, marks: _Marks) -> Iterable[Value]:
     """One value a night: runs of one night that may be compared count with their median and the marks of any of them."""
     group: list[Value] = []
     for place, number in zip(series.places, series.values, strict=True):
-        night = nights.get(place.run_id, place.run_id)
-        alarm = alarms.get((series.metric, series.variant, place.run_id), "")
-        value = Value(place.run_id, place.started, night, place.comparable, number, place.accepted, alarm)
+        run = place.run_id
+        night, key = marks.nights.get(run, run), (series.metric, series.variant, run)
+        value = Value(run, place.started, night, place.comparable, number, place.accepted, marks.alarms.get(key, ""),
+                      *marks.limits.get(key, (None, None)))
         if group and (group[0].night, group[0].comparable) != (night, value.comparable):
             yield _together(group)
             group = []
@@ -192,7 +230,8 @@ def _together(group: Sequence[Value]) -> Value:
     if len(group) == 1:
         return group[0]
     marks = {name: next((m for v in group if (m := getattr(v, name))), "") for name in ("why", "moved")}
-    return group[0]._replace(value=float(median(v.value for v in group)), **marks)
+    band = next(((v.low, v.high) for v in reversed(group) if v.low is not None), (None, None))
+    return group[0]._replace(value=float(median(v.value for v in group)), low=band[0], high=band[1], **marks)
 
 
 # ---- the verdict ----
@@ -218,8 +257,12 @@ def headline(page: Page) -> Headline:
         words.append("the rig failed" if not page.measured else "the rig failed in part")
     if words:
         kind = "Regression" if worse else "Rig fault" if faults and not changed else "Change"
-        return Headline("bad" if worse or changed else "rig", f"{kind}: {', and '.join(words)}")
+        return Headline("bad" if worse or changed else "rig", f"{kind}: {_joined(words)}")
     return _quiet(page, night)
+
+
+def _joined(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _quiet(page: Page, night: Night) -> Headline:
@@ -230,7 +273,8 @@ def _quiet(page: Page, night: Night) -> Headline:
     if page.real_nights and night.finished is None:
         return Headline("rig", "Not finished: the night is under way, or was cut off")
     if not page.findings:
-        return Headline("plain", "Measured, not judged: no verdicts are stored of " + ("this night" if page.real_nights else "this run"))
+        what = "night" if page.real_nights else "run"
+        return Headline("plain", f"Measured, not judged: no verdicts are stored of this {what}")
     if page.having(BETTER):
         return Headline("good", f"Good: nothing got worse, {_count(len(page.having(BETTER)), 'metric')} got better")
     if not page.having(SAME, ACCEPTED):
@@ -273,8 +317,8 @@ def worst(counts: dict[str, int]) -> str:
     return next((status for status in SEVERITY if status in counts), NOT_JUDGED)
 
 
-def first_of_boards(page: Page) -> dict[Cell, str]:
-    """Each cell's last run of tonight, for cycles by operator."""
+def last_runs(page: Page) -> dict[Cell, str]:
+    """Each cell's last run of tonight."""
     return {Cell(m.variant, m.board, m.board_id, m.timing): m.run_id for m in page.measured}
 
 

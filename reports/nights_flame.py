@@ -12,6 +12,9 @@ _COLOURS = ("#8ecae6", "#ffb703", "#a7d08c", "#e5a9c9", "#f4a261", "#b8b8ff", "#
 _THINNEST = 0.002
 """Share of the whole below which steps are drawn as one."""
 
+_DIFFERENCES = 6
+"""Steps that are named."""
+
 
 def flame(steps: Sequence[tuple[str, str, float]]) -> str:
     """`steps` are (op, name, cycles) in the order of execution."""
@@ -20,7 +23,8 @@ def flame(steps: Sequence[tuple[str, str, float]]) -> str:
         return "<p>No cycles were counted.</p>"
     kinds: dict[str, list[tuple[str, float]]] = {}
     for i, (op, name, cycles) in enumerate(steps):
-        kinds.setdefault(op, []).append((f"{i} {op} {name}", cycles))
+        if cycles:
+            kinds.setdefault(op, []).append((f"{i} {op} {name}", cycles))
     ranked = sorted(kinds.items(), key=lambda kind: -_sum(kind[1]))
     colours = {op: _COLOURS[i % len(_COLOURS)] for i, (op, _) in enumerate(ranked)}
     rows = [_box("inference", total, total, "#d9dee3")]
@@ -28,6 +32,18 @@ def flame(steps: Sequence[tuple[str, str, float]]) -> str:
     rows.append("".join(_box(name, cycles, total, colours[op]) for op, own in ranked for name, cycles in _thick(own, total)))
     return ('<div class="flame" role="img" aria-label="' + escape(_words(ranked, total)) + '">'
             + "".join(f"<div>{row}</div>" for row in rows) + "</div>")
+
+
+def differences(
+    before: Sequence[tuple[str, str, float]], now: Sequence[tuple[str, str, float]]
+) -> list[tuple[str, float, str]]:
+    """(step, more cycles than before, in words of share) of those that differ most; of equal models only."""
+    if [step[0] for step in before] != [step[0] for step in now]:
+        return []
+    pairs = [(f"{i} {op} {plain(name, 60)}", new - old, old) for i, ((_, _, old), (op, name, new))
+             in enumerate(zip(before, now, strict=True)) if new != old]  # fmt: skip
+    ranked = sorted(pairs, key=lambda pair: -abs(pair[1]))[:_DIFFERENCES]
+    return [(step, change, f"{100 * change / old:+.1f} %" if old else "new") for step, change, old in ranked]
 
 
 def _sum(own: Sequence[tuple[str, float]]) -> float:

@@ -14,7 +14,9 @@ from reports.nights import (
     NOT_COMPARABLE,
     WORSE,
     Cell,
+    Cycles,
     Finding,
+    Night,
     Page,
     Trend,
     headline,
@@ -22,15 +24,16 @@ from reports.nights import (
     statuses,
     worst,
 )
-from reports.nights_flame import flame
+from reports.nights_flame import differences, flame
 from reports.nights_style import SCRIPT, STYLE
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 """The browser itself refuses to fetch anything for this page."""
 MOST_NIGHTS = 60
+MOST_FLAMES = 6
 MOST_LINES = 40
 """Of any list; what is left out is counted."""
-Ops = Mapping[Cell, Sequence[tuple[str, str, float]]]
+Ops = Mapping[Cell, Cycles]
 
 
 def render(page: Page, tables: str = "", ops: Ops | None = None, database: str = "") -> str:
@@ -95,7 +98,7 @@ def _status(status: str, more: str = "") -> str:
 
 
 def _where(cell: Cell) -> str:
-    return f"{_code(cell.variant)} on {_e(words.board(cell))}" + (f", {_e(cell.timing)}" if cell.timing else "")
+    return f"{_code(cell.variant)} on {_e(words.board(cell))}"
 
 
 # ---- verdict ----
@@ -178,18 +181,20 @@ def _changes(page: Page) -> str:
 
 
 def _findings(label: str, findings: Sequence[Finding], dated: bool = False) -> str:
-    head = ("metric", "status", "variant", "board", "baseline", "value", "change", "%", "threshold", "least that is found", "p", "note")
+    head = ("metric", "status", "variant", "board", "baseline", "value", "change", "%", "threshold", "least that is found", "p",
+            "note")
     return _table(label, head + (("run",) if dated else ()), (_row(f, dated) for f in findings), text=(11,))
 
 
 def _row(f: Finding, dated: bool) -> list[str]:
     v = f.verdict
-    note = "; ".join(filter(None, (f"accepted: {f.why}" if f.why else "", "drift over nights" if v.kind == "drift" else "", v.reason)))
-    kind = f" ({_e(f.cell.timing)})" if words.timed(v.metric) and f.cell.timing else ""
+    drift = "drift over nights" if v.kind == "drift" else ""
+    note = "; ".join(filter(None, (f"accepted: {f.why}" if f.why else "", drift, v.reason)))
+    share = words.moved_by(f)
     row = [
-        _e(words.name(v.metric)) + kind, _status(f.status), _code(f.cell.variant), _e(words.board(f.cell)),
+        _e(words.label(v.metric, f.cell.timing)), _status(f.status), _code(f.cell.variant), _e(words.board(f.cell)),
         _e(words.quantity(v.metric, v.old)), _e(words.quantity(v.metric, v.new)), _e(words.difference(v.metric, v.change)),
-        _e(words.percent(v.change_percent)), _e(words.threshold(f)), _e(words.difference(v.metric, v.detectable, signed=False)),
+        _e(share if share.endswith("%") else "-"), _e(words.threshold(f)), _e(words.difference(v.metric, v.detectable, signed=False)),
         "-" if v.p_value is None else f"{v.p_value:.2g}", _e(note),
     ]  # fmt: skip
     return [*row, _code(v.run_id)] if dated else row
@@ -214,27 +219,30 @@ def _matrix_cell(counts: dict[str, int] | None, page: Page, cell: Cell) -> str:
     note = f"{counts[status]} of {total} metrics"
     if which and status in MOVED:
         first = sorted(which, key=_order)[0] if status != ACCEPTED else which[0]
-        share = first.verdict.change_percent
-        note = words.name(first.verdict.metric) + ("" if share is None else f" {share:+.2f} %")
+        note = f"{words.name(first.verdict.metric)} {words.moved_by(first)}".rstrip()
         note += f", {counts[status] - 1} more" if counts[status] > 1 else ""
     return f'{_status(status)}<br><span class="soft">{_e(note)}</span>'
 
 
 # ---- trends ----
 
+_LEGEND = """<p>One value a night; of many in one pixel the lowest and the highest. <span class="swatch">&nbsp;</span> each
+night's threshold about its baseline; <span class="accepted">┆</span> an accepted change; <span class="worse">◯</span> a verdict that found a change
+nobody accepted. A line is cut where two nights may not be compared. Accuracy, RAM and flash are the board's own in
+all of them; latencies say whether they are estimated or measured.</p><p id="filter-place"></p>"""
+
+
 def _trends(page: Page) -> str:
     if not page.trends:
         return "<p>No values are stored.</p>"
     moments = [nights_svg.seconds(v.started) for t in page.trends for v in (t.values[0], t.values[-1])]
     span = (min(moments), max(moments))
-    first = ('<p>One value a night, lowest and highest of each pixel. <span style="color:var(--line)">▒</span> tonight\'s threshold about '
-             'the baseline; <span class="accepted">┆</span> an accepted change; <span class="worse">◯</span> a verdict that found '
-             'a change. A line is cut where two nights may not be compared.</p><p id="filter-place"></p>')
-    return first + "\n".join(_curve(metric, [t for t in page.trends if t.metric == metric], span) for metric in CURVES)
+    return _LEGEND + "\n".join(_curve(metric, [t for t in page.trends if t.metric == metric], span) for metric in CURVES)
 
 
 def _curve(metric: str, trends: Sequence[Trend], span: tuple[float, float]) -> str:
-    title = f"<h3>{_e(words.name(metric)).capitalize() if not words.name(metric).startswith('RAM') else _e(words.name(metric))}</h3>"
+    name = words.name(metric)
+    title = f"<h3>{_e(name[:1].upper() + name[1:])}</h3>"
     if not trends:
         return title + "<p>No values are stored.</p>"
     moving = sorted((t for t in trends if not t.steady), key=lambda t: t.verdict is None or t.verdict.status != WORSE)
@@ -270,37 +278,57 @@ def _panel(t: Trend, span: tuple[float, float]) -> str:
 
 # ---- the rest ----
 
+_STRIP = {0: "✓", 1: "▼", 2: "!", 3: "✗"}
+"""Exit code -> what the strip of nights shows."""
+
+
 def _ops(ops: Ops) -> str:
-    profiled = {cell: steps for cell, steps in ops.items() if steps}
+    profiled = [(cell, cycles) for cell, cycles in ops.items() if cycles.now]
     if not profiled:
         return "<p>No operators were profiled in the newest night's runs.</p>"
-    first = ("<p>The newest night's last run of each: all cycles, by kind of operator, by step. Width is the share; steps are profiled in "
-             "a pass of their own.</p>")
-    return first + "\n".join(f"<h4>{_where(cell)} cycles</h4>\n{flame(steps)}" for cell, steps in profiled.items())
+    profiled.sort(key=lambda item: not item[1].before)
+    first = ("<p>The newest night's last run of each: all cycles, by kind of operator, by step. Width is the share. Steps are "
+             "profiled in a pass of their own. Where the latency moved, the baseline's stands below.</p>")
+    blocks = [_flame(cell, cycles) for cell, cycles in profiled]
+    more = "\n".join(blocks[MOST_FLAMES:])
+    rest = f"<details><summary>{len(blocks) - MOST_FLAMES} more</summary>{more}</details>" if more else ""
+    return first + "\n".join(blocks[:MOST_FLAMES]) + rest
+
+
+def _flame(cell: Cell, cycles: Cycles) -> str:
+    text = f"<h4>{_where(cell)}, {_e(cell.timing)} cycles</h4>\n{flame(cycles.now)}"
+    if not cycles.before:
+        return text
+    moved = [f"{_e(step)} {change:+,.0f} cycles ({_e(share)})" for step, change, share in differences(cycles.before, cycles.now)]
+    note = "Steps that differ: " + "; ".join(moved) + "." if moved else "No step differs by a cycle."
+    return f"{text}<p>{note} Baseline, run {_code(cycles.before_run)}:</p>{flame(cycles.before)}"
 
 
 def _nights(page: Page) -> str:
     shown = page.nights[:MOST_NIGHTS]
-    marks = {0: "✓", 1: "▼", 2: "!", 3: "✗"}
-    boxes = []
-    for night in reversed(shown):
-        known = night.exit_code in marks
-        said = night.summary or ("exit code " + str(night.exit_code) if night.exit_code is not None else "no exit code")
-        text = _e(f"{night.night_id}, {night.started[:10]}: {said}")
-        boxes.append(f'<li class="n{night.exit_code if known else "x"}" title="{text}">{marks.get(night.exit_code, "·")}</li>')
-    count = f"the last {len(shown)} of {len(page.nights)}" if len(page.nights) > len(shown) else str(len(shown))
+    boxes = "".join(map(_box, reversed(shown)))
+    count = f"The last {len(shown)} of {len(page.nights)}" if len(page.nights) > len(shown) else str(len(shown))
     unit = "nights" if page.real_nights else "runs (no nights are stored)"
-    parts = [f"<p>{count} {unit}, oldest first: ✓ good, ▼ a claim or metric failed, ! unusable input, ✗ the rig failed, · no exit code.</p>",
-             f'<ul class="strip" aria-label="exit codes">{"".join(boxes)}</ul>']
+    parts = [f"<p>{count} {unit}, oldest first: ✓ good, ▼ a claim or metric failed, ! unusable input, ✗ the rig failed, "
+             f'· no exit code.</p><ul class="strip" aria-label="exit codes">{boxes}</ul>']
     bad = [n for n in page.nights if n.exit_code][:MOST_LINES]
     if bad:
         rows = ([_code(n.night_id), _e(n.started), str(n.exit_code), _e(n.summary)] for n in bad)
-        parts.append("<h3>Nights that were not good</h3>" + _table("nights that were not good", ("night", "begun", "exit", "summary"), rows, (3,)))
+        table = _table("nights that were not good", ("night", "begun", "exit", "summary"), rows, (3,))
+        parts.append(f"<h3>Nights that were not good</h3>{table}")
     if page.accepted:
-        rows = ([_code(a.run_id), _e(a.variant or "all variants"), _e(a.when), _e(a.who), _e(a.why)] for a in page.accepted[:MOST_LINES])
+        changes = page.accepted[:MOST_LINES]
+        rows = ([_code(a.run_id), _e(a.variant or "all variants"), _e(a.when), _e(a.who), _e(a.why)] for a in changes)
         table = _table("accepted changes", ("run", "variant", "when (UTC)", "who", "why"), rows, (4,))
         parts.append(f"<h3>Accepted changes</h3>{table}")
     return "\n".join(parts)
+
+
+def _box(night: Night) -> str:
+    code = night.exit_code
+    said = night.summary or (f"exit code {code}" if code is not None else "no exit code")
+    text = _e(f"{night.night_id}, {night.started[:10]}: {said}")
+    return f'<li class="n{code if code in _STRIP else "x"}" title="{text}">{_STRIP.get(code, "·")}</li>'
 
 
 def _no_tables() -> str:

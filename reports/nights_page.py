@@ -8,9 +8,9 @@ from html import escape
 from harness import history
 from harness.errors import RigError
 from harness.store import Store
-from reports.nights import Page, first_of_boards, gather
+from reports.nights import Cell, Cycles, Page, gather, last_runs
 from reports.nights_html import Ops, render
-from reports.nights_words import plain
+from reports.nights_words import plain, timed
 
 MOST_VARIANTS = 64
 """Whose cycles by operator are shown."""
@@ -23,8 +23,19 @@ def nights_page(store: Store, since: str | None = None) -> str:
 
 
 def _ops(store: Store, page: Page) -> Ops:
-    cells = list(first_of_boards(page).items())[:MOST_VARIANTS]
-    return {cell: history.op_cycles(store, run_id, cell.variant) for cell, run_id in cells}
+    cells = list(last_runs(page).items())[:MOST_VARIANTS]
+    moved = {f.cell for f in page.having("worse", "better", "accepted") if timed(f.verdict.metric)}
+    return {cell: _cycles(store, page, cell, run_id, cell in moved) for cell, run_id in cells}
+
+
+def _cycles(store: Store, page: Page, cell: Cell, run_id: str, moved: bool) -> Cycles:
+    now = history.op_cycles(store, run_id, cell.variant)
+    comparable = next((t.values[-1].comparable for t in page.trends if t.cell == cell), None)
+    if not (now and moved and comparable and page.tonight):
+        return Cycles(now)
+    runs = history.baseline_runs(store, cell.board_id, cell.variant, comparable, 1, page.tonight.runs)
+    before = runs[-1].run_ids[-1] if runs else ""
+    return Cycles(now, history.op_cycles(store, before, cell.variant) if before else (), before)
 
 
 def _tables(store: Store, page: Page) -> str:

@@ -19,6 +19,7 @@ pre code { padding: 0; overflow-wrap: normal; }
 .soft { color: var(--soft); }
 .banner { border: 1px solid var(--rule); border-left: .5rem solid var(--soft); border-radius: 6px; background: var(--card);
   padding: .7rem 1rem; margin: 1rem 0; }
+.banner h2 { font-size: 1.35rem; margin: .1rem 0; border: 0; padding: 0; } .banner h3 { margin-top: .8rem; }
 .banner.good { border-left-color: var(--good); } .banner.bad { border-left-color: var(--bad); }
 .banner.rig { border-left-color: var(--rig); }
 .tag { border: 1px solid var(--rule); border-radius: 9px; padding: 0 .45rem; font-size: .85em; white-space: nowrap; }
@@ -33,6 +34,8 @@ th { background: var(--card); } .left, th[scope=row] { text-align: left; } td.te
 figure { margin: 0; border: 1px solid var(--rule); border-radius: 6px; padding: .5rem .6rem; min-width: 0; }
 figcaption { font-size: .85rem; line-height: 1.35; }
 figure svg { display: block; width: 100%; height: auto; margin: .3rem 0; }
+.axis span:not(:nth-child(2)) { white-space: nowrap; } .axis span:nth-child(2) { text-align: center; }
+.swatch { background: var(--band); border: 1px solid var(--line); padding: 0 .3rem; }
 .axis { display: flex; justify-content: space-between; font-size: .75rem; color: var(--soft); gap: .5rem; }
 svg .line { fill: none; stroke: var(--line); stroke-width: 1.3; } svg .dot { fill: var(--line); }
 svg .band { fill: var(--band); stroke: var(--line); stroke-width: .3; }

@@ -39,16 +39,10 @@ def seconds(started: str) -> float:
     return datetime.datetime.fromisoformat(started).timestamp()
 
 
-def band(trend: Trend) -> tuple[float, float] | None:
-    """Baseline - and + threshold of tonight's verdict; None where it has none."""
-    v = trend.verdict
-    if v is None or v.threshold is None or not isinstance(v.old, int | float):
-        return None
-    return v.old - v.threshold, v.old + v.threshold
-
-
 def scale(trend: Trend, span: tuple[float, float]) -> Scale:
-    values = [value.value for value in trend.values] + list(band(trend) or ())
+    """`span` is the time axis, in seconds; the heights are those of the values and of tonight's threshold."""
+    last = trend.values[-1]
+    values = [value.value for value in trend.values] + [limit for limit in (last.low, last.high) if limit is not None]
     low, high = min(values), max(values)
     if low == high:
         low, high = low - (abs(low) * _FLAT or 1), high + (abs(high) * _FLAT or 1)
@@ -58,8 +52,9 @@ def scale(trend: Trend, span: tuple[float, float]) -> Scale:
 def draw(trend: Trend, span: tuple[float, float], title: str) -> str:
     """The whole <svg>; `span` is the time axis, in seconds, shared by all trends of a page."""
     axes = scale(trend, span)
-    parts = [_band(trend, axes), *(_line(points, axes) for points in _pieces(trend.values)), *_marks(trend, axes)]
-    return (f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">' + "".join(parts) + "</svg>")
+    pieces = _pieces(trend.values)
+    parts = [*(_band(p, axes) for p in pieces), *(_line(p, axes) for p in pieces), *_marks(trend, axes)]
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">' + "".join(parts) + "</svg>"
 
 
 def _pieces(values: Sequence[Value]) -> list[list[Value]]:
@@ -94,16 +89,22 @@ def straight(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
     ]  # fmt: skip
 
 
-def _band(trend: Trend, axes: Scale) -> str:
-    """From the last accepted change on: what was before it had another baseline."""
-    limits = band(trend)
-    if limits is None:
+def _band(values: Sequence[Value], axes: Scale) -> str:
+    """Between the limits of each night's verdict, one of each column, cut off at the picture's edge; no wider than needed where
+    nights were not judged."""
+    judged = [v for v in values if v.low is not None and v.high is not None]
+    if not judged:
         return ""
-    starts = [i for i, value in enumerate(trend.values) if value.why or value.comparable != trend.values[-1].comparable]
-    left = axes.x(seconds(trend.values[starts[-1] if starts else 0].started))
-    top, bottom = axes.y(limits[1]), axes.y(limits[0])
-    return (f'<rect class="band" x="{left:.1f}" y="{top:.1f}" width="{max(1, WIDTH - _EDGE - left):.1f}" '
-            f'height="{max(1, bottom - top):.1f}"><title>tonight\'s threshold about the baseline</title></rect>')
+    columns = [next(group) for _, group in groupby(judged, key=lambda v: int(axes.x(seconds(v.started))))]
+    columns += [judged[-1]] if columns[-1] is not judged[-1] else []
+    edges = [[(round(axes.x(seconds(v.started)), 1), _within(axes.y(y))) for v, y in zip(columns, side, strict=True)]
+             for side in ([v.high for v in columns], [v.low for v in columns])]  # fmt: skip
+    outline = [*straight(edges[0]), *reversed(straight(edges[1]))]
+    return f'<path class="band" d="M{" ".join(f"{x:g},{y:g}" for x, y in outline)}Z"/>'
+
+
+def _within(y: float) -> float:
+    return round(min(max(y, 0.0), float(HEIGHT)), 1)
 
 
 def _marks(trend: Trend, axes: Scale) -> list[str]:
@@ -116,5 +117,6 @@ def _marks(trend: Trend, axes: Scale) -> list[str]:
         if value.moved and not value.why:
             note = escape(f"{day}, run {value.run_id}: {value.moved}")
             tone = value.moved if value.moved in ("worse", "better") else "changed"
-            marks.append(f'<circle class="alarm {tone}" cx="{x:.1f}" cy="{axes.y(value.value):.1f}" r="4"><title>{note}</title></circle>')
+            where = f'cx="{x:.1f}" cy="{axes.y(value.value):.1f}"'
+            marks.append(f'<circle class="alarm {tone}" {where} r="4"><title>{note}</title></circle>')
     return marks

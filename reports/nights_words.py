@@ -35,6 +35,11 @@ def timed(metric: str) -> bool:
     return metric.startswith(_TIMED)
 
 
+def label(metric: str, timing: str) -> str:
+    """With what it was told by, where that matters."""
+    return f"{name(metric)}, {timing}" if timed(metric) and timing else name(metric)
+
+
 def quantity(metric: str, value: Any) -> str:
     """With its unit."""
     known = METRICS.get(metric)
@@ -60,6 +65,14 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{value:+.2f} %"
 
 
+def moved_by(finding: Finding) -> str:
+    """In %, accuracies in points; empty for what is no number or had been 0."""
+    v = finding.verdict
+    if v.metric in METRICS and METRICS[v.metric].unit == "fraction":
+        return "" if v.change is None else difference(v.metric, v.change)
+    return "" if v.change_percent is None else percent(v.change_percent)
+
+
 def board(cell: Cell) -> str:
     return plain(f"{cell.board} {cell.board_id}", 60)
 
@@ -70,17 +83,19 @@ def threshold(finding: Finding) -> str:
         return "-"
     if v.threshold == 0:
         return "any difference"
-    share = f" ({100 * v.threshold / abs(v.old):.2f} %)" if isinstance(v.old, int | float) and v.old else ""
+    points = v.metric in METRICS and METRICS[v.metric].unit == "fraction"
+    share = f" ({100 * v.threshold / abs(v.old):.2f} %)" if isinstance(v.old, int | float) and v.old and not points else ""
     return f"± {difference(v.metric, v.threshold, signed=False)}{share}"
 
 
 def sentence(finding: Finding) -> str:
     """Metric, change, threshold and certainty; variant and board stand before it."""
     v = finding.verdict
-    text = f"{name(v.metric)} {_moved(finding)} from {quantity(v.metric, v.old)} to {quantity(v.metric, v.new)}"
+    what = label(v.metric, finding.cell.timing)
+    text = f"{what} {_moved(finding)} from {quantity(v.metric, v.old)} to {quantity(v.metric, v.new)}"
     if v.change is not None:
-        share = "" if v.change_percent is None else f", {percent(v.change_percent)}"
-        text += f" ({difference(v.metric, v.change)}{share})"
+        by = dict.fromkeys(filter(None, (difference(v.metric, v.change), moved_by(finding))))
+        text += f" ({', '.join(by)})"
     known = threshold(finding)
     text += {"-": "", "any difference": "; any difference counts"}.get(known, f"; threshold {known}")
     return text + _certainty(finding) + (f"; {plain(v.reason)}" if v.reason else "")
