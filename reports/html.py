@@ -65,4 +65,5 @@ def _cells(tag: str, texts: list[str], left: int) -> str:
 
 
 def _inline(text: str) -> str:
-    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
+    seen = "".join(c if c.isprintable() else " " for c in text)
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(seen))

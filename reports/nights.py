@@ -71,12 +71,12 @@ class Value(NamedTuple):
 
 @dataclass(frozen=True)
 class Trend:
-    """One metric of one cell, oldest first; `verdict` is tonight's, None where it was not judged."""
+    """One metric of one cell, oldest first; `status` is tonight's, empty where it was not judged."""
 
     metric: str
     cell: Cell
     values: tuple[Value, ...]
-    verdict: StoredVerdict | None
+    status: str
 
     @property
     def steady(self) -> bool:
@@ -195,19 +195,20 @@ class _Marks:
 def _trends(
     store: Store, since: str | None, findings: Sequence[Finding], moved: Sequence[StoredVerdict], nights: dict[str, str]
 ) -> Iterable[Trend]:
-    judged = {(f.verdict.metric, f.cell.variant, f.cell.board_id): f.verdict for f in findings if f.verdict.kind == "night"}
+    judged = {(f.verdict.metric, f.cell.variant, f.cell.board_id): f.status for f in findings if f.verdict.kind == "night"}
     marks = _Marks({(v.metric, v.variant, v.run_id): v.status for v in moved}, _limits(store, since), nights)
     for series in history.all_series(store, CURVES, since=since):
         cell = Cell(series.variant, series.board, series.board_id, series.timing)
         values = tuple(_marked(series, marks))
-        yield Trend(series.metric, cell, values, judged.get((series.metric, series.variant, series.board_id)))
+        yield Trend(series.metric, cell, values, judged.get((series.metric, series.variant, series.board_id), ""))
 
 
 def _limits(store: Store, since: str | None) -> dict[_Key, tuple[float, float]]:
-    return {
-        (metric, variant, run): (baseline - threshold, baseline + threshold)
-        for run, variant, metric, baseline, threshold in tonight.limits(store, CURVES, since)
-    }
+    found = {}
+    for run, variant, metric, baseline, threshold in tonight.limits(store, CURVES, since):
+        low, high = baseline - threshold, baseline + threshold
+        found[metric, variant, run] = (max(low, 0.0), min(high, 1.0)) if metric == "accuracy" else (low, high)
+    return found
 
 
 def _marked(series: Series, marks: _Marks) -> Iterable[Value]:

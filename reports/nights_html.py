@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
@@ -12,7 +13,7 @@ from reports.nights import (
     CURVES,
     MOVED,
     NOT_COMPARABLE,
-    WORSE,
+    SEVERITY,
     Cell,
     Cycles,
     Finding,
@@ -81,7 +82,8 @@ def _list(items: Iterable[str], rest: int = 0) -> str:
 
 def _table(label: str, head: Sequence[str], rows: Iterable[Sequence[str]], text: Sequence[int] = ()) -> str:
     """Cells are HTML; the first column holds the rows' names, those in `text` hold prose."""
-    cells = "".join(f'<th scope="col"{"" if i else " class=left"}>{title}</th>' for i, title in enumerate(head))
+    left = (0, *text)
+    cells = "".join(f'<th scope="col"{" class=left" if i in left else ""}>{title}</th>' for i, title in enumerate(head))
     lines = [f"<thead><tr>{cells}</tr></thead>", "<tbody>"]
     for first, *others in rows:
         data = "".join(f'<td{" class=text" if i in text else ""}>{c}</td>' for i, c in enumerate(others, 1))
@@ -191,10 +193,11 @@ def _row(f: Finding, dated: bool) -> list[str]:
     drift = "drift over nights" if v.kind == "drift" else ""
     note = "; ".join(filter(None, (f"accepted: {f.why}" if f.why else "", drift, v.reason)))
     share = words.moved_by(f)
+    least = words.difference(v.metric, v.detectable, signed=False)
     row = [
         _e(words.label(v.metric, f.cell.timing)), _status(f.status), _code(f.cell.variant), _e(words.board(f.cell)),
         _e(words.quantity(v.metric, v.old)), _e(words.quantity(v.metric, v.new)), _e(words.difference(v.metric, v.change)),
-        _e(share if share.endswith("%") else "-"), _e(words.threshold(f)), _e(words.difference(v.metric, v.detectable, signed=False)),
+        _e(share if share.endswith("%") else "-"), _e(words.threshold(f)), _e(least),
         "-" if v.p_value is None else f"{v.p_value:.2g}", _e(note),
     ]  # fmt: skip
     return [*row, _code(v.run_id)] if dated else row
@@ -227,9 +230,9 @@ def _matrix_cell(counts: dict[str, int] | None, page: Page, cell: Cell) -> str:
 # ---- trends ----
 
 _LEGEND = """<p>One value a night; of many in one pixel the lowest and the highest. <span class="swatch">&nbsp;</span> each
-night's threshold about its baseline; <span class="accepted">┆</span> an accepted change; <span class="worse">◯</span> a verdict that found a change
-nobody accepted. A line is cut where two nights may not be compared. Accuracy, RAM and flash are the board's own in
-all of them; latencies say whether they are estimated or measured.</p><p id="filter-place"></p>"""
+night's threshold about its baseline; <span class="accepted">┆</span> an accepted change; <span class="worse">◯</span> a verdict
+that found a change nobody accepted. A line is cut where two nights may not be compared. Latencies say whether they are estimated
+or measured; accuracy, RAM and flash are never estimates.</p><p id="filter-place"></p>"""
 
 
 def _trends(page: Page) -> str:
@@ -245,13 +248,17 @@ def _curve(metric: str, trends: Sequence[Trend], span: tuple[float, float]) -> s
     title = f"<h3>{_e(name[:1].upper() + name[1:])}</h3>"
     if not trends:
         return title + "<p>No values are stored.</p>"
-    moving = sorted((t for t in trends if not t.steady), key=lambda t: t.verdict is None or t.verdict.status != WORSE)
+    moving = sorted((t for t in trends if not t.steady), key=lambda t: _first(t.status))
     steady = [t for t in trends if t.steady]
     parts = [title, _panels(moving, span)] if moving else [title]
     if steady:
         always = f"{len(steady)} of {len(trends)} never changed"
         parts.append(f"<details><summary>{always}</summary>{_panels(steady, span)}</details>")
     return "\n".join(parts)
+
+
+def _first(status: str) -> int:
+    return SEVERITY.index(status) if status in SEVERITY else len(SEVERITY)
 
 
 def _panels(trends: Sequence[Trend], span: tuple[float, float]) -> str:
@@ -261,7 +268,7 @@ def _panels(trends: Sequence[Trend], span: tuple[float, float]) -> str:
 def _panel(t: Trend, span: tuple[float, float]) -> str:
     last, numbers = t.values[-1], [v.value for v in t.values]
     kind = f" ({_e(t.cell.timing)})" if words.timed(t.metric) else ""
-    verdict = f" {_status(t.verdict.status)}" if t.verdict else ""
+    verdict = f" {_status(t.status)}" if t.status else ""
     low, high = words.quantity(t.metric, min(numbers)), words.quantity(t.metric, max(numbers))
     accepted = sum(bool(v.why) for v in t.values)
     label = (f"{words.name(t.metric)} of {t.cell.variant} on {words.board(t.cell)}, {len(numbers)} nights, from {low} to {high}, "
@@ -344,7 +351,7 @@ def _raw(page: Page, database: str) -> str:
     reruns = dict(zip(page.tonight.runs, page.tonight.reruns, strict=False))
     rows = ([_code(run), _e(", ".join(boards.get(run, ())) or "nothing measured"), str(reruns.get(run, 0) or "first")]
             for run in page.tonight.runs)
-    example = escape(page.tonight.runs[0]) if page.tonight.runs else "RUN"
+    example = _e(shlex.quote(words.plain(page.tonight.runs[0]))) if page.tonight.runs else "RUN"
     commands = (
         f"tinyrig report {example}                 # tables of one run\n"
         f"tinyrig compare {example} OTHER          # two runs side by side\n"

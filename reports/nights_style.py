@@ -10,7 +10,7 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var
   padding: 1rem; overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; margin: .2rem 0; } h3 { font-size: 1.05rem; margin: 1.4rem 0 .4rem; }
 h2 { font-size: 1.25rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid var(--rule); padding-bottom: .2rem; }
-h4 { font-size: .95rem; margin: 1rem 0 .3rem; }
+h4, h5 { font-size: .95rem; margin: 1rem 0 .3rem; }
 a { color: var(--line); } p { margin: .5rem 0; } ul { padding-left: 1.2rem; margin: .5rem 0; } li { margin: .25rem 0; }
 nav a { margin-right: .9rem; white-space: nowrap; }
 code { font: .9em ui-monospace, monospace; background: var(--card); padding: .05rem .25rem; border-radius: 3px; }
@@ -29,7 +29,8 @@ pre code { padding: 0; overflow-wrap: normal; }
 table { border-collapse: collapse; margin: .5rem 0; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--rule); text-align: right; vertical-align: top;
   white-space: nowrap; }
-th { background: var(--card); } .left, th[scope=row] { text-align: left; } td.text { white-space: normal; min-width: 14rem; }
+th { background: var(--card); } .left, th[scope=row] { text-align: left; }
+td.text { text-align: left; white-space: normal; min-width: 14rem; }
 .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(270px, 100%), 1fr)); gap: .8rem; }
 figure { margin: 0; border: 1px solid var(--rule); border-radius: 6px; padding: .5rem .6rem; min-width: 0; }
 figcaption { font-size: .85rem; line-height: 1.35; }

@@ -10,6 +10,7 @@ from html import escape
 from itertools import groupby
 
 from reports.nights import Trend, Value
+from reports.nights_words import plain
 
 WIDTH, HEIGHT = 320, 100
 """User units of the viewBox; lines are thinned to one column per unit."""
@@ -112,10 +113,10 @@ def _marks(trend: Trend, axes: Scale) -> list[str]:
     for value in trend.values:
         x, day = axes.x(seconds(value.started)), value.started[:10]
         if value.why:
-            note = escape(f"{day}: accepted: {value.why}")
+            note = escape(plain(f"{day}: accepted: {value.why}"))
             marks.append(f'<line class="accepted" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{HEIGHT}"><title>{note}</title></line>')
         if value.moved and not value.why:
-            note = escape(f"{day}, run {value.run_id}: {value.moved}")
+            note = escape(plain(f"{day}, run {value.run_id}: {value.moved}"))
             tone = value.moved if value.moved in ("worse", "better") else "changed"
             where = f'cx="{x:.1f}" cy="{axes.y(value.value):.1f}"'
             marks.append(f'<circle class="alarm {tone}" {where} r="4"><title>{note}</title></circle>')

@@ -22,6 +22,7 @@ NAMES = ("simple", "pruned", "reshaped", "pqt")
 SILICON = BoardInfo("nano33ble", f"{1:016x}", 64_000_000, "measured")
 HOSTILE = "<script>alert(1)</script>\" onload='x' & \u202ename"
 VIRTUAL_RUN, SILICON_RUN, RERUN = "20240301-010000-0000", "20240301-010000-0001", "20240301-010900-0002"
+BEFORE, BASELINE_RUN = "2024-02-29T21:00:00+00:00", "20240229-210000-0001"
 LATE = "2024-03-01T01:00:00+00:00"
 _NIGHTS = 60
 _SLOWER = 1.0102
@@ -71,6 +72,7 @@ def less_right(run: VariantRun, lost: int) -> VariantRun:
 
 def eventful(store: Store) -> None:
     """The last night: one run on each board, and a rerun on silicon. `pruned` and `reshaped` had got 2 % slower before."""
+    _before(store)
     begin_night(store, "night-late", LATE, ["virtual", "nano33ble", "nano33ble@/dev/ttyACM7"])
     level = {"simple": 1.0, "pruned": 1.02, "reshaped": 1.02, "pqt": 1.0}
     virtual = [slower(on(make_variant_run().board, name), level[name]) for name in NAMES]
@@ -86,6 +88,15 @@ def eventful(store: Store) -> None:
     save_verdicts(store, [*_virtual(virtual), *_silicon(silicon)])
     accept(store, Accepted(VIRTUAL_RUN, "pqt", LATE, "kim", "four more bytes for the new wake-up", True))
     end_night(store, "night-late", LATE, 1, "5 metrics worse; 1 variant not measured")
+
+
+def _before(store: Store) -> None:
+    """The last quiet run on silicon, with its samples and cycles by operator."""
+    begin_night(store, "night-before", BEFORE, ["nano33ble"])
+    store.save(Run(BASELINE_RUN, BEFORE, (slower(on(SILICON, "pruned"), 1.02),)))
+    add_to_night(store, "night-before", BASELINE_RUN)
+    accept(store, Accepted(BASELINE_RUN, None, BEFORE, "tinyrig", "nothing changed", False))
+    end_night(store, "night-before", BEFORE, 0, "nothing changed")
 
 
 def _virtual(runs: list[VariantRun]) -> list[StoredVerdict]:
