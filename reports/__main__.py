@@ -1,4 +1,5 @@
-"""`python -m reports [RUN ...] [--format md|html] [-o PATH] [--store URL] [--summary]`."""
+"""`python -m reports [RUN ...] [--format md|html] [-o PATH] [--store URL] [--summary]`, and
+`python -m reports --nights [--since WHEN] [-o PATH] [--store URL]`."""
 
 from __future__ import annotations
 
@@ -27,17 +28,38 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("-o", "--output", type=Path, metavar="PATH", help="file to write (default: reports/out/RUN.md)")
     parser.add_argument("--store", metavar="URL", help="results database (default: rig.toml's)")
     parser.add_argument("--summary", action="store_true", help="print a short table too")
-    return parser.parse_args(arguments)
+    parser.add_argument("--nights", action="store_true", help="the HTML page of all nights (default: reports/out/nights.html)")
+    parser.add_argument("--since", metavar="WHEN", help="with --nights, trends from then on: an age (90d, 1y) or a date")
+    options = parser.parse_args(arguments)
+    if options.nights and (options.runs or options.format == "md" or options.summary):
+        parser.error("--nights is one HTML page of the whole history: no RUN, --format md or --summary")
+    if options.since and not options.nights:
+        parser.error("--since goes with --nights")
+    return options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0, or that of the RigError, whose message goes to stderr."""
     options = parse(arguments)
     try:
-        return _report(options)
+        return _nights(options) if options.nights else _report(options)
     except RigError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+
+
+def _nights(options: argparse.Namespace) -> int:
+    from harness.ages import moment
+    from reports.nights_page import page_of
+
+    target = options.output or OUT / "nights.html"
+    target = target / "nights.html" if target.is_dir() else target
+    try:
+        _write_text(target, page_of(options.store or _configured_store(), moment(options.since) if options.since else None))
+    except OSError as error:
+        raise HostError(f"can't write the page: {error}", remedy="choose a writable place with -o") from error
+    print(f"nights: {os.path.relpath(target)}")
+    return 0
 
 
 def _report(options: argparse.Namespace) -> int:

@@ -27,10 +27,14 @@ img { max-width: 100%; height: auto; margin: .6rem 0; }
 
 def render(blocks: list[Block], title: str) -> str:
     """The whole document."""
-    body = "\n".join(_block(block) for block in blocks)
     head = '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">'
     head += f"\n<title>{escape(title)}</title>\n<style>{_STYLE}</style>"
-    return f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{body}\n</body>\n</html>\n'
+    return f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{body(blocks)}\n</body>\n</html>\n'
+
+
+def body(blocks: list[Block]) -> str:
+    """What stands in a document of its own or of another."""
+    return "\n".join(_block(block) for block in blocks)
 
 
 def _block(block: Block) -> str:
@@ -61,4 +65,5 @@ def _cells(tag: str, texts: list[str], left: int) -> str:
 
 
 def _inline(text: str) -> str:
-    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
+    seen = "".join(c if c.isprintable() else " " for c in text)
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(seen))

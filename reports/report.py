@@ -62,6 +62,19 @@ def build(runs: Sequence[Run], folder: Path | None, notes: Sequence[str] = ()) -
     return blocks
 
 
+def paper_blocks(runs: Sequence[Run]) -> list[Block]:
+    """Only the tables that stand beside the paper's: accuracy, size and cost."""
+    blocks: list[Block] = []
+    for section in sections(runs):
+        blocks += [Heading(2, _title(section)), *(lower(b) for b in [*_accuracy(section), *_size(section), *_cost(section)])]
+    return blocks
+
+
+def lower(block: Block) -> Block:
+    """One level further down, if it is a heading."""
+    return Heading(block.level + 1, block.text) if isinstance(block, Heading) else block
+
+
 def section_blocks(section: Section, drawn: dict[str, Picture]) -> list[Block]:
     """All blocks of one section, in reading order; `drawn` holds its pictures by name."""
     return [

@@ -19,7 +19,7 @@ HARNESS_LAYERS = [
     {"journal"},
     {"link", "image", "oracle", "store", "hostbuild", "claims", "user_engine", "faultinfo", "verdicts"},
     {"ledger", "pruning", "comparison", "export"},
-    {"history"},
+    {"history", "tonight"},
     {"exchange"},
     {"session", "flash", "ops"},
     {"virtual"},
@@ -33,7 +33,7 @@ HARNESS_LAYERS = [
 ]
 ALLOWED_OUTSIDE = {
     "variants": {"errors", "records", "npz"},
-    "reports": {"errors", "records", "metrics", "stats", "store", "config", "history"},
+    "reports": {"errors", "records", "metrics", "stats", "store", "config", "history", "ages", "tonight"},
 }
 
 

@@ -1,0 +1,360 @@
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import history
+from harness.ledger import accept, add_to_night, begin_night, end_night, save_verdicts
+from harness.records import Accepted, BoardInfo, Night, NotMeasured, OpInfo, Run
+from harness.store import Store
+from harness.tests.fake_nights import Plan
+from harness.tests.fake_runs import make_run
+from reports import __main__ as command
+from reports import nights_svg
+from reports.nights import Cell, Finding, Page, Trend, Value, gather, headline, rig_faults, statuses, worst
+from reports.nights_flame import differences, flame
+from reports.nights_html import render
+from reports.nights_page import nights_page, page_of
+from reports.nights_words import plain, sentence
+from reports.tests import night_stories as stories
+from reports.tests.pages import Page as Html
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    address = f"sqlite:///{tmp_path_factory.mktemp('nights')}/results.sqlite"
+    with stories.history(address) as store:
+        stories.eventful(store)
+    return address
+
+
+@pytest.fixture(scope="module")
+def page(url):
+    with Store(url) as store:
+        return gather(store)
+
+
+@pytest.fixture(scope="module")
+def source(url):
+    return page_of(url)
+
+
+def squeezed(source):
+    return re.sub(r"\s+", " ", Html(source).text)
+
+
+# ---- what it says ----
+
+def test_the_verdict_comes_first_in_words(source):
+    text = squeezed(source)
+    top = text[: text.index("What changed since the baseline")]
+    for needed in (
+        "Regression: 5 metrics got worse, 1 exact value changed and the rig failed in part", "exit code 1",
+        "pruned on nano33ble 0000000000000001: latency (median), measured rose from 4,339.8 us to 4,384.1 us (+44.3 us, "
+        "+1.02 %); threshold ± 9.6 us (0.22 %); seen in 2 runs; p = 1e-07. Also: cycles (median), latency (95th percentile).",
+        "reshaped on virtual 5649525455414c00: accuracy fell from 100.00 % to 50.00 % (-50.00 points); threshold ± 45.80 points",
+        "simple on virtual 5649525455414c00: flash of the model rose from 10,692 bytes to 10,820 bytes (+128 bytes, +1.20 %); "
+        "any difference counts", "they say nothing about a model", "the board stopped answering in window 17",
+        "3 boards asked for", "Synthetic data", "estimated come from the virtual board's timing model",
+        "2 metrics are not comparable",
+    ):
+        assert needed in top, needed
+    assert "pqt on virtual" not in top  # accepted
+
+
+def test_an_accepted_change_is_told_and_is_no_regression(page, source):
+    (finding,) = page.having("accepted")
+    assert (finding.cell.variant, finding.verdict.metric) == ("pqt", "flash_model_total")
+    assert "accepted: four more bytes for the new wake-up" in squeezed(source)
+    assert finding not in page.having("worse")
+
+
+def test_a_rerun_s_verdict_stands_in_place_of_the_first(page):
+    found = [f for f in page.findings if f.cell.variant == "pruned" and f.verdict.metric == "latency_us_median" and f.cell.timing]
+    assert [f.verdict.run_id for f in found if f.cell.board == "nano33ble"] == [stories.RERUN]
+
+
+def test_the_matrix_tells_rig_faults_from_regressions(page):
+    found = {(cell.variant, cell.board): worst(counts) for cell, counts in statuses(page).items()}
+    assert found == {
+        ("simple", "virtual"): "worse", ("pruned", "virtual"): "same",
+        ("reshaped", "virtual"): "worse", ("pqt", "virtual"): "accepted",
+        ("simple", "nano33ble"): "same", ("pruned", "nano33ble"): "worse", ("reshaped", "nano33ble"): "not comparable",
+        ("pqt", "nano33ble"): "not measured",
+    }  # fmt: skip
+
+
+def test_where_the_latency_moved_the_operator_is_named(source):
+    assert "Steps that differ: 1 CONV_2D model/conv_2d +2,833 cycles (+1.1 %)" in squeezed(source)
+    assert f"Baseline, run {stories.BASELINE_RUN}" in squeezed(source)
+
+
+def test_every_latency_says_how_it_was_told(source):
+    latencies = source[source.index("Latency (median)</h3>") : source.index("Accuracy</h3>")]
+    captions = re.findall(r"<figcaption>.*?</figcaption>", latencies)
+    assert len(captions) == 8 and all("(estimated)" in c or "(measured)" in c for c in captions)
+
+
+def test_trends_carry_bands_accepted_changes_and_alarms(page):
+    (trend,) = [t for t in page.trends if (t.metric, *t.cell[:2]) == ("latency_us_median", "pruned", "nano33ble")]
+    assert trend.values[-1].moved == "worse" and trend.values[-1].low < trend.values[-1].high < trend.values[-1].value
+    assert len(trend.values) == 62  # one a night: the rerun is none of its own
+    drawn = nights_svg.draw(trend, (nights_svg.seconds(trend.values[0].started), nights_svg.seconds(stories.LATE)), "t")
+    assert drawn.count('class="band"') == 1 and drawn.count('class="accepted"') == 2 and drawn.count('class="alarm worse"') == 1
+
+
+def test_the_paper_s_tables_are_there(source):
+    text = squeezed(source)
+    assert "Table 1: accuracy, paper and measured" in text and "Table 2: latency, RAM, flash, paper and measured" in text
+
+
+def test_since_leaves_out_what_is_older_but_never_tonight(url):
+    with Store(url) as store:
+        page = gather(store, "2024-02-20")
+    assert page.tonight.night_id == "night-late" and len(page.nights) == 12
+    assert all(v.started >= "2024-02-20" for t in page.trends for v in t.values)
+
+
+# ---- headlines ----
+
+CELL = Cell("v", "b", "i", "measured")
+
+
+def finding(status, metric="ram_arena", **more):
+    run = replace(stories.on(stories.SILICON, "pqt"))
+    return Finding(CELL, stories.verdict("r", run, metric, status, 1, 2, **more), status)
+
+
+def quiet(exit_code=0, findings=(), **more):
+    night = Night("n", "2026-01-01", ("b",), "2026-01-01", exit_code, "", ("r",), (0,))
+    measured = (history_line(),)
+    return replace(Page(True, (night,), night, tuple(findings), measured=measured), **more)
+
+
+def history_line():
+    from harness.tonight import Measured
+
+    return Measured("r", "v", "b", "i", "measured", "glove", False, False)
+
+
+@pytest.mark.parametrize(
+    ("page", "tone", "title"),
+    [
+        (quiet(0, [finding("same")]), "good", "Good: nothing changed"),
+        (quiet(0, [finding("better")]), "good", "Good: nothing got worse, 1 metric got better"),
+        (quiet(0, [finding("accepted")]), "good", "Good: only accepted changes"),
+        (quiet(1, [finding("worse")]), "bad", "Regression: 1 metric got worse"),
+        (quiet(1, [finding("changed"), finding("same")]), "bad", "Change: 1 exact value changed"),
+        (quiet(3, [finding("same")]), "rig", "Rig fault: the rig failed in part"),
+        (quiet(3, measured=()), "rig", "Rig fault: the rig failed"),
+        (quiet(0, [finding("not measured")]), "rig", "Rig fault: the rig failed in part"),
+        (quiet(1, [finding("same")]), "bad", "Not good: a claim failed"),
+        (quiet(2, [finding("same")]), "bad", "Not good: the input or a model could not be used"),
+        (quiet(0), "plain", "Measured, not judged: no verdicts are stored of this night"),
+        (quiet(0, [finding("not comparable")]), "plain", "Nothing to compare with: no metric has a baseline"),
+        (Page(False, (), None), "plain", "Nothing was measured yet"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_headlines(page, tone, title):
+    assert (headline(page).tone, headline(page).title) == (tone, title)
+    assert not Html(render(page)).faults
+
+
+def test_a_night_that_was_cut_off_is_not_good():
+    night = replace(quiet().tonight, finished=None, exit_code=None)
+    assert headline(quiet(0, [finding("same")], tonight=night)).title.startswith("Not finished")
+
+
+def test_a_rig_fault_hides_no_regression_and_is_none_itself():
+    page = quiet(3, [finding("worse"), finding("not measured", reason="link lost")])
+    assert headline(page).title == "Regression: 1 metric got worse and the rig failed in part"
+    assert rig_faults(page) == ["v on b i: ram_arena was not measured: link lost"]
+
+
+def test_a_slow_drift_is_told_as_one():
+    drift = finding("worse", "latency_us_median")
+    drift = replace(drift, verdict=replace(drift.verdict, kind="drift"))
+    assert "rose slowly from 1.0 us to 2.0 us" in sentence(drift)
+
+
+# ---- little in the database ----
+
+def test_without_nights_each_run_counts_as_one(tmp_path):
+    url = f"sqlite:///{tmp_path}/r.sqlite"
+    with Store(url) as store:
+        store.save(make_run("old-1", "2026-01-01T00:00:00+00:00"))
+        store.save(make_run("new-2", "2026-01-02T00:00:00+00:00"))
+        assert {len(t.values) for t in gather(store).trends} == {2}
+        text = squeezed(nights_page(store))
+    assert "Measured, not judged" in text and "holds no nights" in text and "each run counts as one" in text and "new-2" in text
+
+
+def test_an_empty_database_says_so(tmp_path):
+    with Store(f"sqlite:///{tmp_path}/r.sqlite") as store:
+        source = nights_page(store)
+    assert "Nothing was measured yet" in squeezed(source) and not Html(source).faults
+
+
+def test_a_night_without_any_run_is_a_rig_fault(tmp_path):
+    with Store(f"sqlite:///{tmp_path}/r.sqlite") as store:
+        begin_night(store, "n1", "2026-01-01T00:00:00+00:00", ["nano33ble"])
+        end_night(store, "n1", "2026-01-01T00:01:00+00:00", 3, "no port")
+        text = squeezed(nights_page(store))
+    assert "Rig fault: the rig failed" in text and "no port" in text and "1 board asked for (nano33ble), 0 measured" in text
+
+
+def test_pruned_runs_have_no_tables_and_the_page_says_so(tmp_path):
+    url = f"sqlite:///{tmp_path}/r.sqlite"
+    with stories.history(url, Plan(3, 1, 2)):
+        pass
+    assert "The samples of 2 runs were pruned" in squeezed(page_of(url))
+
+
+# ---- safe and self-contained ----
+
+def hostile_store(url):
+    """Every name that a user, a board or an error can bring in."""
+    name, store = stories.HOSTILE, Store(url)
+    run = stories.on(BoardInfo(name, name[:40], 64_000_000, "measured"), "pqt")
+    image = replace(run.image, ops=tuple(OpInfo(o.index, name, name, o.macs) for o in run.image.ops))
+    run = replace(run, variant=replace(run.variant, name=name, dataset=name), image=image)
+    run_id = name[:60]
+    begin_night(store, name[:64], stories.LATE, [name])
+    store.save(Run(run_id, stories.LATE, (run,), {name: name}, (NotMeasured(name + "2", name, "link"),)))
+    add_to_night(store, name[:64], run_id)
+    found = {"outputs": "changed", "macs": "worse", "zip_bytes": "not comparable", name[:64]: "better"}
+    save_verdicts(store, [stories.verdict(run_id, run, m, status, name, name, reason=name) for m, status in found.items()])
+    accept(store, Accepted(run_id, name, stories.LATE, name, name, True))
+    end_night(store, name[:64], stories.LATE, 1, name)
+    return store
+
+
+def test_hostile_names_stay_text(tmp_path):
+    with hostile_store(f"sqlite:///{tmp_path}/r.sqlite") as store:
+        source = nights_page(store)
+    page = Html(source)
+    assert not page.faults
+    assert source.count("<script>") == 1 and "alert(1)" in page.text
+    assert not [name for _, name, _ in page.attributes if name.startswith("on")]
+    assert "\u202e" not in source
+
+
+def test_the_page_is_whole_and_fetches_nothing(source):
+    page = Html(source)
+    assert not page.faults
+    assert not re.search(r"https?://|@import|url\(", source)
+    assert set(page.values("src")) == set() and all(link.startswith("#") for link in page.values("href"))
+    assert "default-src 'none'" in source
+    ids = page.values("id")
+    assert len(ids) == len(set(ids)) and {link[1:] for link in page.values("href")} <= set(ids)
+
+
+def test_it_can_be_read_without_seeing_it(source):
+    page = Html(source)
+    assert len(re.findall("<h1>", source)) == 1 and 'lang="en"' in source and "width=device-width" in source
+    assert all('aria-label="' in tag for tag in re.findall(r"<svg[^>]*>", source))
+    assert all('scope="' in tag for tag in re.findall(r"<th\b[^>]*>", source[: source.index('id="tables"')]))
+    assert "prefers-color-scheme: dark" in source and page.values("role").count("img") >= 32
+
+
+def luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_colours_have_enough_contrast_in_light_and_dark(source):
+    for block in re.findall(r":root \{(.*?)\}", source, re.S):
+        colours = {name: "#" + "".join(2 * c for c in code) if len(code) == 3 else f"#{code}"
+                   for name, code in re.findall(r"--(\w+): #([0-9a-f]{6}|[0-9a-f]{3});", block)}  # fmt: skip
+        assert len(colours) == 10
+        for name in ("text", "soft", "good", "bad", "rig", "line", "accepted"):
+            for ground in ("page", "card"):
+                dark, light = sorted((luminance(colours[name]), luminance(colours[ground])))
+                assert (light + 0.05) / (dark + 0.05) >= 4.5, (name, ground)
+
+
+def test_a_password_is_not_shown():
+    from reports.nights_page import _shown
+
+    assert "geheim" not in _shown("postgresql://rig:geheim@host/tinyrig")
+
+
+# ---- thinning ----
+
+@given(st.lists(st.tuples(st.floats(0, 320), st.floats(-1e3, 1e3)), min_size=1, max_size=400))
+def test_thinning_keeps_every_extreme(points):
+    points.sort(key=lambda point: point[0])
+    kept = nights_svg.thin(points)
+    assert len(kept) <= 2 * 321 + 1
+    for pick in (min, max):
+        assert abs(pick(y for _, y in kept) - pick(y for _, y in points)) <= 0.051
+    assert abs(kept[0][0] - points[0][0]) <= 1.1 and abs(kept[-1][0] - points[-1][0]) <= 0.051
+
+
+def test_flat_lines_cost_two_points():
+    assert nights_svg.straight([(0, 1), (1, 1), (2, 1), (3, 2)]) == [(0, 1), (2, 1), (3, 2)]
+
+
+def test_a_line_is_cut_where_nights_may_not_be_compared():
+    values = tuple(Value(str(i), f"2026-01-0{i + 1}", str(i), "a" if i < 2 else "b", 1.0 + i) for i in range(4))
+    drawn = nights_svg.draw(Trend("accuracy", CELL, values, ""), (0, 2e9), "t")
+    assert drawn.count('class="line"') == 2
+
+
+def test_ten_times_the_nights_are_not_ten_times_the_page(tmp_path):
+    sizes = []
+    for nights in (40, 400):
+        with stories.history(f"sqlite:///{tmp_path}/{nights}.sqlite", Plan(nights, 2, 2, accept_every=100)) as store:
+            sizes.append(len(nights_page(store)))
+    assert sizes[1] < 3 * sizes[0] < 500_000
+    # 8 x 4 cells cost at most 8 times what these 2 x 2 cost, and no trend has more than two points for each of 320 columns.
+    assert 8 * sizes[1] < 5_000_000
+
+
+# ---- flame ----
+
+def test_a_flame_shows_all_cycles():
+    steps = [("CONV_2D", "a", 900.0), ("SOFTMAX", "b", 99.0), ("RESHAPE", "c", 0.0), ("MEAN", "d", 1.0), ("CONV_2D", "e", 0.0)]
+    drawn = flame(steps)
+    assert "CONV_2D 90.0 %" in drawn and "RESHAPE" not in drawn and not Html(drawn).faults
+    assert flame([("X", "x", 0.0)]) == "<p>No cycles were counted.</p>"
+
+
+def test_differences_need_the_same_steps():
+    assert differences([("A", "a", 100.0)], [("A", "a", 110.0)]) == [("0 A a", 10.0, "+10.0 %")]
+    assert differences([("A", "a", 1.0)], [("B", "a", 2.0)]) == []
+
+
+def test_plain_text_is_one_visible_line():
+    assert plain("a\nb\u202ec\x00") == "a b c "
+
+
+# ---- the command ----
+
+def test_the_command_writes_the_page(url, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "OUT", tmp_path / "out")
+    assert command.main(["--nights", "--store", url]) == 0
+    assert (tmp_path / "out" / "nights.html").read_text().startswith("<!doctype html>")
+    assert "nights.html" in capsys.readouterr().out
+    assert command.main(["--nights", "--since", "2024-02-01", "--store", url, "-o", str(tmp_path / "b.html")]) == 0
+    assert command.main(["--nights", "--since", "soon", "--store", url]) == 2
+
+
+@pytest.mark.parametrize("words", ["--nights r1", "--nights --format md", "--since 90d", "--nights --summary"])
+def test_what_does_not_go_together_is_refused(words, capsys):
+    with pytest.raises(SystemExit) as error:
+        command.main(words.split())
+    assert error.value.code == 2 and "--nights" in capsys.readouterr().err
+
+
+def test_a_missing_database_is_the_user_s_to_mend(tmp_path):
+    assert command.main(["--nights", "--store", f"sqlite:///{tmp_path}/none.sqlite"]) == 2
+
+
+def test_the_history_s_own_queries_agree_with_the_page(url, page):
+    with Store(url) as store:
+        assert len(page.nights) == len(history.nights(store))
