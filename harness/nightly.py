@@ -10,7 +10,7 @@ import datetime
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness import history, ledger
@@ -177,7 +177,7 @@ class Procedure:
         if why:
             entry = Accepted(cell.run_id, cell.variant, iso(utc_now()), WHO, why, False)
             ledger.accept(self._store, entry)
-        return Cell(**{**vars(cell), "accepted": why})
+        return replace(cell, accepted=why)
 
 
 class Reruns:
