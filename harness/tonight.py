@@ -9,12 +9,13 @@ from typing import NamedTuple
 from sqlalchemy import select
 
 from harness import schema
-from harness.records import NotMeasured
+from harness.records import FAILED, NotMeasured
 from harness.store import Store
 
 
 class Measured(NamedTuple):
-    """A finished variant run. `synthetic`: its test windows were generated, not recorded; `dataset` None: not known."""
+    """A finished variant run. `synthetic`: its test windows were generated, not recorded; `dataset` None: not known; `failed`:
+    (name, reason) of its claims that failed."""
 
     run_id: str
     variant: str
@@ -24,6 +25,7 @@ class Measured(NamedTuple):
     dataset: str | None
     synthetic: bool
     pruned: bool
+    failed: tuple[tuple[str, str], ...] = ()
 
 
 def measured(store: Store, run_ids: Sequence[str]) -> list[Measured]:
@@ -39,19 +41,32 @@ def measured(store: Store, run_ids: Sequence[str]) -> list[Measured]:
 
 
 def _measured(run_id: str, variant: str, board: str, board_id: str, timing: str, record: str, pruned: str | None) -> Measured:
-    built = json.loads(record).get("variant", {})
-    return Measured(run_id, variant, board, board_id, timing, built.get("dataset"), bool(built.get("synthetic")), bool(pruned))
+    known = json.loads(record)
+    built, claims = known.get("variant", {}), known.get("claims", ())
+    failed = tuple((c["name"], c.get("reason", "")) for c in claims if c.get("status") == FAILED)
+    synthetic = bool(built.get("synthetic"))
+    return Measured(run_id, variant, board, board_id, timing, built.get("dataset"), synthetic, bool(pruned), failed)
 
 
-def not_measured(store: Store, run_ids: Sequence[str]) -> list[tuple[str, NotMeasured]]:
-    """(run, what it could not measure and why)."""
+class Missing(NamedTuple):
+    """What a run could not measure; `board` as it was asked for, empty where that was not kept."""
+
+    run_id: str
+    board: str
+    what: NotMeasured
+
+
+def not_measured(store: Store, run_ids: Sequence[str]) -> list[Missing]:
+    """Of all these runs, in the order of storing."""
     n, r = schema.NOT_MEASURED.c, schema.RUNS.c
     query = (
-        select(r.run_id, n.variant, n.error, n.kind).join_from(schema.NOT_MEASURED, schema.RUNS, r.seq == n.run_seq)
+        select(r.run_id, r.plan, n.variant, n.error, n.kind).join_from(schema.NOT_MEASURED, schema.RUNS, r.seq == n.run_seq)
         .where(r.run_id.in_(run_ids)).order_by(r.seq, n.variant)
     )  # fmt: skip
     with store.reading() as db:
-        return [(run_id, NotMeasured(*rest)) for run_id, *rest in db.execute(query)]
+        lines = db.execute(query).all()
+    boards = [json.loads(plan or "{}").get("board") or "" for _, plan, *_ in lines]
+    return [Missing(run, str(board), NotMeasured(*what)) for board, (run, _, *what) in zip(boards, lines, strict=True)]
 
 
 class Limit(NamedTuple):

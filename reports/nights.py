@@ -47,10 +47,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Fault:
-    """What tonight's run could not measure; `boards` are those the run did measure something on, empty: none."""
+    """What tonight's run could not measure; `boards` are the ids of those the run did measure something on, empty: none;
+    `asked` the board as it was asked for, empty: not known."""
 
     run_id: str
     boards: tuple[str, ...]
+    asked: str
     what: NotMeasured
 
 
@@ -174,7 +176,8 @@ def _faults(store: Store, night: Night, measured: Sequence[Measured]) -> tuple[F
     boards: dict[str, dict[str, None]] = {}
     for m in measured:
         boards.setdefault(m.run_id, {})[m.board_id] = None
-    return tuple(Fault(run, tuple(boards.get(run, ())), what) for run, what in tonight.not_measured(store, night.runs))
+    missing = tonight.not_measured(store, night.runs)
+    return tuple(Fault(m.run_id, tuple(boards.get(m.run_id, ())), m.board, m.what) for m in missing)
 
 
 # ---- trends ----
@@ -250,16 +253,17 @@ def headline(page: Page) -> Headline:
     night = page.tonight
     if night is None:
         return Headline("plain", "Nothing was measured yet")
-    worse, faults = page.having(WORSE), rig_faults(page)
-    words = [_count(len(worse), "metric") + " got worse"] if worse else []
-    if changed := page.having(CHANGED):
-        words.append(_count(len(changed), "exact value") + " changed")
-    if faults:
-        words.append("the rig failed" if not page.measured else "the rig failed in part")
-    if words:
-        kind = "Regression" if worse else "Rig fault" if faults and not changed else "Change"
-        return Headline("bad" if worse or changed else "rig", f"{kind}: {_joined(words)}")
-    return _quiet(page, night)
+    worse, changed, claims, faults = page.having(WORSE), page.having(CHANGED), failed_claims(page), rig_faults(page)
+    told = (
+        ("Regression", worse, _count(len(worse), "metric") + " got worse"),
+        ("Claim failed", claims, _count(len(claims), "claim") + " failed"),
+        ("Change", changed, _count(len(changed), "exact value") + " changed"),
+        ("Rig fault", faults, "the rig failed in part" if page.measured else "the rig failed"),
+    )
+    found = [(kind, words) for kind, items, words in told if items]
+    if not found:
+        return _quiet(page, night)
+    return Headline("bad" if worse or claims or changed else "rig", f"{found[0][0]}: {_joined([words for _, words in found])}")
 
 
 def _joined(words: Sequence[str]) -> str:
@@ -268,19 +272,27 @@ def _joined(words: Sequence[str]) -> str:
 
 def _quiet(page: Page, night: Night) -> Headline:
     """Nothing got worse, changed or failed."""
-    if night.exit_code:
-        meaning = {1: "a claim failed", 2: "the input or a model could not be used"}.get(night.exit_code, "it failed")
-        return Headline("bad", f"Not good: {meaning}")
+    if night.exit_code == 2:
+        return Headline("bad", "Not good: the input or a model could not be used")
     if page.real_nights and night.finished is None:
         return Headline("rig", "Not finished: the night is under way, or was cut off")
     if not page.findings:
         what = "night" if page.real_nights else "run"
         return Headline("plain", f"Measured, not judged: no verdicts are stored of this {what}")
+    if not page.having(SAME, BETTER, ACCEPTED):
+        return Headline("bad" if night.exit_code else "plain", "Not comparable: no metric has a baseline, so nothing was judged")
+    if night.exit_code and not page.having(ACCEPTED):
+        apart = ", and " + _count(len(page.having(NOT_COMPARABLE)), "metric") + " could not be compared"
+        return Headline("bad", "Not good: exit code 1" + (apart if page.having(NOT_COMPARABLE) else ""))
     if page.having(BETTER):
         return Headline("good", f"Good: nothing got worse, {_count(len(page.having(BETTER)), 'metric')} got better")
-    if not page.having(SAME, ACCEPTED):
-        return Headline("plain", "Nothing to compare with: no metric has a baseline")
     return Headline("good", "Good: only accepted changes" if page.having(ACCEPTED) else "Good: nothing changed")
+
+
+def failed_claims(page: Page) -> list[tuple[Cell, str, str]]:
+    """(where, name, reason) of tonight's; a claim that was not measured is none."""
+    found = {(Cell(m.variant, m.board, m.board_id, m.timing), name): reason for m in page.measured for name, reason in m.failed}
+    return [(cell, name, reason) for (cell, name), reason in found.items()]
 
 
 def rig_faults(page: Page) -> list[str]:
@@ -288,14 +300,33 @@ def rig_faults(page: Page) -> list[str]:
     night = page.tonight
     if night is None:
         return []
-    found = [f"{fault.what.variant}: {fault.what.error}" for fault in page.faults]
+    found = [f"{fault.what.variant} on {_asked(page, fault)}: {fault.what.error}" for fault in page.faults if not _users(fault)]
     found += [f"{f.cell.variant} on {f.cell.board} {f.cell.board_id}: {f.verdict.metric} was not measured: {f.verdict.reason}"
               for f in page.having(NOT_MEASURED)]
-    if page.real_nights and len(night.boards) > (seen := len({m.board_id for m in page.measured})):
-        found.append(f"{_count(len(night.boards), 'board')} asked for ({', '.join(night.boards)}), {seen} measured")
+    seen = len({m.run_id for m in page.measured} & {run for run, n in zip(night.runs, night.reruns, strict=True) if not n})
+    if page.real_nights and night.finished is not None and len(night.boards) > seen:
+        found.append(f"{_count(len(night.boards), 'board')} asked for ({', '.join(night.boards)}), {seen} measured anything")
     if not found and night.exit_code == RIG_EXIT:
         found.append(night.summary or "the night ended with exit code 3")
     return found
+
+
+_USERS = ("user", "model")
+
+
+def _users(fault: Fault) -> bool:
+    """A model or request that can't be used is no fault of the rig."""
+    return fault.what.kind in _USERS
+
+
+def unusable(page: Page) -> list[str]:
+    """Models and requests that could not be used, in words."""
+    return [f"{fault.what.variant} on {_asked(page, fault)}: {fault.what.error}" for fault in page.faults if _users(fault)]
+
+
+def _asked(page: Page, fault: Fault) -> str:
+    known = [f"{m.board} {m.board_id}" for m in page.measured if m.run_id == fault.run_id]
+    return known[0] if known else fault.asked or f"the board of run {fault.run_id}"
 
 
 def statuses(page: Page) -> dict[Cell, dict[str, int]]:

@@ -20,9 +20,11 @@ from reports.nights import (
     Night,
     Page,
     Trend,
+    failed_claims,
     headline,
     rig_faults,
     statuses,
+    unusable,
     worst,
 )
 from reports.nights_flame import differences, flame
@@ -116,7 +118,7 @@ def _top(page: Page) -> str:
         facts.append(f"exit code {night.exit_code}")
     inner = f'<p class="soft">{", ".join(facts)}</p>'
     inner += f"<p>{_e(night.summary)}</p>" if night.summary else ""
-    inner += _worst(page) + _faults(page) + _notes(page)
+    inner += _worst(page) + _claims(page) + _faults(page) + _notes(page)
     return (f'<header><h1>tinyrig: nights</h1></header>\n<div class="banner {line.tone}" role="status">\n'
             f"<h2>{_e(line.title)}</h2>\n{inner}\n</div>")
 
@@ -139,12 +141,20 @@ def _order(finding: Finding) -> tuple[int, int]:
     return ("worse", "changed", "better").index(finding.status), key.index(metric) if metric in key else len(key)
 
 
+def _claims(page: Page) -> str:
+    found = [f'<span class="worse">{words.GLYPHS["worse"]} claim failed</span>: {_where(cell)}: {_e(name)}: {_e(reason)}'
+             for cell, name, reason in failed_claims(page)]
+    return _list(found[:MOST_LINES], len(found) - MOST_LINES) if found else ""
+
+
 def _faults(page: Page) -> str:
-    found = rig_faults(page)
-    if not found:
-        return ""
-    items = [f'<span class="not-measured">{words.GLYPHS["not measured"]}</span> {_e(fault)}' for fault in found[:MOST_LINES]]
-    return "<h3>The rig's own faults: they say nothing about a model</h3>" + _list(items, len(found) - MOST_LINES)
+    told = (("Models and requests that could not be used", unusable(page)),
+            ("The rig's own faults: they say nothing about a model", rig_faults(page)))
+    cross = f'<span class="not-measured">{words.GLYPHS["not measured"]}</span>'
+    return "".join(
+        f"<h3>{title}</h3>" + _list([f"{cross} {_e(text)}" for text in found[:MOST_LINES]], len(found) - MOST_LINES)
+        for title, found in told if found
+    )  # fmt: skip
 
 
 def _notes(page: Page) -> str:
@@ -165,7 +175,8 @@ def _notes(page: Page) -> str:
 
 def _changes(page: Page) -> str:
     moved = page.having(*MOVED)
-    parts = [_findings("tonight's changes", moved) if moved else "<p>No metric of tonight moved.</p>"]
+    quiet = "<p>No metric of tonight moved.</p>" if page.findings else "<p>Nothing was judged.</p>"
+    parts = [_findings("tonight's changes", moved) if moved else quiet]
     apart = page.having(NOT_COMPARABLE)
     if apart:
         reasons: dict[str, list[Finding]] = {}
@@ -219,7 +230,7 @@ def _matrix_cell(counts: dict[str, int] | None, page: Page, cell: Cell) -> str:
         return '<span class="soft">not run</span>'
     status, total = worst(counts), sum(counts.values())
     which = [f for f in page.having(status) if f.cell == cell]
-    note = f"{counts[status]} of {total} metrics"
+    note = f"{counts[status]} of {total} metrics" if which else ""
     if which and status in MOVED:
         first = sorted(which, key=_order)[0] if status != ACCEPTED else which[0]
         note = f"{words.name(first.verdict.metric)} {words.moved_by(first)}".rstrip()

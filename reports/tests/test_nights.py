@@ -11,9 +11,10 @@ from harness.records import Accepted, BoardInfo, Night, NotMeasured, OpInfo, Run
 from harness.store import Store
 from harness.tests.fake_nights import Plan
 from harness.tests.fake_runs import make_run
+from harness.tonight import Measured
 from reports import __main__ as command
 from reports import nights_svg
-from reports.nights import Cell, Finding, Page, Trend, Value, gather, headline, rig_faults, statuses, worst
+from reports.nights import Cell, Fault, Finding, Page, Trend, Value, gather, headline, rig_faults, statuses, worst
 from reports.nights_flame import differences, flame
 from reports.nights_html import render
 from reports.nights_page import nights_page, page_of
@@ -133,10 +134,8 @@ def quiet(exit_code=0, findings=(), **more):
     return replace(Page(True, (night,), night, tuple(findings), measured=measured), **more)
 
 
-def history_line():
-    from harness.tonight import Measured
-
-    return Measured("r", "v", "b", "i", "measured", "glove", False, False)
+def history_line(*failed):
+    return Measured("r", "v", "b", "i", "measured", "glove", False, False, failed)
 
 
 @pytest.mark.parametrize(
@@ -150,10 +149,15 @@ def history_line():
         (quiet(3, [finding("same")]), "rig", "Rig fault: the rig failed in part"),
         (quiet(3, measured=()), "rig", "Rig fault: the rig failed"),
         (quiet(0, [finding("not measured")]), "rig", "Rig fault: the rig failed in part"),
-        (quiet(1, [finding("same")]), "bad", "Not good: a claim failed"),
+        (quiet(1, [finding("same")]), "bad", "Not good: exit code 1"),
+        (quiet(1, [finding("same"), finding("not comparable", "macs")]), "bad",
+         "Not good: exit code 1, and 1 metric could not be compared"),
+        (quiet(1, [finding("same")], measured=(history_line(("accuracy", "93 % < 95 %")),)), "bad",
+         "Claim failed: 1 claim failed"),
+        (quiet(1, [finding("accepted")]), "good", "Good: only accepted changes"),
         (quiet(2, [finding("same")]), "bad", "Not good: the input or a model could not be used"),
         (quiet(0), "plain", "Measured, not judged: no verdicts are stored of this night"),
-        (quiet(0, [finding("not comparable")]), "plain", "Nothing to compare with: no metric has a baseline"),
+        (quiet(0, [finding("not comparable")]), "plain", "Not comparable: no metric has a baseline, so nothing was judged"),
         (Page(False, (), None), "plain", "Nothing was measured yet"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -172,6 +176,23 @@ def test_a_rig_fault_hides_no_regression_and_is_none_itself():
     page = quiet(3, [finding("worse"), finding("not measured", reason="link lost")])
     assert headline(page).title == "Regression: 1 metric got worse and the rig failed in part"
     assert rig_faults(page) == ["v on b i: ram_arena was not measured: link lost"]
+
+
+def test_a_model_that_can_not_be_used_is_no_rig_fault():
+    fault = Fault("r", ("i",), "", NotMeasured("odd", "no such op", "model"))
+    page = quiet(2, [finding("same")], faults=(fault,))
+    assert headline(page).title == "Not good: the input or a model could not be used" and rig_faults(page) == []
+    assert "Models and requests that could not be used✗ odd on b i: no such op" in squeezed(render(page))
+
+
+def test_a_board_that_measured_nothing_is_named_as_it_was_asked_for(tmp_path):
+    with Store(f"sqlite:///{tmp_path}/r.sqlite") as store:
+        begin_night(store, "n1", "2026-01-01T00:00:00+00:00", ["desk"])
+        store.begin_run("r1", "2026-01-01T00:00:00+00:00", {}, {"board": "desk"})
+        store.add_not_measured("r1", NotMeasured("pqt", "no answer", "link"))
+        add_to_night(store, "n1", "r1")
+        end_night(store, "n1", "2026-01-01T00:01:00+00:00", 3)
+        assert "pqt on desk: no answer" in squeezed(nights_page(store))
 
 
 def test_a_slow_drift_is_told_as_one():
@@ -203,7 +224,8 @@ def test_a_night_without_any_run_is_a_rig_fault(tmp_path):
         begin_night(store, "n1", "2026-01-01T00:00:00+00:00", ["nano33ble"])
         end_night(store, "n1", "2026-01-01T00:01:00+00:00", 3, "no port")
         text = squeezed(nights_page(store))
-    assert "Rig fault: the rig failed" in text and "no port" in text and "1 board asked for (nano33ble), 0 measured" in text
+    for needed in ("Rig fault: the rig failed", "no port", "1 board asked for (nano33ble), 0 measured anything"):
+        assert needed in text
 
 
 def test_pruned_runs_have_no_tables_and_the_page_says_so(tmp_path):
