@@ -35,9 +35,9 @@ def compile_model(
     lowered, kernels, memory = unit.lowered, unit.kernels, unit.memory
     weights = _weights(unit)
     by_step = [(s, k.weight_bytes) for s, k in zip(lowered.steps, kernels, strict=True)]
-    _check_fits("weights", weights, flash_bytes, "flash", by_step)
+    _check_fits("weights need", weights, flash_bytes, "flash", by_step)
     alive = [(s, sum(t.nbytes for t in (*s.inputs, *s.outputs))) for s in lowered.steps]
-    _check_fits("arena", memory.arena_bytes, ram_bytes, "RAM", alive)
+    _check_fits("arena needs", memory.arena_bytes, ram_bytes, "RAM", alive)
     return CompiledModel(
         engine=engine,
         sha256=unit.sha256,
@@ -75,6 +75,6 @@ def _check_fits(what: str, need: int, have: int, memory: str, by_step: list) -> 
         return
     step, most = max(by_step, key=lambda pair: pair[1], default=(None, 0))
     where = f"; most at op {step.op_index} {step.op} {step.outputs[0].name!r}: {most} bytes" if step else ""
-    raise ModelError(f"the model's {what} need {need} bytes and the board has {have} bytes of {memory}",
+    raise ModelError(f"the model's {what} {need} bytes and the board has {have} bytes of {memory}",
                      expected=f"at most {have} bytes", received=f"{need} bytes, {need - have} too many{where}",
                      remedy="use a smaller model, int8 quantisation or a larger board")

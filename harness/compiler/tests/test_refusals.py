@@ -125,7 +125,7 @@ def test_weights_beyond_flash_and_arena_beyond_ram_say_how_much_is_missing() -> 
     assert compiled(data, flash=model.weight_bytes, ram=model.arena_bytes).arena_bytes == model.arena_bytes
     with pytest.raises(ModelError, match=r"weights need .*\n.*\n.* 1 too many"):
         compiled(data, flash=model.weight_bytes - 1)
-    with pytest.raises(ModelError, match=r"arena need .*\n.*\n.* 1 too many; most at op 0 CONV_2D"):
+    with pytest.raises(ModelError, match=r"arena needs .*\n.*\n.* 1 too many; most at op 0 CONV_2D"):
         compiled(data, ram=model.arena_bytes - 1)
 
 

@@ -195,7 +195,7 @@ COSTLY: dict[str, tuple[Callable[[], bytes], str]] = {
     "a tiled constant of 32 MB": (huge_tile, "too large for any board"),
     "2^31 elements": (lambda: huge_shape(1 << 16, 1 << 15), "unusable shape"),
     "a dimension of 2^31 - 1 beside one of 0": (lambda: huge_shape(0, 2**31 - 1), "unusable shape"),
-    "an arena of 128 MB": (lambda: huge_shape(1 << 24), "arena need"),
+    "an arena of 128 MB": (lambda: huge_shape(1 << 24), "arena needs"),
     "60,000 single copies": (many_gathers, "copies of blocks"),
     "1024 blocks of a long row": (wide_space_to_batch, "need|RAM"),
     "70 MB of nothing": (lambda: finish_net(conv_net()) + bytes(70 << 20), "too large for any board"),
