@@ -15,7 +15,7 @@ from typing import Any
 
 from harness import history, ledger
 from harness.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_RIG, EXIT_USER, InfraError, RigError
-from harness.metrics import comparable_metadata, measure, metadata_hash, timed_cycles, withheld
+from harness.metrics import comparable_metadata, measure, metadata_hash, outputs_hash, timed_cycles, withheld
 from harness.records import FAILED, Accepted, BoardInfo, Claim, VariantRun
 from harness.store import Store
 from harness.verdicts import (
@@ -35,7 +35,6 @@ from harness.verdicts import (
     hits,
     judge_drift,
     judge_with_reruns,
-    outputs_hash,
 )
 
 WHO = "tinyrig nightly"

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from math import ceil, isfinite, sqrt
 from typing import Any
 
 import numpy as np
 
 from harness import drift, stats
-from harness.metrics import METRICS, top1_hits, window_samples
+from harness.metrics import METRICS, top1_hits
 from harness.records import ESTIMATED, VariantRun
 from harness.stats import FINE, Spread, Timer
 
@@ -141,14 +140,6 @@ class Judgement:
 
 
 # ---- what is compared ----
-
-def outputs_hash(run: VariantRun) -> str:
-    """SHA-256 of the output bytes of all windows in their order, each with its index."""
-    digest = sha256()
-    for sample in window_samples(run):
-        digest.update(f"{sample.index}:{len(sample.outputs)}:".encode() + sample.outputs)
-    return digest.hexdigest()
-
 
 def hits(run: VariantRun) -> tuple[bool, ...] | None:
     """Whether each window's top-1 class is its label, as accuracy is judged; None without labels."""

@@ -268,8 +268,8 @@ def test_exact_metrics_gate_on_any_difference(before, now):
 def test_output_hashes_and_the_rigs_own_memory_change_without_direction():
     first = make_variant_run("pqt")
     samples = (replace(first.samples[0], outputs=bytes(len(first.samples[0].outputs))), *first.samples[1:])
-    one, two = verdicts.outputs_hash(first), verdicts.outputs_hash(replace(first, samples=samples))
-    again = verdicts.outputs_hash(replace(first, samples=tuple(reversed(first.samples))))
+    one, two = metrics.outputs_hash(first), metrics.outputs_hash(replace(first, samples=samples))
+    again = metrics.outputs_hash(replace(first, samples=tuple(reversed(first.samples))))
     assert one == again != two
     assert judge(Baseline("outputs", (one,), META), Tonight((again,), META), EXACT).status == SAME
     judgement = judge(Baseline("outputs", (one,), META), Tonight((two,), META), EXACT)
