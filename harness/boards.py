@@ -18,6 +18,7 @@ VIRTUAL_ID_PREFIX = "5649525455414c"
 class Board:
     """Memory in bytes, clock in Hz. `flash_base`/`flash_bytes` are what the bootloader leaves to an image.
 
+    starter: which emulator of rig.py's STARTERS is this board; "": a physical one, which is looked up.
     flash_s, hello_s, window_s: time limits in seconds where rig.toml's [limits] say nothing.
     """
 
@@ -34,6 +35,7 @@ class Board:
     cpu_flags: tuple[str, ...]
     baud: int
     usb_ids: tuple[str, ...] = ()
+    starter: str = ""
     flash_s: float = 180.0  # erasing takes at most 22 s; 960 KiB at 115200 baud about 90 s, and are read back
     hello_s: float = 10.0
     window_s: float = 30.0
@@ -49,8 +51,15 @@ _NANO33 = dict(
 BOARDS: dict[str, Board] = {
     b.name: b
     for b in (
-        Board("virtual", "virtual nRF52840 (Arduino Nano 33 BLE memory map)", flasher="nano33", timing=ESTIMATED, **_NANO33),
+        Board(
+            "virtual", "virtual nRF52840 (Arduino Nano 33 BLE memory map)", flasher="nano33", timing=ESTIMATED, starter="virtual",
+            **_NANO33,
+        ),
         Board("nano33ble", "Arduino Nano 33 BLE (Sense)", flasher="nano33", timing=MEASURED, usb_ids=NANO33_USB_IDS, **_NANO33),
+        Board(
+            "nano33ble-uart", "Arduino Nano 33 BLE (Sense), bare metal, data over its Serial1 pins", flasher="nano33",
+            timing=MEASURED, usb_ids=NANO33_USB_IDS, **_NANO33,
+        ),
     )
 }
 
@@ -81,7 +90,7 @@ def parse_board(text: str) -> Target:
 
 
 def recognise_usb(vid_pid: str) -> Board | None:
-    """`2341:805a` -> the board that carries this USB id, or None."""
+    """`2341:805a` -> the first board that carries this USB id, or None."""
     return next((b for b in BOARDS.values() if vid_pid.lower() in b.usb_ids), None)
 
 

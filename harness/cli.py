@@ -108,7 +108,7 @@ def _boards(arguments: argparse.Namespace) -> int:
 
     for board in BOARDS.values():
         memory = f"{board.flash_bytes} B flash, {board.ram_bytes} B RAM"
-        print(f"{board.name:<12} {board.title}; {board.clock_hz // 1_000_000} MHz, {memory}, {board.timing} cycles")
+        print(f"{board.name:<15} {board.title}; {board.clock_hz // 1_000_000} MHz, {memory}, {board.timing} cycles")
     ports = attached()
     print("attached:" if ports else "attached: no serial ports")
     for device, usb, board in ports:

@@ -61,16 +61,8 @@ class Rig:
         self._wanted_id = config.boards.get(self.board.name, BoardPorts()).id.lower()
 
     def _attach(self, target: Target, config: Config, clock: str) -> tuple[Board, Ports]:
-        moves = "disconnect" in [getattr(parse_fault(text), "kind", "") for text in self.faults]
-        if target.port is None and target.board is not None and target.board.name == "virtual":
-            self._folder = tempfile.TemporaryDirectory(prefix="tinyrig-tty-") if moves else None
-            link = Path(self._folder.name) / "virtual" if self._folder else None
-            self._virtual = VirtualBoard(
-                line_rate=config.line_rate, clock=clock, faults=self.faults, fault_seed=config.fault_seed, link=link
-            )
-            self._blank = True
-            port = str(link or self._virtual.port)
-            return target.board, Ports(port, port)
+        if target.port is None and target.board is not None and target.board.starter:
+            return STARTERS[target.board.starter](self, target.board, config, clock)
         if self.faults:
             raise UserError(
                 "faults can be injected only into a virtual board that the run starts itself",
@@ -81,6 +73,17 @@ class Rig:
         for port in sorted({ports.link, ports.flash}):
             self._locks.take(port_key(port), f"the board at {port}")
         return board, ports
+
+    def _start_virtual(self, board: Board, config: Config, clock: str) -> tuple[Board, Ports]:
+        moves = "disconnect" in [getattr(parse_fault(text), "kind", "") for text in self.faults]
+        self._folder = tempfile.TemporaryDirectory(prefix="tinyrig-tty-") if moves else None
+        link = Path(self._folder.name) / "virtual" if self._folder else None
+        self._virtual = VirtualBoard(
+            line_rate=config.line_rate, clock=clock, faults=self.faults, fault_seed=config.fault_seed, link=link
+        )
+        self._blank = True
+        port = str(link or self._virtual.port)
+        return board, Ports(port, port)
 
     def __enter__(self) -> Rig:
         return self
@@ -226,12 +229,17 @@ class Rig:
             self._session = None
 
 
+STARTERS: dict[str, Callable[[Rig, Board, Config, str], tuple[Board, Ports]]] = {"virtual": Rig._start_virtual}
+"""Emulators that are started for a run and end with it; keys as in `Board.starter`."""
+
+
 def find_ports(target: Target, config: Config) -> tuple[Board, Ports]:
     """Board and ports of a physical (or already started virtual) board.
 
     A named port counts for both directions, unless rig.toml wires it up with another one. Raises LinkError when none is found.
     """
-    board = target.board or (_recognise(target.port) if target.port else None) or BOARDS["nano33ble"]
+    board = target.board or (_wired(target.port, config) or _recognise(target.port) if target.port else None)
+    board = board or BOARDS["nano33ble-uart"]  # a serial adapter says nothing of what hangs on it; the hello will
     wired = config.boards.get(board.name, BoardPorts())
     if target.port:
         pair = target.port in (wired.link, wired.flash)
@@ -248,13 +256,19 @@ def find_ports(target: Target, config: Config) -> tuple[Board, Ports]:
     return board, Ports(link, flash_port)
 
 
+def _wired(port: str, config: Config) -> Board | None:
+    """The board that rig.toml has on this port."""
+    names = [name for name, ports in config.boards.items() if port in (ports.link, ports.flash)]
+    return BOARDS.get(names[0]) if names else None
+
+
 def _recognise(port: str) -> Board | None:
     return next((board for name, _, board in attached() if name == port and board), None)
 
 
 def _attached(board: Board) -> str:
     """Its port, "" where there is none. Raises LinkError for several: the wrong one would be flashed."""
-    ports = [name for name, _, found in attached() if found and found.name == board.name]
+    ports = [name for name, usb, _ in attached() if usb in board.usb_ids]
     if len(ports) > 1:
         raise LinkError(
             f"several boards could be meant by {board.name}", expected=f"one {board.title}", received=", ".join(ports),
