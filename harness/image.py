@@ -133,7 +133,8 @@ def _build_id(model: CompiledModel, board: Board, payload: int) -> str:
     for name in sorted(model.sources):
         digest.update(name.encode() + model.sources[name].encode())
     flags = (*RIG_FLAGS, *MODEL_FLAGS, *LINK_FLAGS, *board.cpu_flags)
-    digest.update(repr((model.sha256, model.engine, payload, flags, find_compiler()[1], board.name)).encode())
+    memory = memory_script(board)
+    digest.update(repr((model.sha256, model.engine, payload, flags, find_compiler()[1], board.name, memory)).encode())
     return digest.hexdigest()[:32]
 
 
@@ -147,25 +148,35 @@ def _rig_files(board: Board) -> list[Path]:
     return [*_rig_sources(board), *_headers(board), _linker_script(board), FIRMWARE / "app" / "null_engine.c"]
 
 
+def port_folder(board: Board) -> Path:
+    """A board's port: a folder of its own, or one of firmware/port."""
+    return FIRMWARE / "port" / board.port  # an absolute path stays what it is
+
+
+def port_files(board: Board) -> dict[str, Path]:
+    """What every Cortex-M4 shares, replaced by files of the same name where the port has its own."""
+    folders = (FIRMWARE / "port" / "cortexm", port_folder(board))
+    return {p.name: p for folder in folders for p in sorted(folder.glob("*")) if p.suffix in (".c", ".h", ".ld")}
+
+
 def _rig_sources(board: Board) -> list[Path]:
     app = [p for p in (FIRMWARE / "app").glob("*.c") if p.name != "null_engine.c"]
-    return sorted(app) + sorted((FIRMWARE / "port" / board.port).glob("*.c"))
+    return sorted(app) + [p for name, p in sorted(port_files(board).items()) if name.endswith(".c")]
 
 
 def _headers(board: Board) -> list[Path]:
-    return sorted(
-        [
-            *FIRMWARE.glob("app/*.h"),
-            *FIRMWARE.glob("port/*.h"),
-            *FIRMWARE.glob(f"port/{board.port}/*.h"),
-            *FIRMWARE.glob("nn/**/*.h"),
-            *FIRMWARE.glob("nn/**/*.inc"),
-        ]
-    )
+    shared = (p for pattern in ("app/*.h", "port/*.h", "nn/**/*.h", "nn/**/*.inc") for p in FIRMWARE.glob(pattern))
+    return sorted([*shared, *(p for p in port_files(board).values() if p.suffix == ".h")])
 
 
 def _linker_script(board: Board) -> Path:
-    return FIRMWARE / "port" / board.port / "link.ld"
+    return port_files(board)["link.ld"]
+
+
+def memory_script(board: Board) -> str:
+    """memory.ld, which a port's link.ld includes."""
+    flash = f"FLASH (rx)  : ORIGIN = 0x{board.flash_base:08X}, LENGTH = {board.flash_bytes}"
+    return f"MEMORY {{\n  {flash}\n  RAM   (rwx) : ORIGIN = 0x{board.ram_base:08X}, LENGTH = {board.ram_bytes}\n}}\n"
 
 
 def _build(model: CompiledModel, board: Board, payload: int, build_id: str, work: Path, build_s: float) -> Footprint:
@@ -176,6 +187,7 @@ def _build(model: CompiledModel, board: Board, payload: int, build_id: str, work
     id_source.write_text(
         f"#include <stdint.h>\nextern const uint8_t app_build_id[16];\nconst uint8_t app_build_id[16] = {{{id_bytes}}};\n"
     )
+    (work / "memory.ld").write_text(memory_script(board))
     kernels = [*(FIRMWARE / "nn" / k for k in model.kernels), *model.extra_sources]
     rig = _compile([*_rig_sources(board), id_source], board, RIG_FLAGS, payload, work, build_s)
     engine = _compile([*model_sources, *kernels], board, MODEL_FLAGS, payload, work, build_s, model.include_dirs)
@@ -238,6 +250,7 @@ def _link(objects: list[Path], board: Board, elf: Path, model: CompiledModel, bu
         find_compiler()[0],
         *board.cpu_flags,
         *LINK_FLAGS,
+        f"-L{elf.parent}",
         f"-T{_linker_script(board)}",
         f"-Wl,-Map={elf.with_suffix('.map')}",
     ]

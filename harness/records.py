@@ -12,6 +12,8 @@ ESTIMATED = "estimated"
 """Cycles come from the virtual board's timing model."""
 MEASURED = "measured"
 """Cycles come from the counter of a physical board."""
+INSTRUCTIONS = "instructions"
+"""No cycles at all: an emulator counted the instructions that it executed."""
 
 PASSED, FAILED = "passed", "failed"
 NOT_MEASURED = "not measured"
@@ -234,7 +236,7 @@ class Parity:
 
 @dataclass(frozen=True)
 class BoardInfo:
-    """The board a run was made on; `timing` is ESTIMATED or MEASURED."""
+    """The board a run was made on; `timing` is ESTIMATED, MEASURED or INSTRUCTIONS."""
 
     name: str
     id: str

@@ -15,9 +15,11 @@ from harness.boards import BOARDS, Board, Target, recognise_id, recognise_usb
 from harness.config import BoardPorts, Config
 from harness.errors import DeviceError, LinkError, RigError, UserError
 from harness.flash import flash, restart
+from harness.limits import Deadline
 from harness.link import Link, open_link
 from harness.lock import Locks, port_key
-from harness.records import BoardInfo, Hello, Image, TensorSpec
+from harness.qemu import QemuBoard
+from harness.records import MEASURED, BoardInfo, Hello, Image, TensorSpec
 from harness.session import Session
 from harness.virtual.faults import parse_fault
 from harness.virtual.launch import VirtualBoard
@@ -42,7 +44,7 @@ class Rig:
     """
 
     def __init__(self, target: Target, config: Config, clock: str = "cycles", faults: tuple[str, ...] = ()) -> None:
-        self._virtual: VirtualBoard | None = None
+        self._virtual: VirtualBoard | QemuBoard | None = None
         self._session: Session | None = None
         self._blank = False
         self.flash_tries = 0
@@ -64,11 +66,7 @@ class Rig:
         if target.port is None and target.board is not None and target.board.starter:
             return STARTERS[target.board.starter](self, target.board, config, clock)
         if self.faults:
-            raise UserError(
-                "faults can be injected only into a virtual board that the run starts itself",
-                expected="no faults, or --board virtual", received=", ".join(self.faults),
-                remedy="remove `faults` from rig.toml and TINYRIG_FAULTS from the environment",
-            )  # fmt: skip
+            raise no_faults(self.faults)
         board, ports = find_ports(target, config)
         for port in sorted({ports.link, ports.flash}):
             self._locks.take(port_key(port), f"the board at {port}")
@@ -84,6 +82,13 @@ class Rig:
         self._blank = True
         port = str(link or self._virtual.port)
         return board, Ports(port, port)
+
+    def _start_qemu(self, board: Board, config: Config, clock: str) -> tuple[Board, Ports]:
+        if self.faults:
+            raise no_faults(self.faults)
+        self._virtual = QemuBoard()
+        self._blank = True
+        return board, Ports(self._virtual.port, self._virtual.port)
 
     def __enter__(self) -> Rig:
         return self
@@ -163,13 +168,19 @@ class Rig:
             hung = running is None
             if hung:
                 self._disconnect()
-                restart(self.board, self.ports.flash)
+                self._restart()
                 running = self._hello(self._limits.hello_s)
             if running is not None and (hung or running.fault):
                 return self._hung(error, elf)
         except RigError as found:
             return error if isinstance(found, LinkError) else found
         return error
+
+    def _restart(self) -> None:
+        """Resets a board that answers nothing. Raises LinkError where that can't be done."""
+        if isinstance(self._virtual, QemuBoard):
+            raise LinkError("QEMU's machine is reset by its own guard only")
+        restart(self.board, self.ports.flash)
 
     def _hung(self, error: LinkError, elf: Path | None) -> RigError:
         """What a board that answers again tells of itself."""
@@ -188,8 +199,8 @@ class Rig:
         return BoardInfo(board.name, hello.board_id, hello.clock_hz, board.timing)
 
     def _lock_board(self, hello: Hello | None) -> None:
-        """A board may be reached by two ports. The virtual ones all have one id and are told apart by their ports."""
-        if hello is not None and recognise_id(hello.board_id, self.board).name != "virtual":
+        """A board may be reached by two ports. Emulated ones all have one id and are told apart by their ports."""
+        if hello is not None and recognise_id(hello.board_id, self.board).timing == MEASURED:
             self._locks.take(f"board {hello.board_id}", f"the board with id {hello.board_id}")
 
     def _hello(self, seconds: float = 0.0) -> Hello | None:
@@ -215,6 +226,12 @@ class Rig:
         return open_link(moved or self.ports.link, self.board.baud)
 
     def _flash(self, image: Image, running: Hello | None, say: Callable[[str], None]) -> None:
+        if isinstance(self._virtual, QemuBoard):
+            self._disconnect()
+            say("starting QEMU with the image")
+            self._virtual.load(image.bin.read_bytes(), self.board.flash_base, Deadline("flash_s", self._limits.flash_s))
+            self.flash_tries = 1
+            return
         if running is not None:
             assert self._session is not None
             self._session.reboot(bootloader=True)
@@ -229,8 +246,18 @@ class Rig:
             self._session = None
 
 
-STARTERS: dict[str, Callable[[Rig, Board, Config, str], tuple[Board, Ports]]] = {"virtual": Rig._start_virtual}
+STARTERS: dict[str, Callable[[Rig, Board, Config, str], tuple[Board, Ports]]] = {
+    "virtual": Rig._start_virtual, "qemu": Rig._start_qemu,
+}
 """Emulators that are started for a run and end with it; keys as in `Board.starter`."""
+
+
+def no_faults(faults: tuple[str, ...]) -> UserError:
+    return UserError(
+        "faults can be injected only into a virtual board that the run starts itself",
+        expected="no faults, or --board virtual", received=", ".join(faults),
+        remedy="remove `faults` from rig.toml and TINYRIG_FAULTS from the environment",
+    )  # fmt: skip
 
 
 def find_ports(target: Target, config: Config) -> tuple[Board, Ports]:

@@ -15,6 +15,7 @@ from harness.errors import DeviceError, LinkError
 from harness.link import open_link
 from harness.session import Session
 from harness.tests.host_board import FIRMWARE, HostBoard, build_folder
+from harness.tests.port_build import port_flags, port_sources
 from harness.virtual.launch import VirtualBoard
 from harness.wire import Type, read_payload
 
@@ -33,9 +34,9 @@ def images(tmp_path_factory):
 
     def build(*flags: str) -> Path:
         elf = folder / f"toy{''.join(flags)}.elf"
-        sources = [*FIRMWARE.glob("app/*.c"), *FIRMWARE.glob("port/nrf52840/*.c"), build_folder() / "build_id.c"]
+        sources = [*FIRMWARE.glob("app/*.c"), *port_sources(BOARD), build_folder() / "build_id.c"]
         files = [*(s for s in sources if s.name != "null_engine.c"), FIRMWARE / "tests" / "toy_fault.c"]
-        script = ["-T", FIRMWARE / "port/nrf52840/link.ld"]
+        script = port_flags(BOARD, folder)
         if not elf.exists():
             subprocess.run(["arm-none-eabi-gcc", *BOARD.cpu_flags, *FLAGS, *flags, *script, *files, "-o", elf], check=True)
         return elf
@@ -197,8 +198,7 @@ def test_a_data_section_of_any_alignment_leaves_the_stack_what_is_left(tmp_path)
         source, elf = tmp_path / f"b{alignment}.c", tmp_path / f"b{alignment}.elf"
         source.write_text(f"_Alignas({alignment}) char odd[1001] = {{1}}; _Alignas({alignment}) char zero[{alignment} + 3];\n"
                           "int main(void) { return odd[1] + zero[1]; }\n")  # fmt: skip
-        port = [*FIRMWARE.glob("port/nrf52840/*.c")]
-        script = ["-T", FIRMWARE / "port/nrf52840/link.ld"]
+        port, script = port_sources(BOARD), port_flags(BOARD, tmp_path)
         subprocess.run(["arm-none-eabi-gcc", *BOARD.cpu_flags, *FLAGS, *script, *port, source, "-o", elf], check=True)
         symbols = subprocess.run(["arm-none-eabi-nm", elf], capture_output=True, text=True, check=True).stdout
         at = {name: int(address, 16) for address, _, name in (row.split() for row in symbols.splitlines())}

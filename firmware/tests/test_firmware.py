@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from harness import wire
 from harness.boards import BOARDS
 from harness.tests.host_board import APP, BUILD_ID, FIRMWARE, HostBoard, build, build_folder
+from harness.tests.port_build import port_flags, port_sources
 from harness.wire import Frame, RunFlag, Status, Type
 
 VECTORS = json.loads((FIRMWARE / "vectors.json").read_text())["vectors"]
@@ -280,10 +281,10 @@ ARM_FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Os", "-ffu
 @pytest.mark.parametrize("payload", [512, 65536])
 def test_arm_image_builds_without_a_warning(tmp_path, engine, payload):
     elf, board = tmp_path / "image.elf", BOARDS["nano33ble"]
-    sources = [*sorted(FIRMWARE.glob("app/*.c")), *sorted(FIRMWARE.glob("port/nrf52840/*.c")), build_folder() / "build_id.c"]
+    sources = [*sorted(FIRMWARE.glob("app/*.c")), *port_sources(board), build_folder() / "build_id.c"]
     sources = [s for s in sources if s.name != "null_engine.c"]
-    script = FIRMWARE / "port/nrf52840/link.ld"
-    command = ["arm-none-eabi-gcc", *board.cpu_flags, *ARM_FLAGS, f"-DWIRE_MAX_PAYLOAD={payload}", "-T", script,
+    script = port_flags(board, tmp_path)
+    command = ["arm-none-eabi-gcc", *board.cpu_flags, *ARM_FLAGS, f"-DWIRE_MAX_PAYLOAD={payload}", *script,
                "-Wl,--gc-sections", *sources, FIRMWARE / engine, "-o", elf]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and not done.stderr, done.stderr

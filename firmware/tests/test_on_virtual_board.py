@@ -11,6 +11,7 @@ from harness.boards import BOARDS, VIRTUAL_ID_PREFIX
 from harness.link import open_link
 from harness.session import Session
 from harness.tests.host_board import BUILD_ID, FIRMWARE, build_folder
+from harness.tests.port_build import port_flags, port_sources
 from harness.virtual.launch import VirtualBoard
 
 BOARD = BOARDS["virtual"]
@@ -24,9 +25,9 @@ def images(tmp_path_factory):
 
     def build(engine: str, *flags: str):
         elf = folder / f"{engine}{''.join(flags)}.elf"
-        sources = [*FIRMWARE.glob("app/*.c"), *FIRMWARE.glob("port/nrf52840/*.c"), build_folder() / "build_id.c"]
+        sources = [*FIRMWARE.glob("app/*.c"), *port_sources(BOARD), build_folder() / "build_id.c"]
         files = [*(s for s in sources if s.name != "null_engine.c"), FIRMWARE / "tests" / f"{engine}.c"]
-        script = ["-T", FIRMWARE / "port/nrf52840/link.ld"]
+        script = port_flags(BOARD, folder)
         if not elf.exists():
             subprocess.run(["arm-none-eabi-gcc", *BOARD.cpu_flags, *FLAGS, *flags, *script, *files, "-o", elf], check=True)
         return elf

@@ -22,7 +22,7 @@ HARNESS_LAYERS = [
     {"history", "tonight"},
     {"exchange"},
     {"session", "flash", "ops"},
-    {"virtual"},
+    {"virtual", "qemu"},
     {"rig", "resume"},
     {"runner"},
     {"campaign", "nightly"},

@@ -3,7 +3,7 @@
  * bootloader and end a flash job. A program that hangs with interrupts masked is not caught; the host's deadline is.
  *
  * Register sources: nRF52840 Product Specification v1.7 (PS) 6.30 TIMER; Armv7-M (DDI 0403) B3.4 NVIC. */
-#include "fault.h"
+#include "cortexm/fault.h"
 
 #define REG(address) (*(volatile uint32_t *)(address))
 #define TIMER_TASKS_START REG(0x40008000)
@@ -19,6 +19,10 @@
 #define NVIC_ISER0 REG(0xE000E100)
 #define NVIC_ICPR0 REG(0xE000E280)
 
+enum { IRQ = 8 /* TIMER0 (PS 4.2.4); SysTick stands before the interrupts */ };
+
+__attribute__((section(".vectors.chip"), used)) static const fault_vector guard_vectors[] = {[0 ... 1 + IRQ] = {.handler = fault_trap}};
+
 enum { COMPARE0 = 1 << 16, MODE_TIMER = 0, BITS_32 = 3, PRESCALER_1_MHZ = 4 /* 16 MHz / 2^4 */ };
 
 void port_guard_start(uint32_t us)
@@ -31,8 +35,8 @@ void port_guard_start(uint32_t us)
     TIMER_CC0 = us;
     TIMER_EVENTS_COMPARE0 = 0;
     TIMER_INTENSET = COMPARE0;
-    NVIC_ICPR0 = 1u << FAULT_GUARD_IRQ;
-    NVIC_ISER0 = 1u << FAULT_GUARD_IRQ;
+    NVIC_ICPR0 = 1u << IRQ;
+    NVIC_ISER0 = 1u << IRQ;
     TIMER_TASKS_START = 1;
     __asm volatile("cpsie i" ::: "memory");
 }

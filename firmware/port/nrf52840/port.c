@@ -1,11 +1,11 @@
 /* port.c: nRF52840 on the Arduino Nano 33 BLE (Sense), bare metal, polled.
  * Register sources: nRF52840 Product Specification v1.7 (PS), chapters named at each block;
  * Armv7-M Architecture Reference Manual (DDI 0403) for DEMCR, DWT and SCB. */
-#include "../port.h"
+#include "port.h"
 
 #include <string.h>
 
-#include "fault.h"
+#include "cortexm/fault.h"
 
 #define REG(address) (*(volatile uint32_t *)(address))
 

@@ -1,8 +1,7 @@
-/* fault.c: see fault.h. After the reset the bootloader runs first and may use the same RAM, so the record can be lost;
- * POWER's retained register can't, and tells at least the kind.
+/* fault.c: see fault.h. After the reset a bootloader may run first and use the same RAM, so the record can be lost;
+ * what mark.c keeps can't, and tells at least the kind.
  *
- * Register sources: Armv7-M Architecture Reference Manual (DDI 0403) B1.5 exceptions, B3.2 System Control Block;
- * nRF52840 Product Specification v1.7 (PS), 5.3 POWER. */
+ * Register sources: Armv7-M Architecture Reference Manual (DDI 0403) B1.5 exceptions, B3.2 System Control Block. */
 #include "fault.h"
 
 #include <stddef.h>
@@ -16,17 +15,10 @@
 #define SCB_BFAR REG(0xE000ED38)
 #define AIRCR_SYSRESETREQ 0x05FA0004u
 #define CFSR_STACKING (1u << 4 | 1u << 12) /* MSTKERR, STKERR: the exception frame could not be written */
-#define POWER_RESETREAS REG(0x40000400)
-#define RESETREAS_LOCKUP (1u << 3)
-/* 8 bits that survive a soft reset and that no bootloader here uses. */
-#define POWER_GPREGRET2 REG(0x40000520)
 
 enum {
-    MARK = 0xA0, /* GPREGRET2: upper half; below it the kind, and MARK_AT_START */
-    MARK_MASK = 0xF0,
-    MARK_KIND = 7,
-    MARK_AT_START = 8,
     CHECK_SEED = 0x7EA7FA17,
+    FIRST_GUARD_EXCEPTION = 15, /* SysTick; interrupts follow, and only the guard's is ever on */
     FRAME_WORDS = 8,         /* B1.5.6: r0-r3, r12, lr, pc, xpsr */
     FRAME_WORDS_FP = 26,     /* the same with s0-s15 and FPSCR */
     EXC_RETURN_BASIC = 0x10, /* set: no floating-point registers in the frame */
@@ -78,7 +70,7 @@ static uint32_t kind_of(int has_frame)
     __asm volatile("mrs %0, ipsr" : "=r"(exception));
     if (!has_frame)
         return PORT_FAULT_STACK;
-    return exception == 16 + FAULT_GUARD_IRQ ? PORT_FAULT_HANG : PORT_FAULT_PROCESSOR;
+    return exception >= FIRST_GUARD_EXCEPTION ? PORT_FAULT_HANG : PORT_FAULT_PROCESSOR;
 }
 
 /* Called by fault_trap with where the exception frame should be. */
@@ -98,7 +90,7 @@ __attribute__((used, noreturn)) static void keep(const uint32_t *frame, uint32_t
         keep_frame(fault, frame, exc_return);
     keep_trace(fault, has_frame ? (const uint32_t *)fault->sp : _stack_limit);
     kept.check = check(fault);
-    POWER_GPREGRET2 = MARK | fault->kind | (started ? 0 : MARK_AT_START);
+    fault_keep_mark(fault->kind | (started ? 0 : FAULT_MARK_AT_START));
     __asm volatile("dsb" ::: "memory");
     SCB_AIRCR = AIRCR_SYSRESETREQ;
     for (;;) {
@@ -121,16 +113,13 @@ __attribute__((naked)) void fault_trap(void)
 
 const port_fault *fault_collect(void)
 {
-    uint32_t mark = POWER_GPREGRET2, lockup = POWER_RESETREAS & RESETREAS_LOCKUP;
-    int marked = (mark & MARK_MASK) == MARK;
-    if (!marked || kept.check != check(&kept.fault)) {
+    uint32_t mark = fault_take_mark();
+    if (!mark || kept.check != check(&kept.fault)) {
         memset(&kept.fault, 0, sizeof kept.fault);
-        /* A lockup is a fault inside the handler of one. */
-        kept.fault.kind = marked ? mark & MARK_KIND : lockup ? PORT_FAULT_PROCESSOR : 0;
-        kept.fault.flags = marked && mark & MARK_AT_START ? PORT_FAULT_AT_START : 0;
+        kept.fault.kind = mark & FAULT_MARK_KIND;
+        kept.fault.flags = mark & FAULT_MARK_AT_START ? PORT_FAULT_AT_START : 0;
     }
-    POWER_GPREGRET2 = 0;
-    POWER_RESETREAS = RESETREAS_LOCKUP; /* bits are cleared by writing ones */
+    kept.check = ~check(&kept.fault); /* told once: the next reset finds no record */
     return kept.fault.kind ? &kept.fault : 0;
 }
 

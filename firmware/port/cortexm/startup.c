@@ -16,20 +16,15 @@
 #define ICSR_CLEAR_PENDING (1u << 27 | 1u << 25) /* PENDSVCLR, PENDSTCLR */
 #define CPACR_CP10_CP11_FULL (0xFu << 20)
 
-enum { VECTOR_COUNT = 16 + FAULT_GUARD_IRQ + 1, IRQ_WORDS = 2 /* 48 interrupts */ };
+enum { VECTOR_COUNT = 15 /* SysTick and interrupts: guard.c */, IRQ_WORDS = 3 /* 96 interrupts */ };
 
 extern uint32_t _stack_limit[], _stack_top[], _startup_frame[], _data_load[], _data_start[], _data_end[], _bss_start[], _bss_end[];
 
 int main(void);
 void port_reset(void);
 
-typedef union {
-    void *address;
-    void (*handler)(void);
-} vector;
-
 /* Whatever comes but reset is unexpected and is recorded. */
-__attribute__((section(".vectors"), used)) static const vector vectors[VECTOR_COUNT] = {
+__attribute__((section(".vectors"), used)) static const fault_vector vectors[VECTOR_COUNT] = {
     {.address = _stack_top},
     {.handler = port_reset},
     [2 ... VECTOR_COUNT - 1] = {.handler = fault_trap},
