@@ -80,7 +80,8 @@ class Bench:
         if model not in self._found:
             variant = paper_variant(model, self._config) if model in PAPER else zoo_variant(model)
             engines = ENGINES if model in INT8 else tuple(e for e in ENGINES if e != PEER)
-            self._found[model] = Comparison(parse_board(self._board), self._config, engines, LIMIT).run([variant])
+            target = parse_board(self._board, self._config.boards)
+            self._found[model] = Comparison(target, self._config, engines, LIMIT).run([variant])
         return self._found[model]
 
     def row(self, model: str, engine: str = "tinyrig") -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from harness.errors import UserError
 from harness.records import ESTIMATED, INSTRUCTIONS, MEASURED
@@ -22,6 +24,7 @@ class Board:
     """Memory in bytes, clock in Hz. `flash_base`/`flash_bytes` are what the bootloader leaves to an image.
 
     starter: which emulator of rig.py's STARTERS is this board; "": a physical one, which is looked up.
+    flash_command: of a board of the user's own, with flasher "command".
     flash_s, hello_s, window_s: time limits in seconds where rig.toml's [limits] say nothing.
     """
 
@@ -42,6 +45,7 @@ class Board:
     flash_s: float = 180.0  # erasing takes at most 22 s; 960 KiB at 115200 baud about 90 s, and are read back
     hello_s: float = 10.0
     window_s: float = 30.0
+    flash_command: tuple[str, ...] = ()
 
 
 _CORTEX_M4F = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
@@ -84,26 +88,35 @@ class Target:
     port: str | None
 
 
-def parse_board(text: str) -> Target:
-    """`virtual`, `nano33ble`, `/dev/ttyACM0`, `socket://host:port` or `name@port` -> Target. Raises UserError."""
-    if text in BOARDS:
-        return Target(BOARDS[text], None)
+def known_boards(entries: Mapping[str, Any] | None = None) -> dict[str, Board]:
+    """The user's own boards among rig.toml's [boards] (`entries`), then BOARDS."""
+    own = {name: entry.own for name, entry in (entries or {}).items() if getattr(entry, "own", None)}
+    return {**own, **BOARDS}
+
+
+def parse_board(text: str, entries: Mapping[str, Any] | None = None) -> Target:
+    """`virtual`, `nano33ble`, `/dev/ttyACM0`, `socket://host:port` or `name@port` -> Target.
+
+    `entries`: rig.toml's [boards], whose own boards are known too. Raises UserError."""
+    known = known_boards(entries)
+    if text in known:
+        return Target(known[text], None)
     name, at, port = text.partition("@")
-    if at and name in BOARDS and port:
-        return Target(BOARDS[name], port)
+    if at and name in known and port:
+        return Target(known[name], port)
     if text.startswith("/") or "://" in text or text.upper().startswith("COM"):
         return Target(None, text)
     raise UserError(
         f"unknown board {text!r}",
-        expected=f"one of {', '.join(BOARDS)}, a serial port or URL, or NAME@PORT",
+        expected=f"one of {', '.join(known)}, a serial port or URL, or NAME@PORT",
         received=repr(text),
         remedy="run `tinyrig boards` to see known and attached boards",
     )
 
 
-def recognise_usb(vid_pid: str) -> Board | None:
-    """`2341:805a` -> the first board that carries this USB id, or None."""
-    return next((b for b in BOARDS.values() if vid_pid.lower() in b.usb_ids), None)
+def recognise_usb(vid_pid: str, entries: Mapping[str, Any] | None = None) -> Board | None:
+    """`2341:805a` -> the first board that carries this USB id, the user's own before all others, or None."""
+    return next((b for b in known_boards(entries).values() if vid_pid.lower() in b.usb_ids), None)
 
 
 def recognise_id(board_id: str, board: Board) -> Board:

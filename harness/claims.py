@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.boards import BOARDS
+from harness.boards import known_boards
 from harness.config import Config
 from harness.errors import ClaimError, InfraError
 from harness.metrics import accuracy, withheld
@@ -48,7 +48,9 @@ def accuracy_claim(run: VariantRun, config: Config) -> Finding:
 
 def memory_claim(run: VariantRun, config: Config) -> Finding:
     """Arena, static data, the stack as measured and the rig's own RAM fit the board together; so does the flash."""
-    board, footprint = BOARDS[run.board.name], run.image.footprint
+    board, footprint = known_boards(config.boards).get(run.board.name), run.image.footprint
+    if board is None:
+        return NOT_MEASURED, f"rig.toml no longer has a board {run.board.name}"
     marks = [s.stack_bytes for s in run.samples if s.stack_bytes is not None]
     if not marks:
         return NOT_MEASURED, "the stack was not measured"

@@ -103,12 +103,16 @@ def _ops(arguments: argparse.Namespace) -> int:
 
 
 def _boards(arguments: argparse.Namespace) -> int:
-    from harness.boards import BOARDS
+    from harness.boards import known_boards
+    from harness.config import load_config
+    from harness.metrics import counted
+    from harness.records import INSTRUCTIONS
     from harness.rig import attached
 
-    for board in BOARDS.values():
+    for board in known_boards(load_config().boards).values():
         memory = f"{board.flash_bytes} B flash, {board.ram_bytes} B RAM"
-        print(f"{board.name:<15} {board.title}; {board.clock_hz // 1_000_000} MHz, {memory}, {board.timing} cycles")
+        clock = "" if board.timing == INSTRUCTIONS else f"{board.clock_hz // 1_000_000} MHz, "
+        print(f"{board.name:<15} {board.title}; {clock}{memory}, {counted(board.timing)}")
     ports = attached()
     print("attached:" if ports else "attached: no serial ports")
     for device, usb, board in ports:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.ages import age
+from harness.boards import Board
 from harness.errors import UserError
 from harness.limits import Limits, read_limits
+from harness.own_boards import FACTS, own_board
 
 ROOT = Path(__file__).resolve().parents[1]
 MAX_BYTES = 1 << 20
@@ -23,11 +25,13 @@ MOST = 1_000_000_000
 @dataclass(frozen=True)
 class BoardPorts:
     """Where one board is wired: `link` the serial line of the Serial1 pins, `flash` the bootloader's USB port.
-    `id`: the only board that may answer there, 16 hex digits as `tinyrig run` prints them; empty: any."""
+    `id`: the only board that may answer there, 16 hex digits as `tinyrig run` prints them; empty: any.
+    `own`: the board itself, where its facts stand there too (own_boards.py); None: a known one."""
 
     link: str = ""
     flash: str = ""
     id: str = ""
+    own: Board | None = None
 
 
 @dataclass(frozen=True)
@@ -150,16 +154,16 @@ def _usable(name: str, value: Any) -> bool:
 
 def _boards(value: Any, file: Path | None) -> dict[str, BoardPorts]:
     try:
-        boards = {name: BoardPorts(**ports) for name, ports in value.items()}
-        if not all(isinstance(v, str) and v.isprintable() for ports in value.values() for v in ports.values()):
+        wired = {name: {k: v for k, v in table.items() if k not in FACTS} for name, table in value.items()}
+        if not all(isinstance(v, str) and v.isprintable() for ports in wired.values() for v in ports.values()):
             raise TypeError
-        return boards
+        return {name: BoardPorts(**ports, own=own_board(name, value[name], file)) for name, ports in wired.items()}
     except (AttributeError, TypeError) as error:
         raise UserError(
             f"{file}: [boards.NAME] can't be used",
-            expected='link = "PORT", flash = "PORT", id = "HEX"',
+            expected='link = "PORT", flash = "PORT", id = "HEX"; of a board of your own also ' + ", ".join(FACTS),
             received=repr(value)[:200],
-            remedy="see docs/rig.md",
+            remedy="see docs/rig.md and docs/porting.md",
         ) from error
 
 

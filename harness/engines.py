@@ -56,7 +56,8 @@ def main(arguments: argparse.Namespace) -> int:
     from harness.config import load_config
     from harness.progress import progress
 
-    config, target = load_config(), parse_board(arguments.board)
+    config = load_config()
+    target = parse_board(arguments.board, config.boards)
     if arguments.windows and not arguments.model:
         raise UserError("--windows needs --model", expected="--model FILE.tflite --windows FILE.npz", received="--windows alone")
     if arguments.json not in (None, "-") and not _is_writable(Path(arguments.json)):
@@ -133,7 +134,7 @@ class Comparison:
     @property
     def counts_instructions(self) -> bool:
         """Only a virtual board that we start ourselves can be told what to count."""
-        return self.target.port is None and self.target.board is not None and self.target.board.name == "virtual"
+        return self.target.port is None and self.target.board is not None and self.target.board.starter == "virtual"
 
     def run(self, variants: Sequence[Variant]) -> dict[str, Any]:
         """The JSON document, schema 1: per model a list of engines. Raises ModelError for a model that no engine can run."""
@@ -292,9 +293,14 @@ def _ratios(entry: dict[str, Any], peer: dict[str, Any] | None) -> dict[str, flo
 
 def markdown(document: dict[str, Any]) -> str:
     """The document as Markdown tables, one a model, with what stands beside every number said below."""
+    from harness.metrics import unit
+    from harness.records import INSTRUCTIONS
+
     board = document["board"] or {"name": "none", "clock_hz": 0}
-    head = f"board {board['name']}, {board['clock_hz'] // 1_000_000} MHz; {(document['toolchain'] or {}).get('cc', '')}"
-    notes = [f"Cycles: {document['timing_note']}." if document["timing_note"] else "", _LEGEND]
+    clock = "" if board.get("timing") == INSTRUCTIONS else f", {board['clock_hz'] // 1_000_000} MHz"
+    head = f"board {board['name']}{clock}; {(document['toolchain'] or {}).get('cc', '')}"
+    counts = unit(board.get("timing", "")).capitalize()
+    notes = [f"{counts}: {document['timing_note']}." if document["timing_note"] else "", _LEGEND]
     notes += [f"Parity against {document['oracle_note']}."] if document["oracle_note"] else []
     return "\n\n".join([head, *map(_model_table, document["models"]), "\n".join(n for n in notes if n)]) + "\n"
 
@@ -308,9 +314,13 @@ _LEGEND = (
 def _model_table(model: dict[str, Any]) -> str:
     from tabulate import tabulate
 
+    from harness.metrics import counted, unit
+    from harness.records import INSTRUCTIONS
+
     timing = next((e["timing"] for e in model["engines"] if e["timing"]), "")
+    counts = counted(timing) if timing == INSTRUCTIONS else f"cycles ({timing})"
     headers = [
-        "engine", "instructions", f"cycles ({timing})", "cycles/MAC", "x peer", "RAM", "arena", "static", "stack",
+        "engine", "instructions", counts, f"{unit(timing)}/MAC", "x peer", "RAM", "arena", "static", "stack",
         "flash", "weights", "engine code", "parity",
     ]
     rows = [_table_row(e) for e in model["engines"]]

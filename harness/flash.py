@@ -12,8 +12,8 @@ from __future__ import annotations
 import binascii
 import contextlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import serial
@@ -22,6 +22,7 @@ from serial.tools.list_ports_common import ListPortInfo
 
 from harness.boards import Board
 from harness.errors import DeviceError, LinkError, ModelError, RigError
+from harness.flash_command import flash_by_command, no_flasher
 from harness.limits import Deadline
 
 Progress = Callable[[int, int], None]
@@ -56,20 +57,20 @@ END = b"\n\r"
 
 def flash(
     image_bin: bytes, board: Board, port: str, progress: Progress | None = None, *,
-    deadline_s: float = FLASH_S, tries: int = TRIES, say: Say = lambda text: None,
+    deadline_s: float = FLASH_S, tries: int = TRIES, say: Say = lambda text: None, files: Mapping[str, str] | None = None,
 ) -> int:
     """Erases, writes, verifies and starts `image_bin` (to stand at `board.flash_base`) through `port`; returns the tries it took.
 
-    The board may run any program or be in its bootloader already. `say` hears why a try failed. Raises ModelError (image too
-    large), LinkError (nobody answers, port missing, busy or gone, not this kind of board, `deadline_s` over) or DeviceError
-    (refused; verification failed, with the address).
+    The board may run any program or be in its bootloader already. `files`: the paths of the same image, "bin" and "elf". `say`
+    hears why a try failed. Raises ModelError (image too large), LinkError (nobody answers, port missing, busy or gone, not this
+    kind of board, `deadline_s` over) or DeviceError (refused; verification failed, with the address).
     """
     if len(image_bin) > board.flash_bytes:
         raise ModelError(
             "the image does not fit the board's flash", expected=f"at most {board.flash_bytes} bytes",
             received=f"{len(image_bin)} bytes", remedy="use a smaller model",
         )
-    job = Job(image_bin, board, port, progress or (lambda done, total: None), Deadline("flash_s", deadline_s))
+    job = Job(image_bin, board, port, progress or (lambda done, total: None), Deadline("flash_s", deadline_s), files or {})
     failure: RigError | None = None
     for attempt in range(1, tries + 1):
         failure = FLASHERS[board.flasher](job, failure)
@@ -97,6 +98,7 @@ class Job:
     port: str
     progress: Progress
     deadline: Deadline
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 def flash_nano33(job: Job, before: RigError | None) -> RigError | None:
@@ -126,7 +128,20 @@ def flash_nano33(job: Job, before: RigError | None) -> RigError | None:
         monitor.close()
 
 
-FLASHERS: dict[str, Callable[[Job, RigError | None], RigError | None]] = {"nano33": flash_nano33}
+def flash_own(job: Job, before: RigError | None) -> RigError | None:
+    """One try by the user's own command. Returns what it failed with."""
+    values = {**job.files, "port": job.port, "base": f"0x{job.board.flash_base:08x}"}
+    return flash_by_command(job.board.flash_command, values, job.deadline.left())
+
+
+def flash_not(job: Job, before: RigError | None) -> RigError | None:
+    """Raises LinkError."""
+    raise no_flasher(job.board.name)
+
+
+FLASHERS: dict[str, Callable[[Job, RigError | None], RigError | None]] = {
+    "nano33": flash_nano33, "command": flash_own, "none": flash_not,
+}
 
 
 def _transfer(monitor: Monitor, job: Job) -> None:
@@ -154,6 +169,8 @@ def _spans(size: int) -> tuple[list[tuple[int, int]], tuple[int, int]]:
 
 def restart(board: Board, port: str, deadline_s: float = 2 * ENTER_S) -> None:
     """Resets a board whose program no longer answers, through its bootloader, and starts the program again. Raises LinkError."""
+    if board.flasher in ("command", "none"):
+        raise LinkError(f"{board.name} has no bootloader that is known how to be asked")
     monitor = _enter_bootloader(board, port, Deadline("flash_s", deadline_s))
     monitor.start()
     monitor.close()

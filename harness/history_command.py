@@ -115,8 +115,10 @@ def _series_text(series: Series, metadata: dict[str, dict], last: int) -> str:
     from tabulate import tabulate
 
     from harness.metrics import METRICS
+    from harness.metrics import unit as counter
 
     unit = METRICS[series.metric].unit if series.metric in METRICS else "fraction"
+    unit = unit.replace("cycles", counter(series.timing))
     title = f"{series.metric} ({unit}) of {series.variant} on {series.board} {series.board_id}, {series.timing}"
     rows = list(_series_rows(series, metadata))
     shown = rows[-last:] if last > 0 else rows
@@ -181,7 +183,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         print(f"\n{_pair_text(pair, arguments.all)}")
     if any(row.noisy and row.change for pair in pairs for row in pair.rows):
         print("\n? measured on a physical board: whether it is chance, only the board's own noise tells (docs/verdicts.md)")
-    if all(pair.differences for pair in pairs):
+    if all(pair.differences and not pair.notes for pair in pairs):
         print("\ntinyrig: nothing of these runs can be compared", file=sys.stderr)
         return EXIT_USER
     return EXIT_GOOD
@@ -198,7 +200,8 @@ def _pair_text(pair: Pair, everything: bool) -> str:
     from tabulate import tabulate
 
     if pair.differences:
-        return f"{pair.variant}: not comparable: {'; '.join(pair.differences)}"
+        told = f"\n  {'; '.join(pair.notes)}" if pair.notes else ""
+        return f"{pair.variant}: not comparable: {'; '.join(pair.differences)}{told}"
     rows = [r for r in pair.rows if everything or r.first != r.second]
     notes = "; ".join(pair.notes)
     title = f"{pair.variant}{': ' + notes if notes else ''}"

@@ -18,7 +18,7 @@ import numpy as np
 
 from harness import stats
 from harness.errors import InfraError
-from harness.records import ESTIMATED, MEASURED, BoardInfo, OpInfo, Run, Sample, VariantRun
+from harness.records import ESTIMATED, INSTRUCTIONS, MEASURED, BoardInfo, OpInfo, Run, Sample, VariantRun
 
 SCHEMA = 1
 FLOAT_TOLERANCE = 1e-5
@@ -29,11 +29,24 @@ TIMING_NOTES = {
     ESTIMATED: "estimated cycles of the virtual board's Cortex-M4F timing model: zero wait states, the nRF52840's flash wait "
     "states and cache are not modelled, floating-point timing has no silicon check",
     MEASURED: "cycles of the board's own counter (DWT CYCCNT), the timer's overhead taken off",
+    INSTRUCTIONS: "instructions that an emulator executed, counted one by one, the timer's overhead taken off: neither cycles "
+    "nor time",
 }
+NO_TIME = "instructions were counted, which tell no time"
 ORACLE_NOTES = {
     "tflm": "tflite-micro: TFLM's reference kernels, run on the host",
     "litert-ref": "LiteRT interpreter with the BUILTIN_REF op resolver, run on the host",
 }
+
+
+def unit(timing: str) -> str:
+    """What a counter of this kind counts."""
+    return "instructions" if timing == INSTRUCTIONS else "cycles"
+
+
+def counted(timing: str) -> str:
+    """The same with where it comes from: `estimated cycles`, `measured cycles`, `instructions`."""
+    return "instructions" if timing == INSTRUCTIONS else f"{timing} cycles"
 
 
 def _count(value: float) -> str:
@@ -218,11 +231,15 @@ def timed_cycles(run: VariantRun) -> np.ndarray:
     return np.asarray([s.cycles for s in run.samples if s.kind in ("window", "repeat")], np.float64)
 
 
-def latency(run: VariantRun) -> dict[str, float] | None:
-    """Cycles and microseconds of one inference with the input in place; None when withheld or never timed."""
+def latency(run: VariantRun) -> dict[str, float | None] | None:
+    """Cycles and microseconds of one inference with the input in place; None when withheld or never timed. Where instructions
+    were counted they stand under `cycles_median`, and no microseconds are told."""
     cycles = timed_cycles(run)
     if withheld(run) or not cycles.size:
         return None
+    if run.board.timing == INSTRUCTIONS:
+        no_us = dict.fromkeys(("us_median", "us_p95", "us_p99", "us_min", "us_max"))
+        return {"cycles_median": float(np.median(cycles)), **no_us, "samples": int(cycles.size)}
     us = cycles * 1e6 / run.board.clock_hz
     return {
         "cycles_median": float(np.median(cycles)), "us_median": float(np.median(us)),
@@ -333,6 +350,7 @@ def variant_to_json(run: VariantRun) -> dict[str, Any]:
         "variant": v.name, "tflite_sha256": v.sha256, "windows": value["windows"],
         "accuracy": value["accuracy"], "accuracy_ci95": None if interval is None else list(interval),
         "parity": parity(run), "latency": latency(run), "latency_reason": withheld(run),
+        "latency_us_reason": NO_TIME if run.board.timing == INSTRUCTIONS else None,
         "ram": ram(run), "flash": flash(run),
         "tflite_bytes": v.tflite_bytes, "zip_bytes": v.zip_bytes, "flops": v.flops, "macs": value["macs"], "ops": ops(run),
         "host_accuracy": v.host_accuracy, "dataset": v.dataset, "synthetic": v.synthetic, "engine": run.image.engine,

@@ -148,7 +148,7 @@ def _plan(arguments: argparse.Namespace, config: Config) -> Plan:
     night = config.nightly
     boards = tuple(dict.fromkeys(arguments.board or night.boards or tuple(config.boards) or ("virtual",)))
     for board in boards:
-        parse_board(board)
+        parse_board(board, config.boards)
     named = bool(arguments.variant or arguments.model)
     models = tuple(arguments.model or ()) if named else tuple(map(Path, night.models))
     windows = arguments.windows or (Path(night.windows) if night.windows and not named else None)
@@ -231,7 +231,8 @@ class _Bench:
 
         plan = self._plan
         with Campaign(
-            parse_board(board), self._config, oracle=plan.oracle, limit=plan.limit, engine=plan.engine, say=self._bar.say,
+            parse_board(board, self._config.boards), self._config, oracle=plan.oracle,
+            limit=plan.limit, engine=plan.engine, say=self._bar.say,
             plan=plan.stored(board, self._config, self._night_id), deadline=self._deadline,
         ) as campaign:  # fmt: skip
             add_to_night(self._store, self._night_id, campaign.run_id, rerun)

@@ -11,7 +11,7 @@ from types import TracebackType
 
 import numpy as np
 
-from harness.boards import BOARDS, Board, Target, recognise_id, recognise_usb
+from harness.boards import BOARDS, Board, Target, known_boards, recognise_id, recognise_usb
 from harness.config import BoardPorts, Config
 from harness.errors import DeviceError, LinkError, RigError, UserError
 from harness.flash import flash, restart
@@ -207,14 +207,17 @@ class Rig:
         """None when nobody speaks our protocol there; asks once, and again until `seconds` have passed: a board that has just
         been started may need a moment before it listens."""
         self._disconnect()
-        self._session = Session(self._open(), invoke_deadline_s=self._limits.window_s, reopen=self._open)
         until = time.monotonic() + seconds
         while True:
             try:
+                if self._session is None:  # a board that was just flashed may not have its port back
+                    self._session = Session(self._open(), invoke_deadline_s=self._limits.window_s, reopen=self._open)
                 return self._session.hello()
             except (LinkError, DeviceError) as error:
                 self._heard = error.received or error.what
                 if time.monotonic() >= until:
+                    if self._session is None:
+                        raise
                     return None
                 time.sleep(HELLO_PAUSE_S)
 
@@ -238,7 +241,8 @@ class Rig:
         self._disconnect()
         data = image.bin.read_bytes()
         say(f"flashing {len(data)} bytes through {self.ports.flash}")
-        self.flash_tries = flash(data, self.board, self.ports.flash, say=say, deadline_s=self._limits.flash_s)
+        files = {"bin": str(image.bin), "elf": str(image.elf)}
+        self.flash_tries = flash(data, self.board, self.ports.flash, say=say, deadline_s=self._limits.flash_s, files=files)
 
     def _disconnect(self) -> None:
         if self._session is not None:
@@ -265,7 +269,7 @@ def find_ports(target: Target, config: Config) -> tuple[Board, Ports]:
 
     A named port counts for both directions, unless rig.toml wires it up with another one. Raises LinkError when none is found.
     """
-    board = target.board or (_wired(target.port, config) or _recognise(target.port) if target.port else None)
+    board = target.board or (_wired(target.port, config) or _recognise(target.port, config) if target.port else None)
     board = board or BOARDS["nano33ble-uart"]  # a serial adapter says nothing of what hangs on it; the hello will
     wired = config.boards.get(board.name, BoardPorts())
     if target.port:
@@ -286,11 +290,11 @@ def find_ports(target: Target, config: Config) -> tuple[Board, Ports]:
 def _wired(port: str, config: Config) -> Board | None:
     """The board that rig.toml has on this port."""
     names = [name for name, ports in config.boards.items() if port in (ports.link, ports.flash)]
-    return BOARDS.get(names[0]) if names else None
+    return known_boards(config.boards).get(names[0]) if names else None
 
 
-def _recognise(port: str) -> Board | None:
-    return next((board for name, _, board in attached() if name == port and board), None)
+def _recognise(port: str, config: Config) -> Board | None:
+    return next((recognise_usb(usb, config.boards) for name, usb, _ in attached() if name == port), None)
 
 
 def _attached(board: Board) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from harness import drift, stats
 from harness.metrics import METRICS, top1_hits
-from harness.records import ESTIMATED, VariantRun
+from harness.records import ESTIMATED, INSTRUCTIONS, VariantRun
 from harness.stats import FINE, Spread, Timer
 
 SAME = "same"
@@ -64,9 +64,12 @@ interrupted samples; counts of windows and samples are the user's settings; inte
 
 
 def gate(metric: str, timing: str) -> str | None:
-    """How this metric is judged on a board with this kind of timing; estimated cycles repeat exactly. None: only shown."""
+    """How this metric is judged on a board with this kind of timing; estimated cycles and instructions repeat exactly. None: only
+    shown, or no such value."""
+    if timing == INSTRUCTIONS and metric.startswith("latency_us"):
+        return None
     kind = GATES.get(metric)
-    return EXACT if kind == NOISY and timing == ESTIMATED else kind
+    return EXACT if kind == NOISY and timing in (ESTIMATED, INSTRUCTIONS) else kind
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from harness.metrics import counted, unit
 from reports import nights_svg
 from reports import nights_words as words
 from reports.nights import (
@@ -314,10 +315,11 @@ def _ops(ops: Ops) -> str:
 
 
 def _flame(cell: Cell, cycles: Cycles) -> str:
-    text = f"<h4>{_where(cell)}, {_e(cell.timing)} cycles</h4>\n{flame(cycles.now)}"
+    text = f"<h4>{_where(cell)}, {_e(counted(cell.timing))}</h4>\n{flame(cycles.now)}"
     if not cycles.before:
         return text
-    moved = [f"{_e(step)} {change:+,.0f} cycles ({_e(share)})" for step, change, share in differences(cycles.before, cycles.now)]
+    told, counts = differences(cycles.before, cycles.now), unit(cell.timing)
+    moved = [f"{_e(step)} {change:+,.0f} {counts} ({_e(share)})" for step, change, share in told]
     note = "Steps that differ: " + "; ".join(moved) + "." if moved else "No step differs by a cycle."
     return f"{text}<p>{note} Baseline, run {_code(cycles.before_run)}:</p>{flame(cycles.before)}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.metrics import METRICS
+from harness.records import INSTRUCTIONS
 from reports.nights import ACCEPTED, BETTER, CHANGED, NOT_COMPARABLE, NOT_JUDGED, NOT_MEASURED, SAME, WORSE, Cell, Finding
 
 NAMES = {
@@ -37,6 +38,8 @@ def timed(metric: str) -> bool:
 
 def label(metric: str, timing: str) -> str:
     """With what it was told by, where that matters."""
+    if timing == INSTRUCTIONS:
+        return name(metric).replace("cycles", "instructions")
     return f"{name(metric)}, {timing}" if timed(metric) and timing else name(metric)
 
 

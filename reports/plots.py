@@ -84,7 +84,7 @@ def _accuracy_latency(section: Section) -> Figure | None:
     ax.set_xlim(left=0)
     ax.set_ylim(top=min(100.5, ax.get_ylim()[1]))
     moved = "\n(like values are drawn side by side)" if placed != latencies else ""
-    ax.set_xlabel(f"median latency of one inference, ms ({section.timing} cycles){moved}")
+    ax.set_xlabel(f"median latency of one inference, ms ({section.counted}){moved}")
     ax.set_ylabel("top-1 accuracy, %  (bars: Wilson 95 %)")
     # Points of like latency and accuracy would cover each other's labels, so the names stand beside the plot.
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
@@ -162,10 +162,10 @@ def _per_op(section: Section) -> Figure | None:
     axes = figure.subplots(depth, columns, squeeze=False).ravel()
     for i, ax in enumerate(axes):
         if i < len(panels):
-            _op_panel(ax, *panels[i], COLOURS[i % len(COLOURS)])
+            _op_panel(ax, *panels[i], COLOURS[i % len(COLOURS)], section.unit)
         else:
             ax.set_visible(False)
-    _title(figure, "Cycles of each step", section)
+    _title(figure, f"{section.unit.capitalize()} of each step", section)
     return figure
 
 
@@ -179,7 +179,7 @@ def _shortened(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [line for line in lines if line["index"] in kept] + [total | {"share": sum(r["share"] or 0 for r in rest)}]
 
 
-def _op_panel(ax: Axes, row: Row, lines: list[dict[str, Any]], colour: str) -> None:
+def _op_panel(ax: Axes, row: Row, lines: list[dict[str, Any]], colour: str, unit: str) -> None:
     cycles = [line["cycles"] for line in lines]
     ax.barh(range(len(lines)), cycles, height=0.66, color=colour)
     for y, line in enumerate(lines):
@@ -192,7 +192,7 @@ def _op_panel(ax: Axes, row: Row, lines: list[dict[str, Any]], colour: str) -> N
     ax.locator_params(axis="x", nbins=5)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     ax.set_title(_name(row), loc="left", fontsize=10, fontweight="bold")
-    ax.set_xlabel("cycles", fontsize=9)
+    ax.set_xlabel(unit, fontsize=9)
 
 
 def _name(row: Row) -> str:
@@ -205,5 +205,6 @@ def _title(figure: Figure, text: str, section: Section, timed: bool = True) -> N
     origin = f", dataset {data.dataset}{' (synthetic)' if data.synthetic else ''}" if data.dataset else ""
     origin = origin.replace("$", r"\$")
     board = f"board {section.metadata['board']}"
-    board += f", {section.metadata['clock_hz'] / 1e6:g} MHz, {section.timing} cycles" if timed else ""
+    clock = f"{section.metadata['clock_hz'] / 1e6:g} MHz, " if section.timed else ""
+    board += f", {clock}{section.counted}" if timed else ""
     figure.suptitle(f"{text}\n{board}{origin}", fontsize=11)

@@ -94,7 +94,7 @@ def _pictures(drawn: dict[str, Picture], name: str) -> list[Block]:
 
 def _title(section: Section) -> str:
     dataset = section.metadata["dataset"] or "own model"
-    return f"{section.metadata['board']}, {section.timing} cycles, {dataset}"
+    return f"{section.metadata['board']}, {section.counted}, {dataset}"
 
 
 def _differences(parts: Sequence[Section]) -> str:
@@ -107,7 +107,7 @@ def _facts(section: Section) -> list[str]:
     board = section.first.board
     oracles = dict.fromkeys(oracle_note(row.run) for row in section.rows)
     return [
-        f"Board: {code(board.name)}, id {code(board.id)}, {board.clock_hz / 1e6:g} MHz",
+        f"Board: {code(board.name)}, id {code(board.id)}" + (f", {board.clock_hz / 1e6:g} MHz" if section.timed else ""),
         f"Timing: {TIMING_NOTES.get(section.timing, section.timing)}",
         f"Data: {data_note(section)}",
         f"Oracle: {'; '.join(oracles)}",
@@ -233,7 +233,8 @@ def _parity(section: Section) -> list[Block]:
 
 
 def _latency(section: Section) -> list[Block]:
-    return [Heading(2, f"Latency ({section.timing})"), tables.latency(section), Text(LATENCY_NOTE)]
+    title = f"Latency ({section.timing})" if section.timed else "Instructions of one inference"
+    return [Heading(2, title), tables.latency(section), Text(LATENCY_NOTE)]
 
 
 def _line(section: Section) -> list[Block]:
@@ -246,7 +247,7 @@ def _memory(section: Section) -> list[Block]:
 
 
 def _ops(section: Section) -> list[Block]:
-    blocks: list[Block] = [Heading(2, f"Per-op profile ({section.timing} cycles)")]
+    blocks: list[Block] = [Heading(2, f"Per-op profile ({section.counted})")]
     for row in section.rows:
         grid = tables.per_op(row)
         blocks += [Heading(3, code(row.label)), grid or Text(row.reason or "Not profiled.")]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.metrics import checked_metadata, measure, withheld
-from harness.records import Run, VariantRun
+from harness.metrics import checked_metadata, counted, measure, unit, withheld
+from harness.records import INSTRUCTIONS, Run, VariantRun
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,21 @@ class Section:
     @property
     def timing(self) -> str:
         return self.metadata["timing"]
+
+    @property
+    def timed(self) -> bool:
+        """Whether there is any time, and not only instructions."""
+        return self.timing != INSTRUCTIONS
+
+    @property
+    def unit(self) -> str:
+        """What was counted: `cycles` or `instructions`."""
+        return unit(self.timing)
+
+    @property
+    def counted(self) -> str:
+        """The same with its origin, `estimated cycles`."""
+        return counted(self.timing)
 
 
 def sections(runs: Sequence[Run]) -> list[Section]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.metrics import METRICS, link, ops, top1_hits, window_samples
+from harness.metrics import METRICS, link, ops, top1_hits, unit, window_samples
+from harness.records import INSTRUCTIONS
 from harness.stats import mcnemar_exact, wilson
 from reports.blocks import Grid, code
 from reports.paper import TEST_WINDOWS, PaperRow, paper_row
@@ -26,7 +27,8 @@ def shown(row: Row, metric: str) -> str:
     """A metric's value as text, NONE where it was not measured; a withheld latency says so once, in its median."""
     value = row.values[metric]
     if value is None:
-        return NO_TIMING if metric == "latency_us_median" and row.reason else NONE
+        median = "latency_cycles_median" if row.run.board.timing == INSTRUCTIONS else "latency_us_median"
+        return NO_TIMING if metric == median and row.reason else NONE
     return METRICS[metric].format(value)
 
 
@@ -53,6 +55,11 @@ def _metrics_grid(section: Section, columns: dict[str, str]) -> Grid:
     return _grid(section, {title: (lambda row, m=metric: shown(row, m)) for title, metric in columns.items()})
 
 
+def instructions(row: Row) -> str:
+    """The median where instructions were counted."""
+    return shown(row, "latency_cycles_median")
+
+
 # ---- overview ----
 
 def verdict(row: Row) -> str:
@@ -68,7 +75,7 @@ def summary(section: Section) -> Grid:
         "top-1": lambda r: shown(r, "accuracy"),
         "95 % interval": lambda r: shown(r, "accuracy_ci95"),
         "outputs": verdict,
-        f"ms, {section.timing}": milliseconds,
+        **({f"ms, {section.timing}": milliseconds} if section.timed else {section.unit: instructions}),
         "RAM B": lambda r: shown(r, "ram_model_total"),
         "flash B": lambda r: shown(r, "flash_model_total"),
     })
@@ -143,9 +150,11 @@ _TABLE2 = (
 def table2(section: Section) -> Grid:
     """Table 2: latency, RAM and flash of the model, the paper's estimate beside this run's value."""
     columns: dict[str, Callable[[Row], str]] = {}
-    for title, metric, unit, name in _TABLE2:
+    if not section.timed:
+        columns[section.unit] = instructions
+    for title, metric, divisor, name in _TABLE2[0 if section.timed else 1 :]:
         label = section.timing if title == "ms" else "measured"
-        value = _scaled(metric, unit)
+        value = _scaled(metric, divisor)
         if has_paper(section):
             columns[f"{title}, paper"] = _paper(lambda p, r, n=name: f"{getattr(p, n):g}")
         columns[f"{title}, {label}"] = lambda r, v=value, m=metric: shown(r, m) if v(r) is None else f"{v(r):.2f}"
@@ -229,7 +238,10 @@ def line(section: Section) -> Grid | None:
 
 
 def latency(section: Section) -> Grid:
-    """Percentiles in microseconds."""
+    """Percentiles in microseconds, where there are any."""
+    if not section.timed:
+        named = {"median": "latency_cycles_median", "inferences": "latency_samples", "instructions/MAC": "cycles_per_mac"}
+        return _metrics_grid(section, named)
     return _metrics_grid(section, {
         "cycles, median": "latency_cycles_median", "us, median": "latency_us_median", "p95": "latency_us_p95",
         "p99": "latency_us_p99", "min": "latency_us_min", "max": "latency_us_max", "inferences": "latency_samples",
@@ -258,13 +270,14 @@ def op_lines(row: Row) -> list[dict[str, Any]]:
 
 def per_op(row: Row) -> Grid | None:
     """One variant's steps: cycles, share, MACs, cycles a MAC; None without timing."""
+    counts = unit(row.run.board.timing)
     lines = op_lines(row)
     return Grid(pd.DataFrame([{
         "step": f"{line['index']} {code(line['op'])}",
         "tensor": code(shorten(line["name"], _NAME_LENGTH)) if line["name"] else NONE,
-        "cycles": f"{line['cycles']:,.0f}", "share": NONE if line["share"] is None else f"{100 * line['share']:.1f} %",
+        counts: f"{line['cycles']:,.0f}", "share": NONE if line["share"] is None else f"{100 * line['share']:.1f} %",
         "MACs": f"{line['macs']:,}" if line["macs"] else NONE,
-        "cycles/MAC": NONE if line["cycles_per_mac"] is None else f"{line['cycles_per_mac']:.2f}",
+        f"{counts}/MAC": NONE if line["cycles_per_mac"] is None else f"{line['cycles_per_mac']:.2f}",
     } for line in lines]), left=2) if lines else None
 
 
