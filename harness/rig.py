@@ -116,7 +116,7 @@ class Rig:
         Raises DeviceError when another board than rig.toml asks for answers (nothing is flashed then), or another firmware
         after flashing, LinkError when none does.
         """
-        running = None if self._blank else self._hello()
+        running = self._running()
         self._lock_board(running)
         self.flash_tries = 0
         self._check_id(running)
@@ -140,6 +140,15 @@ class Rig:
         self._session.elf = image.elf
         self._check_start(running)
         return self._session, running
+
+    def _running(self) -> Hello | None:
+        """What answers before anything is flashed; nothing where the port is the firmware's own, which is only to come."""
+        try:
+            return None if self._blank else self._hello()
+        except LinkError:
+            if self.board.flasher != "command":
+                raise
+            return None
 
     def _check_id(self, running: Hello | None) -> None:
         """Whether the board that answers is the one that rig.toml names; silence can't be checked."""

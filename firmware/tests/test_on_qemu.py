@@ -1,0 +1,127 @@
+"""The same firmware on a machine that shares nothing with the virtual board: QEMU's mps2-an386, with another UART and timer."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from harness import session as session_module
+from harness.boards import BOARDS, QEMU_ID_PREFIX, parse_board
+from harness.compiler.compile import compile_model
+from harness.config import Config
+from harness.errors import DeviceError, HostError, InfraError
+from harness.image import build_image
+from harness.limits import Deadline
+from harness.link import open_link
+from harness.qemu import QemuBoard
+from harness.records import INSTRUCTIONS
+from harness.rig import Rig
+from harness.session import Session
+from harness.tests import small_models
+from harness.tests.host_board import FIRMWARE, build_folder
+from harness.tests.needs import needs_qemu
+from harness.tests.port_build import port_flags, port_sources
+
+BOARD = BOARDS["qemu"]
+FLAGS = ["-std=gnu11", "-gdwarf-4", "-Os", "-nostartfiles", "--specs=nano.specs",
+         f"-ffile-prefix-map={FIRMWARE}=.", "-Wl,--no-warn-rwx-segments"]  # fmt: skip
+BEHAVE, BAD_ADDRESS, HANG, RECURSE = 0, 1, 4, 5
+SHORT_GUARD = "-DMEASURE_LONGEST_US=300000"
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    """The firmware around toy_fault.c: (ELF, bytes of the image)."""
+    folder = tmp_path_factory.mktemp("qemu")
+    elf, raw = folder / "toy.elf", folder / "toy.bin"
+    app = [f for f in FIRMWARE.glob("app/*.c") if f.name != "null_engine.c"]
+    files = [*app, *port_sources(BOARD), build_folder() / "build_id.c", FIRMWARE / "tests" / "toy_fault.c"]
+    words = [*BOARD.cpu_flags, *FLAGS, SHORT_GUARD, *port_flags(BOARD, folder), *files, "-o", elf]
+    subprocess.run(["arm-none-eabi-gcc", *words], check=True)
+    subprocess.run(["arm-none-eabi-objcopy", "-O", "binary", elf, raw], check=True)
+    return elf, raw.read_bytes()
+
+
+@pytest.fixture
+def session(toy, monkeypatch):
+    monkeypatch.setattr(session_module, "MIN_INVOKE_DEADLINE_S", 1.0)
+    elf, raw = toy
+    board = QemuBoard()
+    board.load(raw, BOARD.flash_base, Deadline("flash_s", 30))
+    with Session(open_link(board.port, BOARD.baud), invoke_deadline_s=10.0) as session:
+        session.elf = elf
+        yield session
+    board.close()
+
+
+@needs_qemu
+def test_faults_and_hangs_are_told_as_on_any_board(session):
+    assert session.hello().board_id.startswith(QEMU_ID_PREFIX) and session.hello().board_name == "qemu"
+    good = session.run(bytes(4))
+    for how, told in ((BAD_ADDRESS, "the board faulted in toy_read"), (HANG, "the board hung in toy_spin"),
+                      (RECURSE, "stack overflow in toy_recurse")):  # fmt: skip
+        with pytest.raises(DeviceError) as caught:
+            session.run(bytes([how, 0x5A, 0, 0]))
+        assert caught.value.what.startswith(told) and "toy_fault.c" in caught.value.what, caught.value
+        again = session.run(bytes(4))
+        assert (again.outputs, again.cycles) == (good.outputs, good.cycles)
+    session.reboot(bootloader=False)
+    assert session.hello().fault is None
+
+
+@needs_qemu
+def test_a_cut_frame_is_noticed_by_its_silence(session):
+    session.hello()
+    session._link.write(b"\x00\x01\x02" + bytes(7))  # noise, then nothing: no header, and no later one is lost for it
+    assert session.echo(b"still here") == b"still here"
+
+
+def ran(board: str, model, windows) -> list:
+    with Rig(parse_board(board), Config(), clock="instructions") as rig:
+        session, hello = rig.prepare(build_image(model, rig.board))
+        info = rig.info(hello)
+        assert info.name == board
+        return [(s.outputs, s.cycles) for s in session.stream(windows)]
+
+
+@needs_qemu
+def test_outputs_and_instructions_are_those_of_the_virtual_board():
+    """Two emulators that know nothing of each other count the same instructions, one by one, and compute the same bytes."""
+    for data in (small_models.dense_int8(), small_models.dense_float()):
+        model = compile_model(data, flash_bytes=BOARD.flash_bytes, ram_bytes=BOARD.ram_bytes)
+        rng = small_models.np.random.default_rng(0)
+        spec = model.inputs[0]
+        windows = [spec.quantize(rng.normal(0, 2, spec.shape)).tobytes() for _ in range(6)]
+        assert ran("qemu", model, windows) == ran("virtual", model, windows)
+
+
+@needs_qemu
+def test_another_image_is_never_taken_for_the_one_that_runs():
+    first, second = (compile_model(small_models.dense_int8(seed), flash_bytes=1 << 20, ram_bytes=1 << 18) for seed in (0, 7))
+    with Rig(parse_board("qemu"), Config()) as rig:
+        for model, tries in ((first, 1), (first, 0), (second, 1)):
+            _, hello = rig.prepare(build_image(model, rig.board))
+            assert hello.model_sha256 == model.sha256 and rig.flash_tries == tries
+
+
+@needs_qemu
+def test_an_emulator_that_died_is_the_rigs_fault():
+    model = compile_model(small_models.dense_int8(), flash_bytes=1 << 20, ram_bytes=1 << 18)
+    with Rig(parse_board("qemu"), Config()) as rig:
+        rig.prepare(build_image(model, rig.board))
+        rig._virtual._process.kill()
+        rig._virtual._process.wait()
+        with pytest.raises(InfraError, match="QEMU ended"):
+            rig.prepare(build_image(model, rig.board))
+
+
+def test_without_qemu_it_is_said_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HostError) as caught:
+        Rig(parse_board("qemu"), Config())
+    assert "apt-get install" in caught.value.remedy and "qemu-system-arm" in caught.value.remedy and caught.value.exit_code == 3
+
+
+def test_it_claims_no_time():
+    assert BOARD.timing == INSTRUCTIONS
