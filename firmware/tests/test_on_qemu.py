@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import sys
+import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness import session as session_module
+from harness import wire
 from harness.boards import BOARDS, QEMU_ID_PREFIX, parse_board
+from harness.campaign import built_variants
 from harness.compiler.compile import compile_model
 from harness.config import Config
 from harness.errors import DeviceError, HostError, InfraError
@@ -22,6 +29,7 @@ from harness.tests import small_models
 from harness.tests.host_board import FIRMWARE, build_folder
 from harness.tests.needs import needs_qemu
 from harness.tests.port_build import port_flags, port_sources
+from harness.windows import load_windows
 
 BOARD = BOARDS["qemu"]
 FLAGS = ["-std=gnu11", "-gdwarf-4", "-Os", "-nostartfiles", "--specs=nano.specs",
@@ -73,7 +81,10 @@ def test_faults_and_hangs_are_told_as_on_any_board(session):
 @needs_qemu
 def test_a_cut_frame_is_noticed_by_its_silence(session):
     session.hello()
-    session._link.write(b"\x00\x01\x02" + bytes(7))  # noise, then nothing: no header, and no later one is lost for it
+    frame = wire.encode(wire.Frame(wire.Type.ECHO, 40, bytes(200)))
+    session._link.write(frame[:100])
+    told = wire.decode(session._link.read(wire.HEADER_BYTES + wire.CRC_BYTES, 10.0))
+    assert (told.sequence, told.status) == (40, wire.Status.CUT)
     assert session.echo(b"still here") == b"still here"
 
 
@@ -90,7 +101,7 @@ def test_outputs_and_instructions_are_those_of_the_virtual_board():
     """Two emulators that know nothing of each other count the same instructions, one by one, and compute the same bytes."""
     for data in (small_models.dense_int8(), small_models.dense_float()):
         model = compile_model(data, flash_bytes=BOARD.flash_bytes, ram_bytes=BOARD.ram_bytes)
-        rng = small_models.np.random.default_rng(0)
+        rng = np.random.default_rng(0)
         spec = model.inputs[0]
         windows = [spec.quantize(rng.normal(0, 2, spec.shape)).tobytes() for _ in range(6)]
         assert ran("qemu", model, windows) == ran("virtual", model, windows)
@@ -116,6 +127,23 @@ def test_an_emulator_that_died_is_the_rigs_fault():
             rig.prepare(build_image(model, rig.board))
 
 
+@needs_qemu
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
+def test_it_ends_with_the_process_that_started_it():
+    code = (
+        "import sys, time\nfrom harness.limits import Deadline\nfrom harness.qemu import QemuBoard\n"
+        "b = QemuBoard()\nb.load(bytes(8), 0, Deadline('flash_s', 9))\nprint(b._process.pid, flush=True)\ntime.sleep(60)"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=FIRMWARE.parent)
+    emulator = int(owner.stdout.readline())
+    owner.kill()
+    owner.wait()
+    until = time.monotonic() + 30
+    while Path(f"/proc/{emulator}").exists() and "Z" not in Path(f"/proc/{emulator}/stat").read_text().split()[2]:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
 def test_without_qemu_it_is_said_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(HostError) as caught:
@@ -125,3 +153,15 @@ def test_without_qemu_it_is_said_what_to_install(monkeypatch, tmp_path):
 
 def test_it_claims_no_time():
     assert BOARD.timing == INSTRUCTIONS
+
+
+@needs_qemu
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["reshaped", "pqt"])
+def test_all_test_windows_agree_to_the_byte(name):
+    """A float and an integer network of the paper; .ci/run holds all four against each other (bench/same_outputs.py)."""
+    (variant,) = built_variants(Config(), [name])
+    model = compile_model(variant.tflite.read_bytes(), flash_bytes=BOARD.flash_bytes, ram_bytes=BOARD.ram_bytes)
+    windows = [tuple(a.tobytes() for a in w) for w in load_windows(variant.windows, model.inputs, None).inputs]
+    assert len(windows) == 240
+    assert ran("qemu", model, windows) == ran("virtual", model, windows)
