@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -38,29 +39,51 @@ BEHAVE, BAD_ADDRESS, HANG, RECURSE = 0, 1, 4, 5
 SHORT_GUARD = "-DMEASURE_LONGEST_US=300000"
 
 
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory):
+def build_toy(folder: Path, sources: list[Path], *flags: str) -> tuple[Path, bytes]:
     """The firmware around toy_fault.c: (ELF, bytes of the image)."""
-    folder = tmp_path_factory.mktemp("qemu")
     elf, raw = folder / "toy.elf", folder / "toy.bin"
     app = [f for f in FIRMWARE.glob("app/*.c") if f.name != "null_engine.c"]
-    files = [*app, *port_sources(BOARD), build_folder() / "build_id.c", FIRMWARE / "tests" / "toy_fault.c"]
-    words = [*BOARD.cpu_flags, *FLAGS, SHORT_GUARD, *port_flags(BOARD, folder), *files, "-o", elf]
+    files = [*app, *sources, build_folder() / "build_id.c", FIRMWARE / "tests" / "toy_fault.c"]
+    words = [*BOARD.cpu_flags, *FLAGS, *flags, *port_flags(BOARD, folder), *files, "-o", elf]
     subprocess.run(["arm-none-eabi-gcc", *words], check=True)
     subprocess.run(["arm-none-eabi-objcopy", "-O", "binary", elf, raw], check=True)
     return elf, raw.read_bytes()
 
 
-@pytest.fixture
-def session(toy, monkeypatch):
-    monkeypatch.setattr(session_module, "MIN_INVOKE_DEADLINE_S", 1.0)
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    return build_toy(tmp_path_factory.mktemp("qemu"), port_sources(BOARD), SHORT_GUARD)
+
+
+@contextlib.contextmanager
+def started(toy):
     elf, raw = toy
     board = QemuBoard()
     board.load(raw, BOARD.flash_base, Deadline("flash_s", 30))
-    with Session(open_link(board.port, BOARD.baud), invoke_deadline_s=10.0) as session:
+    with Session(open_link(board.port, BOARD.baud), invoke_deadline_s=20.0) as session:
         session.elf = elf
         yield session
     board.close()
+
+
+@pytest.fixture
+def session(toy, monkeypatch):
+    monkeypatch.setattr(session_module, "MIN_INVOKE_DEADLINE_S", 1.0)
+    with started(toy) as session:
+        yield session
+
+
+@needs_qemu
+def test_the_guard_that_ports_share_counts_a_long_time_in_parts(tmp_path):
+    """SysTick has 24 bits: 6 s at 7 ticks a microsecond are three parts of them."""
+    shared = FIRMWARE / "port" / "cortexm" / "guard.c"
+    sources = [shared if f.name == "guard.c" else f for f in port_sources(BOARD)]
+    with started(build_toy(tmp_path, sources, "-DMEASURE_LONGEST_US=6000000")) as session:
+        session.hello()
+        with pytest.raises(DeviceError, match="the board hung in toy_spin"):
+            session.run(bytes([HANG, 0, 0, 0]))
+        assert session.hello().fault is not None
+        assert session.run(bytes(4)).outputs
 
 
 @needs_qemu
@@ -132,7 +155,8 @@ def test_an_emulator_that_died_is_the_rigs_fault():
 def test_it_ends_with_the_process_that_started_it():
     code = (
         "import sys, time\nfrom harness.limits import Deadline\nfrom harness.qemu import QemuBoard\n"
-        "b = QemuBoard()\nb.load(bytes(8), 0, Deadline('flash_s', 9))\nprint(b._process.pid, flush=True)\ntime.sleep(60)"
+        "b = QemuBoard()\nb.load(bytes.fromhex('0010002009000000fee7'), 0, Deadline('flash_s', 9))\n"  # an endless loop
+        "time.sleep(1)\nb.check()\nprint(b._process.pid, flush=True)\ntime.sleep(60)"
     )
     owner = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=FIRMWARE.parent)
     emulator = int(owner.stdout.readline())
