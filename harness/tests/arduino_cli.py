@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
@@ -78,6 +79,22 @@ def run(*command: object) -> None:
         sys.exit(1)
 
 
+def compiled(source: Path, headers: Path, *command: object) -> Path:
+    """The object of `source`, kept by content: it, the headers below `headers`, the command and the compiler."""
+    words = [str(word) for word in command]
+    around = sorted(p for p in headers.rglob("*") if p.suffix in (".h", ".inc"))
+    compiler = os.stat(shutil.which(words[0]) or "/").st_mtime_ns
+    parts = [repr((words, compiler, source.name)).encode(), *(p.read_bytes() for p in (source, *around))]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinyrig" / "arduino"  # as hostbuild.py's
+    cache.mkdir(parents=True, exist_ok=True)
+    kept = cache / f"{hashlib.sha256(b'|'.join(parts)).hexdigest()[:32]}.o"
+    if not kept.exists():
+        part = kept.with_suffix(f".{os.getpid()}")
+        run(*words, "-c", source, "-o", part)
+        part.rename(kept)
+    return kept
+
+
 def sources(sketch: Path) -> list[Path]:
     """As arduino-cli takes them: what lies in the sketch's folder itself and anywhere below src."""
     main = sketch / f"{sketch.name}.ino"
@@ -91,26 +108,20 @@ def compile_sketch(args: Namespace) -> None:
     properties = dict(p.split("=", 1) for p in args.build_property)
     assert set(properties) <= {"compiler.c.extra_flags", "compiler.cpp.extra_flags"}, properties
     out = args.build_path
-    (out / "sketch").mkdir(parents=True)
-    objects = []
-    for source in sources(args.sketch):
-        target = out / "sketch" / (str(source.relative_to(args.sketch)).replace("/", "_") + ".o")
-        if source.suffix == ".c":
-            run("arm-none-eabi-gcc", "-c", *C, *properties.get("compiler.c.extra_flags", "").split(), source, "-o", target)
-        else:
-            run("arm-none-eabi-g++", "-c", *CXX, *WARN, f"-I{SHIM}", "-x", "c++", "-include", "Arduino.h", source, "-o", target)
-        objects.append(target)
+    out.mkdir(parents=True)
+    c = ["arm-none-eabi-gcc", *C, *properties.get("compiler.c.extra_flags", "").split()]
+    cxx = ["arm-none-eabi-g++", *CXX, *WARN, f"-I{SHIM}", "-x", "c++", "-include", "Arduino.h"]
+    objects = [compiled(p, args.sketch, *(c if p.suffix == ".c" else cxx)) for p in sources(args.sketch)]
     elf = out / f"{args.sketch.name}.ino.elf"
-    link_for_virtual(objects, out, elf)
+    link_for_virtual(objects, elf)
     run("arm-none-eabi-objcopy", "-O", "binary", elf, elf.with_suffix(".bin"))
 
 
-def link_for_virtual(objects: list[Path], out: Path, elf: Path) -> None:
+def link_for_virtual(objects: list[Path], elf: Path) -> None:
     chip = FIRMWARE / "port" / "nrf52840"
-    shim = [out / "startup.o", out / "uarte.o", out / "shim.o"]
-    run("arm-none-eabi-gcc", "-c", *C, *WARN, chip / "startup.c", "-o", shim[0])
-    run("arm-none-eabi-gcc", "-c", *C, *WARN, *ON_VIRTUAL, chip / "port.c", "-o", shim[1])
-    run("arm-none-eabi-g++", "-c", *CXX, *WARN, f"-I{SHIM}", SHIM / "virtual.cpp", "-o", shim[2])
+    c, cxx = ["arm-none-eabi-gcc", *C, *WARN], ["arm-none-eabi-g++", *CXX, *WARN, f"-I{SHIM}"]
+    shim = [compiled(chip / "startup.c", FIRMWARE / "port", *c), compiled(chip / "port.c", FIRMWARE / "port", *c, *ON_VIRTUAL),
+            compiled(SHIM / "virtual.cpp", SHIM, *cxx)]  # fmt: skip
     run("arm-none-eabi-gcc", *C, "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,--no-warn-rwx-segments",
         f"-T{SHIM / 'virtual.ld'}", *objects, *shim, "-lm", "-o", elf)  # fmt: skip
 

@@ -76,6 +76,7 @@ int main(void)
 {
     for (void (**constructor)(void) = _constructors; constructor < _constructors_end; constructor++)
         (*constructor)();
+    __asm volatile("cpsie i" ::: "memory"); /* startup.c masks them, the core runs with interrupts on */
     setup();
     for (;;)
         loop();
