@@ -13,7 +13,7 @@ from harness.rig import Ports, find_ports
 from harness.tests import small_models
 from harness.usbport import Plug, plug_at, port_now
 
-WIRED = Config(boards={"nano33ble": BoardPorts(link="/dev/uart", flash="/dev/usb")})
+WIRED = Config(boards={"nano33ble-uart": BoardPorts(link="/dev/uart", flash="/dev/usb")})
 
 
 @pytest.fixture
@@ -32,7 +32,8 @@ def unplugged(monkeypatch):
     ("text", "config", "link", "flash"),
     [
         ("nano33ble", Config(), "/dev/ttyACM7", "/dev/ttyACM7"),
-        ("nano33ble", WIRED, "/dev/uart", "/dev/usb"),
+        ("nano33ble-uart", WIRED, "/dev/uart", "/dev/usb"),
+        ("nano33ble", WIRED, "/dev/ttyACM7", "/dev/ttyACM7"),
         ("/dev/ttyACM7", Config(), "/dev/ttyACM7", "/dev/ttyACM7"),
         ("/dev/pts/3", WIRED, "/dev/pts/3", "/dev/pts/3"),
         ("/dev/usb", WIRED, "/dev/uart", "/dev/usb"),
@@ -46,8 +47,8 @@ def test_a_named_port_wins_and_a_wired_one_brings_its_other_half(plugged, text, 
 
 
 def test_half_a_wiring_is_completed_by_the_attached_port(plugged):
-    config = Config(boards={"nano33ble": BoardPorts(link="/dev/uart")})
-    assert find_ports(parse_board("nano33ble"), config)[1] == Ports("/dev/uart", "/dev/ttyACM7")
+    config = Config(boards={"nano33ble-uart": BoardPorts(link="/dev/uart")})
+    assert find_ports(parse_board("nano33ble-uart"), config)[1] == Ports("/dev/uart", "/dev/ttyACM7")
 
 
 def test_two_boards_of_a_kind_are_not_guessed_between(monkeypatch):
@@ -57,7 +58,7 @@ def test_two_boards_of_a_kind_are_not_guessed_between(monkeypatch):
         find_ports(parse_board("nano33ble"), Config())
     assert caught.value.received == "/dev/ttyACM1, /dev/ttyACM2"
     assert find_ports(parse_board("nano33ble@/dev/ttyACM2"), Config())[1] == Ports("/dev/ttyACM2", "/dev/ttyACM2")
-    assert find_ports(parse_board("nano33ble"), WIRED)[1] == Ports("/dev/uart", "/dev/usb")
+    assert find_ports(parse_board("nano33ble-uart"), WIRED)[1] == Ports("/dev/uart", "/dev/usb")
 
 
 def test_an_absent_board_is_the_rigs_failure_not_the_models(unplugged):
