@@ -22,8 +22,10 @@ from serial.tools.list_ports_common import ListPortInfo
 
 from harness.boards import Board
 from harness.errors import DeviceError, LinkError, ModelError, RigError
+from harness.flash_arduino import flash_arduino
 from harness.flash_command import flash_by_command, no_flasher
 from harness.limits import Deadline
+from harness.usbport import Plug, plug_of, same
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all), first for writing, then for verifying."""
@@ -140,8 +142,10 @@ def flash_not(job: Job, before: RigError | None) -> RigError | None:
 
 
 FLASHERS: dict[str, Callable[[Job, RigError | None], RigError | None]] = {
-    "nano33": flash_nano33, "command": flash_own, "none": flash_not,
-}
+    "nano33": flash_nano33, "arduino-cli": flash_arduino, "command": flash_own, "none": flash_not,
+}  # fmt: skip
+ASKS_PROGRAM = ("nano33", "command")
+"""Flashers before which a running firmware is asked to reboot into the bootloader; others see to that themselves."""
 
 
 def _transfer(monitor: Monitor, job: Job) -> None:
@@ -277,12 +281,12 @@ class Monitor:
 
 def _enter_bootloader(board: Board, port: str, deadline: Deadline) -> Monitor:
     """An identified bootloader, asked for by the 1200-baud touch unless it runs already. Raises LinkError."""
-    place = _location(board, port)
+    plug = _plug(board, port)
     until = time.monotonic() + _within(deadline, ENTER_S)
     touch_at = 0.0  # the first round only looks whether the bootloader is there already
     error: LinkError | None = None
     while time.monotonic() < until:
-        for candidate in _candidates(board, port, place):
+        for candidate in _candidates(board, port, plug):
             try:
                 if monitor := _identified(candidate, deadline):
                     return monitor
@@ -349,14 +353,14 @@ def _open(port: str, baud: int) -> serial.SerialBase:
         ) from error
 
 
-def _candidates(board: Board, port: str, place: str) -> list[str]:
+def _candidates(board: Board, port: str, plug: Plug) -> list[str]:
     """Where the bootloader may appear: `port` itself, and for USB boards a port with this board's ids, which may get a
-    new name: at the same USB socket, or the only one attached. Raises LinkError if several boards could be meant."""
+    new name: with the same serial number or at the same USB socket, or the only one attached. Raises LinkError if several boards
+    could be meant."""
     ports = {p.device: p for p in list_ports.comports()} if board.usb_ids else {}
     found = [p for p in ports.values() if _usb_id(p) in board.usb_ids]
-    if place:
-        same = [p.device for p in found if _socket(p.location) == place]
-        return same or ([] if port not in ports else [port])
+    if plug != Plug():
+        return same(plug, found) or ([] if port not in ports else [port])
     if port not in ports and (Path(port).exists() or "://" in port):
         return [port]  # a pty or a network port: never somebody else's board
     bootloaders = [p for p in found if _usb_id(p) == BOOTLOADER_USB_ID] or found
@@ -368,18 +372,13 @@ def _candidates(board: Board, port: str, place: str) -> list[str]:
     return [p.device for p in bootloaders] or [port]
 
 
-def _location(board: Board, port: str) -> str:
-    """The USB socket that `port` hangs on if it is the board's own USB port; "" if not."""
+def _plug(board: Board, port: str) -> Plug:
+    """Of `port` if it is the board's own USB port; empty if not."""
     for p in list_ports.comports() if board.usb_ids else ():
         if p.device == port and _usb_id(p) in board.usb_ids:
-            return _socket(p.location)
-    return ""
+            return plug_of(p)
+    return Plug()
 
 
 def _usb_id(info: ListPortInfo) -> str:
     return f"{info.vid:04x}:{info.pid:04x}" if info.vid is not None else ""
-
-
-def _socket(location: str | None) -> str:
-    """`1-2:1.0` -> `1-2`: without configuration and interface."""
-    return (location or "").partition(":")[0]

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
+from harness import sketch
 from harness.boards import Board
 from harness.config import ROOT
 from harness.errors import HostError, ModelError
@@ -34,6 +35,8 @@ LINK_FLAGS = ("-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,-
 STACK_RESERVE = 12 * 1024
 """Bytes of RAM kept free of protocol buffers, for the stack."""
 PAYLOAD_RANGE = (512, 16_384)
+HEAP_AND_STACK = (".heap", ".stack")
+"""Sections of the Arduino core's linker script that are all RAM left over: no part of what an image needs."""
 DEBUG_FLAGS = ("-gdwarf-4",)
 """Source lines for faults (harness/faultinfo.py). They stay in the ELF: not a byte of the image changes."""
 
@@ -75,18 +78,19 @@ def build_image(
 
 def _build_image(model: CompiledModel, board: Board, build_dir: Path, build_s: float) -> Image:
     payload = max_payload(model, board)
-    build_id = _build_id(model, board, payload)
+    tools = sketch.find_tools(build_s) if board.builder == "arduino" else None
+    build_id = _build_id(model, board, payload, tools.name if tools else find_compiler()[1])
     folder = build_dir / f"{board.name}-{model.engine}-{build_id[:16]}"
     footprint = _finished(folder)
     if footprint is None:
         build_dir.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=build_dir, prefix=".building-"))
         try:
-            footprint = _build(model, board, payload, build_id, work, build_s)
+            footprint = _build(model, board, payload, build_id, work, build_s, tools)
             _publish(work, folder)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-    return _image(model, board, build_id, folder, footprint)
+    return _image(model, board, build_id, folder, footprint, _toolchain(board, folder, tools))
 
 
 def _finished(folder: Path) -> Footprint | None:
@@ -125,16 +129,16 @@ def max_payload(model: CompiledModel, board: Board) -> int:
     return -(-max(low, hello, profile, min(high, max(request, reply), room)) // 4) * 4
 
 
-def _build_id(model: CompiledModel, board: Board, payload: int) -> str:
+def _build_id(model: CompiledModel, board: Board, payload: int, compiler: str) -> str:
     """16 bytes as hex over everything that decides the image's bytes."""
     digest = hashlib.sha256()
     for file in sorted(_engine_files(model) + _rig_files(board)):
         digest.update(file.name.encode() + file.read_bytes())
     for name in sorted(model.sources):
         digest.update(name.encode() + model.sources[name].encode())
-    flags = (*RIG_FLAGS, *MODEL_FLAGS, *LINK_FLAGS, *board.cpu_flags)
-    memory = memory_script(board)
-    digest.update(repr((model.sha256, model.engine, payload, flags, find_compiler()[1], board.name, memory)).encode())
+    bare = (*RIG_FLAGS, *MODEL_FLAGS, *LINK_FLAGS, *board.cpu_flags, memory_script(board))
+    flags = bare if board.builder == "gcc" else (sketch.FLAGS, sketch.PRAGMA)
+    digest.update(repr((model.sha256, model.engine, payload, flags, compiler, board.name)).encode())
     return digest.hexdigest()[:32]
 
 
@@ -145,6 +149,8 @@ def _engine_files(model: CompiledModel) -> list[Path]:
 
 
 def _rig_files(board: Board) -> list[Path]:
+    if board.builder == "arduino":
+        return [*sketch.rig_files(), *FIRMWARE.glob("nn/**/*.h"), *FIRMWARE.glob("nn/**/*.inc")]
     return [*_rig_sources(board), *_headers(board), _linker_script(board), FIRMWARE / "app" / "null_engine.c"]
 
 
@@ -179,7 +185,9 @@ def memory_script(board: Board) -> str:
     return f"MEMORY {{\n  {flash}\n  RAM   (rwx) : ORIGIN = 0x{board.ram_base:08X}, LENGTH = {board.ram_bytes}\n}}\n"
 
 
-def _build(model: CompiledModel, board: Board, payload: int, build_id: str, work: Path, build_s: float) -> Footprint:
+def _build(
+    model: CompiledModel, board: Board, payload: int, build_id: str, work: Path, build_s: float, tools: sketch.Tools | None
+) -> Footprint:
     """Everything below `work`; image.json is written last and marks the folder as finished."""
     model_sources = _write_sources(model, work)
     id_source = work / "build_id.c"
@@ -188,17 +196,27 @@ def _build(model: CompiledModel, board: Board, payload: int, build_id: str, work
         f"#include <stdint.h>\nextern const uint8_t app_build_id[16];\nconst uint8_t app_build_id[16] = {{{id_bytes}}};\n"
     )
     (work / "memory.ld").write_text(memory_script(board))
+    if tools:
+        sketch.build(model, model_sources, id_source, payload, board.flash_base, work, tools, build_s)
+    else:
+        _build_bare(model, board, payload, [model_sources, [id_source]], work, build_s)
+    footprint = _footprint(model, work)
+    done = {"build_id": build_id, "footprint": dataclasses.asdict(footprint), "sha256": _hashes(work)}
+    (work / "image.json").write_text(json.dumps(done, indent=1))
+    return footprint
+
+
+def _build_bare(
+    model: CompiledModel, board: Board, payload: int, generated: list[list[Path]], work: Path, build_s: float
+) -> None:
+    model_sources, id_sources = generated
     kernels = [*(FIRMWARE / "nn" / k for k in model.kernels), *model.extra_sources]
-    rig = _compile([*_rig_sources(board), id_source], board, RIG_FLAGS, payload, work, build_s)
+    rig = _compile([*_rig_sources(board), *id_sources], board, RIG_FLAGS, payload, work, build_s)
     engine = _compile([*model_sources, *kernels], board, MODEL_FLAGS, payload, work, build_s, model.include_dirs)
     empty = _compile([FIRMWARE / "app" / "null_engine.c"], board, RIG_FLAGS, payload, work, build_s)
     _link([*rig, *engine], board, work / "firmware.elf", model, build_s)
     _link([*rig, *empty], board, work / "rig.elf", model, build_s)
     _objcopy(work / "firmware.elf", work / "firmware.bin", build_s)
-    footprint = _footprint(model, work)
-    done = {"build_id": build_id, "footprint": dataclasses.asdict(footprint), "sha256": _hashes(work)}
-    (work / "image.json").write_text(json.dumps(done, indent=1))
-    return footprint
 
 
 def _write_sources(model: CompiledModel, work: Path) -> list[Path]:
@@ -292,7 +310,7 @@ def _sizes(elf: Path) -> tuple[int, int]:
     with elf.open("rb") as stream:
         for section in ELFFile(stream).iter_sections():
             allocated, writable = section["sh_flags"] & 2, section["sh_flags"] & 1
-            if allocated:
+            if allocated and not section.name.startswith(HEAP_AND_STACK):
                 flash += section["sh_size"] if section["sh_type"] != "SHT_NOBITS" else 0
                 ram += section["sh_size"] if writable else 0
     return flash, ram
@@ -311,8 +329,13 @@ def _footprint(model: CompiledModel, work: Path) -> Footprint:
     )
 
 
-def _image(model: CompiledModel, board: Board, build_id: str, folder: Path, footprint: Footprint) -> Image:
-    flags = " ".join((*board.cpu_flags, *MODEL_FLAGS))
+def _toolchain(board: Board, folder: Path, tools: sketch.Tools | None) -> Toolchain:
+    if tools:
+        return Toolchain(f"{tools.name}, {sketch.compiler_of(folder / 'firmware.elf')}", sketch.FLAGS)
+    return Toolchain(find_compiler()[1], " ".join((*board.cpu_flags, *MODEL_FLAGS)))
+
+
+def _image(model: CompiledModel, board: Board, build_id: str, folder: Path, footprint: Footprint, toolchain: Toolchain) -> Image:
     return Image(
         elf=folder / "firmware.elf",
         bin=folder / "firmware.bin",
@@ -320,7 +343,7 @@ def _image(model: CompiledModel, board: Board, build_id: str, folder: Path, foot
         model_sha256=model.sha256,
         build_id=build_id,
         engine=model.engine,
-        toolchain=Toolchain(find_compiler()[1], flags),
+        toolchain=toolchain,
         footprint=footprint,
         inputs=model.inputs,
         outputs=model.outputs,

@@ -14,13 +14,14 @@ import numpy as np
 from harness.boards import BOARDS, Board, Target, known_boards, recognise_id, recognise_usb
 from harness.config import BoardPorts, Config
 from harness.errors import DeviceError, LinkError, RigError, UserError
-from harness.flash import flash, restart
+from harness.flash import ASKS_PROGRAM, flash, restart
 from harness.limits import Deadline
-from harness.link import Link, open_link
+from harness.link import Link, LinkGone, open_link
 from harness.lock import Locks, port_key
 from harness.qemu import QemuBoard
 from harness.records import MEASURED, BoardInfo, Hello, Image, TensorSpec
 from harness.session import Session
+from harness.usbport import plug_at, port_now
 from harness.virtual.faults import parse_fault
 from harness.virtual.launch import VirtualBoard
 
@@ -58,7 +59,7 @@ class Rig:
         except BaseException:
             self.close()
             raise
-        self._usb_serial = usb_serial(self.ports.link)
+        self._plugs = {port: plug_at(port) for port in (self.ports.link, self.ports.flash)}
         self._limits = config.limits.on(self.board)
         self._wanted_id = config.boards.get(self.board.name, BoardPorts()).id.lower()
 
@@ -131,7 +132,8 @@ class Rig:
                 f"no answer on {self.ports.link} after flashing",
                 expected=f"the firmware's hello within hello_s = {self._limits.hello_s:g} s ([limits] in rig.toml)",
                 received=self._heard or "silence",
-                remedy="check the serial wires (TX P1.03, RX P1.10), [boards] in rig.toml, and the board's power",
+                remedy="check the cable or serial wires (nano33ble-uart: TX P1.03, RX P1.10), [boards] in rig.toml, and the "
+                "board's power",
             )
         self._lock_board(running)
         self._check_id(running)
@@ -189,7 +191,7 @@ class Rig:
         """Resets a board that answers nothing. Raises LinkError where that can't be done."""
         if isinstance(self._virtual, QemuBoard):
             raise LinkError("QEMU's machine is reset by its own guard only")
-        restart(self.board, self.ports.flash)
+        restart(self.board, self._now(self.ports.flash))
 
     def _hung(self, error: LinkError, elf: Path | None) -> RigError:
         """What a board that answers again tells of itself."""
@@ -224,18 +226,24 @@ class Rig:
                 return self._session.hello()
             except (LinkError, DeviceError) as error:
                 self._heard = error.received or error.what
-                if time.monotonic() >= until:
-                    if self._session is None:
-                        raise
+                over = time.monotonic() >= until
+                if self._session is None and (over or not seconds):
+                    raise  # without `seconds` nothing was done yet for which a port might be away
+                if over:
                     return None
+                if isinstance(error, LinkGone):
+                    self._disconnect()
                 time.sleep(HELLO_PAUSE_S)
 
     def _open(self) -> Link:
         """The board's link, under the name that its USB port has now. Raises LinkError; InfraError for a dead virtual board."""
         if self._virtual is not None:
             self._virtual.check()
-        moved = port_of(self._usb_serial) if self._usb_serial else None
-        return open_link(moved or self.ports.link, self.board.baud)
+        return open_link(self._now(self.ports.link), self.board.baud)
+
+    def _now(self, port: str) -> str:
+        """The name that a port has now, which a board with USB of its own may change at every reset."""
+        return port_now(self._plugs[port]) or port
 
     def _flash(self, image: Image, running: Hello | None, say: Callable[[str], None]) -> None:
         if isinstance(self._virtual, QemuBoard):
@@ -244,14 +252,15 @@ class Rig:
             self._virtual.load(image.bin.read_bytes(), self.board.flash_base, Deadline("flash_s", self._limits.flash_s))
             self.flash_tries = 1
             return
-        if running is not None:
+        if running is not None and self.board.flasher in ASKS_PROGRAM:
             assert self._session is not None
             self._session.reboot(bootloader=True)
         self._disconnect()
         data = image.bin.read_bytes()
-        say(f"flashing {len(data)} bytes through {self.ports.flash}")
+        port = self._now(self.ports.flash)
+        say(f"flashing {len(data)} bytes through {port}")
         files = {"bin": str(image.bin), "elf": str(image.elf)}
-        self.flash_tries = flash(data, self.board, self.ports.flash, say=say, deadline_s=self._limits.flash_s, files=files)
+        self.flash_tries = flash(data, self.board, port, say=say, deadline_s=self._limits.flash_s, files=files)
 
     def _disconnect(self) -> None:
         if self._session is not None:
@@ -323,21 +332,6 @@ def attached() -> list[tuple[str, str, Board | None]]:
 
     ports = [(p.device, f"{p.vid:04x}:{p.pid:04x}" if p.vid is not None else "") for p in list_ports.comports()]
     return [(device, usb, recognise_usb(usb) if usb else None) for device, usb in ports]
-
-
-def usb_serial(port: str) -> str:
-    """The USB serial number behind a port; "" where it has none, as ptys and URLs."""
-    from serial.tools import list_ports
-
-    return next((p.serial_number or "" for p in list_ports.comports() if p.device == port), "")
-
-
-def port_of(serial: str) -> str | None:
-    """The port that a USB serial number has now."""
-    from serial.tools import list_ports
-
-    found = [p.device for p in list_ports.comports() if p.serial_number == serial]
-    return found[0] if len(found) == 1 else None  # one adapter with two ports can't be told apart
 
 
 def runs(hello: Hello, image: Image) -> bool:

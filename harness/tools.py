@@ -15,9 +15,11 @@ Running = set["subprocess.Popen[str]"]
 """Tools under way in other threads, which no exception of the main one reaches."""
 
 
-def run_tool(command: Sequence[str], limit_s: float, running: Running | None = None) -> subprocess.CompletedProcess[str]:
+def run_tool(
+    command: Sequence[str], limit_s: float, running: Running | None = None, limit: str = "build_s"
+) -> subprocess.CompletedProcess[str]:
     """Its exit status and what it said; it stands in `running` as long as it runs. Raises HostError when it is not there or not
-    done after `limit_s` seconds (build_s)."""
+    done after `limit_s` seconds, which are the limit called `limit`."""
     running = set() if running is None else running
     try:
         # A group of its own: a compiler driver's children must end with it.
@@ -32,7 +34,7 @@ def run_tool(command: Sequence[str], limit_s: float, running: Running | None = N
         except subprocess.TimeoutExpired as error:
             _end(process)
             received = f"not done: {' '.join(command)[-300:]}"
-            raise exceeded("build_s", limit_s, f"{os.path.basename(command[0])} hangs", HostError, received) from error
+            raise exceeded(limit, limit_s, f"{os.path.basename(command[0])} hangs", HostError, received) from error
         except BaseException:
             _end(process)
             raise

@@ -280,7 +280,7 @@ ARM_FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Os", "-ffu
 @pytest.mark.parametrize("engine", ["app/null_engine.c", TOY, "tests/toy_multi.c"])
 @pytest.mark.parametrize("payload", [512, 65536])
 def test_arm_image_builds_without_a_warning(tmp_path, engine, payload):
-    elf, board = tmp_path / "image.elf", BOARDS["nano33ble"]
+    elf, board = tmp_path / "image.elf", BOARDS["nano33ble-uart"]
     sources = [*sorted(FIRMWARE.glob("app/*.c")), *port_sources(board), build_folder() / "build_id.c"]
     sources = [s for s in sources if s.name != "null_engine.c"]
     script = port_flags(board, tmp_path)

@@ -9,7 +9,9 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from harness import sketch
 from harness.link import Link, open_link
+from harness.tests import arduino_cli
 
 FIRMWARE = Path(__file__).parents[2] / "firmware"
 CC = ("cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -47,12 +49,44 @@ def build_board(engine: str, *flags: str) -> Path:
     return build(f"board-{Path(engine).stem}", "app/main.c", *APP, engine, *flags)
 
 
+@cache
+def build_sketch(engine: str) -> Path:
+    """The same as the sketch that a Nano 33 BLE gets, around the Arduino shim's half for the host."""
+    sources = [FIRMWARE / engine]
+    return sketch_program(Path(engine).stem, sources, (build_folder(), *(FIRMWARE / f for f in ("app", "nn", "port"))))
+
+
+def sketch_program(name: str, engine: list[Path], folders: tuple[Path, ...], payload: int = 4096) -> Path:
+    """`folders`: the first holds what was generated, as for harness/sketch.py."""
+    work = build_folder() / f"sketch-{name}"
+    rig = [p for p in sketch.rig_files() if p.suffix in (".c", ".cpp") and p.name != "null_engine.c"]
+    folder = sketch.write_sketch(work / sketch.NAME, [*rig, build_folder() / "build_id.c"], engine, folders, payload)
+    objects = []
+    for source in arduino_cli.sources(folder):
+        if str(source.relative_to(folder)) not in arduino_cli.CHIP_ONLY:
+            objects.append(_object(source, work, len(objects)))
+    for source, flags in ((FIRMWARE / "port/host/port.c", arduino_cli.ON_HOST), (arduino_cli.SHIM / "host.cpp", ())):
+        objects.append(_object(source, work, len(objects), *flags))
+    out = work / "program"
+    subprocess.run(["c++", "-fsanitize=address,undefined", *objects, "-lm", "-o", out], check=True)
+    return out
+
+
+def _object(source: Path, work: Path, number: int, *flags: str) -> Path:
+    target = work / f"{number}.o"
+    cxx = ["c++", "-std=gnu++14", *CC[2:], f"-I{arduino_cli.SHIM}", "-x", "c++", "-include", "Arduino.h"]
+    compiler = ["cc", "-std=gnu11", *CC[2:]] if source.suffix == ".c" else cxx
+    done = subprocess.run([*compiler, *DEFINES, *flags, "-c", source, "-o", target], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return target
+
+
 class HostBoard:
     """The firmware around `engine`, running; `port` is the pty it answers on. Leaving the context ends it and fails on
-    whatever the sanitizers found."""
+    whatever the sanitizers found. `program`: another one than `build_board` makes."""
 
-    def __init__(self, engine: str, *flags: str) -> None:
-        program = build_board(engine, *flags)
+    def __init__(self, engine: str, *flags: str, program: Path | None = None) -> None:
+        program = program or build_board(engine, *flags)
         master, self._slave = os.openpty()
         tty.setraw(self._slave)
         self.port = os.ttyname(self._slave)

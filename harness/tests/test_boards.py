@@ -30,7 +30,8 @@ def test_anything_else_is_the_users_error_and_lists_the_boards(text):
 
 
 def test_usb_ids_name_their_board_in_either_case():
-    assert recognise_usb("2341:805A") is BOARDS["nano33ble"]
+    for usb_id in ("2341:805A", "2341:015a", "2341:025a", "2341:005a"):
+        assert recognise_usb(usb_id) is BOARDS["nano33ble"]  # not nano33ble-uart: its data come over an adapter
     assert recognise_usb("0403:6001") is None
 
 

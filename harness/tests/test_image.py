@@ -98,7 +98,7 @@ def test_a_users_include_of_any_ending_is_part_of_the_build_id(tmp_path):
     ids = []
     for text in ("1", "2"):
         (tmp_path / "weights.def").write_text(text)
-        ids.append(image._build_id(model, BOARD, 512))
+        ids.append(image._build_id(model, BOARD, 512, "gcc"))
     assert ids[0] != ids[1]
 
 

@@ -9,10 +9,11 @@ from harness.boards import parse_board
 from harness.campaign import Campaign, model_variant
 from harness.config import BoardPorts, Config
 from harness.errors import LinkError
-from harness.rig import Ports, find_ports, port_of, usb_serial
+from harness.rig import Ports, find_ports
 from harness.tests import small_models
+from harness.usbport import Plug, plug_at, port_now
 
-WIRED = Config(boards={"nano33ble": BoardPorts(link="/dev/uart", flash="/dev/usb")})
+WIRED = Config(boards={"nano33ble-uart": BoardPorts(link="/dev/uart", flash="/dev/usb")})
 
 
 @pytest.fixture
@@ -31,7 +32,8 @@ def unplugged(monkeypatch):
     ("text", "config", "link", "flash"),
     [
         ("nano33ble", Config(), "/dev/ttyACM7", "/dev/ttyACM7"),
-        ("nano33ble", WIRED, "/dev/uart", "/dev/usb"),
+        ("nano33ble-uart", WIRED, "/dev/uart", "/dev/usb"),
+        ("nano33ble", WIRED, "/dev/ttyACM7", "/dev/ttyACM7"),
         ("/dev/ttyACM7", Config(), "/dev/ttyACM7", "/dev/ttyACM7"),
         ("/dev/pts/3", WIRED, "/dev/pts/3", "/dev/pts/3"),
         ("/dev/usb", WIRED, "/dev/uart", "/dev/usb"),
@@ -45,8 +47,8 @@ def test_a_named_port_wins_and_a_wired_one_brings_its_other_half(plugged, text, 
 
 
 def test_half_a_wiring_is_completed_by_the_attached_port(plugged):
-    config = Config(boards={"nano33ble": BoardPorts(link="/dev/uart")})
-    assert find_ports(parse_board("nano33ble"), config)[1] == Ports("/dev/uart", "/dev/ttyACM7")
+    config = Config(boards={"nano33ble-uart": BoardPorts(link="/dev/uart")})
+    assert find_ports(parse_board("nano33ble-uart"), config)[1] == Ports("/dev/uart", "/dev/ttyACM7")
 
 
 def test_two_boards_of_a_kind_are_not_guessed_between(monkeypatch):
@@ -56,7 +58,7 @@ def test_two_boards_of_a_kind_are_not_guessed_between(monkeypatch):
         find_ports(parse_board("nano33ble"), Config())
     assert caught.value.received == "/dev/ttyACM1, /dev/ttyACM2"
     assert find_ports(parse_board("nano33ble@/dev/ttyACM2"), Config())[1] == Ports("/dev/ttyACM2", "/dev/ttyACM2")
-    assert find_ports(parse_board("nano33ble"), WIRED)[1] == Ports("/dev/uart", "/dev/usb")
+    assert find_ports(parse_board("nano33ble-uart"), WIRED)[1] == Ports("/dev/uart", "/dev/usb")
 
 
 def test_an_absent_board_is_the_rigs_failure_not_the_models(unplugged):
@@ -67,15 +69,18 @@ def test_an_absent_board_is_the_rigs_failure_not_the_models(unplugged):
 
 def test_a_port_that_came_back_under_another_name_is_found_by_its_usb_serial_number(monkeypatch):
     def attach(*ports):
-        found = [SimpleNamespace(device=device, serial_number=serial) for device, serial in ports]
+        found = [SimpleNamespace(device=device, serial_number=serial, location=place) for device, serial, place in ports]
         monkeypatch.setattr("serial.tools.list_ports.comports", lambda: found)
 
-    attach(("/dev/ttyUSB0", "A1"), ("/dev/ttyUSB1", "B2"), ("/dev/ttyS0", None))
-    assert (usb_serial("/dev/ttyUSB0"), usb_serial("/dev/ttyS0"), usb_serial("/dev/pts/3")) == ("A1", "", "")
-    attach(("/dev/ttyUSB1", "B2"), ("/dev/ttyUSB2", "A1"))
-    assert (port_of("A1"), port_of("C3")) == ("/dev/ttyUSB2", None)
-    attach(("/dev/ttyUSB1", "A1"), ("/dev/ttyUSB2", "A1"))
-    assert port_of("A1") is None
+    attach(("/dev/ttyUSB0", "A1", "1-2"), ("/dev/ttyUSB1", "B2", None), ("/dev/ttyS0", None, None))
+    one, plain = plug_at("/dev/ttyUSB0"), plug_at("/dev/ttyS0")
+    assert (one, plain, plug_at("/dev/pts/3")) == (Plug("A1", "1-2"), Plug(), Plug())
+    attach(("/dev/ttyUSB1", "B2", "1-2"), ("/dev/ttyUSB2", "000a1", "1-3"))
+    assert (port_now(one), port_now(Plug("C3")), port_now(plain)) == ("/dev/ttyUSB2", None, None)
+    attach(("/dev/ttyUSB1", "B2", "1-3"), ("/dev/ttyUSB2", None, "1-2:1.0"))
+    assert port_now(one) == "/dev/ttyUSB2"
+    attach(("/dev/ttyUSB1", "A1", "1-2:1.0"), ("/dev/ttyUSB2", "A1", "1-2:1.2"))
+    assert port_now(one) is None
 
 
 def test_a_board_that_is_gone_is_tried_once_a_variant(tmp_path, monkeypatch):

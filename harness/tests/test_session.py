@@ -1,4 +1,5 @@
-"""Sessions with the real firmware, run as a host process; a link that damages bytes stands between them where a test says so."""
+"""Sessions with the real firmware, run as a host process: the plain one, and the Arduino sketch of the Nano 33 BLE. A link that
+damages bytes stands between them where a test says so."""
 
 from __future__ import annotations
 
@@ -13,16 +14,22 @@ from harness.errors import DeviceError, LinkError, UserError
 from harness.exchange import MIN_TRIES
 from harness.session import Session
 from harness.tests.damaging_link import DamagingLink, encoded, flip, insert, lose, lose_all, sequence
-from harness.tests.host_board import HostBoard
+from harness.tests.host_board import HostBoard, build_sketch
 
 TOY, MULTI, NULL = "tests/toy_int8.c", "tests/toy_multi.c", "app/null_engine.c"
 
 
-@pytest.fixture(scope="module")
-def boards():
+@pytest.fixture(scope="module", params=["host", "sketch"])
+def boards(request):
     """Running boards by engine, shared by the module: each session begins with its own hello."""
     running: dict[str, HostBoard] = {}
-    yield lambda engine: running.setdefault(engine, HostBoard(engine))
+
+    def board(engine: str) -> HostBoard:
+        if engine not in running:
+            running[engine] = HostBoard(engine, program=build_sketch(engine) if request.param == "sketch" else None)
+        return running[engine]
+
+    yield board
     for board in running.values():
         board.__exit__(None, None, None)
 
@@ -50,10 +57,11 @@ def expected(data: bytes) -> bytes:
     return (2 * np.frombuffer(data, np.int8) + 1).astype(np.int8).tobytes()
 
 
-def test_hello(connect):
+def test_hello(connect, request):
     session, _ = connect(TOY)
     hello = session.hello()
-    assert (hello.engine, hello.board_name, hello.fault) == ("toy-int8", "host", None)
+    name = "nano33ble" if "sketch" in request.node.callspec.id else "host"
+    assert (hello.engine, hello.board_name, hello.fault) == ("toy-int8", name, None)
     assert bytes.fromhex(hello.board_id) == b"HOSTPORT"
     assert [(t.shape, t.dtype, t.scale, t.zero_point) for t in hello.inputs] == [((1, 8), "int8", 0.5, -3)]
 

@@ -17,6 +17,7 @@ from harness import flash as flasher
 from harness.boards import BOARDS
 from harness.errors import DeviceError, LinkError, ModelError
 from harness.flash import flash
+from harness.usbport import Plug
 from harness.virtual.launch import VirtualBoard
 
 BOARD = BOARDS["virtual"]
@@ -118,25 +119,28 @@ def test_silent_port(monkeypatch: pytest.MonkeyPatch) -> None:
         os.close(slave)
 
 
-def usb(device: str, usb_id: str, location: str) -> ListPortInfo:
+def usb(device: str, usb_id: str, location: str, serial_number: str = "") -> ListPortInfo:
     info = ListPortInfo(device)
     info.vid, info.pid = (int(part, 16) for part in usb_id.split(":"))
-    info.location = location
+    info.location, info.serial_number = location, serial_number or None
     return info
 
 
 APP, BOOT, ADAPTER = "2341:805a", "2341:005a", "0403:6001"
 PORT_CHOICES = {
-    # case: (attached, port named, USB socket of the named port before the touch, ports to try)
-    "still the program": ([("/dev/a0", APP, "1-2:1.0")], "/dev/a0", "1-2", ["/dev/a0"]),
-    "gone for now": ([], "/dev/a0", "1-2", []),
-    "back under another name": ([("/dev/a1", BOOT, "1-2:1.0")], "/dev/a0", "1-2", ["/dev/a1"]),
-    "another board is no substitute": ([("/dev/a1", BOOT, "1-3:1.0")], "/dev/a0", "1-2", []),
-    "reached through an adapter": ([("/dev/u0", ADAPTER, "1-4"), ("/dev/a1", BOOT, "1-2")], "/dev/u0", "", ["/dev/a1"]),
-    "adapter, no bootloader yet": ([("/dev/u0", ADAPTER, "1-4")], "/dev/u0", "", ["/dev/u0"]),
-    "stale name": ([("/dev/a1", BOOT, "1-2")], "/dev/a0", "", ["/dev/a1"]),
-    "a pty is never exchanged for USB": ([("/dev/a1", BOOT, "1-2")], "/dev/null", "", ["/dev/null"]),
-    "nor is a URL": ([("/dev/a1", BOOT, "1-2")], "socket://host:1", "", ["socket://host:1"]),
+    # case: (attached, port named, its USB serial number and socket before the touch, ports to try)
+    "still the program": ([("/dev/a0", APP, "1-2:1.0")], "/dev/a0", Plug(socket="1-2"), ["/dev/a0"]),
+    "gone for now": ([], "/dev/a0", Plug(socket="1-2"), []),
+    "back under another name": ([("/dev/a1", BOOT, "1-2:1.0")], "/dev/a0", Plug(socket="1-2"), ["/dev/a1"]),
+    "another board is no substitute": ([("/dev/a1", BOOT, "1-3:1.0")], "/dev/a0", Plug(socket="1-2"), []),
+    "reached through an adapter": ([("/dev/u0", ADAPTER, "1-4"), ("/dev/a1", BOOT, "1-2")], "/dev/u0", Plug(), ["/dev/a1"]),
+    "adapter, no bootloader yet": ([("/dev/u0", ADAPTER, "1-4")], "/dev/u0", Plug(), ["/dev/u0"]),
+    "stale name": ([("/dev/a1", BOOT, "1-2")], "/dev/a0", Plug(), ["/dev/a1"]),
+    "a pty is never exchanged for USB": ([("/dev/a1", BOOT, "1-2")], "/dev/null", Plug(), ["/dev/null"]),
+    "nor is a URL": ([("/dev/a1", BOOT, "1-2")], "socket://host:1", Plug(), ["socket://host:1"]),
+    "its number, in another socket": (
+        [("/dev/a1", BOOT, "1-3", "00ab"), ("/dev/a2", APP, "1-2", "C")], "/dev/a0", Plug("AB", "1-2"), ["/dev/a1"]),
+    "a number of its own": ([("/dev/a1", BOOT, "1-2", "X")], "/dev/a0", Plug("AB", "1-2"), ["/dev/a1"]),
 }
 
 
@@ -144,18 +148,18 @@ PORT_CHOICES = {
 def test_where_the_bootloader_is_sought(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     attached, port, place, expected = PORT_CHOICES[case]
     monkeypatch.setattr(flasher.list_ports, "comports", lambda: [usb(*a) for a in attached])
-    assert flasher._candidates(BOARDS["nano33ble"], port, place) == expected
+    assert flasher._candidates(BOARDS["nano33ble-uart"], port, place) == expected
 
 
 def test_two_boards_in_their_bootloaders_are_ambiguous(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flasher.list_ports, "comports", lambda: [usb("/dev/a0", BOOT, "1-2"), usb("/dev/a1", BOOT, "1-3")])
     with pytest.raises(LinkError, match="several boards"):
-        flasher._candidates(BOARDS["nano33ble"], "/dev/gone", "")
+        flasher._candidates(BOARDS["nano33ble-uart"], "/dev/gone", Plug())
 
 
 def test_virtual_board_never_touches_usb(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flasher.list_ports, "comports", lambda: [usb("/dev/a1", BOOT, "1-2")])
-    assert flasher._candidates(BOARD, "/dev/pts/99", flasher._location(BOARD, "/dev/a1")) == ["/dev/pts/99"]
+    assert flasher._candidates(BOARD, "/dev/pts/99", flasher._plug(BOARD, "/dev/a1")) == ["/dev/pts/99"]
 
 
 def answer(master: int, replies: dict[bytes, bytes]) -> None:

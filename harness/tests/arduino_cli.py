@@ -1,0 +1,162 @@
+"""A stand-in for arduino-cli: refuses arguments that the real one would not know, "compiles" a sketch with the shim in
+firmware/tests/arduino_shim and the flags of the core, and "uploads" by our own flasher.
+
+As a program it reads TINYRIG_FAKE_ARDUINO, a folder: `log` there lists the calls, `core` holds what `core list` shall answer,
+`renames` two names between which the port changes during an upload, `refuses` what a failing command says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+FIRMWARE = ROOT / "firmware"
+SHIM = FIRMWARE / "tests" / "arduino_shim"
+FQBN = "arduino:mbed_nano:nano33ble"
+
+def cores() -> dict:
+    """The shim's sources are part of the version: an image built around an older shim is not taken again."""
+    digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(SHIM.iterdir()))).hexdigest()[:8]
+    return {"platforms": [{"id": "arduino:mbed_nano", "installed_version": f"4.2.1-shim-{digest}"}]}
+
+
+# variants/ARDUINO_NANO33BLE/cflags.txt and cxxflags.txt of ArduinoCore-mbed, as far as they change code
+COMMON = [
+    "-Os", "-fdata-sections", "-ffunction-sections", "-fmessage-length=0", "-fno-delete-null-pointer-checks", "-fno-exceptions",
+    "-fomit-frame-pointer", "-funsigned-char", "-g1", "-mcpu=cortex-m4", "-mfloat-abi=softfp", "-mfpu=fpv4-sp-d16", "-mthumb",
+    "-DARDUINO_ARDUINO_NANO33BLE", "-DARDUINO_ARCH_NRF52840", "-DARDUINO_ARCH_MBED",
+]  # fmt: skip
+C, CXX = ["-std=gnu11", *COMMON], ["-std=gnu++14", "-fno-rtti", *COMMON]
+WARN = ["-Wall", "-Wextra", "-Werror"]
+RENAMED = ("init", "read", "write", "cycles", "board_id", "reboot", "last_fault", "stack_limit", "name", "clock_hz")
+ON_VIRTUAL = [f"-Dport_{name}=shim_{name}" for name in RENAMED] + [f"-Dfault_{n}=shim_fault_{n}" for n in ("collect", "started")]
+ON_HOST = ["-Dport_init=chip_init", "-Dport_read=shim_read", "-Dport_write=shim_write", "-Dport_name=shim_name"]
+CHIP_ONLY = ("src/port/arduino/chip.c", "src/port/nrf52840/fault.c")
+"""What of a sketch is the nRF52840's alone; on the host firmware/port/host stands in its place."""
+
+
+def install(folder: Path, answer: object = None) -> Path:
+    """Makes `folder`/bin/arduino-cli; TINYRIG_FAKE_ARDUINO must name `folder`, and the bin folder, returned, goes on the PATH."""
+    (folder / "bin").mkdir(parents=True)
+    (folder / "core").write_text(json.dumps(answer or cores()))
+    program = folder / "bin" / "arduino-cli"
+    program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m harness.tests.arduino_cli "$@"\n')
+    program.chmod(0o755)
+    return program.parent
+
+
+def parser() -> ArgumentParser:
+    top = ArgumentParser(prog="arduino-cli", allow_abbrev=False)
+    commands = top.add_subparsers(dest="command", required=True)
+    commands.add_parser("version").add_argument("--format", choices=["json"], required=True)
+    core = commands.add_parser("core")
+    core.add_argument("what", choices=["list"])
+    core.add_argument("--format", choices=["json"], required=True)
+    compile_ = commands.add_parser("compile", allow_abbrev=False)
+    compile_.add_argument("--fqbn", choices=[FQBN], required=True)
+    compile_.add_argument("--warnings", choices=["none", "default", "more", "all"])
+    compile_.add_argument("--build-path", type=Path, required=True)
+    compile_.add_argument("--build-property", action="append", default=[])
+    compile_.add_argument("sketch", type=Path)
+    upload = commands.add_parser("upload", allow_abbrev=False)
+    upload.add_argument("--fqbn", choices=[FQBN], required=True)
+    upload.add_argument("--port", required=True)
+    upload.add_argument("--input-dir", type=Path, required=True)
+    return top
+
+
+def run(*command: object) -> None:
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(done.stderr, file=sys.stderr)
+        sys.exit(1)
+
+
+def compiled(source: Path, headers: Path, *command: object) -> Path:
+    """The object of `source`, kept by content: it, the headers below `headers`, the command and the compiler."""
+    words = [str(word) for word in command]
+    around = sorted(p for p in headers.rglob("*") if p.suffix in (".h", ".inc"))
+    compiler = os.stat(shutil.which(words[0]) or "/").st_mtime_ns
+    parts = [repr((words, compiler, source.name)).encode(), *(p.read_bytes() for p in (source, *around))]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinyrig" / "arduino"  # as hostbuild.py's
+    cache.mkdir(parents=True, exist_ok=True)
+    kept = cache / f"{hashlib.sha256(b'|'.join(parts)).hexdigest()[:32]}.o"
+    if not kept.exists():
+        part = kept.with_suffix(f".{os.getpid()}")
+        run(*words, "-c", source, "-o", part)
+        part.rename(kept)
+    return kept
+
+
+def sources(sketch: Path) -> list[Path]:
+    """As arduino-cli takes them: what lies in the sketch's folder itself and anywhere below src."""
+    main = sketch / f"{sketch.name}.ino"
+    assert main.is_file(), f"a sketch's main file has its folder's name: {main}"
+    found = sorted(p for p in (sketch / "src").rglob("*") if p.suffix in (".c", ".cpp"))
+    return [main, *found]
+
+
+def compile_sketch(args: Namespace) -> None:
+    """For the virtual board, with the core's flags."""
+    properties = dict(p.split("=", 1) for p in args.build_property)
+    assert set(properties) <= {"compiler.c.extra_flags", "compiler.cpp.extra_flags"}, properties
+    out = args.build_path
+    out.mkdir(parents=True)
+    c = ["arm-none-eabi-gcc", *C, *properties.get("compiler.c.extra_flags", "").split()]
+    cxx = ["arm-none-eabi-g++", *CXX, *WARN, f"-I{SHIM}", "-x", "c++", "-include", "Arduino.h"]
+    objects = [compiled(p, args.sketch, *(c if p.suffix == ".c" else cxx)) for p in sources(args.sketch)]
+    elf = out / f"{args.sketch.name}.ino.elf"
+    link_for_virtual(objects, elf)
+    run("arm-none-eabi-objcopy", "-O", "binary", elf, elf.with_suffix(".bin"))
+
+
+def link_for_virtual(objects: list[Path], elf: Path) -> None:
+    chip = FIRMWARE / "port" / "nrf52840"
+    c, cxx = ["arm-none-eabi-gcc", *C, *WARN], ["arm-none-eabi-g++", *CXX, *WARN, f"-I{SHIM}"]
+    shim = [compiled(chip / "startup.c", FIRMWARE / "port", *c), compiled(chip / "port.c", FIRMWARE / "port", *c, *ON_VIRTUAL),
+            compiled(SHIM / "virtual.cpp", SHIM, *cxx)]  # fmt: skip
+    run("arm-none-eabi-gcc", *C, "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,--no-warn-rwx-segments",
+        f"-T{SHIM / 'virtual.ld'}", *objects, *shim, "-lm", "-o", elf)  # fmt: skip
+
+
+def upload(args: Namespace, folder: Path) -> None:
+    """As on a real board, the port may have another name afterwards."""
+    from harness.boards import BOARDS
+    from harness.flash import flash
+
+    images = list(args.input_dir.glob("*.ino.bin"))
+    assert len(images) == 1, "arduino-cli takes the sketch's name from the one *.ino.bin there"
+    flash(images[0].read_bytes(), BOARDS["virtual"], args.port)
+    if (folder / "renames").exists():
+        old, new = (folder / "renames").read_text().split()
+        os.rename(old, new)
+
+
+def main() -> int:
+    folder = Path(os.environ["TINYRIG_FAKE_ARDUINO"])
+    with (folder / "log").open("a") as log:
+        log.write(json.dumps(sys.argv[1:]) + "\n")
+    args = parser().parse_args()
+    if args.command in ("compile", "upload") and (folder / "refuses").exists():
+        print((folder / "refuses").read_text(), file=sys.stderr)
+        return 1
+    if args.command == "version":
+        print(json.dumps({"Application": "arduino-cli", "VersionString": "1.2.2"}))
+    elif args.command == "core":
+        print((folder / "core").read_text())
+    elif args.command == "compile":
+        compile_sketch(args)
+    else:
+        upload(args, folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""USB ports by what does not change when a board resets: its serial number, and the socket it hangs on.
+
+A board with USB of its own takes its port along at every reset, and the port may come back under another name. The Nano 33 BLE's
+bootloader tells the serial number of its program with zeros in front (seen by users; areresearch.net, 27 December 2020), so they
+don't count. A number that is not found, as a bootloader's that has another one, is no obstacle: then the socket decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from serial.tools import list_ports
+from serial.tools.list_ports_common import ListPortInfo
+
+
+@dataclass(frozen=True)
+class Plug:
+    """Empty fields: not known, as of ptys and URLs."""
+
+    serial: str = ""
+    socket: str = ""
+
+
+def plug_of(info: ListPortInfo) -> Plug:
+    return Plug((info.serial_number or "").lstrip("0").upper(), (getattr(info, "location", None) or "").partition(":")[0])
+
+
+def plug_at(port: str) -> Plug:
+    """Of the port that has this name now."""
+    return next((plug_of(p) for p in list_ports.comports() if p.device == port), Plug())
+
+
+def same(plug: Plug, ports: Sequence[ListPortInfo]) -> list[str]:
+    """Names of those `ports` that are this plug's: by serial number, else by socket."""
+    by_number = [p.device for p in ports if plug.serial and plug_of(p).serial == plug.serial]
+    return by_number or [p.device for p in ports if plug.socket and plug_of(p).socket == plug.socket]
+
+
+def port_now(plug: Plug) -> str | None:
+    """Its port's name now; None where it has none, or several: one adapter with two ports can't be told apart."""
+    if plug == Plug():
+        return None
+    found = same(plug, list_ports.comports())
+    return found[0] if len(found) == 1 else None
