@@ -38,7 +38,7 @@ WARN = ["-Wall", "-Wextra", "-Werror"]
 RENAMED = ("init", "read", "write", "cycles", "board_id", "reboot", "last_fault", "stack_limit", "name", "clock_hz")
 ON_VIRTUAL = [f"-Dport_{name}=shim_{name}" for name in RENAMED] + [f"-Dfault_{n}=shim_fault_{n}" for n in ("collect", "started")]
 ON_HOST = ["-Dport_init=chip_init", "-Dport_read=shim_read", "-Dport_write=shim_write", "-Dport_name=shim_name"]
-CHIP_ONLY = ("src/port/arduino/chip.c", "src/port/nrf52840/fault.c")
+CHIP_ONLY = ("src/port/arduino/chip.c", "src/port/cortexm/fault.c", "src/port/nrf52840/mark.c")
 """What of a sketch is the nRF52840's alone; on the host firmware/port/host stands in its place."""
 
 
@@ -118,9 +118,9 @@ def compile_sketch(args: Namespace) -> None:
 
 
 def link_for_virtual(objects: list[Path], elf: Path) -> None:
-    chip = FIRMWARE / "port" / "nrf52840"
-    c, cxx = ["arm-none-eabi-gcc", *C, *WARN], ["arm-none-eabi-g++", *CXX, *WARN, f"-I{SHIM}"]
-    shim = [compiled(chip / "startup.c", FIRMWARE / "port", *c), compiled(chip / "port.c", FIRMWARE / "port", *c, *ON_VIRTUAL),
+    port = FIRMWARE / "port"
+    c, cxx = ["arm-none-eabi-gcc", *C, *WARN, f"-I{port}"], ["arm-none-eabi-g++", *CXX, *WARN, f"-I{SHIM}"]
+    shim = [compiled(port / "cortexm" / "startup.c", port, *c), compiled(port / "nrf52840" / "port.c", port, *c, *ON_VIRTUAL),
             compiled(SHIM / "virtual.cpp", SHIM, *cxx)]  # fmt: skip
     run("arm-none-eabi-gcc", *C, "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,--no-warn-rwx-segments",
         f"-T{SHIM / 'virtual.ld'}", *objects, *shim, "-lm", "-o", elf)  # fmt: skip

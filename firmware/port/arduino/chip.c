@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "../nrf52840/fault.h"
+#include "../cortexm/fault.h"
 #include "../port.h"
 #include "usb.h"
 
@@ -41,6 +41,7 @@
 #define DWT_CTRL REG(0xE0001000)
 #define DWT_CYCCNT REG(0xE0001004)
 
+enum { GUARD_IRQ = 8 /* TIMER0 (PS 4.2.4) */ };
 enum {
     CYCLES_PER_US = 64,
     STACK_BYTES = 16 * 1024,
@@ -88,7 +89,7 @@ static void take_faults(void)
         vectors = memcpy(vectors_copy, vectors, sizeof vectors_copy);
     for (int i = HARDFAULT; i <= USAGEFAULT; i++)
         vectors[i] = (uint32_t)fault_trap;
-    vectors[16 + FAULT_GUARD_IRQ] = (uint32_t)fault_trap;
+    vectors[16 + GUARD_IRQ] = (uint32_t)fault_trap;
     __asm volatile("dsb" ::: "memory");
     SCB_VTOR = (uint32_t)vectors;
 }
@@ -139,9 +140,9 @@ void port_guard_start(uint32_t us)
     TIMER_CC0 = us;
     TIMER_EVENTS_COMPARE0 = 0;
     TIMER_INTENSET = COMPARE0;
-    NVIC_ICPR0 = 1u << FAULT_GUARD_IRQ;
-    NVIC_PRIORITY(FAULT_GUARD_IRQ) = 0;
-    NVIC_ISER0 = 1u << FAULT_GUARD_IRQ;
+    NVIC_ICPR0 = 1u << GUARD_IRQ;
+    NVIC_PRIORITY(GUARD_IRQ) = 0;
+    NVIC_ISER0 = 1u << GUARD_IRQ;
     TIMER_TASKS_START = 1;
     __asm volatile("msr basepri, %0\nisb" ::"r"(MASK_ALL_BUT_HIGHEST) : "memory");
 }
