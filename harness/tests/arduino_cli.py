@@ -111,7 +111,11 @@ def compile_sketch(args: Namespace) -> None:
     out.mkdir(parents=True)
     c = ["arm-none-eabi-gcc", *C, *properties.get("compiler.c.extra_flags", "").split()]
     cxx = ["arm-none-eabi-g++", *CXX, *WARN, f"-I{SHIM}", "-x", "c++", "-include", "Arduino.h"]
-    objects = [compiled(p, args.sketch, *(c if p.suffix == ".c" else cxx)) for p in sources(args.sketch)]
+    ours = (args.sketch / "src" / "app", args.sketch / "src" / "port")  # the core says -w; here warnings count
+    objects = []
+    for source in sources(args.sketch):
+        command = [*c, *(WARN if source.is_relative_to(ours[0]) or source.is_relative_to(ours[1]) else ())]
+        objects.append(compiled(source, args.sketch, *(command if source.suffix == ".c" else cxx)))
     elf = out / f"{args.sketch.name}.ino.elf"
     link_for_virtual(objects, elf)
     run("arm-none-eabi-objcopy", "-O", "binary", elf, elf.with_suffix(".bin"))
@@ -127,7 +131,7 @@ def link_for_virtual(objects: list[Path], elf: Path) -> None:
 
 
 def upload(args: Namespace, folder: Path) -> None:
-    """As on a real board, the port may have another name afterwards."""
+    """As on a real board, the port may be away for a moment and have another name afterwards."""
     from harness.boards import BOARDS
     from harness.flash import flash
 
@@ -136,7 +140,9 @@ def upload(args: Namespace, folder: Path) -> None:
     flash(images[0].read_bytes(), BOARDS["virtual"], args.port)
     if (folder / "renames").exists():
         old, new = (folder / "renames").read_text().split()
-        os.rename(old, new)
+        os.rename(old, f"{new}.away")
+        later = ["sh", "-c", f"sleep 0.5; mv '{new}.away' '{new}'"]
+        subprocess.Popen(later, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def main() -> int:

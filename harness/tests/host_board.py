@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tty
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import pytest
 
 from harness import sketch
 from harness.link import Link, open_link
@@ -58,6 +61,8 @@ def build_sketch(engine: str) -> Path:
 
 def sketch_program(name: str, engine: list[Path], folders: tuple[Path, ...], payload: int = 4096) -> Path:
     """`folders`: the first holds what was generated, as for harness/sketch.py."""
+    if not shutil.which("c++"):
+        pytest.skip("no host C++ compiler (c++): the sketch's USB half is C++")
     work = build_folder() / f"sketch-{name}"
     rig = [p for p in sketch.rig_files() if p.suffix in (".c", ".cpp") and p.name != "null_engine.c"]
     folder = sketch.write_sketch(work / sketch.NAME, [*rig, build_folder() / "build_id.c"], engine, folders, payload)

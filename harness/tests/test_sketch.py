@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,14 +45,14 @@ def compiled(dtype: str = "int8", engine: str = "tinyrig") -> CompiledModel:
     return compile_model(finish_net(conv_net(dtype=dtype)), **ROOM, engine=engine)
 
 
-def generated(model: CompiledModel, work: Path, rig: list[Path] = []) -> tuple[Path, tuple[Path, ...]]:  # noqa: B006
+def generated(model: CompiledModel, work: Path, rig: Sequence[Path] = ()) -> tuple[Path, tuple[Path, ...]]:
     work.mkdir(parents=True)
     for name, text in model.sources.items():
         (work / name).write_text(text)
     engine = [*(work / n for n in model.sources if n.endswith(".c")), *(FIRMWARE / "nn" / k for k in model.kernels),
               *model.extra_sources]  # fmt: skip
     folders = (work, *(FIRMWARE / f for f in ("app", "nn", "port")), *model.include_dirs)
-    return sketch.write_sketch(work / sketch.NAME, rig, engine, folders, 4096), folders
+    return sketch.write_sketch(work / sketch.NAME, list(rig), engine, folders, 4096), folders
 
 
 def test_image_is_built_as_a_user_of_arduino_cli_would(fake, tmp_path):

@@ -12,7 +12,8 @@ extern "C" {
 int app_main(void); /* app/main.c's main; the core has its own */
 }
 
-static rtos::Thread thread(osPriorityBelowNormal, chip_stack_bytes, (unsigned char *)chip_stack, "tinyrig");
+/* No name of the standard library, whose namespace mbed.h opens. */
+static rtos::Thread tinyrig_thread(osPriorityBelowNormal, chip_stack_bytes, (unsigned char *)chip_stack, "tinyrig");
 
 enum { DRAIN_MS = 20 /* the host asks at least once a millisecond; enough for 64 bytes on a busy bus */ };
 
@@ -48,7 +49,7 @@ static void serve(void)
 void setup()
 {
     Serial.begin(1000000);
-    thread.start(serve);
+    tinyrig_thread.start(serve);
 }
 
 void loop()
