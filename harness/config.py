@@ -23,11 +23,14 @@ MOST = 1_000_000_000
 @dataclass(frozen=True)
 class BoardPorts:
     """Where one board is wired: `link` the serial line of the Serial1 pins, `flash` the bootloader's USB port.
-    `id`: the only board that may answer there, 16 hex digits as `tinyrig run` prints them; empty: any."""
+    `id`: the only board that may answer there, 16 hex digits as `tinyrig run` prints them; empty: any.
+    `flasher`: another way to flash it than its record says; `probe`: the id of its debug probe, empty: the only one."""
 
     link: str = ""
     flash: str = ""
     id: str = ""
+    flasher: str = ""
+    probe: str = ""
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,7 @@ def _boards(value: Any, file: Path | None) -> dict[str, BoardPorts]:
     except (AttributeError, TypeError) as error:
         raise UserError(
             f"{file}: [boards.NAME] can't be used",
-            expected='link = "PORT", flash = "PORT", id = "HEX"',
+            expected='link = "PORT", flash = "PORT", id = "HEX", flasher = "pyocd", probe = "ID"',
             received=repr(value)[:200],
             remedy="see docs/rig.md",
         ) from error

@@ -1,4 +1,4 @@
-"""Image -> board. FLASHERS: one function per way to flash, chosen by the board record; pyserial only.
+"""Image -> board. FLASHERS: one function per way to flash, chosen by the board record or rig.toml.
 
 `nano33` speaks to the Nano 33 BLE's bootloader (SAM-BA with Arduino's extensions, see harness/virtual/bootloader.py for
 the commands). The virtual board is flashed by the same code as a real one.
@@ -23,6 +23,7 @@ from serial.tools.list_ports_common import ListPortInfo
 from harness.boards import Board
 from harness.errors import DeviceError, LinkError, ModelError, RigError
 from harness.limits import Deadline
+from harness.probe import choose
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all), first for writing, then for verifying."""
@@ -59,6 +60,8 @@ def flash(
     deadline_s: float = FLASH_S, tries: int = TRIES, say: Say = lambda text: None,
 ) -> int:
     """Erases, writes, verifies and starts `image_bin` (to stand at `board.flash_base`) through `port`; returns the tries it took.
+
+    `port` is a serial port, or the id of a debug probe ("": the only one) where the board's flasher takes one.
 
     The board may run any program or be in its bootloader already. `say` hears why a try failed. Raises ModelError (image too
     large), LinkError (nobody answers, port missing, busy or gone, not this kind of board, `deadline_s` over) or DeviceError
@@ -126,7 +129,7 @@ def flash_nano33(job: Job, before: RigError | None) -> RigError | None:
         monitor.close()
 
 
-FLASHERS: dict[str, Callable[[Job, RigError | None], RigError | None]] = {"nano33": flash_nano33}
+FLASHERS: dict[str, Callable[[Job, RigError | None], RigError | None]] = {"nano33": flash_nano33, **choose.FLASHERS}
 
 
 def _transfer(monitor: Monitor, job: Job) -> None:
@@ -153,8 +156,13 @@ def _spans(size: int) -> tuple[list[tuple[int, int]], tuple[int, int]]:
 
 
 def restart(board: Board, port: str, deadline_s: float = 2 * ENTER_S) -> None:
-    """Resets a board whose program no longer answers, through its bootloader, and starts the program again. Raises LinkError."""
-    monitor = _enter_bootloader(board, port, Deadline("flash_s", deadline_s))
+    """Resets a board whose program no longer answers and starts the program again: through its debug probe, which reaches it
+    whatever it does, or its bootloader. Raises LinkError or HostError."""
+    deadline = Deadline("flash_s", deadline_s)
+    if board.flasher in choose.RESTARTERS:
+        choose.RESTARTERS[board.flasher](board, port, deadline)
+        return
+    monitor = _enter_bootloader(board, port, deadline)
     monitor.start()
     monitor.close()
 

@@ -14,7 +14,8 @@ import numpy as np
 from harness.boards import BOARDS, Board, Target, recognise_id, recognise_usb
 from harness.config import BoardPorts, Config
 from harness.errors import DeviceError, LinkError, RigError, UserError
-from harness.flash import flash, restart
+from harness.flash import ENTER_S, flash, restart
+from harness.flash_route import BY_BOOTLOADER, flash_port_beside, no_flash_port, no_link, probe_id, with_flasher
 from harness.link import Link, open_link
 from harness.lock import Locks, port_key
 from harness.records import BoardInfo, Hello, Image, TensorSpec
@@ -28,10 +29,12 @@ HELLO_PAUSE_S = 0.05
 
 @dataclass(frozen=True)
 class Ports:
-    """`link` carries the session; `flash` reaches the bootloader (the same tty on the virtual board)."""
+    """`link` carries the session; `flash` reaches the bootloader (the same tty on the virtual board), "": not known.
+    `probe`: the id of the debug probe, for boards that are flashed through one; "": the only one that is attached."""
 
     link: str
     flash: str
+    probe: str = ""
 
 
 class Rig:
@@ -70,7 +73,7 @@ class Rig:
                 remedy="remove `faults` from rig.toml and TINYRIG_FAULTS from the environment",
             )  # fmt: skip
         board, ports = find_ports(target, config)
-        for port in sorted({ports.link, ports.flash}):
+        for port in sorted({ports.link, ports.flash, ports.probe} - {""}):
             self._locks.take(port_key(port), f"the board at {port}")
         return board, ports
 
@@ -122,11 +125,12 @@ class Rig:
             self._blank = False
             running = self._hello(self._limits.hello_s)
         if running is None:
+            wires = f"the serial wires ({self.board.pins}), " if self.board.pins else ""
             raise LinkError(
                 f"no answer on {self.ports.link} after flashing",
                 expected=f"the firmware's hello within hello_s = {self._limits.hello_s:g} s ([limits] in rig.toml)",
                 received=self._heard or "silence",
-                remedy="check the serial wires (TX P1.03, RX P1.10), [boards] in rig.toml, and the board's power",
+                remedy=f"check {wires}[boards] in rig.toml, and the board's power",
             )
         self._lock_board(running)
         self._check_id(running)
@@ -163,7 +167,7 @@ class Rig:
             hung = running is None
             if hung:
                 self._disconnect()
-                restart(self.board, self.ports.flash)
+                restart(self.board, self._flash_port())
                 running = self._hello(self._limits.hello_s)
             if running is not None and (hung or running.fault):
                 return self._hung(error, elf)
@@ -178,7 +182,8 @@ class Rig:
         if self._session.fault() is not None:
             return self._session.fault_error()
         return DeviceError(
-            "the board hung and was reset through its bootloader", expected="an answer within the deadline",
+            f"the board hung and was reset through its {'bootloader' if self.board.flasher == BY_BOOTLOADER else 'debug probe'}",
+            expected="an answer within the deadline",
             received=f"{error.what}: {error.received}" if error.received else error.what,
             remedy="look for an endless loop with interrupts masked, or an inference that takes longer than the deadline",
         )  # fmt: skip
@@ -215,13 +220,43 @@ class Rig:
         return open_link(moved or self.ports.link, self.board.baud)
 
     def _flash(self, image: Image, running: Hello | None, say: Callable[[str], None]) -> None:
-        if running is not None:
+        port = self._flash_port() if running is None or self.ports.flash else ""
+        if running is not None and self.board.flasher == BY_BOOTLOADER:
             assert self._session is not None
+            before = _ports_of(self.board)
             self._session.reboot(bootloader=True)
+            port = port or self._appeared(before)
         self._disconnect()
         data = image.bin.read_bytes()
-        say(f"flashing {len(data)} bytes through {self.ports.flash}")
-        self.flash_tries = flash(data, self.board, self.ports.flash, say=say, deadline_s=self._limits.flash_s)
+        say(f"flashing {len(data)} bytes through {port or 'the debug probe'}")
+        self.flash_tries = flash(data, self.board, port, say=say, deadline_s=self._limits.flash_s)
+
+    def _flash_port(self) -> str:
+        """The port or probe through which a silent board is flashed and reset. Raises LinkError where only the link is known and
+        not exactly one board of this kind is on the USB."""
+        if self.board.flasher != BY_BOOTLOADER:
+            return self.ports.probe
+        if self.ports.flash:
+            return self.ports.flash
+        found = _ports_of(self.board)
+        if len(found) != 1:
+            raise no_flash_port(self.board, self.ports.link, found)
+        return self._locked(found[0])
+
+    def _appeared(self, before: list[str]) -> str:
+        """The port of the bootloader that a board was just sent into: the one that was not there `before`; another board of this
+        kind may be attached too. Raises LinkError when none comes."""
+        until = time.monotonic() + ENTER_S
+        while time.monotonic() < until:
+            new = [port for port in _ports_of(self.board) if port not in before]
+            if len(new) == 1:
+                return self._locked(new[0])
+            time.sleep(HELLO_PAUSE_S)
+        raise no_flash_port(self.board, self.ports.link, [])
+
+    def _locked(self, port: str) -> str:
+        self._locks.take(port_key(port), f"the board at {port}")
+        return port
 
     def _disconnect(self) -> None:
         if self._session is not None:
@@ -236,24 +271,28 @@ STARTERS: dict[str, Callable[[Rig, Board, Config, str], tuple[Board, Ports]]] = 
 def find_ports(target: Target, config: Config) -> tuple[Board, Ports]:
     """Board and ports of a physical (or already started virtual) board.
 
-    A named port counts for both directions, unless rig.toml wires it up with another one. Raises LinkError when none is found.
+    A named port counts for both directions, unless rig.toml wires it up with another one or it is a serial adapter, which reaches
+    no bootloader: then the flash port stays open. Raises LinkError when none is found.
     """
     board = target.board or (_wired(target.port, config) or _recognise(target.port) if target.port else None)
     board = board or BOARDS["nano33ble-uart"]  # a serial adapter says nothing of what hangs on it; the hello will
     wired = config.boards.get(board.name, BoardPorts())
+    board = with_flasher(board, wired)
     if target.port:
         pair = target.port in (wired.link, wired.flash)
-        return board, Ports((pair and wired.link) or target.port, (pair and wired.flash) or target.port)
+        link = (pair and wired.link) or target.port
+        flash_port = (pair and wired.flash) or flash_port_beside(board, wired, link, attached())
+        return board, Ports(link, flash_port, _probe(board, wired, link))
     usb = "" if wired.link and wired.flash else _attached(board)
-    link, flash_port = wired.link or usb or wired.flash, wired.flash or usb or wired.link
-    if not link or not flash_port:
-        raise LinkError(
-            f"no {board.title} is attached",
-            expected="a port with USB id " + " or ".join(board.usb_ids),
-            received="none",
-            remedy="plug it in, name the port (--board PORT) or wire it up in rig.toml (docs/rig.md), or use --board virtual",
-        )
-    return board, Ports(link, flash_port)
+    link = wired.link or ("" if board.pins else usb or wired.flash)
+    if not link:
+        raise no_link(board)
+    flash_port = wired.flash or usb or flash_port_beside(board, wired, link, attached())
+    return board, Ports(link, flash_port, _probe(board, wired, link))
+
+
+def _probe(board: Board, wired: BoardPorts, link: str) -> str:
+    return probe_id(board, wired, link, attached(), usb_serial)
 
 
 def _wired(port: str, config: Config) -> Board | None:
@@ -268,13 +307,17 @@ def _recognise(port: str) -> Board | None:
 
 def _attached(board: Board) -> str:
     """Its port, "" where there is none. Raises LinkError for several: the wrong one would be flashed."""
-    ports = [name for name, usb, _ in attached() if usb in board.usb_ids]
+    ports = _ports_of(board)
     if len(ports) > 1:
         raise LinkError(
             f"several boards could be meant by {board.name}", expected=f"one {board.title}", received=", ".join(ports),
             remedy="name the port (--board PORT), or wire link and flash up in rig.toml; its id guards against a mix-up",
         )  # fmt: skip
     return ports[0] if ports else ""
+
+
+def _ports_of(board: Board) -> list[str]:
+    return [name for name, usb, _ in attached() if usb in board.usb_ids]
 
 
 def attached() -> list[tuple[str, str, Board | None]]:

@@ -1,4 +1,4 @@
-"""Runs a compiler or linker, without a shell and never longer than it may take."""
+"""Runs a compiler, linker or flasher, without a shell and never longer than it may take."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 from harness.errors import HostError
 from harness.limits import exceeded
@@ -15,14 +16,16 @@ Running = set["subprocess.Popen[str]"]
 """Tools under way in other threads, which no exception of the main one reaches."""
 
 
-def run_tool(command: Sequence[str], limit_s: float, running: Running | None = None) -> subprocess.CompletedProcess[str]:
-    """Its exit status and what it said; it stands in `running` as long as it runs. Raises HostError when it is not there or not
-    done after `limit_s` seconds (build_s)."""
+def run_tool(
+    command: Sequence[str], limit_s: float, running: Running | None = None, *, limit: str = "build_s", folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Its exit status and what it said; it stands in `running` as long as it runs, in `folder` if given. Raises HostError when it
+    is not there or not done after `limit_s` seconds, which [limits] calls `limit`."""
     running = set() if running is None else running
     try:
         # A group of its own: a compiler driver's children must end with it.
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
-                                   stdin=subprocess.DEVNULL, start_new_session=True)
+                                   stdin=subprocess.DEVNULL, start_new_session=True, cwd=folder)
     except OSError as error:
         raise HostError(f"{command[0]} can't be run", received=str(error), remedy="run `make setup`") from error
     running.add(process)
@@ -32,7 +35,7 @@ def run_tool(command: Sequence[str], limit_s: float, running: Running | None = N
         except subprocess.TimeoutExpired as error:
             _end(process)
             received = f"not done: {' '.join(command)[-300:]}"
-            raise exceeded("build_s", limit_s, f"{os.path.basename(command[0])} hangs", HostError, received) from error
+            raise exceeded(limit, limit_s, f"{os.path.basename(command[0])} hangs", HostError, received) from error
         except BaseException:
             _end(process)
             raise
