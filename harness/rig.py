@@ -281,6 +281,8 @@ def find_ports(target: Target, config: Config) -> tuple[Board, Ports]:
     if target.port:
         pair = target.port in (wired.link, wired.flash)
         link = (pair and wired.link) or target.port
+        if board.pins and link in _ports_of(board):
+            raise no_link(board)  # the board's own USB port carries no data of a bare-metal image
         flash_port = (pair and wired.flash) or flash_port_beside(board, wired, link, attached())
         return board, Ports(link, flash_port, _probe(board, wired, link))
     usb = "" if wired.link and wired.flash else _attached(board)
