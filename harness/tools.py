@@ -10,17 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import HostError
-from harness.limits import exceeded
+from harness.limits import Deadline, exceeded
 
 Running = set["subprocess.Popen[str]"]
 """Tools under way in other threads, which no exception of the main one reaches."""
 
 
 def run_tool(
-    command: Sequence[str], limit_s: float, running: Running | None = None, *, limit: str = "build_s", folder: Path | None = None
+    command: Sequence[str], limit_s: float, running: Running | None = None, *, deadline: Deadline | None = None,
+    folder: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Its exit status and what it said; it stands in `running` as long as it runs, in `folder` if given. Raises HostError when it
-    is not there or not done after `limit_s` seconds, which [limits] calls `limit`."""
+    is not there or not done after `limit_s` seconds (build_s, or what is left of `deadline`)."""
     running = set() if running is None else running
     try:
         # A group of its own: a compiler driver's children must end with it.
@@ -35,7 +36,8 @@ def run_tool(
         except subprocess.TimeoutExpired as error:
             _end(process)
             received = f"not done: {' '.join(command)[-300:]}"
-            raise exceeded(limit, limit_s, f"{os.path.basename(command[0])} hangs", HostError, received) from error
+            name, seconds = (deadline.name, deadline.seconds) if deadline else ("build_s", limit_s)
+            raise exceeded(name, seconds, f"{os.path.basename(command[0])} hangs", HostError, received) from error
         except BaseException:
             _end(process)
             raise

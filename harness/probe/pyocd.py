@@ -133,7 +133,7 @@ def _call(words: list[str], deadline: Deadline, target: str, folder: Path | None
         raise HostError("pyOCD is missing", expected="pyocd on the PATH or in .venv", received="nothing",
                         remedy="install it: .venv/bin/pip install -e '.[swd]'")
     limit_s = deadline.within(deadline.seconds, "while flashing", LinkError)
-    done = run_tool([*command, *words], limit_s, limit="flash_s", folder=folder)
+    done = run_tool([*command, *words], limit_s, deadline=deadline, folder=folder)
     if done.returncode:
         raise failure(done.stdout + done.stderr, target)
     return done.stdout

@@ -106,7 +106,7 @@ def _run(command: list[str], deadline: Deadline, folder: Path) -> str:
         raise HostError(f"{command[0]} is missing", expected=f"{command[0]} on the PATH", received="nothing",
                         remedy="apt-get install stlink-tools")
     limit_s = deadline.within(deadline.seconds, "while flashing", LinkError)
-    done = run_tool(command, limit_s, limit="flash_s", folder=folder)
+    done = run_tool(command, limit_s, deadline=deadline, folder=folder)
     if done.returncode:
         raise failure(done.stdout + done.stderr)
     return done.stdout + done.stderr

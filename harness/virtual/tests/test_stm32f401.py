@@ -20,7 +20,7 @@ from harness.oracle import ORACLES
 from harness.session import Session
 from harness.tests import small_models
 from harness.tests.host_board import build_folder
-from harness.virtual.stm32f401 import TIM2, UNIQUE, Chip, ChipLink
+from harness.virtual.tests.stm32f401 import TIM2, UNIQUE, Chip, ChipLink
 
 BOARD = BOARDS["nucleo-f401re"]
 FLAGS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-infinite-recursion", "-Os", "-gdwarf-4", "-nostartfiles",
