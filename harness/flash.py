@@ -209,12 +209,15 @@ class Monitor:
         reply = self._ask(command, timeout_s)
         if reply == expected + END:
             return
+        raise self._unexpected(command, expected, reply, timeout_s)
+
+    def _unexpected(self, command: str, expected: bytes, reply: bytes, timeout_s: float) -> RigError:
         if not reply:
-            raise LinkError(
+            return LinkError(
                 f"the bootloader on {self.port} fell silent at {command!r}", expected=f"an answer within {timeout_s:.0f} s",
                 received="silence", remedy="check the board's power; press its button twice, then flash again",
             )
-        raise DeviceError(
+        return DeviceError(
             f"the bootloader refused {command!r}", expected=repr(expected + END), received=repr(reply),
             remedy="reset the board (press its button twice), flash again",
         )
@@ -237,7 +240,10 @@ class Monitor:
             self._report_difference(offset, chunk, base)
 
     def _crc_matches(self, offset: int, chunk: bytes) -> bool:
-        reply = self._ask(f"Z{offset:08X},{len(chunk):08X}#", REPLY_S)
+        command = f"Z{offset:08X},{len(chunk):08X}#"
+        reply = self._ask(command, REPLY_S)
+        if not reply or (reply[:1] != b"Z" and reply.endswith(END)):
+            raise self._unexpected(command, b"Zxxxxxxxx#", reply, REPLY_S)
         if len(reply) != 12 or reply[:1] != b"Z" or reply[9:] != b"#" + END:
             raise LinkError(
                 "the bootloader's CRC reply is damaged", expected="Z, eight hex digits, #", received=repr(reply),

@@ -23,6 +23,8 @@ from harness.session import Session
 from harness.virtual.faults import parse_fault
 from harness.virtual.launch import VirtualBoard
 
+INTERNAL_CLOCK = "-hsi"
+"""How the name ends of a board that could not find its external clock (firmware/port/stm32f401)."""
 HELLO_PAUSE_S = 0.05
 """Between two tries: a port that fails at once is not asked a million times."""
 
@@ -135,6 +137,8 @@ class Rig:
         self._lock_board(running)
         self._check_id(running)
         check_hello(running, image)
+        if running.board_name.endswith(INTERNAL_CLOCK):
+            say("the board runs from its internal oscillator: its clock, and so every time, is exact to 1 % only")
         assert self._session is not None
         self._session.elf = image.elf
         self._check_start(running)
