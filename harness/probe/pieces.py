@@ -69,5 +69,5 @@ def only(ids: list[str], what: str) -> str:
         f"several {what}s are attached" if ids else f"no {what} is attached", expected=f"one {what}, or its id in rig.toml",
         received=", ".join(ids) or "none",
         remedy='name it: probe = "ID" under [boards.NAME] in rig.toml' if ids
-        else "check its cable; `tinyrig boards` lists what is attached, docs/nano33ble-uart.md tells what a probe needs",
+        else "check its cable; `tinyrig boards` lists what is attached, docs/rig.md leads to the board's page",
     )
