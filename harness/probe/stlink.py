@@ -23,6 +23,8 @@ FAILURES: tuple[tuple[str, type[RigError], str, str], ...] = (
      "check its cable; `tinyrig boards` lists what is attached"),
     (r"LIBUSB_ERROR_ACCESS|[Pp]ermission|Could not open USB", HostError, "the ST-LINK may not be opened",
      "the package stlink-tools brings the udev rules; plug the board in again"),
+    (r"[Pp]rotect(ed|ion)", DeviceError, "the chip is locked against debugging",
+     "remove its read-out protection with ST's tools, which erases its flash"),
     (r"[Vv]erification of flash failed", DeviceError, "flash verification failed", "flash again; then suspect the board's flash"),
     (r"[Ee]rase", DeviceError, "the flash could not be erased", "check the board's power; flash again"),
     (r"write.*fail|[Ff]ailed to write|Flash loader|WRPERR|PGSERR", DeviceError, "the flash could not be written",
@@ -61,8 +63,8 @@ class StLink:
     def __init__(self, board: Board, serial: str, deadline: Deadline, folder: Path) -> None:
         self._deadline, self._folder, self._target = deadline, folder, board.swd_target
         attached = dict(_probes(_run(["st-info", "--probe", "--connect-under-reset"], deadline, folder)))
-        self._serial = serial or only(list(attached), "ST-LINK")
-        self._chip = attached.get(self._serial, 0)
+        self._serial = _listed(serial, list(attached)) if serial else only(list(attached), "ST-LINK")
+        self._chip = attached[self._serial]
 
     def check(self) -> None:
         """Raises LinkError when it is another chip."""
@@ -92,6 +94,19 @@ class StLink:
     def _call(self, *words: str) -> None:
         under_reset = [] if words[0] == "reset" else ["--connect-under-reset"]
         _run(["st-flash", *under_reset, "--serial", self._serial, *words], self._deadline, self._folder)
+
+
+def _listed(serial: str, attached: list[str]) -> str:
+    """The name that st-info has for the ST-LINK with this USB serial number: older ones print its letters' codes in hex. Raises
+    LinkError when it is not there."""
+    names = {name.lower(): name for name in attached}
+    found = names.get(serial.lower()) or names.get(serial.encode().hex())
+    if found is None:
+        raise LinkError(
+            "the ST-LINK is not attached", expected=serial, received=", ".join(attached) or "none",
+            remedy="check its cable, and probe = \"ID\" in rig.toml; `st-info --probe` lists what is attached",
+        )  # fmt: skip
+    return found
 
 
 def _probes(said: str) -> list[tuple[str, int]]:

@@ -139,6 +139,7 @@ FAILURES = {
     "permission": ({"fault": "write1", "says": "libusb: error [_get_usbfs_fd] LIBUSB_ERROR_ACCESS"}, HostError,
                    "may not be opened"),
     "unplugged": ({"fault": "read1", "says": "WARN usb.c: Couldn't find any ST-Link devices"}, LinkError, "is not attached"),
+    "locked": ({"fault": "write1", "says": "ERROR common.c: Flash is read protected"}, DeviceError, "locked against debugging"),
     "no contact": ({"fault": "reset1", "says": "Failed to connect to target"}, LinkError, "does not reach the chip"),
 }  # fmt: skip
 
@@ -150,6 +151,19 @@ def test_each_failure_of_st_flash_has_its_words(tools, name):
     with pytest.raises(kind, match=text) as caught:
         flash(image(100), BOARD, "", tries=1)
     assert caught.value.exit_code == 3 and caught.value.remedy
+
+
+def test_the_st_link_named_is_told_when_it_is_not_there(tools):
+    folder = tools(serials=["0672FF"])
+    with pytest.raises(LinkError, match="is not attached") as caught:
+        flash(image(100), BOARD, SERIAL)
+    assert (caught.value.expected, caught.value.received) == (SERIAL, "0672FF") and log(folder) == []
+
+
+def test_an_st_link_is_known_by_its_usb_serial_number_in_either_spelling(tools):
+    for listed in (SERIAL, SERIAL.lower(), SERIAL.encode().hex()):
+        tools(serials=[listed, "0672FF"])
+        assert flash(image(100), BOARD, SERIAL) == 1
 
 
 def test_every_message_is_another():
