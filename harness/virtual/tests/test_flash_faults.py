@@ -106,8 +106,13 @@ SEEN_ABOVE = {"boot-dead", "unplug", "flash-bad-write:0x11000"}
 
 
 @pytest.mark.parametrize("cell", [c for c in MATRIX if MATRIX[c][0] not in SEEN_ABOVE], ids=" ".join)
-def test_each_stage_tells_each_failure(elf, image_bin: bytes, cell: tuple[str, str]) -> None:
+def test_each_stage_tells_each_failure(elf, image_bin: bytes, cell: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     fault, kind, text = MATRIX[cell]
+    if cell[0] != "identify":
+        monkeypatch.setattr(flasher, "ENTER_S", 15.0)  # a busy machine may take its time, and nothing waits so long
+    if cell[1] != "silence":
+        monkeypatch.setattr(flasher, "REPLY_S", 10.0)
+        monkeypatch.setattr(flasher, "ERASE_S", 10.0)
     with VirtualBoard(image=elf, faults=[fault]) as board, pytest.raises(kind, match=text) as caught:
         flash(image_bin + PAGES, BOARD, board.port, tries=1)
     assert caught.value.exit_code == 3 and caught.value.remedy
