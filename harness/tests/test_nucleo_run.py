@@ -30,6 +30,7 @@ def serve():
     def served(chip: Chip) -> str:
         master, slave = os.openpty()
         tty.setraw(slave)
+        chip.run()  # it listens before anybody asks
         thread = threading.Thread(target=bridge, args=(chip, master), daemon=True)
         thread.start()
         ends.append((master, slave, thread))
@@ -44,7 +45,6 @@ def serve():
 
 def bridge(chip: Chip, master: int) -> None:
     """Until the pty is closed."""
-    chip.run()
     data = b""
     while True:
         if select.select([master], [], [], QUIET_S if data else 1.0)[0]:
