@@ -79,7 +79,7 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("name", FAILURES)
+@pytest.mark.parametrize("name", ["locked", *(pytest.param(n, marks=pytest.mark.slow) for n in ("another chip", "no contact"))])
 def test_what_fails_before_anything_is_written_leaves_everything_as_it_was(serve, name):
     faults, kind, text, remedy = FAILURES[name]
     target, probe = serve(**faults)
@@ -119,6 +119,7 @@ def test_a_probe_that_is_not_attached_is_told():
         restart(BOARD, "no-such-probe")
 
 
+@pytest.mark.slow
 def test_a_chip_without_description_is_told_with_the_command_that_brings_it(serve):
     _, probe = serve()
     unknown = dataclasses.replace(BOARDS["nucleo-f401re"], flasher="pyocd")
