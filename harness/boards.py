@@ -12,6 +12,9 @@ from harness.records import ESTIMATED, INSTRUCTIONS, MEASURED
 NANO33_USB_IDS = ("2341:805a", "2341:005a", "2341:015a", "2341:025a")
 """Application, bootloader and the two further ids of the Arduino Nano 33 BLE family."""
 
+NUCLEO_USB_IDS = ("0483:374b", "0483:374e", "0483:374f")
+"""ST-LINK/V2-1, and V3 in its two variants: their USB serial port. Every Nucleo board has them: the hello tells which."""
+
 VIRTUAL_ID_PREFIX = "5649525455414c"
 """ASCII "VIRTUAL" in hex: the board id every virtual board reports, so that its cycles can't pass for measured."""
 
@@ -26,6 +29,8 @@ class Board:
     starter: which emulator of rig.py's STARTERS is this board; "": a physical one, which is looked up.
     flash_command: of a board of the user's own, with flasher "command".
     flash_s, hello_s, window_s: time limits in seconds where rig.toml's [limits] say nothing.
+    swd_target: pyOCD's name of the chip; "": not to be flashed through a debug probe. sector_bytes: the first flash sector's.
+    pins: where a serial adapter is wired to; "": the data come through the board's own USB port.
     """
 
     name: str
@@ -48,6 +53,9 @@ class Board:
     flash_command: tuple[str, ...] = ()
     builder: str = "gcc"
     """How its image is made: "gcc" links a bare-metal one, "arduino" has arduino-cli compile a sketch (harness/sketch.py)."""
+    swd_target: str = ""
+    sector_bytes: int = 4096
+    pins: str = ""
 
 
 _CORTEX_M4F = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
@@ -72,7 +80,14 @@ BOARDS: dict[str, Board] = {
         ),
         Board(
             "nano33ble-uart", "Arduino Nano 33 BLE (Sense), bare metal, data over its Serial1 pins", flasher="nano33",
-            timing=MEASURED, usb_ids=NANO33_USB_IDS, **_NANO33,
+            timing=MEASURED, usb_ids=NANO33_USB_IDS, swd_target="nrf52840",
+            pins="TX P1.03, RX P1.10", **_NANO33,
+        ),
+        Board(
+            "nucleo-f401re", "ST NUCLEO-F401RE (STM32F401RE; not yet seen on silicon)", port="stm32f401", flasher="probe",
+            timing=MEASURED, clock_hz=84_000_000, flash_base=0x08000000, flash_bytes=524_288, ram_base=0x20000000,
+            ram_bytes=98_304, cpu_flags=_CORTEX_M4F, baud=460_800, usb_ids=NUCLEO_USB_IDS, swd_target="stm32f401retx",
+            sector_bytes=16_384,
         ),
         Board(
             # The machine has 4 MiB of each; painting so much stack would take longer than any inference.

@@ -26,11 +26,14 @@ MOST = 1_000_000_000
 class BoardPorts:
     """Where one board is wired: `link` the serial line of the Serial1 pins, `flash` the bootloader's USB port.
     `id`: the only board that may answer there, 16 hex digits as `tinyrig run` prints them; empty: any.
+    `flasher`: another way to flash it than its record says; `probe`: the id of its debug probe, empty: the only one.
     `own`: the board itself, where its facts stand there too (own_boards.py); None: a known one."""
 
     link: str = ""
     flash: str = ""
     id: str = ""
+    flasher: str = ""
+    probe: str = ""
     own: Board | None = None
 
 
@@ -161,7 +164,8 @@ def _boards(value: Any, file: Path | None) -> dict[str, BoardPorts]:
     except (AttributeError, TypeError) as error:
         raise UserError(
             f"{file}: [boards.NAME] can't be used",
-            expected='link = "PORT", flash = "PORT", id = "HEX"; of a board of your own also ' + ", ".join(FACTS),
+            expected='link = "PORT", flash = "PORT", id = "HEX", flasher = "pyocd", probe = "ID"; of a board of your own also '
+            + ", ".join(FACTS),
             received=repr(value)[:200],
             remedy="see docs/rig.md and docs/porting.md",
         ) from error

@@ -1,4 +1,4 @@
-"""Image -> board. FLASHERS: one function per way to flash, chosen by the board record; pyserial only.
+"""Image -> board. FLASHERS: one function per way to flash, chosen by the board record or rig.toml.
 
 `nano33` speaks to the Nano 33 BLE's bootloader (SAM-BA with Arduino's extensions, see harness/virtual/bootloader.py for
 the commands). The virtual board is flashed by the same code as a real one.
@@ -25,6 +25,7 @@ from harness.errors import DeviceError, LinkError, ModelError, RigError
 from harness.flash_arduino import flash_arduino
 from harness.flash_command import flash_by_command, no_flasher
 from harness.limits import Deadline
+from harness.probe import choose
 from harness.usbport import Plug, plug_of, same
 
 Progress = Callable[[int, int], None]
@@ -62,6 +63,8 @@ def flash(
     deadline_s: float = FLASH_S, tries: int = TRIES, say: Say = lambda text: None, files: Mapping[str, str] | None = None,
 ) -> int:
     """Erases, writes, verifies and starts `image_bin` (to stand at `board.flash_base`) through `port`; returns the tries it took.
+
+    `port` is a serial port, or the id of a debug probe ("": the only one) where the board's flasher takes one.
 
     The board may run any program or be in its bootloader already. `files`: the paths of the same image, "bin" and "elf". `say`
     hears why a try failed. Raises ModelError (image too large), LinkError (nobody answers, port missing, busy or gone, not this
@@ -142,7 +145,7 @@ def flash_not(job: Job, before: RigError | None) -> RigError | None:
 
 
 FLASHERS: dict[str, Callable[[Job, RigError | None], RigError | None]] = {
-    "nano33": flash_nano33, "arduino-cli": flash_arduino, "command": flash_own, "none": flash_not,
+    "nano33": flash_nano33, "arduino-cli": flash_arduino, "command": flash_own, "none": flash_not, **choose.FLASHERS,
 }  # fmt: skip
 ASKS_PROGRAM = ("nano33", "command")
 """Flashers before which a running firmware is asked to reboot into the bootloader; others see to that themselves."""
@@ -172,10 +175,15 @@ def _spans(size: int) -> tuple[list[tuple[int, int]], tuple[int, int]]:
 
 
 def restart(board: Board, port: str, deadline_s: float = 2 * ENTER_S) -> None:
-    """Resets a board whose program no longer answers, through its bootloader, and starts the program again. Raises LinkError."""
+    """Resets a board whose program no longer answers and starts the program again: through its debug probe, which reaches it
+    whatever it does, or its bootloader. Raises LinkError or HostError."""
+    deadline = Deadline("flash_s", deadline_s)
+    if board.flasher in choose.RESTARTERS:
+        choose.RESTARTERS[board.flasher](board, port, deadline)
+        return
     if board.flasher in ("command", "none"):
         raise LinkError(f"{board.name} has no bootloader that is known how to be asked")
-    monitor = _enter_bootloader(board, port, Deadline("flash_s", deadline_s))
+    monitor = _enter_bootloader(board, port, deadline)
     monitor.start()
     monitor.close()
 
@@ -222,12 +230,15 @@ class Monitor:
         reply = self._ask(command, timeout_s)
         if reply == expected + END:
             return
+        raise self._unexpected(command, expected, reply, timeout_s)
+
+    def _unexpected(self, command: str, expected: bytes, reply: bytes, timeout_s: float) -> RigError:
         if not reply:
-            raise LinkError(
+            return LinkError(
                 f"the bootloader on {self.port} fell silent at {command!r}", expected=f"an answer within {timeout_s:.0f} s",
                 received="silence", remedy="check the board's power; press its button twice, then flash again",
             )
-        raise DeviceError(
+        return DeviceError(
             f"the bootloader refused {command!r}", expected=repr(expected + END), received=repr(reply),
             remedy="reset the board (press its button twice), flash again",
         )
@@ -250,7 +261,10 @@ class Monitor:
             self._report_difference(offset, chunk, base)
 
     def _crc_matches(self, offset: int, chunk: bytes) -> bool:
-        reply = self._ask(f"Z{offset:08X},{len(chunk):08X}#", REPLY_S)
+        command = f"Z{offset:08X},{len(chunk):08X}#"
+        reply = self._ask(command, REPLY_S)
+        if not reply or (reply[:1] != b"Z" and reply.endswith(END)):
+            raise self._unexpected(command, b"Zxxxxxxxx#", reply, REPLY_S)
         if len(reply) != 12 or reply[:1] != b"Z" or reply[9:] != b"#" + END:
             raise LinkError(
                 "the bootloader's CRC reply is damaged", expected="Z, eight hex digits, #", received=repr(reply),

@@ -14,27 +14,32 @@ import numpy as np
 from harness.boards import BOARDS, Board, Target, known_boards, recognise_id, recognise_usb
 from harness.config import BoardPorts, Config
 from harness.errors import DeviceError, LinkError, RigError, UserError
-from harness.flash import ASKS_PROGRAM, flash, restart
+from harness.flash import ASKS_PROGRAM, ENTER_S, flash, restart
+from harness.flash_route import BY_PROBE, flash_port_beside, no_flash_port, no_link, probe_id, with_flasher
 from harness.limits import Deadline
 from harness.link import Link, LinkGone, open_link
 from harness.lock import Locks, port_key
 from harness.qemu import QemuBoard
 from harness.records import MEASURED, BoardInfo, Hello, Image, TensorSpec
 from harness.session import Session
-from harness.usbport import plug_at, port_now
+from harness.usbport import Plug, plug_at, port_now, usb_serial
 from harness.virtual.faults import parse_fault
 from harness.virtual.launch import VirtualBoard
 
+INTERNAL_CLOCK = "-hsi"
+"""How the name ends of a board that could not find its external clock (firmware/port/stm32f401)."""
 HELLO_PAUSE_S = 0.05
 """Between two tries: a port that fails at once is not asked a million times."""
 
 
 @dataclass(frozen=True)
 class Ports:
-    """`link` carries the session; `flash` reaches the bootloader (the same tty on the virtual board)."""
+    """`link` carries the session; `flash` reaches the bootloader (the same tty on the virtual board), "": not known.
+    `probe`: the id of the debug probe, for boards that are flashed through one; "": the only one that is attached."""
 
     link: str
     flash: str
+    probe: str = ""
 
 
 class Rig:
@@ -69,7 +74,7 @@ class Rig:
         if self.faults:
             raise no_faults(self.faults)
         board, ports = find_ports(target, config)
-        for port in sorted({ports.link, ports.flash}):
+        for port in sorted({ports.link, ports.flash, ports.probe} - {""}):
             self._locks.take(port_key(port), f"the board at {port}")
         return board, ports
 
@@ -128,16 +133,18 @@ class Rig:
             self._blank = False
             running = self._hello(self._limits.hello_s)
         if running is None:
+            wires = f"the serial wires ({self.board.pins}), " if self.board.pins else ""
             raise LinkError(
                 f"no answer on {self.ports.link} after flashing",
                 expected=f"the firmware's hello within hello_s = {self._limits.hello_s:g} s ([limits] in rig.toml)",
                 received=self._heard or "silence",
-                remedy="check the cable or serial wires (nano33ble-uart: TX P1.03, RX P1.10), [boards] in rig.toml, and the "
-                "board's power",
+                remedy=f"check {wires}[boards] in rig.toml, and the board's power",
             )
         self._lock_board(running)
         self._check_id(running)
         check_hello(running, image)
+        if running.board_name.endswith(INTERNAL_CLOCK):
+            say("the board runs from its internal oscillator: its clock, and so every time, is exact to 1 % only")
         assert self._session is not None
         self._session.elf = image.elf
         self._check_start(running)
@@ -191,7 +198,7 @@ class Rig:
         """Resets a board that answers nothing. Raises LinkError where that can't be done."""
         if isinstance(self._virtual, QemuBoard):
             raise LinkError("QEMU's machine is reset by its own guard only")
-        restart(self.board, self._now(self.ports.flash))
+        restart(self.board, self._now(self._flash_port()))
 
     def _hung(self, error: LinkError, elf: Path | None) -> RigError:
         """What a board that answers again tells of itself."""
@@ -200,7 +207,8 @@ class Rig:
         if self._session.fault() is not None:
             return self._session.fault_error()
         return DeviceError(
-            "the board hung and was reset through its bootloader", expected="an answer within the deadline",
+            f"the board hung and was reset through its {'debug probe' if self.board.flasher in BY_PROBE else 'bootloader'}",
+            expected="an answer within the deadline",
             received=f"{error.what}: {error.received}" if error.received else error.what,
             remedy="look for an endless loop with interrupts masked, or an inference that takes longer than the deadline",
         )  # fmt: skip
@@ -243,7 +251,7 @@ class Rig:
 
     def _now(self, port: str) -> str:
         """The name that a port has now, which a board with USB of its own may change at every reset."""
-        return port_now(self._plugs[port]) or port
+        return port_now(self._plugs.get(port, Plug())) or port
 
     def _flash(self, image: Image, running: Hello | None, say: Callable[[str], None]) -> None:
         if isinstance(self._virtual, QemuBoard):
@@ -252,15 +260,45 @@ class Rig:
             self._virtual.load(image.bin.read_bytes(), self.board.flash_base, Deadline("flash_s", self._limits.flash_s))
             self.flash_tries = 1
             return
+        port = self._flash_port() if running is None or self.ports.flash else ""
         if running is not None and self.board.flasher in ASKS_PROGRAM:
             assert self._session is not None
+            before = _ports_of(self.board)
             self._session.reboot(bootloader=True)
+            port = port or self._appeared(before)
         self._disconnect()
         data = image.bin.read_bytes()
-        port = self._now(self.ports.flash)
-        say(f"flashing {len(data)} bytes through {port}")
+        port = self._now(port)
+        say(f"flashing {len(data)} bytes through {port or 'the debug probe'}")
         files = {"bin": str(image.bin), "elf": str(image.elf)}
         self.flash_tries = flash(data, self.board, port, say=say, deadline_s=self._limits.flash_s, files=files)
+
+    def _flash_port(self) -> str:
+        """The port or probe through which a silent board is flashed and reset. Raises LinkError where only the link is known and
+        not exactly one board of this kind is on the USB."""
+        if self.board.flasher in BY_PROBE:
+            return self.ports.probe
+        if self.ports.flash:
+            return self.ports.flash
+        found = _ports_of(self.board)
+        if len(found) != 1:
+            raise no_flash_port(self.board, self.ports.link, found)
+        return self._locked(found[0])
+
+    def _appeared(self, before: list[str]) -> str:
+        """The port of the bootloader that a board was just sent into: the one that was not there `before`; another board of this
+        kind may be attached too. Raises LinkError when none comes."""
+        until = time.monotonic() + ENTER_S
+        while time.monotonic() < until:
+            new = [port for port in _ports_of(self.board) if port not in before]
+            if len(new) == 1:
+                return self._locked(new[0])
+            time.sleep(HELLO_PAUSE_S)
+        raise no_flash_port(self.board, self.ports.link, [])
+
+    def _locked(self, port: str) -> str:
+        self._locks.take(port_key(port), f"the board at {port}")
+        return port
 
     def _disconnect(self) -> None:
         if self._session is not None:
@@ -285,24 +323,30 @@ def no_faults(faults: tuple[str, ...]) -> UserError:
 def find_ports(target: Target, config: Config) -> tuple[Board, Ports]:
     """Board and ports of a physical (or already started virtual) board.
 
-    A named port counts for both directions, unless rig.toml wires it up with another one. Raises LinkError when none is found.
+    A named port counts for both directions, unless rig.toml wires it up with another one or it is a serial adapter, which reaches
+    no bootloader: then the flash port stays open. Raises LinkError when none is found.
     """
     board = target.board or (_wired(target.port, config) or _recognise(target.port, config) if target.port else None)
     board = board or BOARDS["nano33ble-uart"]  # a serial adapter says nothing of what hangs on it; the hello will
     wired = config.boards.get(board.name, BoardPorts())
+    board = with_flasher(board, wired)
     if target.port:
         pair = target.port in (wired.link, wired.flash)
-        return board, Ports((pair and wired.link) or target.port, (pair and wired.flash) or target.port)
+        link = (pair and wired.link) or target.port
+        if board.pins and link in _ports_of(board):
+            raise no_link(board)  # the board's own USB port carries no data of a bare-metal image
+        flash_port = (pair and wired.flash) or flash_port_beside(board, wired, link, attached())
+        return board, Ports(link, flash_port, _probe(board, wired, link))
     usb = "" if wired.link and wired.flash else _attached(board)
-    link, flash_port = wired.link or usb or wired.flash, wired.flash or usb or wired.link
-    if not link or not flash_port:
-        raise LinkError(
-            f"no {board.title} is attached",
-            expected="a port with USB id " + " or ".join(board.usb_ids),
-            received="none",
-            remedy="plug it in, name the port (--board PORT) or wire it up in rig.toml (docs/rig.md), or use --board virtual",
-        )
-    return board, Ports(link, flash_port)
+    link = wired.link or ("" if board.pins else usb or wired.flash)
+    if not link:
+        raise no_link(board)
+    flash_port = wired.flash or usb or flash_port_beside(board, wired, link, attached())
+    return board, Ports(link, flash_port, _probe(board, wired, link))
+
+
+def _probe(board: Board, wired: BoardPorts, link: str) -> str:
+    return probe_id(board, wired, link, attached(), usb_serial)
 
 
 def _wired(port: str, config: Config) -> Board | None:
@@ -317,13 +361,17 @@ def _recognise(port: str, config: Config) -> Board | None:
 
 def _attached(board: Board) -> str:
     """Its port, "" where there is none. Raises LinkError for several: the wrong one would be flashed."""
-    ports = [name for name, usb, _ in attached() if usb in board.usb_ids]
+    ports = _ports_of(board)
     if len(ports) > 1:
         raise LinkError(
             f"several boards could be meant by {board.name}", expected=f"one {board.title}", received=", ".join(ports),
             remedy="name the port (--board PORT), or wire link and flash up in rig.toml; its id guards against a mix-up",
         )  # fmt: skip
     return ports[0] if ports else ""
+
+
+def _ports_of(board: Board) -> list[str]:
+    return [name for name, usb, _ in attached() if usb in board.usb_ids]
 
 
 def attached() -> list[tuple[str, str, Board | None]]:

@@ -43,3 +43,8 @@ def port_now(plug: Plug) -> str | None:
         return None
     found = same(plug, list_ports.comports())
     return found[0] if len(found) == 1 else None
+
+
+def usb_serial(port: str) -> str:
+    """The USB serial number behind a port, as the device tells it; "" where it has none, as ptys and URLs."""
+    return next((p.serial_number or "" for p in list_ports.comports() if p.device == port), "")

@@ -15,6 +15,7 @@ from harness.compiler.compile import compile_model
 from harness.config import BoardPorts, Config
 from harness.errors import DeviceError, LinkError
 from harness.image import build_image
+from harness.limits import Limits
 from harness.rig import Rig
 from harness.tests import small_models
 from harness.virtual.launch import VirtualBoard
@@ -132,6 +133,13 @@ def test_a_brown_out_while_flashing_costs_a_second_try(monkeypatch):
         assert len(session.run(bytes(20)).outputs) == 4
         rig.prepare(image())
         assert rig.flash_tries == 0
+
+
+def test_a_board_that_stays_in_its_bootloader_is_told():
+    config = Config(limits=Limits(hello_s=0.5))
+    with Rig(parse_board("virtual"), config, faults=("boot-stay",)) as rig, pytest.raises(LinkError) as caught:
+        rig.prepare(image())
+    assert "after flashing" in caught.value.what and "hello_s = 0.5" in caught.value.expected
 
 
 def test_a_line_that_is_cut_is_not_taken_for_a_hang(monkeypatch):

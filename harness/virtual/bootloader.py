@@ -36,6 +36,10 @@ POLL_S = 0.05
 DATA_TIMEOUT_S = 2.0
 
 
+STAGES = {b"V": "identify", b"X": "erase", b"Z": "verify"}
+"""What a command is for, in the names of faults; a job's writes are counted by themselves."""
+
+
 class _PowerFailure(Exception):
     """The fault `brown-out`."""
 
@@ -50,6 +54,7 @@ class Bootloader:
         self._bad_writes = tuple(f.argument for f in faults if isinstance(f, Fault) and f.name == "flash-bad-write")
         self._faults = {f.name: f.argument for f in faults if isinstance(f, Fault)}
         self._entered = self._orders = self._writes = 0  # since the virtual board was started
+        self._asked = {stage: 0 for stage in STAGES.values()}
         self.alive = False
         """Whether it answers: a dead one can still be asked for by the 1200-baud touch."""
         self._ram = bytearray(chip.RAM_BYTES)
@@ -79,15 +84,29 @@ class Bootloader:
             return True
         letter, arguments = _parse(self._command())
         if letter == b"K":
-            return False
+            return "boot-stay" in self._faults
         if letter in self._commands:
             try:
-                self._line.write_raw(self._order(letter, arguments) if letter in b"XY" else self._commands[letter](arguments))
+                self._line.write_raw(self._answer(letter, arguments))
             except _PowerFailure:
                 self._ram[:] = bytes(len(self._ram))
                 self._pending.clear()
                 return False
         return True
+
+    def _answer(self, letter: bytes, arguments: list[int]) -> bytes:
+        """The reply, unless a fault of this stage comes between."""
+        if letter in STAGES:
+            stage = STAGES[letter]
+            self._asked[stage] += 1
+            if self._faults.get(f"unplug-{stage}") == self._asked[stage]:
+                os._exit(0)
+            if self._faults.get(f"boot-refuse-{stage}", -1) in (0, self._asked[stage]):
+                return b"E" + END
+            if self._faults.get(f"boot-silent-{stage}") == self._asked[stage]:
+                self.alive = False
+                return b""
+        return self._order(letter, arguments) if letter in b"XY" else self._commands[letter](arguments)
 
     def _order(self, letter: bytes, arguments: list[int]) -> bytes:
         """Erase or write, unless a fault comes between."""

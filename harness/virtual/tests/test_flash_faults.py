@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from pathlib import Path
 
 import pytest
 import serial
@@ -35,7 +36,8 @@ def bootloader_answers(port: str) -> bool:
         return tty.read(2) == b"\n\r"
 
 
-SURVIVED = ["brown-out:2", "brown-out:5", "boot-refuse:1", "boot-refuse:4", "boot-silent:1", "boot-silent:3"]
+SURVIVED = ["boot-refuse-verify:2", "boot-silent-verify:1",
+            "brown-out:2", "brown-out:5", "boot-refuse:1", "boot-refuse:4", "boot-silent:1", "boot-silent:3"]  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", SURVIVED)
@@ -82,6 +84,51 @@ def test_what_stays_broken_is_told_in_its_own_words(elf, image_bin: bytes, fault
 
 def test_every_message_is_another() -> None:
     assert len({text for _, text in FATAL.values()}) == len(FATAL)
+
+
+MATRIX = {
+    # (stage, what happens): (fault, class, what the user reads when it stays so). Documented in docs/reliability.md.
+    ("identify", "refusal"): ("boot-refuse-identify", LinkError, "no bootloader answers"),
+    ("identify", "silence"): ("boot-dead", LinkError, "no bootloader answers"),
+    ("identify", "port gone"): ("unplug-identify", LinkError, "can't open"),
+    ("erase", "refusal"): ("boot-refuse:1", DeviceError, "the bootloader refused 'X"),
+    ("erase", "silence"): ("boot-silent:1", LinkError, "fell silent at 'X"),
+    ("erase", "port gone"): ("unplug-erase", LinkError, "went away while it was flashed"),
+    ("write", "refusal"): ("boot-refuse:3", DeviceError, "the bootloader refused 'Y"),
+    ("write", "silence"): ("boot-silent:3", LinkError, "fell silent at 'Y"),
+    ("write", "port gone"): ("unplug", LinkError, "went away while it was flashed"),
+    ("verify", "refusal"): ("boot-refuse-verify", DeviceError, "the bootloader refused 'Z"),
+    ("verify", "silence"): ("boot-silent-verify", LinkError, "fell silent at 'Z"),
+    ("verify", "port gone"): ("unplug-verify", LinkError, "went away while it was flashed"),
+    ("verify", "difference"): ("flash-bad-write:0x11000", DeviceError, "flash verification failed at 0x00011000"),
+}
+SEEN_ABOVE = {"boot-dead", "unplug", "flash-bad-write:0x11000"}
+
+
+@pytest.mark.parametrize("cell", [c for c in MATRIX if MATRIX[c][0] not in SEEN_ABOVE], ids=" ".join)
+def test_each_stage_tells_each_failure(elf, image_bin: bytes, cell: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    fault, kind, text = MATRIX[cell]
+    if cell[0] != "identify":
+        monkeypatch.setattr(flasher, "ENTER_S", 15.0)  # a busy machine may take its time, and nothing waits so long
+    if cell[1] != "silence":
+        monkeypatch.setattr(flasher, "REPLY_S", 10.0)
+        monkeypatch.setattr(flasher, "ERASE_S", 10.0)
+    with VirtualBoard(image=elf, faults=[fault]) as board, pytest.raises(kind, match=text) as caught:
+        flash(image_bin + PAGES, BOARD, board.port, tries=1)
+    assert caught.value.exit_code == 3 and caught.value.remedy
+
+
+def test_every_failure_stands_in_the_documents() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reliability.md").read_text()
+    for (stage, what), (fault, _, _) in MATRIX.items():
+        assert any(f"`{fault}`" in line and stage in line and what in line for line in page.splitlines()), (stage, what, fault)
+
+
+def test_a_board_that_does_not_start_what_it_holds(image_bin: bytes) -> None:
+    """Stage start: K has no reply that could fail; the hello that does not come tells (test_board_trouble.py)."""
+    with VirtualBoard(faults=["boot-stay"]) as board:
+        assert flash(image_bin, BOARD, board.port) == 1
+        assert bootloader_answers(board.port)
 
 
 def test_a_bootloader_that_comes_up_late_is_awaited(elf, image_bin: bytes) -> None:
