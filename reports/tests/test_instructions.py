@@ -68,6 +68,6 @@ def test_a_label_names_them():
 def test_an_emulator_behind_another_boards_name_is_seen_by_its_id():
     nano = BOARDS["nano33ble-uart"]
     assert recognise_id(QEMU.id, nano) is BOARDS["qemu"] and recognise_id(VIRTUAL_ID_PREFIX + "00", nano) is BOARDS["virtual"]
-    assert recognise_id(VIRTUAL_ID_PREFIX + "00", BOARDS["qemu"]) is BOARDS["virtual"]  # a timing model's cycles are no instructions
+    assert recognise_id(VIRTUAL_ID_PREFIX + "00", BOARDS["qemu"]) is BOARDS["virtual"]
     own = replace(BOARDS["virtual"], name="left")
     assert recognise_id(VIRTUAL_ID_PREFIX + "00", own) is own  # it claims nothing of it is measured
