@@ -142,8 +142,7 @@ def recognise_usb(vid_pid: str, entries: Mapping[str, Any] | None = None) -> Boa
 
 
 def recognise_id(board_id: str, board: Board) -> Board:
-    """What its hello says a board is: an emulated one is known by its id, through whatever port it was reached. One whose record
-    claims nothing of it is measured keeps its name."""
-    if board.timing != MEASURED:
-        return board
-    return next((BOARDS[name] for prefix, name in EMULATORS.items() if board_id.lower().startswith(prefix)), board)
+    """What its hello says a board is: an emulated one is known by its id, through whatever port it was reached. A board whose
+    record says the same of its timing keeps its name."""
+    found = next((BOARDS[name] for prefix, name in EMULATORS.items() if board_id.lower().startswith(prefix)), board)
+    return board if found.timing == board.timing else found

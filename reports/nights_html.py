@@ -208,7 +208,8 @@ def _row(f: Finding, dated: bool) -> list[str]:
     least = words.difference(v.metric, v.detectable, signed=False)
     row = [
         _e(words.label(v.metric, f.cell.timing)), _status(f.status), _code(f.cell.variant), _e(words.board(f.cell)),
-        _e(words.quantity(v.metric, v.old)), _e(words.quantity(v.metric, v.new)), _e(words.difference(v.metric, v.change)),
+        *(_e(words.quantity(v.metric, value, f.cell.timing)) for value in (v.old, v.new)),
+        _e(words.difference(v.metric, v.change, timing=f.cell.timing)),
         _e(share if share.endswith("%") else "-"), _e(words.threshold(f)), _e(least),
         "-" if v.p_value is None else f"{v.p_value:.2g}", _e(note),
     ]  # fmt: skip

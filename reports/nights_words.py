@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.metrics import METRICS
+from harness.metrics import METRICS, unit
 from harness.records import INSTRUCTIONS
 from reports.nights import ACCEPTED, BETTER, CHANGED, NOT_COMPARABLE, NOT_JUDGED, NOT_MEASURED, SAME, WORSE, Cell, Finding
 
@@ -43,17 +43,21 @@ def label(metric: str, timing: str) -> str:
     return f"{name(metric)}, {timing}" if timed(metric) and timing else name(metric)
 
 
-def quantity(metric: str, value: Any) -> str:
-    """With its unit."""
+def quantity(metric: str, value: Any, timing: str = "") -> str:
+    """With its unit, which for what counts cycles depends on the board's kind of timing."""
     known = METRICS.get(metric)
     if value is None:
         return "-"
     if isinstance(value, bool) or not isinstance(value, int | float) or known is None:
         return plain(value, 12)
-    return known.format(value) if known.unit == "fraction" else f"{known.format(value)} {known.unit}"
+    return known.format(value) if known.unit == "fraction" else f"{known.format(value)} {_unit(metric, timing)}"
 
 
-def difference(metric: str, value: float | None, signed: bool = True) -> str:
+def _unit(metric: str, timing: str) -> str:
+    return METRICS[metric].unit.replace("cycles", unit(timing))
+
+
+def difference(metric: str, value: float | None, signed: bool = True, timing: str = "") -> str:
     """A change or a threshold: accuracies in points."""
     known = METRICS.get(metric)
     if value is None or known is None:
@@ -61,7 +65,7 @@ def difference(metric: str, value: float | None, signed: bool = True) -> str:
     sign = "+" if value > 0 and signed else ""
     if known.unit == "fraction":
         return f"{sign}{100 * value:.2f} points"
-    return f"{sign}{known.format(value)} {known.unit}"
+    return f"{sign}{known.format(value)} {_unit(metric, timing)}"
 
 
 def percent(value: float | None) -> str:
@@ -88,16 +92,17 @@ def threshold(finding: Finding) -> str:
         return "any difference"
     points = v.metric in METRICS and METRICS[v.metric].unit == "fraction"
     share = f" ({100 * v.threshold / abs(v.old):.2f} %)" if isinstance(v.old, int | float) and v.old and not points else ""
-    return f"± {difference(v.metric, v.threshold, signed=False)}{share}"
+    return f"± {difference(v.metric, v.threshold, False, finding.cell.timing)}{share}"
 
 
 def sentence(finding: Finding) -> str:
     """Metric, change, threshold and certainty; variant and board stand before it."""
     v = finding.verdict
-    what = label(v.metric, finding.cell.timing)
-    text = f"{what} {_moved(finding)} from {quantity(v.metric, v.old)} to {quantity(v.metric, v.new)}"
+    timing = finding.cell.timing
+    old, new = (quantity(v.metric, value, timing) for value in (v.old, v.new))
+    text = f"{label(v.metric, timing)} {_moved(finding)} from {old} to {new}"
     if v.change is not None:
-        by = dict.fromkeys(filter(None, (difference(v.metric, v.change), moved_by(finding))))
+        by = dict.fromkeys(filter(None, (difference(v.metric, v.change, timing=timing), moved_by(finding))))
         text += f" ({', '.join(by)})"
     known = threshold(finding)
     text += {"-": "", "any difference": "; any difference counts"}.get(known, f"; threshold {known}")

@@ -13,7 +13,7 @@ from harness.records import ESTIMATED, INSTRUCTIONS, MEASURED, BoardInfo, Run
 from harness.tests.fake_runs import make_variant_run
 from harness.verdicts import EXACT, NOISY, gate
 from reports import markdown
-from reports.nights_words import label
+from reports.nights_words import difference, label, quantity
 from reports.report import build
 
 QEMU = BoardInfo("qemu", QEMU_ID_PREFIX + "00000000", 7_812_500, INSTRUCTIONS)
@@ -59,11 +59,15 @@ def test_a_night_judges_them_exactly(metric, timing, kind):
 
 def test_a_label_names_them():
     assert label("latency_cycles_median", INSTRUCTIONS) == "instructions (median)"
+    assert quantity("latency_cycles_median", 60449, INSTRUCTIONS) == "60,449 instructions"
+    assert difference("cycles_per_mac", 0.5, timing=INSTRUCTIONS) == "+0.50 instructions/MAC"
+    assert quantity("latency_cycles_median", 7, MEASURED) == "7 cycles"
     assert label("latency_cycles_median", ESTIMATED) == "cycles (median), estimated"
 
 
 def test_an_emulator_behind_another_boards_name_is_seen_by_its_id():
     nano = BOARDS["nano33ble-uart"]
     assert recognise_id(QEMU.id, nano) is BOARDS["qemu"] and recognise_id(VIRTUAL_ID_PREFIX + "00", nano) is BOARDS["virtual"]
+    assert recognise_id(VIRTUAL_ID_PREFIX + "00", BOARDS["qemu"]) is BOARDS["virtual"]
     own = replace(BOARDS["virtual"], name="left")
     assert recognise_id(VIRTUAL_ID_PREFIX + "00", own) is own  # it claims nothing of it is measured
