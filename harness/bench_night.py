@@ -69,7 +69,7 @@ class BenchNight:
         if not rerun:
             return Outcome(self._campaign.run_id, {name: self._variants[name] for name in names}, {})
         self._campaign.release()
-        with Campaign(parse_board(board), self._config, deadline=self._deadline, **self._settings) as again:
+        with Campaign(parse_board(board, self._config.boards), self._config, deadline=self._deadline, **self._settings) as again:
             for name in names:
                 try:
                     return Outcome(again.run_id, {name: again.run(self._variants[name].variant)}, {})

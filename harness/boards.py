@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from harness.errors import UserError
 from harness.records import ESTIMATED, MEASURED
@@ -12,6 +15,9 @@ NANO33_USB_IDS = ("2341:805a", "2341:005a", "2341:015a", "2341:025a")
 
 VIRTUAL_ID_PREFIX = "5649525455414c"
 """ASCII "VIRTUAL" in hex: the board id every virtual board reports, so that its cycles can't pass for measured."""
+
+USB_PORT = "usb:"
+"""`usb:SERIAL`: the port of the USB device with this serial number, whatever tty it is now."""
 
 
 @dataclass(frozen=True)
@@ -57,27 +63,47 @@ BOARDS: dict[str, Board] = {
 
 @dataclass(frozen=True)
 class Target:
-    """What --board named: a known board, a port, or both. `board` None: recognise it by USB id or hello."""
+    """What --board named: a known board, a port, or both. `board` None: recognise it by USB id or hello. `entry` is its name
+    under [boards] in rig.toml, empty where it goes by its kind; `number`, the last byte of its id, tells virtual boards apart."""
 
     board: Board | None
     port: str | None
+    entry: str = ""
+    number: int = 0
 
 
-def parse_board(text: str) -> Target:
-    """`virtual`, `nano33ble`, `/dev/ttyACM0`, `socket://host:port` or `name@port` -> Target. Raises UserError."""
-    if text in BOARDS:
-        return Target(BOARDS[text], None)
+def parse_board(text: str, entries: Mapping[str, Any] | None = None) -> Target:
+    """`virtual`, `virtual#3`, `nano33ble`, `/dev/ttyACM0`, `usb:SERIAL`, `socket://host:port` or `name@port` -> Target.
+    `entries`: rig.toml's [boards], whose names are known too. Raises UserError."""
     name, at, port = text.partition("@")
-    if at and name in BOARDS and port:
-        return Target(BOARDS[name], port)
-    if text.startswith("/") or "://" in text or text.upper().startswith("COM"):
+    known = _known(name, entries or {})
+    if known and bool(at) == bool(port) and not (port and known.number):
+        return replace(known, port=port or None)
+    if text.startswith(("/", USB_PORT)) or "://" in text or text.upper().startswith("COM"):
         return Target(None, text)
     raise UserError(
         f"unknown board {text!r}",
-        expected=f"one of {', '.join(BOARDS)}, a serial port or URL, or NAME@PORT",
+        expected=f"one of {', '.join({**BOARDS, **(entries or {})})}, virtual#NUMBER, a serial port or URL, or NAME@PORT",
         received=repr(text),
         remedy="run `tinyrig boards` to see known and attached boards",
     )
+
+
+def _known(name: str, entries: Mapping[str, Any]) -> Target | None:
+    """A board of the table or of rig.toml by its name."""
+    kind = getattr(entries.get(name), "kind", "")
+    if kind:
+        known = _known(kind, {})
+        if known is None:
+            raise UserError(
+                f"[boards.{name}] in rig.toml is of no known kind", expected=f"one of {', '.join(BOARDS)}, or virtual#NUMBER",
+                received=f"kind = {kind!r}", remedy="correct it; `tinyrig boards` lists what is known",
+            )  # fmt: skip
+        return replace(known, entry=name)
+    base, mark, number = name.partition("#")
+    if mark and base == "virtual" and re.fullmatch(r"[0-9]{1,3}", number) and int(number) <= 255:
+        return Target(BOARDS[base], None, number=int(number))
+    return Target(BOARDS[name], None) if name in BOARDS else None
 
 
 def recognise_usb(vid_pid: str) -> Board | None:

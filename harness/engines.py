@@ -56,7 +56,8 @@ def main(arguments: argparse.Namespace) -> int:
     from harness.config import load_config
     from harness.progress import progress
 
-    config, target = load_config(), parse_board(arguments.board)
+    config = load_config()
+    target = parse_board(arguments.board, config.boards)
     if arguments.windows and not arguments.model:
         raise UserError("--windows needs --model", expected="--model FILE.tflite --windows FILE.npz", received="--windows alone")
     if arguments.json not in (None, "-") and not _is_writable(Path(arguments.json)):

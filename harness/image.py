@@ -22,6 +22,7 @@ from harness.boards import Board
 from harness.config import ROOT
 from harness.errors import HostError, ModelError
 from harness.limits import Limits
+from harness.lock import alone
 from harness.records import CompiledModel, Footprint, Image, Toolchain
 from harness.tools import Running, end_all, run_tool
 from harness.wire import HELLO_BYTES, HELLO_TENSOR_BYTES, RUN_BYTES, RUN_REPLY_BYTES
@@ -80,13 +81,21 @@ def _build_image(model: CompiledModel, board: Board, build_dir: Path, build_s: f
     footprint = _finished(folder)
     if footprint is None:
         build_dir.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(dir=build_dir, prefix=".building-"))
-        try:
-            footprint = _build(model, board, payload, build_id, work, build_s)
-            _publish(work, folder)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+        with alone(build_dir / f".{folder.name}.lock"):
+            footprint = _finished(folder) or _build_in(build_dir, folder, model, board, payload, build_id, build_s)
     return _image(model, board, build_id, folder, footprint)
+
+
+def _build_in(
+    build_dir: Path, folder: Path, model: CompiledModel, board: Board, payload: int, build_id: str, build_s: float
+) -> Footprint:
+    work = Path(tempfile.mkdtemp(dir=build_dir, prefix=".building-"))
+    try:
+        footprint = _build(model, board, payload, build_id, work, build_s)
+        _publish(work, folder)
+        return footprint
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _finished(folder: Path) -> Footprint | None:

@@ -61,7 +61,8 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         config.stash[_RESUMED] = resumed = _find_resumed(config)
         config.option.board = config.option.board or (resumed and resumed.plan.get("board")) or "virtual"
-        parse_board(config.option.board)
+        if config.option.board != "virtual":  # unit tests need no rig.toml
+            parse_board(config.option.board, _config(config).boards)
     except RigError as error:
         pytest.exit(str(error), returncode=error.exit_code)
 
@@ -143,7 +144,7 @@ def campaign(pytestconfig: pytest.Config, config: Config) -> Iterator[Campaign]:
     with (
         terminable() as pytestconfig.stash[_SIGNALS],
         alarm(deadline),
-        Campaign(parse_board(board), config, resume=resume, plan=plan, deadline=deadline, **again) as campaign,
+        Campaign(parse_board(board, config.boards), config, resume=resume, plan=plan, deadline=deadline, **again) as campaign,
     ):
         pytestconfig.stash[_CAMPAIGN] = campaign
         yield campaign

@@ -11,7 +11,7 @@ from types import TracebackType
 
 import numpy as np
 
-from harness.boards import BOARDS, Board, Target, recognise_id, recognise_usb
+from harness.boards import BOARDS, USB_PORT, Board, Target, recognise_id, recognise_usb
 from harness.config import BoardPorts, Config
 from harness.errors import DeviceError, LinkError, RigError, UserError
 from harness.flash import flash, restart
@@ -19,6 +19,7 @@ from harness.link import Link, open_link
 from harness.lock import Locks, port_key
 from harness.records import BoardInfo, Hello, Image, TensorSpec
 from harness.session import Session
+from harness.usb import lock_key, place, port_of, same_device, usb_serial
 from harness.virtual.faults import parse_fault
 from harness.virtual.launch import VirtualBoard
 
@@ -49,7 +50,8 @@ class Rig:
         """Tries that the last flashing took; 0: the image ran already."""
         self._heard = ""  # instead of a hello, the last time that none came
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self.faults = (*config.faults, *faults)
+        self._wired = _wired(target, target.board, config)
+        self.faults = (*config.faults, *self._wired.faults, *faults)
         self._locks = Locks()
         try:
             self.board, self.ports = self._attach(target, config, clock)
@@ -58,19 +60,20 @@ class Rig:
             raise
         self._usb_serial = usb_serial(self.ports.link)
         self._limits = config.limits.on(self.board)
-        self._wanted_id = config.boards.get(self.board.name, BoardPorts()).id.lower()
+        self._wanted_id = _wired(target, self.board, config).id.lower()
 
     def _attach(self, target: Target, config: Config, clock: str) -> tuple[Board, Ports]:
         moves = "disconnect" in [getattr(parse_fault(text), "kind", "") for text in self.faults]
-        if target.port is None and target.board is not None and target.board.name == "virtual":
+        if is_started_here(target, config):
             self._folder = tempfile.TemporaryDirectory(prefix="tinyrig-tty-") if moves else None
             link = Path(self._folder.name) / "virtual" if self._folder else None
             self._virtual = VirtualBoard(
-                line_rate=config.line_rate, clock=clock, faults=self.faults, fault_seed=config.fault_seed, link=link
-            )
+                line_rate=config.line_rate, clock=clock, faults=self.faults, fault_seed=config.fault_seed, link=link,
+                number=target.number,
+            )  # fmt: skip
             self._blank = True
             port = str(link or self._virtual.port)
-            return target.board, Ports(port, port)
+            return BOARDS["virtual"], Ports(port, port)
         if self.faults:
             raise UserError(
                 "faults can be injected only into a virtual board that the run starts itself",
@@ -79,7 +82,7 @@ class Rig:
             )  # fmt: skip
         board, ports = find_ports(target, config)
         for port in sorted({ports.link, ports.flash}):
-            self._locks.take(port_key(port), f"the board at {port}")
+            self._locks.take(lock_key(port), f"the board at {port}")
         return board, ports
 
     def __enter__(self) -> Rig:
@@ -226,17 +229,40 @@ class Rig:
             self._session = None
 
 
+def _wired(target: Target, board: Board | None, config: Config) -> BoardPorts:
+    """What rig.toml says of this board."""
+    return config.boards.get(target.entry or (board.name if board else ""), BoardPorts())
+
+
+def is_started_here(target: Target, config: Config) -> bool:
+    """Whether it is a virtual board that starts and ends with its rig."""
+    virtual = target.port is None and target.board is not None and target.board.name == "virtual"
+    return virtual and not (target.entry and _wired(target, None, config).link)
+
+
+def identity(target: Target, config: Config) -> list[str]:
+    """What is known of this one board before it is reached; two boards share none of it."""
+    if is_started_here(target, config):
+        return [f"virtual board number {target.number}"]
+    wired = _wired(target, target.board, config)
+    if target.port:
+        return [f"port {port_key(target.port)}"]
+    known = {"usb_serial": wired.usb_serial.lower(), "id": wired.id.lower(), "port": port_key(wired.link or wired.flash or "/")}
+    return [f"{name} {value}" for name, value in known.items() if value not in ("", "/")]
+
+
 def find_ports(target: Target, config: Config) -> tuple[Board, Ports]:
     """Board and ports of a physical (or already started virtual) board.
 
     A named port counts for both directions, unless rig.toml wires it up with another one. Raises LinkError when none is found.
     """
-    board = target.board or (_recognise(target.port) if target.port else None) or BOARDS["nano33ble"]
-    wired = config.boards.get(board.name, BoardPorts())
+    board = target.board or (_recognise(place(target.port)) if target.port else None) or BOARDS["nano33ble"]
+    wired = _wired(target, board, config)
     if target.port:
         pair = target.port in (wired.link, wired.flash)
-        return board, Ports((pair and wired.link) or target.port, (pair and wired.flash) or target.port)
-    usb = "" if wired.link and wired.flash else _attached(board)
+        return board, Ports(place((pair and wired.link) or target.port), place((pair and wired.flash) or target.port))
+    own = USB_PORT + wired.usb_serial if wired.usb_serial else ""
+    usb = "" if wired.link and wired.flash else own or _attached(board, wired.id)
     link, flash_port = wired.link or usb or wired.flash, wired.flash or usb or wired.link
     if not link or not flash_port:
         raise LinkError(
@@ -245,16 +271,19 @@ def find_ports(target: Target, config: Config) -> tuple[Board, Ports]:
             received="none",
             remedy="plug it in, name the port (--board PORT) or wire it up in rig.toml (docs/rig.md), or use --board virtual",
         )
-    return board, Ports(link, flash_port)
+    return board, Ports(place(link), place(flash_port))
 
 
 def _recognise(port: str) -> Board | None:
     return next((board for name, _, board in attached() if name == port and board), None)
 
 
-def _attached(board: Board) -> str:
-    """Its port, "" where there is none. Raises LinkError for several: the wrong one would be flashed."""
+def _attached(board: Board, board_id: str) -> str:
+    """Its port, "" where there is none; of several the one whose USB serial number is `board_id`. Raises LinkError where that
+    does not decide: the wrong one would be flashed."""
     ports = [name for name, _, found in attached() if found and found.name == board.name]
+    if len(ports) > 1 and board_id:
+        ports = [name for name in ports if same_device(usb_serial(name), board_id)] or ports
     if len(ports) > 1:
         raise LinkError(
             f"several boards could be meant by {board.name}", expected=f"one {board.title}", received=", ".join(ports),
@@ -269,21 +298,6 @@ def attached() -> list[tuple[str, str, Board | None]]:
 
     ports = [(p.device, f"{p.vid:04x}:{p.pid:04x}" if p.vid is not None else "") for p in list_ports.comports()]
     return [(device, usb, recognise_usb(usb) if usb else None) for device, usb in ports]
-
-
-def usb_serial(port: str) -> str:
-    """The USB serial number behind a port; "" where it has none, as ptys and URLs."""
-    from serial.tools import list_ports
-
-    return next((p.serial_number or "" for p in list_ports.comports() if p.device == port), "")
-
-
-def port_of(serial: str) -> str | None:
-    """The port that a USB serial number has now."""
-    from serial.tools import list_ports
-
-    found = [p.device for p in list_ports.comports() if p.serial_number == serial]
-    return found[0] if len(found) == 1 else None  # one adapter with two ports can't be told apart
 
 
 def runs(hello: Hello, image: Image) -> bool:

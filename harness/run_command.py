@@ -161,7 +161,7 @@ def _measure(
     from harness.interrupt import alarm
     from harness.progress import progress
 
-    target = parse_board(arguments.board)
+    target = parse_board(arguments.board, config.boards)
     variants = _variants(arguments, config, deadline)
     with (
         progress(len(variants)) as bar,

@@ -14,7 +14,7 @@ HARNESS_LAYERS = [
     {"records"},
     {"limits", "lock", "ages"},
     {"wire", "boards", "config", "stats", "progress", "schema", "migrations", "tools", "interrupt", "pace", "child", "npz"},
-    {"metrics", "compiler", "windows", "built", "database", "drift"},
+    {"metrics", "compiler", "windows", "built", "database", "drift", "usb", "fleet", "nightlog"},
     {"rows"},
     {"journal"},
     {"link", "image", "oracle", "store", "hostbuild", "claims", "user_engine", "faultinfo", "verdicts"},
@@ -27,7 +27,8 @@ HARNESS_LAYERS = [
     {"runner"},
     {"campaign", "nightly"},
     {"nightly_summary"},
-    {"bench_night"},
+    {"bench_night", "night_board"},
+    {"night_fleet", "night_resume"},
     {"engines", "run_command", "history_command", "nightly_command"},
     {"plugin", "cli"},
 ]

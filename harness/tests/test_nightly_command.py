@@ -25,7 +25,8 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("TINYRIG_RESULTS", url(tmp_path))
     monkeypatch.setenv("TINYRIG_LOCKS", str(tmp_path / "locks"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    (tmp_path / "rig.toml").write_text("")
+    monkeypatch.setenv("TINYRIG_LOGS_FILE", str(tmp_path / "nightly.log"))
+    (tmp_path / "rig.toml").write_text(f'[nightly]\npage = "{tmp_path}/nights.html"\n')
     return tmp_path
 
 

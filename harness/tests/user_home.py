@@ -36,7 +36,8 @@ def url(folder: Path) -> str:
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "TINYRIG_RESULTS": url(folder), "TINYRIG_LOCKS": str(folder / "locks"), **more}
+    own = {"TINYRIG_RESULTS": url(folder), "TINYRIG_LOCKS": str(folder / "locks"), "TINYRIG_LOGS_FILE": str(folder / "nightly.log")}
+    return {**os.environ, "PYTHONPATH": str(ROOT), **own, **more}
 
 
 def start(folder: Path, *words: str, **more: str) -> subprocess.Popen[str]:
