@@ -163,6 +163,9 @@ class Fleet:
 
 # ---- in the new process ----
 
+_inherited: list[Any] = []
+
+
 def _live(task: Callable[[Tell], None], pipe: int, life: tuple[int, int], others: tuple[int, ...]) -> NoReturn:
     """Never returns into what was forked."""
     status = CRASH_STATUS
@@ -172,6 +175,7 @@ def _live(task: Callable[[Tell], None], pipe: int, life: tuple[int, int], others
             os.close(fd)
         threading.Thread(target=_watch, args=(life[0],), daemon=True).start()
         teller = _Teller(pipe)
+        _inherited.extend((sys.stdout, sys.stderr))  # one that is dropped would write its buffer a second time
         sys.stdout = sys.stderr = _Printed(teller)
         status = _work(task, teller)
     finally:
