@@ -72,7 +72,8 @@ class boards_progress:
         """A part of this board's is finished."""
         self._done[name] += 1
         if self._bars:
-            self._bars.update(self._tasks[name], completed=self._done[name])
+            last = {"description": "measured"} if self._done[name] == self._total else {}  # reruns may still come
+            self._bars.update(self._tasks[name], completed=self._done[name], **last)
 
     def tell(self, text: str) -> None:
         if self._bars:

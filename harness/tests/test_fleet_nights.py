@@ -96,7 +96,7 @@ def test_a_board_that_fails_leaves_the_others_judged_and_all_is_in_the_log(home,
     assert re.search(rf"^{stamp} {error}", log, re.MULTILINE)
     assert re.search(rf"^{stamp} INFO    tinyrig nightly .*exit 3$", log, re.MULTILINE)
     page = (home / "nights.html").read_text()
-    assert VIRTUAL_ID_PREFIX + "01" in page and "nights: " in out
+    assert f"left, virtual<br><code>{VIRTUAL_ID_PREFIX}01</code>" in page and "nights: " in out
     os.remove(re.search(r"^report: (.*)$", out, re.MULTILINE)[1])
 
 
