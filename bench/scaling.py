@@ -3,7 +3,8 @@ lines throttled to a real baud rate, through the very processes of `tinyrig nigh
 
 Efficiency is the windows per second of n boards over n times those of one board. CPU time is told apart: the harness's own (the
 boards' processes and this one) and that of the virtual boards, which real boards would not take. A virtual board needs the host
-to keep time, so where both together fill the cores a loss is not the harness's alone.
+to keep time, so where both together fill the cores a loss is not the harness's alone. The last column goes by CPU time alone,
+which other load on the host disturbs little: at how many boards of full pace the harness would fill the cores.
 """
 
 from __future__ import annotations
@@ -88,11 +89,12 @@ def table(figures: list[Figure]) -> str:
     rows = [
         [f.boards, f"{f.wall_s:.1f}", f"{f.rate:.1f}", f"{f.rate / f.boards:.2f}", f"{100 * f.rate / f.boards / one:.1f} %",
          f"{1e3 * f.harness_s / f.windows:.2f}", f"{100 * f.harness_s / f.wall_s / cores:.1f} %",
-         f"{1e3 * f.boards_s / f.windows:.2f}", f"{100 * f.boards_s / f.wall_s / cores:.1f} %"]
+         f"{1e3 * f.boards_s / f.windows:.2f}", f"{100 * f.boards_s / f.wall_s / cores:.1f} %",
+         f"{cores / (one * f.harness_s / f.windows):.0f}"]
         for f in figures
     ]  # fmt: skip
     head = ["boards", "wall s", "windows/s", "per board", "efficiency", "harness CPU ms/window", f"share of {cores} cores",
-            "virtual boards' CPU ms/window", f"share of {cores} cores"]
+            "virtual boards' CPU ms/window", f"share of {cores} cores", "boards that the harness' CPU allows"]
     return tabulate(rows, headers=head, tablefmt="github", disable_numparse=True)
 
 
