@@ -12,14 +12,16 @@ import time
 
 import pytest
 
-from harness import history
-from harness.boards import VIRTUAL_ID_PREFIX
+from harness import history, image
+from harness.boards import BOARDS, VIRTUAL_ID_PREFIX
 from harness.cli import main
+from harness.compiler.compile import compile_model
 from harness.config import ROOT
 from harness.fleet import USAGE, Fleet
 from harness.lock import Locks
 from harness.records import Sample
 from harness.store import Store
+from harness.tests import small_models
 from harness.tests.processes import alive, children, wait_until_gone
 from harness.tests.user_home import MODEL, finish, furnish, start, url
 from harness.usb import lock_key
@@ -246,6 +248,26 @@ def test_many_processes_write_one_database_and_none_finds_it_locked(home):
         assert [run.journaled for run in store.runs()] == [40] * 6
         for n in range(6):
             assert {s.outputs for s in store.find_journal(f"run-{n}", "v").samples} == {bytes([n])}
+
+
+def test_an_image_that_several_boards_need_is_built_once(home, monkeypatch):
+    board = BOARDS["virtual"]
+    model = compile_model(small_models.dense_int8(), flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes)
+    built = home / "built"
+    real = image._build
+
+    def counted(*words):
+        with built.open("a") as file:
+            file.write("x")
+        return real(*words)
+    monkeypatch.setattr(image, "_build", counted)
+    told = {}
+    folder = home / "images"
+    tasks = {str(n): lambda tell: tell("image", image.build_image(model, board, folder).build_id) for n in range(3)}
+    with Fleet(tasks) as fleet:
+        fleet.listen(lambda name, kind, value: told.setdefault(kind, []).append(value), 300)
+    assert len(set(told["image"])) == 1 and len(told["image"]) == 3 and built.read_text() == "x"
+    assert not list(folder.glob(".*"))
 
 
 def test_each_commit_is_synced_to_the_disk_before_it_counts(home, monkeypatch):
