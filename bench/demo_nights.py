@@ -264,10 +264,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="tinyrig-nights-") as temporary:
         folder = (options.folder or Path(temporary) / "nights").absolute()
         folder.mkdir(parents=True)
-        os.environ |= {"TINYRIG_RESULTS": f"sqlite:///{folder / 'results.sqlite'}", "TINYRIG_LOCKS": str(folder / "locks")}
+        os.environ |= {"TINYRIG_RESULTS": f"sqlite:///{folder / 'results.sqlite'}", "TINYRIG_LOCKS": str(folder / "locks"),
+                       "TINYRIG_LOGS_FILE": str(folder / "nightly.log")}
         furnish(folder)
         with contextlib.chdir(folder):
-            (folder / "rig.toml").write_text("")  # the user's own says nothing here
+            # the user's own rig.toml says nothing here
+            (folder / "rig.toml").write_text(f'[nightly]\npage = "{folder / "nights.html"}"\n')
             wrong = spend_all(folder, options.nights, options.report)
     seconds = time.monotonic() - started
     print(f"\n{options.nights} nights in {seconds:.0f} s, {wrong} with another verdict or exit code than expected")

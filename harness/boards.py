@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.errors import UserError
@@ -20,6 +21,9 @@ VIRTUAL_ID_PREFIX = "5649525455414c"
 
 QEMU_ID_PREFIX = "51454d55"
 """ASCII "QEMU" in hex: what boards inside QEMU report, so that their instructions can't pass for measured cycles."""
+
+USB_PORT = "usb:"
+"""`usb:SERIAL`: the port of the USB device with this serial number, whatever tty it is now."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +108,13 @@ EMULATORS = {VIRTUAL_ID_PREFIX: "virtual", QEMU_ID_PREFIX: "qemu"}
 
 @dataclass(frozen=True)
 class Target:
-    """What --board named: a known board, a port, or both. `board` None: recognise it by USB id or hello."""
+    """What --board named: a known board, a port, or both. `board` None: recognise it by USB id or hello. `entry` is its name
+    under [boards] in rig.toml, empty where it goes by its kind; `number`, the last byte of its id, tells virtual boards apart."""
 
     board: Board | None
     port: str | None
+    entry: str = ""
+    number: int = 0
 
 
 def known_boards(entries: Mapping[str, Any] | None = None) -> dict[str, Board]:
@@ -117,23 +124,38 @@ def known_boards(entries: Mapping[str, Any] | None = None) -> dict[str, Board]:
 
 
 def parse_board(text: str, entries: Mapping[str, Any] | None = None) -> Target:
-    """`virtual`, `nano33ble`, `/dev/ttyACM0`, `socket://host:port` or `name@port` -> Target.
-
-    `entries`: rig.toml's [boards], whose own boards are known too. Raises UserError."""
-    known = known_boards(entries)
-    if text in known:
-        return Target(known[text], None)
+    """`virtual`, `virtual#3`, `nano33ble`, `/dev/ttyACM0`, `usb:SERIAL`, `socket://host:port` or `name@port` -> Target.
+    `entries`: rig.toml's [boards], whose names are known too. Raises UserError."""
     name, at, port = text.partition("@")
-    if at and name in known and port:
-        return Target(known[name], port)
-    if text.startswith("/") or "://" in text or text.upper().startswith("COM"):
+    known = _known(name, entries or {})
+    if known and bool(at) == bool(port) and not (port and known.number):
+        return replace(known, port=port or None)
+    if text.startswith(("/", USB_PORT)) or "://" in text or text.upper().startswith("COM"):
         return Target(None, text)
     raise UserError(
         f"unknown board {text!r}",
-        expected=f"one of {', '.join(known)}, a serial port or URL, or NAME@PORT",
+        expected=f"one of {', '.join({**BOARDS, **(entries or {})})}, virtual#NUMBER, a serial port or URL, or NAME@PORT",
         received=repr(text),
         remedy="run `tinyrig boards` to see known and attached boards",
     )
+
+
+def _known(name: str, entries: Mapping[str, Any]) -> Target | None:
+    """A board of the table or of rig.toml by its name."""
+    kind = getattr(entries.get(name), "kind", "")
+    boards = known_boards(entries)
+    if kind:
+        known = _known(kind, {n: entry for n, entry in entries.items() if not getattr(entry, "kind", "")})
+        if known is None:
+            raise UserError(
+                f"[boards.{name}] in rig.toml is of no known kind", expected=f"one of {', '.join(boards)}, or virtual#NUMBER",
+                received=f"kind = {kind!r}", remedy="correct it; `tinyrig boards` lists what is known",
+            )  # fmt: skip
+        return replace(known, entry=name)
+    base, mark, number = name.partition("#")
+    if mark and base == "virtual" and re.fullmatch(r"[0-9]{1,3}", number) and int(number) <= 255:
+        return Target(BOARDS[base], None, number=int(number))
+    return Target(boards[name], None) if name in boards else None
 
 
 def recognise_usb(vid_pid: str, entries: Mapping[str, Any] | None = None) -> Board | None:

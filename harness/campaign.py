@@ -246,11 +246,21 @@ def model_variant(path: Path, windows: Path | None) -> Variant:
 
 def write_night(night_id: str, config: Config) -> int:
     """The Markdown summary of a night, by the package that formats; returns its exit status."""
-    command = [sys.executable, "-m", "reports.morning", night_id, "--store", config.results]
+    return _reporting("reports.morning", night_id, "--store", config.results)
+
+
+def write_page(path: Path, config: Config) -> int:
+    """The HTML page of all nights; returns its exit status."""
+    return _reporting("reports", "--nights", "--store", config.results, "-o", str(path))
+
+
+def _reporting(*words: str) -> int:
+    """A report that fails costs a night nothing but itself."""
     try:
-        return subprocess.run(command, check=False, timeout=REPORT_S).returncode
-    except subprocess.TimeoutExpired:
-        print(f"tinyrig: the report took longer than {REPORT_S:g} s", file=sys.stderr)
+        return subprocess.run([sys.executable, "-m", *words], check=False, timeout=REPORT_S).returncode
+    except (subprocess.TimeoutExpired, OSError) as error:
+        late = isinstance(error, subprocess.TimeoutExpired)
+        print(f"tinyrig: {f'a report took longer than {REPORT_S:g} s' if late else error}", file=sys.stderr)
         return EXIT_RIG
 
 

@@ -106,8 +106,8 @@ def _boards(arguments: argparse.Namespace) -> int:
     from harness.boards import known_boards
     from harness.config import load_config
     from harness.metrics import counted
+    from harness.ports import attached
     from harness.records import INSTRUCTIONS
-    from harness.rig import attached
 
     for board in known_boards(load_config().boards).values():
         memory = f"{board.flash_bytes} B flash, {board.ram_bytes} B RAM"

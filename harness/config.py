@@ -26,12 +26,17 @@ MOST = 1_000_000_000
 class BoardPorts:
     """Where one board is wired: `link` the serial line of the Serial1 pins, `flash` the bootloader's USB port.
     `id`: the only board that may answer there, 16 hex digits as `tinyrig run` prints them; empty: any.
+    `usb_serial`: of the USB device that carries the ports which are not named. `kind`: the board of boards.py that this one is
+    ("virtual#3": the virtual one with this number); empty: its own name. `faults`: of this virtual board, beside all others'.
     `flasher`: another way to flash it than its record says; `probe`: the id of its debug probe, empty: the only one.
     `own`: the board itself, where its facts stand there too (own_boards.py); None: a known one."""
 
     link: str = ""
     flash: str = ""
     id: str = ""
+    usb_serial: str = ""
+    kind: str = ""
+    faults: tuple[str, ...] = ()
     flasher: str = ""
     probe: str = ""
     own: Board | None = None
@@ -47,12 +52,24 @@ class History:
 @dataclass(frozen=True)
 class Nightly:
     """What `tinyrig nightly` measures where the command line says nothing. boards: as --board names them, none: all [boards.*],
-    else virtual. variants: built ones, none: all. models: .tflite files in their place, with the test windows of all of them."""
+    else virtual. variants: built ones, none: all. models: .tflite files in their place, with the test windows of all of them.
+    page: where the HTML page of all nights is written at the end, relative to the checkout; "": none."""
 
     boards: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     windows: str = ""
+    page: str = "reports/out/nights.html"
+
+
+@dataclass(frozen=True)
+class Logs:
+    """Of nights. file: relative to the checkout; "": none. size_kib: a file that would become longer is put aside; keep: how many
+    of those stay."""
+
+    file: str = "reports/out/logs/nightly.log"
+    size_kib: int = 1024
+    keep: int = 7
 
 
 @dataclass(frozen=True)
@@ -78,6 +95,7 @@ class Config:
     fault_seed: int = 0
     history: History = field(default_factory=History)
     nightly: Nightly = field(default_factory=Nightly)
+    logs: Logs = field(default_factory=Logs)
     boards: dict[str, BoardPorts] = field(default_factory=dict)
 
 
@@ -94,7 +112,7 @@ def load_config(path: Path | None = None) -> Config:
         raise UserError(
             f"{file}: unknown key", expected=", ".join(known), received=", ".join(unknown), remedy="remove or correct it"
         )
-    values = {"limits": {}} | raw | _from_environment(known)
+    values = {"limits": {}, "logs": {}} | raw | _from_environment(known)
     return Config(**{name: _value(name, value, file) for name, value in values.items()})
 
 
@@ -104,8 +122,11 @@ def _text(file: Path) -> str:
     return file.read_text("utf-8")
 
 
+_TABLES = ("boards", "limits", "history", "nightly", "logs")
+
+
 def _from_environment(known: dict[str, Any]) -> dict[str, str]:
-    names = {name: f"TINYRIG_{name.upper()}" for name in known if name not in ("boards", "limits", "history", "nightly")}
+    names = {name: f"TINYRIG_{name.upper()}" for name in known if name not in _TABLES}
     return {name: os.environ[key] for name, key in names.items() if os.environ.get(key)}
 
 
@@ -120,6 +141,8 @@ def _value(name: str, value: Any, file: Path | None) -> Any:
         return _history(value, file)
     if name == "nightly":
         return _nightly(value, file)
+    if name == "logs":
+        return _logs(value, file)
     default = getattr(Config, name, None)
     wanted = type(default)
     try:
@@ -157,15 +180,17 @@ def _usable(name: str, value: Any) -> bool:
 
 def _boards(value: Any, file: Path | None) -> dict[str, BoardPorts]:
     try:
-        wired = {name: {k: v for k, v in table.items() if k not in FACTS} for name, table in value.items()}
-        if not all(isinstance(v, str) and v.isprintable() for ports in wired.values() for v in ports.values()):
+        given = {name: table | {"faults": _faults(table.get("faults", []), file)} for name, table in value.items()}
+        wired = {name: {k: v for k, v in table.items() if k not in FACTS} for name, table in given.items()}
+        texts = [v for ports in wired.values() for key, v in ports.items() if key != "faults"]
+        if not all(isinstance(v, str) and v.isprintable() for v in (*texts, *value)):
             raise TypeError
         return {name: BoardPorts(**ports, own=own_board(name, value[name], file)) for name, ports in wired.items()}
     except (AttributeError, TypeError) as error:
         raise UserError(
             f"{file}: [boards.NAME] can't be used",
-            expected='link = "PORT", flash = "PORT", id = "HEX", flasher = "pyocd", probe = "ID"; of a board of your own also '
-            + ", ".join(FACTS),
+            expected='kind = "BOARD", link = "PORT", flash = "PORT", usb_serial = "TEXT", id = "HEX", faults = ["NAME"], '
+            'flasher = "pyocd", probe = "ID"; of a board of your own also ' + ", ".join(FACTS),
             received=repr(value)[:200],
             remedy="see docs/rig.md and docs/porting.md",
         ) from error
@@ -186,8 +211,8 @@ def _nightly(value: Any, file: Path | None) -> Nightly:
     try:
         lists = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
         nightly = Nightly(**lists)
-        texts = [nightly.windows, *nightly.boards, *nightly.variants, *nightly.models]
-        if any(isinstance(v, str) != (k == "windows") for k, v in lists.items()):
+        texts = [nightly.windows, nightly.page, *nightly.boards, *nightly.variants, *nightly.models]
+        if any(isinstance(v, str) != (k in ("windows", "page")) for k, v in lists.items()):
             raise TypeError
         if not all(isinstance(text, str) and text.isprintable() for text in texts) or (nightly.variants and nightly.models):
             raise TypeError
@@ -196,4 +221,19 @@ def _nightly(value: Any, file: Path | None) -> Nightly:
         raise UserError(
             f"{file}: [nightly] can't be used", expected='boards = ["virtual"], and variants = ["pqt"] or models = ["a.tflite"]',
             received=repr(value)[:200], remedy="see docs/nightly.md",
+        ) from error
+
+
+def _logs(value: Any, file: Path | None) -> Logs:
+    """TINYRIG_LOGS_FILE overrides `file`."""
+    try:
+        logs = Logs(**(value | ({"file": os.environ["TINYRIG_LOGS_FILE"]} if "TINYRIG_LOGS_FILE" in os.environ else {})))
+        good = isinstance(logs.file, str) and logs.file.isprintable()
+        if not good or not all(type(n) is int and 0 < n <= MOST for n in (logs.size_kib, logs.keep)):
+            raise TypeError
+        return logs
+    except TypeError as error:
+        raise UserError(
+            f"{file}: [logs] can't be used", expected='file = "PATH", size_kib = 1024, keep = 7', received=repr(value)[:200],
+            remedy="see docs/nightly.md",
         ) from error

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from harness.boards import Board
 from harness.config import ROOT
 from harness.errors import HostError, ModelError
 from harness.limits import Limits
+from harness.lock import alone
 from harness.records import CompiledModel, Footprint, Image, Toolchain
 from harness.tools import Running, end_all, run_tool
 from harness.wire import HELLO_BYTES, HELLO_TENSOR_BYTES, RUN_BYTES, RUN_REPLY_BYTES
@@ -83,14 +84,21 @@ def _build_image(model: CompiledModel, board: Board, build_dir: Path, build_s: f
     folder = build_dir / f"{board.name}-{model.engine}-{build_id[:16]}"
     footprint = _finished(folder)
     if footprint is None:
+        build = lambda work: _build(model, board, payload, build_id, work, build_s, tools)  # noqa: E731
         build_dir.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(dir=build_dir, prefix=".building-"))
-        try:
-            footprint = _build(model, board, payload, build_id, work, build_s, tools)
-            _publish(work, folder)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+        with alone(build_dir / f".{folder.name}.lock"):
+            footprint = _finished(folder) or _build_in(folder, build)
     return _image(model, board, build_id, folder, footprint, _toolchain(board, folder, tools))
+
+
+def _build_in(folder: Path, build: Callable[[Path], Footprint]) -> Footprint:
+    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".building-"))
+    try:
+        footprint = build(work)
+        _publish(work, folder)
+        return footprint
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _finished(folder: Path) -> Footprint | None:

@@ -16,6 +16,7 @@ import re
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import HostError, LinkError, RigError
@@ -63,6 +64,29 @@ class Locks:
                 _file(key).unlink()  # while it is locked: _lock() looks whether its file is still there
             os.close(fd)
         self._held.clear()
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Within, no other process is in here with the same `path`, a file that exists only meanwhile; waits for its turn. Several
+    boards of a night need one image at the same time: one process builds it, the others find it."""
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(fd), path.stat()):
+                break
+        except FileNotFoundError:
+            pass  # whoever had it has removed it
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(fd)
 
 
 def is_held(key: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -38,6 +38,8 @@ from harness.verdicts import (
 )
 
 WHO = "tinyrig nightly"
+CUT_OFF = "cut off"
+"""How the summary of a night begins that was ended from outside."""
 NOTHING_MOVED = "nothing moved"
 FIRST = "the first of this variant on this board"
 DRIFT_NIGHTS = 120
@@ -138,17 +140,25 @@ def iso(moment: datetime.datetime) -> str:
 # ---- the night ----
 
 class Procedure:
-    """One night in a store that it was begun in."""
+    """One night in a store that it was begun in. `earlier`: runs of this night from before it was cut off."""
 
-    def __init__(self, store: Store, night_id: str, measure: Measure, policy: Policy = Policy()) -> None:
+    def __init__(
+        self, store: Store, night_id: str, measure: Measure, policy: Policy = Policy(), earlier: Sequence[str] = ()
+    ) -> None:
         self._store, self._night_id, self._measure, self._policy = store, night_id, measure, policy
-        self._ids: list[str] = []
+        self._ids: list[str] = list(earlier)
+        self._resumed = bool(earlier)
         self.runs: list[tuple[str, str, int]] = []
 
     def board(self, board: str, variants: Sequence[str]) -> list[Cell]:
         """All variants on one board: measured, judged with the reruns that takes, stored, accepted where nothing moved."""
+        return list(self.cells(board, variants))
+
+    def cells(self, board: str, variants: Sequence[str]) -> Iterator[Cell]:
+        """The same, each as soon as it is judged: what comes later may fail."""
         first = self._run(board, variants, 0)
-        return [self._cell(board, name, first) for name in variants]
+        for name in variants:
+            yield self._cell(board, name, first)
 
     def _run(self, board: str, variants: Sequence[str], rerun: int) -> Outcome:
         outcome = self._measure(board, variants, rerun)
@@ -173,10 +183,15 @@ class Procedure:
 
     def _accept(self, cell: Cell, past: Past) -> Cell:
         why = acceptance(cell, past)
-        if why:
+        if why and not self._is_accepted(cell):
             entry = Accepted(cell.run_id, cell.variant, iso(utc_now()), WHO, why, False)
             ledger.accept(self._store, entry)
         return replace(cell, accepted=why)
+
+    def _is_accepted(self, cell: Cell) -> bool:
+        """Before the night was cut off."""
+        wanted = (cell.run_id, cell.variant)
+        return self._resumed and any((a.run_id, a.variant) == wanted for a in history.accepted(self._store))
 
 
 class Reruns:

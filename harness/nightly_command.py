@@ -10,20 +10,22 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import EXIT_CLAIM, EXIT_RIG, RigError, UserError
+from harness.errors import EXIT_CLAIM, EXIT_RIG, InfraError, RigError, UserError
 
 if TYPE_CHECKING:
     from harness.config import Config
-    from harness.limits import Deadline
-    from harness.nightly import Cell, NightResult, Outcome, Procedure
-    from harness.progress import progress
+    from harness.lock import Locks
+    from harness.night_board import Plan
+    from harness.nightlog import NightLog
+    from harness.nightly import NightResult
     from harness.records import Variant
-    from harness.store import Store
 
 
 def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
@@ -31,7 +33,7 @@ def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
     parser = commands.add_parser("nightly", help="measure all variants on all boards and judge what changed", epilog=exits)
     parser.add_argument(
         "--board", nargs="+", action="extend", metavar="BOARD",
-        help="default: [nightly] boards, else all [boards.*], else virtual",
+        help="measured at the same time; default: [nightly] boards, else all [boards.*], else virtual",
     )  # fmt: skip
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--variant", nargs="+", action="extend", metavar="NAME", help="default: [nightly] variants, else all")
@@ -41,7 +43,10 @@ def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
     parser.add_argument("--windows", type=Path, metavar="FILE.npz", help="test windows of --model")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N windows")
     parser.add_argument("--oracle", choices=["tflm", "litert-ref", "none"], help="whose outputs are right (default: rig.toml's)")
-    parser.add_argument("--engine", default="tinyrig", metavar="NAME|FOLDER", help="as in `tinyrig run`")
+    parser.add_argument("--engine", metavar="NAME|FOLDER", help="as in `tinyrig run`")
+    parser.add_argument(
+        "--resume", nargs="?", const="", metavar="NIGHT", help="go on with a night that was cut off (default: the newest)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts")
     parser.add_argument("--no-report", action="store_true", help="store the night and write no report")
     parser.set_defaults(command=main)
@@ -49,11 +54,15 @@ def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Measures, judges, stores, reports; returns the exit status, and says why in the last line of stdout."""
+    from harness.config import load_config
+    from harness.nightlog import NightLog
     from harness.nightly import iso, utc_now
 
     started = utc_now()
     try:
-        text, code = _night(arguments, started)
+        config = load_config()
+        with NightLog(config.logs) as log:
+            text, code = _logged(arguments, config, log)
     except RigError as error:
         print(f"tinyrig: {error}", file=sys.stderr)
         what = " ".join(error.what.split())[:200]
@@ -63,39 +72,89 @@ def main(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _night(arguments: argparse.Namespace, started: Any) -> tuple[str, int]:
-    from harness.campaign import write_night
-    from harness.config import load_config
-    from harness.ledger import begin_night, end_night
-    from harness.nightly import close_quietly, iso, new_night_id, utc_now
-    from harness.nightly_summary import night_to_json, summary
-    from harness.store import Store
+def _logged(arguments: argparse.Namespace, config: Config, log: NightLog) -> tuple[str, int]:
+    """Whatever ends the night is in the log."""
+    log.say("", f"tinyrig nightly, results in {config.results.rpartition('@')[2]}")  # a URL may hold a password
+    try:
+        text, code = _night(arguments, config, log)
+    except RigError as error:
+        log.error("", str(error))
+        raise
+    except Exception:
+        log.error("", traceback.format_exc())
+        raise
+    except BaseException as error:
+        log.error("", f"cut off: {type(error).__name__} {error}")
+        raise
+    log.say("", text)
+    return text, code
 
-    config = load_config()
-    plan = _plan(arguments, config)
-    with Store(config.results) as store:
-        night_id = new_night_id(started)
-        begin_night(store, night_id, iso(started), plan.boards)
+
+def _night(arguments: argparse.Namespace, config: Config, log: NightLog) -> tuple[str, int]:
+    from harness.lock import Locks
+    from harness.nightly import iso, utc_now
+    from harness.nightly_summary import night_to_json, summary
+
+    locks = Locks()
+    try:
+        begun = _begin(arguments, config, log, locks)
         try:
-            result = _measure(plan, config, store, night_id, iso(started))
+            result = _measure(begun, log)
         except BaseException as error:
-            code = error.exit_code if isinstance(error, RigError) else EXIT_RIG
-            close_quietly(store, night_id, code, f"cut off: {type(error).__name__}: {error}"[:500])
+            _cut_off(begun, error)
             raise
         text, code, finished = summary(result), result.exit_code, iso(utc_now())
-        end_night(store, night_id, finished, code, text)
-    _tell(result)
+        _end(begun, finished, code, text)
+    finally:
+        locks.close()
+    _tell(result, log)
     sys.stdout.flush()
-    lacking = ""
-    document = json.dumps(night_to_json(result, finished), indent=1, default=_plain) + "\n"
-    if arguments.json and not _write(arguments.json, document):
-        lacking += ", no JSON"
-    if not arguments.no_report and write_night(night_id, config):
-        lacking += ", no report"
+    document = {**night_to_json(result, finished), "cut_off_before": begun.cut_off_before}
+    lacking = _report(arguments, begun, json.dumps(document, indent=1, default=_plain) + "\n")
     if lacking:
         code = code if code == EXIT_CLAIM else EXIT_RIG
         text = f"{text[: text.rindex(', exit')]}{lacking}, exit {code}"
     return text, code
+
+
+def _end(begun: _Begun, finished: str, code: int, text: str) -> None:
+    from harness.ledger import end_night
+    from harness.store import Store
+
+    with Store(begun.config.results) as store:
+        end_night(store, begun.night_id, finished, code, text)
+
+
+def _cut_off(begun: _Begun, error: BaseException) -> None:
+    """That the night ended is worth a try, and no second error."""
+    from harness.night_resume import find_night
+    from harness.nightly import CUT_OFF, iso, utc_now
+    from harness.store import Store
+
+    code = error.exit_code if isinstance(error, RigError) else EXIT_RIG
+    with suppress(RigError):
+        _end(begun, iso(utc_now()), code, f"{CUT_OFF}: {type(error).__name__}: {error}"[:500])
+        with Store(begun.config.results) as store:
+            find_night(store, begun.night_id)  # raises where nothing is there to go on with
+        how = f"go on with: tinyrig nightly --resume {begun.night_id}"
+        print(f"tinyrig: what was measured is kept; {how}", file=sys.stderr)
+
+
+def _report(arguments: argparse.Namespace, begun: _Begun, document: str) -> str:
+    """Writes what is to be read; what could not be written, for the last line."""
+    from harness.campaign import write_night, write_page
+    from harness.config import ROOT
+
+    lacking = ""
+    if arguments.json and not _write(arguments.json, document):
+        lacking += ", no JSON"
+    if arguments.no_report:
+        return lacking
+    if begun.config.nightly.page and write_page(ROOT / begun.config.nightly.page, begun.config):
+        lacking += ", no page"
+    if write_night(begun.night_id, begun.config):
+        lacking += ", no report"
+    return lacking
 
 
 def _plain(value: Any) -> Any:
@@ -103,65 +162,120 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else str(value)
 
 
-def _tell(result: NightResult) -> None:
+def _tell(result: NightResult, log: NightLog) -> None:
+    """What moved and what failed, on stdout."""
+    for line in _told(result):
+        print(line)
+        log.say("", line)
+
+
+def _told(result: NightResult) -> Iterator[str]:
     from harness.nightly_summary import findings
 
     for cell in result.cells:
         for status in ("worse", "changed", "better"):
             for text in findings(cell, status):
-                print(f"{cell.variant} on {cell.board}: {text}: {status}, run {cell.run_id}")
+                yield f"{cell.variant} on {cell.board}: {text}: {status}, run {cell.run_id}"
         if cell.not_comparable:
             reason = next((v.judgement.reason for v in cell.verdicts if v.judgement.status == "not comparable"), "")
-            print(f"{cell.variant} on {cell.board}: not comparable: {reason}; run {cell.run_id}")
+            yield f"{cell.variant} on {cell.board}: not comparable: {reason}; run {cell.run_id}"
         for claim in cell.failed_claims:
-            print(f"{cell.variant} on {cell.board}: claim failed: {claim.name}: {claim.reason}")
+            yield f"{cell.variant} on {cell.board}: claim failed: {claim.name}: {claim.reason}"
     if any(cell.regressions for cell in result.cells):
-        print('a change that is meant: tinyrig accept RUN [--variant NAME] -m "why"')
+        yield 'a change that is meant: tinyrig accept RUN [--variant NAME] -m "why"'
 
 
 # ---- what to do ----
 
 @dataclass(frozen=True)
-class Plan:
-    """Boards as --board names them; built variants by name, or files of models."""
+class _Begun:
+    """A night that is stored as begun; `runs`: what its boards have from before it was cut off."""
 
-    boards: tuple[str, ...]
-    variants: tuple[str, ...]
-    models: tuple[Path, ...]
-    windows: Path | None
-    limit: int | None
-    oracle: str | None
-    engine: str
+    plan: Plan
+    config: Config
+    night_id: str
+    started: str
+    runs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    cut_off_before: str = ""
 
-    def stored(self, board: str, config: Config, night_id: str) -> dict[str, Any]:
-        """What `tinyrig run --resume` goes by."""
-        model = str(self.models[0].absolute()) if len(self.models) == 1 else None
-        windows = str(self.windows.absolute()) if self.windows else None
-        return {"board": board, "dataset": config.dataset, "variants": list(self.variants), "model": model, "windows": windows,
-                "night": night_id}
+
+def _begin(arguments: argparse.Namespace, config: Config, log: NightLog, locks: Locks) -> _Begun:
+    """A new night, or with --resume one that was cut off; locked, so that nobody else goes on with it meanwhile."""
+    from harness.ledger import begin_night
+    from harness.night_resume import cut_off_before, night_key
+    from harness.nightly import iso, new_night_id, utc_now
+    from harness.store import Store
+
+    _check_json(arguments.json)
+    if arguments.resume is not None:
+        return _resume(arguments, config, locks)
+    plan = _plan(arguments, config)
+    with Store(config.results) as store:
+        before = cut_off_before(store)
+        if before:
+            print(f"tinyrig: {before}", file=sys.stderr)
+            log.error("", before)
+        started = utc_now()
+        begun = _Begun(plan, config, new_night_id(started), iso(started), cut_off_before=before)
+        locks.take(night_key(begun.night_id), f"night {begun.night_id}", InfraError)
+        begin_night(store, begun.night_id, begun.started, plan.boards)
+    return begun
+
+
+_REMEMBERED = ("board", "variant", "model", "windows", "limit", "oracle", "engine")
+
+
+def _resume(arguments: argparse.Namespace, config: Config, locks: Locks) -> _Begun:
+    from harness.night_resume import find_night, night_key
+    from harness.store import Store
+
+    given = [f"--{name}" for name in _REMEMBERED if getattr(arguments, name) is not None]
+    if given:
+        raise UserError("a night that is gone on with is as it was asked for", expected="--resume alone",
+                        received=", ".join(given), remedy="leave that out, or start a new night without --resume")
+    with Store(config.results, must_exist=True) as store:
+        found = find_night(store, arguments.resume)
+        locks.take(night_key(found.night.night_id), f"night {found.night.night_id}", InfraError)
+    config = replace(config, dataset=found.dataset)
+    _check_boards(found.plan.boards, config)
+    return _Begun(found.plan, config, found.night.night_id, found.night.started, found.runs)
 
 
 def _plan(arguments: argparse.Namespace, config: Config) -> Plan:
     """Command line, else rig.toml. Raises UserError for what can't be used, before anything is measured."""
-    from harness.boards import parse_board
+    from harness.night_board import Plan
 
     night = config.nightly
     boards = tuple(dict.fromkeys(arguments.board or night.boards or tuple(config.boards) or ("virtual",)))
-    for board in boards:
-        parse_board(board, config.boards)
+    _check_boards(boards, config)
     named = bool(arguments.variant or arguments.model)
     models = tuple(arguments.model or ()) if named else tuple(map(Path, night.models))
     windows = arguments.windows or (Path(night.windows) if night.windows and not named else None)
-    _check(arguments, models, windows)
-    variants = tuple(arguments.variant or (() if named else night.variants))
-    return Plan(boards, variants, models, windows if models else None, arguments.limit, arguments.oracle, arguments.engine)
-
-
-def _check(arguments: argparse.Namespace, models: Sequence[Path], windows: Path | None) -> None:
     if windows and not models:
         raise UserError("windows need models", expected="--model FILE.tflite --windows FILE.npz", received="windows alone",
                         remedy="variants bring their own windows")
-    path = arguments.json
+    variants = tuple(arguments.variant or (() if named else night.variants))
+    engine = arguments.engine or "tinyrig"
+    return Plan(boards, variants, models, windows if models else None, arguments.limit, arguments.oracle, engine)
+
+
+def _check_boards(boards: Sequence[str], config: Config) -> None:
+    """Raises UserError for one that is not known, and for one that is named twice: their histories would be one."""
+    from harness.boards import parse_board
+    from harness.ports import identity
+
+    seen: dict[str, str] = {}
+    for board in boards:
+        for what in identity(parse_board(board, config.boards), config):
+            if what in seen:
+                raise UserError(
+                    f"{seen[what]} and {board} are one board", expected="each board once", received=f"{what} for both",
+                    remedy='leave one out; several virtual boards are told apart by numbers: virtual#1, or kind = "virtual#1"',
+                )  # fmt: skip
+            seen[what] = board
+
+
+def _check_json(path: Path | None) -> None:
     if path and (path.is_dir() or not path.absolute().parent.is_dir()):
         raise UserError(f"--json can't be written to {path}", expected="a file in a folder that exists", received=str(path),
                         remedy="name another file")
@@ -183,71 +297,11 @@ def _variants(plan: Plan, config: Config) -> list[Variant]:
 
 # ---- doing it ----
 
-def _measure(plan: Plan, config: Config, store: Store, night_id: str, started: str) -> NightResult:
-    """Board by board; each has run_s of its own, reruns included."""
-    from harness.interrupt import alarm
-    from harness.limits import Deadline
-    from harness.nightly import NightResult, Procedure
-    from harness.progress import progress
+def _measure(begun: _Begun, log: NightLog) -> NightResult:
+    from harness.night_fleet import NightFleet
 
-    variants = _variants(plan, config)
-    cells, runs = [], []
-    with progress(len(variants) * len(plan.boards)) as bar:
-        for board in plan.boards:
-            deadline = Deadline("run_s", config.limits.run_s)
-            bench = _Bench(plan, config, store, night_id, variants, deadline, bar)
-            procedure = Procedure(store, night_id, bench.run)
-            with alarm(deadline):
-                cells += _board(procedure, board, [v.name for v in variants])
-            runs += procedure.runs
-    return NightResult(night_id, started, tuple(cells), tuple(runs))
-
-
-def _board(procedure: Procedure, board: str, names: Sequence[str]) -> list[Cell]:
-    """A board that fails as a whole costs no other board its night."""
-    from harness.nightly import Cell
-
-    try:
-        return procedure.board(board, names)
-    except RigError as error:
-        print(f"tinyrig: {board}: {error}", file=sys.stderr)
-        return [Cell(board, name, "", error=error) for name in names]
-
-
-class _Bench:
-    """Runs on one board through campaigns; what a campaign could not measure is told and kept."""
-
-    def __init__(
-        self, plan: Plan, config: Config, store: Store, night_id: str, variants: list[Variant], deadline: Deadline, bar: progress
-    ) -> None:
-        self._plan, self._config, self._store, self._night_id = plan, config, store, night_id
-        self._variants, self._deadline, self._bar = variants, deadline, bar
-
-    def run(self, board: str, names: Sequence[str], rerun: int) -> Outcome:
-        from harness.boards import parse_board
-        from harness.campaign import Campaign
-        from harness.ledger import add_to_night
-        from harness.nightly import Outcome
-
-        plan = self._plan
-        with Campaign(
-            parse_board(board, self._config.boards), self._config, oracle=plan.oracle,
-            limit=plan.limit, engine=plan.engine, say=self._bar.say,
-            plan=plan.stored(board, self._config, self._night_id), deadline=self._deadline,
-        ) as campaign:  # fmt: skip
-            add_to_night(self._store, self._night_id, campaign.run_id, rerun)
-            runs = {}
-            for variant in (v for v in self._variants if v.name in names):
-                self._one(campaign, variant, runs, rerun)
-            return Outcome(campaign.run_id, runs, dict(campaign.failed))
-
-    def _one(self, campaign: Any, variant: Variant, runs: dict[str, Any], rerun: int) -> None:
-        try:
-            runs[variant.name] = campaign.run(variant)
-        except RigError as error:
-            print(f"tinyrig: {variant.name}: not measured: {error}", file=sys.stderr)
-        if not rerun:
-            self._bar.step()
+    variants = _variants(begun.plan, begun.config)
+    return NightFleet(begun.plan, begun.config, begun.night_id, begun.started, variants, log, begun.runs).run()
 
 
 def _write(path: Path, text: str) -> bool:

@@ -5,24 +5,24 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from harness.boards import BOARDS, Board, Target, known_boards, recognise_id, recognise_usb
-from harness.config import BoardPorts, Config
+from harness.boards import Board, Target, recognise_id
+from harness.config import Config
 from harness.errors import DeviceError, LinkError, RigError, UserError
 from harness.flash import ASKS_PROGRAM, ENTER_S, flash, restart
-from harness.flash_route import BY_PROBE, flash_port_beside, no_flash_port, no_link, probe_id, with_flasher
+from harness.flash_route import BY_PROBE, no_flash_port
 from harness.limits import Deadline
 from harness.link import Link, LinkGone, open_link
-from harness.lock import Locks, port_key
+from harness.lock import Locks
+from harness.ports import Ports, entry_of, find_ports, is_started_here, ports_of, resolved
 from harness.qemu import QemuBoard
 from harness.records import MEASURED, BoardInfo, Hello, Image, TensorSpec
 from harness.session import Session
-from harness.usbport import Plug, plug_at, port_now, usb_serial
+from harness.usbport import Plug, lock_key, plug_at, port_now
 from harness.virtual.faults import parse_fault
 from harness.virtual.launch import VirtualBoard
 
@@ -30,16 +30,6 @@ INTERNAL_CLOCK = "-hsi"
 """How the name ends of a board that could not find its external clock (firmware/port/stm32f401)."""
 HELLO_PAUSE_S = 0.05
 """Between two tries: a port that fails at once is not asked a million times."""
-
-
-@dataclass(frozen=True)
-class Ports:
-    """`link` carries the session; `flash` reaches the bootloader (the same tty on the virtual board), "": not known.
-    `probe`: the id of the debug probe, for boards that are flashed through one; "": the only one that is attached."""
-
-    link: str
-    flash: str
-    probe: str = ""
 
 
 class Rig:
@@ -57,7 +47,8 @@ class Rig:
         """Tries that the last flashing took; 0: the image ran already."""
         self._heard = ""  # instead of a hello, the last time that none came
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self.faults = (*config.faults, *faults)
+        target = resolved(target, config)
+        self.faults = (*config.faults, *entry_of(target, target.board, config).faults, *faults)
         self._locks = Locks()
         try:
             self.board, self.ports = self._attach(target, config, clock)
@@ -66,35 +57,36 @@ class Rig:
             raise
         self._plugs = {port: plug_at(port) for port in (self.ports.link, self.ports.flash)}
         self._limits = config.limits.on(self.board)
-        self._wanted_id = config.boards.get(self.board.name, BoardPorts()).id.lower()
+        self._wanted_id = entry_of(target, self.board, config).id.lower()
 
     def _attach(self, target: Target, config: Config, clock: str) -> tuple[Board, Ports]:
-        if target.port is None and target.board is not None and target.board.starter:
-            return STARTERS[target.board.starter](self, target.board, config, clock)
+        if is_started_here(target, config) and target.board is not None:
+            return STARTERS[target.board.starter](self, target, config, clock)
         if self.faults:
             raise no_faults(self.faults)
         board, ports = find_ports(target, config)
         for port in sorted({ports.link, ports.flash, ports.probe} - {""}):
-            self._locks.take(port_key(port), f"the board at {port}")
+            self._locks.take(lock_key(port), f"the board at {port}")
         return board, ports
 
-    def _start_virtual(self, board: Board, config: Config, clock: str) -> tuple[Board, Ports]:
+    def _start_virtual(self, target: Target, config: Config, clock: str) -> tuple[Board, Ports]:
         moves = "disconnect" in [getattr(parse_fault(text), "kind", "") for text in self.faults]
         self._folder = tempfile.TemporaryDirectory(prefix="tinyrig-tty-") if moves else None
         link = Path(self._folder.name) / "virtual" if self._folder else None
         self._virtual = VirtualBoard(
-            line_rate=config.line_rate, clock=clock, faults=self.faults, fault_seed=config.fault_seed, link=link
-        )
+            line_rate=config.line_rate, clock=clock, faults=self.faults, fault_seed=config.fault_seed, link=link,
+            number=target.number,
+        )  # fmt: skip
         self._blank = True
         port = str(link or self._virtual.port)
-        return board, Ports(port, port)
+        return target.board, Ports(port, port)
 
-    def _start_qemu(self, board: Board, config: Config, clock: str) -> tuple[Board, Ports]:
+    def _start_qemu(self, target: Target, config: Config, clock: str) -> tuple[Board, Ports]:
         if self.faults:
             raise no_faults(self.faults)
         self._virtual = QemuBoard()
         self._blank = True
-        return board, Ports(self._virtual.port, self._virtual.port)
+        return target.board, Ports(self._virtual.port, self._virtual.port)
 
     def __enter__(self) -> Rig:
         return self
@@ -263,7 +255,7 @@ class Rig:
         port = self._flash_port() if running is None or self.ports.flash else ""
         if running is not None and self.board.flasher in ASKS_PROGRAM:
             assert self._session is not None
-            before = _ports_of(self.board)
+            before = ports_of(self.board)
             self._session.reboot(bootloader=True)
             port = port or self._appeared(before)
         self._disconnect()
@@ -280,7 +272,7 @@ class Rig:
             return self.ports.probe
         if self.ports.flash:
             return self.ports.flash
-        found = _ports_of(self.board)
+        found = ports_of(self.board)
         if len(found) != 1:
             raise no_flash_port(self.board, self.ports.link, found)
         return self._locked(found[0])
@@ -290,14 +282,14 @@ class Rig:
         kind may be attached too. Raises LinkError when none comes."""
         until = time.monotonic() + ENTER_S
         while time.monotonic() < until:
-            new = [port for port in _ports_of(self.board) if port not in before]
+            new = [port for port in ports_of(self.board) if port not in before]
             if len(new) == 1:
                 return self._locked(new[0])
             time.sleep(HELLO_PAUSE_S)
         raise no_flash_port(self.board, self.ports.link, [])
 
     def _locked(self, port: str) -> str:
-        self._locks.take(port_key(port), f"the board at {port}")
+        self._locks.take(lock_key(port), f"the board at {port}")
         return port
 
     def _disconnect(self) -> None:
@@ -306,7 +298,7 @@ class Rig:
             self._session = None
 
 
-STARTERS: dict[str, Callable[[Rig, Board, Config, str], tuple[Board, Ports]]] = {
+STARTERS: dict[str, Callable[[Rig, Target, Config, str], tuple[Board, Ports]]] = {
     "virtual": Rig._start_virtual, "qemu": Rig._start_qemu,
 }
 """Emulators that are started for a run and end with it; keys as in `Board.starter`."""
@@ -318,68 +310,6 @@ def no_faults(faults: tuple[str, ...]) -> UserError:
         expected="no faults, or --board virtual", received=", ".join(faults),
         remedy="remove `faults` from rig.toml and TINYRIG_FAULTS from the environment",
     )  # fmt: skip
-
-
-def find_ports(target: Target, config: Config) -> tuple[Board, Ports]:
-    """Board and ports of a physical (or already started virtual) board.
-
-    A named port counts for both directions, unless rig.toml wires it up with another one or it is a serial adapter, which reaches
-    no bootloader: then the flash port stays open. Raises LinkError when none is found.
-    """
-    board = target.board or (_wired(target.port, config) or _recognise(target.port, config) if target.port else None)
-    board = board or BOARDS["nano33ble-uart"]  # a serial adapter says nothing of what hangs on it; the hello will
-    wired = config.boards.get(board.name, BoardPorts())
-    board = with_flasher(board, wired)
-    if target.port:
-        pair = target.port in (wired.link, wired.flash)
-        link = (pair and wired.link) or target.port
-        if board.pins and link in _ports_of(board):
-            raise no_link(board)  # the board's own USB port carries no data of a bare-metal image
-        flash_port = (pair and wired.flash) or flash_port_beside(board, wired, link, attached())
-        return board, Ports(link, flash_port, _probe(board, wired, link))
-    usb = "" if wired.link and wired.flash else _attached(board)
-    link = wired.link or ("" if board.pins else usb or wired.flash)
-    if not link:
-        raise no_link(board)
-    flash_port = wired.flash or usb or flash_port_beside(board, wired, link, attached())
-    return board, Ports(link, flash_port, _probe(board, wired, link))
-
-
-def _probe(board: Board, wired: BoardPorts, link: str) -> str:
-    return probe_id(board, wired, link, attached(), usb_serial)
-
-
-def _wired(port: str, config: Config) -> Board | None:
-    """The board that rig.toml has on this port."""
-    names = [name for name, ports in config.boards.items() if port in (ports.link, ports.flash)]
-    return known_boards(config.boards).get(names[0]) if names else None
-
-
-def _recognise(port: str, config: Config) -> Board | None:
-    return next((recognise_usb(usb, config.boards) for name, usb, _ in attached() if name == port), None)
-
-
-def _attached(board: Board) -> str:
-    """Its port, "" where there is none. Raises LinkError for several: the wrong one would be flashed."""
-    ports = _ports_of(board)
-    if len(ports) > 1:
-        raise LinkError(
-            f"several boards could be meant by {board.name}", expected=f"one {board.title}", received=", ".join(ports),
-            remedy="name the port (--board PORT), or wire link and flash up in rig.toml; its id guards against a mix-up",
-        )  # fmt: skip
-    return ports[0] if ports else ""
-
-
-def _ports_of(board: Board) -> list[str]:
-    return [name for name, usb, _ in attached() if usb in board.usb_ids]
-
-
-def attached() -> list[tuple[str, str, Board | None]]:
-    """(port, USB id or "", board or None) of every serial port of this machine."""
-    from serial.tools import list_ports
-
-    ports = [(p.device, f"{p.vid:04x}:{p.pid:04x}" if p.vid is not None else "") for p in list_ports.comports()]
-    return [(device, usb, recognise_usb(usb) if usb else None) for device, usb in ports]
 
 
 def runs(hello: Hello, image: Image) -> bool:

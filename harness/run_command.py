@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
     """The `run` command, for cli.py. What is left out with --resume is as the run was begun."""
     parser = commands.add_parser("run", help="measure variants or a model on a board", epilog=exits)
-    parser.add_argument("--board", help="board name, serial port or URL, or NAME@PORT (default: virtual)")
+    parser.add_argument("--board", action=_OneBoard, help="board name, serial port or URL, or NAME@PORT (default: virtual)")
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--variant", nargs="+", action="extend", metavar="NAME", help="built variants (default: all, built first if missing)"
@@ -52,6 +52,15 @@ def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result (schema 1)")
     parser.add_argument("--no-report", action="store_true", help="store the run and write no report")
     parser.set_defaults(command=main)
+
+
+class _OneBoard(argparse.Action):
+    """A run, its JSON and its report are of one board; a second one must not replace the first unsaid."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, _: str | None = None) -> None:
+        if getattr(namespace, self.dest, None) is not None:
+            parser.error("a run is of one board; `tinyrig nightly --board A B` measures several at the same time and judges them")
+        setattr(namespace, self.dest, values)
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from harness.store import Store
 
 class Measured(NamedTuple):
     """A finished variant run. `synthetic`: its test windows were generated, not recorded; `dataset` None: not known; `failed`:
-    (name, reason) of its claims that failed."""
+    (name, reason) of its claims that failed; `asked` the board as it was asked for, empty where that was not kept."""
 
     run_id: str
     variant: str
@@ -26,18 +26,23 @@ class Measured(NamedTuple):
     synthetic: bool
     pruned: bool
     failed: tuple[tuple[str, str], ...] = ()
+    asked: str = ""
 
 
 def measured(store: Store, run_ids: Sequence[str]) -> list[Measured]:
     """Of all these runs, in the order of storing."""
     v, r = schema.VARIANT_RUNS.c, schema.RUNS.c
     query = (
-        select(r.run_id, v.variant, v.board_name, v.board_id, v.timing, v.record, v.pruned)
+        select(r.run_id, v.variant, v.board_name, v.board_id, v.timing, v.record, v.pruned, r.plan)
         .join_from(schema.VARIANT_RUNS, schema.RUNS, r.seq == v.run_seq).where(r.run_id.in_(run_ids)).order_by(v.id)
     )  # fmt: skip
     with store.reading() as db:
         lines = db.execute(query).all()
-    return [_measured(*line) for line in lines]
+    return [_measured(*line[:-1])._replace(asked=_asked(line.plan)) for line in lines]
+
+
+def _asked(plan: str | None) -> str:
+    return str(json.loads(plan or "{}").get("board") or "")
 
 
 def _measured(run_id: str, variant: str, board: str, board_id: str, timing: str, record: str, pruned: str | None) -> Measured:
@@ -65,8 +70,7 @@ def not_measured(store: Store, run_ids: Sequence[str]) -> list[Missing]:
     )  # fmt: skip
     with store.reading() as db:
         lines = db.execute(query).all()
-    boards = [json.loads(plan or "{}").get("board") or "" for _, plan, *_ in lines]
-    return [Missing(run, str(board), NotMeasured(*what)) for board, (run, _, *what) in zip(boards, lines, strict=True)]
+    return [Missing(run, _asked(plan), NotMeasured(*what)) for run, plan, *what in lines]
 
 
 class Limit(NamedTuple):

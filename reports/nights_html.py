@@ -222,7 +222,8 @@ def _matrix(page: Page) -> str:
         return "<p>No board measured anything.</p>"
     boards = list(dict.fromkeys((c.board, c.board_id, c.timing) for c in found))
     names = list(dict.fromkeys(c.variant for c in found))
-    head = ["variant", *(f"{_e(b)}<br>{_code(i)}<br>{_e(t)}" for b, i, t in boards)]
+    asked = {m.board_id: f"{m.asked}, " for m in page.measured if m.asked not in ("", m.board)}  # its name in rig.toml
+    head = ["variant", *(f"{_e(asked.get(i, '') + b)}<br>{_code(i)}<br>{_e(t)}" for b, i, t in boards)]
     rows = [[_code(n), *(_matrix_cell(found.get(Cell(n, *b)), page, Cell(n, *b)) for b in boards)] for n in names]
     return _table("verdicts of tonight by variant and board", head, rows)
 

@@ -1,6 +1,7 @@
 import pytest
 
 from harness.boards import BOARDS, VIRTUAL_ID_PREFIX, parse_board, recognise_id, recognise_usb
+from harness.config import BoardPorts
 from harness.errors import UserError
 from harness.records import ESTIMATED, MEASURED
 
@@ -39,3 +40,36 @@ def test_a_virtual_board_never_passes_for_a_physical_one():
     nano = BOARDS["nano33ble"]
     assert recognise_id(VIRTUAL_ID_PREFIX.upper() + "00", nano).timing == ESTIMATED
     assert recognise_id("0123456789abcdef", nano).timing == MEASURED
+
+
+# ---- boards of rig.toml ----
+
+ENTRIES = {"left": BoardPorts(kind="virtual#7"), "desk": BoardPorts(kind="nano33ble", link="/dev/ttyUSB0"),
+           "odd": BoardPorts(kind="teapot"), "nano33ble": BoardPorts(link="/dev/ttyUSB1")}
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "port", "entry", "number"),
+    [("left", "virtual", None, "left", 7), ("virtual#7", "virtual", None, "", 7), ("virtual#0", "virtual", None, "", 0),
+     ("desk", "nano33ble", None, "desk", 0), ("desk@/dev/ttyX", "nano33ble", "/dev/ttyX", "desk", 0),
+     ("nano33ble", "nano33ble", None, "", 0), ("usb:A50285BI", None, "usb:A50285BI", "", 0),
+     ("nano33ble@usb:A50285BI", "nano33ble", "usb:A50285BI", "", 0)],
+)
+def test_a_board_goes_by_its_name_in_rig_toml(text, name, port, entry, number):
+    target = parse_board(text, ENTRIES)
+    assert (target.board and target.board.name, target.port, target.entry, target.number) == (name, port, entry, number)
+
+
+@pytest.mark.parametrize(
+    "text", ["virtual#256", "virtual#", "virtual#-1", "virtual#1.0", "nano33ble#1", "virtual#3@/dev/x", "left@"]
+)
+def test_a_number_or_port_that_can_not_be_is_refused(text):
+    with pytest.raises(UserError, match="unknown board") as caught:
+        parse_board(text, ENTRIES)
+    assert "left" in caught.value.expected and "virtual#NUMBER" in caught.value.expected
+
+
+def test_an_entry_of_an_unknown_kind_is_named():
+    with pytest.raises(UserError, match=r"boards\.odd") as caught:
+        parse_board("odd", ENTRIES)
+    assert caught.value.received == "kind = 'teapot'"

@@ -15,7 +15,8 @@ from harness.config import BoardPorts, Config
 from harness.errors import LinkError, UserError
 from harness.image import build_image
 from harness.limits import Limits
-from harness.rig import Ports, Rig, find_ports
+from harness.ports import Ports, find_ports
+from harness.rig import Rig
 from harness.tests import small_models
 from harness.virtual.launch import VirtualBoard
 

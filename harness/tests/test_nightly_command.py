@@ -10,7 +10,7 @@ import pytest
 import harness.nightly_command as command
 from harness import history
 from harness.cli import main
-from harness.config import ROOT, Nightly, load_config
+from harness.config import ROOT, BoardPorts, Nightly, load_config
 from harness.errors import UserError
 from harness.store import Store
 from harness.tests import small_models
@@ -25,7 +25,8 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("TINYRIG_RESULTS", url(tmp_path))
     monkeypatch.setenv("TINYRIG_LOCKS", str(tmp_path / "locks"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    (tmp_path / "rig.toml").write_text("")
+    monkeypatch.setenv("TINYRIG_LOGS_FILE", str(tmp_path / "nightly.log"))
+    (tmp_path / "rig.toml").write_text(f'[nightly]\npage = "{tmp_path}/nights.html"\n')
     return tmp_path
 
 
@@ -131,6 +132,29 @@ def test_boards_are_the_command_lines_else_the_nights_else_those_of_the_bench(ho
     assert plan(home, ports).boards == ("nano33ble",)
     assert plan(home, ports + night).boards == ("virtual", "nano33ble")
     assert plan(home, ports + night, "--board", "virtual").boards == ("virtual",)
+
+
+def test_boards_of_rig_toml_by_their_own_names(home):
+    left = '[boards.left]\nkind = "virtual#1"\nfaults = ["stall"]\n[boards.right]\nkind = "virtual#2"\n'
+    assert plan(home, left).boards == ("left", "right")
+    assert load_config().boards["left"] == BoardPorts(kind="virtual#1", faults=("stall",))
+    with pytest.raises(UserError, match="left and virtual#1 are one board"):
+        plan(home, left, "--board", "left", "virtual#1")
+
+
+@pytest.mark.parametrize("text", ["file = 3", "size_kib = 0", "keep = true", "age = 1"])
+def test_bad_logs_are_refused(home, monkeypatch, text):
+    monkeypatch.delenv("TINYRIG_LOGS_FILE")
+    (home / "rig.toml").write_text(f"[logs]\n{text}\n")
+    with pytest.raises(UserError, match="logs"):
+        load_config()
+
+
+@pytest.mark.parametrize("text", ['[boards.a]\nfaults = "x"\nkind = 3', '[boards.a]\nfaults = [1]', '[boards.a]\nnumber = 1'])
+def test_bad_boards_are_refused(home, text):
+    (home / "rig.toml").write_text(text)
+    with pytest.raises(UserError):
+        load_config()
 
 
 def test_variants_and_models_of_rig_toml(home):

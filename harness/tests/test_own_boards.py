@@ -14,8 +14,8 @@ from harness.config import load_config
 from harness.errors import DeviceError, HostError, LinkError, UserError
 from harness.flash import flash
 from harness.image import memory_script, port_files
+from harness.ports import Ports, find_ports
 from harness.records import FAILED, INSTRUCTIONS, MEASURED, NOT_MEASURED, PASSED, BoardInfo
-from harness.rig import Ports, find_ports
 from harness.tests.fake_runs import make_variant_run
 
 FACTS = """
@@ -73,7 +73,7 @@ def test_wiring_alone_makes_no_board_of_its_own(home):
 
 
 def test_its_wiring_counts_like_any_boards(home, monkeypatch):
-    monkeypatch.setattr("harness.rig.attached", lambda: [])
+    monkeypatch.setattr("harness.ports.attached", lambda: [])
     entries = config(home, FACTS + WIRED)
     assert find_ports(parse_board("mine", entries.boards), entries) == (
         entries.boards["mine"].own, Ports("/dev/ttyUSB9", "/dev/ttyUSB9"))

@@ -9,9 +9,10 @@ from harness.boards import parse_board
 from harness.campaign import Campaign, model_variant
 from harness.config import BoardPorts, Config
 from harness.errors import LinkError
-from harness.rig import Ports, find_ports
+from harness.ports import Ports, find_ports
+from harness.rig import Rig
 from harness.tests import small_models
-from harness.usbport import Plug, plug_at, port_now
+from harness.usbport import Plug, lock_key, plug_at, port_now
 
 WIRED = Config(boards={"nano33ble-uart": BoardPorts(link="/dev/uart", flash="/dev/usb")})
 
@@ -20,12 +21,12 @@ WIRED = Config(boards={"nano33ble-uart": BoardPorts(link="/dev/uart", flash="/de
 def plugged(monkeypatch):
     """A Nano 33 BLE with its USB port at /dev/ttyACM7."""
     found = [("/dev/ttyS0", "", None), ("/dev/ttyACM7", "2341:805a", parse_board("nano33ble").board)]
-    monkeypatch.setattr("harness.rig.attached", lambda: found)
+    monkeypatch.setattr("harness.ports.attached", lambda: found)
 
 
 @pytest.fixture
 def unplugged(monkeypatch):
-    monkeypatch.setattr("harness.rig.attached", lambda: [])
+    monkeypatch.setattr("harness.ports.attached", lambda: [])
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_half_a_wiring_is_completed_by_the_attached_port(plugged):
 
 def test_two_boards_of_a_kind_are_not_guessed_between(monkeypatch):
     nano = parse_board("nano33ble").board
-    monkeypatch.setattr("harness.rig.attached", lambda: [(f"/dev/ttyACM{n}", "2341:805a", nano) for n in (1, 2)])
+    monkeypatch.setattr("harness.ports.attached", lambda: [(f"/dev/ttyACM{n}", "2341:805a", nano) for n in (1, 2)])
     with pytest.raises(LinkError, match="several boards") as caught:
         find_ports(parse_board("nano33ble"), Config())
     assert caught.value.received == "/dev/ttyACM1, /dev/ttyACM2"
@@ -98,3 +99,69 @@ def test_a_board_that_is_gone_is_tried_once_a_variant(tmp_path, monkeypatch):
 
 def _gone():
     raise LinkError("the board is gone")
+
+
+# ---- by the USB device ----
+
+@pytest.fixture
+def usb(monkeypatch):
+    """`usb(ttyACM0="A1", ...)`: what is plugged in; "A1 1.2:1.0" has a location too."""
+    def plug(**ports):
+        found = []
+        for device, told in ports.items():
+            serial, _, location = told.partition(" ")
+            found.append(SimpleNamespace(device=f"/dev/{device}", serial_number=serial or None, location=location or None,
+                                         vid=0x2341 if serial else None, pid=0x805A))
+        monkeypatch.setattr("serial.tools.list_ports.comports", lambda: found)
+    return plug
+
+
+SERIALS = Config(boards={
+    "left": BoardPorts(kind="nano33ble", usb_serial="AAAA"), "right": BoardPorts(kind="nano33ble", usb_serial="bbbb"),
+    "bench": BoardPorts(kind="nano33ble", link="usb:UART7", usb_serial="AAAA"),
+    "known": BoardPorts(kind="nano33ble", id="00112233445566ff"),
+})
+
+
+@pytest.mark.parametrize("order", [("ttyACM0", "ttyACM1"), ("ttyACM1", "ttyACM0")])
+def test_a_board_is_found_by_its_usb_serial_number_whatever_its_tty_is(usb, order):
+    usb(**{order[0]: "AAAA", order[1]: "BBBB", "ttyUSB3": "UART7", "ttyS0": ""})
+    left, right, bench = (find_ports(parse_board(name, SERIALS.boards), SERIALS)[1] for name in ("left", "right", "bench"))
+    assert (left.link, left.flash) == (f"/dev/{order[0]}",) * 2 and right.link == f"/dev/{order[1]}"
+    assert bench == Ports("/dev/ttyUSB3", f"/dev/{order[0]}")
+
+
+@pytest.mark.parametrize("serial", ["00112233445566FF", "ff66554433221100"])
+def test_a_chips_id_that_is_its_usb_serial_number_decides_between_boards_of_a_kind(usb, serial):
+    usb(ttyACM0="1234567812345678", ttyACM1=serial)
+    assert find_ports(parse_board("known", SERIALS.boards), SERIALS)[1].link == "/dev/ttyACM1"
+    usb(ttyACM0="1234567812345678", ttyACM1="ABC")
+    with pytest.raises(LinkError, match="several boards"):
+        find_ports(parse_board("known", SERIALS.boards), SERIALS)
+
+
+def test_a_usb_device_that_is_not_there_or_has_two_ports_is_named(usb):
+    usb(ttyUSB0="UART7", ttyUSB1="UART7", ttyACM0="CCCC")
+    with pytest.raises(LinkError, match="no port has the USB serial number AAAA") as caught:
+        find_ports(parse_board("left", SERIALS.boards), SERIALS)
+    assert "CCCC (/dev/ttyACM0)" in caught.value.received and caught.value.exit_code == 3
+    with pytest.raises(LinkError, match="several ports have the USB serial number UART7"):
+        find_ports(parse_board("nano33ble@usb:UART7"), Config())
+
+
+def test_a_port_is_locked_by_its_device_and_not_by_its_tty(usb):
+    usb(ttyACM0="AAAA 1-2:1.0", ttyACM1="BBBB")
+    before = lock_key("/dev/ttyACM0"), lock_key("/dev/ttyACM1")
+    usb(ttyACM1="AAAA 1-5:1.0", ttyACM0="BBBB")
+    assert (lock_key("/dev/ttyACM1"), lock_key("/dev/ttyACM0")) == before
+    usb(ttyUSB0="DUAL 1-2:1.0", ttyUSB1="DUAL 1-2:1.1")
+    assert lock_key("/dev/ttyUSB0") != lock_key("/dev/ttyUSB1"), "two boards may hang on one adapter"
+    assert lock_key("/dev/pts/9") == "/dev/pts/9"
+
+
+def test_a_virtual_board_of_rig_toml_is_started_with_its_number_and_faults():
+    config = Config(boards={"left": BoardPorts(kind="virtual#7", faults=("line-flip:1e-6",))})
+    with Rig(parse_board("left", config.boards), config) as rig:
+        assert rig.faults == ("line-flip:1e-6",) and rig.board.name == "virtual"
+    with Rig(parse_board("virtual"), config) as rig:
+        assert rig.faults == ()

@@ -99,3 +99,9 @@ def test_an_error_in_tinyrig_itself_is_not_shown_as_a_failed_claim(faults, capfd
     assert main(["run", "--variant", "other", "--no-report"]) == 3
     errors = capfd.readouterr().err
     assert "Traceback" in errors and "says nothing about the model" in errors and "tinyrig run --resume" in errors
+
+
+def test_a_second_board_is_refused_and_not_taken_in_the_place_of_the_first(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["run", "--board", "virtual", "--board", "nano33ble"])
+    assert caught.value.code == 2 and "tinyrig nightly --board A B" in capsys.readouterr().err

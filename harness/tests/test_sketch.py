@@ -141,7 +141,7 @@ def test_without_arduino_cli_one_line_says_what_to_install(tmp_path, monkeypatch
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "m.tflite").write_bytes(small_models.dense_int8())
-    monkeypatch.setattr("harness.rig.attached", lambda: [("/dev/ttyACM7", "2341:805a", BOARD)])
+    monkeypatch.setattr("harness.ports.attached", lambda: [("/dev/ttyACM7", "2341:805a", BOARD)])
     assert main(["run", "--board", "/dev/ttyACM7", "--model", "m.tflite", "--no-report"]) == 3
     said = " ".join(capsys.readouterr().err.split())
     assert "arduino-cli is missing" in said and "arduino-cli core install arduino:mbed_nano" in said

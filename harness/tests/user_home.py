@@ -36,7 +36,8 @@ def url(folder: Path) -> str:
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "TINYRIG_RESULTS": url(folder), "TINYRIG_LOCKS": str(folder / "locks"), **more}
+    own = {"LOCKS": folder / "locks", "LOGS_FILE": folder / "nightly.log", "RESULTS": url(folder)}
+    return {**os.environ, "PYTHONPATH": str(ROOT), **{f"TINYRIG_{k}": str(v) for k, v in own.items()}, **more}
 
 
 def start(folder: Path, *words: str, **more: str) -> subprocess.Popen[str]:
