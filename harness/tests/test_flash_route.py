@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import ports as ports_module
 from harness import rig as rig_module
 from harness.boards import BOARDS, VIRTUAL_ID_PREFIX, parse_board
 from harness.compiler.compile import compile_model
@@ -29,7 +30,7 @@ def attach(monkeypatch):
     """attach((port, USB id), ...): what hangs on this machine."""
 
     def attached(*ports: tuple[str, str]) -> None:
-        monkeypatch.setattr(rig_module, "attached", lambda: [(port, usb, None) for port, usb in ports])
+        monkeypatch.setattr(ports_module, "attached", lambda: [(port, usb, None) for port, usb in ports])
 
     attached()
     return attached
@@ -67,7 +68,7 @@ def test_the_boards_own_port_is_never_taken_for_its_pins(attach, text):
 
 def test_the_probe_of_a_nucleo_is_known_by_its_ports_serial_number(attach, monkeypatch):
     attach(("/dev/ttyACM1", ST_LINK), ("/dev/ttyACM2", ST_LINK), ("/dev/ttyUSB0", ADAPTER))
-    monkeypatch.setattr(rig_module, "usb_serial", lambda port: {"/dev/ttyACM2": "066D"}.get(port, ""))
+    monkeypatch.setattr(ports_module, "usb_serial", lambda port: {"/dev/ttyACM2": "066D"}.get(port, ""))
     assert ports("nucleo-f401re@/dev/ttyACM2") == Ports("/dev/ttyACM2", "/dev/ttyACM2", "066D")
     assert ports("nucleo-f401re@/dev/ttyACM2", probe="0672").probe == "0672"
     assert ports("nucleo-f401re@/dev/ttyUSB0").probe == ""
@@ -155,7 +156,7 @@ def test_a_bootloader_that_does_not_appear_is_told(attach, monkeypatch):
 def test_a_hanging_board_is_reset_through_its_probe(attach, monkeypatch):
     asked: list[str] = []
     monkeypatch.setattr(rig_module, "restart", lambda board, port: asked.append((board.flasher, port)))
-    monkeypatch.setattr(rig_module, "usb_serial", lambda port: "066D")
+    monkeypatch.setattr(ports_module, "usb_serial", lambda port: "066D")
     with VirtualBoard() as board:  # blank: it answers nothing
         attach((board.port, ST_LINK))
         with Rig(parse_board(f"nucleo-f401re@{board.port}"), Config(limits=Limits(hello_s=0.1))) as rig:
