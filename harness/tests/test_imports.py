@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HARNESS_LAYERS = [
     {"errors", "names"},
     {"records"},
-    {"limits", "lock", "ages"},
+    {"limits", "lock", "ages", "remote"},
     {"wire", "boards", "config", "stats", "progress", "schema", "migrations", "tools", "interrupt", "pace", "child", "npz"},
     {"metrics", "compiler", "windows", "built", "database", "drift"},
     {"rows"},
