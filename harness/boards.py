@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from harness.errors import UserError
@@ -12,6 +13,10 @@ NANO33_USB_IDS = ("2341:805a", "2341:005a", "2341:015a", "2341:025a")
 
 VIRTUAL_ID_PREFIX = "5649525455414c"
 """ASCII "VIRTUAL" in hex: the board id every virtual board reports, so that its cycles can't pass for measured."""
+
+
+PLACE = "labgrid:"
+"""Before the name of a labgrid place, where a port may stand."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +69,16 @@ class Target:
 
 
 def parse_board(text: str) -> Target:
-    """`virtual`, `nano33ble`, `/dev/ttyACM0`, `socket://host:port` or `name@port` -> Target. Raises UserError."""
+    """`virtual`, `/dev/ttyACM0`, `socket://host:port`, `labgrid:PLACE`, `name@port` -> Target. Raises UserError."""
     if text in BOARDS:
         return Target(BOARDS[text], None)
     name, at, port = text.partition("@")
     if at and name in BOARDS and port:
+        check_place(port)
         return Target(BOARDS[name], port)
+    if text.startswith(PLACE):
+        check_place(text)
+        return Target(None, text)
     if text.startswith("/") or "://" in text or text.upper().startswith("COM"):
         return Target(None, text)
     raise UserError(
@@ -78,6 +87,16 @@ def parse_board(text: str) -> Target:
         received=repr(text),
         remedy="run `tinyrig boards` to see known and attached boards",
     )
+
+
+def check_place(port: str) -> None:
+    """Raises UserError for `labgrid:` before what can't be the name of a place. Ports of other kinds pass."""
+    name = port.removeprefix(PLACE)
+    if port.startswith(PLACE) and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name):
+        raise UserError(
+            "no labgrid place can have this name", expected="labgrid:PLACE, of letters, digits and _.-",
+            received=repr(port)[:200], remedy="run `labgrid-client places` to see their names",
+        )  # fmt: skip
 
 
 def recognise_usb(vid_pid: str) -> Board | None:

@@ -49,6 +49,16 @@ class Nightly:
 
 
 @dataclass(frozen=True)
+class Labgrid:
+    """How `--board labgrid:PLACE` finds its place. coordinator: HOST:PORT, "": LG_COORDINATOR, else labgrid's own default.
+    wait_s: how long to queue for a place that somebody else holds. python: the interpreter that has labgrid, "": looked for."""
+
+    coordinator: str = ""
+    wait_s: float = 300.0
+    python: str = ""
+
+
+@dataclass(frozen=True)
 class Config:
     """`results` is a SQLAlchemy URL; paths are relative to the checkout. Thresholds are the claims' limits.
 
@@ -72,6 +82,7 @@ class Config:
     history: History = field(default_factory=History)
     nightly: Nightly = field(default_factory=Nightly)
     boards: dict[str, BoardPorts] = field(default_factory=dict)
+    labgrid: Labgrid = field(default_factory=Labgrid)
 
 
 def load_config(path: Path | None = None) -> Config:
@@ -98,7 +109,8 @@ def _text(file: Path) -> str:
 
 
 def _from_environment(known: dict[str, Any]) -> dict[str, str]:
-    names = {name: f"TINYRIG_{name.upper()}" for name in known if name not in ("boards", "limits", "history", "nightly")}
+    tables = ("boards", "limits", "history", "nightly", "labgrid")
+    names = {name: f"TINYRIG_{name.upper()}" for name in known if name not in tables}
     return {name: os.environ[key] for name, key in names.items() if os.environ.get(key)}
 
 
@@ -113,6 +125,8 @@ def _value(name: str, value: Any, file: Path | None) -> Any:
         return _history(value, file)
     if name == "nightly":
         return _nightly(value, file)
+    if name == "labgrid":
+        return _labgrid(value, file)
     default = getattr(Config, name, None)
     wanted = type(default)
     try:
@@ -188,4 +202,20 @@ def _nightly(value: Any, file: Path | None) -> Nightly:
         raise UserError(
             f"{file}: [nightly] can't be used", expected='boards = ["virtual"], and variants = ["pqt"] or models = ["a.tflite"]',
             received=repr(value)[:200], remedy="see docs/nightly.md",
+        ) from error
+
+
+def _labgrid(value: Any, file: Path | None) -> Labgrid:
+    try:
+        labgrid = Labgrid(**value)
+        texts = (labgrid.coordinator, labgrid.python)
+        if not all(isinstance(text, str) and text.isprintable() for text in texts) or isinstance(labgrid.wait_s, bool):
+            raise TypeError
+        if not 0 <= labgrid.wait_s <= MOST:
+            raise ValueError
+        return labgrid
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{file}: [labgrid] can't be used", expected='coordinator = "HOST:PORT", wait_s = SECONDS, python = "PATH"',
+            received=repr(value)[:200], remedy="see docs/remote.md",
         ) from error

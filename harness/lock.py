@@ -34,7 +34,10 @@ def lock_folder() -> Path:
 
 
 def port_key(port: str) -> str:
-    """One key for all names of a port: links such as /dev/serial/by-id/... are followed; a URL stands for its host and port."""
+    """One key for all names of a port: links such as /dev/serial/by-id/... are followed; a URL stands for its host and port,
+    a labgrid place for itself."""
+    if port.startswith("labgrid:"):
+        return port
     if "://" not in port:
         return os.path.realpath(port)
     with contextlib.suppress(ValueError):

@@ -17,6 +17,7 @@ from harness.errors import DeviceError, LinkError, RigError, UserError
 from harness.flash import flash, restart
 from harness.link import Link, open_link
 from harness.lock import Locks, port_key
+from harness.places import Places
 from harness.records import BoardInfo, Hello, Image, TensorSpec
 from harness.session import Session
 from harness.virtual.faults import parse_fault
@@ -51,6 +52,7 @@ class Rig:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.faults = (*config.faults, *faults)
         self._locks = Locks()
+        self._places = Places(config.labgrid)
         try:
             self.board, self.ports = self._attach(target, config, clock)
         except BaseException:
@@ -80,7 +82,7 @@ class Rig:
         board, ports = find_ports(target, config)
         for port in sorted({ports.link, ports.flash}):
             self._locks.take(port_key(port), f"the board at {port}")
-        return board, ports
+        return board, Ports(self._places.reach(ports.link), self._places.reach(ports.flash))
 
     def __enter__(self) -> Rig:
         return self
@@ -96,6 +98,7 @@ class Rig:
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
+        self._places.close()
         self._locks.close()
 
     def injected(self) -> dict[str, int]:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HARNESS_LAYERS = [
     {"errors", "names"},
     {"records"},
-    {"limits", "lock", "ages", "remote"},
+    {"limits", "lock", "ages", "remote", "labgrid_helper"},
     {"wire", "boards", "config", "stats", "progress", "schema", "migrations", "tools", "interrupt", "pace", "child", "npz"},
     {"metrics", "compiler", "windows", "built", "database", "drift"},
     {"rows"},
@@ -23,6 +23,7 @@ HARNESS_LAYERS = [
     {"exchange"},
     {"session", "flash", "ops"},
     {"virtual"},
+    {"places"},
     {"rig", "resume"},
     {"runner"},
     {"campaign", "nightly"},
