@@ -106,7 +106,7 @@ class Place:
             if not data:
                 said = self._helper.stderr.read().decode(errors="replace").strip()
                 raise HostError(
-                    "labgrid's client does not run", expected="labgrid 24 or newer", received=said[-500:] or "no word",
+                    "labgrid's client does not run", expected="labgrid 25 or newer", received=said[-500:] or "no word",
                     remedy="install labgrid (docs/remote.md) and name its interpreter: python = ... under [labgrid] in rig.toml",
                 )  # fmt: skip
             self._buffer += data

@@ -93,7 +93,8 @@ def test_all_names_of_a_port_are_one_lock(server):
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_device_that_is_not_there_is_told(tmp_path, scheme):
-    with Ser2net(str(tmp_path / "none"), tmp_path) as server, pytest.raises(LinkError, match="its device can't be used") as caught:
+    refused = pytest.raises(LinkError, match="its device can't be used")
+    with Ser2net(str(tmp_path / "none"), tmp_path) as server, refused as caught:
         open_link(getattr(server, scheme), BOARD.baud)
     assert "failure" in caught.value.received
 
