@@ -119,7 +119,7 @@ def _refused(url: str, error: RefusedError) -> LinkError:
     if error.busy:
         return LinkError(
             f"can't open {url}: another program holds it", expected="nobody else connected to that port", received=str(error),
-            remedy="end the other connection, maybe from another machine; the server's list of them names its address",
+            remedy="end the other connection; it may come from another machine: `ss -tnp` on the server tells",
         )  # fmt: skip
     remedy = "see whether the board is plugged in there and the server's configuration names its device; its log says more"
     return LinkError(f"{url} is served, but its device can't be used", expected="a connection that stays", received=str(error),
