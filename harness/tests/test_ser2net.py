@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import socket
+import textwrap
 import threading
 import time
 
@@ -22,7 +24,7 @@ from harness.link import open_link
 from harness.remote import _words, new_port, sets_baud, split_telnet
 from harness.rig import Rig
 from harness.tests import small_models
-from harness.tests.servers import Ser2net, need_ser2net
+from harness.tests.servers import ROOT, Program, Ser2net, free_port, listens, need_ser2net
 from harness.virtual.launch import VirtualBoard
 
 BOARD = BOARDS["virtual"]
@@ -130,6 +132,19 @@ def test_a_server_that_goes_away_ends_the_wait(board, tmp_path):
         with link, pytest.raises(LinkError, match="stopped working"):
             while True:
                 link.read(1, 600.0)
+
+
+def test_the_configuration_in_the_docs_serves(board, tmp_path):
+    text = (ROOT / "docs" / "remote.md").read_text()
+    lines = text[text.index("    connection: &board") :].split("\n\n")[0].splitlines()
+    port = free_port()
+    (tmp_path / "ser2net.yaml").write_text(re.sub(r"/dev/[^,]+", board.port, textwrap.dedent("\n".join(lines)).replace(
+        "4000", f"127.0.0.1,{port}")) + "\n")
+    command = [need_ser2net(), "-n", "-d", "-c", "ser2net.yaml"]
+    with Program(command, tmp_path / "log", tmp_path) as server:
+        server.wait_for(lambda: listens(port))
+        with rig_at(f"rfc2217://127.0.0.1:{port}") as rig:
+            assert rig.prepare(image())[1].board_id
 
 
 # ---- without ser2net ----
