@@ -26,6 +26,10 @@ USB_PORT = "usb:"
 """`usb:SERIAL`: the port of the USB device with this serial number, whatever tty it is now."""
 
 
+PLACE = "labgrid:"
+"""Before the name of a labgrid place, where a port may stand."""
+
+
 @dataclass(frozen=True)
 class Board:
     """Memory in bytes, clock in Hz. `flash_base`/`flash_bytes` are what the bootloader leaves to an image.
@@ -124,13 +128,15 @@ def known_boards(entries: Mapping[str, Any] | None = None) -> dict[str, Board]:
 
 
 def parse_board(text: str, entries: Mapping[str, Any] | None = None) -> Target:
-    """`virtual`, `virtual#3`, `nano33ble`, `/dev/ttyACM0`, `usb:SERIAL`, `socket://host:port` or `name@port` -> Target.
-    `entries`: rig.toml's [boards], whose names are known too. Raises UserError."""
+    """`virtual`, `virtual#3`, `nano33ble`, `/dev/ttyACM0`, `usb:SERIAL`, `socket://host:port`, `labgrid:PLACE` or `name@port`
+    -> Target. `entries`: rig.toml's [boards], whose names are known too. Raises UserError."""
     name, at, port = text.partition("@")
     known = _known(name, entries or {})
     if known and bool(at) == bool(port) and not (port and known.number):
+        check_place(port)
         return replace(known, port=port or None)
-    if text.startswith(("/", USB_PORT)) or "://" in text or text.upper().startswith("COM"):
+    check_place(text)
+    if text.startswith(("/", USB_PORT, PLACE)) or "://" in text or text.upper().startswith("COM"):
         return Target(None, text)
     raise UserError(
         f"unknown board {text!r}",
@@ -156,6 +162,16 @@ def _known(name: str, entries: Mapping[str, Any]) -> Target | None:
     if mark and base == "virtual" and re.fullmatch(r"[0-9]{1,3}", number) and int(number) <= 255:
         return Target(BOARDS[base], None, number=int(number))
     return Target(boards[name], None) if name in boards else None
+
+
+def check_place(port: str) -> None:
+    """Raises UserError for `labgrid:` before what can't be the name of a place. Ports of other kinds pass."""
+    name = port.removeprefix(PLACE)
+    if port.startswith(PLACE) and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name):
+        raise UserError(
+            "no labgrid place can have this name", expected="labgrid:PLACE, of letters, digits and _.-",
+            received=repr(port)[:200], remedy="run `labgrid-client places` to see their names",
+        )  # fmt: skip
 
 
 def recognise_usb(vid_pid: str, entries: Mapping[str, Any] | None = None) -> Board | None:

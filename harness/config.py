@@ -73,6 +73,16 @@ class Logs:
 
 
 @dataclass(frozen=True)
+class Labgrid:
+    """How `--board labgrid:PLACE` finds its place. coordinator: HOST:PORT, "": LG_COORDINATOR, else labgrid's own default.
+    wait_s: how long to queue for a place that somebody else holds. python: the interpreter that has labgrid, "": looked for."""
+
+    coordinator: str = ""
+    wait_s: float = 300.0
+    python: str = ""
+
+
+@dataclass(frozen=True)
 class Config:
     """`results` is a SQLAlchemy URL; paths are relative to the checkout. Thresholds are the claims' limits.
 
@@ -97,6 +107,7 @@ class Config:
     nightly: Nightly = field(default_factory=Nightly)
     logs: Logs = field(default_factory=Logs)
     boards: dict[str, BoardPorts] = field(default_factory=dict)
+    labgrid: Labgrid = field(default_factory=Labgrid)
 
 
 def load_config(path: Path | None = None) -> Config:
@@ -122,7 +133,7 @@ def _text(file: Path) -> str:
     return file.read_text("utf-8")
 
 
-_TABLES = ("boards", "limits", "history", "nightly", "logs")
+_TABLES = ("boards", "limits", "history", "nightly", "logs", "labgrid")
 
 
 def _from_environment(known: dict[str, Any]) -> dict[str, str]:
@@ -143,6 +154,8 @@ def _value(name: str, value: Any, file: Path | None) -> Any:
         return _nightly(value, file)
     if name == "logs":
         return _logs(value, file)
+    if name == "labgrid":
+        return _labgrid(value, file)
     default = getattr(Config, name, None)
     wanted = type(default)
     try:
@@ -236,4 +249,20 @@ def _logs(value: Any, file: Path | None) -> Logs:
         raise UserError(
             f"{file}: [logs] can't be used", expected='file = "PATH", size_kib = 1024, keep = 7', received=repr(value)[:200],
             remedy="see docs/nightly.md",
+        ) from error
+
+
+def _labgrid(value: Any, file: Path | None) -> Labgrid:
+    try:
+        labgrid = Labgrid(**value)
+        texts = (labgrid.coordinator, labgrid.python)
+        if not all(isinstance(text, str) and text.isprintable() for text in texts) or isinstance(labgrid.wait_s, bool):
+            raise TypeError
+        if not 0 <= labgrid.wait_s <= MOST:
+            raise ValueError
+        return labgrid
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{file}: [labgrid] can't be used", expected='coordinator = "HOST:PORT", wait_s = SECONDS, python = "PATH"',
+            received=repr(value)[:200], remedy="see docs/remote.md",
         ) from error

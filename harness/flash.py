@@ -25,7 +25,9 @@ from harness.errors import DeviceError, LinkError, ModelError, RigError
 from harness.flash_arduino import flash_arduino
 from harness.flash_command import flash_by_command, no_flasher
 from harness.limits import Deadline
+from harness.link import open_port
 from harness.probe import choose
+from harness.remote import REMEDY_TOUCH, sets_baud
 from harness.usbport import Plug, plug_of, same
 
 Progress = Callable[[int, int], None]
@@ -340,6 +342,12 @@ def _identified(port: str, deadline: Deadline) -> Monitor | None:
 
 def _touch(port: str) -> LinkError | None:
     """Opens and closes `port` at 1200 baud: the request for the bootloader. Returns what went wrong, if anything."""
+    if not sets_baud(port):
+        return LinkError(
+            f"no bootloader answers on {port}, and a bare socket can't ask for it: it passes no change of the baud rate on",
+            expected="a board in its bootloader, or with firmware of tinyrig's that can be asked", received="neither answers",
+            remedy=f"{REMEDY_TOUCH}; or press the board's reset button twice",
+        )  # fmt: skip
     try:
         touched = _open(port, TOUCH_BAUD)
     except LinkError as error:
@@ -353,18 +361,8 @@ def _touch(port: str) -> LinkError | None:
 
 
 def _open(port: str, baud: int) -> serial.SerialBase:
-    """An open port, its input dropped. Raises LinkError."""
-    try:
-        device = serial.serial_for_url(port, baudrate=baud, do_not_open=True, timeout=PROBE_S, write_timeout=REPLY_S)
-        with contextlib.suppress(ValueError, AttributeError):
-            device.exclusive = True  # another program would steal the replies
-        device.open()
-        return device
-    except (serial.SerialException, OSError, ValueError) as error:
-        raise LinkError(
-            f"can't open {port} to flash", received=str(error),
-            remedy="check the cable and the port's name; close other programs that hold it",
-        ) from error
+    """An open port. Raises LinkError."""
+    return open_port(port, baud, PROBE_S, REPLY_S)
 
 
 def _candidates(board: Board, port: str, plug: Plug) -> list[str]:

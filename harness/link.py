@@ -1,4 +1,4 @@
-"""A Link moves bytes: read(n, timeout), write, close. pyserial's URL handlers do the schemes.
+"""A Link moves bytes: read(n, timeout), write, close. pyserial's URL handlers do the schemes, remote.py those of the network.
 
 Whatever goes wrong below leaves as LinkError with a remedy.
 """
@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import socket
+import time
 
 import serial
 
 from harness.errors import LinkError
+from harness.remote import RefusedError, is_remote, new_port
 
 WRITE_TIMEOUT_S = 30.0
 """A port that takes nothing for so long is stuck: 64 KiB at 115200 baud need 6 s."""
+BUSY_S = 1.0
+"""A server may take a moment to notice that the connection before, our own, has ended."""
+BUSY_PAUSE_S = 0.1
 
 
 class LinkGone(LinkError):
@@ -58,16 +64,28 @@ class Link:
 
 def open_link(url: str, baud: int) -> Link:
     """Opens a port name (`/dev/ttyACM0`) or pyserial URL (`socket://host:port`) at `baud`. Raises LinkError."""
-    try:
-        port = serial.serial_for_url(url, baudrate=baud, do_not_open=True, timeout=1.0, write_timeout=WRITE_TIMEOUT_S)
-        # Two programs on one port steal each other's replies; URL schemes know no lock.
-        with contextlib.suppress(ValueError, AttributeError):
-            port.exclusive = True
-        port.open()
-    except (serial.SerialException, OSError, ValueError) as e:
-        raise _cannot_open(url, e) from e
+    port = open_port(url, baud, 1.0, WRITE_TIMEOUT_S)
     _prepare(port)
     return Link(port, url)
+
+
+def open_port(url: str, baud: int, timeout: float, write_timeout: float) -> serial.SerialBase:
+    """pyserial's open port, for nobody else to open. Raises LinkError."""
+    until = time.monotonic() + BUSY_S
+    while True:
+        try:
+            port = new_port(url, baud, timeout, write_timeout)
+            # Two programs on one port steal each other's replies; URL schemes know no lock.
+            with contextlib.suppress(ValueError, AttributeError):
+                port.exclusive = True
+            port.open()
+            return port
+        except RefusedError as e:
+            if time.monotonic() > until:
+                raise _refused(url, e) from e
+            time.sleep(BUSY_PAUSE_S)
+        except (serial.SerialException, OSError, ValueError) as e:
+            raise _cannot_open(url, e) from e
 
 
 def _prepare(port: serial.SerialBase) -> None:
@@ -84,16 +102,34 @@ _REMEDIES = {
     errno.EBUSY: "close the program that holds the port (a serial monitor, another tinyrig)",
     errno.EAGAIN: "close the program that holds the port (a serial monitor, another tinyrig)",
     errno.ECONNREFUSED: "start the server at the other end of the URL",
+    errno.ETIMEDOUT: "check that the other machine is up and that no firewall stands between",
+    errno.EHOSTUNREACH: "check that the other machine is up and reachable from here",
 }
 
 
 def _cannot_open(url: str, error: Exception) -> LinkError:
-    remedy = _REMEDIES.get(_errno(error), "give a port such as /dev/ttyACM0 or a URL such as socket://host:port")
+    remedy = _REMEDIES.get(_errno(error), "give a port such as /dev/ttyACM0 or a URL such as rfc2217://host:port")
+    if any(isinstance(e, socket.gaierror) for e in (error, error.__context__)):
+        remedy = "check the host's name in the URL"
     return LinkError(f"can't open {url}", expected="a serial port or URL that is free", received=str(error), remedy=remedy)
+
+
+def _refused(url: str, error: RefusedError) -> LinkError:
+    """The server is there and does not let us to its port."""
+    if error.busy:
+        return LinkError(
+            f"can't open {url}: another program holds it", expected="nobody else connected to that port", received=str(error),
+            remedy="end the other connection; it may come from another machine: `ss -tnp` on the server tells",
+        )  # fmt: skip
+    remedy = "see whether the board is plugged in there and the server's configuration names its device; its log says more"
+    return LinkError(f"{url} is served, but its device can't be used", expected="a connection that stays", received=str(error),
+                     remedy=remedy)  # fmt: skip
 
 
 def _gone(url: str, error: Exception) -> LinkGone:
     remedy = "check the cable; see if the board was reset or unplugged"
+    if is_remote(url):
+        remedy += "; check the server and the network between"
     return LinkGone(f"{url} stopped working", received=str(error), remedy=remedy)
 
 

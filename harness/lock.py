@@ -13,11 +13,13 @@ import hashlib
 import json
 import os
 import re
+import socket
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from harness.errors import HostError, LinkError, RigError
 
@@ -33,8 +35,25 @@ def lock_folder() -> Path:
 
 
 def port_key(port: str) -> str:
-    """One key for all names of a port: links such as /dev/serial/by-id/... are followed; a URL stands for itself."""
-    return port if "://" in port else os.path.realpath(port)
+    """One key for all names of a port: links such as /dev/serial/by-id/... are followed; a URL stands for its host and port,
+    a labgrid place for itself."""
+    if port.startswith("labgrid:"):
+        return port
+    if "://" not in port:
+        return os.path.realpath(port)
+    with contextlib.suppress(ValueError):
+        parts = urlsplit(port)
+        if parts.hostname and parts.port:
+            return f"tcp://{_address(parts.hostname)}:{parts.port}"
+    return port
+
+
+def _address(host: str) -> str:
+    """One for all names of a machine, as far as they can be resolved."""
+    try:
+        return socket.getaddrinfo(host, None, socket.AF_INET)[0][4][0]
+    except (OSError, UnicodeError):
+        return host
 
 
 class Locks:

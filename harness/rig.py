@@ -18,6 +18,7 @@ from harness.flash_route import BY_PROBE, no_flash_port
 from harness.limits import Deadline
 from harness.link import Link, LinkGone, open_link
 from harness.lock import Locks
+from harness.places import Places
 from harness.ports import Ports, entry_of, find_ports, is_started_here, ports_of, resolved
 from harness.qemu import QemuBoard
 from harness.records import MEASURED, BoardInfo, Hello, Image, TensorSpec
@@ -50,6 +51,7 @@ class Rig:
         target = resolved(target, config)
         self.faults = (*config.faults, *entry_of(target, target.board, config).faults, *faults)
         self._locks = Locks()
+        self._places = Places(config.labgrid)
         try:
             self.board, self.ports = self._attach(target, config, clock)
         except BaseException:
@@ -67,7 +69,7 @@ class Rig:
         board, ports = find_ports(target, config)
         for port in sorted({ports.link, ports.flash, ports.probe} - {""}):
             self._locks.take(lock_key(port), f"the board at {port}")
-        return board, ports
+        return board, Ports(self._places.reach(ports.link), self._places.reach(ports.flash), ports.probe)
 
     def _start_virtual(self, target: Target, config: Config, clock: str) -> tuple[Board, Ports]:
         moves = "disconnect" in [getattr(parse_fault(text), "kind", "") for text in self.faults]
@@ -102,6 +104,7 @@ class Rig:
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
+        self._places.close()
         self._locks.close()
 
     def injected(self) -> dict[str, int]:

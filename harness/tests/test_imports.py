@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HARNESS_LAYERS = [
     {"errors", "names"},
     {"records"},
-    {"limits", "lock", "ages", "boards"},
+    {"limits", "lock", "ages", "boards", "remote", "labgrid_helper"},
     {"own_boards"},
     {"wire", "config", "stats", "progress", "schema", "migrations", "tools", "interrupt", "pace", "child", "npz"},
     {"metrics", "compiler", "windows", "built", "database", "drift", "sketch", "usbport", "fleet", "nightlog"},
@@ -25,7 +25,7 @@ HARNESS_LAYERS = [
     {"flash_command", "flash_arduino", "probe"},
     {"session", "flash", "ops"},
     {"virtual", "qemu", "flash_route"},
-    {"ports"},
+    {"ports", "places"},
     {"rig", "resume"},
     {"runner"},
     {"campaign", "nightly"},

@@ -65,7 +65,7 @@ def test_socket_url():
     ("url", "remedy"),
     [
         ("/dev/no-such-port", "tinyrig boards"),
-        ("nonsense://x", "socket://host:port"),
+        ("nonsense://x", "rfc2217://host:port"),
         ("socket://127.0.0.1:1", "start the server"),
     ],
 )

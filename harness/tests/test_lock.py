@@ -110,7 +110,7 @@ def test_every_name_of_a_port_is_one_key(tmp_path):
     (tmp_path / "ttyX").write_text("")
     (tmp_path / "by-id").symlink_to(tmp_path / "ttyX")
     assert port_key(str(tmp_path / "by-id")) == port_key(str(tmp_path / "ttyX"))
-    assert port_key("socket://bench:4000") == "socket://bench:4000"
+    assert port_key("socket://127.0.0.1:4000") == port_key("rfc2217://localhost:4000/?timeout=5") != port_key("socket://127.0.0.1:4001")
 
 
 @pytest.mark.parametrize("key", ["../../etc/passwd", "a b;rm -rf /", "x" * 5000, "\n\0", "socket://h:1/?a=b"])

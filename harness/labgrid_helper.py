@@ -1,0 +1,164 @@
+"""Holds one labgrid place: the only module that imports labgrid. It runs by itself, under labgrid's own Python, never in the
+rig's process: labgrid brings a pyserial of its own, which would replace ours.
+
+`python labgrid_helper.py COORDINATOR PLACE WAIT_S TAKE NOTE`: one JSON object a line on stdout tells what happens (`event`:
+waiting, acquired, released, error). The place is held until stdin closes, so it is released also when the rig is killed.
+TAKE 1: release also what was acquired before, by a process of this host and user that has died. The file NOTE says so while
+the place is held.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+POLL_S = 1.0
+"""A reservation that nobody asks for expires after a minute."""
+
+
+def tell(event, **more):
+    print(json.dumps({"event": event, **more}), flush=True)
+
+
+def fail(kind, received="", **more):
+    tell("error", kind=kind, received=str(received), **more)
+    sys.exit(3)
+
+
+def connect(address, place, loop):
+    from labgrid.remote.client import start_session
+
+    args = argparse.Namespace(place=place, allow_unmatched=False, verbose=0)
+    try:
+        return start_session(address, extra={"args": args, "env": None, "role": None, "prog": "tinyrig"}, loop=loop)
+    except Exception as error:  # of gRPC and of labgrid, whose classes differ between versions
+        fail("coordinator", f"{type(error).__name__}: {error}")
+
+
+def me(session):
+    return f"{session.gethostname()}/{session.getuser()}"
+
+
+async def acquire(session, name, wait_s):
+    """Whether it is ours by this call; False: this host and user had it already."""
+    import grpc
+    from labgrid.remote.generated import labgrid_coordinator_pb2 as messages
+
+    token, until, told = "", time.monotonic() + wait_s, None
+    try:
+        while True:
+            place = session.places[name]
+            if place.acquired == me(session):
+                return False
+            if not place.acquired:
+                try:
+                    await session.stub.AcquirePlace(messages.AcquirePlaceRequest(placename=name))
+                    return True
+                except grpc.aio.AioRpcError as error:
+                    if not session.places[name].reservation and not place.acquired:
+                        fail("refused", error.details())
+            holder = place.acquired or "a reservation of somebody else"
+            if time.monotonic() >= until:
+                fail("held", holder)
+            if holder != told:
+                tell("waiting", holder=holder)
+                told = holder
+            token = await reserve(session, name, token, messages)
+            await asyncio.sleep(min(POLL_S, max(0.0, until - time.monotonic())))
+    finally:
+        if token:
+            await session.stub.CancelReservation(messages.CancelReservationRequest(token=token))
+
+
+async def reserve(session, name, token, messages):
+    """Stands in the queue; asks again, lest the reservation expires."""
+    if not token:
+        wanted = {"main": messages.Reservation.Filter(filter={"name": name})}
+        made = await session.stub.CreateReservation(messages.CreateReservationRequest(filters=wanted, prio=0.0))
+        return made.reservation.token
+    await session.stub.PollReservation(messages.PollReservationRequest(token=token))
+    return token
+
+
+def serial_ports(session, name):
+    """(resource name, params) of the serial ports that the place has acquired."""
+    found = []
+    for exporter, group, _, resource_name in session.places[name].acquired_resources:
+        resource = session.resources.get(exporter, {}).get(group, {}).get(resource_name)
+        if resource is not None and resource.cls in ("NetworkSerialPort", "RawNetworkSerialPort"):
+            found.append((resource_name, {**resource.params, "cls": resource.cls}))
+    return found
+
+
+async def wait_for_port(session, name):
+    """The exporter starts its server when the place is acquired and tells its TCP port a moment later."""
+    until = time.monotonic() + 10
+    while True:
+        found = serial_ports(session, name)
+        if (found and all(params.get("port") for _, params in found)) or time.monotonic() > until:
+            return found
+        if not found and time.monotonic() > until - 8:
+            return found
+        await asyncio.sleep(0.05)
+
+
+async def release(session, name):
+    from labgrid.remote.generated import labgrid_coordinator_pb2 as messages
+
+    # `fromuser`: never a place that somebody else has got meanwhile.
+    await session.stub.ReleasePlace(messages.ReleasePlaceRequest(placename=name, fromuser=me(session)))
+    tell("released")
+
+
+def write_note(note):
+    with contextlib.suppress(OSError):
+        note.write_text(json.dumps({"pid": os.getppid(), "helper": os.getpid()}))
+
+
+async def hold(session, name, wait_s, take, note):
+    if name not in session.places:
+        fail("unknown", ", ".join(sorted(session.places)) or "no places at all")
+    fresh = await acquire(session, name, wait_s)
+    own = fresh or take
+    if own:
+        write_note(note)
+    try:
+        found = await wait_for_port(session, name)
+        if len(found) != 1 or not found[0][1].get("port"):
+            what = "several serial ports: " + ", ".join(n for n, _ in found) if len(found) > 1 else "no serial port"
+            fail("no-serial", what, resources=["/".join(path) for path in session.places[name].acquired_resources])
+        params = found[0][1]
+        if params.get("extra", {}).get("proxy_required"):
+            fail("proxy", params["extra"].get("proxy", ""))
+        tell("acquired", own=own, fresh=fresh, user=me(session), host=params["host"], port=params["port"], cls=params["cls"],
+             protocol=params.get("protocol") or "rfc2217")
+        closed = asyncio.get_running_loop().run_in_executor(None, sys.stdin.buffer.read)
+        while not closed.done():
+            if session.stopping.is_set():
+                tell("error", kind="lost", received="the coordinator ended the connection")
+                os._exit(3)  # a thread waits for stdin
+            await asyncio.wait([closed], timeout=1.0)
+    finally:
+        if own and not session.stopping.is_set():
+            await release(session, name)
+            note.unlink(missing_ok=True)
+
+
+def main(argv):
+    address, name, wait_s, take, note = argv
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    session = connect(address, name, loop)
+    try:
+        loop.run_until_complete(hold(session, name, float(wait_s), take == "1", Path(note)))
+    finally:
+        loop.run_until_complete(session.stop())
+        loop.run_until_complete(session.close())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
