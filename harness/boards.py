@@ -19,6 +19,8 @@ class Board:
     """Memory in bytes, clock in Hz. `flash_base`/`flash_bytes` are what the bootloader leaves to an image.
 
     starter: which emulator of rig.py's STARTERS is this board; "": a physical one, which is looked up.
+    timer_hz: steps of the timer behind the cycles; 0: it counts every cycle of the clock.
+    seen: on which silicon and when this board's whole path was seen to work; "": not yet, or an emulator.
     flash_s, hello_s, window_s: time limits in seconds where rig.toml's [limits] say nothing.
     """
 
@@ -39,6 +41,8 @@ class Board:
     flash_s: float = 180.0  # erasing takes at most 22 s; 960 KiB at 115200 baud about 90 s, and are read back
     hello_s: float = 10.0
     window_s: float = 30.0
+    timer_hz: int = 0
+    seen: str = ""
 
 
 _CORTEX_M4F = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")

@@ -13,12 +13,15 @@ HARNESS_LAYERS = [
     {"errors", "names"},
     {"records"},
     {"limits", "lock", "ages"},
-    {"wire", "boards", "config", "stats", "progress", "schema", "migrations", "tools", "interrupt", "pace", "child", "npz"},
+    {
+        "wire", "boards", "clockcheck", "config", "provenance", "stats", "progress", "schema", "migrations", "tools", "interrupt",
+        "pace", "child", "npz",
+    },
     {"metrics", "compiler", "windows", "built", "database", "drift"},
     {"rows"},
     {"journal"},
     {"link", "image", "oracle", "store", "hostbuild", "claims", "user_engine", "faultinfo", "verdicts"},
-    {"ledger", "pruning", "comparison", "export"},
+    {"ledger", "pruning", "comparison", "export", "origins"},
     {"history", "tonight"},
     {"exchange"},
     {"session", "flash", "ops"},
@@ -33,7 +36,9 @@ HARNESS_LAYERS = [
 ]
 ALLOWED_OUTSIDE = {
     "variants": {"errors", "records", "npz"},
-    "reports": {"errors", "records", "metrics", "stats", "store", "config", "history", "ages", "tonight"},
+    "reports": {
+        "errors", "records", "metrics", "stats", "store", "config", "history", "ages", "tonight", "provenance", "origins",
+    },
 }
 
 
