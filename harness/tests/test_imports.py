@@ -31,7 +31,7 @@ HARNESS_LAYERS = [
     {"campaign", "nightly"},
     {"nightly_summary"},
     {"bench_night"},
-    {"engines", "run_command", "history_command", "nightly_command"},
+    {"engines", "run_command", "history_command", "nightly_command", "doctor"},
     {"plugin", "cli"},
 ]
 ALLOWED_OUTSIDE = {
