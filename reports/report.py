@@ -112,7 +112,7 @@ def _facts(section: Section) -> list[str]:
     oracles = dict.fromkeys(oracle_note(row.run) for row in section.rows)
     return [
         f"Board: {code(board.name)}, id {code(board.id)}, {board.clock_hz / 1e6:g} MHz",
-        f"Timing: {section.timing}: {TIMING_NOTES.get(section.timing, section.timing)}",
+        f"Timing: {timing_note(section)}",
         f"Timer: {'; '.join(dict.fromkeys(timer_text(r.run.board, r.run.settings.get(_OVERHEAD)) for r in section.rows))}",
         f"Clock: {clock_range(section)}",
         f"Data: {data_note(section)}",
@@ -120,6 +120,12 @@ def _facts(section: Section) -> list[str]:
         *_injected(section),
         f"Toolchain: {code(section.metadata['compiler'])} with {code(section.metadata['flags'])}",
     ]
+
+
+def timing_note(section: Section) -> str:
+    """Begins with the kind of timing."""
+    note = TIMING_NOTES.get(section.timing, section.timing)
+    return note if note.startswith(section.timing) else f"{section.timing} {note}"
 
 
 def clock_range(section: Section) -> str:
