@@ -63,9 +63,13 @@ def _attached(port: Port) -> tuple[str, ...]:
     hello = port.hello
     firmware = f"build {hello.build_id[:8]}, model {hello.model_sha256[:8]}" if hello else ""
     name = port.board.name if port.board else port.what[:30].replace("n/a", "") or "unknown"
-    wired = f" ({', '.join(w.split()[1] for w in port.wired)})" if port.wired else ""
+    wired = f" ({_places(port)})" if port.wired else ""
     status = f"{port.status}: {port.detail}" if port.detail else port.status
     return port.port, name + wired, port.usb, port.serial, hello.board_id if hello else "", firmware, status
+
+
+def _places(port: Port) -> str:
+    return ", ".join(name.rsplit(" ", 1)[1] for name in port.wired)
 
 
 def _json(ports: Sequence[Port]) -> dict:

@@ -89,7 +89,7 @@ def text(found: Examination) -> str:
 
 def _lines(check: Check) -> list[str]:
     mark = "!" if check.counts and not check.good else " "
-    head = f"{mark} {check.status:<8}{check.name:<20}"
+    head = f"{mark} {check.status:<8}{check.name:<23} "
     said = check.found if check.good else " ".join(filter(None, (check.found, f"(for {check.needed_for})")))
     lines = textwrap.wrap(f"{head}{said}", _WIDTH, subsequent_indent=" " * len(head), break_long_words=False,
                           break_on_hyphens=False)

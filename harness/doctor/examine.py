@@ -88,7 +88,7 @@ def _rest(config: Config, host: Host, seconds: float) -> dict[str, list]:
         "grabbers": lambda: system.grabbers(host),
     }
     looked = gather(work, _late, seconds)
-    return {**looked, "ports": survey(config, seconds, ports_.try_open)}
+    return {**looked, "ports": survey(config, seconds, ports_.ask)}
 
 
 def _late(name: str, why: str) -> list[Check]:

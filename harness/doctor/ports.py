@@ -13,18 +13,22 @@ from harness.errors import DeviceError, LinkError, RigError
 from harness.flash import BOOTLOADER_USB_ID
 from harness.link import open_link
 from harness.lock import Locks, holder, port_key
+from harness.names import printable
 from harness.records import Hello
 from harness.session import Session
 
-FREE, IN_USE, DENIED, ABSENT, SILENT, NOT_ASKED, BOOTLOADER, FOREIGN = (
+FREE, IN_USE, DENIED, ABSENT, SILENT, NOT_ASKED, BOOTLOADER, FOREIGN, STRANGER = (
     "free", "in use", "can't be opened", "not there", "no answer", "not asked", "in its bootloader", "other firmware",
+    "another board",
 )  # fmt: skip
+"""STRANGER: its chip is not the one that rig.toml names."""
 
 
 @dataclass(frozen=True)
 class Port:
     """`usb` and `serial` as the port's own USB device tells them, empty without; `board` known by USB id or rig.toml; `wired` the
-    places in rig.toml that name it (`nano33ble link`); `status` is one of the words above, `detail` says why."""
+    places in rig.toml that name it (`nano33ble link`); `status` is one of the words above, `detail` says why;
+    `wanted_id`: the only chip that rig.toml allows there."""
 
     port: str
     usb: str = ""
@@ -35,6 +39,7 @@ class Port:
     detail: str = ""
     hello: Hello | None = None
     what: str = field(default="", compare=False)
+    wanted_id: str = ""
 
     @property
     def known(self) -> bool:
@@ -51,11 +56,13 @@ def find(config: Config) -> list[Port]:
     for info in sorted(list_ports.comports(), key=lambda p: p.device):
         usb = f"{info.vid:04x}:{info.pid:04x}" if info.vid is not None else ""
         names = tuple(name for name, port in wired.items() if port_key(port) == port_key(info.device))
-        found.append(Port(info.device, usb, info.serial_number or "", _board(usb, names), names, what=info.description or ""))
+        serial, what = printable(info.serial_number or "", 64), printable(info.description or "", 64)
+        found.append(Port(info.device, usb, serial, _board(usb, names), names, what=what,
+                          wanted_id=_id(config, names)))
     there = {port_key(p.port) for p in found}
     for port in dict.fromkeys(port for port in wired.values() if port_key(port) not in there):
         names = tuple(name for name, wire in wired.items() if wire == port)
-        found.append(Port(port, board=_board("", names), wired=names))
+        found.append(Port(port, board=_board("", names), wired=names, wanted_id=_id(config, names)))
     return found
 
 
@@ -67,9 +74,13 @@ def wires(config: Config) -> dict[str, str]:
     }  # fmt: skip
 
 
+def _id(config: Config, wired: tuple[str, ...]) -> str:
+    return next((config.boards[name.rsplit(" ", 1)[0]].id.lower() for name in wired if name.endswith(" link")), "")
+
+
 def _board(usb: str, wired: tuple[str, ...]) -> Board | None:
     """The one of rig.toml comes first: several boards may share a USB id."""
-    named = next((BOARDS[name.split()[0]] for name in wired if name.split()[0] in BOARDS), None)
+    named = next((BOARDS[name.rsplit(" ", 1)[0]] for name in wired if name.rsplit(" ", 1)[0] in BOARDS), None)
     return named or next((b for b in BOARDS.values() if usb and usb in b.usb_ids), None)
 
 
@@ -95,14 +106,9 @@ def denial(path: Path) -> str:
     return f"it belongs to the group {owner} (mode {path.stat().st_mode & 0o777:o}), which you are not in"
 
 
-def try_open(port: Port) -> Port:
-    """Opens and closes it, sending nothing. The modem lines of some adapters move, so only for ports that are `known`."""
-    return _with_link(port, greet=False)
-
-
 def ask(port: Port) -> Port:
-    """Says hello, which no board but ours understands."""
-    return _with_link(port, greet=True)
+    """Says hello, which no board but ours understands. A port that is there for flashing only is just opened."""
+    return _with_link(port, greet=not port.wired or any(name.endswith(" link") for name in port.wired))
 
 
 def _with_link(port: Port, greet: bool) -> Port:
@@ -130,4 +136,7 @@ def _greeted(port: Port, session: Session) -> Port:
     except LinkError:
         return replace(port, status=SILENT, detail="nobody there speaks tinyrig's protocol")
     board = recognise_id(hello.board_id, port.board or BOARDS.get(hello.board_name) or BOARDS["nano33ble-uart"])
+    if port.wanted_id not in ("", hello.board_id.lower()):
+        detail = f"rig.toml asks for id {port.wanted_id}"
+        return replace(port, status=STRANGER, detail=detail, hello=hello, board=board)
     return replace(port, status=FREE, hello=hello, board=board)

@@ -11,7 +11,7 @@ from harness.boards import BOARDS, Board, parse_board
 from harness.config import ROOT, Config
 from harness.database import look_at
 from harness.doctor.checks import BROKEN, MISSING, OK, Check
-from harness.doctor.ports import ABSENT, DENIED, FREE, IN_USE, Port
+from harness.doctor.ports import ABSENT, DENIED, FREE, IN_USE, STRANGER, Port
 from harness.errors import RigError, UserError
 
 LEAST_BYTES = 200 * 1024 * 1024
@@ -54,6 +54,7 @@ _PORT_REMEDIES = {
     ABSENT: "plug it in, or correct the port in rig.toml; `tinyrig boards` lists what is attached",
     DENIED: "sudo usermod -aG dialout $USER, then log in again; or install the udev rule",
     IN_USE: "wait for it or end it",
+    STRANGER: "name the port of the other board, or correct the id in rig.toml",
 }
 
 
@@ -62,10 +63,11 @@ def wired(ports: Sequence[Port]) -> list[Check]:
     found = []
     for port in ports:
         for name in port.wired:
-            board, which = name.split()
+            board, which = name.rsplit(" ", 1)
             bad = port.status in _PORT_REMEDIES
             status = MISSING if port.status == ABSENT else BROKEN if bad else OK
-            said = port.port if port.status == FREE else f"{port.port}: {port.status}"
+            found_there = f", chip {port.hello.board_id}, build {port.hello.build_id[:8]}" if port.hello else ""
+            said = port.port + (found_there if port.status == FREE else f": {port.status}{found_there}")
             text = said + (f": {port.detail}" if port.detail else "")
             found.append(Check("rig.toml", f"{which} of {board}", status, text, board, _PORT_REMEDIES.get(port.status, ""), bad))
     return found

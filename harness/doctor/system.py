@@ -71,8 +71,10 @@ def udev_rules(boards: Iterable[Board] = BOARDS.values()) -> str:
     for usb in dict.fromkeys(usb for board in boards for usb in board.usb_ids):
         names = ", ".join(b.name for b in boards if usb in b.usb_ids)
         vendor, product = usb.split(":")
-        lines.append(f'SUBSYSTEM=="tty", ATTRS{{idVendor}}=="{vendor}", ATTRS{{idProduct}}=="{product}", MODE="0660", '
-                     f'GROUP="dialout", TAG+="uaccess", ENV{{ID_MM_DEVICE_IGNORE}}="1"  # {names}')
+        board = f'ATTRS{{idVendor}}=="{vendor}", ATTRS{{idProduct}}=="{product}"'
+        lines.append(f'SUBSYSTEM=="tty", {board}, MODE="0660", GROUP="dialout", TAG+="uaccess"  # {names}')
+        # Of the device and of its port alike, so without a subsystem.
+        lines.append(f'{board}, ENV{{ID_MM_DEVICE_IGNORE}}="1", ENV{{ID_MM_PORT_IGNORE}}="1"')
     for usb, name in PROBES.items():
         vendor, product = usb.split(":")
         lines.append(f'SUBSYSTEM=="usb", ATTR{{idVendor}}=="{vendor}", ATTR{{idProduct}}=="{product}", MODE="0660", '

@@ -93,7 +93,7 @@ def _program(name: str, ask: Sequence[str], remedy: str) -> Found:
         last = (text.strip().splitlines() or [f"exit status {status}"])[-1]
         return Found(BROKEN, f"{path}: {last[:200]}", f"install {name} anew: {remedy}")
     number = re.search(r"\d+(\.\d+)+\S*", text)
-    return Found(OK, number.group(0).strip(",") if number else path)
+    return Found(OK, number.group(0).strip(",)") if number else path)
 
 
 def _gcc() -> Found:

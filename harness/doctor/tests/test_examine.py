@@ -20,7 +20,7 @@ from harness.doctor import examine as examination
 from harness.doctor import ports, rigfile, system
 from harness.doctor.checks import BROKEN, MISSING, OK
 from harness.doctor.examine import examine, survey
-from harness.doctor.ports import ABSENT, BOOTLOADER, DENIED, FREE, IN_USE, NOT_ASKED, SILENT
+from harness.doctor.ports import ABSENT, BOOTLOADER, DENIED, FREE, IN_USE, NOT_ASKED, SILENT, STRANGER
 from harness.doctor.system import RULES, Host, udev_rules
 from harness.doctor.tools import Found
 from harness.errors import UserError
@@ -158,6 +158,27 @@ def test_boards_on_the_terminal_and_as_json(monkeypatch, capsys):
     assert all(known["emulator"] or known["seen_on_silicon"] is None for known in told["known"])
 
 
+@pytest.mark.parametrize(("wanted", "status"), [("", FREE), (b"HOSTPORT".hex().upper(), FREE), ("0" * 16, STRANGER)])
+def test_another_chip_than_rig_toml_names_is_told(wanted, status):
+    with HostBoard(TOY) as board:
+        config = Config(boards={"nano33ble-uart": BoardPorts(link=board.port, id=wanted)})
+        (port,) = surveyed(config)
+    (check,) = rigfile.wired([port])
+    assert port.status == status and check.good == (status == FREE) == (not check.counts)
+    assert b"HOSTPORT".hex() in check.found
+
+
+def test_a_port_for_flashing_only_is_opened_and_not_talked_to():
+    master, slave = os.openpty()
+    (port,) = surveyed(Config(boards={"nano33ble-uart": BoardPorts(flash=os.ttyname(slave))}))
+    os.set_blocking(master, False)
+    with pytest.raises(BlockingIOError):
+        os.read(master, 1)
+    assert port.status == FREE
+    os.close(master)
+    os.close(slave)
+
+
 # ---- permissions ----
 
 def machine(root: Path, *programs: str, group: str = "", rules: str | None = None, **changes) -> Host:
@@ -202,10 +223,10 @@ def test_the_rules_name_every_usb_id_once_and_are_udev_syntax(capsys):
     ids = {usb for board in BOARDS.values() for usb in board.usb_ids}
     for one in ids:
         vendor, product = one.split(":")
-        assert sum(f'ATTRS{{idVendor}}=="{vendor}", ATTRS{{idProduct}}=="{product}"' in rule for rule in rules) == 1
+        of_it = [rule for rule in rules if f'ATTRS{{idVendor}}=="{vendor}", ATTRS{{idProduct}}=="{product}"' in rule]
+        assert sum('TAG+="uaccess"' in rule for rule in of_it) == sum("ID_MM_PORT_IGNORE" in rule for rule in of_it) == 1
     for rule in rules:
         assert all(part.strip().count('"') == 2 and "=" in part for part in rule.split(","))
-    assert any('ENV{ID_MM_DEVICE_IGNORE}="1"' in rule for rule in rules)
 
 
 # ---- rig.toml, results, space ----
