@@ -36,6 +36,8 @@ class Board:
 
     starter: which emulator of rig.py's STARTERS is this board; "": a physical one, which is looked up.
     flash_command: of a board of the user's own, with flasher "command".
+    timer_hz: steps of the timer behind the cycles; 0: it counts every cycle of the clock.
+    seen: on which silicon and when this board's whole path was seen to work; "": not yet, or an emulator.
     flash_s, hello_s, window_s: time limits in seconds where rig.toml's [limits] say nothing.
     swd_target: pyOCD's name of the chip; "": not to be flashed through a debug probe. sector_bytes: the first flash sector's.
     pins: where a serial adapter is wired to; "": the data come through the board's own USB port.
@@ -64,6 +66,8 @@ class Board:
     swd_target: str = ""
     sector_bytes: int = 4096
     pins: str = ""
+    timer_hz: int = 0
+    seen: str = ""
 
 
 _CORTEX_M4F = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")

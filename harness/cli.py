@@ -9,6 +9,8 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.doctor.boards import add_parser as add_boards
+from harness.doctor.command import add_parser as add_doctor
 from harness.engines import add_parser as add_engines
 from harness.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_RIG, RigError
 from harness.history_command import add_parsers as add_history
@@ -64,7 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     add_history(commands, _EXITS)
     _add_ops(commands)
     add_engines(commands)
-    commands.add_parser("boards", help="known boards, and what is attached").set_defaults(command=_boards)
+    add_boards(commands)
+    add_doctor(commands, _EXITS)
     return parser
 
 
@@ -100,24 +103,6 @@ def _ops(arguments: argparse.Namespace) -> int:
     rows = compare_ops(data, windows, oracle=arguments.oracle or config.oracle, engine=arguments.engine, optimise=config.optimise)
     print(table(rows, config.float_tolerance))
     return EXIT_CLAIM if any(row.wrong(config.float_tolerance) for row in rows) else EXIT_GOOD
-
-
-def _boards(arguments: argparse.Namespace) -> int:
-    from harness.boards import known_boards
-    from harness.config import load_config
-    from harness.metrics import counted
-    from harness.ports import attached
-    from harness.records import INSTRUCTIONS
-
-    for board in known_boards(load_config().boards).values():
-        memory = f"{board.flash_bytes} B flash, {board.ram_bytes} B RAM"
-        clock = "" if board.timing == INSTRUCTIONS else f"{board.clock_hz // 1_000_000} MHz, "
-        print(f"{board.name:<15} {board.title}; {clock}{memory}, {counted(board.timing)}")
-    ports = attached()
-    print("attached:" if ports else "attached: no serial ports")
-    for device, usb, board in ports:
-        print(f"  {device:<20} {usb or '-':<10} {board.title if board else 'unknown'}")
-    return EXIT_GOOD
 
 
 if __name__ == "__main__":

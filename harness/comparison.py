@@ -29,6 +29,7 @@ class Values:
     metrics: dict[str, float]
     outputs_sha256: str | None
     hits: tuple[bool, ...] | None
+    build_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ def run_values(store: Store, run_id: str) -> list[Values]:
     """Every finished variant of a run, by its full id. Raises UserError for an unknown one."""
     v, m, c = schema.VARIANT_RUNS.c, schema.METRICS.c, schema.COMPARABLES.c
     query = (
-        select(v.id, v.variant, v.board_name, v.board_id, v.timing, v.outputs_sha256, v.hits, c.metadata)
+        select(v.id, v.variant, v.board_name, v.board_id, v.timing, v.outputs_sha256, v.hits, v.build_id,
+               c.metadata)
         .join_from(schema.VARIANT_RUNS, schema.COMPARABLES, c.comparable == v.comparable, isouter=True).order_by(v.id)
     )  # fmt: skip
     with store.reading() as db:
@@ -70,7 +72,8 @@ def run_values(store: Store, run_id: str) -> list[Values]:
             metrics.setdefault(key, {})[name] = value
     return [
         Values(line.variant, line.board_name, line.board_id, line.timing, json.loads(line.metadata) if line.metadata else None,
-               metrics.get(line.id, {}), line.outputs_sha256, None if line.hits is None else tuple(map(bool, line.hits)))
+               metrics.get(line.id, {}), line.outputs_sha256, None if line.hits is None else tuple(map(bool, line.hits)),
+               line.build_id)
         for line in lines
     ]  # fmt: skip
 
@@ -127,6 +130,8 @@ def _notes(first: Values, second: Values) -> list[str]:
     notes = []
     if first.board_id != second.board_id:
         notes.append(f"another board of this kind: {first.board_id} in A, {second.board_id} in B")
+    if first.build_id != second.build_id:
+        notes.append(f"firmware {first.build_id[:8]} in A, {second.build_id[:8]} in B")
     if first.outputs_sha256 != second.outputs_sha256:
         notes.append("the outputs differ")
     if first.hits and second.hits and len(first.hits) == len(second.hits):

@@ -145,7 +145,48 @@ class Database:
                         self._writer = self._writer.execution_options(tinyrig_wal=True)
 
 
+def look_at(url: str, busy_s: float = 2.0) -> str:
+    """How a database is, in words, without changing it or making it. Raises as Database does."""
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite" and (file := _file_of(parsed)) is not None and not file.exists():
+        folder = next(p for p in file.absolute().parents if p.exists())
+        if not os.access(folder, os.W_OK):
+            raise InfraError(f"no results database can be made at {file}", received=f"{folder} can't be written",
+                             remedy="name a writable place as results URL")
+        return f"{file}: none yet; the first run makes it"
+    engine = _open_engine(url, True, busy_s)
+    shown = engine.url.render_as_string(hide_password=True)
+    try:
+        with engine.connect() as db:
+            revision = _revision(db, shown)[0]
+    except SQLAlchemyError as error:
+        raise infra_error(shown, error) from error
+    finally:
+        engine.dispose()
+    if revision is None:
+        return f"{shown}: empty; the first run makes the tables"
+    if revision != schema.REVISIONS[-1]:
+        return f"{shown}: revision {revision}; the next command upgrades it to {schema.REVISIONS[-1]}"
+    if parsed.get_backend_name() == "sqlite" and (file := _file_of(parsed)) is not None and not os.access(file, os.W_OK):
+        raise InfraError(f"{file} may only be read", remedy="allow your user to write it, or name another results URL")
+    return f"{shown}: revision {revision}, up to date"
+
+
+def _file_of(parsed: sa.URL) -> Path | None:
+    database = parsed.database
+    return None if not database or database == ":memory:" or database.startswith("file:") else Path(database)
+
+
 # ---- opening ----
+
+def _parse(url: str) -> sa.URL:
+    try:
+        return make_url(url)
+    except ArgumentError as error:
+        raise UserError(
+            f"not a usable database URL: {error}", expected="e.g. sqlite:///results.sqlite", remedy="correct the results URL",
+        ) from error
+
 
 def _open_engine(url: str, must_exist: bool, busy_s: float) -> sa.Engine:
     try:

@@ -22,10 +22,14 @@ from harness.store import Store
 
 METRIC_COLUMNS = [*(name for name in METRICS if name != "accuracy_ci95"), "accuracy_ci95_low", "accuracy_ci95_high"]
 _HEAD = ("run_id", "started", "night", "rerun", "variant", "board", "board_id", "timing")
+_TIMER = ("timer_hz", "timer_overhead_cycles", "clock_ppm", "clock_ppm_error", "clock_seconds")
+_TOOLS = ("compiler", "flags")
 RUN_COLUMNS = (
-    *_HEAD, "clock_hz", "tflite_sha256", "build_id", "comparable", "outputs_sha256", "pruned", "accepted", *METRIC_COLUMNS,
+    *_HEAD, "clock_hz", "tflite_sha256", "build_id", "comparable", "outputs_sha256", "pruned", "accepted", *_TIMER, *_TOOLS,
+    *METRIC_COLUMNS,
 )
-"""`accepted`: why somebody accepted a change here. Metrics that were not measured are empty."""
+"""`clock_ppm`: what the board's counter gained on `clock_hz` by the host's clock over `clock_seconds`; `accepted`: why somebody
+accepted a change here. What was not measured is empty."""
 SAMPLE_COLUMNS = (*_HEAD, "position", "kind", "window", "cycles", "stack_bytes")
 _CHUNK = 1000
 """Variant runs read at once."""
@@ -38,10 +42,15 @@ Line = dict[str, Any]
 def run_lines(db: sa.Connection, **which: str | None) -> Iterator[Line]:
     """One for each variant run, oldest first; `which`: variant, board (kind or id), since (ISO-8601 UTC)."""
     v, m = schema.VARIANT_RUNS.c, schema.METRICS.c
-    more = (v.clock_hz, v.tflite_sha256, v.build_id, v.comparable, v.outputs_sha256, v.pruned, _accepted().label("accepted"))
+    more = (v.clock_hz, v.tflite_sha256, v.build_id, v.comparable, v.outputs_sha256, v.pruned,
+            *(v[name] for name in _TIMER), _accepted().label("accepted"))  # fmt: skip
+    tools = {c.comparable: json.loads(c.metadata) for c in db.execute(select(schema.COMPARABLES))}
     heads = db.execute(_select(more, **which)).mappings()
     while chunk := heads.fetchmany(_CHUNK):
         lines = {head["id"]: {name: head[name] for name in RUN_COLUMNS if name in head} for head in chunk}
+        for line in lines.values():
+            known = tools.get(line["comparable"], {})
+            line |= {name: known.get(name) for name in _TOOLS}
         metrics = select(m.variant_run_id, m.name, m.value).where(m.variant_run_id.in_(list(lines)))
         for key, name, value in db.execute(metrics).all():
             lines[key][name] = value
@@ -128,7 +137,7 @@ _WRITERS: dict[str, Callable[[TextIO, tuple[str, ...], Iterable[Line]], None]] =
 FORMATS = (*_WRITERS, "parquet")
 
 
-_INTEGERS = {"rerun", "clock_hz", "position", "window", "cycles", "stack_bytes"}
+_INTEGERS = {"rerun", "clock_hz", "timer_hz", "timer_overhead_cycles", "position", "window", "cycles", "stack_bytes"}
 
 
 def _parquet(out: TextIO | Path, columns: tuple[str, ...], lines: Iterator[Line]) -> None:
@@ -139,7 +148,8 @@ def _parquet(out: TextIO | Path, columns: tuple[str, ...], lines: Iterator[Line]
     except ImportError as error:
         raise HostError("Parquet needs pyarrow", received=str(error),
                         remedy="pip install 'tinyrig[parquet]', or export --format csv") from error
-    kinds = {**dict.fromkeys(_INTEGERS, pyarrow.int64()), **dict.fromkeys(METRIC_COLUMNS, pyarrow.float64())}
+    floats = (*METRIC_COLUMNS, "clock_ppm", "clock_ppm_error", "clock_seconds")
+    kinds = {**dict.fromkeys(_INTEGERS, pyarrow.int64()), **dict.fromkeys(floats, pyarrow.float64())}
     types = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in columns])
     assert isinstance(out, Path)
     with pyarrow.parquet.ParquetWriter(out, types) as file:

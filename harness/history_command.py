@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.comparison import Pair, Row
     from harness.config import Config
     from harness.history import Place, Series
+    from harness.origins import Origin
     from harness.store import Store
 
 _BOARD = "its kind, its id, or the beginning of that (default: all)"
@@ -86,16 +87,21 @@ def _add_filter(parser: argparse.ArgumentParser) -> None:
 # ---- history ----
 
 def _history(arguments: argparse.Namespace) -> int:
+    from dataclasses import replace
+
     from harness.history import comparables, series
+    from harness.origins import origins
 
     _check_metric(arguments.metric)
     with _open() as store:
         found = series(store, arguments.metric, **_which(arguments))
         metadata = comparables(store)
+        shown = [replace(s, places=p, values=v) for s, p, v in ((s, *_last(s, arguments.last)) for s in found)]
+        of = [{(o.run_id, o.board_id): o for o in origins(store, [p.run_id for p in s.places], s.variant)} for s in shown]
     if not found:
         raise UserError(f"nothing stored of {arguments.metric} fits", expected="a variant, board and time of the database",
                         remedy="leave out --variant, --board or --since")
-    print("\n\n".join(_series_text(s, metadata, arguments.last) for s in found))
+    print("\n\n".join(_series_text(s, metadata, arguments.last, o) for s, o in zip(found, of, strict=True)))
     return EXIT_GOOD
 
 
@@ -110,8 +116,14 @@ def _check_metric(name: str) -> None:
                         remedy="name one of these; `tinyrig export` has them all as columns")
 
 
-def _series_text(series: Series, metadata: dict[str, dict], last: int) -> str:
-    """A title and a table. A row's change is against the last value before it that was measured with the same."""
+def _last(series: Series, last: int) -> tuple[tuple[Place, ...], tuple[float, ...]]:
+    """What is shown of it."""
+    return (series.places[-last:], series.values[-last:]) if last > 0 else (series.places, series.values)
+
+
+def _series_text(series: Series, metadata: dict[str, dict], last: int, of: dict[tuple[str, str], Origin]) -> str:
+    """A title, what the newest value belongs to, and a table. A row's change is against the last value before it that was
+    measured with the same."""
     from tabulate import tabulate
 
     from harness.metrics import METRICS
@@ -120,17 +132,23 @@ def _series_text(series: Series, metadata: dict[str, dict], last: int) -> str:
     unit = METRICS[series.metric].unit if series.metric in METRICS else "fraction"
     unit = unit.replace("cycles", counter(series.timing))
     title = f"{series.metric} ({unit}) of {series.variant} on {series.board} {series.board_id}, {series.timing}"
-    rows = list(_series_rows(series, metadata))
+    rows = list(_series_rows(series, metadata, of))
     shown = rows[-last:] if last > 0 else rows
     title += f", the last {len(shown)} of {len(rows)}" if len(shown) < len(rows) else ""
-    header = ("started (UTC)", "run", "value", "change", "%", "")
+    header = ("started (UTC)", "run", "firmware", "value", "change", "%", "")
+    newest = of.get((series.places[-1].run_id, series.board_id))
+    title += f"\n{newest.place}" if newest else ""
     return f"{title}\n{tabulate(shown, header, 'github', disable_numparse=True, colalign=_RIGHT)}"
 
 
-_RIGHT = ("left", "left", "right", "right", "right", "left")
+_RIGHT = ("left", "left", "left", "right", "right", "right", "left")
 
 
-def _series_rows(series: Series, metadata: dict[str, dict]) -> Iterable[tuple[str, ...]]:
+def _series_rows(
+    series: Series, metadata: dict[str, dict], of: dict[tuple[str, str], Origin]
+) -> Iterable[tuple[str, ...]]:
+    from harness.provenance import clock_off
+
     above: Place | None = None
     last: dict[str, float] = {}
     for place, value in zip(series.places, series.values, strict=True):
@@ -141,7 +159,10 @@ def _series_rows(series: Series, metadata: dict[str, dict]) -> Iterable[tuple[st
             change, percent = _difference(series.metric, value - last[place.comparable], last[place.comparable])
         if above and above.comparable != place.comparable:
             notes.insert(0, f"not comparable with the row above: {_why(metadata, above.comparable, place.comparable)}")
-        yield place.started[:16].replace("T", " "), place.run_id, _text(series.metric, value), change, percent, "; ".join(notes)
+        origin = of.get((place.run_id, series.board_id))
+        notes += ["the clock is off"] if origin and clock_off(origin.clock) else []
+        start, firmware = place.started[:16].replace("T", " "), origin.build_id[:8] if origin else ""
+        yield start, place.run_id, firmware, _text(series.metric, value), change, percent, "; ".join(notes)
         above, last[place.comparable] = place, value
 
 
@@ -173,12 +194,15 @@ def _text(metric: str, value: float) -> str:
 def _compare(arguments: argparse.Namespace) -> int:
     """Exit status 2 when no variant of the two runs can be compared: then nothing was said of them."""
     from harness.comparison import compare, run_values
+    from harness.origins import origins
 
     _refuse_model(arguments.first)
     with _open() as store:
         ids = [store.resolve(arguments.first), store.resolve(arguments.second) if arguments.second else store.latest()]
         pairs = compare(*(run_values(store, run_id) for run_id in ids))
-    print(f"A: run {ids[0]}\nB: run {ids[1]}")
+        places = [dict.fromkeys(f"{o.board} {o.board_id}, {o.place}" for o in origins(store, [run_id])) for run_id in ids]
+    for name, run_id, place in zip("AB", ids, places, strict=True):
+        print("\n   ".join([f"{name}: run {run_id}", *place]))
     for pair in pairs:
         print(f"\n{_pair_text(pair, arguments.all)}")
     if any(row.noisy and row.change for pair in pairs for row in pair.rows):

@@ -120,6 +120,11 @@ def is_held(key: str) -> bool:
         os.close(fd)
 
 
+def holder(key: str) -> str | None:
+    """Who has the lock, in words; None where nobody has."""
+    return _holder(_file(key)) if is_held(key) else None
+
+
 def _lock(path: Path) -> int | None:
     """The locked file, None where somebody else has it; never one that its last holder has removed meanwhile."""
     while True:

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from harness import stats
+from harness import provenance, stats
 from harness.errors import InfraError
-from harness.records import ESTIMATED, INSTRUCTIONS, MEASURED, BoardInfo, OpInfo, Run, Sample, VariantRun
+from harness.records import ESTIMATED, INSTRUCTIONS, MEASURED, OpInfo, Run, Sample, VariantRun
 
 SCHEMA = 1
 FLOAT_TOLERANCE = 1e-5
@@ -313,11 +313,13 @@ def measure(run: VariantRun) -> dict[str, Any]:
 # ---- `--json` ----
 
 def checked_metadata(run: VariantRun) -> dict[str, Any]:
-    """What must agree before two runs stand in one table or are compared."""
-    tool = run.image.toolchain
+    """What must agree before two runs stand in one table or are compared. A timer that counts every cycle is not named, as in
+    runs from before it was kept: their history goes on."""
+    tool, board = run.image.toolchain, run.board
+    coarse = {"timer_hz": board.timer_hz} if board.timer_hz not in (None, board.clock_hz) else {}
     return {
-        "board": run.board.name, "clock_hz": run.board.clock_hz, "timing": run.board.timing,
-        "compiler": tool.cc, "flags": tool.flags,
+        "board": board.name, "clock_hz": board.clock_hz, "timing": board.timing, "compiler": tool.cc, "flags": tool.flags,
+        **coarse,
     }
 
 
@@ -354,7 +356,8 @@ def variant_to_json(run: VariantRun) -> dict[str, Any]:
         "ram": ram(run), "flash": flash(run),
         "tflite_bytes": v.tflite_bytes, "zip_bytes": v.zip_bytes, "flops": v.flops, "macs": value["macs"], "ops": ops(run),
         "host_accuracy": v.host_accuracy, "dataset": v.dataset, "synthetic": v.synthetic, "engine": run.image.engine,
-        "build_id": run.image.build_id, "timing": run.board.timing, "board": _board_json(run.board),
+        "build_id": run.image.build_id, "timing": run.board.timing, "board": provenance.board_json(run),
+        "clock": provenance.clock_json(run.clock),
         "toolchain": {"cc": run.image.toolchain.cc, "flags": run.image.toolchain.flags},
         "oracle_note": oracle_note(run), "link": link(run),
         "claims": {c.name: {"status": c.status, "reason": c.reason} for c in run.claims},
@@ -376,10 +379,6 @@ def oracle_note(run: VariantRun) -> str:
     if run.parity is None:
         return "none: outputs were not compared with a reference"
     return ORACLE_NOTES.get(run.parity.oracle, run.parity.oracle)
-
-
-def _board_json(board: BoardInfo) -> dict[str, Any]:
-    return {"name": board.name, "id": board.id, "clock_hz": board.clock_hz, "timing": board.timing}
 
 
 def run_to_json(run: Run) -> dict[str, Any]:

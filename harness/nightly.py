@@ -35,6 +35,7 @@ from harness.verdicts import (
     hits,
     judge_drift,
     judge_with_reruns,
+    timer_of,
 )
 
 WHO = "tinyrig nightly"
@@ -297,7 +298,7 @@ def _drift(baseline: Baseline, tonight: Tonight, rerun: Callable[[], Tonight], p
 def _tonight(metric: str, runs: Sequence[VariantRun], again: Reruns) -> Tonight:
     first, values = runs[0], tuple(again.values(run)[metric] for run in runs)
     why = (withheld(first) if metric.startswith(("latency", "cycles")) else None) or "no value tonight"
-    return Tonight(values, comparable_metadata(first), max(1, len(timed_cycles(first))), why_not=why)
+    return Tonight(values, comparable_metadata(first), max(1, len(timed_cycles(first))), timer_of(metric, first), why)
 
 
 class _Asker:

@@ -236,12 +236,25 @@ class Parity:
 
 @dataclass(frozen=True)
 class BoardInfo:
-    """The board a run was made on; `timing` is ESTIMATED, MEASURED or INSTRUCTIONS."""
+    """The board a run was made on; `timing` is ESTIMATED, MEASURED or INSTRUCTIONS. `clock_hz`: what its cycles are counted in;
+    `timer_hz`: the steps in which its timer really goes, None for a run from before they were kept."""
 
     name: str
     id: str
     clock_hz: int
     timing: str
+    timer_hz: int | None = None
+
+
+@dataclass(frozen=True)
+class ClockCheck:
+    """The board's counter against the host's clock over `seconds`: it gains `ppm` parts in a million on the clock that the board
+    is said to have, give or take `ppm_error` (a bound from the round trips). None where it was not checked; `reason` says why."""
+
+    ppm: float | None
+    ppm_error: float | None
+    seconds: float
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -267,7 +280,7 @@ class VariantRun:
     """One variant on one board: everything raw that the metrics are computed from.
 
     `labels` holds N integers or None; `output` is the (first) output tensor; samples keep their order; `claims` are as judged
-    when the run was stored, none for a run from before they were kept.
+    when the run was stored, none for a run from before they were kept; so is `clock` None.
     """
 
     variant: Variant
@@ -279,6 +292,7 @@ class VariantRun:
     class_names: tuple[str, ...] | None
     settings: dict[str, Any] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
+    clock: ClockCheck | None = None
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,8 @@ class Rig:
         self._blank = False
         self.flash_tries = 0
         """Tries that the last flashing took; 0: the image ran already."""
+        self.clock_known = False
+        """Whether the counter has been held against the host's clock for long enough: once is worth waiting for."""
         self._heard = ""  # instead of a hello, the last time that none came
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         target = resolved(target, config)
@@ -210,7 +212,7 @@ class Rig:
 
     def info(self, hello: Hello) -> BoardInfo:
         board = recognise_id(hello.board_id, self.board)
-        return BoardInfo(board.name, hello.board_id, hello.clock_hz, board.timing)
+        return BoardInfo(board.name, hello.board_id, hello.clock_hz, board.timing, board.timer_hz or hello.clock_hz)
 
     def _lock_board(self, hello: Hello | None) -> None:
         """A board may be reached by two ports. Emulated ones all have one id and are told apart by their ports."""

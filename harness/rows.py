@@ -25,6 +25,7 @@ from harness.metrics import comparable_metadata, measure, metadata_hash, outputs
 from harness.records import (
     BoardInfo,
     Claim,
+    ClockCheck,
     Footprint,
     Image,
     NotMeasured,
@@ -60,6 +61,7 @@ def insert_variant(db: sa.Connection, seq: int, run: VariantRun) -> None:
         "board_name": run.board.name, "board_id": run.board.id, "clock_hz": run.board.clock_hz, "timing": run.board.timing,
         "record": to_json(_record(run)), "outputs": zlib.compress(b"".join(s.outputs for s in run.samples)),
         "comparable": _comparable(db, run), "outputs_sha256": outputs_hash(run), "hits": _hits(run),
+        **_timer_columns(run),
     }
     key = db.execute(schema.VARIANT_RUNS.insert(), row).inserted_primary_key[0]
     samples = [_sample_row(key, i, s) for i, s in enumerate(run.samples)]
@@ -131,6 +133,15 @@ def _metrics(run: VariantRun) -> dict[str, float]:
     return {name: float(value) for name, value in values.items() if value is not None}
 
 
+def _timer_columns(run: VariantRun) -> dict[str, Any]:
+    overhead, clock = run.settings.get("timer_overhead_cycles"), run.clock or ClockCheck(None, None, 0.0)
+    return {
+        "timer_hz": run.board.timer_hz, "timer_overhead_cycles": overhead if isinstance(overhead, int) else None,
+        "clock_ppm": clock.ppm, "clock_ppm_error": clock.ppm_error,
+        "clock_seconds": None if clock.ppm is None else clock.seconds,
+    }
+
+
 def _sample_row(key: int, position: int, s: Sample) -> dict[str, Any]:
     return {
         "variant_run_id": key, "position": position, "kind": s.kind, "window_index": int(s.index), "cycles": int(s.cycles),
@@ -139,8 +150,11 @@ def _sample_row(key: int, position: int, s: Sample) -> dict[str, Any]:
 
 
 def _record(run: VariantRun) -> dict[str, Any]:
+    # Beside the board: a tinyrig from before it takes the board's fields as they are.
+    timer = {"timer_hz": (board := asdict(run.board)).pop("timer_hz")}
+    clock = {"clock": None if run.clock is None else asdict(run.clock)}
     return {
-        "variant": asdict(run.variant), "image": asdict(run.image), "board": asdict(run.board),
+        "variant": asdict(run.variant), "image": asdict(run.image), "board": board, **timer, **clock,
         "parity": None if run.parity is None else asdict(run.parity),
         "labels": None if run.labels is None else [int(n) for n in run.labels],
         "class_names": run.class_names, "settings": run.settings, "claims": [asdict(c) for c in run.claims],
@@ -193,11 +207,12 @@ def _variant_run_fields(r: dict[str, Any], samples: tuple[Sample, ...]) -> Varia
     v = r["variant"]
     variant = Variant(**(v | {"tflite": Path(v["tflite"]), "windows": None if v["windows"] is None else Path(v["windows"])}))
     return VariantRun(
-        variant, _image(r["image"]), BoardInfo(**r["board"]), samples,
+        variant, _image(r["image"]), BoardInfo(**r["board"], timer_hz=r.get("timer_hz")), samples,
         None if r["parity"] is None else Parity(**r["parity"]),
         None if r["labels"] is None else tuple(r["labels"]),
         None if r["class_names"] is None else tuple(r["class_names"]), r["settings"],
         tuple(Claim(**c) for c in r.get("claims", ())),
+        None if r.get("clock") is None else ClockCheck(**r["clock"]),
     )
 
 

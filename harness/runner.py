@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from harness.boards import Board
+from harness.clockcheck import clock_watch
 from harness.compiler.compile import compile_model
 from harness.compiler.graph import MAX_FILE_BYTES
 from harness.config import ROOT, Config
@@ -21,6 +22,7 @@ from harness.errors import DeviceError, LinkError, UserError
 from harness.image import build_image
 from harness.limits import Deadline, exceeded
 from harness.oracle import ORACLES
+from harness.provenance import clock_warning
 from harness.records import BoardInfo, Image, Parity, Sample, TensorSpec, Variant, VariantRun
 from harness.rig import Rig
 from harness.session import Session
@@ -108,10 +110,16 @@ def run_variant(
     done = recorder.start(head_of(job, image, windows, info, config))
     say(f"streaming {len(windows)} windows" + (f", {len(done)} samples are there already" if done else ""))
     window_s, before = config.limits.on(rig.board).window_s, rig.injected()
+    watch = clock_watch(session.counter, info)
     try:
-        samples = measure(session, windows, config.repeats, done, recorder.add, window_s, deadline)
+        watch.start()
+        samples = measure(session, windows, config.repeats, done, recorder.add, window_s, deadline, watch.between)
+        clock = watch.finish(wait=not rig.clock_known)
     except LinkError as error:
         raise rig.diagnose(error) from error
+    rig.clock_known = True
+    if warning := clock_warning(clock):
+        say(f"warning: {warning}")
     deadline.check("before comparing with the oracle")
     parity = None if job.oracle == "none" else compare(data, job.oracle, windows, samples, image.outputs, config.float_tolerance)
     settings = {
@@ -131,7 +139,7 @@ def run_variant(
             "injected_faults": list(rig.faults),
             "injected": {kind: n - before.get(kind, 0) for kind, n in rig.injected().items()},
         }
-    return VariantRun(job.variant, image, info, samples, parity, windows.labels, windows.class_names, settings)
+    return VariantRun(job.variant, image, info, samples, parity, windows.labels, windows.class_names, settings, clock=clock)
 
 
 def _check_oracle(data: bytes, name: str, windows: Windows) -> None:
@@ -213,12 +221,15 @@ def measure(
     keep: Callable[[Sample], None] = lambda sample: None,
     window_s: float = math.inf,
     deadline: Deadline | None = None,
+    between: Callable[[], None] = lambda: None,
 ) -> tuple[Sample, ...]:
     """The samples of one variant: those that are `done`, and the others, each handed to `keep` before the next is asked for.
+    `between` is called after each.
 
     Raises DeviceError when a repetition's outputs differ from the first: such a board's timings mean nothing.
     """
-    return Measuring(session, windows, repeats, window_s, deadline or Deadline("run_s", math.inf)).run(done, keep)
+    measuring = Measuring(session, windows, repeats, window_s, deadline or Deadline("run_s", math.inf))
+    return measuring.run(done, keep, between)
 
 
 class Measuring:
@@ -229,7 +240,9 @@ class Measuring:
         self._payloads = [tuple(a.tobytes() for a in window) for window in windows.inputs]
         self._steps = steps(len(windows), repeats)
 
-    def run(self, done: Sequence[Sample], keep: Callable[[Sample], None]) -> tuple[Sample, ...]:
+    def run(
+        self, done: Sequence[Sample], keep: Callable[[Sample], None], between: Callable[[], None] = lambda: None
+    ) -> tuple[Sample, ...]:
         """See measure()."""
         samples = list(done)
         for sample in samples:
@@ -244,6 +257,7 @@ class Measuring:
             keep(sample)
             samples.append(sample)
             _check_repetition(sample, samples[0])
+            between()
         return tuple(samples)
 
     def _prove(self, done: Sequence[Sample]) -> None:

@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 STORE_SCHEMA = 1
 """What tinyrigs from before the migrations check. Raised whenever they could no longer read what this one writes."""
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Those of migrations/versions, oldest first; known here so that a database that is up to date needs no alembic."""
 
 META = MetaData()
@@ -57,6 +57,11 @@ VARIANT_RUNS = Table(
     Column("outputs_sha256", String(64)),  # of metrics.outputs_hash, which outlives the samples
     Column("hits", LargeBinary),  # a byte for each window, 1: top-1 is the label; NULL without labels
     Column("pruned", String(64)),  # when the raw samples were deleted, ISO-8601 UTC; NULL: they are there
+    Column("timer_hz", BigInteger),  # NULL, as the next: from before it was kept
+    Column("timer_overhead_cycles", BigInteger),
+    Column("clock_ppm", Float),  # what the board's counter gained on clock_hz by the host's clock; NULL: not checked
+    Column("clock_ppm_error", Float),
+    Column("clock_seconds", Float),
     # Wide enough that a list of all variant runs never reads the rows, whose records and outputs take most of the file.
     Index("ix_variant_runs_heads", "variant", "board_id", "board_name", "timing", "comparable", "run_seq"),
 )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness import wire
+from harness.clockcheck import Reading
 from harness.errors import DeviceError, LinkError, UserError
 from harness.exchange import GREETING_PATIENCE_S, PATIENCE_S, Exchange, Lost, Refused, Statistics
 from harness.faultinfo import fault_error
@@ -128,6 +129,19 @@ class Session:
     def echo(self, data: bytes) -> bytes:
         """Has `data` (at most max_payload bytes) sent back."""
         return self._ask(Type.ECHO, data, _exactly(len(data)), expect=len(data))
+
+    def counter(self) -> Reading | None:
+        """The board's counter now; None from a firmware that does not tell it. Tried once, because a kept reply would tell an
+        earlier moment. Raises Lost (a LinkError)."""
+        self._known()
+        before = self._clock()
+        try:
+            cycles = self._ask(Type.CLOCK, b"", wire.decode_clock, expect=wire.CLOCK_BYTES, tries=1)
+        except Refused as error:
+            if error.status == Status.BAD_TYPE:
+                return None
+            raise
+        return Reading(before, self._clock(), cycles)
 
     def fault(self) -> FaultRecord | None:
         """What the board kept of the fault that caused its last reset; None: it was no fault."""

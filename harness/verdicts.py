@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, isfinite, sqrt
+from math import ceil, inf, isfinite, sqrt
 from typing import Any
 
 import numpy as np
 
 from harness import drift, stats
-from harness.metrics import METRICS, top1_hits
+from harness.metrics import METRICS, top1_hits, total_macs
 from harness.records import ESTIMATED, INSTRUCTIONS, VariantRun
 from harness.stats import FINE, Spread, Timer
 
@@ -143,6 +143,19 @@ class Judgement:
 
 
 # ---- what is compared ----
+
+def timer_of(metric: str, run: VariantRun) -> Timer:
+    """What the board's timer resolves, in the unit of a noisy metric. Nothing says that an inference begins at a random moment
+    within a step, so two readings differ by whole steps or not at all."""
+    board = run.board
+    if GATES.get(metric) != NOISY or not board.timer_hz or not board.clock_hz:
+        return FINE
+    if METRICS[metric].unit == "us":
+        return Timer(1e6 / board.timer_hz)
+    cycles = board.clock_hz / board.timer_hz
+    return Timer(cycles / (total_macs(run) or inf) if metric == "cycles_per_mac" else cycles)
+
+
 
 def hits(run: VariantRun) -> tuple[bool, ...] | None:
     """Whether each window's top-1 class is its label, as accuracy is judged; None without labels."""

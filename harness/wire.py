@@ -40,6 +40,7 @@ class Type(IntEnum):
     ECHO = 0x04
     REBOOT = 0x05
     FAULT = 0x06
+    CLOCK = 0x07
 
 
 class Status(IntEnum):
@@ -79,6 +80,7 @@ _RUN_REPLY = struct.Struct("<IIHBBII")
 _HELLO = struct.Struct("<HH16s32s8sIIIIIHBB16s16s")
 _TENSOR = struct.Struct("<BBH6Ifi")
 FAULT_WORDS = 23
+CLOCK_BYTES = 4
 _FAULT = struct.Struct(f"<{FAULT_WORDS}I")
 RUN_BYTES = _RUN.size
 RUN_REPLY_BYTES = _RUN_REPLY.size
@@ -281,6 +283,13 @@ def decode_fault(payload: bytes) -> FaultRecord | None:
     if not kind:
         return None
     return FaultRecord(kind, flags, tuple(rest[:9]), *rest[9:13], tuple(rest[13:]))
+
+
+def decode_clock(payload: bytes) -> int:
+    """CLOCK reply -> the board's counter. Raises WireError."""
+    if len(payload) != CLOCK_BYTES:
+        raise WireError("CLOCK reply of a wrong length", expected=f"{CLOCK_BYTES} bytes", received=f"{len(payload)} bytes")
+    return int.from_bytes(payload, "little")
 
 
 def encode_fault(fault: FaultRecord | None) -> bytes:

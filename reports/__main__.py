@@ -109,12 +109,14 @@ def _note(line: StoredRun) -> str:
 
 def _print_summary(runs: Sequence[Run], notes: Sequence[str] = ()) -> None:
     from reports.markdown import table
-    from reports.report import not_measured_lines, summary_grids
+    from reports.report import not_measured_lines, summary_grids, warning_lines
 
     for title, grid in summary_grids(runs):
         print(f"{title}\n{table(grid, 'simple')}\n")
     for line in not_measured_lines(runs):
         print("not measured: " + line.replace("`", ""))
+    for line in warning_lines(runs):
+        print(line.replace("`", ""))
     for note in notes:
         print(note)
 

@@ -14,7 +14,9 @@ import pandas as pd
 from harness.errors import HostError, RigError, UserError
 from harness.history import accepted, nights, verdicts
 from harness.metrics import METRICS
+from harness.origins import Origin, origins
 from harness.records import FAILED, Accepted, Claim, Night, NotMeasured, StoredVerdict
+from reports import origin_rows
 from reports.blocks import Block, Bullets, Grid, Heading, Text, code
 
 OUT = Path(__file__).resolve().parent / "out" / "nights"
@@ -32,6 +34,7 @@ class Morning:
     not_measured: tuple[tuple[str, NotMeasured], ...]
     failed_claims: tuple[tuple[str, str, Claim], ...]
     accepted: tuple[Accepted, ...] = ()
+    origins: tuple[Origin, ...] = ()
 
 
 def load(store: Any, wanted: str) -> Morning:
@@ -49,6 +52,7 @@ def load(store: Any, wanted: str) -> Morning:
         tuple((run_id, what) for run_id, run in runs.items() for what in run.not_measured),
         tuple((i, r.variant.name, c) for i, run in runs.items() for r in run.runs for c in r.claims if c.status == FAILED),
         tuple(a for a in accepted(store, wanted_only=True) if a.run_id in runs),
+        tuple(origins(store, list(runs))),
     )
 
 
@@ -57,8 +61,9 @@ def build(morning: Morning) -> list[Block]:
     night = morning.night
     blocks: list[Block] = [
         Heading(1, f"Night of {night.started[:10]}: {_WORDS.get(night.exit_code, 'ended')}"),
-        Text(f"`{night.summary or 'no summary'}`"),
+        Text(f"`{night.summary or 'no summary'}`"), *map(Text, origin_rows.warnings(morning.origins)),
         *_changes(morning), *_claims(morning), *_faults(morning), *_others(morning), *_accepted(morning), *_runs(night),
+        *_belong(morning),
     ]  # fmt: skip
     return blocks
 
@@ -142,6 +147,12 @@ def _runs(night: Night) -> list[Block]:
     )  # fmt: skip
     boards = ", ".join(code(b) for b in night.boards)
     return [Heading(2, "Runs"), Text(f"Night {code(night.night_id)} on {boards}."), Bullets(lines)]
+
+
+def _belong(morning: Morning) -> list[Block]:
+    told = [tuple(map(code, row)) for row in origin_rows.rows(morning.origins)]
+    grid = Grid(pd.DataFrame(told, columns=list(origin_rows.TITLES)), len(origin_rows.TITLES))
+    return [Heading(2, "What these numbers belong to"), grid] if told else []
 
 
 # ---- command ----

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from harness import history, tonight
 from harness.history import Accepted, Night, Series, StoredVerdict
+from harness.origins import Origin, origins
 from harness.records import NotMeasured
 from harness.store import Store, StoredRun
 from harness.tonight import Measured
@@ -109,6 +110,7 @@ class Page:
     accepted: tuple[Accepted, ...] = ()
     earlier: tuple[Finding, ...] = ()
     since: str | None = None
+    origins: tuple[Origin, ...] = ()
 
     def having(self, *statuses: str) -> list[Finding]:
         return [finding for finding in self.findings if finding.status in statuses]
@@ -134,7 +136,7 @@ def gather(store: Store, since: str | None = None) -> Page:
         real, kept, newest, findings, _faults(store, newest, measured), tuple(measured),
         trends,
         tuple(a for a in reversed(wanted) if since is None or a.when >= since),
-        _earlier(moved, newest, wanted, trends), since,
+        _earlier(moved, newest, wanted, trends), since, tuple(origins(store, newest.runs)),
     )  # fmt: skip
 
 

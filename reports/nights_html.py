@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from harness.metrics import counted, unit
-from reports import nights_svg
+from reports import nights_svg, origin_rows
 from reports import nights_words as words
 from reports.nights import (
     ACCEPTED,
@@ -162,6 +162,7 @@ def _notes(page: Page) -> str:
     notes = []
     if not page.real_nights:
         notes.append("The database holds no nights (<code>tinyrig nightly</code> makes them), so each run counts as one.")
+    notes += map(_e, origin_rows.warnings(page.origins))
     if any(m.timing == "estimated" for m in page.measured):
         notes.append("Latencies marked <b>estimated</b> come from the virtual board's timing model, not from silicon.")
     if made_up := sorted({m.dataset or "unnamed" for m in page.measured if m.synthetic}):
@@ -376,4 +377,11 @@ def _raw(page: Page, database: str) -> str:
         f'tinyrig accept {example} -m "why"        # these changes are wanted'
     )
     where = f"<p>Database: {_code(database)}. Every number of this page comes from it.</p>" if database else ""
-    return where + _table("runs of tonight", ("run", "board", "run of the night"), rows) + f"<pre><code>{commands}</code></pre>"
+    runs = _table("runs of tonight", ("run", "board", "run of the night"), rows)
+    return f"{where}{runs}{_belong(page)}<pre><code>{commands}</code></pre>"
+
+
+def _belong(page: Page) -> str:
+    told = origin_rows.rows(page.origins)
+    table = _table("what these numbers belong to", origin_rows.TITLES, [list(map(_e, row)) for row in told], range(1, 8))
+    return f"<h3>What these numbers belong to</h3>{table}" if told else ""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.metrics import FLOAT_TOLERANCE, TIMING_NOTES, float_tolerance, oracle_note
+from harness.provenance import clock_text, clock_warning, timer_text
 from harness.records import ESTIMATED, Run
 from reports import paper, plots, tables
 from reports.blocks import Block, Bullets, Grid, Heading, Picture, Text, code
@@ -35,6 +36,7 @@ FAULT_NOTES = {
     "user": "the request", "model": "the model can't be run on this board", "host": "a fault of the host",
     "link": "a fault of the link", "device": "a fault of the board", "infra": "a fault of the rig's own machinery",
 }
+_OVERHEAD = "timer_overhead_cycles"
 NOISE_NOTE = (
     f"Exact McNemar test on the same windows. Within noise means p >= {tables.SIGNIFICANCE}: these windows don't show a "
     "difference, which is not proof that there is none. The p-values are not corrected for the number of pairs."
@@ -78,7 +80,8 @@ def lower(block: Block) -> Block:
 def section_blocks(section: Section, drawn: dict[str, Picture]) -> list[Block]:
     """All blocks of one section, in reading order; `drawn` holds its pictures by name."""
     return [
-        Bullets(tuple(_facts(section))), tables.summary(section), *_withheld(section), *_claims(section),
+        *map(Text, warnings(section)), Bullets(tuple(_facts(section))), tables.summary(section), *_withheld(section),
+        *_claims(section),
         *_pictures(drawn, "accuracy-latency"),
         *_accuracy(section), *_size(section), *_cost(section), *_parity(section), *_latency(section),
         *_line(section), *_memory(section), *_pictures(drawn, "memory"), *_ops(section), *_pictures(drawn, "ops"),
@@ -98,7 +101,8 @@ def _title(section: Section) -> str:
 
 
 def _differences(parts: Sequence[Section]) -> str:
-    names = [name for name in parts[0].metadata if len({str(p.metadata[name]) for p in parts}) > 1]
+    every = dict.fromkeys(name for part in parts for name in part.metadata)
+    names = [name for name in every if len({str(p.metadata.get(name)) for p in parts}) > 1]
     versions = len({tuple(sorted(p.versions.items())) for p in parts}) > 1
     return ", ".join(names + (["package versions"] if versions else []))
 
@@ -108,12 +112,43 @@ def _facts(section: Section) -> list[str]:
     oracles = dict.fromkeys(oracle_note(row.run) for row in section.rows)
     return [
         f"Board: {code(board.name)}, id {code(board.id)}" + (f", {board.clock_hz / 1e6:g} MHz" if section.timed else ""),
-        f"Timing: {TIMING_NOTES.get(section.timing, section.timing)}",
+        f"Timing: {timing_note(section)}",
+        *_timer_and_clock(section),
         f"Data: {data_note(section)}",
         f"Oracle: {'; '.join(oracles)}",
         *_injected(section),
         f"Toolchain: {code(section.metadata['compiler'])} with {code(section.metadata['flags'])}",
     ]
+
+
+def _timer_and_clock(section: Section) -> list[str]:
+    """Where time is told at all."""
+    if not section.timed:
+        return []
+    timers = dict.fromkeys(timer_text(r.run.board, r.run.settings.get(_OVERHEAD)) for r in section.rows)
+    return [f"Timer: {'; '.join(timers)}", f"Clock: {clock_range(section)}"]
+
+
+def timing_note(section: Section) -> str:
+    """Begins with the kind of timing."""
+    note = TIMING_NOTES.get(section.timing, section.timing)
+    return note if note.startswith(section.timing) else f"{section.timing} {note}"
+
+
+def clock_range(section: Section) -> str:
+    """The board's clock by the host's, over all rows; each row's own stands in the last table."""
+    checks = [row.run.clock for row in section.rows]
+    known = [c for c in checks if c is not None and c.ppm is not None]
+    if not known:
+        return "; ".join(dict.fromkeys(map(clock_text, checks)))
+    best = min(known, key=lambda c: c.ppm_error or 0.0)
+    return f"against this host's: {clock_text(best)}"
+
+
+def warnings(section: Section) -> list[str]:
+    """What makes figures wrong though every output was right."""
+    found = [(row.label, text) for row in section.rows if (text := clock_warning(row.run.clock))]
+    return [f"Warning: {code(label)}: {text}" for label, text in found]
 
 
 def _injected(section: Section) -> list[str]:
@@ -285,6 +320,11 @@ def _versions(title: str, versions: dict[str, Any]) -> str:
 def _settings(settings: dict[str, Any]) -> str:
     plain = {name: value for name, value in settings.items() if not isinstance(value, dict | list)}
     return ", ".join(f"{re.sub('_', ' ', name)} {value}" for name, value in plain.items())
+
+
+def warning_lines(runs: Sequence[Run]) -> list[str]:
+    """Of all sections, for the terminal."""
+    return [text for section in sections(runs) for text in warnings(section)]
 
 
 def summary_grids(runs: Sequence[Run]) -> list[tuple[str, Grid]]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from harness.metrics import METRICS, link, ops, top1_hits, unit, window_samples
+from harness.provenance import clock_text
 from harness.records import INSTRUCTIONS
 from harness.stats import mcnemar_exact, wilson
 from reports.blocks import Grid, code
@@ -310,5 +311,6 @@ def models(section: Section) -> Grid:
     return _grid(section, {
         "model SHA-256": lambda r: code(r.run.variant.sha256[:16]), "engine": lambda r: code(r.run.image.engine),
         "firmware build": lambda r: code(r.run.image.build_id[:16]), "run": lambda r: code(r.run_id),
-        "board id": lambda r: code(r.run.board.id),
-    }, left=6)
+        "board id": lambda r: code(r.run.board.id), "cycles": lambda r: r.run.board.timing,
+        "clock check": lambda r: clock_text(r.run.clock),
+    }, left=8)

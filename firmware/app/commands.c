@@ -208,6 +208,15 @@ static wire_status last_fault(uint32_t n, uint8_t *reply, uint32_t *reply_bytes)
     return WIRE_STATUS_OK;
 }
 
+static wire_status counter(uint32_t n, uint8_t *reply, uint32_t *reply_bytes)
+{
+    if (n)
+        return refuse(WIRE_STATUS_BAD_LENGTH, "CLOCK takes nothing", reply, reply_bytes);
+    wire_put_u32(reply, port_cycles());
+    *reply_bytes = WIRE_CLOCK_BYTES;
+    return WIRE_STATUS_OK;
+}
+
 wire_status app_execute(uint8_t type, const uint8_t *payload, uint32_t n, uint8_t *reply, uint32_t *reply_bytes)
 {
     *reply_bytes = 0;
@@ -226,6 +235,8 @@ wire_status app_execute(uint8_t type, const uint8_t *payload, uint32_t n, uint8_
         return reboot(payload, n, reply, reply_bytes);
     case WIRE_FAULT:
         return last_fault(n, reply, reply_bytes);
+    case WIRE_CLOCK:
+        return counter(n, reply, reply_bytes);
     default:
         return refuse(WIRE_STATUS_BAD_TYPE, "no such request", reply, reply_bytes);
     }

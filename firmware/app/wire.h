@@ -28,6 +28,7 @@ typedef enum {
     WIRE_ECHO = 0x04,
     WIRE_REBOOT = 0x05,
     WIRE_FAULT = 0x06,
+    WIRE_CLOCK = 0x07,
 } wire_type;
 
 typedef enum {
@@ -47,6 +48,7 @@ typedef enum {
 enum { WIRE_RUN_BYTES = 12, WIRE_READ_BYTES = 12, WIRE_RUN_REPLY_BYTES = 20 };
 enum { WIRE_HELLO_BYTES = 116, WIRE_HELLO_TENSOR_BYTES = 36, WIRE_HELLO_NAME_BYTES = 16 };
 enum { WIRE_FAULT_WORDS = 23 };
+enum { WIRE_CLOCK_BYTES = 4 };
 enum { WIRE_INVOKE = 1, WIRE_STACK = 2, WIRE_PROFILE = 4, WIRE_NO_OUTPUTS = 8 };
 
 enum {

@@ -139,6 +139,15 @@ static void test_no_fault_is_told(void)
     CHECK(ask(WIRE_FAULT, 1) == WIRE_STATUS_BAD_LENGTH);
 }
 
+static void test_the_counter_is_told(void)
+{
+    CHECK(ask(WIRE_CLOCK, 0) == WIRE_STATUS_OK && reply_bytes == WIRE_CLOCK_BYTES);
+    uint32_t first = wire_get_u32(reply), now = port_cycles();
+    CHECK(ask(WIRE_CLOCK, 0) == WIRE_STATUS_OK);
+    CHECK(now - first < 1u << 31 && wire_get_u32(reply) - now < 1u << 31); /* in order, on whichever side of a wrap */
+    CHECK(ask(WIRE_CLOCK, 1) == WIRE_STATUS_BAD_LENGTH);
+}
+
 static void test_engine_error_is_told(void)
 {
     const int8_t zeros[4] = {0};
@@ -168,6 +177,7 @@ int main(void)
     test_ranges_are_checked();
     test_lengths_and_types_are_checked();
     test_no_fault_is_told();
+    test_the_counter_is_told();
     test_engine_error_is_told();
     test_echo();
     return 0;

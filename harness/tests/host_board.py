@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tty
@@ -49,7 +50,8 @@ def build(program: str, *sources: str) -> Path:
 
 def build_board(engine: str, *flags: str) -> Path:
     """The whole firmware around `engine`, a file below firmware/."""
-    return build(f"board-{Path(engine).stem}", "app/main.c", *APP, engine, *flags)
+    name = "-".join(("board", Path(engine).stem, *(re.sub(r"\W+", "_", flag) for flag in flags)))
+    return build(name, "app/main.c", *APP, engine, *flags)
 
 
 @cache

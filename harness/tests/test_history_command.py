@@ -67,9 +67,12 @@ def test_history_names_what_was_accepted_and_what_is_not_comparable(runs, capfd)
     rows = [line for line in out.splitlines() if line.startswith("| 20")]
     assert code == 0 and [row.split("|")[2].strip() for row in rows] == runs
     assert "estimated" in out and "of dense on virtual" in out
-    assert rows[1].split("|")[4].strip() == ""  # the same twice: no change
+    assert rows[1].split("|")[5].strip() == ""  # the same twice: no change
     assert "accepted: new weights" in rows[2]
-    assert "not comparable with the row above: engine tinyrig -> portable" in rows[3] and rows[3].split("|")[4].strip() == ""
+    assert "not comparable with the row above: engine tinyrig -> portable" in rows[3] and rows[3].split("|")[5].strip() == ""
+    builds = [row.split("|")[3].strip() for row in rows]
+    assert builds[0] == builds[1] and len(set(builds)) == 3 and all(len(build) == 8 for build in builds)
+    assert "estimated cycles at 64 MHz, timer 64 MHz (one step is 15.6 ns), " in out and "arm-none-eabi-gcc" in out
     assert sum("accepted" in row for row in rows) == 1
 
 
@@ -90,13 +93,14 @@ def test_an_unknown_metric_is_answered_with_near_ones(runs, capfd):
 
 def test_compare_of_the_same_twice(runs, capfd):
     code, out, _ = tell(capfd, "compare", runs[0], runs[1])
-    assert code == 0 and "dense: all" in out and "metrics are the same" in out
+    assert code == 0 and "dense: all" in out and "metrics are the same" in out and "firmware" not in out
+    assert out.count("virtual 5649525455414c") == 2 and out.count("arm-none-eabi-gcc") == 2
     assert "latency_cycles_median" in tell(capfd, "compare", runs[0], runs[1], "--all")[1]
 
 
 def test_compare_of_other_weights(runs, capfd):
     code, out, _ = tell(capfd, "compare", runs[0], runs[2])
-    assert code == 0 and "the outputs differ" in out and "zip_bytes" in out
+    assert code == 0 and "the outputs differ" in out and "zip_bytes" in out and "dense: firmware " in out
 
 
 def test_what_is_not_comparable_is_refused(runs, capfd):

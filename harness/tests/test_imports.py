@@ -14,12 +14,15 @@ HARNESS_LAYERS = [
     {"records"},
     {"limits", "lock", "ages", "boards", "remote", "labgrid_helper"},
     {"own_boards"},
-    {"wire", "config", "stats", "progress", "schema", "migrations", "tools", "interrupt", "pace", "child", "npz"},
+    {
+        "wire", "clockcheck", "config", "provenance", "stats", "progress", "schema", "migrations", "tools", "interrupt", "pace",
+        "child", "npz",
+    },
     {"metrics", "compiler", "windows", "built", "database", "drift", "sketch", "usbport", "fleet", "nightlog"},
     {"rows"},
     {"journal"},
     {"link", "image", "oracle", "store", "hostbuild", "claims", "user_engine", "faultinfo", "verdicts"},
-    {"ledger", "pruning", "comparison", "export"},
+    {"ledger", "pruning", "comparison", "export", "origins"},
     {"history", "tonight"},
     {"exchange"},
     {"flash_command", "flash_arduino", "probe"},
@@ -32,12 +35,14 @@ HARNESS_LAYERS = [
     {"nightly_summary"},
     {"bench_night", "night_board"},
     {"night_fleet", "night_resume"},
-    {"engines", "run_command", "history_command", "nightly_command"},
+    {"engines", "run_command", "history_command", "nightly_command", "doctor"},
     {"plugin", "cli"},
 ]
 ALLOWED_OUTSIDE = {
     "variants": {"errors", "records", "npz"},
-    "reports": {"errors", "records", "metrics", "stats", "store", "config", "history", "ages", "tonight"},
+    "reports": {
+        "errors", "records", "metrics", "stats", "store", "config", "history", "ages", "tonight", "provenance", "origins",
+    },
 }
 
 

@@ -25,7 +25,7 @@ def test_json_has_exactly_the_contracts_keys_or_more():
     doc = metrics.run_to_json(make_run())
     assert {"schema", "run_id", "started", "board", "toolchain", "runs"} <= set(doc)
     assert doc["schema"] == 1
-    assert set(doc["board"]) == {"name", "id", "clock_hz", "timing"}
+    assert set(doc["board"]) == {"name", "id", "clock_hz", "timing", "timer_hz", "timer_overhead_cycles"}
     assert set(doc["toolchain"]) == {"cc", "flags"}
     entry = doc["runs"][0]
     assert set(entry) >= SCHEMA_1

@@ -95,6 +95,8 @@ def test_golden_payloads(vector):
         assert wire.decode_run_reply(payload, fields["output_bytes"]) == expected
     if fields := vector.get("read"):
         assert wire.read_payload(fields["tensor"], fields["offset"], fields["length"]) == payload
+    if fields := vector.get("clock"):
+        assert wire.decode_clock(payload) == fields["cycles"]
     if fields := vector.get("reboot"):
         assert wire.reboot_payload(bool(fields["mode"])) == payload
 
@@ -179,6 +181,12 @@ def test_outputs_of_another_inference_are_refused():
 @given(st.lists(st.binary(max_size=30), max_size=4))
 def test_crc_of_tensors_is_that_of_their_bytes_in_a_row(tensors):
     assert wire.tensors_crc(tensors) == wire.tensors_crc([b"".join(tensors)])
+
+
+@pytest.mark.parametrize("n", [0, 3, 5])
+def test_clock_reply_of_a_wrong_length_is_refused(n):
+    with pytest.raises(WireError, match="CLOCK"):
+        wire.decode_clock(bytes(n))
 
 
 def test_run_reply_of_a_wrong_length_is_refused():

@@ -1,0 +1,1 @@
+"""What this machine has of what the rig's boards need. Never flashes anything, never hangs."""

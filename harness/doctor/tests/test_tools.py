@@ -1,0 +1,132 @@
+"""Stand-in executables on the PATH: what is there, what is broken, what hangs; and which board needs which."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import time
+
+import pytest
+
+from harness.boards import BOARDS
+from harness.doctor import tools
+from harness.doctor.checks import BROKEN, MISSING, OK, gather
+from harness.doctor.tools import NEEDS, look, needs
+
+
+@pytest.fixture
+def path(tmp_path, monkeypatch):
+    """An empty PATH; path(name, script) puts a shell script there."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+
+    def put(name: str, script: str) -> None:
+        file = tmp_path / name
+        file.write_text(f"#!{shell}\n{script}\n")
+        file.chmod(0o755)
+
+    shell = shutil.which("sh", path="/bin:/usr/bin")
+    return put
+
+
+@pytest.mark.parametrize("name", ["arm-none-eabi-gcc", "host cc", "qemu-system-arm", "arduino-cli", "arduino core", "st-flash"])
+def test_what_is_not_there_is_missing_with_a_remedy(path, name):
+    found = look(name)
+    assert found.status == MISSING and found.remedy
+
+
+GCC = 'case "$*" in *dumpfull*) echo 13.2.1;; *nano.specs*) echo {specs};; *libc_nano*) echo {libc};; esac'
+
+
+@pytest.mark.parametrize(("specs", "libc", "status"), [
+    ("/lib/nano.specs", "/lib/libc_nano.a", OK), ("nano.specs", "/lib/libc_nano.a", BROKEN),
+    ("/lib/nano.specs", "libc_nano.a", BROKEN),
+])  # fmt: skip
+def test_a_compiler_without_its_library_is_broken(path, specs, libc, status):
+    """A newlib without the hard-float variant is a common half of an installation."""
+    path("arm-none-eabi-gcc", GCC.format(specs=specs, libc=libc))
+    found = look("arm-none-eabi-gcc")
+    assert found.status == status and "13.2.1" in found.found
+    assert ("libnewlib-arm-none-eabi" in found.remedy) == (status == BROKEN)
+
+
+CORES = {
+    "0.35": '[{"id": "arduino:avr", "installed": "1.8.6"}, {"id": "arduino:mbed_nano", "installed": "4.0.10"}]',
+    "1.0": '{"platforms": [{"id": "arduino:mbed_nano", "installed_version": "4.1.5"}]}',
+}
+
+
+@pytest.mark.parametrize(("version", "core"), [("0.35", "4.0.10"), ("1.0", "4.1.5")])
+def test_the_arduino_core_in_both_forms_of_the_list(path, version, core):
+    listed = f"""[ "$*" = "core list --format json" ] && echo '{CORES[version]}'"""
+    path("arduino-cli", f"{listed} || echo arduino-cli Version: {version}.2")
+    assert look("arduino-cli").found == f"{version}.2"
+    assert look("arduino core") == tools.Found(OK, f"arduino:mbed_nano {core}")
+
+
+@pytest.mark.parametrize(("script", "status"), [
+    ("echo '[]'", MISSING), ("echo '{}'", MISSING), ("", MISSING), ("echo no json", BROKEN), ("exit 1", MISSING),
+])  # fmt: skip
+def test_an_arduino_cli_without_the_core(path, script, status):
+    path("arduino-cli", script)
+    found = look("arduino core")
+    assert found.status == status and "core install arduino:mbed_nano" in found.remedy
+
+
+def test_a_qemu_without_the_machine_is_broken(path):
+    path("qemu-system-arm", 'case "$*" in *help*) echo virt;; *) echo QEMU emulator version 7.2.9;; esac')
+    assert look("qemu-system-arm").status == BROKEN and "7.2.9" in look("qemu-system-arm").found
+
+
+def test_a_program_that_fails_is_broken_and_says_why(path):
+    path("st-flash", "echo cannot load libstlink.so.1 >&2; exit 127")
+    found = look("st-flash")
+    assert found.status == BROKEN and "libstlink" in found.found and "stlink-tools" in found.remedy
+
+
+def test_a_program_that_hangs_is_broken_in_time(path, monkeypatch):
+    monkeypatch.setattr(tools, "TOOL_S", 0.2)
+    path("st-flash", "while :; do :; done")
+    assert look("st-flash").status == BROKEN and "does not answer" in look("st-flash").found
+
+
+def test_a_file_that_can_not_be_run_is_broken(path, tmp_path):
+    (tmp_path / "st-flash").write_bytes(b"\x7fELFnot")
+    (tmp_path / "st-flash").chmod(0o755)
+    assert look("st-flash").status == BROKEN
+
+
+def test_a_library_that_does_not_load_is_broken():
+    assert tools._package("pytest", "a_module_that_is_not_there").status == BROKEN
+    assert tools._package("no-such-distribution", "os").status == MISSING
+    assert tools._package("pytest", "pytest").status == OK
+
+
+def test_every_word_of_the_known_boards_stands_in_the_table():
+    for board in BOARDS.values():
+        words = {getattr(board, "builder", "gcc"), board.flasher, board.starter}
+        assert words <= set(NEEDS), f"add {words - set(NEEDS)} to NEEDS"
+    every = {name for need in NEEDS.values() for alternatives in need for name in alternatives}
+    assert every <= set(tools.TOOLS)
+
+
+def test_what_a_board_needs():
+    virtual = needs(BOARDS["virtual"], "tflm")
+    assert ("unicorn",) in virtual and ("arm-none-eabi-gcc",) in virtual and ("tflite-micro",) in virtual
+    uart = BOARDS["nano33ble-uart"]
+    assert ("pyocd", "st-flash") in needs(uart, "none", "probe") and ("tflite-micro",) not in needs(uart, "none")
+    own = dataclasses.replace(uart, flasher="my-flasher")
+    assert ("my-flasher",) in needs(own, "none")
+
+
+def test_a_tool_of_a_users_own_board_is_looked_for_by_its_name(path):
+    assert look("my-flasher").status == MISSING
+    path("my-flasher", "echo my-flasher 3.1")
+    assert look("my-flasher") == tools.Found(OK, "3.1")
+
+
+def test_what_hangs_or_raises_holds_up_nothing():
+    work = {"good": lambda: "good", "slow": lambda: time.sleep(30), "bad": lambda: 1 / 0}
+    found = gather(work, lambda name, why: f"{name}: {why}", 0.3)
+    assert found["good"] == "good" and "ZeroDivisionError" in found["bad"] and "no answer" in found["slow"]
+    assert list(found) == list(work)

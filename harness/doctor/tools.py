@@ -1,0 +1,193 @@
+"""Compilers, flashers, emulators and libraries: whether they are there and run; and which board needs which."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from harness.boards import Board
+from harness.doctor.checks import BROKEN, MISSING, OK
+from harness.errors import HostError
+from harness.tools import run_tool
+
+TOOL_S = 15.0
+"""One call of a tool; less than checks.PATIENCE_S, so that its own words are told."""
+ARDUINO_CORE = "arduino:mbed_nano"
+QEMU_MACHINE = "mps2-an386"
+_ARM = "apt-get install --no-install-recommends gcc-arm-none-eabi libnewlib-arm-none-eabi (`make setup` does)"
+_PACKAGES = "run `make setup`"
+
+Alternatives = tuple[str, ...]
+NEEDS: dict[str, tuple[Alternatives, ...]] = {
+    # builders
+    "gcc": (("arm-none-eabi-gcc",),),
+    "arduino": (("arduino-cli",), ("arduino core",)),
+    # flashers
+    "nano33": (("pyserial",),),
+    "arduino-cli": (("arduino-cli",), ("arduino core",)),
+    "pyocd": (("pyocd",),),
+    "st-flash": (("st-flash",),),
+    "probe": (("pyocd", "st-flash"),),
+    # starters
+    "virtual": (("unicorn",),),
+    "qemu": (("qemu-system-arm",),),
+    "none": (),
+    "": (),
+}
+"""Builder, flasher or starter of a board record -> what it takes, each with what can take its place. A word that is not here is
+taken for the name of a program."""
+ORACLES: dict[str, tuple[Alternatives, ...]] = {"tflm": (("tflite-micro",),), "litert-ref": (("ai-edge-litert",),)}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What became of looking for a tool; as in Check."""
+
+    status: str
+    found: str = ""
+    remedy: str = ""
+
+
+def needs(board: Board, oracle: str, flasher: str = "") -> tuple[Alternatives, ...]:
+    """Of one board, each once; `flasher`: another one than its record's."""
+    way = flasher or board.flasher
+    words = (board.builder, board.flash_command[0] if way == "command" else way, board.starter)
+    found = [alternatives for word in words for alternatives in NEEDS.get(word, ((word,),))]
+    return tuple(dict.fromkeys([*found, ("pyserial",), *ORACLES.get(oracle, ())]))
+
+
+def look(name: str) -> Found:
+    """Looks for a tool by its name here."""
+    return TOOLS[name]() if name in TOOLS else _program(name, ("--version",), f"install {name}")
+
+
+# ---- programs ----
+
+def _said(command: Sequence[str]) -> tuple[int, str]:
+    """(exit status, output). Raises HostError for what can't be run or hangs."""
+    done = run_tool(command, TOOL_S)
+    return done.returncode, done.stdout if done.stdout.strip() else done.stderr
+
+
+def _why(error: HostError) -> str:
+    return f"does not answer within {TOOL_S:g} s" if isinstance(error.__cause__, subprocess.TimeoutExpired) else error.received
+
+
+def _program(name: str, ask: Sequence[str], remedy: str) -> Found:
+    """A program on the PATH, by the first version number in what it says."""
+    path = shutil.which(name)
+    if not path:
+        return Found(MISSING, "", remedy)
+    try:
+        status, text = _said([path, *ask])
+    except HostError as error:
+        return Found(BROKEN, f"{path}: {_why(error)}", f"install {name} anew: {remedy}")
+    if status:
+        last = (text.strip().splitlines() or [f"exit status {status}"])[-1]
+        return Found(BROKEN, f"{path}: {last[:200]}", f"install {name} anew: {remedy}")
+    number = re.search(r"\d+(\.\d+)+\S*", text)
+    return Found(OK, number.group(0).strip(",)") if number else path)
+
+
+def _gcc() -> Found:
+    found = _program("arm-none-eabi-gcc", ("-dumpfullversion",), _ARM)
+    if found.status != OK:
+        return found
+    status, specs = _said(["arm-none-eabi-gcc", "-print-file-name=nano.specs"])
+    cpu = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
+    libc = _said(["arm-none-eabi-gcc", *cpu, "-print-file-name=libc_nano.a"])[1]
+    if status or not os.path.isabs(specs.strip()) or not os.path.isabs(libc.strip()):
+        return Found(BROKEN, f"{found.found} without newlib-nano for Cortex-M4F", _ARM)
+    return Found(OK, f"{found.found} with nano.specs")
+
+
+def _host_cc() -> Found:
+    for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
+        if name and shutil.which(name):
+            return _program(name, ("--version",), "apt-get install gcc libc6-dev")
+    return Found(MISSING, "", "apt-get install gcc libc6-dev (`make setup` does)")
+
+
+def _arduino_core() -> Found:
+    install = f"arduino-cli core update-index && arduino-cli core install {ARDUINO_CORE}"
+    path = shutil.which("arduino-cli")
+    if not path:
+        return Found(MISSING, "", f"install arduino-cli, then: {install}")
+    try:
+        status, text = _said([path, "core", "list", "--format", "json"])
+        listed = json.loads(text or "[]") if not status else []
+    except (HostError, ValueError) as error:
+        return Found(BROKEN, f"`arduino-cli core list` failed: {_why(error) if isinstance(error, HostError) else error}", install)
+    platforms = listed.get("platforms", []) if isinstance(listed, dict) else listed  # since 1.0 inside an object
+    versions = [p.get("installed_version") or p.get("installed") for p in platforms if p.get("id") == ARDUINO_CORE]
+    return Found(OK, f"{ARDUINO_CORE} {versions[0]}") if versions and versions[0] else Found(MISSING, "", install)
+
+
+def _qemu() -> Found:
+    found = _program("qemu-system-arm", ("--version",), "apt-get install --no-install-recommends qemu-system-arm")
+    if found.status != OK:
+        return found
+    if QEMU_MACHINE not in _said(["qemu-system-arm", "-machine", "help"])[1]:
+        return Found(BROKEN, f"{found.found} without the machine {QEMU_MACHINE}", "install Debian's qemu-system-arm")
+    return Found(OK, f"{found.found} with {QEMU_MACHINE}")
+
+
+# ---- libraries ----
+
+def _package(distribution: str, module: str, remedy: str = _PACKAGES, load: bool = True) -> Found:
+    """An installed package; `load`: whether it also loads, in a process of its own, because native libraries may crash."""
+    try:
+        version = importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return Found(MISSING, "", remedy)
+    if not load:
+        return Found(OK, version)
+    try:
+        status, text = _said([sys.executable, "-c", f"import {module}"])
+    except HostError as error:
+        return Found(BROKEN, f"{version}: {_why(error)}", remedy)
+    last = (text.strip().splitlines() or [f"exit status {status}"])[-1]
+    return Found(BROKEN, f"{version} can't be loaded: {last[:200]}", remedy) if status else Found(OK, version)
+
+
+_VARIANTS = ("tensorflow", "tf_keras", "tensorflow_model_optimization")
+
+
+def _variants() -> Found:
+    """TensorFlow is never imported here: it takes seconds, and only variants/ may."""
+    lacking = [name for name in _VARIANTS if importlib.util.find_spec(name) is None]
+    if lacking:
+        return Found(MISSING, f"without {', '.join(lacking)}", ".venv/bin/pip install -c constraints.txt -e '.[variants]'")
+    return Found(OK, f"tensorflow {importlib.metadata.version('tensorflow')}")
+
+
+TOOLS: dict[str, Callable[[], Found]] = {
+    "arm-none-eabi-gcc": _gcc,
+    "host cc": _host_cc,
+    "pyserial": lambda: _package("pyserial", "serial", load=False),
+    "unicorn": lambda: _package("unicorn", "unicorn"),
+    "qemu-system-arm": _qemu,
+    "arduino-cli": lambda: _program("arduino-cli", ("version",), "https://arduino.github.io/arduino-cli/latest/installation/"),
+    "arduino core": _arduino_core,
+    "pyocd": lambda: _package("pyocd", "pyocd", ".venv/bin/pip install pyocd"),
+    "st-flash": lambda: _program("st-flash", ("--version",), "apt-get install --no-install-recommends stlink-tools"),
+    "tflite-micro": lambda: _package("tflite-micro", "tflite_micro"),
+    "ai-edge-litert": lambda: _package("ai-edge-litert", "ai_edge_litert.interpreter"),
+    "variants extra": _variants,
+}
+"""Name -> how to look for it. What no board needs is told all the same, for what else it is good for: USES."""
+USES: dict[str, str] = {
+    "host cc": "the virtual board's fast cycle model, `tinyrig ops`",
+    "tflite-micro": 'comparing outputs (oracle = "tflm")',
+    "ai-edge-litert": 'comparing outputs (oracle = "litert-ref")',
+    "variants extra": "`tinyrig variants`, `make bench`; no other command needs it",
+    "pyserial": "every serial port, and flashing a Nano 33 BLE through its bootloader",
+}

@@ -1,0 +1,62 @@
+"""A wrong clock is said above all results, and every report says what its numbers belong to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness import ledger
+from harness.records import Run
+from harness.store import Store
+from harness.tests.fake_runs import make_variant_run
+from harness.tests.test_provenance import GOOD, NANO, SETTINGS, WRONG
+from reports import html, markdown, morning
+from reports.__main__ import _print_summary
+from reports.nights_page import nights_page
+from reports.report import build
+
+
+def run_with(clock, build_id: str = "feedc0de" * 4) -> Run:
+    run = replace(make_variant_run("pqt"), board=NANO, clock=clock, settings=SETTINGS)
+    return Run("r1", "2026-01-01T00:00:00+00:00", (replace(run, image=replace(run.image, build_id=build_id)),))
+
+
+def both(run: Run, tmp_path) -> tuple[str, str]:
+    blocks = build([run], None)
+    return markdown.render(blocks, tmp_path), html.render(blocks, "report")
+
+
+def test_a_report_says_what_its_numbers_belong_to(tmp_path):
+    for text in both(run_with(GOOD), tmp_path):
+        for fact in ("nano33ble", NANO.id, "64 MHz", "one step is 15.6 ns", "11 cycles of overhead", "arm-none-eabi-gcc 12.2.1",
+                     "-mcpu=cortex-m4", "feedc0defeedc0de", "-12 ppm, give or take 240 ppm", "Timing: measured"):
+            assert fact in text.replace("\\", ""), fact
+        assert "Warning" not in text
+
+
+def test_a_clock_that_is_off_is_said_before_any_number(tmp_path, capsys):
+    for text in both(run_with(WRONG), tmp_path):
+        assert "-1.96 %" in text and 0 < text.index("Warning") < text.index("Board")
+    _print_summary([run_with(WRONG)])
+    assert "Warning: pqt: the board's counter is -1.96 % off" in capsys.readouterr().out
+
+
+def test_a_coarse_timer_gets_a_part_of_its_own(tmp_path):
+    coarse = run_with(GOOD)
+    coarse = replace(coarse, runs=tuple(replace(r, board=replace(NANO, timer_hz=1000)) for r in coarse.runs))
+    text = markdown.render(build([run_with(GOOD), coarse], None), tmp_path).replace("\\", "")
+    assert "2 parts: timer_hz differ" in text and "one step is 1 ms" in text
+
+
+@pytest.mark.parametrize("clock", [GOOD, WRONG], ids=["good", "off"])
+def test_the_pages_of_nights_say_it_too(tmp_path, clock):
+    with Store(f"sqlite:///{tmp_path}/r.sqlite") as store:
+        store.save(run_with(clock))
+        ledger.begin_night(store, "night", "2026-01-01", ["nano33ble"])
+        ledger.add_to_night(store, "night", "r1")
+        page = nights_page(store)
+        text = markdown.render(morning.build(morning.load(store, "")), tmp_path).replace("\\", "")
+    for said in (page, text):
+        assert "What these numbers belong to" in said and "pqt feedc0de" in said and "one step is 15.6 ns" in said
+        assert ("Warning" in said) == (clock is WRONG)
