@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.errors import EXIT_GOOD
-from harness.records import INSTRUCTIONS
 
 if TYPE_CHECKING:
     from harness.boards import Board
@@ -58,6 +57,8 @@ def text(boards: Sequence[Board], ports: Sequence[Port]) -> str:
 def _known(board: Board) -> tuple[str, ...]:
     silicon = "an emulator" if board.starter else board.seen or "not yet"
     memory = (f"{board.flash_bytes // 1024} KB", f"{board.ram_bytes // 1024} KB")
+    from harness.records import INSTRUCTIONS
+
     clock = "-" if board.timing == INSTRUCTIONS else f"{board.clock_hz / 1e6:g} MHz"
     return board.name, board.title, clock, *memory, board.timing, silicon
 

@@ -24,11 +24,12 @@ from harness.doctor.ports import ABSENT, BOOTLOADER, DENIED, FREE, IN_USE, NOT_A
 from harness.doctor.system import RULES, Host, udev_rules
 from harness.doctor.tools import Found
 from harness.errors import UserError
-from harness.lock import Locks, holder, port_key
+from harness.lock import Locks, holder
 from harness.store import Store
 from harness.tests.fake_runs import make_run
 from harness.tests.host_board import HostBoard
 from harness.tests.old_database import write_0002
+from harness.usbport import lock_key
 
 TOY = "tests/toy_int8.c"
 
@@ -111,11 +112,12 @@ def test_a_port_in_use_is_told_with_its_holder_and_left_alone(monkeypatch):
     with silent_port() as port:
         plug(monkeypatch, usb(port, 0x2341, 0x805A))
         locks = Locks()
-        locks.take(port_key(port), port)
+        locks.take(lock_key(port), port)
         (found,) = surveyed(touch=lambda p: pytest.fail("touched"))
         assert found.status == IN_USE and f"process {os.getpid()} (`" in found.detail and "since" in found.detail
+        held = lock_key(port)
         locks.close()
-    assert holder(port_key(port)) is None
+    assert holder(held) is None
 
 
 def test_a_port_that_may_not_be_opened_says_whose_it_is(monkeypatch, tmp_path):
