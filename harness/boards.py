@@ -54,6 +54,12 @@ BOARDS: dict[str, Board] = {
     )
 }
 
+MLPERF = Board(
+    "mlperf", "any board with a firmware of MLPerf Tiny", port="", flasher="", timing=MEASURED, clock_hz=0, flash_base=0,
+    flash_bytes=0, ram_base=0, ram_bytes=0, cpu_flags=(), baud=115_200,
+)  # fmt: skip
+"""Runs what somebody else built and flashed, so nothing of its hardware is known: docs/mlperf.md. Always with a port."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -68,6 +74,8 @@ def parse_board(text: str) -> Target:
     if text in BOARDS:
         return Target(BOARDS[text], None)
     name, at, port = text.partition("@")
+    if name == MLPERF.name:
+        return Target(MLPERF, _named_port(port))
     if at and name in BOARDS and port:
         return Target(BOARDS[name], port)
     if text.startswith("/") or "://" in text or text.upper().startswith("COM"):
@@ -78,6 +86,13 @@ def parse_board(text: str) -> Target:
         received=repr(text),
         remedy="run `tinyrig boards` to see known and attached boards",
     )
+
+
+def _named_port(port: str) -> str:
+    if port:
+        return port
+    raise UserError("the board mlperf can't be found by itself", expected="mlperf@PORT", received="no port",
+                    remedy="name its serial port, as --board=mlperf@/dev/ttyACM0")
 
 
 def recognise_usb(vid_pid: str) -> Board | None:

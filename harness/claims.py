@@ -48,6 +48,8 @@ def accuracy_claim(run: VariantRun, config: Config) -> Finding:
 
 def memory_claim(run: VariantRun, config: Config) -> Finding:
     """Arena, static data, the stack as measured and the rig's own RAM fit the board together; so does the flash."""
+    if run.image.footprint is None:
+        return NOT_MEASURED, "the firmware was built elsewhere: what it needs is not known"
     board, footprint = BOARDS[run.board.name], run.image.footprint
     marks = [s.stack_bytes for s in run.samples if s.stack_bytes is not None]
     if not marks:

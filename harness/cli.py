@@ -103,12 +103,13 @@ def _ops(arguments: argparse.Namespace) -> int:
 
 
 def _boards(arguments: argparse.Namespace) -> int:
-    from harness.boards import BOARDS
+    from harness.boards import BOARDS, MLPERF
     from harness.rig import attached
 
     for board in BOARDS.values():
         memory = f"{board.flash_bytes} B flash, {board.ram_bytes} B RAM"
         print(f"{board.name:<12} {board.title}; {board.clock_hz // 1_000_000} MHz, {memory}, {board.timing} cycles")
+    print(f"{f'{MLPERF.name}@PORT':<12} {MLPERF.title} (docs/mlperf.md)")
     ports = attached()
     print("attached:" if ports else "attached: no serial ports")
     for device, usb, board in ports:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.metrics import FLOAT_TOLERANCE, TIMING_NOTES, float_tolerance, oracle_note
+from harness.metrics import FLOAT_TOLERANCE, TIMING_NOTES, float_tolerance, oracle_note, timing_note
 from harness.records import ESTIMATED, Run
-from reports import paper, plots, tables
+from reports import mlperf, paper, plots, tables
 from reports.blocks import Block, Bullets, Grid, Heading, Picture, Text, code
 from reports.sections import Section, sections
 
@@ -106,13 +106,16 @@ def _differences(parts: Sequence[Section]) -> str:
 def _facts(section: Section) -> list[str]:
     board = section.first.board
     oracles = dict.fromkeys(oracle_note(row.run) for row in section.rows)
+    flags = section.metadata["flags"]
+    clock = f"{board.clock_hz / 1e6:g} MHz" if board.clock_hz else "clock not known"
     return [
-        f"Board: {code(board.name)}, id {code(board.id)}, {board.clock_hz / 1e6:g} MHz",
-        f"Timing: {TIMING_NOTES.get(section.timing, section.timing)}",
+        f"Board: {code(board.name)}, id {code(board.id)}, {clock}",
+        f"Timing: {timing_note(section.first)}",
         f"Data: {data_note(section)}",
         f"Oracle: {'; '.join(oracles)}",
         *_injected(section),
-        f"Toolchain: {code(section.metadata['compiler'])} with {code(section.metadata['flags'])}",
+        *mlperf.facts(section),
+        f"Toolchain: {code(section.metadata['compiler'])}{f' with {code(flags)}' if flags else ''}",
     ]
 
 
@@ -197,6 +200,8 @@ def _table_title(section: Section, with_paper: str, without: str) -> str:
 
 
 def _size(section: Section) -> list[Block]:
+    if all(row.values["tflite_bytes"] is None for row in section.rows):
+        return []
     notes = [f"Paper: {paper.TITLE}."] if tables.has_paper(section) else [no_paper_note(section)]
     notes.append("FLOPs as the TensorFlow profiler counts them: float operations only, so a full-integer model has none, nor "
                  "has a model that was built elsewhere; MACs are the compiler's or the builder's.")
@@ -213,6 +218,8 @@ def no_paper_note(section: Section) -> str:
 
 
 def _cost(section: Section) -> list[Block]:
+    if mlperf.applies(section):
+        return []  # RAM and flash are not known, and the latency stands below its rule
     title = _table_title(section, "Table 2: latency, RAM, flash", "Latency, RAM, flash")
     notes = [*paper.TABLE2_NOTES] if tables.has_paper(section) else [no_paper_note(section), paper.TABLE2_NOTES[1]]
     if section.timing == ESTIMATED:
@@ -229,23 +236,31 @@ def _parity(section: Section) -> list[Block]:
         "Every window's outputs against the oracle's. Integers must be equal byte for byte; floats may differ by "
         f"{tolerance:g}{wider}, relative to the window's largest output where that exceeds 1, and may never change the top-1."
     )
-    return [Heading(2, "Parity with the oracle"), tables.parity(section), Text(rule)]
+    note = mlperf.PARITY_NOTE if mlperf.applies(section) else rule
+    return [Heading(2, "Parity with the oracle"), tables.parity(section), Text(note)]
 
 
 def _latency(section: Section) -> list[Block]:
+    if mlperf.applies(section):
+        return mlperf.blocks(section)
     return [Heading(2, f"Latency ({section.timing})"), tables.latency(section), Text(LATENCY_NOTE)]
 
 
 def _line(section: Section) -> list[Block]:
     grid = tables.line(section)
-    return [Heading(2, "Serial line"), grid, Text(LINE_NOTE)] if grid is not None else []
+    note = mlperf.LINE_NOTE if mlperf.applies(section) else LINE_NOTE
+    return [Heading(2, "Serial line"), grid, Text(note)] if grid is not None else []
 
 
 def _memory(section: Section) -> list[Block]:
+    if mlperf.applies(section):
+        return [Heading(2, "RAM and flash"), Text("Not measured: the firmware was built elsewhere.")]
     return [Heading(2, "RAM"), tables.ram(section), Heading(2, "Flash"), tables.flash(section), Text(RAM_NOTE)]
 
 
 def _ops(section: Section) -> list[Block]:
+    if mlperf.applies(section):
+        return []
     blocks: list[Block] = [Heading(2, f"Per-op profile ({section.timing} cycles)")]
     for row in section.rows:
         grid = tables.per_op(row)

@@ -295,7 +295,11 @@ def as_built(section: Section) -> Grid | None:
 def models(section: Section) -> Grid:
     """Which files and images the numbers belong to."""
     return _grid(section, {
-        "model SHA-256": lambda r: code(r.run.variant.sha256[:16]), "engine": lambda r: code(r.run.image.engine),
-        "firmware build": lambda r: code(r.run.image.build_id[:16]), "run": lambda r: code(r.run_id),
+        "model SHA-256": lambda r: _known(r.run.variant.sha256[:16]), "engine": lambda r: code(r.run.image.engine),
+        "firmware build": lambda r: _known(r.run.image.build_id[:16]), "run": lambda r: code(r.run_id),
         "board id": lambda r: code(r.run.board.id),
     }, left=6)
+
+
+def _known(text: str) -> str:
+    return code(text) if text else NONE

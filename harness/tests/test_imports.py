@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HARNESS_LAYERS = [
     {"errors", "names"},
     {"records"},
-    {"limits", "lock", "ages"},
+    {"limits", "lock", "ages", "foreign"},
     {"wire", "boards", "config", "stats", "progress", "schema", "migrations", "tools", "interrupt", "pace", "child", "npz"},
     {"metrics", "compiler", "windows", "built", "database", "drift"},
     {"rows"},
@@ -23,7 +23,7 @@ HARNESS_LAYERS = [
     {"exchange"},
     {"session", "flash", "ops"},
     {"virtual"},
-    {"rig", "resume"},
+    {"rig", "resume", "mlperf"},
     {"runner"},
     {"campaign", "nightly"},
     {"nightly_summary"},
@@ -33,7 +33,7 @@ HARNESS_LAYERS = [
 ]
 ALLOWED_OUTSIDE = {
     "variants": {"errors", "records", "npz"},
-    "reports": {"errors", "records", "metrics", "stats", "store", "config", "history", "ages", "tonight"},
+    "reports": {"errors", "records", "foreign", "metrics", "stats", "store", "config", "history", "ages", "tonight"},
 }
 
 
