@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import foreign, stats
+from harness import foreign, joules, stats
 from harness.errors import InfraError
 from harness.records import ESTIMATED, MEASURED, BoardInfo, OpInfo, Run, Sample, VariantRun
 
@@ -88,6 +88,7 @@ METRICS: dict[str, Metric] = {
     "latency_us_min": Metric("us", "lower", False, _us),
     "latency_us_max": Metric("us", "lower", False, _us),
     "latency_samples": Metric("samples", None, True, _count),
+    "energy_uj_median": Metric("uJ", "lower", False, _us),
     "throughput": Metric("inferences/s", "higher", False, _ratio),
     "cycles_per_mac": Metric("cycles/MAC", "lower", False, _ratio),
     "ram_arena": Metric("bytes", "lower", True, _count),
@@ -256,6 +257,11 @@ def throughput(run: VariantRun) -> dict[str, Any] | None:
     return None if withheld(run) else foreign.throughput(run)
 
 
+def energy(run: VariantRun) -> dict[str, Any] | None:
+    """Of one inference, with a power meter; None when withheld or never measured."""
+    return None if withheld(run) else joules.energy(run)
+
+
 def ram(run: VariantRun) -> dict[str, int | None] | None:
     """Bytes; stack is the highest mark of all samples, None (and no total) when no sample measured it. None: not known."""
     f = run.image.footprint
@@ -315,6 +321,7 @@ def measure(run: VariantRun) -> dict[str, Any]:
     flat |= {
         "windows": len(window_samples(run)), "accuracy": value, "accuracy_ci95": interval, "host_accuracy": v.host_accuracy,
         "auc": auc(run), "throughput": (throughput(run) or {}).get("median"),
+        "energy_uj_median": (energy(run) or {}).get("uj_median"),
         "tflite_bytes": v.tflite_bytes, "zip_bytes": v.zip_bytes, "flops": v.flops, "macs": macs,
         "cycles_per_mac": cycles / macs if cycles is not None and macs else None,
     }
@@ -368,7 +375,8 @@ def variant_to_json(run: VariantRun) -> dict[str, Any]:
         "toolchain": {"cc": run.image.toolchain.cc, "flags": run.image.toolchain.flags},
         "oracle_note": oracle_note(run), "link": link(run),
         "claims": {c.name: {"status": c.status, "reason": c.reason} for c in run.claims},
-        **_only_measured({"auc": value["auc"], "throughput": throughput(run), "mlperf": foreign.facts(run) or None}),
+        **_only_measured({"energy": energy(run), "auc": value["auc"], "throughput": throughput(run)}),
+        **_only_measured({"mlperf": foreign.facts(run) or None}),
     }
 
 

@@ -212,9 +212,9 @@ class FaultRecord:
 
 @dataclass(frozen=True)
 class Sample:
-    """One inference, raw. `kind` is "window" (test window `index`), "repeat" (repeat `index` of one window),
-    "profile" or "stack"; `outputs` the output tensors' bytes, concatenated. Of a foreign firmware `cycles` are the board's
-    microseconds, and "throughput" is a run of many inferences."""
+    """One inference, raw. `kind` is "window" (test window `index`), "repeat" (repeat `index` of one window), "profile", "stack"
+    or "energy" (marked for a power meter); `outputs` the output tensors' bytes, concatenated. Of a foreign firmware `cycles` are
+    the board's microseconds, and "throughput" is a run of many inferences."""
 
     kind: str
     index: int

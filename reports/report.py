@@ -26,6 +26,12 @@ LINE_NOTE = (
     "What did not get through at once was sent again; a result is taken only if the CRCs of its inputs and outputs agree. "
     "A recovery lasts from a first failure to the next good reply; bytes in vain had to be sent again."
 )
+TRIAL_NOTE = "A trial of the rig: the virtual board draws no current, so these figures say nothing of any board."
+ENERGY_NOTE = (
+    "One inference of the first window: current times supply voltage, summed over 10 us samples while the board's mark pin was "
+    "high, in a pass of its own. It is all that the supply line carries, the board's idle consumption included. The interval "
+    "holds the median with 95 % confidence, whatever the distribution."
+)
 OPS_NOTE = (
     "Measured step by step in a pass of its own, so the sum differs a little from the latency above. Steps without MACs have no "
     "cycles/MAC."
@@ -81,8 +87,8 @@ def section_blocks(section: Section, drawn: dict[str, Picture]) -> list[Block]:
         Bullets(tuple(_facts(section))), tables.summary(section), *_withheld(section), *_claims(section),
         *_pictures(drawn, "accuracy-latency"),
         *_accuracy(section), *_size(section), *_cost(section), *_parity(section), *_latency(section),
-        *_line(section), *_memory(section), *_pictures(drawn, "memory"), *_ops(section), *_pictures(drawn, "ops"),
-        *_provenance(section),
+        *_energy(section), *_line(section), *_memory(section), *_pictures(drawn, "memory"), *_ops(section),
+        *_pictures(drawn, "ops"), *_provenance(section),
     ]
 
 
@@ -244,6 +250,14 @@ def _latency(section: Section) -> list[Block]:
     if mlperf.applies(section):
         return mlperf.blocks(section)
     return [Heading(2, f"Latency ({section.timing})"), tables.latency(section), Text(LATENCY_NOTE)]
+
+
+def _energy(section: Section) -> list[Block]:
+    if not tables.has_energy(section):
+        return []
+    trial = section.timing == ESTIMATED
+    title, note = ("trial", TRIAL_NOTE) if trial else ("measured", ENERGY_NOTE)
+    return [Heading(2, f"Energy ({title})"), tables.energy_of(section), Text(note)]
 
 
 def _line(section: Section) -> list[Block]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.metrics import METRICS, link, ops, top1_hits, window_samples
+from harness.metrics import METRICS, energy, link, ops, top1_hits, window_samples
+from harness.records import ESTIMATED
 from harness.stats import mcnemar_exact, wilson
 from reports.blocks import Grid, code
 from reports.paper import TEST_WINDOWS, PaperRow, paper_row
@@ -71,6 +72,30 @@ def summary(section: Section) -> Grid:
         f"ms, {section.timing}": milliseconds,
         "RAM B": lambda r: shown(r, "ram_model_total"),
         "flash B": lambda r: shown(r, "flash_model_total"),
+        **({f"uJ, {_how(section)}": lambda r: shown(r, "energy_uj_median")} if has_energy(section) else {}),
+    })
+
+
+def _how(section: Section) -> str:
+    return "trial" if section.timing == ESTIMATED else "measured"
+
+
+def has_energy(section: Section) -> bool:
+    return any(row.values["energy_uj_median"] is not None for row in section.rows)
+
+
+def energy_of(section: Section) -> Grid:
+    """What a power meter measured of marked inferences."""
+    def cell(name: str, form: str = "{:,.1f}") -> Callable[[Row], str]:
+        return lambda r: NONE if (energy(r.run) or {}).get(name) is None else form.format((energy(r.run) or {})[name])
+
+    def interval(row: Row) -> str:
+        bounds = (energy(row.run) or {}).get("uj_ci95")
+        return NONE if bounds is None else f"{bounds[0]:,.1f}-{bounds[1]:,.1f}"
+    return _grid(section, {
+        "uJ, median": cell("uj_median"), "95 % interval": interval, "min": cell("uj_min"), "max": cell("uj_max"),
+        "inferences": cell("inferences", "{:,}"), "us marked": cell("us_median"), "mW": cell("mw_mean", "{:,.2f}"),
+        "supply": lambda r: NONE if energy(r.run) is None else "{voltage_mv} mV, {mode}".format(**(energy(r.run) or {})),
     })
 
 

@@ -31,8 +31,10 @@ TIMESTAMPS = 8
 """Asked for beside those of the inferences, to see the timer's step."""
 MARGIN = 1.1
 """Inferences beyond what the shortest run needs, as far as is known."""
-ATTEMPTS = 4
-"""At a run that turned out too short: the first guess comes from a single inference."""
+ATTEMPTS = 8
+"""At a run that turned out too short: a first guess comes from few inferences."""
+GROWTH = 1.5
+"""Of such a run's inferences, at least."""
 CLOCK_RATIO = 1.5
 """A board's time beyond this (or its inverse) of the host's is a damaged timestamp or a wrong clock, not a measurement."""
 CLOCK_SLACK_US = 250_000
@@ -154,7 +156,7 @@ class _Bench:
                     break
                 # A timer that has not moved yet tells nothing but its step.
                 needed = math.ceil(iterations * rule.seconds * 1e6 * MARGIN / run.elapsed_us) if run.elapsed_us else 0
-                iterations = max(needed or iterations * 10, iterations + 1)
+                iterations = max(needed or iterations * 10, math.ceil(iterations * GROWTH))
             else:
                 raise DeviceError(
                     "a throughput run does not get long enough", expected=f"{rule.seconds:g} s of the board's time",

@@ -240,6 +240,7 @@ class Device:
                 self.repeats_results = not error.received.startswith("Unknown command: results")
             except Trouble as error:
                 self._count(error)
+                self.statistics.retries += 1
                 self.resync()
             else:
                 if again in seen:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HARNESS_LAYERS = [
     {"errors", "names"},
     {"records"},
-    {"limits", "lock", "ages", "foreign"},
+    {"limits", "lock", "ages", "foreign", "joules"},
     {"wire", "boards", "config", "stats", "progress", "schema", "migrations", "tools", "interrupt", "pace", "child", "npz"},
     {"metrics", "compiler", "windows", "built", "database", "drift"},
     {"rows"},
@@ -23,7 +23,7 @@ HARNESS_LAYERS = [
     {"exchange"},
     {"session", "flash", "ops"},
     {"virtual"},
-    {"rig", "resume", "mlperf"},
+    {"rig", "resume", "mlperf", "energy"},
     {"runner"},
     {"campaign", "nightly"},
     {"nightly_summary"},

@@ -14,7 +14,8 @@ from harness.mlperf.bench import Rule
 from harness.mlperf.device import Times
 
 ROOT = Path(__file__).parents[3]
-QUICK = Times(reply_s=0.3, hello_s=0.3, quiet_s=0.02, tries=10, inferences_s=1.0)
+QUICK = Times(reply_s=0.6, hello_s=0.6, quiet_s=0.02, tries=10, inferences_s=2.0)
+IMPATIENT = Times(reply_s=0.1, hello_s=0.1, quiet_s=0.02, tries=4, inferences_s=1.0)
 SHORT = Rule(seconds=0.02)
 FEATURES, CLASSES = 40, 4
 

@@ -12,7 +12,7 @@ from harness.config import Config
 from harness.errors import DeviceError, LinkError, UserError
 from harness.mlperf.bench import Asked, mlperf_variant, resolution_us, run_mlperf
 from harness.mlperf.fake import linear
-from harness.mlperf.tests.board import CLASSES, QUICK, SHORT, FakeBoard, int8_windows, save_windows
+from harness.mlperf.tests.board import CLASSES, IMPATIENT, QUICK, SHORT, FakeBoard, int8_windows, save_windows
 from harness.records import Variant
 from harness.tests.small_models import dense_int8
 
@@ -56,7 +56,7 @@ def test_a_benchmark_by_the_rule(windows):
     assert run.settings["mlperf"]["model"] == "own01" and run.settings["mlperf"]["inputs"] == "read back"
 
 
-FAULTS = ["drop-in:0.002", "drop-out:0.002", "garbage:0.1", "late:0.03", "mute:0.03", "unknown:0.1", "reboot:0.04"]
+FAULTS = ["drop-in:0.002", "drop-out:0.002", "garbage:0.1", "late:0.04", "mute:0.04", "unknown:0.1", "reboot:0.04"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -79,13 +79,13 @@ def test_a_firmware_that_lacks_a_command_is_told(windows, fault, key, word):
 
 def test_silence_is_the_links_fault(windows):
     with FakeBoard("--fault", "silent") as board, pytest.raises(LinkError, match="no MLPerf Tiny firmware answers") as caught:
-        measure(board.port, windows)
+        measure(board.port, windows, times=IMPATIENT)
     assert "115200 baud: silence; 921600 baud: silence" in str(caught.value)
 
 
 def test_a_mute_firmware_ends_in_bounded_tries(windows):
     with FakeBoard("--model", "own01", "--fault", "mute:0.6") as board, pytest.raises(LinkError):
-        measure(board.port, windows)
+        measure(board.port, windows, times=IMPATIENT)
 
 
 def test_an_energy_build_is_told(windows):

@@ -13,7 +13,7 @@ import pytest
 import harness.mlperf.bench as bench
 from harness.cli import main
 from harness.config import ROOT
-from harness.mlperf.tests.board import QUICK, FakeBoard, int8_windows, save_windows
+from harness.mlperf.tests.board import IMPATIENT, QUICK, FakeBoard, int8_windows, save_windows
 from harness.store import Store
 from harness.tests.small_models import dense_int8
 from harness.tests.user_home import url
@@ -52,7 +52,8 @@ def test_a_run_is_stored_told_and_reported(home):
     assert f"{entry['throughput']['median']:,.2f}" in text and "0 MHz" not in text
 
 
-def test_a_rig_that_fails_leaves_it_unmeasured(home, capfd):
+def test_a_rig_that_fails_leaves_it_unmeasured(home, capfd, monkeypatch):
+    monkeypatch.setattr(bench, "Times", lambda: IMPATIENT)
     with FakeBoard("--fault", "silent") as board:
         assert main(["run", f"--board=mlperf@{board.port}", "--windows", "own.npz", "--json", "out.json"]) == 3
     errors = capfd.readouterr().err
