@@ -254,12 +254,16 @@ def latency(run: VariantRun) -> dict[str, float | None] | None:
 
 def throughput(run: VariantRun) -> dict[str, Any] | None:
     """Of a foreign firmware by its benchmark's rule; None when withheld or never measured."""
-    return None if withheld(run) else foreign.throughput(run)
+    return _verified(run, foreign.throughput(run))
 
 
 def energy(run: VariantRun) -> dict[str, Any] | None:
     """Of one inference, with a power meter; None when withheld or never measured."""
-    return None if withheld(run) else joules.energy(run)
+    return _verified(run, joules.energy(run))
+
+
+def _verified(run: VariantRun, found: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if found is None or withheld(run) else found
 
 
 def ram(run: VariantRun) -> dict[str, int | None] | None:

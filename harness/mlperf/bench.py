@@ -127,6 +127,10 @@ def find_device(port: str, times: Times) -> tuple[Device, int]:
     )  # fmt: skip
 
 
+TELL_EVERY = 100
+"""Windows: one of image classification takes about 2 s at 115200 baud."""
+
+
 class _Bench:
     def __init__(self, device: Device, times: Times, deadline: Deadline, say: Say) -> None:
         self._device, self._times, self._deadline, self._say = device, times, deadline, say
@@ -139,6 +143,8 @@ class _Bench:
         for i, data in enumerate(_payloads(windows)):
             self._deadline.check(f"after {i} of {len(windows)} windows")
             found.append(self._run(data, 1, 0))
+            if (i + 1) % TELL_EVERY == 0:
+                self._say(f"{i + 1} of {len(windows)} windows")
             if len(found[-1].results.split(",")) != len(found[0].results.split(",")):
                 raise DeviceError("the firmware prints lists of several lengths", expected=found[0].results[:200],
                                   received=found[-1].results[:200], remedy="reset the board, then run again")
