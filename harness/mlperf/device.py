@@ -172,6 +172,7 @@ class Device:
             except Refused as error:
                 if last or not error.received.startswith(("Insuffic", "Unknown command")):
                     raise
+                self.statistics.refused += 1
                 self.statistics.retries += 1
                 self.statistics.bytes_resent += len(chunk) + 1
         raise AssertionError
