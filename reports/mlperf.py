@@ -22,7 +22,7 @@ LINE_NOTE = (
 NOTE = (
     "Measured with tinyrig's own runner by the rule of MLPerf Tiny's performance mode; this is no official MLPerf result. A "
     "latency is a run's time divided by its inferences, so single ones and percentiles are not known. The timer's step is the "
-    "largest of which all of its timestamps are multiples."
+    "largest of which all of its intervals are multiples."
 )
 
 

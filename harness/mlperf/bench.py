@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from harness.link import open_link
 from harness.lock import Locks, port_key
 from harness.mlperf.device import BAUDS, Device, Identity, Inferences, Times, Trouble
 from harness.mlperf.forms import check_supported, oracle_input, oracle_results, read_graph, windows_for
-from harness.mlperf.text import printed_unit
+from harness.mlperf.text import elapsed_us, printed_unit
 from harness.names import printable
 from harness.oracle import ORACLES
 from harness.records import MEASURED, BoardInfo, Image, Parity, Sample, TensorSpec, Toolchain, Variant, VariantRun
@@ -89,7 +90,7 @@ def run_mlperf(
             bench = _Bench(device, times, deadline, say)
             answers = bench.accuracy(windows)
             runs = bench.throughput(windows, rule)
-            laps = bench.laps()
+            step_us = resolution_us(bench.intervals())
     finally:
         locks.close()
     deadline.check("before comparing with the oracle")
@@ -100,7 +101,7 @@ def run_mlperf(
     if graph is not None and asked.oracle != "none":
         parity = compare(asked, identity.model, graph, windows, answers, unit)
     samples = (*_window_samples(answers), *(Sample("throughput", i, b"", r.elapsed_us) for i, r in enumerate(runs)))
-    settings = _settings(asked, windows, unit, device, baud, identity, rule, runs, laps)
+    settings = _settings(asked, windows, unit, device, baud, identity, rule, runs, step_us)
     image = _no_image(asked, identity, windows, outputs)
     info = BoardInfo(board.name, printable(identity.name, 64), 0, MEASURED)
     return VariantRun(asked.variant, image, info, samples, parity, windows.labels, windows.class_names, settings)
@@ -135,7 +136,7 @@ class _Bench:
     def __init__(self, device: Device, times: Times, deadline: Deadline, say: Say) -> None:
         self._device, self._times, self._deadline, self._say = device, times, deadline, say
         self._slowest_us = 0.0
-        self._laps: list[int] = []
+        self._intervals: list[int] = []
 
     def accuracy(self, windows: Windows) -> list[Inferences]:
         """One inference of each window."""
@@ -172,9 +173,10 @@ class _Bench:
             found.append(run)
         return found
 
-    def laps(self) -> list[int]:
-        """All timestamps seen, and some more."""
-        return self._laps + [self._device.timestamp() for _ in range(TIMESTAMPS)]
+    def intervals(self) -> list[int]:
+        """Between timestamps that were seen, and some more, us."""
+        stamps = [self._device.timestamp() for _ in range(TIMESTAMPS)]
+        return self._intervals + [elapsed_us(a, b) for a, b in pairwise(stamps)]
 
     def _run(self, data: bytes, iterations: int, warmups: int) -> Inferences:
         """Raises DeviceError where the board's time is far from the host's, again and again."""
@@ -183,7 +185,7 @@ class _Bench:
             low, high = run.host_us / CLOCK_RATIO - CLOCK_SLACK_US, run.host_us * CLOCK_RATIO + CLOCK_SLACK_US
             if low <= run.elapsed_us <= high:
                 self._slowest_us = max(self._slowest_us, run.elapsed_us / iterations, 1.0)
-                self._laps += run.laps
+                self._intervals.append(run.elapsed_us)
                 return run
             self._device.statistics.damaged += 1
         raise DeviceError(
@@ -238,14 +240,15 @@ def compare(
     return Parity(asked.oracle, len(answers), len(wrong), worst, top1, wrong[0] if wrong else None)
 
 
-def resolution_us(laps: Iterable[int]) -> int:
-    """The largest step of which all timestamps are multiples: the timer's own is that or finer."""
-    return reduce(math.gcd, laps, 0)
+def resolution_us(intervals: Iterable[int]) -> int:
+    """The largest step of which all intervals are multiples: the timer's own is that or finer. Timestamps themselves would
+    mislead: a step need not divide 2^32, where they wrap."""
+    return reduce(math.gcd, intervals, 0)
 
 
 def _settings(
     asked: Asked, windows: Windows, unit: float, device: Device, baud: int, identity: Identity, rule: Rule,
-    runs: list[Inferences], laps: list[int],
+    runs: list[Inferences], step_us: int,
 ) -> dict[str, Any]:
     how = ("read back" if device.reads_back else "bytes counted by the firmware")
     return {
@@ -254,7 +257,7 @@ def _settings(
         "mlperf": {
             "name": printable(identity.name), "profile": printable(identity.profile), "model": printable(identity.model),
             "baud": baud, "iterations": [r.iterations for r in runs], "host_us": [round(r.host_us) for r in runs],
-            "timer_resolution_us": resolution_us(laps), "printed_unit": unit, "inputs": how,
+            "timer_resolution_us": step_us, "printed_unit": unit, "inputs": how,
             "results": "printed twice" if device.repeats_results else "printed once", "reboots": device.reboots,
             "rule": vars(rule),
         },

@@ -54,7 +54,6 @@ class Inferences:
     elapsed_us: int
     host_us: float
     results: str
-    laps: tuple[int, int]
 
 
 class Trouble(LinkError):
@@ -226,7 +225,7 @@ class Device:
                           received="{} after {}".format(*ran))
         (first, at), (second, until) = times
         results = self._confirmed(_only(reply, "results").text)
-        return Inferences(iterations, elapsed_us(first, second), (until - at) * 1e6, results, (first, second))
+        return Inferences(iterations, elapsed_us(first, second), (until - at) * 1e6, results)
 
     def _confirmed(self, results: str) -> str:
         """What is printed twice alike: a lost digit would leave another number. Asking again costs no inference."""
