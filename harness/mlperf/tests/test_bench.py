@@ -56,7 +56,7 @@ def test_a_benchmark_by_the_rule(windows):
     assert run.settings["mlperf"]["model"] == "own01" and run.settings["mlperf"]["inputs"] == "read back"
 
 
-FAULTS = ["drop-in:0.002", "drop-out:0.002", "garbage:0.1", "late:0.02", "mute:0.04", "unknown:0.1", "reboot:0.04"]
+FAULTS = ["drop-in:0.002", "drop-out:0.002", "garbage:0.1", "late:0.05", "mute:0.04", "unknown:0.1", "reboot:0.04"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -65,7 +65,8 @@ def test_a_bad_line_changes_no_result(windows, fault):
         run = measure(board.port, windows)
     assert metrics.accuracy(run)[0] == 1.0
     assert np.allclose(metrics.first_outputs(run), [right(w) for w in int8_windows(12)], atol=5.1e-4)
-    assert run.settings["retries"] > 0
+    counts = run.settings["link"]  # what befell the search for the board is not among them: the faults are frequent enough
+    assert sum(counts[name] for name in ("retries", "timeouts", "damaged", "refused")) > 0
     assert (run.settings["mlperf"]["reboots"] > 0) == fault.startswith("reboot")
 
 
