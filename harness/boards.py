@@ -113,6 +113,12 @@ BOARDS: dict[str, Board] = {
 EMULATORS = {VIRTUAL_ID_PREFIX: "virtual", QEMU_ID_PREFIX: "qemu"}
 """By what the ids of emulated boards begin with."""
 
+MLPERF = Board(
+    "mlperf", "any board with a firmware of MLPerf Tiny", port="", flasher="", timing=MEASURED, clock_hz=0, flash_base=0,
+    flash_bytes=0, ram_base=0, ram_bytes=0, cpu_flags=(), baud=115_200,
+)  # fmt: skip
+"""Runs what somebody else built and flashed, so nothing of its hardware is known: docs/mlperf.md. Always with a port."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -135,6 +141,8 @@ def parse_board(text: str, entries: Mapping[str, Any] | None = None) -> Target:
     """`virtual`, `virtual#3`, `nano33ble`, `/dev/ttyACM0`, `usb:SERIAL`, `socket://host:port`, `labgrid:PLACE` or `name@port`
     -> Target. `entries`: rig.toml's [boards], whose names are known too. Raises UserError."""
     name, at, port = text.partition("@")
+    if name == MLPERF.name:
+        return Target(MLPERF, _named_port(port))
     known = _known(name, entries or {})
     if known and bool(at) == bool(port) and not (port and known.number):
         check_place(port)
@@ -148,6 +156,13 @@ def parse_board(text: str, entries: Mapping[str, Any] | None = None) -> Target:
         received=repr(text),
         remedy="run `tinyrig boards` to see known and attached boards",
     )
+
+
+def _named_port(port: str) -> str:
+    if port:
+        return port
+    raise UserError("the board mlperf can't be found by itself", expected="mlperf@PORT", received="no port",
+                    remedy="name its serial port, as --board=mlperf@/dev/ttyACM0")
 
 
 def _known(name: str, entries: Mapping[str, Any]) -> Target | None:

@@ -48,6 +48,8 @@ def accuracy_claim(run: VariantRun, config: Config) -> Finding:
 
 def memory_claim(run: VariantRun, config: Config) -> Finding:
     """Arena, static data, the stack as measured and the rig's own RAM fit the board together; so does the flash."""
+    if run.image.footprint is None:
+        return NOT_MEASURED, "the firmware was built elsewhere: what it needs is not known"
     board, footprint = known_boards(config.boards).get(run.board.name), run.image.footprint
     if board is None:
         return NOT_MEASURED, f"rig.toml no longer has a board {run.board.name}"

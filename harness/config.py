@@ -83,6 +83,18 @@ class Labgrid:
 
 
 @dataclass(frozen=True)
+class Energy:
+    """A Power Profiler Kit II and how it is wired (docs/energy.md). port: "" finds it. board: the one it measures, "": any
+    physical one. mode: "ampere" in the board's supply line, "source": it is the supply. channel: the logic input of the mark."""
+
+    port: str = ""
+    board: str = ""
+    mode: str = "ampere"
+    voltage_mv: int = 3300
+    channel: int = 0
+
+
+@dataclass(frozen=True)
 class Config:
     """`results` is a SQLAlchemy URL; paths are relative to the checkout. Thresholds are the claims' limits.
 
@@ -106,6 +118,7 @@ class Config:
     history: History = field(default_factory=History)
     nightly: Nightly = field(default_factory=Nightly)
     logs: Logs = field(default_factory=Logs)
+    energy: Energy | None = None
     boards: dict[str, BoardPorts] = field(default_factory=dict)
     labgrid: Labgrid = field(default_factory=Labgrid)
 
@@ -133,7 +146,7 @@ def _text(file: Path) -> str:
     return file.read_text("utf-8")
 
 
-_TABLES = ("boards", "limits", "history", "nightly", "logs", "labgrid")
+_TABLES = ("boards", "limits", "history", "nightly", "logs", "labgrid", "energy")
 
 
 def _from_environment(known: dict[str, Any]) -> dict[str, str]:
@@ -156,6 +169,8 @@ def _value(name: str, value: Any, file: Path | None) -> Any:
         return _logs(value, file)
     if name == "labgrid":
         return _labgrid(value, file)
+    if name == "energy":
+        return _energy(value, file)
     default = getattr(Config, name, None)
     wanted = type(default)
     try:
@@ -217,6 +232,23 @@ def _history(value: Any, file: Path | None) -> History:
         raise UserError(
             f"{file}: [history] can't be used", expected='keep_samples = "90d"', received=repr(value),
             remedy="see docs/history.md",
+        ) from error
+
+
+def _energy(value: Any, file: Path | None) -> Energy:
+    """Numbers are checked closely: a source of the wrong voltage destroys a board."""
+    try:
+        energy = Energy(**value)
+        numbers, texts = (energy.voltage_mv, energy.channel), (energy.port, energy.board, energy.mode)
+        if not all(type(n) is int for n in numbers) or not all(isinstance(t, str) and t.isprintable() for t in texts):
+            raise TypeError
+        if energy.mode not in ("ampere", "source") or not 800 <= energy.voltage_mv <= 5000 or not 0 <= energy.channel <= 7:
+            raise TypeError
+        return energy
+    except TypeError as error:
+        raise UserError(
+            f"{file}: [energy] can't be used", received=repr(value)[:200], remedy="see docs/energy.md",
+            expected='port = "PORT", board = "NAME", mode = "ampere" or "source", voltage_mv from 800 to 5000, channel 0 to 7',
         ) from error
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import provenance, stats
+from harness import foreign, joules, provenance, stats
 from harness.errors import InfraError
 from harness.records import ESTIMATED, INSTRUCTIONS, MEASURED, OpInfo, Run, Sample, VariantRun
 
@@ -89,6 +89,7 @@ METRICS: dict[str, Metric] = {
     "accuracy": Metric("fraction", "higher", True, _percent),
     "accuracy_ci95": Metric("fraction", None, True, _interval),
     "host_accuracy": Metric("fraction", "higher", True, _percent),
+    "auc": Metric("fraction", "higher", True, _ratio),
     "parity_compared": Metric("windows", None, True, _count),
     "parity_mismatched_windows": Metric("windows", "lower", True, _count),
     "parity_max_abs_diff": Metric("LSB or real units", "lower", True, _small),
@@ -100,6 +101,8 @@ METRICS: dict[str, Metric] = {
     "latency_us_min": Metric("us", "lower", False, _us),
     "latency_us_max": Metric("us", "lower", False, _us),
     "latency_samples": Metric("samples", None, True, _count),
+    "energy_uj_median": Metric("uJ", "lower", False, _us),
+    "throughput": Metric("inferences/s", "higher", False, _ratio),
     "cycles_per_mac": Metric("cycles/MAC", "lower", False, _ratio),
     "ram_arena": Metric("bytes", "lower", True, _count),
     "ram_static": Metric("bytes", "lower", True, _count),
@@ -170,10 +173,26 @@ def accuracy(run: VariantRun) -> tuple[float | None, tuple[float, float] | None]
     return float(np.mean(hits)), stats.wilson(int(np.sum(hits)), len(hits))
 
 
+def auc(run: VariantRun) -> float | None:
+    """Area under the ROC curve where the output is a single score and labels are 0 and 1."""
+    found = _auc(run)
+    return None if found is None else found[0]
+
+
+def _auc(run: VariantRun) -> tuple[float, float] | None:
+    samples = window_samples(run)
+    if run.labels is None or not samples or not run.image.outputs or run.image.outputs[0].size != 1:
+        return None
+    labels = [run.labels[s.index] for s in samples if s.index < len(run.labels)]
+    return foreign.auc(first_outputs(run)[:, 0], labels) if len(labels) == len(samples) else None
+
+
 # ---- verification ----
 
 def withheld(run: VariantRun) -> str | None:
     """Why this run yields no timing, or None when its outputs are verified."""
+    if run.parity is None and foreign.is_foreign(run):
+        return foreign.unproven(run.image.outputs[0].size, accuracy(run)[1], _auc(run))
     if run.parity is None:
         return "unverified: no oracle compared the outputs"
     total = len({s.index for s in run.samples if s.kind == "window"})
@@ -237,6 +256,8 @@ def latency(run: VariantRun) -> dict[str, float | None] | None:
     cycles = timed_cycles(run)
     if withheld(run) or not cycles.size:
         return None
+    if foreign.is_foreign(run):
+        return foreign.latency(run)
     if run.board.timing == INSTRUCTIONS:
         no_us = dict.fromkeys(("us_median", "us_p95", "us_p99", "us_min", "us_max"))
         return {"cycles_median": float(np.median(cycles)), **no_us, "samples": int(cycles.size)}
@@ -248,19 +269,35 @@ def latency(run: VariantRun) -> dict[str, float | None] | None:
     }
 
 
-def ram(run: VariantRun) -> dict[str, int | None]:
-    """Bytes; stack is the highest mark of all samples, None (and no total) when no sample measured it."""
+def throughput(run: VariantRun) -> dict[str, Any] | None:
+    """Of a foreign firmware by its benchmark's rule; None when withheld or never measured."""
+    return _verified(run, foreign.throughput(run))
+
+
+def energy(run: VariantRun) -> dict[str, Any] | None:
+    """Of one inference, with a power meter; None when withheld or never measured."""
+    return _verified(run, joules.energy(run))
+
+
+def _verified(run: VariantRun, found: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if found is None or withheld(run) else found
+
+
+def ram(run: VariantRun) -> dict[str, int | None] | None:
+    """Bytes; stack is the highest mark of all samples, None (and no total) when no sample measured it. None: not known."""
     f = run.image.footprint
+    if f is None:
+        return None
     marks = [s.stack_bytes for s in run.samples if s.stack_bytes is not None]
     stack = max(marks) if marks else None
     total = None if stack is None else f.ram_arena + f.ram_static + stack
     return {"arena": f.ram_arena, "static": f.ram_static, "stack": stack, "model_total": total, "rig": f.ram_rig}
 
 
-def flash(run: VariantRun) -> dict[str, int]:
-    """Bytes by section arithmetic."""
+def flash(run: VariantRun) -> dict[str, int] | None:
+    """Bytes by section arithmetic. None: not known."""
     f = run.image.footprint
-    return {
+    return None if f is None else {
         "weights": f.flash_weights, "engine": f.flash_engine, "model_total": f.flash_model,
         "rig": f.flash_rig, "total": f.flash_total,
     }
@@ -304,6 +341,8 @@ def measure(run: VariantRun) -> dict[str, Any]:
     v = run.variant
     flat |= {
         "windows": len(window_samples(run)), "accuracy": value, "accuracy_ci95": interval, "host_accuracy": v.host_accuracy,
+        "auc": auc(run), "throughput": (throughput(run) or {}).get("median"),
+        "energy_uj_median": (energy(run) or {}).get("uj_median"),
         "tflite_bytes": v.tflite_bytes, "zip_bytes": v.zip_bytes, "flops": v.flops, "macs": macs,
         "cycles_per_mac": cycles / macs if cycles is not None and macs else None,
     }
@@ -361,7 +400,14 @@ def variant_to_json(run: VariantRun) -> dict[str, Any]:
         "toolchain": {"cc": run.image.toolchain.cc, "flags": run.image.toolchain.flags},
         "oracle_note": oracle_note(run), "link": link(run),
         "claims": {c.name: {"status": c.status, "reason": c.reason} for c in run.claims},
+        **_only_measured({"energy": energy(run), "auc": value["auc"], "throughput": throughput(run)}),
+        **_only_measured({"mlperf": foreign.facts(run) or None}),
     }
+
+
+def _only_measured(groups: dict[str, Any]) -> dict[str, Any]:
+    """Keys of what few runs have: absent where not measured."""
+    return {name: value for name, value in groups.items() if value is not None}
 
 
 def link(run: VariantRun) -> dict[str, Any] | None:
@@ -372,6 +418,11 @@ def link(run: VariantRun) -> dict[str, Any] | None:
     if not isinstance(counts, dict):
         return None
     return counts | {"injected_faults": run.settings.get("injected_faults", []), "injected": run.settings.get("injected", {})}
+
+
+def timing_note(run: VariantRun) -> str:
+    """What the timing comes from, in words."""
+    return foreign.TIMING_NOTE if foreign.is_foreign(run) else TIMING_NOTES.get(run.board.timing, run.board.timing)
 
 
 def oracle_note(run: VariantRun) -> str:
@@ -388,7 +439,7 @@ def run_to_json(run: Run) -> dict[str, Any]:
     first = entries[0] if entries else {"board": None, "toolchain": None}
     return {
         "schema": SCHEMA, "run_id": run.run_id, "started": run.started, "board": first["board"], "toolchain": first["toolchain"],
-        "timing_note": TIMING_NOTES.get(run.runs[0].board.timing) if run.runs else None,
+        "timing_note": timing_note(run.runs[0]) if run.runs else None,
         "versions": dict(run.versions), "runs": entries,
         "not_measured": [{"variant": n.variant, "error": n.error, "kind": n.kind} for n in run.not_measured],
     }

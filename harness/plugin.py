@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.errors import EXIT_CLAIM, EXIT_RIG, EXIT_USER, RigError
+from harness.errors import EXIT_CLAIM, EXIT_RIG, EXIT_USER, RigError, UserError
 
 if TYPE_CHECKING:
     from harness.bench_night import BenchNight
+    from harness.boards import Target
     from harness.campaign import Campaign
     from harness.config import Config
     from harness.limits import Deadline
@@ -62,9 +63,20 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_RESUMED] = resumed = _find_resumed(config)
         config.option.board = config.option.board or (resumed and resumed.plan.get("board")) or "virtual"
         if config.option.board != "virtual":  # unit tests need no rig.toml
-            parse_board(config.option.board, _config(config).boards)
+            _check_ours(parse_board(config.option.board, _config(config).boards))
     except RigError as error:
         pytest.exit(str(error), returncode=error.exit_code)
+
+
+def _check_ours(target: Target) -> None:
+    from harness.boards import MLPERF
+
+    if target.board is MLPERF:
+        raise UserError(
+            "bench/ needs our own firmware on the board: it measures built variants, their memory and their ops",
+            expected="a board of `tinyrig boards`", received="mlperf, whose firmware somebody else built",
+            remedy="tinyrig run --board=mlperf@PORT --windows FILE.npz [--model FILE.tflite]",
+        )  # fmt: skip
 
 
 def _find_resumed(config: pytest.Config) -> StoredRun | None:

@@ -93,12 +93,13 @@ class CompiledModel:
 
 @dataclass(frozen=True)
 class Variant:
-    """A built .tflite beside what its builder knows of it; `windows` is the .npz of test windows."""
+    """A built .tflite beside what its builder knows of it; `windows` is the .npz of test windows. Of a foreign firmware (Image)
+    whose model file is not known, `sha256` is empty and `tflite_bytes` None."""
 
     name: str
     tflite: Path
     sha256: str
-    tflite_bytes: int
+    tflite_bytes: int | None
     zip_bytes: int | None = None
     windows: Path | None = None
     dataset: str | None = None
@@ -140,7 +141,9 @@ class Footprint:
 
 @dataclass(frozen=True)
 class Image:
-    """A linked firmware image. `build_id` is 16 bytes as hex and names firmware sources, flags and model."""
+    """A linked firmware image. `build_id` is 16 bytes as hex and names firmware sources, flags and model.
+
+    Of a foreign firmware, that somebody else built, `footprint` is None and files, build id, toolchain say nothing."""
 
     elf: Path
     bin: Path
@@ -149,7 +152,7 @@ class Image:
     build_id: str
     engine: str
     toolchain: Toolchain
-    footprint: Footprint
+    footprint: Footprint | None
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     ops: tuple[OpInfo, ...]
@@ -211,8 +214,9 @@ class FaultRecord:
 
 @dataclass(frozen=True)
 class Sample:
-    """One inference, raw. `kind` is "window" (test window `index`), "repeat" (repeat `index` of one window),
-    "profile" or "stack"; `outputs` the output tensors' bytes, concatenated."""
+    """One inference, raw. `kind` is "window" (test window `index`), "repeat" (repeat `index` of one window), "profile", "stack"
+    or "energy" (marked for a power meter); `outputs` the output tensors' bytes, concatenated. Of a foreign firmware `cycles` are
+    the board's microseconds, and "throughput" is a run of many inferences."""
 
     kind: str
     index: int
@@ -236,8 +240,8 @@ class Parity:
 
 @dataclass(frozen=True)
 class BoardInfo:
-    """The board a run was made on; `timing` is ESTIMATED, MEASURED or INSTRUCTIONS. `clock_hz`: what its cycles are counted in;
-    `timer_hz`: the steps in which its timer really goes, None for a run from before they were kept."""
+    """The board a run was made on; `timing` is ESTIMATED, MEASURED or INSTRUCTIONS. `clock_hz`: what its cycles are counted in,
+    0: not known; `timer_hz`: the steps in which its timer really goes, None for a run from before they were kept."""
 
     name: str
     id: str

@@ -101,9 +101,10 @@ def find_run(store: Store, wanted: str, board: str | None, bench: bool = False) 
     runs = store.runs()
     if wanted:
         run_id = store.resolve(wanted)  # of whatever host: who names it knows
-        return _of_built(next(r for r in runs if r.run_id == run_id), bench)
+        return _of_built(_ours(next(r for r in runs if r.run_id == run_id)), bench)
     board = board or "virtual"
-    candidates = [r for r in runs if _unfinished(r) and _of_this_host(r) and _same_board(r, board)]
+    candidates = [r for r in runs if not r.plan.get("board", "").startswith("mlperf@")]
+    candidates = [r for r in candidates if _unfinished(r) and _of_this_host(r) and _same_board(r, board)]
     candidates = [r for r in candidates if not (bench and r.plan.get("model"))]
     free = next((r for r in candidates if not is_held(run_key(r.run_id))), None)
     if free is None:
@@ -114,6 +115,13 @@ def find_run(store: Store, wanted: str, board: str | None, bench: bool = False) 
             remedy="leave out --resume to start a new one, or name a run: --resume RUN",
         )
     return free
+
+
+def _ours(run: StoredRun) -> StoredRun:
+    if run.plan.get("board", "").startswith("mlperf@"):
+        raise UserError(f"run {run.run_id} can't be gone on with", expected="a run of our own firmware",
+                        received=run.plan["board"], remedy="measure anew: without --resume")
+    return run
 
 
 def _of_built(run: StoredRun, bench: bool) -> StoredRun:

@@ -219,7 +219,7 @@ def _variant_run_fields(r: dict[str, Any], samples: tuple[Sample, ...]) -> Varia
 def _image(i: dict[str, Any]) -> Image:
     return Image(**(i | {
         "elf": Path(i["elf"]), "bin": Path(i["bin"]),
-        "toolchain": Toolchain(**i["toolchain"]), "footprint": Footprint(**i["footprint"]),
+        "toolchain": Toolchain(**i["toolchain"]), "footprint": None if i["footprint"] is None else Footprint(**i["footprint"]),
         "inputs": tuple(map(_tensor, i["inputs"])), "outputs": tuple(map(_tensor, i["outputs"])),
         "ops": tuple(OpInfo(**op) for op in i["ops"]),
     }))

@@ -97,6 +97,8 @@ def _no_report(run_id: str) -> HostError:
 # ---- what to do ----
 
 def _check_words(arguments: argparse.Namespace) -> None:
+    if _foreign(arguments):
+        return _check_foreign(arguments)
     if arguments.windows and not arguments.model and arguments.resume is None:
         raise UserError(
             "--windows needs --model",
@@ -104,6 +106,23 @@ def _check_words(arguments: argparse.Namespace) -> None:
             received="--windows alone",
             remedy="variants bring their own windows",
         )
+
+
+def _foreign(arguments: argparse.Namespace) -> bool:
+    """Whether the board runs a firmware that somebody else built."""
+    return (arguments.board or "").partition("@")[0] == "mlperf"
+
+
+def _check_foreign(arguments: argparse.Namespace) -> None:
+    wrong = [f"--{name}" for name in ("engine", "resume") if getattr(arguments, name) is not None]
+    if wrong:
+        raise UserError(
+            f"{wrong[0]} can't be used with a firmware that was built elsewhere", received=wrong[0],
+            expected="--windows FILE.npz, and --model if known", remedy="leave it out; such a run is always made anew",
+        )  # fmt: skip
+    if not arguments.windows and not arguments.variant:
+        raise UserError("the board mlperf needs windows to run", expected="--windows FILE.npz [--model FILE.tflite]",
+                        received="none", remedy="see docs/mlperf.md for the form that each benchmark takes")
 
 
 def _take_plan(arguments: argparse.Namespace, config: Config) -> str | None:
@@ -143,6 +162,10 @@ def _plan(arguments: argparse.Namespace, config: Config) -> dict[str, Any]:
 def _variants(arguments: argparse.Namespace, config: Config, deadline: Deadline) -> list[Variant]:
     from harness.campaign import built_variants, model_variant
 
+    if _foreign(arguments) and not arguments.model and not arguments.variant:
+        from harness.mlperf.bench import mlperf_variant
+
+        return [mlperf_variant(arguments.windows)]
     if arguments.model:
         return [model_variant(arguments.model, arguments.windows)]
     return built_variants(config, arguments.variant or (), deadline)
@@ -185,10 +208,10 @@ def _measure(
                 _run_one(campaign, variant, bar)
             result = campaign.result()
         except BaseException as error:
-            if not isinstance(error, UserError):
+            if not isinstance(error, UserError) and not _foreign(arguments):
                 _hint(campaign.run_id)
             raise
-    if any(e.exit_code == EXIT_RIG for e in campaign.failed.values()):
+    if any(e.exit_code == EXIT_RIG for e in campaign.failed.values()) and not _foreign(arguments):
         _hint(campaign.run_id)
     return result, list(campaign.failed.values())
 

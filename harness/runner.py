@@ -18,6 +18,7 @@ from harness.clockcheck import clock_watch
 from harness.compiler.compile import compile_model
 from harness.compiler.graph import MAX_FILE_BYTES
 from harness.config import ROOT, Config
+from harness.energy.meter import measure_energy, meter_for
 from harness.errors import DeviceError, LinkError, UserError
 from harness.image import build_image
 from harness.limits import Deadline, exceeded
@@ -105,21 +106,27 @@ def run_variant(
     check_labels(windows, image.outputs)
     _check_oracle(data, job.oracle, windows)
     deadline.check("before flashing")
-    session, hello = rig.prepare(image, say)
-    info = rig.info(hello)
-    done = recorder.start(head_of(job, image, windows, info, config))
-    say(f"streaming {len(windows)} windows" + (f", {len(done)} samples are there already" if done else ""))
-    window_s, before = config.limits.on(rig.board).window_s, rig.injected()
-    watch = clock_watch(session.counter, info)
-    try:
-        watch.start()
-        samples = measure(session, windows, config.repeats, done, recorder.add, window_s, deadline, watch.between)
-        clock = watch.finish(wait=not rig.clock_known)
-    except LinkError as error:
-        raise rig.diagnose(error) from error
-    rig.clock_known = True
-    if warning := clock_warning(clock):
-        say(f"warning: {warning}")
+    with meter_for(config, rig.board) as meter:  # before the board is needed: it may be the board's supply
+        session, hello = rig.prepare(image, say)
+        info = rig.info(hello)
+        done = recorder.start(head_of(job, image, windows, info, config))
+        say(f"streaming {len(windows)} windows" + (f", {len(done)} samples are there already" if done else ""))
+        window_s, before = config.limits.on(rig.board).window_s, rig.injected()
+        watch = clock_watch(session.counter, info)
+        try:
+            watch.start()
+            samples = measure(session, windows, config.repeats, done, recorder.add, window_s, deadline, watch.between)
+            clock = watch.finish(wait=not rig.clock_known)
+        except LinkError as error:
+            raise rig.diagnose(error) from error
+        rig.clock_known = True
+        if warning := clock_warning(clock):
+            say(f"warning: {warning}")
+        marked, energy = (), {}
+        if meter is not None:
+            say(f"measuring the energy of {config.repeats} inferences")
+            payload = tuple(a.tobytes() for a in windows.inputs[0])
+            marked, energy = measure_energy(meter, session, payload, samples[0].outputs, config.repeats)
     deadline.check("before comparing with the oracle")
     parity = None if job.oracle == "none" else compare(data, job.oracle, windows, samples, image.outputs, config.float_tolerance)
     settings = {
@@ -133,13 +140,15 @@ def run_variant(
         "link": session.statistics.summary(),
         "timer_overhead_cycles": hello.timer_overhead_cycles,
         **recorder.settings(),
+        **({"energy": energy} if energy else {}),
     }
     if rig.faults:
         settings |= {
             "injected_faults": list(rig.faults),
             "injected": {kind: n - before.get(kind, 0) for kind, n in rig.injected().items()},
         }
-    return VariantRun(job.variant, image, info, samples, parity, windows.labels, windows.class_names, settings, clock=clock)
+    all_samples = (*samples, *marked)
+    return VariantRun(job.variant, image, info, all_samples, parity, windows.labels, windows.class_names, settings, clock=clock)
 
 
 def _check_oracle(data: bytes, name: str, windows: Windows) -> None:

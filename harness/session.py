@@ -180,16 +180,19 @@ class Session:
         self._hello = None
 
     def run(
-        self, inputs: bytes | Sequence[bytes], stack: bool = False, profile: bool = False, kind: str = "window", index: int = 0
-    ) -> Sample:
+        self, inputs: bytes | Sequence[bytes], stack: bool = False, profile: bool = False, kind: str = "window", index: int = 0,
+        mark: bool = False,
+    ) -> Sample:  # fmt: skip
         """One inference. `inputs`: the bytes of each input tensor (of the only one). Returns a Sample of `kind` and `index`.
 
-        `stack` asks for the high-water mark, `profile` for cycles of each step. Raises also UserError on wrong input sizes.
+        `stack` asks for the high-water mark, `profile` for cycles of each step, `mark` for a pin that is high meanwhile. Raises
+        also UserError on wrong input sizes.
         """
         hello = self._known()
         tensors = (inputs,) if isinstance(inputs, bytes | bytearray | memoryview) else tuple(inputs)
         _check_sizes(tensors, hello.inputs)
         flags = RunFlag.INVOKE | (RunFlag.STACK if stack else 0) | (RunFlag.PROFILE if profile else 0)
+        flags |= RunFlag.MARK if mark else 0
         reply, outputs = self._until_done(_Window(tensors, flags, wire.tensors_crc(tensors)), hello)
         return Sample(kind, index, outputs, reply.cycles, reply.stack_bytes, reply.op_cycles)
 

@@ -67,6 +67,7 @@ class RunFlag(IntFlag):
     STACK = 2
     PROFILE = 4
     NO_OUTPUTS = 8
+    MARK = 16
 
 
 DTYPES = {0: "float32", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8"}

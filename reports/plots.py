@@ -114,7 +114,9 @@ def _side_by_side(values: Sequence[float]) -> list[float]:
 
 # ---- memory ----
 
-def _memory(section: Section) -> Figure:
+def _memory(section: Section) -> Figure | None:
+    if any(row.run.image.footprint is None for row in section.rows):
+        return None
     height = 1.7 + 0.36 * (len(section.rows) + 1)
     figure = _figure(10.5, height)
     axes = figure.subplots(1, 2)

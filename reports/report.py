@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from harness import metrics
 from harness.metrics import FLOAT_TOLERANCE, TIMING_NOTES, float_tolerance, oracle_note
 from harness.provenance import clock_text, clock_warning, timer_text
 from harness.records import ESTIMATED, Run
-from reports import paper, plots, tables
+from reports import mlperf, paper, plots, tables
 from reports.blocks import Block, Bullets, Grid, Heading, Picture, Text, code
 from reports.sections import Section, sections
 
@@ -26,6 +27,12 @@ LATENCY_NOTE = (
 LINE_NOTE = (
     "What did not get through at once was sent again; a result is taken only if the CRCs of its inputs and outputs agree. "
     "A recovery lasts from a first failure to the next good reply; bytes in vain had to be sent again."
+)
+TRIAL_NOTE = "A trial of the rig: the virtual board draws no current, so these figures say nothing of any board."
+ENERGY_NOTE = (
+    "One inference of the first window: current times supply voltage, summed over 10 us samples while the board's mark pin was "
+    "high, in a pass of its own. It is all that the supply line carries, the board's idle consumption included. The interval "
+    "holds the median with 95 % confidence, whatever the distribution."
 )
 OPS_NOTE = (
     "Measured step by step in a pass of its own, so the sum differs a little from the latency above. Steps without MACs have no "
@@ -84,8 +91,8 @@ def section_blocks(section: Section, drawn: dict[str, Picture]) -> list[Block]:
         *_claims(section),
         *_pictures(drawn, "accuracy-latency"),
         *_accuracy(section), *_size(section), *_cost(section), *_parity(section), *_latency(section),
-        *_line(section), *_memory(section), *_pictures(drawn, "memory"), *_ops(section), *_pictures(drawn, "ops"),
-        *_provenance(section),
+        *_energy(section), *_line(section), *_memory(section), *_pictures(drawn, "memory"), *_ops(section),
+        *_pictures(drawn, "ops"), *_provenance(section),
     ]
 
 
@@ -110,20 +117,23 @@ def _differences(parts: Sequence[Section]) -> str:
 def _facts(section: Section) -> list[str]:
     board = section.first.board
     oracles = dict.fromkeys(oracle_note(row.run) for row in section.rows)
+    flags = section.metadata["flags"]
+    clock = f"{board.clock_hz / 1e6:g} MHz" if board.clock_hz else "clock not known"
     return [
-        f"Board: {code(board.name)}, id {code(board.id)}" + (f", {board.clock_hz / 1e6:g} MHz" if section.timed else ""),
+        f"Board: {code(board.name)}, id {code(board.id)}" + (f", {clock}" if section.timed else ""),
         f"Timing: {timing_note(section)}",
         *_timer_and_clock(section),
         f"Data: {data_note(section)}",
         f"Oracle: {'; '.join(oracles)}",
         *_injected(section),
-        f"Toolchain: {code(section.metadata['compiler'])} with {code(section.metadata['flags'])}",
+        *mlperf.facts(section),
+        f"Toolchain: {code(section.metadata['compiler'])}{f' with {code(flags)}' if flags else ''}",
     ]
 
 
 def _timer_and_clock(section: Section) -> list[str]:
     """Where time is told at all."""
-    if not section.timed:
+    if not section.timed or mlperf.applies(section):
         return []
     timers = dict.fromkeys(timer_text(r.run.board, r.run.settings.get(_OVERHEAD)) for r in section.rows)
     return [f"Timer: {'; '.join(timers)}", f"Clock: {clock_range(section)}"]
@@ -131,7 +141,7 @@ def _timer_and_clock(section: Section) -> list[str]:
 
 def timing_note(section: Section) -> str:
     """Begins with the kind of timing."""
-    note = TIMING_NOTES.get(section.timing, section.timing)
+    note = metrics.timing_note(section.first)
     return note if note.startswith(section.timing) else f"{section.timing} {note}"
 
 
@@ -232,6 +242,8 @@ def _table_title(section: Section, with_paper: str, without: str) -> str:
 
 
 def _size(section: Section) -> list[Block]:
+    if all(row.values["tflite_bytes"] is None for row in section.rows):
+        return []
     notes = [f"Paper: {paper.TITLE}."] if tables.has_paper(section) else [no_paper_note(section)]
     notes.append("FLOPs as the TensorFlow profiler counts them: float operations only, so a full-integer model has none, nor "
                  "has a model that was built elsewhere; MACs are the compiler's or the builder's.")
@@ -248,6 +260,8 @@ def no_paper_note(section: Section) -> str:
 
 
 def _cost(section: Section) -> list[Block]:
+    if mlperf.applies(section):
+        return []  # RAM and flash are not known, and the latency stands below its rule
     title = _table_title(section, "Table 2: latency, RAM, flash", "Latency, RAM, flash")
     notes = [*paper.TABLE2_NOTES] if tables.has_paper(section) else [no_paper_note(section), paper.TABLE2_NOTES[1]]
     if section.timing == ESTIMATED:
@@ -264,24 +278,40 @@ def _parity(section: Section) -> list[Block]:
         "Every window's outputs against the oracle's. Integers must be equal byte for byte; floats may differ by "
         f"{tolerance:g}{wider}, relative to the window's largest output where that exceeds 1, and may never change the top-1."
     )
-    return [Heading(2, "Parity with the oracle"), tables.parity(section), Text(rule)]
+    note = mlperf.PARITY_NOTE if mlperf.applies(section) else rule
+    return [Heading(2, "Parity with the oracle"), tables.parity(section), Text(note)]
 
 
 def _latency(section: Section) -> list[Block]:
+    if mlperf.applies(section):
+        return mlperf.blocks(section)
     title = f"Latency ({section.timing})" if section.timed else "Instructions of one inference"
     return [Heading(2, title), tables.latency(section), Text(LATENCY_NOTE)]
 
 
+def _energy(section: Section) -> list[Block]:
+    if not tables.has_energy(section):
+        return []
+    trial = section.timing == ESTIMATED
+    title, note = ("trial", TRIAL_NOTE) if trial else ("measured", ENERGY_NOTE)
+    return [Heading(2, f"Energy ({title})"), tables.energy_of(section), Text(note)]
+
+
 def _line(section: Section) -> list[Block]:
     grid = tables.line(section)
-    return [Heading(2, "Serial line"), grid, Text(LINE_NOTE)] if grid is not None else []
+    note = mlperf.LINE_NOTE if mlperf.applies(section) else LINE_NOTE
+    return [Heading(2, "Serial line"), grid, Text(note)] if grid is not None else []
 
 
 def _memory(section: Section) -> list[Block]:
+    if mlperf.applies(section):
+        return [Heading(2, "RAM and flash"), Text("Not measured: the firmware was built elsewhere.")]
     return [Heading(2, "RAM"), tables.ram(section), Heading(2, "Flash"), tables.flash(section), Text(RAM_NOTE)]
 
 
 def _ops(section: Section) -> list[Block]:
+    if mlperf.applies(section):
+        return []
     blocks: list[Block] = [Heading(2, f"Per-op profile ({section.counted})")]
     for row in section.rows:
         grid = tables.per_op(row)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.metrics import METRICS, link, ops, top1_hits, unit, window_samples
+from harness.metrics import METRICS, energy, link, ops, top1_hits, unit, window_samples
 from harness.provenance import clock_text
-from harness.records import INSTRUCTIONS
+from harness.records import ESTIMATED, INSTRUCTIONS
 from harness.stats import mcnemar_exact, wilson
 from reports.blocks import Grid, code
 from reports.paper import TEST_WINDOWS, PaperRow, paper_row
@@ -79,6 +79,30 @@ def summary(section: Section) -> Grid:
         **({f"ms, {section.timing}": milliseconds} if section.timed else {section.unit: instructions}),
         "RAM B": lambda r: shown(r, "ram_model_total"),
         "flash B": lambda r: shown(r, "flash_model_total"),
+        **({f"uJ, {_how(section)}": lambda r: shown(r, "energy_uj_median")} if has_energy(section) else {}),
+    })
+
+
+def _how(section: Section) -> str:
+    return "trial" if section.timing == ESTIMATED else "measured"
+
+
+def has_energy(section: Section) -> bool:
+    return any(row.values["energy_uj_median"] is not None for row in section.rows)
+
+
+def energy_of(section: Section) -> Grid:
+    """What a power meter measured of marked inferences."""
+    def cell(name: str, form: str = "{:,.1f}") -> Callable[[Row], str]:
+        return lambda r: NONE if (energy(r.run) or {}).get(name) is None else form.format((energy(r.run) or {})[name])
+
+    def interval(row: Row) -> str:
+        bounds = (energy(row.run) or {}).get("uj_ci95")
+        return NONE if bounds is None else f"{bounds[0]:,.1f}-{bounds[1]:,.1f}"
+    return _grid(section, {
+        "uJ, median": cell("uj_median"), "95 % interval": interval, "min": cell("uj_min"), "max": cell("uj_max"),
+        "inferences": cell("inferences", "{:,}"), "us marked": cell("us_median"), "mW": cell("mw_mean", "{:,.2f}"),
+        "supply": lambda r: NONE if energy(r.run) is None else "{voltage_mv} mV, {mode}".format(**(energy(r.run) or {})),
     })
 
 
@@ -309,8 +333,12 @@ def as_built(section: Section) -> Grid | None:
 def models(section: Section) -> Grid:
     """Which files and images the numbers belong to."""
     return _grid(section, {
-        "model SHA-256": lambda r: code(r.run.variant.sha256[:16]), "engine": lambda r: code(r.run.image.engine),
-        "firmware build": lambda r: code(r.run.image.build_id[:16]), "run": lambda r: code(r.run_id),
+        "model SHA-256": lambda r: _known(r.run.variant.sha256[:16]), "engine": lambda r: code(r.run.image.engine),
+        "firmware build": lambda r: _known(r.run.image.build_id[:16]), "run": lambda r: code(r.run_id),
         "board id": lambda r: code(r.run.board.id), "cycles": lambda r: r.run.board.timing,
         "clock check": lambda r: clock_text(r.run.clock),
     }, left=8)
+
+
+def _known(text: str) -> str:
+    return code(text) if text else NONE

@@ -131,7 +131,7 @@ static wire_status invoke(uint8_t flags, uint32_t inputs_crc, uint8_t *reply, ui
     /* Whatever the line did to the chunks: nothing but the inputs that the host means is ever measured. */
     if (tensors_crc(engine.inputs, engine.input_count) != inputs_crc)
         return refuse(WIRE_STATUS_BAD_INPUT, "the input tensors hold other bytes", reply, reply_bytes);
-    int error = measure_inference(flags & WIRE_STACK, ops ? op_cycles : 0, &result);
+    int error = measure_inference(flags & WIRE_STACK, flags & WIRE_MARK, ops ? op_cycles : 0, &result);
     if (error == MEASURE_ERR_STACK)
         return refuse(WIRE_STATUS_ENGINE, "the stack reached its limit", reply, reply_bytes);
     if (error < 0)

@@ -28,6 +28,10 @@ _Noreturn void port_reboot(int mode);
 void port_guard_start(uint32_t us);
 void port_guard_stop(void);
 
+/* Raises (1) or lowers (0) a pin that a power meter watches, and configures it at its first use. A port may leave it out:
+ * then nothing happens. */
+void port_mark(int on);
+
 enum {
     PORT_FAULT_PROCESSOR = 1, /* the processor refused an access or an instruction */
     PORT_FAULT_HANG = 2,      /* port_guard_start's time was over; pc is where the program was then */

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HARNESS_LAYERS = [
     {"errors", "names"},
     {"records"},
-    {"limits", "lock", "ages", "boards", "remote", "labgrid_helper"},
+    {"limits", "lock", "ages", "boards", "remote", "labgrid_helper", "foreign", "joules"},
     {"own_boards"},
     {
         "wire", "clockcheck", "config", "provenance", "stats", "progress", "schema", "migrations", "tools", "interrupt", "pace",
@@ -29,7 +29,7 @@ HARNESS_LAYERS = [
     {"session", "flash", "ops"},
     {"virtual", "qemu", "flash_route"},
     {"ports", "places"},
-    {"rig", "resume"},
+    {"rig", "resume", "mlperf", "energy"},
     {"runner"},
     {"campaign", "nightly"},
     {"nightly_summary"},
@@ -41,7 +41,8 @@ HARNESS_LAYERS = [
 ALLOWED_OUTSIDE = {
     "variants": {"errors", "records", "npz"},
     "reports": {
-        "errors", "records", "metrics", "stats", "store", "config", "history", "ages", "tonight", "provenance", "origins",
+        "errors", "records", "foreign", "metrics", "stats", "store", "config", "history", "ages", "tonight", "provenance",
+        "origins",
     },
 }
 

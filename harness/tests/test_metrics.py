@@ -169,7 +169,7 @@ def test_measure_names_every_metric_and_all_values_format():
         assert metric.better in ("lower", "higher", None)
         assert value is None or isinstance(metric.format(value), str)
     missing = [n for n, v in metrics.measure(make_variant_run("simple")).items() if v is None]
-    assert missing == []
+    assert missing == ["auc", "energy_uj_median", "throughput"]  # of foreign firmware, and with a power meter
 
 
 def test_checked_metadata_sees_another_board_clock_compiler_and_timing():

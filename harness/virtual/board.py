@@ -14,7 +14,7 @@ from harness.virtual.cpu import HARDFAULT, PRECISERR, STKERR, Cpu, Trap
 from harness.virtual.faults import Fault
 from harness.virtual.line import Line
 from harness.virtual.linefaults import LineFault
-from harness.virtual.peripherals import CoreDebug, Dwt, Nvmc, PowerClock, Registers, SystemControl, Timer, Unmodelled
+from harness.virtual.peripherals import CoreDebug, Dwt, Gpio, Nvmc, PowerClock, Registers, SystemControl, Timer, Unmodelled
 from harness.virtual.uarte import BusError, Memory, Uarte
 
 UARTE0, TIMER0, NVMC, DWT, SCS = 0x40002000, 0x40008000, 0x4001E000, 0xE0001000, 0xE000E000
@@ -71,7 +71,7 @@ class Board:
         memory = Memory(lambda a, n: bytes(self.cpu.uc.mem_read(a, n)), lambda a, data: self.cpu.uc.mem_write(a, data))
         self.uarte = Uarte(self.line, memory, self._waited, self._program_cycles, self.report)
         self._pages: dict[int, Registers] = {
-            chip.PERIPHERALS_BASE: self.power, UARTE0: self.uarte, TIMER0: self.timer, NVMC: Nvmc(), chip.GPIO_BASE: Registers(),
+            chip.PERIPHERALS_BASE: self.power, UARTE0: self.uarte, TIMER0: self.timer, NVMC: Nvmc(), chip.GPIO_BASE: Gpio(),
             DWT: self.dwt, SCS: self.scs,
         }
 

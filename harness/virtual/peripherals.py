@@ -6,6 +6,8 @@ Sources: nRF52840 Product Specification v1.7 for POWER, CLOCK, NVMC, GPIO; Armv7
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -82,6 +84,23 @@ class Nvmc(Registers):
     """Always ready; firmware can't write flash here (the flash is mapped read-only, so it faults)."""
 
     resets: ClassVar[dict[int, int]] = {0x400: 1, 0x408: 1}  # READY, READYNEXT
+
+
+class Gpio(Registers):
+    """Both GPIO ports. The mark (firmware's port_mark, P1.11) goes into the pipe that TINYRIG_PORT_MARK names, as 1 and 0."""
+
+    P1_OUTSET, P1_OUTCLR, MARK = 0x808, 0x80C, 1 << 11
+
+    def __init__(self) -> None:
+        super().__init__()
+        name = os.environ.get("TINYRIG_PORT_MARK")
+        self._pipe = os.open(name, os.O_RDWR | os.O_NONBLOCK) if name else None  # read and write: nobody need listen yet
+
+    def write(self, offset: int, value: int) -> None:
+        if self._pipe is not None and value & self.MARK and offset in (self.P1_OUTSET, self.P1_OUTCLR):
+            with contextlib.suppress(BlockingIOError):  # nobody reads it
+                os.write(self._pipe, b"1" if offset == self.P1_OUTSET else b"0")
+        super().write(offset, value)
 
 
 class Timer(Registers):

@@ -20,6 +20,7 @@
 #define FICR_DEVICEID ((const uint8_t *)0x10000060)
 /* PS 6.9 GPIO, port 1 */
 #define GPIO_P1_OUTSET REG(0x50000808)
+#define GPIO_P1_OUTCLR REG(0x5000080C)
 #define GPIO_P1_PIN_CNF(pin) REG(0x50000A00 + 4 * (pin))
 #define PIN_CNF_OUTPUT 3u         /* output, input buffer off */
 #define PIN_CNF_INPUT_PULLUP 0xCu /* an open line reads as idle */
@@ -54,6 +55,7 @@
 enum {
     PIN_TXD = 3,         /* P1.03, "TX" on the board */
     PIN_RXD = 10,        /* P1.10, "RX" */
+    PIN_MARK = 11,       /* P1.11, "D2" */
     PSEL_PORT_1 = 32,
     UARTE_ON = 8,
     DMA_MAX = 0xFFFF,    /* MAXCNT has 16 bits */
@@ -197,4 +199,13 @@ const port_fault *port_last_fault(void)
 uint8_t *port_stack_limit(void)
 {
     return _stack_limit;
+}
+
+void port_mark(int on)
+{
+    if (on)
+        GPIO_P1_OUTSET = 1u << PIN_MARK;
+    else
+        GPIO_P1_OUTCLR = 1u << PIN_MARK;
+    GPIO_P1_PIN_CNF(PIN_MARK) = PIN_CNF_OUTPUT;
 }

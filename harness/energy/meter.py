@@ -1,0 +1,193 @@
+"""The power meter as the rig uses it: found, opened, and asked what each marked inference cost."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from harness.boards import Board
+from harness.config import ROOT, Config, Energy
+from harness.energy.stream import SAMPLE_US, energy_uj
+from harness.errors import DeviceError, HostError, LinkError, RigError
+from harness.lock import Locks, port_key
+from harness.records import MEASURED, Sample
+from harness.session import Session
+
+USB_IDS = ((0x1915, 0xC00A),)
+"""Nordic Semiconductor's for the PPK2."""
+ANSWER_S = 20.0
+"""For opening the meter, and for ending a recording beyond a second for each second of it."""
+TRIES = 3
+"""At a recording of which samples were lost."""
+
+
+def meter_for(config: Config, board: Board) -> contextlib.AbstractContextManager[Meter | None]:
+    """The meter of rig.toml's [energy], if that is wired to `board`: the one it names, else any physical one. Raises RigError."""
+    wanted = config.energy
+    if wanted is None or (wanted.board != board.name if wanted.board else board.timing != MEASURED):
+        return contextlib.nullcontext()
+    return Meter(wanted)
+
+
+def find_meter() -> str:
+    """The port of the one PPK2. Raises HostError for none or several."""
+    from serial.tools import list_ports
+
+    return choose([(p.device, p.serial_number or p.device) for p in list_ports.comports() if (p.vid, p.pid) in USB_IDS])
+
+
+def choose(ports: list[tuple[str, str]]) -> str:
+    """(port, USB serial number) -> the port; newer firmware gives one meter two ports, of which the first one measures."""
+    first = {serial: port for port, serial in sorted(ports, reverse=True)}
+    if len(first) == 1:
+        return next(iter(first.values()))
+    raise HostError(
+        "no PPK2 is attached" if not first else "several PPK2 are attached", expected="one, with USB id 1915:c00a",
+        received=", ".join(sorted(first.values())) or "none",
+        remedy="plug it in, or remove [energy] from rig.toml" if not first else 'name its port under [energy] in rig.toml',
+    )  # fmt: skip
+
+
+class Meter:
+    """A context manager around the process that reads the PPK2. Raises HostError where ppk2-api or the meter lacks."""
+
+    def __init__(self, wanted: Energy) -> None:
+        self.wanted = wanted
+        self.port = wanted.port or find_meter()
+        self._locks = Locks()
+        self._locks.take(port_key(self.port), f"the power meter at {self.port}")
+        self._folder = tempfile.TemporaryDirectory(prefix="tinyrig-energy-")
+        words = [self.port, wanted.mode, str(wanted.voltage_mv), str(wanted.channel)]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "harness.energy.worker", *words],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True,
+        )
+        try:
+            self._answer(ANSWER_S)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+        self._folder.cleanup()
+        self._locks.close()
+
+    def record(self, doing: Callable[[], None]) -> tuple[dict[str, Any], list[np.ndarray]]:
+        """What was recorded while `doing` ran, and the currents (uA) of each marked span. Raises HostError, LinkError."""
+        self._ask("start", ANSWER_S)
+        started = time.monotonic()
+        file = Path(self._folder.name) / "spans.npz"
+        try:
+            doing()
+        finally:
+            told = self._ask(f"stop {file}", ANSWER_S + 2 * (time.monotonic() - started))
+        with np.load(file) as arrays:
+            lengths, currents = arrays["lengths"].astype(int), arrays["currents_ua"]
+        return told, np.split(currents, np.cumsum(lengths)[:-1]) if len(lengths) else []
+
+    def _ask(self, line: str, seconds: float) -> dict[str, Any]:
+        with contextlib.suppress(OSError):  # a dead process is told by its last line
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+        return self._answer(seconds)
+
+    def _answer(self, seconds: float) -> dict[str, Any]:
+        ready, _, _ = select.select([self._process.stdout], [], [], seconds)
+        line = self._process.stdout.readline() if ready else ""
+        told = json.loads(line) if line.startswith("{") else {"failed": "its process ended" if ready else "no answer"}
+        if "lacking" in told:
+            raise HostError("the power meter needs ppk2-api", received=told["lacking"], remedy="pip install 'tinyrig[energy]'")
+        if "failed" in told:
+            raise LinkError(
+                f"the power meter at {self.port} can't be used", expected="a Power Profiler Kit II", received=told["failed"],
+                remedy="check port and cable; unplug and plug it in again; close other programs that use it",
+            )  # fmt: skip
+        return told
+
+
+def measure_energy(
+    meter: Meter, session: Session, payload: tuple[bytes, ...], outputs: bytes, repeats: int
+) -> tuple[tuple[Sample, ...], dict[str, Any]]:
+    """`repeats` marked inferences of one window, in a pass of their own: their samples, and what each cost.
+
+    outputs: what each must give. An inference that the line made the session repeat is marked twice and measured twice.
+    Raises DeviceError, LinkError, HostError.
+    """
+    for _ in range(TRIES):
+        samples: list[Sample] = []
+        told, currents = meter.record(lambda found=samples: found.extend(_run(session, payload, repeats)))
+        wrong = next((s for s in samples if s.outputs != outputs), None)
+        if wrong is not None:
+            raise DeviceError("a marked inference gave other outputs", expected=outputs[:32].hex(),
+                              received=wrong.outputs[:32].hex(), remedy="check the supply: the meter may limit it")
+        fault = _fault(meter.wanted, told, repeats)
+        if fault is None:
+            return tuple(samples), _kept(meter.wanted, told, currents)
+        if not told["losses"]:
+            break
+    raise fault
+
+
+def _run(session: Session, payload: tuple[bytes, ...], repeats: int) -> Iterator[Sample]:
+    for index in range(repeats):
+        yield session.run(payload, mark=True, kind="energy", index=index)
+
+
+def _fault(wanted: Energy, told: dict[str, Any], repeats: int) -> RigError | None:
+    """Why a recording can't be used."""
+    pin = f"D{wanted.channel}"
+    if told["saturated"]:
+        return DeviceError("the current is beyond the power meter's range", expected="less than 1 A",
+                           received="its largest value",
+                           remedy="check the wiring for a short; supply other loads of the board elsewhere")
+    if told["damaged"] or (told["marks"] < repeats and told["losses"]):
+        return LinkError(
+            "samples of the power meter were lost", expected="none during a marked inference",
+            received=f"{told['losses']} gaps in {told['samples']} samples, {TRIES} times",
+            remedy="connect it without a hub; leave the host less to do meanwhile",
+        )  # fmt: skip
+    if not told["marks"]:
+        return DeviceError(
+            "the power meter saw no mark", expected=f"{repeats} pulses on {pin}",
+            received=f"{told['samples']} samples without one",
+            remedy=f"wire the board's mark pin to {pin}, and both logic grounds and VCC (docs/energy.md)",
+        )  # fmt: skip
+    if told["marks"] < repeats:
+        return DeviceError(
+            "the power meter did not see every mark", expected=f"{repeats} pulses on {pin}", received=str(told["marks"]),
+            remedy=f"check the mark's wire; an inference shorter than {SAMPLE_US:g} us can't be measured",
+        )  # fmt: skip
+    return None
+
+
+def _kept(wanted: Energy, told: dict[str, Any], currents: list[np.ndarray]) -> dict[str, Any]:
+    """For the run's settings: raw figures of each marked inference."""
+    return {
+        "uj": [round(energy_uj(ua, wanted.voltage_mv), 6) for ua in currents], "us": [len(ua) * SAMPLE_US for ua in currents],
+        "voltage_mv": wanted.voltage_mv, "mode": wanted.mode, "channel": wanted.channel, "losses": told["losses"],
+    }
