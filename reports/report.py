@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.metrics import FLOAT_TOLERANCE, TIMING_NOTES, float_tolerance, oracle_note
 from harness.records import ESTIMATED, Run
-from reports import paper, plots, tables
+from reports import lab, paper, plots, tables
 from reports.blocks import Block, Bullets, Grid, Heading, Picture, Text, code
 from reports.sections import Section, sections
 
@@ -80,7 +80,7 @@ def section_blocks(section: Section, drawn: dict[str, Picture]) -> list[Block]:
     return [
         Bullets(tuple(_facts(section))), tables.summary(section), *_withheld(section), *_claims(section),
         *_pictures(drawn, "accuracy-latency"),
-        *_accuracy(section), *_size(section), *_cost(section), *_parity(section), *_latency(section),
+        *_accuracy(section), *_size(section), *_cost(section), *lab.notes(section), *_parity(section), *_latency(section),
         *_line(section), *_memory(section), *_pictures(drawn, "memory"), *_ops(section), *_pictures(drawn, "ops"),
         *_provenance(section),
     ]

@@ -47,10 +47,9 @@ def small(tmp_path_factory):
 
 
 CHAINS = (
-    "deep+cut@2+l2-filters@0.25+qat", "pruned+cluster@4", "pruned+cluster@4+pqt", "simple+dynamic", "simple+int16x8",
-    "simple+l1-filters@0.5+float16", "simple+l1-filters@0.5+pqt", "simple+random-init@0.75", "simple+trained@2",
+    "pruned+cluster@4", "pruned+cluster@4+pqt", "simple+dynamic", "simple+int16x8", "simple+l1-filters@0.5+pqt", "simple+qat",
 )  # fmt: skip
-"""Every step at least once; in the order of a folder."""
+"""In the order of a folder; test_all_builders.py has the steps that aren't among them."""
 
 
 def test_small_build_is_whole_and_described(small):
@@ -82,34 +81,27 @@ def test_small_build_measures_each_variant(small):
 def test_small_chains_are_what_their_names_say(small):
     _, out, _ = small
     by_name = {v["name"]: v for v in manifest.read_manifest(out)["variants"]}
-    shapes = {name: [s[0] for k, s in v["weights"]["shapes"].items() if "kernel" in k]
-              for name, v in by_name.items()}  # fmt: skip
-    assert shapes["deep+cut@2+l2-filters@0.25+qat"] == [12, 12, 2] and shapes["simple+random-init@0.75"] == [4, 2]
-    assert shapes["simple+l1-filters@0.5+pqt"] == shapes["simple+l1-filters@0.5+float16"] == [8, 2]
+    assert by_name["simple+l1-filters@0.5+pqt"]["weights"]["shapes"]["CONV_2D kernel"] == [8, 1, 3, 3]
     clustered = by_name["pruned+cluster@4"]
     assert clustered["sparsity"] == 0.5 and clustered["compressed_bytes"] < clustered["weight_bytes"] / 4
-    assert [len(note) > 50 for note in clustered["notes"]] == [True, True] and clustered["parent"] == "pruned"
+    assert len(clustered["notes"]) == 2 and clustered["parent"] == "pruned"
     assert by_name["pruned+cluster@4+pqt"]["compressed_bytes"] < by_name["pruned+cluster@4+pqt"]["weight_bytes"]
     assert "compressed_bytes" not in by_name["reshaped"] and "notes" not in by_name["simple+l1-filters@0.5+pqt"]
-    assert by_name["simple+trained@2"]["training"]["epochs"] == 3  # --epochs replaces these too
-    assert by_name["simple+l1-filters@0.5+float16"]["flops"] == by_name["reshaped"]["flops"]
 
 
 def test_small_chains_have_the_arithmetic_of_their_names(small):
     _, out, _ = small
     with np.load(out / "windows.npz") as windows:
-        dtypes = {n: tflite_facts.host_outputs((out / f"{n}.tflite").read_bytes(), windows["x"][:1]).dtype.name for n in CHAINS}
-    integers = {"deep+cut@2+l2-filters@0.25+qat": "int8", "pruned+cluster@4+pqt": "int8", "simple+l1-filters@0.5+pqt": "int8",
-                "simple+int16x8": "int16"}  # fmt: skip
-    assert dtypes == {name: integers.get(name, "float32") for name in CHAINS}
+        dtypes = [tflite_facts.host_outputs((out / f"{n}.tflite").read_bytes(), windows["x"][:1]).dtype.name for n in CHAINS]
+    assert dtypes == ["float32", "int8", "float32", "int16", "int8", "int8"]
 
 
 def test_a_chain_trains_only_what_is_new(small):
-    """simple and simple+l1-filters@0.5 are there, under other names and in another folder's build."""
+    """simple+l1-filters@0.5 was never written, and is there."""
     data, out, _ = small
     done = variants("simple+l1-filters@0.5+int16x8", "--dataset", data, "--out", out, "--epochs", 3)
     assert [line.strip() for line in done.stderr.splitlines()[1:]] == ["simple+l1-filters@0.5+int16x8 ..."]
-    assert len(manifest.read_manifest(out)["variants"]) == 16  # and the others are still there
+    assert len(manifest.read_manifest(out)["variants"]) == 13  # and the others are still there
 
 
 def test_host_accuracy_is_that_of_the_files_on_the_windows(small):
