@@ -18,9 +18,7 @@ def load(path: str) -> Any:
     saved = keras.models.load_model(path, compile=False)
     old = models.tensorflow().keras
     layers = [layer for layer in saved.layers if type(layer).__name__ != "InputLayer"]
-    if any(isinstance(layer.input, list) for layer in layers) or any(
-        a.output is not b.input for a, b in itertools.pairwise(layers)
-    ):
+    if not isinstance(saved, keras.Sequential) and not _is_chain(layers):
         raise UserError("a Keras 3 network that branches can't be converted", remedy="name a module:function instead")
     twins = [old.layers.Input(tuple(saved.input_shape[1:]), name="window"), *(_twin(layer, old) for layer in layers)]
     model = old.Sequential(twins)
@@ -28,6 +26,11 @@ def load(path: str) -> Any:
         if layer.weights:
             model.get_layer(layer.name).set_weights(layer.get_weights())
     return model
+
+
+def _is_chain(layers: list[Any]) -> bool:
+    single = not any(isinstance(layer.input, list) for layer in layers)
+    return single and all(a.output.name == b.input.name for a, b in itertools.pairwise(layers))
 
 
 _ONLY_FOR_TRAINING = ("initializer", "regularizer", "constraint")
