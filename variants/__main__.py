@@ -40,7 +40,8 @@ def _answer(args: argparse.Namespace) -> str:
     folder = Path(args.out).resolve() if args.out else OUT / datasets.name_of(args.dataset)
     if args.list:
         return listing.text(tables, folder)
-    names = [n for name in args.names or builders.DEFAULT for n in (builders.EVERY_LINE if name == "all" else (name,))]
+    every = {builders.EVERYTHING: builders.EVERY_LINE}
+    names = [n for name in args.names or builders.DEFAULT for n in every.get(name, (name,))]
     nodes = chains.plan(names, tables, args.epochs)  # refuses names before anything else happens
     if args.seeds or args.leave_out:
         return _compared(nodes, args)
@@ -157,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _names_help() -> str:
-    return f"BASE or BASE+STEP[@ARGUMENT]+..., see --list (default: the paper's four, {', '.join(builders.DEFAULT)})"
+    return f"BASE or BASE+STEP[@ARGUMENT]+..., see --list; all: one for each line (default: {', '.join(builders.DEFAULT)})"
 
 
 def count(text: str) -> int:

@@ -116,7 +116,8 @@ EVERY_LINE = (
     "pruned+cluster@16", "simple+qat", "simple+pqt",
     "simple+int16x8", "simple+dynamic", "simple+float16", "simple+l1-filters@0.5+pqt", "simple+l1-filters@0.5+qat",
 )  # fmt: skip
-"""What the name `all` stands for: a variant for each line of the two tables, and the chains that end in small integer models."""
+EVERYTHING = "all"
+"""This name stands for EVERY_LINE: a variant for each line of the two tables, and the chains that end in small integer models."""
 
 STEPS: dict[str, Step] = {
     "trained": Step(paper.build_trained, "trains on", {"learning_rate": 0.001}, Argument("epochs", int, 1, 10_000, "20")),

@@ -19,7 +19,7 @@ from typing import Any
 
 from harness.errors import UserError
 from variants import keras3, models
-from variants.builders import BUILT_IN, Base, Step, Tables
+from variants.builders import BUILT_IN, EVERYTHING, Base, Step, Tables
 from variants.task import Built, Task
 
 GROUP = "tinyrig.builders"
@@ -73,7 +73,7 @@ def _check_name(name: str, taken: Mapping[str, Any], source: str) -> None:
     if not _NAME.fullmatch(name):
         what = f"{name!r} can't be a base's or step's name"
         raise UserError(what, expected="small letters, digits and dashes", received=source, remedy=_SEE)
-    if name in taken:
+    if name in taken or name == EVERYTHING:
         raise UserError(f"the name {name} is taken", expected="a name of its own", received=source, remedy="choose another name")
 
 

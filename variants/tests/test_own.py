@@ -22,7 +22,7 @@ EXAMPLE = ROOT / "docs" / "examples" / "own_builder"
 @pytest.mark.parametrize(
     ("models", "words"),
     [
-        ({"simple": "json:loads"}, "name simple is taken"), ({"qat": "json:loads"}, "name qat is taken"),
+        ({"simple": "json:loads"}, "name simple is taken"), ({"all": "json:loads"}, "name all is taken"),
         ({"Mine": "json:loads"}, "can't be a base's or step's name"), ({"a+b": "json:loads"}, "can't be a base's or step's name"),
         ({"mine": "gone.keras"}, "gone.keras can't be read"), ({"mine": "no_such_module:make"}, "can't be imported"),
         ({"mine": "json:no_such"}, "can't be imported"), ({"mine": "json:__name__"}, "is no function"),
