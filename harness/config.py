@@ -121,6 +121,8 @@ class Config:
     energy: Energy | None = None
     boards: dict[str, BoardPorts] = field(default_factory=dict)
     labgrid: Labgrid = field(default_factory=Labgrid)
+    models: dict[str, str] = field(default_factory=dict)
+    """The user's own networks by name: FILE.keras, FILE.h5 or module:function (docs/own_variants.md)."""
 
 
 def load_config(path: Path | None = None) -> Config:
@@ -146,7 +148,7 @@ def _text(file: Path) -> str:
     return file.read_text("utf-8")
 
 
-_TABLES = ("boards", "limits", "history", "nightly", "logs", "labgrid", "energy")
+_TABLES = ("boards", "limits", "history", "nightly", "logs", "labgrid", "energy", "models")
 
 
 def _from_environment(known: dict[str, Any]) -> dict[str, str]:
@@ -171,6 +173,8 @@ def _value(name: str, value: Any, file: Path | None) -> Any:
         return _labgrid(value, file)
     if name == "energy":
         return _energy(value, file)
+    if name == "models":
+        return _models(value, file)
     default = getattr(Config, name, None)
     wanted = type(default)
     try:
@@ -298,3 +302,14 @@ def _labgrid(value: Any, file: Path | None) -> Labgrid:
             f"{file}: [labgrid] can't be used", expected='coordinator = "HOST:PORT", wait_s = SECONDS, python = "PATH"',
             received=repr(value)[:200], remedy="see docs/remote.md",
         ) from error
+
+
+def _models(value: Any, file: Path | None) -> dict[str, str]:
+    """A file's path counts from rig.toml's folder."""
+    if not isinstance(value, dict) or not all(isinstance(v, str) and v and v.isprintable() for v in value.values()):
+        raise UserError(
+            f"{file}: [models] can't be used", expected='NAME = "FILE.keras" or NAME = "module:function"',
+            received=repr(value)[:200], remedy="see docs/own_variants.md",
+        )  # fmt: skip
+    folder = file.absolute().parent if file else Path.cwd()
+    return {name: str(folder / v) if v.endswith((".keras", ".h5")) else v for name, v in value.items()}

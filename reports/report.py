@@ -11,7 +11,7 @@ from harness import metrics
 from harness.metrics import FLOAT_TOLERANCE, TIMING_NOTES, float_tolerance, oracle_note
 from harness.provenance import clock_text, clock_warning, timer_text
 from harness.records import ESTIMATED, Run
-from reports import mlperf, paper, plots, tables
+from reports import lab, mlperf, paper, plots, tables
 from reports.blocks import Block, Bullets, Grid, Heading, Picture, Text, code
 from reports.sections import Section, sections
 
@@ -90,7 +90,7 @@ def section_blocks(section: Section, drawn: dict[str, Picture]) -> list[Block]:
         *map(Text, warnings(section)), Bullets(tuple(_facts(section))), tables.summary(section), *_withheld(section),
         *_claims(section),
         *_pictures(drawn, "accuracy-latency"),
-        *_accuracy(section), *_size(section), *_cost(section), *_parity(section), *_latency(section),
+        *_accuracy(section), *_size(section), *_cost(section), *lab.notes(section), *_parity(section), *_latency(section),
         *_energy(section), *_line(section), *_memory(section), *_pictures(drawn, "memory"), *_ops(section),
         *_pictures(drawn, "ops"), *_provenance(section),
     ]

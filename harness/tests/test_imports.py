@@ -39,7 +39,7 @@ HARNESS_LAYERS = [
     {"plugin", "cli"},
 ]
 ALLOWED_OUTSIDE = {
-    "variants": {"errors", "records", "npz"},
+    "variants": {"errors", "records", "npz", "stats", "config"},
     "reports": {
         "errors", "records", "foreign", "metrics", "stats", "store", "config", "history", "ages", "tonight", "provenance",
         "origins",

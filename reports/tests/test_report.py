@@ -253,3 +253,16 @@ def test_a_run_that_is_not_complete_says_so(url, out, capfd):
     assert words in capfd.readouterr().out and words in (out / "new-2.md").read_text()
     assert command.main(["old-1", "--store", url]) == 0
     assert "not complete" not in (out / "old-1.md").read_text()
+
+
+def test_steps_that_do_not_pay_are_told_so_beside_the_parents_figures():
+    details = {"notes": ["its zeros are stored", 7], "parent": "simple", "compressed_bytes": 900, "weight_bytes": 7328}
+    run = make_variant_run("pruned")
+    pruned = replace(run, variant=replace(run.variant, details=details))
+    text = texts(Run("r", "2026", (make_variant_run("simple"), pruned)))
+    line = next(line for line in text.splitlines() if line.startswith("- `pruned`: its zeros are stored; 7; weights 7,328 B"))
+    assert "coded 900 B; measured here:" in line and "its parent `simple`:" in line and line.count(" B flash") == 2
+    assert "nothing on the board reads this code" in text
+    assert "What the steps bring" not in texts(Run("r", "2026", (make_variant_run("simple"),)))
+    odd = replace(run, variant=replace(run.variant, details={"notes": "text", "compressed_bytes": "x"}))
+    assert "What the steps bring" not in texts(Run("r", "2026", (odd,)))

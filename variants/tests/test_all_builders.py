@@ -1,0 +1,58 @@
+"""Steps whose training test_build.py leaves out, and a chain from its name to the virtual board."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from variants import manifest
+from variants.tests.test_build import own_data, variants
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.slow
+def test_every_other_step_builds_what_its_name_says(tmp_path):
+    data = own_data(tmp_path / "mine.npz")
+    names = ("deep+cut@2+l2-filters@0.25+qat", "deep+l1-filters@0.5", "simple+l1-filters@0.5+float16",
+             "simple+pruned@0.75+reshaped", "simple+random-init@0.75", "simple+trained@2")  # fmt: skip
+    variants(*names, "--dataset", data, "--out", tmp_path / "out", "--epochs", 3)
+    by_name = {v["name"]: v for v in manifest.read_manifest(tmp_path / "out")["variants"]}
+    filters = {n: [s[0] for k, s in v["weights"]["shapes"].items() if "kernel" in k] for n, v in by_name.items()}
+    assert filters == {
+        "deep+cut@2+l2-filters@0.25+qat": [12, 12, 2], "deep+l1-filters@0.5": [8, 8, 8, 2],
+        "simple+l1-filters@0.5+float16": [8, 2], "simple+pruned@0.75+reshaped": [4, 2], "simple+random-init@0.75": [4, 2],
+        "simple+trained@2": [16, 2],
+    }  # fmt: skip
+    assert by_name["simple+l1-filters@0.5+float16"]["flops"] > by_name["simple+random-init@0.75"]["flops"] > 0
+    assert by_name["simple+trained@2"]["training"]["epochs"] == 3  # --epochs replaces the name's too
+
+
+@pytest.mark.slow
+def test_a_chain_runs_on_the_virtual_board_and_what_can_not_run_is_not_measured(tmp_path):
+    """32 channels, so that the converter quantises the weights of `dynamic`: it leaves layers below 1024 of them alone."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    y = np.tile([0, 1], 20)
+    data = tmp_path / f"lab-test-{os.getpid()}.npz"
+    np.savez(data, x=(rng.normal(size=(40, 12, 32)) + y[:, None, None]).astype(np.float32), y=y)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "harness.cli", "run", "--variant", "simple+l1-filters@0.5+pqt", "simple+dynamic", "--dataset",
+             str(data), "--no-report", "--json", str(tmp_path / "out.json")],
+            cwd=ROOT, capture_output=True, text=True, timeout=600,
+            env={**os.environ, "TINYRIG_RESULTS": f"sqlite:///{tmp_path}/results.sqlite"},
+        )  # fmt: skip
+    finally:
+        shutil.rmtree(ROOT / "variants" / "out" / data.stem, ignore_errors=True)
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    result = json.loads((tmp_path / "out.json").read_text())
+    assert [run["variant"] for run in result["runs"]] == ["simple+l1-filters@0.5+pqt"]
+    assert result["runs"][0]["parity"]["mismatched_windows"] == 0 and result["runs"][0]["latency"]["us_median"] > 0
+    assert [n["variant"] for n in result["not_measured"]] == ["simple+dynamic"]
+    assert "dynamic-range" in result["not_measured"][0]["error"]

@@ -1,0 +1,152 @@
+"""The user's own networks, and builders of a package that is really installed."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.config import load_config
+from harness.errors import UserError
+from variants import manifest, own
+from variants.builders import Base, Step
+from variants.tests.test_build import own_data
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "docs" / "examples" / "own_builder"
+
+
+@pytest.mark.parametrize(
+    ("models", "words"),
+    [
+        ({"simple": "json:loads"}, "name simple is taken"), ({"all": "json:loads"}, "name all is taken"),
+        ({"Mine": "json:loads"}, "can't be a base's or step's name"), ({"a+b": "json:loads"}, "can't be a base's or step's name"),
+        ({"mine": "gone.keras"}, "gone.keras can't be read"), ({"mine": "no_such_module:make"}, "can't be imported"),
+        ({"mine": "json:no_such"}, "can't be imported"), ({"mine": "json:__name__"}, "is no function"),
+        ({"mine": "json"}, "json can't be read"),
+    ],
+)  # fmt: skip
+def test_what_can_not_be_a_base_is_refused(models, words):
+    with pytest.raises(UserError, match=words):
+        own.tables(models)
+
+
+def test_a_functions_key_follows_its_code_and_a_files_its_content(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "mine_a.py").write_text("def make(*shape): pass\n")
+    (tmp_path / "mine_b.py").write_text("def make(*shape): return 1\n")
+    first, second = own.base_of("mine_a:make").settings, own.base_of("mine_b:make").settings
+    assert first["code_sha256"] != second["code_sha256"] and first["epochs"] == 80
+    for content in (b"1", b"2"):
+        (tmp_path / "net.h5").write_bytes(content)
+        first, second = second, own.base_of(str(tmp_path / "net.h5")).settings
+    assert first["sha256"] != second["sha256"] and "epochs" not in first
+
+
+def test_rig_toml_names_networks_beside_itself(tmp_path):
+    (tmp_path / "rig.toml").write_text('[models]\ngesture = "gesture.keras"\ntiny = "my_nets:make"\n')
+    assert load_config(tmp_path / "rig.toml").models == {"gesture": str(tmp_path / "gesture.keras"), "tiny": "my_nets:make"}
+    (tmp_path / "rig.toml").write_text("[models]\ngesture = 3\n")
+    with pytest.raises(UserError, match=r"\[models\] can't be used"):
+        load_config(tmp_path / "rig.toml")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The example package, installed by pip into a folder of its own."""
+    folder = tmp_path_factory.mktemp("site")
+    source = tmp_path_factory.mktemp("source") / "own_builder"
+    subprocess.run(["cp", "-r", EXAMPLE, source], check=True)  # building leaves files beside the source
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", folder, source]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+def run(installed, *arguments, code=0, more=()):
+    paths = os.pathsep.join(map(str, [installed, *more]))
+    done = subprocess.run([sys.executable, "-m", "variants", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": paths}, timeout=600)  # fmt: skip
+    assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+NETWORK = """
+def make(steps, channels, classes):
+    from tensorflow import keras
+    return keras.Sequential([
+        keras.layers.Input((steps, channels)), keras.layers.Flatten(), keras.layers.Dense(6, activation="relu", name="hidden"),
+        keras.layers.Dense(classes, activation="softmax", name="out")])
+
+def wrong(steps, channels, classes):
+    from tensorflow import keras
+    return keras.Sequential([keras.layers.Input((steps, channels)), keras.layers.Dense(classes)])
+"""
+
+
+def test_an_installed_packages_builders_and_a_function_build_from_end_to_end(installed, tmp_path):
+    """The package's base with the lab's step, the lab's base with the package's step, and a dense network of the user's."""
+    (tmp_path / "my_nets.py").write_text(NETWORK)
+    listed = run(installed, "--list").stdout
+    assert "wide " in listed and "rounded@BITS" in listed
+    names = ["simple+rounded@3", "wide+pqt", "mine+l1-filters@0.5"]
+    run(installed, *names, "--own", "mine=my_nets:make", "--dataset", own_data(tmp_path / "mine.npz"), "--out", tmp_path / "out",
+        "--epochs", 2, more=[tmp_path])  # fmt: skip
+    by_name = {v["name"]: v for v in manifest.read_manifest(tmp_path / "out")["variants"]}
+    assert set(by_name) == set(names)
+    assert by_name["wide+pqt"]["weights"]["shapes"]["CONV_2D kernel"] == [12, 1, 5, 3]
+    assert by_name["simple+rounded@3"]["training"] == {"bits": 3, "levels": 8, "batch": 32, "optimizer": "Adam"}
+    assert by_name["mine+l1-filters@0.5"]["weights"]["shapes"]["FULLY_CONNECTED kernel"] == [3, 36]
+    refused = run(installed, "mine", "--own", "mine=my_nets:wrong", "--dataset", tmp_path / "mine.npz", "--out", tmp_path / "no",
+                  more=[tmp_path], code=2)  # fmt: skip
+    assert "doesn't fit the dataset" in refused.stderr and "2 class probabilities" in refused.stderr
+
+
+def test_entry_points_are_bases_and_steps(installed):
+    code = "from variants import own; t = own.tables({})\n" \
+           "print(*(type(x).__name__ for x in (t.bases['wide'], t.steps['rounded'])))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,
+                          env={**os.environ, "PYTHONPATH": str(installed)})  # fmt: skip
+    assert done.stdout.split() == [Base.__name__, Step.__name__]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [("json:loads", "a Base or a Step of variants.builders"), ("no_such_package:STEP", "can't be loaded")],
+)
+def test_an_entry_point_that_is_nothing_is_named_with_its_package(tmp_path, value, words):
+    info = tmp_path / "bad-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bad\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{own.GROUP}]\nodd = {value}\n")
+    done = run(tmp_path, "--list", code=2)
+    assert words in done.stderr and "odd of bad 1.0" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("keras", "suffix"), [("tf_keras", "h5"), ("tf_keras", "keras"), ("keras", "keras")])
+def test_a_saved_network_keeps_its_weights(tmp_path, keras, suffix):
+    """Of Keras 2 and of Keras 3: the .tflite says what the saved network said."""
+    code = f"""
+import os, sys, numpy as np
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import {keras} as k
+net = k.Sequential([k.layers.Input((12, 3)), k.layers.Conv1D(4, 3, activation="relu"), k.layers.BatchNormalization(),
+                    k.layers.MaxPooling1D(2), k.layers.Flatten(), k.layers.Dense(2, activation="softmax")])
+net.layers[1].set_weights([np.random.default_rng(0).uniform(0.5, 2, 4).astype("f4") for _ in range(4)])
+net.save(sys.argv[1])
+x = np.load(sys.argv[2])["x"]
+np.save(sys.argv[3], net.predict(x, verbose=0))
+"""
+    data, net = own_data(tmp_path / "mine.npz"), tmp_path / f"net.{suffix}"
+    out = tmp_path / "out"
+    run(sysconfig.get_paths()["purelib"], "simple", "--dataset", data, "--out", out, "--epochs", 1)  # for its windows
+    subprocess.run([sys.executable, "-c", code, net, out / "windows.npz", tmp_path / "said.npy"], check=True, capture_output=True)
+    run(sysconfig.get_paths()["purelib"], "mine", "--own", f"mine={net}", "--dataset", data, "--out", out, "--epochs", 1)
+    from variants import tflite_facts
+
+    with np.load(out / "windows.npz") as windows:
+        outputs = tflite_facts.host_outputs((out / "mine.tflite").read_bytes(), windows["x"])
+    np.testing.assert_allclose(outputs, np.load(tmp_path / "said.npy"), atol=1e-5)
