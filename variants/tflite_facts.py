@@ -48,7 +48,8 @@ def weights_and_macs(data: bytes) -> tuple[list[Weight], int]:
         name = tflite.opcode2name(model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode())
         if name not in _WEIGHTED:
             continue
-        constants = [graph.Tensors(operator.Inputs(k)) for k in range(1, operator.InputsLength())]
+        inputs = [operator.Inputs(k) for k in range(1, operator.InputsLength())]
+        constants = [graph.Tensors(i) for i in inputs if i >= 0]  # -1: the converter dropped a bias of zeros
         roles = ("kernel", "bias")[: len(constants)]
         found = [Weight(name, role, _shape(t), _nonzero(model, t)) for role, t in zip(roles, constants, strict=True)]
         outputs = int(np.prod(_shape(graph.Tensors(operator.Outputs(0)))))
