@@ -10,7 +10,10 @@ from typing import Any
 from harness.errors import UserError
 from harness.records import Variant
 
-_KEPT = ("training", "weights", "sparsity", "host_correct", "host_windows", "host_interpreter")
+_KEPT = (
+    "training", "weights", "sparsity", "host_correct", "host_windows", "host_interpreter", "parent", "notes", "compressed_bytes",
+    "weight_bytes",
+)  # fmt: skip
 
 
 def read_built(folder: Path) -> list[Variant]:

@@ -72,6 +72,8 @@ class Config:
     history: History = field(default_factory=History)
     nightly: Nightly = field(default_factory=Nightly)
     boards: dict[str, BoardPorts] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
+    """The user's own networks by name: FILE.keras, FILE.h5 or module:function (docs/own_variants.md)."""
 
 
 def load_config(path: Path | None = None) -> Config:
@@ -97,8 +99,11 @@ def _text(file: Path) -> str:
     return file.read_text("utf-8")
 
 
+_TABLES = ("boards", "limits", "history", "nightly", "models")
+
+
 def _from_environment(known: dict[str, Any]) -> dict[str, str]:
-    names = {name: f"TINYRIG_{name.upper()}" for name in known if name not in ("boards", "limits", "history", "nightly")}
+    names = {name: f"TINYRIG_{name.upper()}" for name in known if name not in _TABLES}
     return {name: os.environ[key] for name, key in names.items() if os.environ.get(key)}
 
 
@@ -113,6 +118,8 @@ def _value(name: str, value: Any, file: Path | None) -> Any:
         return _history(value, file)
     if name == "nightly":
         return _nightly(value, file)
+    if name == "models":
+        return _models(value, file)
     default = getattr(Config, name, None)
     wanted = type(default)
     try:
@@ -189,3 +196,14 @@ def _nightly(value: Any, file: Path | None) -> Nightly:
             f"{file}: [nightly] can't be used", expected='boards = ["virtual"], and variants = ["pqt"] or models = ["a.tflite"]',
             received=repr(value)[:200], remedy="see docs/nightly.md",
         ) from error
+
+
+def _models(value: Any, file: Path | None) -> dict[str, str]:
+    """A file's path counts from rig.toml's folder."""
+    if not isinstance(value, dict) or not all(isinstance(v, str) and v and v.isprintable() for v in value.values()):
+        raise UserError(
+            f"{file}: [models] can't be used", expected='NAME = "FILE.keras" or NAME = "module:function"',
+            received=repr(value)[:200], remedy="see docs/own_variants.md",
+        )  # fmt: skip
+    folder = file.absolute().parent if file else Path.cwd()
+    return {name: str(folder / v) if v.endswith((".keras", ".h5")) else v for name, v in value.items()}

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from harness.config import load_config
 from harness.errors import EXIT_GOOD, EXIT_RIG, RigError
-from variants import build, builders, datasets, manifest
+from variants import build, builders, chains, datasets, listing, manifest, own
 
 OUT = Path(__file__).resolve().parent / "out"
 
@@ -21,9 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     """-> exit code: 0 good, 2 the user's input is unusable, 3 the host lacks something or a build failed."""
     args = _parser().parse_args(argv)
     try:
-        folder = Path(args.out).resolve() if args.out else OUT / datasets.name_of(args.dataset)
-        found = ensure(folder, args)
-        print(folder if args.folder_only else _summary(folder, *found))
+        print(_answer(args))
     except RigError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -36,38 +35,68 @@ def main(argv: list[str] | None = None) -> int:
     return EXIT_GOOD
 
 
-def ensure(folder: Path, args: argparse.Namespace) -> tuple[dict[str, Any], float]:
+def _answer(args: argparse.Namespace) -> str:
+    tables = own.tables({**load_config().models, **own.pairs(args.own)})
+    folder = Path(args.out).resolve() if args.out else OUT / datasets.name_of(args.dataset)
+    if args.list:
+        return listing.text(tables, folder)
+    names = [n for name in args.names or builders.DEFAULT for n in (builders.EVERY_LINE if name == "all" else (name,))]
+    nodes = chains.plan(names, tables, args.epochs)  # refuses names before anything else happens
+    if args.seeds or args.leave_out:
+        return _compared(nodes, args)
+    found = ensure(folder, args, nodes, tables)
+    return str(folder) if args.folder_only else _summary(folder, *found)
+
+
+def _compared(nodes: list[chains.Node], args: argparse.Namespace) -> str:
+    from variants import repeat, seeds_table
+
+    request = repeat.Request(
+        args.dataset, args.seed, args.seeds, tuple(node.name for node in nodes), args.epochs, args.force, tuple(args.own)
+    )
+    rows = repeat.rows(request, nodes, Path(args.out).resolve() if args.out else repeat.OUT)
+    return seeds_table.write(request, rows, Path(args.out).resolve() if args.out else repeat.OUT)
+
+
+def ensure(
+    folder: Path, args: argparse.Namespace, nodes: list[chains.Node], tables: builders.Tables
+) -> tuple[dict[str, Any], float]:
     """The folder's manifest and the seconds spent on building it, 0 if it was finished already."""
-    names = list(dict.fromkeys(args.names or builders.DEFAULT))
-    builders.chain(names)  # refuses unknown names before anything else happens
+    source = build.source_of(args.dataset, args.seed)
     recipe = build.recipe_of(args.dataset, args.seed, args.epochs)
-    if not args.force and (found := manifest.finished(folder, recipe, names)):
+    keys = {node.name: chains.key(node, source) for node in nodes}
+    if not args.force and (found := manifest.finished(folder, recipe, keys)):
         return found, 0.0
     with manifest.locked(folder, lambda: print(f"waiting for another build of {folder}", file=sys.stderr, flush=True)):
-        if not args.force and (found := manifest.finished(folder, recipe, names)):
+        if not args.force and (found := manifest.finished(folder, recipe, keys)):
             return found, 0.0  # somebody else built it while we waited
         if folder != OUT / datasets.name_of(args.dataset):  # the default folder is ours, even when half gone
             manifest.check_replaceable(folder)
         started = time.monotonic()
-        wanted = _with_present(folder, recipe, names)
+        wanted = _with_present(folder, recipe, nodes, tables, args.epochs)
         with _progress(folder) as progress:
             data = datasets.load(args.dataset, args.seed)
-            built = build.build(folder, wanted, data, recipe, args.epochs, progress)
+            built = build.build(folder, wanted, data, recipe, progress, args.force)
         return built, time.monotonic() - started
 
 
-def _with_present(folder: Path, recipe: dict[str, Any], names: list[str]) -> list[str]:
+def _with_present(
+    folder: Path, recipe: dict[str, Any], nodes: list[chains.Node], tables: builders.Tables, epochs: int | None
+) -> list[chains.Node]:
     """The named variants and those of the same recipe that the folder holds already: asking for one more loses none."""
-    present = manifest.finished(folder, recipe, [])
-    wanted = {*names, *(variant["name"] for variant in present["variants"])} if present else set(names)
-    return [name for name in builders.BUILDERS if name in wanted]
+    present = manifest.finished(folder, recipe, {})
+    wanted = {node.name: node for node in nodes}
+    for variant in present["variants"] if present else ():
+        with contextlib.suppress(RigError):  # a step whose package is gone
+            wanted.setdefault(variant["name"], chains.parse(variant["name"], tables, epochs))
+    return [wanted[name] for name in chains.in_order(wanted, tables)]
 
 
 @contextlib.contextmanager
 def _progress(folder: Path) -> Iterator[build.Progress]:
     """A bar for each variant on a terminal, a line for each when piped."""
     if not sys.stderr.isatty():
-        print(f"building variants in {folder} (about a minute)", file=sys.stderr, flush=True)
+        print(f"building variants in {folder} (about 20 s where all is new)", file=sys.stderr, flush=True)
         yield lambda name, done, _total: print(f"  {name} ...", file=sys.stderr, flush=True) if not done else None
         return
     from rich.console import Console
@@ -76,7 +105,7 @@ def _progress(folder: Path) -> Iterator[build.Progress]:
     columns = (TextColumn("{task.description:16}"), BarColumn(), TextColumn("{task.fields[epochs]}"), TimeElapsedColumn())
     # Its own handle of the terminal, because stderr is kept quiet while native code talks.
     with os.fdopen(os.dup(2), "w") as terminal, Progress(*columns, console=Console(file=terminal)) as bars:
-        bars.console.print(f"building variants in {folder} (about a minute)")
+        bars.console.print(f"building variants in {folder} (about 20 s where all is new)")
         tasks: dict[str, Any] = {}
 
         def show(name: str, done: int, total: int) -> None:
@@ -96,12 +125,18 @@ def _summary(folder: Path, found: dict[str, Any], seconds: float) -> str:
     data = found["dataset"]
     label = f"{data['name']}{' (synthetic)' if data['synthetic'] else ''}"
     lines = [f"{label}: {data['n_train']} training and {data['n_test']} test windows, split {data['split']}"]
+    width = max(len(v["name"]) for v in found["variants"])
     lines += [
-        f"  {v['name']:16} {v['host_correct']:4}/{v['host_windows']} right on the host ({v['host_accuracy']:.2%})"
-        f"  {v['tflite_bytes']:6} B  {v['sha256'][:12]}"
+        f"  {v['name']:{width}} {v['host_correct']:4}/{v['host_windows']} right on the host ({v['host_accuracy']:.2%})"
+        f"  {v['tflite_bytes']:6} B  {v['sha256'][:12]}{_stored(v)}"
         for v in found["variants"]
     ]
     return "\n".join([*lines, f"{folder}: {f'built in {seconds:.0f} s' if seconds else 'already built'}"])
+
+
+def _stored(variant: dict[str, Any]) -> str:
+    coded = variant.get("compressed_bytes")
+    return f"  weights {variant['weight_bytes']} B, coded {coded} B" if coded is not None else ""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -109,6 +144,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", metavar="NAME", help=_names_help())
     parser.add_argument("--dataset", default="glove", help="glove (synthetic), watch, an .npz file or a folder of CSV files")
     parser.add_argument("--seed", type=seed, default=0, help="of the synthetic data, the split and the training (default 0)")
+    parser.add_argument("--list", action="store_true", help="bases and steps with their arguments, and what is built already")
+    parser.add_argument("--seeds", type=count, metavar="N", help="train each variant with N seeds and compare them (docs/lab.md)")
+    parser.add_argument("--leave-out", choices=["groups"], help="as --seeds, with one group after another left out for testing")
+    parser.add_argument("--own", action="append", default=[], metavar="NAME=WHAT",
+                        help="a network of yours as a base: FILE.keras, FILE.h5 or module:function (also [models] in rig.toml)")
     parser.add_argument("--folder-only", action="store_true", help="print the finished folder's path and nothing else")
     parser.add_argument("--out", metavar="DIR", help="output folder (default: variants/out/<dataset name>)")
     parser.add_argument("--epochs", type=epochs, metavar="N", help="train every step this long instead (for a quick trial)")
@@ -117,7 +157,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _names_help() -> str:
-    return f"of {', '.join(builders.BUILDERS)} (default: the paper's four, {', '.join(builders.DEFAULT)})"
+    return f"BASE or BASE+STEP[@ARGUMENT]+..., see --list (default: the paper's four, {', '.join(builders.DEFAULT)})"
+
+
+def count(text: str) -> int:
+    """A command-line number of seeds."""
+    value = int(text)
+    if not 2 <= value <= 1000:
+        raise argparse.ArgumentTypeError("2 to 1000 seeds")
+    return value
 
 
 def seed(text: str) -> int:

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -72,14 +72,15 @@ def _check_file(folder: Path, file: str, expected: str) -> None:
         raise UserError(f"{folder / file}: not what {MANIFEST} names", expected=expected, received=received, remedy=_REBUILD)
 
 
-def finished(folder: Path, recipe: dict[str, Any], names: list[str]) -> dict[str, Any] | None:
-    """The folder's manifest if it is whole, of exactly this recipe, and has all the named variants; else None."""
+def finished(folder: Path, recipe: dict[str, Any], keys: Mapping[str, str]) -> dict[str, Any] | None:
+    """The folder's manifest if it is whole, of exactly this recipe, and has every variant of `keys` (name -> key); else None."""
     try:
         manifest = read_manifest(folder)
     except UserError:
         return None
-    present = {variant["name"] for variant in manifest["variants"]}
-    return manifest if manifest["recipe"] == recipe and present >= set(names) else None
+    present = {variant["name"]: variant.get("key") for variant in manifest["variants"]}
+    same = all(present.get(name) == key for name, key in keys.items())
+    return manifest if manifest["recipe"] == recipe and same else None
 
 
 @contextlib.contextmanager

@@ -96,6 +96,23 @@ def cnn(steps: int, channels: int, classes: int, filters: int = FILTERS) -> Any:
     ])  # fmt: skip
 
 
+def deep_cnn(steps: int, channels: int, classes: int, convolutions: int = 3) -> Any:
+    """The paper's network with more convolutions one behind the other; those after the first keep the number of steps."""
+    keras = tensorflow().keras
+    conv, pool, dense = LAYERS
+    more = [
+        keras.layers.Conv1D(FILTERS, KERNEL_STEPS, padding="same", activation="relu", name=f"{conv}{i}")
+        for i in range(2, convolutions + 1)
+    ]
+    return keras.Sequential([
+        keras.layers.Input((steps, channels), name="window"),
+        keras.layers.Conv1D(FILTERS, KERNEL_STEPS, activation="relu", name=conv),
+        *more,
+        keras.layers.GlobalAveragePooling1D(name=pool),
+        keras.layers.Dense(classes, activation="softmax", name=dense),
+    ])  # fmt: skip
+
+
 def train(
     model: Any, x: np.ndarray, y: np.ndarray, *, epochs: int, learning_rate: float, callbacks: Sequence[Any] = (),
     steps_per_execution: int = STEPS_PER_EXECUTION, on_epoch: EpochDone | None = None,
@@ -127,18 +144,31 @@ def concrete_function(model: Any) -> Any:
     return tf.function(model, autograph=False).get_concrete_function(signature)
 
 
-def to_tflite(model: Any, representative: np.ndarray | None = None) -> bytes:
+def to_tflite(model: Any, mode: str = "float32", representative: np.ndarray | None = None) -> bytes:
     """The model as a .tflite with a fixed batch of one.
 
-    `representative`: training windows float32 [N,T,C]; given, everything becomes int8, inputs and outputs too, with the
-    activations' ranges taken from these windows.
+    mode: float32; float16 (weights stored so); dynamic (int8 weights, float activations); int8 or int16x8 (everything integer,
+    inputs and outputs too: int16 activations on int8 weights), with the activations' ranges taken from `representative`,
+    training windows float32 [N,T,C]; trained-int8 (the model carries the ranges itself).
     """
     tf = tensorflow()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete_function(model)], model)
-    if representative is not None:
+    if mode != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([window[None]] for window in representative)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
+    if mode == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if mode in _INTEGER:
+        operators, dtype = _INTEGER[mode]
+        converter.inference_input_type = converter.inference_output_type = getattr(tf, dtype)
+        if representative is not None:
+            converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, operators)]
+            converter.representative_dataset = lambda: ([window[None]] for window in representative)
     with quiet():
         return converter.convert()
+
+
+_INTEGER = {
+    "int8": ("TFLITE_BUILTINS_INT8", "int8"), "trained-int8": ("TFLITE_BUILTINS_INT8", "int8"),
+    "int16x8": ("EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8", "int16"),
+}  # fmt: skip
+"""Each integer mode's operators and the dtype of its input and output."""

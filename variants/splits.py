@@ -64,6 +64,12 @@ def split(y: np.ndarray, groups: np.ndarray | None, seed: int, class_names: tupl
     return Split(np.flatnonzero(~test), np.flatnonzero(test), method)
 
 
+def leave_out(groups: np.ndarray, group: str) -> Split:
+    """Everything of one group (a person, a recording) is tested on, the rest is trained on."""
+    test = groups.astype(str) == group
+    return Split(np.flatnonzero(~test), np.flatnonzero(test), f"by group, {group} in the test part")
+
+
 def _stratified_test(y: np.ndarray, rng: np.random.Generator, class_names: tuple[str, ...]) -> np.ndarray:
     test = np.zeros(len(y), bool)
     for label, name in enumerate(class_names):

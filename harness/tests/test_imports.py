@@ -32,7 +32,7 @@ HARNESS_LAYERS = [
     {"plugin", "cli"},
 ]
 ALLOWED_OUTSIDE = {
-    "variants": {"errors", "records", "npz"},
+    "variants": {"errors", "records", "npz", "stats", "config"},
     "reports": {"errors", "records", "metrics", "stats", "store", "config", "history", "ages", "tonight"},
 }
 

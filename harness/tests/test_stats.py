@@ -64,3 +64,45 @@ def test_percentile_interpolates_and_refuses_nothing():
     assert stats.percentile(np.arange(101), 95) == 95
     with pytest.raises(ValueError, match="no values"):
         stats.percentile([], 50)
+
+
+# ---- repetitions ----
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=12).filter(lambda v: np.ptp(v) > 1e-3))
+def test_mean_of_is_students_test_and_interval(values):
+    from scipy.stats import t, ttest_1samp
+
+    found, expected = stats.mean_of(values), ttest_1samp(values, 0)
+    assert found.p_value == pytest.approx(expected.pvalue, abs=1e-9)
+    low, high = t.interval(0.95, len(values) - 1, np.mean(values), np.std(values, ddof=1) / np.sqrt(len(values)))
+    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+    assert stats.mean_of(values, 0.25).p_value >= found.p_value
+
+
+def test_mean_of_equal_values_is_certain():
+    assert stats.mean_of([0.0] * 5) == stats.Mean(0, 0, 0, 1)
+    assert stats.mean_of([0.1 + 0.2, 0.3, 0.3]).p_value == 0
+    with pytest.raises(ValueError, match="1 values"):
+        stats.mean_of([1.0])
+
+
+def test_overlap_keeps_false_alarms_rare_where_plain_t_does_not():
+    """Repetitions that share most of their data are correlated; the corrected test must not call their noise a difference."""
+    rng = np.random.default_rng(0)
+    shared = rng.normal(size=400)[:, None] * 0.5
+    draws = shared + rng.normal(size=(400, 10))
+    plain = np.mean([stats.mean_of(d).p_value < 0.05 for d in draws])
+    corrected = np.mean([stats.mean_of(d, 0.25).p_value < 0.05 for d in draws])
+    assert plain > 0.15 and corrected < 0.07
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_rejects_what_the_stepwise_procedure_rejects(p_values):
+    """Holm's own words: the smallest against alpha/m, the next against alpha/(m-1), ... until one does not fall below."""
+    for alpha in (0.01, 0.05, 0.3):
+        rejected = set()
+        for rank, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+            if p_values[i] * (len(p_values) - rank) > alpha:
+                break
+            rejected.add(i)
+        assert {i for i, p in enumerate(stats.holm(p_values)) if p <= alpha} == rejected

@@ -41,16 +41,23 @@ def small(tmp_path_factory):
     folder = tmp_path_factory.mktemp("small")
     data = own_data(folder / "mine.npz")
     out = folder / "out"
-    done = variants("simple", "reshaped", "pqt", "pruned", "reshaped-l1", "reshaped-random", "--dataset", data, "--out", out,
-                    "--epochs", 3)  # fmt: skip
+    done = variants("simple", "reshaped", "pqt", "pruned", "reshaped-l1", "reshaped-random", *CHAINS, "--dataset", data, "--out",
+                    out, "--epochs", 3)  # fmt: skip
     return data, out, done
+
+
+CHAINS = (
+    "deep+cut@2+l2-filters@0.25+qat", "pruned+cluster@4", "pruned+cluster@4+pqt", "simple+dynamic", "simple+int16x8",
+    "simple+l1-filters@0.5+float16", "simple+l1-filters@0.5+pqt", "simple+random-init@0.75", "simple+trained@2",
+)  # fmt: skip
+"""Every step at least once; in the order of a folder."""
 
 
 def test_small_build_is_whole_and_described(small):
     _, out, done = small
     found = manifest.read_manifest(out)
     names = [v["name"] for v in found["variants"]]
-    assert names == ["simple", "pruned", "reshaped", "reshaped-random", "reshaped-l1", "pqt"]
+    assert names == ["simple", "pruned", "reshaped", "reshaped-random", "reshaped-l1", "pqt", *CHAINS]
     assert sorted(p.name for p in out.iterdir()) == sorted(["manifest.json", "windows.npz", *(f"{n}.tflite" for n in names)])
     data = found["dataset"]
     assert data["class_names"] == ["still", "moving"] and data["synthetic"] is False
@@ -61,8 +68,7 @@ def test_small_build_is_whole_and_described(small):
 def test_small_build_measures_each_variant(small):
     _, out, _ = small
     by_name = {v["name"]: v for v in manifest.read_manifest(out)["variants"]}
-    assert len(by_name) == 6
-    for name, entry in by_name.items():
+    for name, entry in list(by_name.items())[:6]:
         filters = 16 if name in ("simple", "pruned") else 8
         assert entry["macs"] == filters * (10 * 3 * 3 + 2)
         assert entry["weights"]["total"] == filters * (9 + 1 + 2) + 2
@@ -73,10 +79,43 @@ def test_small_build_measures_each_variant(small):
     assert by_name["pqt"]["flops"] is None and by_name["simple"]["flops"] > 2 * by_name["simple"]["macs"] > 0
 
 
+def test_small_chains_are_what_their_names_say(small):
+    _, out, _ = small
+    by_name = {v["name"]: v for v in manifest.read_manifest(out)["variants"]}
+    shapes = {name: [s[0] for k, s in v["weights"]["shapes"].items() if "kernel" in k]
+              for name, v in by_name.items()}  # fmt: skip
+    assert shapes["deep+cut@2+l2-filters@0.25+qat"] == [12, 12, 2] and shapes["simple+random-init@0.75"] == [4, 2]
+    assert shapes["simple+l1-filters@0.5+pqt"] == shapes["simple+l1-filters@0.5+float16"] == [8, 2]
+    clustered = by_name["pruned+cluster@4"]
+    assert clustered["sparsity"] == 0.5 and clustered["compressed_bytes"] < clustered["weight_bytes"] / 4
+    assert [len(note) > 50 for note in clustered["notes"]] == [True, True] and clustered["parent"] == "pruned"
+    assert by_name["pruned+cluster@4+pqt"]["compressed_bytes"] < by_name["pruned+cluster@4+pqt"]["weight_bytes"]
+    assert "compressed_bytes" not in by_name["reshaped"] and "notes" not in by_name["simple+l1-filters@0.5+pqt"]
+    assert by_name["simple+trained@2"]["training"]["epochs"] == 3  # --epochs replaces these too
+    assert by_name["simple+l1-filters@0.5+float16"]["flops"] == by_name["reshaped"]["flops"]
+
+
+def test_small_chains_have_the_arithmetic_of_their_names(small):
+    _, out, _ = small
+    with np.load(out / "windows.npz") as windows:
+        dtypes = {n: tflite_facts.host_outputs((out / f"{n}.tflite").read_bytes(), windows["x"][:1]).dtype.name for n in CHAINS}
+    integers = {"deep+cut@2+l2-filters@0.25+qat": "int8", "pruned+cluster@4+pqt": "int8", "simple+l1-filters@0.5+pqt": "int8",
+                "simple+int16x8": "int16"}  # fmt: skip
+    assert dtypes == {name: integers.get(name, "float32") for name in CHAINS}
+
+
+def test_a_chain_trains_only_what_is_new(small):
+    """simple and simple+l1-filters@0.5 are there, under other names and in another folder's build."""
+    data, out, _ = small
+    done = variants("simple+l1-filters@0.5+int16x8", "--dataset", data, "--out", out, "--epochs", 3)
+    assert [line.strip() for line in done.stderr.splitlines()[1:]] == ["simple+l1-filters@0.5+int16x8 ..."]
+    assert len(manifest.read_manifest(out)["variants"]) == 16  # and the others are still there
+
+
 def test_host_accuracy_is_that_of_the_files_on_the_windows(small):
     _, out, _ = small
     with np.load(out / "windows.npz") as windows:
-        for entry in manifest.read_manifest(out)["variants"]:
+        for entry in manifest.read_manifest(out)["variants"][:8]:
             outputs = tflite_facts.host_outputs((out / entry["file"]).read_bytes(), windows["x"])
             right = int(np.sum(outputs.argmax(1) == windows["y"]))
             assert (entry["host_correct"], entry["host_windows"], entry["host_accuracy"]) == (right, 16, right / 16)
@@ -108,6 +147,7 @@ def test_same_seed_same_files_and_bars_on_a_terminal(small, tmp_path):
     data, out, done = small
     master, slave = pty.openpty()
     command = [sys.executable, "-m", "variants", "simple", "pqt", "--dataset", data, "--out", tmp_path / "again", "--epochs", "3"]
+    command.append("--force")  # else the first build's networks would be taken
     with subprocess.Popen([str(c) for c in command], cwd=ROOT, stderr=slave, stdout=subprocess.DEVNULL):
         os.close(slave)
         shown = _read_all(master)
@@ -139,6 +179,10 @@ def test_finished_build_is_found_without_tensorflow(small):
     ("arguments", "words"),
     [
         (["tiny"], "unknown variant 'tiny'"),
+        (["simple+pqt+qat"], "qat can't follow simple+pqt"),
+        (["--seeds", "1"], "--seeds"),
+        (["--own", "mine"], "--own can't be used"),
+        (["mine", "--own", "mine=gone.keras"], "gone.keras can't be read"),
         (["--dataset", "nowhere.npz"], "no such dataset"),
         (["--seed", "-1"], "--seed"),
         (["--seed", "one"], "invalid seed value"),

@@ -1,4 +1,4 @@
-"""What builders do to weights; the trainings themselves are in test_build.py."""
+"""What the paper's builders do to weights; the trainings themselves are in test_build.py."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import InfraError, UserError
-from variants import builders
+from variants.steps import paper
 
 
 def pruned_layers(channels=5, classes=3, seed=0):
@@ -23,7 +23,7 @@ def pruned_layers(channels=5, classes=3, seed=0):
 @given(channels=st.integers(1, 8), classes=st.integers(2, 9), seed=st.integers(0, 99))
 def test_literal_start_keeps_every_nonzero_weight_in_order(channels, classes, seed):
     layers = pruned_layers(channels, classes, seed)
-    start = builders.literal_start(layers)
+    start = paper.literal_start(layers)
     assert start["conv"][0].shape == (3, channels, 8) and start["dense"][0].shape == (8, classes)
     for name in ("conv", "dense"):
         kernel = layers[name][0]
@@ -35,21 +35,17 @@ def test_literal_start_keeps_every_nonzero_weight_in_order(channels, classes, se
 def test_literal_start_refuses_weights_that_do_not_fill_the_network():
     layers = pruned_layers()
     layers["conv"][0].reshape(-1)[np.flatnonzero(layers["conv"][0])[0]] = 0
-    with pytest.raises(InfraError, match="don't fill"):
-        builders.literal_start(layers)
+    with pytest.raises(UserError, match="don't fill"):
+        paper.literal_start(layers)
 
 
-def test_l1_start_keeps_the_strongest_filters_and_their_dense_rows():
-    layers = pruned_layers()
-    layers["conv"][0] = np.ones((3, 5, 16), np.float32) * np.array([9, 1] * 8, np.float32)
-    start = builders.l1_start(layers)
-    assert (start["conv"][0] == 9).all() and start["conv"][0].shape == (3, 5, 8)
-    np.testing.assert_array_equal(start["dense"][0], layers["dense"][0][::2])
-    np.testing.assert_array_equal(start["conv"][1], layers["conv"][1][::2])
+def test_literal_start_refuses_other_networks():
+    with pytest.raises(UserError, match=r"paper's network only[\s\S]*conv, dense, more"):
+        paper.literal_start({**pruned_layers(), "more": []})
 
 
 def test_check_sparsity_takes_exactly_half():
-    builders.check_sparsity(pruned_layers())
+    paper.check_sparsity(pruned_layers(), 0.5, ["conv", "dense"])
 
 
 @pytest.mark.parametrize("layer", ["conv", "dense"])
@@ -57,28 +53,6 @@ def test_check_sparsity_finds_the_pruning_that_never_happened(layer):
     layers = pruned_layers()
     layers[layer][0] = np.ones_like(layers[layer][0])
     with pytest.raises(InfraError, match=f"layer {layer}"):
-        builders.check_sparsity(layers)
-
-
-def test_chain_adds_parents_first():
-    assert builders.chain(["pqt"]) == ["simple", "pruned", "reshaped", "pqt"]
-    assert builders.chain(["reshaped-random"]) == ["reshaped-random"]
-    assert builders.chain(["reshaped-l1", "simple"]) == ["simple", "reshaped-l1"]
-
-
-def test_chain_refuses_unknown_names_with_the_known_ones():
-    with pytest.raises(UserError, match=r"'tiny'[\s\S]*simple, pruned"):
-        builders.chain(["simple", "tiny"])
-
-
-def test_table_is_ordered_and_closed():
-    names = list(builders.BUILDERS)
-    for name, builder in builders.BUILDERS.items():
-        assert builder.parent is None or names.index(builder.parent) < names.index(name)
-    assert set(builders.DEFAULT) <= set(names)
-
-
-def test_epochs_replace_only_where_there_is_training():
-    assert builders.settings_of("simple", 3)["epochs"] == 3
-    assert "epochs" not in builders.settings_of("pqt", 3)
-    assert builders.settings_of("pruned")["epochs"] == 20 and builders.settings_of("reshaped")["epochs"] == 50
+        paper.check_sparsity(layers, 0.5, ["conv", "dense"])
+    with pytest.raises(InfraError, match=r"expected: \d+ of 240|expected: \d+ of 48"):
+        paper.check_sparsity(pruned_layers(), 0.75, ["conv", "dense"])

@@ -13,7 +13,7 @@ RECIPE = {"seed": 1}
 def fill(folder, content=b"model", **changes):
     (folder / "simple.tflite").write_bytes(content)
     windows = manifest.write_windows(folder, np.zeros((2, 3, 1), np.float32), np.array([0, 1]), ("a", "b"))
-    variant = {"name": "simple", "file": "simple.tflite", "sha256": manifest.sha256(content)}
+    variant = {"name": "simple", "file": "simple.tflite", "sha256": manifest.sha256(content), "key": "k1"}
     body = {"dataset": {}, "normalisation": {}, "windows": windows, "seed": 1, "packages": {}, "recipe": RECIPE}
     manifest.write_manifest(folder, {**body, "variants": [variant], **changes})
 
@@ -27,7 +27,7 @@ def built(tmp_path):
 
 def test_a_finished_folder_reads_back(built):
     assert manifest.read_manifest(built)["variants"][0]["name"] == "simple"
-    assert manifest.finished(built, RECIPE, ["simple"])
+    assert manifest.finished(built, RECIPE, {"simple": "k1"})
     assert [entry.name for entry in built.parent.iterdir()] == ["glove"]
     with np.load(built / "windows.npz", allow_pickle=False) as windows:
         assert (windows["x"].dtype, windows["y"].dtype) == (np.float32, np.int64)
@@ -35,8 +35,9 @@ def test_a_finished_folder_reads_back(built):
 
 
 def test_another_recipe_or_a_missing_variant_is_not_finished(built):
-    assert manifest.finished(built, {"seed": 2}, ["simple"]) is None
-    assert manifest.finished(built, RECIPE, ["simple", "pqt"]) is None
+    assert manifest.finished(built, {"seed": 2}, {"simple": "k1"}) is None
+    assert manifest.finished(built, RECIPE, {"simple": "k1", "pqt": "k2"}) is None
+    assert manifest.finished(built, RECIPE, {"simple": "k2"}) is None
 
 
 @pytest.mark.parametrize("file", ["simple.tflite", "windows.npz"])
@@ -49,7 +50,7 @@ def test_a_changed_or_missing_file_is_found(built, file):
     (built / file).unlink()
     with pytest.raises(UserError, match=f"{file}[\\s\\S]*unreadable"):
         manifest.read_manifest(built)
-    assert manifest.finished(built, RECIPE, []) is None
+    assert manifest.finished(built, RECIPE, {}) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"schema": 2}', "\x00", "null"])
@@ -76,7 +77,7 @@ def test_a_failed_build_leaves_the_earlier_one(built):
     with pytest.raises(RuntimeError), manifest.staged(built) as partial:
         fill(partial, b"half")
         raise RuntimeError
-    assert manifest.finished(built, RECIPE, ["simple"])
+    assert manifest.finished(built, RECIPE, {"simple": "k1"})
     assert [entry.name for entry in built.parent.iterdir()] == ["glove"]
 
 

@@ -1,0 +1,35 @@
+"""`tinyrig variants --list`: bases, steps with their arguments, and what is built already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.errors import UserError
+from variants import builders, manifest
+
+
+def text(tables: builders.Tables, folder: Path) -> str:
+    """The tables in words."""
+    lines = ["bases:", *_lines({name: base.what for name, base in tables.bases.items()})]
+    lines += ["steps, chained with +:", *_lines({_spelled(name, step): step.what for name, step in tables.steps.items()})]
+    lines += [f"built in {folder}:", *_built(folder)]
+    return "\n".join(lines)
+
+
+def _spelled(name: str, step: builders.Step) -> str:
+    if step.argument is None:
+        return name
+    return f"{name}@{step.argument.name.upper()}"
+
+
+def _lines(rows: dict[str, str]) -> list[str]:
+    width = max(map(len, rows))
+    return [f"  {name:{width}}  {what}" for name, what in rows.items()]
+
+
+def _built(folder: Path) -> list[str]:
+    try:
+        found = manifest.read_manifest(folder)
+    except UserError as error:
+        return [f"  nothing ({error.what})"]
+    return [f"  {v['name']}  {v['host_accuracy']:.2%} on the host, {v['tflite_bytes']} B" for v in found["variants"]]
