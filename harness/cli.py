@@ -15,6 +15,7 @@ from harness.history_command import add_parsers as add_history
 from harness.interrupt import exit_status, terminable
 from harness.nightly_command import add_parser as add_nightly
 from harness.run_command import add_parser as add_run
+from harness.search.command import add_parser as add_search
 
 _PACKAGES = {
     "variants": ("variants", "build model variants"),
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     add_run(commands, _EXITS)
     add_nightly(commands, _EXITS)
     add_history(commands, _EXITS)
+    add_search(commands, _EXITS)
     _add_ops(commands)
     add_engines(commands)
     commands.add_parser("boards", help="known boards, and what is attached").set_defaults(command=_boards)

@@ -28,6 +28,7 @@ HARNESS_LAYERS = [
     {"campaign", "nightly"},
     {"nightly_summary"},
     {"bench_night"},
+    {"search"},
     {"engines", "run_command", "history_command", "nightly_command"},
     {"plugin", "cli"},
 ]

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.errors import EXIT_GOOD, EXIT_RIG, RigError, UserError
-from variants import datasets
-from variants.crossval import architectures, evaluate, pool, words
-from variants.crossval.architectures import GRID, PAPER, Configuration
+from variants import datasets, families
+from variants.crossval import evaluate, pool, words
 from variants.crossval.evaluate import Outcome, Plan
+from variants.crossval.grid import GRID, PAPER
+from variants.families import Network
 
 OUT = Path(__file__).resolve().parents[1] / "out" / "crossval"
 
@@ -27,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"tinyrig: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted: finished configurations are kept", file=sys.stderr)
+        print("interrupted: finished networks are kept", file=sys.stderr)
         return 130
     except OSError as error:
         print(f"tinyrig: {error}", file=sys.stderr)
@@ -37,12 +38,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def _crossval(args: argparse.Namespace) -> None:
     wanted = list(GRID) if args.grid else []
-    wanted += [architectures.parse(text) for text in args.configurations]
+    wanted += [families.parse(text) for text in args.networks]
     wanted = list(dict.fromkeys(wanted or [PAPER]))
     plan = Plan(args.folds, args.epochs, args.seed)
     data = datasets.load(args.dataset, args.seed)
-    for configuration in wanted:
-        architectures.check_fits(configuration, data.x.shape[1])
+    for network in wanted:
+        families.check_fits(network, data.x.shape[1])
     folder = Path(args.out).resolve() if args.out else OUT / datasets.name_of(args.dataset)
     outcomes = list(_outcomes(wanted, data, plan, args, folder))
     text = words.page(outcomes, data, plan.epochs)
@@ -53,30 +54,30 @@ def _crossval(args: argparse.Namespace) -> None:
 
 
 def _outcomes(
-    wanted: Sequence[Configuration], data: datasets.Dataset, plan: Plan, args: argparse.Namespace, folder: Path
+    wanted: Sequence[Network], data: datasets.Dataset, plan: Plan, args: argparse.Namespace, folder: Path
 ) -> Iterator[Outcome]:
     """All that are wanted, in any order; those that an earlier call left behind at once."""
-    keys = {configuration: evaluate.key_of(configuration, data, plan) for configuration in wanted}
+    keys = {network: evaluate.key_of(network, data, plan) for network in wanted}
     missing = []
-    for configuration, key in keys.items():
+    for network, key in keys.items():
         found = None if args.force else evaluate.kept(folder, key)
         if found is None:
-            missing.append(configuration)
+            missing.append(network)
         else:
             yield found
-    _say(f"{len(wanted) - len(missing)} of {len(wanted)} configurations are known, {len(missing)} to train")
+    _say(f"{len(wanted) - len(missing)} of {len(wanted)} networks are known, {len(missing)} to train")
     for number, outcome in enumerate(pool.trained(missing, data, args.dataset, plan, args.workers), 1):
-        evaluate.keep(folder, keys[outcome.configuration], outcome)
-        _say(f"  {number}/{len(missing)} {outcome.configuration}: {outcome.mean:.2%} ± {outcome.spread:.2%}")
+        evaluate.keep(folder, keys[outcome.network], outcome)
+        _say(f"  {number}/{len(missing)} {outcome.network}: {outcome.mean:.2%} ± {outcome.spread:.2%}")
         yield outcome
 
 
 def _as_json(outcomes: Sequence[Outcome], data: datasets.Dataset, plan: Plan) -> dict[str, object]:
     entries = [
-        dataclasses.asdict(o) | {"name": str(o.configuration), "test_mean": o.mean, "test_sd": o.spread} for o in outcomes
+        dataclasses.asdict(o) | {"network": str(o.network), "test_mean": o.mean, "test_sd": o.spread} for o in outcomes
     ]
     about = {"name": data.name, "synthetic": data.synthetic, "class_names": list(data.class_names)}
-    return {"schema": 1, "dataset": about, "plan": dataclasses.asdict(plan), "configurations": entries}
+    return {"schema": 1, "dataset": about, "plan": dataclasses.asdict(plan), "networks": entries}
 
 
 def _write(path: Path, text: str) -> None:
@@ -94,8 +95,8 @@ def _say(text: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tinyrig crossval", description=__doc__)
     parser.add_argument(
-        "configurations", nargs="*", metavar="CONFIG",
-        help=f"cnn-FILTERS[-FILTERS...]xKERNEL[@RATE] or mlp-UNITS[-UNITS...][@RATE] (default: the paper's, {PAPER})",
+        "networks", nargs="*", metavar="NETWORK",
+        help=f"{families.GRAMMAR} (default: the paper's, {PAPER})",
     )  # fmt: skip
     parser.add_argument("--grid", action="store_true", help=f"both families over sizes, kernels and rates: {len(GRID)} of them")
     parser.add_argument("--dataset", default="glove", help="glove (synthetic), watch, an .npz file or a folder of CSV files")

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from harness.errors import HostError, UserError
-from variants import build, datasets, models, splits, tflite_facts
+from variants import build, datasets, families, models, splits, tflite_facts
 from variants.crossval import stacked
-from variants.crossval.architectures import Configuration, check_fits, network
+from variants.families import Network
 
-_CODE = ("architectures.py", "stacked.py", "evaluate.py")
+_CODE = ("stacked.py", "evaluate.py", "../families.py")
 EPOCHS = 80
 FOLDS = 10
 
@@ -38,7 +38,7 @@ class Outcome:
     """train and test: accuracy (0 to 1) of each fold, its training windows after the training and its held-out ones;
     `confusion` [classes][classes]: held-out windows of all folds, rows the true class, columns the predicted one."""
 
-    configuration: Configuration
+    network: Network
     train: tuple[float, ...]
     test: tuple[float, ...]
     confusion: tuple[tuple[int, ...], ...]
@@ -86,22 +86,22 @@ def _check_folds(data: datasets.Dataset, groups: np.ndarray | None, plan: Plan) 
 
 
 def evaluate(
-    configuration: Configuration, data: datasets.Dataset, plan: Plan, on_epoch: Callable[[int, int], None] = lambda d, t: None
+    network: Network, data: datasets.Dataset, plan: Plan, on_epoch: Callable[[int, int], None] = lambda d, t: None
 ) -> Outcome:
     """Trains all folds of one configuration. Raises UserError for windows that are too short or too few."""
-    check_fits(configuration, data.x.shape[1])
+    families.check_fits(network, data.x.shape[1])
     folds, method = folds_of(data, plan)
     train_rows, test_rows = [a for a, _ in folds], [b for _, b in folds]
     norms = [splits.fit_normalisation(data.x[rows]) for rows in train_rows]
     arrays = stacked.Data(data.x, data.y, np.stack([n.mean for n in norms]), np.stack([n.std for n in norms]))
     classes = len(data.class_names)
-    weights = stacked.initial(configuration, arrays, classes, [plan.seed + fold for fold in range(len(folds))])
+    weights = stacked.initial(network, arrays, classes, [plan.seed + fold for fold in range(len(folds))])
     order = stacked.orders(train_rows, plan.epochs, plan.batch, np.random.default_rng(plan.seed))
-    weights = stacked.train(configuration, weights, arrays, order, on_epoch)
-    seen, unseen = (stacked.predict(configuration, weights, arrays, rows) for rows in (train_rows, test_rows))
+    weights = stacked.train(network, weights, arrays, order, on_epoch)
+    seen, unseen = (stacked.predict(network, weights, arrays, rows) for rows in (train_rows, test_rows))
     return Outcome(
-        configuration, _accuracies(data.y, train_rows, seen), _accuracies(data.y, test_rows, unseen),
-        _confusion(data.y, test_rows, unseen, classes), *_size(configuration, data, weights), method,
+        network, _accuracies(data.y, train_rows, seen), _accuracies(data.y, test_rows, unseen),
+        _confusion(data.y, test_rows, unseen, classes), *_size(network, data, weights), method,
     )  # fmt: skip
 
 
@@ -116,11 +116,11 @@ def _confusion(y: np.ndarray, rows: list[np.ndarray], found: list[np.ndarray], c
     return tuple(tuple(int(n) for n in row) for row in table)
 
 
-def _size(configuration: Configuration, data: datasets.Dataset, weights: stacked.Weights) -> tuple[int, int, int]:
+def _size(network: Network, data: datasets.Dataset, weights: stacked.Weights) -> tuple[int, int, int]:
     """(parameters, multiply-accumulates of one inference, bytes of the float .tflite) of the first fold's network; another one
     differs at most where the converter drops a bias of zeros."""
     models.fresh(0)
-    model = network(configuration, data.x.shape[1], data.x.shape[2], len(data.class_names))
+    model = families.keras_model(network, data.x.shape[1], data.x.shape[2], len(data.class_names))
     model.set_weights([w[0] for w in weights])
     tflite = models.to_tflite(model)
     return int(model.count_params()), tflite_facts.weights_and_macs(tflite)[1], len(tflite)
@@ -128,12 +128,12 @@ def _size(configuration: Configuration, data: datasets.Dataset, weights: stacked
 
 # ---- kept outcomes ----
 
-def key_of(configuration: Configuration, data: datasets.Dataset, plan: Plan) -> str:
+def key_of(network: Network, data: datasets.Dataset, plan: Plan) -> str:
     """SHA-256 over everything that decides an outcome."""
     digest = hashlib.sha256()
     for name in _CODE:
         digest.update((Path(__file__).parent / name).read_bytes())
-    digest.update(repr((configuration, data.fingerprint, plan, sorted(build.packages().items()))).encode())
+    digest.update(repr((network, data.fingerprint, plan, sorted(build.packages().items()))).encode())
     return digest.hexdigest()
 
 
@@ -141,10 +141,9 @@ def kept(folder: Path, key: str) -> Outcome | None:
     """An outcome of an earlier call, None where there is none that can be read."""
     try:
         found: dict[str, Any] = json.loads((folder / f"{key[:32]}.json").read_text("utf-8"))
-        fields = {name: _tuples(value) for name, value in found.items() if name != "configuration"}
-        configuration = {name: _tuples(value) for name, value in found["configuration"].items()}
-        return Outcome(Configuration(**configuration), **fields)
-    except (OSError, ValueError, TypeError, KeyError):
+        fields = {name: _tuples(value) for name, value in found.items() if name != "network"}
+        return Outcome(families.parse(found["network"]), **fields)
+    except (OSError, ValueError, TypeError, KeyError, UserError):
         return None
 
 
@@ -153,7 +152,7 @@ def keep(folder: Path, key: str, outcome: Outcome) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         partial = folder / f".{key[:32]}.{os.getpid()}"
-        partial.write_text(json.dumps(dataclasses.asdict(outcome)), "utf-8")
+        partial.write_text(json.dumps({**dataclasses.asdict(outcome), "network": str(outcome.network)}), "utf-8")
         partial.rename(folder / f"{key[:32]}.json")
     except OSError as error:
         raise HostError(f"{folder}: can't be written", received=str(error), remedy="choose another --out") from error

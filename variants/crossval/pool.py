@@ -1,4 +1,4 @@
-"""Several configurations at once, each in a training process. A module of its own: a spawned process imports it by name, which
+"""Several networks at once, each in a training process. A module of its own: a spawned process imports it by name, which
 it can't do with `__main__`."""
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from concurrent.futures.process import BrokenProcessPool
 
 from harness.errors import HostError
 from variants import datasets
-from variants.crossval.architectures import Configuration
 from variants.crossval.evaluate import Outcome, Plan, evaluate
+from variants.families import Network
 
 
 def trained(
-    missing: Sequence[Configuration], data: datasets.Dataset, spec: str, plan: Plan, workers: int | None = None
+    missing: Sequence[Network], data: datasets.Dataset, spec: str, plan: Plan, workers: int | None = None
 ) -> Iterator[Outcome]:
     """Outcomes in the order in which they are ready; one after another in this process where there is only one to train.
 
@@ -24,11 +24,11 @@ def trained(
     """
     workers = min(len(missing), workers or os.cpu_count() or 1)
     if workers < 2:
-        yield from (evaluate(configuration, data, plan) for configuration in missing)
+        yield from (evaluate(network, data, plan) for network in missing)
         return
     # Forked processes would share TensorFlow's threads.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        tasks = [pool.submit(_task, configuration, spec, plan) for configuration in missing]
+        tasks = [pool.submit(_task, network, spec, plan) for network in missing]
         try:
             yield from (task.result() for task in as_completed(tasks))
         except BrokenProcessPool as error:
@@ -37,5 +37,5 @@ def trained(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _task(configuration: Configuration, spec: str, plan: Plan) -> Outcome:
-    return evaluate(configuration, datasets.load(spec, plan.seed), plan)
+def _task(network: Network, spec: str, plan: Plan) -> Outcome:
+    return evaluate(network, datasets.load(spec, plan.seed), plan)

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from variants import models
-from variants.crossval.architectures import CNN, Configuration
+from variants import families, models
+from variants.families import CNN, Network
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 """Adam as in Keras: Kingma and Ba 2015, algorithm 1 in the form of its section 2, with Keras' epsilon."""
@@ -35,20 +35,13 @@ Weights = list[Any]
 """Kernel and bias of each layer in order, float32 [F,...]."""
 
 
-def initial(configuration: Configuration, data: Data, classes: int, seeds: list[int]) -> Weights:
+def initial(network: Network, data: Data, classes: int, seeds: list[int]) -> Weights:
     """Keras' own initial weights of one network for each seed, stacked."""
     found = []
     for seed in seeds:
         models.fresh(seed)
-        network = models_network(configuration, data, classes)
-        found.append(network.get_weights())
+        found.append(families.keras_model(network, data.x.shape[1], data.x.shape[2], classes).get_weights())
     return [np.stack(arrays) for arrays in zip(*found, strict=True)]
-
-
-def models_network(configuration: Configuration, data: Data, classes: int) -> Any:
-    from variants.crossval.architectures import network
-
-    return network(configuration, data.x.shape[1], data.x.shape[2], classes)
 
 
 def orders(rows: list[np.ndarray], epochs: int, batch: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -68,13 +61,13 @@ def orders(rows: list[np.ndarray], epochs: int, batch: int, rng: np.random.Gener
 
 
 def train(
-    configuration: Configuration, weights: Weights, data: Data, order: tuple[np.ndarray, np.ndarray],
+    network: Network, weights: Weights, data: Data, order: tuple[np.ndarray, np.ndarray],
     on_epoch: Callable[[int, int], None] = lambda done, total: None,
 ) -> Weights:  # fmt: skip
     """Adam on sparse categorical cross-entropy through all batches of `order` -> the trained weights as numpy arrays."""
     tf = models.tensorflow()
     stacked = [tf.Variable(w) for w in weights]
-    epoch = _epoch_function(configuration, stacked, data)
+    epoch = _epoch_function(network, stacked, data)
     indices, shares = order
     for number, (index, share) in enumerate(zip(indices, shares, strict=True)):
         epoch(tf.constant(index), tf.constant(share))
@@ -82,17 +75,17 @@ def train(
     return [w.numpy() for w in stacked]
 
 
-def _epoch_function(configuration: Configuration, weights: Weights, data: Data) -> Callable[[Any, Any], None]:
+def _epoch_function(network: Network, weights: Weights, data: Data) -> Callable[[Any, Any], None]:
     """One epoch as a TensorFlow function that changes `weights` in place."""
     tf = models.tensorflow()
-    take, labels, adam = _Windows(data), tf.constant(data.y, tf.int32), _Adam(weights, configuration.learning_rate)
+    take, labels, adam = _Windows(data), tf.constant(data.y, tf.int32), _Adam(weights, network.learning_rate)
 
     @tf.function(autograph=True)
     def epoch(index: Any, share: Any) -> None:
         for step in tf.range(tf.shape(index)[0]):
             rows, weight = index[step], share[step]
             with tf.GradientTape() as tape:
-                logits = forward(configuration, weights, take(rows))
+                logits = forward(network, weights, take(rows))
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.gather(labels, rows), logits)
                 loss = tf.reduce_sum(losses * weight)  # of all folds: each one's gradient depends on its own part alone
             adam.apply(tape.gradient(loss, weights), tf.reduce_max(weight, 1))
@@ -134,38 +127,52 @@ class _Adam:
             w.assign_sub(tf.reshape(rate, on.shape) * m / (tf.sqrt(v) + EPSILON))
 
 
-def forward(configuration: Configuration, weights: Weights, x: Any) -> Any:
+def forward(network: Network, weights: Weights, x: Any) -> Any:
     """[F,B,T,C] -> logits [F,B,classes]."""
     tf = models.tensorflow()
     *hidden, (kernel, bias) = zip(weights[::2], weights[1::2], strict=True)
-    if configuration.family == CNN:
-        for w, b in hidden:
-            x = tf.nn.relu(_convolve(x, w, b))
-        x = tf.reduce_mean(x, 2)
+    activate = {"relu": tf.nn.relu, "relu6": tf.nn.relu6}[network.activation]
+    if network.family == CNN:
+        for layer, (w, b) in zip(network.layers, hidden, strict=True):
+            x = _pool(activate(_convolve(x, w, b, layer.stride)), layer.pool)
+        x = {"gap": lambda: tf.reduce_mean(x, 2), "max": lambda: tf.reduce_max(x, 2), "flat": lambda: _flat(x)}[network.head]()
     else:
-        x = tf.reshape(x, (x.shape[0], -1, x.shape[2] * x.shape[3]))
+        x = _flat(x)
         for w, b in hidden:
-            x = tf.nn.relu(x @ w + b[:, None])
+            x = activate(x @ w + b[:, None])
     return x @ kernel + bias[:, None]
 
 
-def _convolve(x: Any, kernel: Any, bias: Any) -> Any:
-    """Conv1D without padding as one matrix product a fold: x [F,B,T,C], kernel [F,K,C,N] -> [F,B,T-K+1,N]."""
+def _flat(x: Any) -> Any:
+    return models.tensorflow().reshape(x, (x.shape[0], -1, x.shape[2] * x.shape[3]))
+
+
+def _convolve(x: Any, kernel: Any, bias: Any, stride: int) -> Any:
+    """Conv1D without padding as one matrix product a fold: x [F,B,T,C], kernel [F,K,C,N] -> [F,B,(T-K)//stride+1,N]."""
     tf = models.tensorflow()
     folds, width, channels, filters = kernel.shape
-    steps = x.shape[2] - width + 1
-    patches = tf.concat([x[:, :, i : i + steps] for i in range(width)], -1)
+    steps = (x.shape[2] - width) // stride + 1
+    patches = tf.concat([x[:, :, i : i + (steps - 1) * stride + 1 : stride] for i in range(width)], -1)
     flat = tf.reshape(patches, (folds, -1, width * channels)) @ tf.reshape(kernel, (folds, width * channels, filters))
     return tf.reshape(flat, (folds, -1, steps, filters)) + bias[:, None, None]
 
 
-def predict(configuration: Configuration, weights: Weights, data: Data, rows: list[np.ndarray]) -> list[np.ndarray]:
+def _pool(x: Any, size: int) -> Any:
+    """MaxPooling1D over `size` steps: what is left over at the end falls away."""
+    if size == 1:
+        return x
+    tf = models.tensorflow()
+    steps = x.shape[2] // size
+    return tf.reduce_max(tf.reshape(x[:, :, : steps * size], (x.shape[0], -1, steps, size, x.shape[3])), 3)
+
+
+def predict(network: Network, weights: Weights, data: Data, rows: list[np.ndarray]) -> list[np.ndarray]:
     """Each fold's classes int64 of its own `rows`."""
     tf = models.tensorflow()
     take, constants = _Windows(data), [tf.constant(w) for w in weights]
     longest = max(map(len, rows))
     padded = np.stack([np.resize(own, longest) for own in rows]).astype(np.int32)
-    ask = tf.function(lambda index: tf.argmax(forward(configuration, constants, take(index)), -1), reduce_retracing=True)
+    ask = tf.function(lambda index: tf.argmax(forward(network, constants, take(index)), -1), reduce_retracing=True)
     parts = [ask(padded[:, at : at + PREDICT_BATCH]).numpy() for at in range(0, longest, PREDICT_BATCH)]
     found = np.concatenate(parts, 1)
     return [found[fold, : len(own)] for fold, own in enumerate(rows)]

@@ -28,11 +28,11 @@ def table(outcomes: Sequence[Outcome]) -> str:
     """One line a configuration, the best first."""
     rows = [
         (
-            str(o.configuration), o.parameters, o.macs, o.tflite_bytes, f"{_percent(o.train)}", f"{_percent(o.test)}",
+            str(o.network), o.parameters, o.macs, o.tflite_bytes, f"{_percent(o.train)}", f"{_percent(o.test)}",
         )
         for o in sorted(outcomes, key=lambda o: (-o.mean, o.macs))
     ]  # fmt: skip
-    headers = ["configuration", "parameters", "MACs", ".tflite B", "training accuracy %", "test accuracy %"]
+    headers = ["network", "parameters", "MACs", ".tflite B", "training accuracy %", "test accuracy %"]
     return tabulate(rows, headers, tablefmt="github", colalign=("left", *["right"] * 5))
 
 
@@ -60,10 +60,10 @@ def page(outcomes: Sequence[Outcome], data: Dataset, epochs: int) -> str:
         table(outcomes),
     ]
     if len(outcomes) > 1:
-        same = smallest.configuration == best.configuration
-        words = "which is also the cheapest" if same else f"and `{smallest.configuration}` is the cheapest"
-        blocks.append(f"`{best.configuration}` is the most accurate, {words} within one standard error of it.")
-    shown = list({str(o.configuration): o for o in (best, smallest)}.values())
+        same = smallest.network == best.network
+        words = "which is also the cheapest" if same else f"and `{smallest.network}` is the cheapest"
+        blocks.append(f"`{best.network}` is the most accurate, {words} within one standard error of it.")
+    shown = list({str(o.network): o for o in (best, smallest)}.values())
     for outcome in shown:
-        blocks += [f"## Confusion matrix of `{outcome.configuration}`", confusion(outcome, data.class_names)]
+        blocks += [f"## Confusion matrix of `{outcome.network}`", confusion(outcome, data.class_names)]
     return "\n\n".join(blocks) + "\n"

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from harness.errors import UserError
-from variants import datasets, models, splits
+from variants import datasets, families, models, splits
 from variants.crossval import __main__ as command
-from variants.crossval import architectures, evaluate, stacked, words
-from variants.crossval.architectures import CNN, GRID, MLP, PAPER, Configuration, parse
+from variants.crossval import evaluate, stacked, words
 from variants.crossval.evaluate import Outcome, Plan
+from variants.crossval.grid import GRID, PAPER
+from variants.families import CNN, MLP, Layer, Network, parse
 
 STEPS, CHANNELS, CLASSES = 9, 3, 3
 
@@ -37,28 +38,37 @@ def outcome(text="cnn-16x3", test=(0.9, 0.95), macs=100):
     ("text", "expected"),
     [
         ("cnn-16x3", PAPER),
-        ("cnn-16-8x5@0.01", Configuration(CNN, (16, 8), 5, 0.01)),
-        ("mlp-64-32@.01", Configuration(MLP, (64, 32), 0, 0.01)),
+        ("cnn-16x5s2-8x3p2-max-lr10", Network(CNN, (Layer(16, 5, 2), Layer(8, 3, 1, 2)), "max", rate=10)),
+        ("mlp-64-32-relu6", Network(MLP, (Layer(64), Layer(32)), "flat", "relu6")),
     ],
 )
-def test_a_configuration_is_spelled(text, expected):
+def test_a_network_is_spelled(text, expected):
     assert parse(text) == expected
-    assert parse(str(expected)) == expected
+    assert str(expected) == text
 
 
-BAD = ["", "cnn", "cnn-16", "cnn-0x3", "cnn-16x0", "mlp-8x3", "mlp-9999", "cnn-16x3@2", "mlp-1-1-1-1-1-1-1"]
+BAD = [
+    "", "cnn", "cnn-16", "cnn-0x3", "cnn-16x0", "mlp-8x3", "mlp-9999", "cnn-16x3@2", "mlp-1-1-1-1-1-1-1", "cnn-8x3s0",
+    "mlp-8-max", "cnn-8x3-lr0", "cnn-8x3-lr2000",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", BAD)
-def test_another_spelling_is_refused(text):
-    with pytest.raises(UserError, match="no configuration"):
+def test_what_is_no_network_is_refused(text):
+    with pytest.raises(UserError, match="no network"):
+        parse(text)
+
+
+@pytest.mark.parametrize("text", ["cnn-8x3s1", "cnn-08x3", "mlp-8-lr1", "cnn-8x3p1"])
+def test_a_network_has_one_spelling(text):
+    with pytest.raises(UserError, match="another spelling"):
         parse(text)
 
 
 def test_the_grid_has_both_families_and_the_papers_choice():
     assert len(set(GRID)) == len(GRID) and PAPER in GRID
-    assert {c.family for c in GRID} == {CNN, MLP}
-    assert [parse(str(c)) for c in GRID] == list(GRID)
+    assert {n.family for n in GRID} == {CNN, MLP}
+    assert [parse(str(n)) for n in GRID] == list(GRID)
 
 
 def test_folds_hold_out_each_window_once_and_every_class_in_each():
@@ -85,38 +95,38 @@ def test_folds_that_cannot_be_made_are_refused(data, folds):
 
 def test_windows_too_short_for_the_kernels_are_refused():
     with pytest.raises(UserError, match="does not fit"):
-        architectures.check_fits(parse("cnn-4-4x5"), 8)
-    architectures.check_fits(parse("cnn-4-4x5"), 9)
-    architectures.check_fits(parse("mlp-4"), 1)
+        families.check_fits(parse("cnn-4x5s2p2-4x3"), 14)
+    families.check_fits(parse("cnn-4x5s2p2-4x3"), 15)
+    families.check_fits(parse("mlp-4"), 1)
 
 
-def in_keras(configuration, weights, data, fold, rows, epochs):
+def in_keras(network, weights, data, fold, rows, epochs):
     """The same training by Keras: one fold, windows in the same order."""
-    model = architectures.network(configuration, STEPS, CHANNELS, CLASSES)
+    model = families.keras_model(network, STEPS, CHANNELS, CLASSES)
     model.set_weights([w[fold] for w in weights])
     keras = models.tensorflow().keras
-    model.compile(optimizer=keras.optimizers.Adam(configuration.learning_rate), loss="sparse_categorical_crossentropy")
+    model.compile(optimizer=keras.optimizers.Adam(network.learning_rate), loss="sparse_categorical_crossentropy")
     x = ((data.x - data.mean[fold]) / data.std[fold]).astype(np.float32)
     for epoch in range(epochs):
         model.fit(x[rows[epoch]], data.y[rows[epoch]], batch_size=8, epochs=1, shuffle=False, verbose=0)
     return model
 
 
-@pytest.mark.parametrize("text", ["cnn-5-4x3@0.01", "mlp-6-5@0.01"])
+@pytest.mark.parametrize("text", ["cnn-5x3-4x3-lr10", "cnn-5x2s2p2-4x2-flat-relu6-lr10", "cnn-5x3p2-max-lr10", "mlp-6-5-lr10"])
 def test_stacked_training_is_keras_training_of_each_fold(text):
     """Folds of unequal size, so that the shorter one has empty and partial batches."""
-    configuration, data, epochs = parse(text), small(), 3
+    network, data, epochs = parse(text), small(), 3
     rows = [np.arange(0, 40), np.arange(13, 60 - 18)]
     norms = [splits.fit_normalisation(data.x[r]) for r in rows]
     arrays = stacked.Data(data.x, data.y, np.stack([n.mean for n in norms]), np.stack([n.std for n in norms]))
-    start = stacked.initial(configuration, arrays, CLASSES, [3, 4])
+    start = stacked.initial(network, arrays, CLASSES, [3, 4])
     order = stacked.orders(rows, epochs, 8, np.random.default_rng(5))
-    trained = stacked.train(configuration, start, arrays, order)
-    predicted = stacked.predict(configuration, trained, arrays, rows)
+    trained = stacked.train(network, start, arrays, order)
+    predicted = stacked.predict(network, trained, arrays, rows)
     for fold, own in enumerate(rows):
         own_order = [order[0][e].swapaxes(0, 1)[fold].reshape(-1)[: len(own)] for e in range(epochs)]
         assert all(sorted(taken) == list(own) for taken in own_order)
-        model = in_keras(configuration, start, arrays, fold, own_order, epochs)
+        model = in_keras(network, start, arrays, fold, own_order, epochs)
         for ours, theirs, before in zip(trained, model.get_weights(), start, strict=True):
             np.testing.assert_allclose(ours[fold], theirs, atol=2e-5)
             assert np.abs(ours[fold] - before[fold]).max() > 1e-3
@@ -124,9 +134,9 @@ def test_stacked_training_is_keras_training_of_each_fold(text):
         assert list(predicted[fold]) == list(model.predict(x, verbose=0).argmax(1))
 
 
-def test_a_configuration_learns_and_its_confusion_counts_every_window():
+def test_a_network_learns_and_its_confusion_counts_every_window():
     data = small(90)
-    found = evaluate.evaluate(parse("mlp-8@0.01"), data, Plan(folds=3, epochs=20, batch=8))
+    found = evaluate.evaluate(parse("mlp-8-lr10"), data, Plan(folds=3, epochs=20, batch=8))
     confusion = np.array(found.confusion)
     assert confusion.sum() == 90 and list(confusion.sum(1)) == [30, 30, 30]
     assert found.mean == pytest.approx(np.trace(confusion) / 90) and found.mean > 0.8
@@ -155,7 +165,7 @@ def test_the_cheapest_within_one_standard_error_is_named():
     assert words.best_of([far, near, big]) is big
     assert words.smallest_of([far, near, big]) is near  # 0.96 - 0.0283 / sqrt(2) = 0.94
     text = words.page([far, near, big], small(), 80)
-    assert "`cnn-32x3@0.001` is the most accurate, and `cnn-8x3@0.001` is the cheapest" in text
+    assert "`cnn-32x3` is the most accurate, and `cnn-8x3` is the cheapest" in text
     assert "small (synthetic)" in text and "| b" in text and "66.7%" in text
 
 
@@ -179,7 +189,7 @@ def test_the_command_trains_once(own, capsys):
     assert first.out == second.out == (own / "out" / "crossval.md").read_text()
     assert "1 to train" in first.err and "0 to train" in second.err
     found = json.loads((own / "o.json").read_text())
-    assert [c["name"] for c in found["configurations"]] == ["mlp-4@0.001"]
+    assert [c["network"] for c in found["networks"]] == ["mlp-4"]
 
 
 @pytest.mark.parametrize("words_", [("cnn-4x99",), ("cnn-4",), ("--folds", "1"), ("--folds", "50")])
@@ -194,4 +204,4 @@ def test_the_command_trains_several_in_processes_of_their_own(own, capsys):
     asked += ["--dataset", str(own / "own.npz"), "--out", str(own / "out")]
     done = subprocess.run(asked, capture_output=True, text=True, check=False)
     assert (done.returncode, "2/2" in done.stderr) == (0, True), done.stderr
-    assert "mlp-4@0.001" in done.stdout and "cnn-2x3@0.001" in done.stdout
+    assert "mlp-4" in done.stdout and "cnn-2x3" in done.stdout
