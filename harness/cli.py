@@ -17,9 +17,14 @@ from harness.history_command import add_parsers as add_history
 from harness.interrupt import exit_status, terminable
 from harness.nightly_command import add_parser as add_nightly
 from harness.run_command import add_parser as add_run
+from harness.search.command import add_parser as add_search
 
-_PACKAGES = {"variants": "variants", "report": "reports"}
-"""Commands that are packages of their own."""
+_PACKAGES = {
+    "variants": ("variants", "build model variants"),
+    "crossval": ("variants.crossval", "cross-validate model families and their grid"),
+    "report": ("reports", "write a report of stored runs"),
+}
+"""Commands that are packages of their own, and what they are for."""
 _EXITS = "exit codes: 0 good; 1 a claim failed; 2 unusable input or model; 3 the rig failed"
 
 
@@ -27,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; a RigError becomes its message on stderr."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words and words[0] in _PACKAGES:
-        return _hand_over(_PACKAGES[words[0]], words[1:])
+        return _hand_over(_PACKAGES[words[0]][0], words[1:])
     if words[:1] == ["compare"] and (model := next((w for w in words if w.endswith(".tflite")), None)):
         words = ["compare", model]  # as `compare MODEL.tflite` once was; it says what that is called now
     arguments = _parser().parse_args(words)
@@ -59,11 +64,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXITS,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, what in (("variants", "build model variants"), ("report", "write a report of stored runs")):
+    for name, (_, what) in _PACKAGES.items():
         commands.add_parser(name, help=what)
     add_run(commands, _EXITS)
     add_nightly(commands, _EXITS)
     add_history(commands, _EXITS)
+    add_search(commands, _EXITS)
     _add_ops(commands)
     add_engines(commands)
     add_boards(commands)

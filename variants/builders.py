@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from variants import models
-from variants.steps import cluster, exits, filters, paper, quantise
+from variants import families, models
+from variants.steps import cluster, exits, filters, networks, paper, quantise
 from variants.task import Build
 
 DENSE, SPARSE, CLUSTERED, CONVERTED = "dense", "sparse", "clustered", "converted"
@@ -109,6 +109,16 @@ BASES: dict[str, Base] = {
                 {**_CALIBRATED, "dtype": "int8"}, CONVERTED, (_HALF,)),
     "deep": Base(paper.build_deep, "the paper's network with three convolutions, trained", None, _TRAINED, filters=(_FULL,) * 3),
 }  # fmt: skip
+
+
+def spelled(name: str) -> Base:
+    """The base that a network's name is (variants/families.py). Raises UserError for another name."""
+    network = families.parse(name)
+    settings = {"network": name, "epochs": families.EPOCHS, "learning_rate": network.learning_rate}
+    return Base(networks.build_network, "a network of a family, trained", None, settings,
+                filters=tuple(layer.units for layer in network.layers))  # fmt: skip
+
+
 DEFAULT = ("simple", "pruned", "reshaped", "pqt")
 EVERY_LINE = (
     *BASES, "deep+trained@20", "deep+cut@1", "deep+cut@2", "simple+l1-filters@0.5", "simple+l2-filters@0.5",

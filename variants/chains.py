@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
-from variants.builders import CLUSTERED, CONVERTED, DENSE, SPARSE, Base, Filters, Step, Tables
+from variants import families
+from variants.builders import CLUSTERED, CONVERTED, DENSE, SPARSE, Base, Filters, Step, Tables, spelled
 from variants.task import Build
 
 MOST_CHARACTERS = 100
@@ -68,12 +69,16 @@ def parse(name: str, tables: Tables, epochs: int | None = None) -> Node:
 
 
 def _base(name: str, tables: Tables, epochs: int | None) -> Node:
-    base = tables.bases.get(name)
+    base = tables.bases.get(name) or (spelled(name) if families.is_network(name) else None)
     if base is None:
         hint = f"{name} is a step: put a base before it, like simple+{name}" if name in tables.steps else _LIST
-        raise UserError(f"unknown variant {name!r}", expected=", ".join(tables.bases), received=name, remedy=hint)
+        raise UserError(f"unknown variant {name!r}", expected=_bases(tables), received=name[:200], remedy=hint)
     parent = _base(base.parent, tables, epochs) if base.parent else None
     return Node(name, name, parent, base.build, _shortened(base.settings, epochs), base.gives, base.filters, _notes(base, parent))
+
+
+def _bases(tables: Tables) -> str:
+    return f"{', '.join(tables.bases)}, {families.GRAMMAR}"
 
 
 def _step(parent: Node, part: str, tables: Tables, epochs: int | None) -> Node:

@@ -33,7 +33,7 @@ HARNESS_LAYERS = [
     {"runner"},
     {"campaign", "nightly"},
     {"nightly_summary"},
-    {"bench_night", "night_board"},
+    {"bench_night", "night_board", "search"},
     {"night_fleet", "night_resume"},
     {"engines", "run_command", "history_command", "nightly_command", "doctor"},
     {"plugin", "cli"},

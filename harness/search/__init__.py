@@ -1,0 +1,1 @@
+"""Architecture and compression search with the board in the loop (`tinyrig search`)."""

@@ -1,0 +1,142 @@
+"""One candidate: sketched, held against the budgets, trained, and measured on the board."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.boards import Board, Target
+from harness.config import Config
+from harness.errors import ModelError, RigError
+from harness.metrics import measure, withheld
+from harness.records import Variant, VariantRun
+from harness.rig import Rig
+from harness.runner import Job, compile_for, read_model, run_variant
+from harness.search.trainer import Trainer
+
+SKETCH_REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """Hard limits, None: none. RAM and flash in bytes of the model (arena + static + stack; weights + engine), latency in us."""
+
+    ram_bytes: int | None = None
+    flash_bytes: int | None = None
+    latency_us: float | None = None
+
+    def exceeded(self, **values: float | None) -> str:
+        """Which limit is exceeded, in words; empty where none is. What is not known yet exceeds nothing."""
+        for name, value in values.items():
+            limit = getattr(self, name)
+            if limit is not None and value is not None and value > limit:
+                return f"{name.replace('_', ' ')} {value:,.0f}, the budget is {limit:,.0f}"
+        return ""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One candidate on the board: accuracy (0 to 1) on validation windows, median latency in us, bytes of the model."""
+
+    accuracy: float
+    latency_us: float
+    ram_bytes: int
+    flash_bytes: int
+    cycles: float
+    macs: int
+    windows: int
+    host_accuracy: float
+    tflite_sha256: str
+    tflite_bytes: int
+    board: str
+    board_id: str
+    timing: str
+
+
+class OverBudget(Exception):
+    """A candidate that is given up: `stage` says how far it came."""
+
+    def __init__(self, stage: str, reason: str) -> None:
+        super().__init__(f"{stage}: {reason}")
+        self.stage, self.reason = stage, reason
+
+
+class Bench:
+    """A board that measures one candidate after another. It is attached at the first, and anew after it failed."""
+
+    def __init__(self, target: Target, config: Config) -> None:
+        self._target, self._config = target, config
+        self._rig: Rig | None = None
+
+    def run(self, variant: Variant, limit: int | None = None, repeats: int | None = None) -> VariantRun:
+        """Raises RigErrors as run_variant()."""
+        config = self._config if repeats is None else replace(self._config, repeats=repeats)
+        if self._rig is None:
+            self._rig = Rig(self._target, config)
+        try:
+            return run_variant(Job(variant, limit=limit, oracle=config.oracle), self._rig, config)
+        except RigError:
+            self.close()
+            raise
+
+    @property
+    def board(self) -> Board | None:
+        return self._target.board
+
+    def close(self) -> None:
+        if self._rig is not None:
+            self._rig.close()
+            self._rig = None
+
+
+def evaluate(
+    name: str, trainer: Trainer, bench: Bench, budgets: Budgets, config: Config, say: Callable[[str], None] = lambda text: None
+) -> Measured:
+    """Raises OverBudget (before the training wherever it is known before), UserError or ModelError for a candidate that can't be,
+    and what the rig and the training process raise."""
+    say("sketch")
+    _check_sketch(trainer.sketch(name).tflite, name, bench, budgets, config)
+    say("training")
+    trained = trainer.train(name)
+    say("measuring")
+    variant = variant_of(name, trained.tflite, trained.windows)
+    run = bench.run(variant)
+    if (reason := withheld(run)) is not None:
+        raise ModelError(f"{name} yields no timing", received=reason, remedy="report it with the model at hand")
+    found = measured(run, trained.host_accuracy, trained.macs)
+    if reason := budgets.exceeded(ram_bytes=found.ram_bytes, flash_bytes=found.flash_bytes, latency_us=found.latency_us):
+        raise OverBudget("measured", reason)
+    return found
+
+
+def _check_sketch(tflite: Path, name: str, bench: Bench, budgets: Budgets, config: Config) -> None:
+    """Flash, and RAM without its stack, are known from the image alone; the rest is asked of the board where limits need it."""
+    board = bench.board
+    if board is not None:
+        footprint = compile_for(read_model(tflite), board, config).footprint
+        ram = footprint.ram_arena + footprint.ram_static
+        if reason := budgets.exceeded(ram_bytes=ram, flash_bytes=footprint.flash_model):
+            raise OverBudget("static analysis", reason)
+    if budgets.latency_us is not None or budgets.ram_bytes is not None or board is None:
+        values = measure(bench.run(variant_of(name, tflite, None), limit=1, repeats=SKETCH_REPEATS))
+        reason = budgets.exceeded(
+            ram_bytes=values["ram_model_total"], flash_bytes=values["flash_model_total"], latency_us=values["latency_us_median"]
+        )
+        if reason:
+            raise OverBudget("untrained on the board", reason)
+
+
+def variant_of(name: str, tflite: Path, windows: Path | None) -> Variant:
+    data = read_model(tflite)
+    return Variant(name, tflite, hashlib.sha256(data).hexdigest(), len(data), windows=windows)
+
+
+def measured(run: VariantRun, host_accuracy: float, macs: int) -> Measured:
+    values = measure(run)
+    return Measured(
+        values["accuracy"], values["latency_us_median"], values["ram_model_total"], values["flash_model_total"],
+        values["latency_cycles_median"], macs, values["windows"], host_accuracy, run.variant.sha256, run.variant.tflite_bytes,
+        run.board.name, run.board.id, run.board.timing,
+    )  # fmt: skip

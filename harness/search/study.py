@@ -1,0 +1,177 @@
+"""The Optuna study of a search: its storage, what was tried, which trials were cut off, and the Pareto front."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import socket
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HostError, InfraError, UserError
+from harness.search.candidate import Measured
+
+OBJECTIVES = {"accuracy": "maximize", "latency_us": "minimize", "ram_bytes": "minimize", "flash_bytes": "minimize"}
+NAME, REASON, STAGE, WORKER, PLAN = "name", "reason", "stage", "worker", "plan"
+MEASURED = "measured"
+
+
+def optuna() -> Any:
+    """The package, quiet. Raises HostError where it is missing."""
+    try:
+        import optuna
+    except ImportError as error:
+        remedy = 'run `make setup`, or pip install "tinyrig[search]"'
+        raise HostError("Optuna is missing", received=str(error), remedy=remedy) from error
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # its version is pinned
+    return optuna
+
+
+def storage_url(storage: str | None, folder: Path) -> str:
+    """The user's SQLAlchemy URL, or a SQLite file in the study's folder."""
+    return storage or f"sqlite:///{folder / 'study.db'}"
+
+
+def open_study(name: str, url: str, plan: Mapping[str, Any], resume: bool, seed: int, startup: int) -> Any:
+    """The study, made where it is new. `plan`: what its trials depend on; a study is gone on with only where that is the same.
+
+    Raises UserError (exists and wasn't asked for, another plan, bad URL) and HostError (the storage can't be opened).
+    """
+    package = optuna()
+    storage = _storage(url)
+    exists = name in package.get_all_study_names(storage)
+    if exists and not resume:
+        raise UserError(
+            f"a search named {name} exists", expected="a new name, or --resume", received=name,
+            remedy=f"go on with it: tinyrig search --study {name} --resume; or choose another --study",
+        )  # fmt: skip
+    sampler = package.samplers.TPESampler(seed=seed, n_startup_trials=startup, multivariate=True, group=True, constant_liar=True)
+    study = package.create_study(
+        storage=storage, sampler=sampler, study_name=name, directions=list(OBJECTIVES.values()), load_if_exists=True
+    )
+    known = study.user_attrs.get(PLAN)
+    if known is None:
+        study.set_metric_names(list(OBJECTIVES))
+        study.set_user_attr(PLAN, dict(plan))
+    elif (differences := [f"{k}: {known.get(k)!r} then, {v!r} now" for k, v in plan.items() if known.get(k) != v]):
+        raise UserError(
+            f"the search {name} was begun with something else", expected="the same data, seed, epochs and budgets",
+            received="; ".join(differences), remedy="leave those options as they were, or choose another --study",
+        )  # fmt: skip
+    return study
+
+
+def known_plan(name: str, url: str) -> dict[str, Any] | None:
+    """What a study was begun with; None where there is no such study."""
+    package = optuna()
+    storage = _storage(url)
+    if name not in package.get_all_study_names(storage):
+        return None
+    return dict(package.load_study(study_name=name, storage=storage).user_attrs.get(PLAN) or {})
+
+
+def _storage(url: str) -> Any:
+    package = optuna()
+    try:
+        options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+        return package.storages.RDBStorage(url, engine_kwargs=options)
+    except Exception as error:  # whatever the database's driver raises
+        raise HostError(
+            "the search's storage can't be opened", expected="a SQLAlchemy URL of SQLite or PostgreSQL",
+            received=f"{type(error).__name__}: {error}"[:500], remedy="check --storage; PostgreSQL needs tinyrig[postgres]",
+        ) from error
+
+
+def worker_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def begin(trial: Any, name: str) -> None:
+    trial.set_user_attr(NAME, name)
+    trial.set_user_attr(WORKER, worker_name())
+
+
+def end_cut_off(study: Any) -> int:
+    """Ends the trials that a dead process of this host left running; their number. Those of other hosts may be under way."""
+    package = optuna()
+    dead = [t for t in study.get_trials(deepcopy=False, states=[package.trial.TrialState.RUNNING]) if _is_dead(t)]
+    for trial in dead:
+        study.tell(trial.number, state=package.trial.TrialState.FAIL)
+    return len(dead)
+
+
+def _is_dead(trial: Any) -> bool:
+    host, _, pid = str(trial.user_attrs.get(WORKER, ":")).rpartition(":")
+    if not pid.isdigit() or host != socket.gethostname():
+        return not pid  # cut off before it had a name
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return int(pid) == os.getpid()
+
+
+def finished(study: Any) -> list[Any]:
+    """Trials that told something: measured, or given up for a reason."""
+    states = optuna().trial.TrialState
+    return study.get_trials(deepcopy=False, states=[states.COMPLETE, states.PRUNED])
+
+
+def tell_measured(study: Any, trial: Any, found: Measured) -> None:
+    values = dataclasses.asdict(found)
+    trial.set_user_attr(MEASURED, values)
+    study.tell(trial, [values[name] for name in OBJECTIVES])
+
+
+def tell_given_up(study: Any, trial: Any, stage: str, reason: str) -> None:
+    trial.set_user_attr(STAGE, stage)
+    trial.set_user_attr(REASON, reason)
+    study.tell(trial, state=optuna().trial.TrialState.PRUNED)
+
+
+def tell_failed(study: Any, trial: Any, reason: str) -> None:
+    """The rig's fault: nothing is known of the candidate."""
+    trial.set_user_attr(REASON, reason)
+    study.tell(trial, state=optuna().trial.TrialState.FAIL)
+
+
+def entries(study: Any) -> list[dict[str, Any]]:
+    """Each finished trial: number, name, state, and what was measured or why not."""
+    found = []
+    for trial in sorted(finished(study), key=lambda t: t.number):
+        attrs = trial.user_attrs
+        found.append({
+            "number": trial.number, "name": attrs.get(NAME, ""), "state": trial.state.name.lower(),
+            "seconds": trial.duration.total_seconds() if trial.duration else None,
+            "stage": attrs.get(STAGE), "reason": attrs.get(REASON), **(attrs.get(MEASURED) or {}),
+        })  # fmt: skip
+    return found
+
+
+def front(found: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The measured ones that none other dominates, most accurate first; of equals in all objectives the first."""
+    complete = [e for e in found if e["state"] == "complete"]
+    unique = list({tuple(e[name] for name in OBJECTIVES): e for e in reversed(complete)}.values())
+    kept = [e for e in unique if not any(dominates(other, e) for other in unique)]
+    return sorted(kept, key=lambda e: (-e["accuracy"], e["latency_us"]))
+
+
+def dominates(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    """Whether `a` is nowhere worse than `b` and somewhere better."""
+    gains = [(a[n] - b[n]) * (1 if direction == "maximize" else -1) for n, direction in OBJECTIVES.items()]
+    return all(g >= 0 for g in gains) and any(g > 0 for g in gains)
+
+
+def check_board(found: Iterable[Mapping[str, Any]]) -> None:
+    """Raises InfraError where trials were measured on boards whose numbers can't be compared."""
+    kinds = sorted({f"{e['board']} ({e['timing']})" for e in found if e["state"] == "complete"})
+    if len(kinds) > 1:
+        raise InfraError(
+            "this search has trials of different boards", expected="one kind of board", received=", ".join(kinds),
+            remedy="begin a search of its own for each",
+        )  # fmt: skip

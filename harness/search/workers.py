@@ -1,0 +1,159 @@
+"""Several candidates at once: threads that share a study, each with a training process and a board of its own."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.boards import Target
+from harness.config import Config
+from harness.errors import HostError, ModelError, RigError, UserError
+from harness.limits import Deadline
+from harness.search import study as studies
+from harness.search.candidate import Bench, Budgets, OverBudget, evaluate
+from harness.search.space import name_of
+from harness.search.trainer import Trainer
+
+MOST_RIG_FAILURES = 3
+"""In a row: what fails so often fails for a reason that another try won't mend."""
+
+Say = Callable[[int, str, str], None]
+"""Called with (trial, candidate, what it is at or has come to)."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all workers of a call share."""
+
+    study: Any
+    trials: int
+    config: Config
+    budgets: Budgets
+    folder: Path
+    dataset: str
+    seed: int
+    epochs: int | None
+    families: tuple[str, ...]
+    precisions: tuple[str, ...]
+    deadline: Deadline
+    say: Say
+
+
+class Search:
+    """Runs until the study has `task.trials` finished trials. `targets`: one board for each worker."""
+
+    def __init__(self, task: Task, targets: Sequence[Target]) -> None:
+        self._task, self._targets = task, targets
+        self._lock = threading.Lock()
+        self._asked = len(studies.finished(task.study))
+        self._known = {e["name"]: e for e in studies.entries(task.study)}
+        self._stop = threading.Event()
+        self._failures = 0
+        self._errors: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
+        self._trainers: list[Trainer] = []
+
+    def run(self) -> None:
+        """Raises what stopped it: the rig's fault, or the user's interruption, after every worker has ended."""
+        threads = [threading.Thread(target=self._work, args=(target,), daemon=True) for target in self._targets]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(0.2)  # so that a signal is heard
+        finally:
+            self._stop.set()
+            for trainer in list(self._trainers):
+                trainer.close()
+            for thread in threads:
+                thread.join(10)
+        if not self._errors.empty():
+            raise self._errors.get()
+
+    def _work(self, target: Target) -> None:
+        task = self._task
+        trainer = Trainer(task.folder, task.dataset, task.seed, task.epochs)
+        self._trainers.append(trainer)
+        bench = Bench(target, task.config)
+        try:
+            while not self._stop.is_set() and self._next_is_mine():
+                task.deadline.check("before the next candidate")
+                self._one(trainer, bench)
+        except BaseException as error:
+            if not self._stop.is_set():
+                self._errors.put(error)
+            self._stop.set()
+        finally:
+            bench.close()
+            trainer.close()
+
+    def _next_is_mine(self) -> bool:
+        with self._lock:
+            if self._asked >= self._task.trials:
+                return False
+            self._asked += 1
+            return True
+
+    def _one(self, trainer: Trainer, bench: Bench) -> None:
+        task = self._task
+        with self._lock:  # the sampler keeps a state of its own
+            trial = task.study.ask()
+            name = name_of(trial, task.families, task.precisions)
+            studies.begin(trial, name)
+            known = self._known.get(name)
+        tell = lambda text: task.say(trial.number, name, text)  # noqa: E731
+        if known is not None:
+            self._repeat(trial, known)
+            tell(f"the same as trial {known['number']}")
+            return
+        try:
+            found = evaluate(name, trainer, bench, task.budgets, task.config, tell)
+        except OverBudget as over:
+            studies.tell_given_up(task.study, trial, over.stage, over.reason)
+            tell(f"given up ({over})")
+        except (UserError, ModelError) as error:
+            studies.tell_given_up(task.study, trial, "refused", _one_line(error))
+            tell(f"refused: {_one_line(error)}")
+        except RigError as error:
+            self._rig_failed(trial, name, error, tell)
+            return
+        else:
+            studies.tell_measured(task.study, trial, found)
+            tell(f"{found.accuracy:.2%}, {found.latency_us:,.0f} us {found.timing}, {found.ram_bytes:,} B RAM, "
+                 f"{found.flash_bytes:,} B flash")  # fmt: skip
+        self._failures = 0
+        with self._lock:
+            self._known[name] = next(e for e in studies.entries(task.study) if e["number"] == trial.number)
+
+    def _repeat(self, trial: Any, known: dict[str, Any]) -> None:
+        """A candidate that was tried before: nothing new can be learnt of it."""
+        if known["state"] == "complete":
+            trial.set_user_attr(studies.MEASURED, {k: known[k] for k in _MEASURED_KEYS if k in known})
+            self._task.study.tell(trial, [known[name] for name in studies.OBJECTIVES])
+        else:
+            studies.tell_given_up(self._task.study, trial, known["stage"], known["reason"])
+
+    def _rig_failed(self, trial: Any, name: str, error: RigError, tell: Callable[[str], None]) -> None:
+        if self._stop.is_set():
+            return  # the search is over: the trial is told as cut off at the next --resume
+        studies.tell_failed(self._task.study, trial, _one_line(error))
+        tell(f"not measured: {_one_line(error)}")
+        with self._lock:
+            self._asked -= 1
+            self._failures += 1
+            if self._failures >= MOST_RIG_FAILURES:
+                raise error if error.exit_code != 2 else HostError(str(error))
+
+
+def _one_line(error: RigError) -> str:
+    return " ".join(str(error).split())[:500]
+
+
+_MEASURED_KEYS = (
+    "accuracy", "latency_us", "ram_bytes", "flash_bytes", "cycles", "macs", "windows", "host_accuracy", "tflite_sha256",
+    "tflite_bytes", "board", "board_id", "timing",
+)  # fmt: skip

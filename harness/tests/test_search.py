@@ -1,0 +1,259 @@
+"""The rig's side of a search: space, budgets, study, training process, workers. End to end: test_search_command.py."""
+
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.config import Config
+from harness.errors import HostError, InfraError, LinkError, UserError
+from harness.limits import Deadline
+from harness.search import study as studies
+from harness.search import trainer as trainers
+from harness.search import workers
+from harness.search.candidate import Budgets, Measured, OverBudget
+from harness.search.space import name_of
+from harness.search.trainer import Trainer
+
+MEASURED = Measured(0.9, 100.0, 3000, 6000, 6400, 5000, 20, 0.9, "00", 4000, "virtual", "56", "estimated")
+PLAN = {"dataset": "glove", "seed": 0}
+
+
+class Drawn:
+    """A chooser that hypothesis drives; an optuna.Trial is another."""
+
+    def __init__(self, data):
+        self._data = data
+
+    def suggest_categorical(self, name, choices):
+        return self._data.draw(st.sampled_from(list(choices)), name)
+
+
+@given(st.data())
+def test_every_candidate_is_a_plain_word_with_its_precision_last(data):
+    name = name_of(Drawn(data), ("cnn",), ("int8",))
+    assert name.startswith("cnn-") and name.endswith("+pqt") and len(name) <= 100
+    assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-+@.")
+    assert name_of(Drawn(data), ("mlp",), ("float32",)).count("+pqt") == 0
+
+
+ENTRY = st.fixed_dictionaries(
+    {"accuracy": st.integers(0, 3), "latency_us": st.integers(0, 3), "ram_bytes": st.integers(0, 3),
+     "flash_bytes": st.integers(0, 3), "state": st.sampled_from(["complete", "complete", "pruned"])}
+)  # fmt: skip
+
+
+@given(st.lists(ENTRY, max_size=12))
+def test_the_front_is_what_nothing_dominates(found):
+    front = studies.front(found)
+    complete = [e for e in found if e["state"] == "complete"]
+    values = lambda e: tuple(e[name] for name in studies.OBJECTIVES)  # noqa: E731
+    assert bool(front) == bool(complete)
+    assert not any(studies.dominates(a, b) for a in complete for b in front)
+    for entry in complete:
+        assert any(values(f) == values(entry) or studies.dominates(f, entry) for f in front)
+    assert len({values(f) for f in front}) == len(front)
+
+
+@pytest.mark.parametrize(
+    ("budgets", "values", "words"),
+    [
+        (Budgets(ram_bytes=100), {"ram_bytes": 101}, "ram bytes 101, the budget is 100"),
+        (Budgets(ram_bytes=100), {"ram_bytes": 100, "flash_bytes": 9**9}, ""),
+        (Budgets(latency_us=5.5), {"latency_us": None}, ""),
+        (Budgets(latency_us=5.5), {"latency_us": 60.0}, "latency us 60, the budget is 6"),
+    ],
+)
+def test_budgets(budgets, values, words):
+    assert budgets.exceeded(**values) == words
+
+
+@pytest.fixture
+def url(tmp_path):
+    return studies.storage_url(None, tmp_path)
+
+
+def open_study(url, plan=PLAN, resume=False):
+    return studies.open_study("s", url, plan, resume, 0, 10)
+
+
+def test_a_study_is_gone_on_with_only_when_asked_and_with_the_same_plan(url):
+    open_study(url)
+    with pytest.raises(UserError, match="--resume"):
+        open_study(url)
+    with pytest.raises(UserError, match="seed: 0 then, 1 now"):
+        open_study(url, PLAN | {"seed": 1}, resume=True)
+    assert open_study(url, resume=True).study_name == "s"
+    assert studies.known_plan("s", url) == PLAN and studies.known_plan("other", url) is None
+
+
+def test_a_storage_that_cannot_be_opened_is_the_hosts_fault():
+    with pytest.raises(HostError, match="storage can't be opened"):
+        studies.known_plan("s", "sqlite:////nowhere/at/all.db")
+
+
+def test_trials_of_dead_processes_are_ended_and_those_of_others_left(url, monkeypatch):
+    study = open_study(url)
+    for worker in (f"{studies.socket.gethostname()}:999999999", "elsewhere:1", f"{studies.socket.gethostname()}:1"):
+        monkeypatch.setattr(studies, "worker_name", lambda worker=worker: worker)
+        studies.begin(study.ask(), "mlp-8")
+    study.ask()  # cut off before it had a name
+    assert studies.end_cut_off(study) == 2
+    assert [t.state.name for t in study.trials] == ["FAIL", "RUNNING", "RUNNING", "FAIL"]
+
+
+def test_entries_tell_what_was_measured_and_why_not(url):
+    study = open_study(url)
+    for tell in (
+        lambda t: studies.tell_measured(study, t, MEASURED),
+        lambda t: studies.tell_given_up(study, t, "static analysis", "too much"),
+        lambda t: studies.tell_failed(study, t, "no port"),
+    ):
+        trial = study.ask()
+        studies.begin(trial, f"mlp-{trial.number + 1}")
+        tell(trial)
+    first, second = studies.entries(study)
+    assert (first["name"], first["state"], first["ram_bytes"]) == ("mlp-1", "complete", 3000)
+    assert (second["stage"], second["reason"]) == ("static analysis", "too much")
+    with pytest.raises(InfraError, match="different boards"):
+        studies.check_board([first, first | {"board": "nano33ble"}])
+
+
+# ---- the training process ----
+
+STAND_IN = """import json, os, sys
+for line in sys.stdin:
+    {body}
+    sys.stdout.flush()
+"""
+
+
+def stand_in(tmp_path, body, monkeypatch):
+    """A Trainer whose process is a script: `body` answers the request `line`."""
+    script = tmp_path / "trainer.py"
+    script.write_text(STAND_IN.format(body=body))
+    trainer = Trainer(tmp_path, "glove", 0, None)
+    monkeypatch.setattr(trainer, "_command", [sys.executable, str(script)])
+    return trainer
+
+
+def test_a_trainer_is_asked_and_replaced(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainers, "CANDIDATES_A_PROCESS", 2)
+    answer = "print(json.dumps({'tflite': str(os.getpid()), 'windows': 'w', 'host_accuracy': 1, 'macs': 2}))"
+    trainer = stand_in(tmp_path, answer, monkeypatch)
+    pids = [str(trainer.train("mlp-8").tflite) for _ in range(4)]
+    assert pids[0] == pids[1] != pids[2] == pids[3]
+    assert str(trainer.sketch("mlp-8").tflite) not in pids[:2]
+    trainer.close()
+    trainer.close()
+
+
+def test_a_refused_candidate_is_the_users_error(tmp_path, monkeypatch):
+    refused = {"what": "too short", "expected": "a", "received": "b", "remedy": "c"}
+    trainer = stand_in(tmp_path, f"print(json.dumps({{'refused': {refused!r}}}))", monkeypatch)
+    with pytest.raises(UserError, match="too short"):
+        trainer.sketch("mlp-8")
+    trainer.close()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("sys.exit('out of memory')", "out of memory"), ("print('no json')", "failed at mlp-8"),
+        ("print(json.dumps({'failed': 'disk full'}))", "disk full"),
+    ],
+)
+def test_a_training_process_that_fails_is_the_hosts_fault(tmp_path, body, words, monkeypatch):
+    trainer = stand_in(tmp_path, body, monkeypatch)
+    with pytest.raises(HostError, match=words):
+        trainer.train("mlp-8")
+    trainer.close()
+
+
+def test_a_silent_training_process_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainers, "ANSWER_S", 0.2)
+    trainer = stand_in(tmp_path, "pass", monkeypatch)
+    with pytest.raises(HostError, match="no answer within"):
+        trainer.train("mlp-8")
+    trainer.close()
+
+
+# ---- workers ----
+
+class Closable:
+    def __init__(self, *args):
+        pass
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def search(url, tmp_path, monkeypatch):
+    """Runs a search whose candidates come to what `evaluate(name)` says; returns the study and what was told."""
+    monkeypatch.setattr(workers, "Trainer", Closable)
+    monkeypatch.setattr(workers, "Bench", Closable)
+    study, told = open_study(url), []
+
+    def run(evaluate, trials=6, count=2, families=("cnn", "mlp")):
+        monkeypatch.setattr(workers, "evaluate", lambda name, *rest: evaluate(name))
+        task = workers.Task(
+            study, trials, Config(), Budgets(), tmp_path, "glove", 0, None, families, ("int8",), Deadline("run_s", 60),
+            lambda number, name, text: told.append((number, name, text)),
+        )  # fmt: skip
+        workers.Search(task, [None] * count).run()
+        return study, told
+
+    return run
+
+
+def test_a_search_ends_with_so_many_finished_trials(search):
+    fates = iter([OverBudget("static analysis", "too big"), UserError("too short"), *[None] * 50])
+
+    def evaluate(name):
+        fate = next(fates)
+        if fate is not None:
+            raise fate
+        return MEASURED
+
+    study, told = search(evaluate)
+    found = studies.entries(study)
+    assert len(found) == 6
+    assert sorted(e["stage"] for e in found if e["state"] == "pruned")[:2] == ["refused", "static analysis"]
+    assert any("given up (static analysis: too big)" in text for _, _, text in told)
+    study, _ = search(evaluate, trials=8)
+    assert len(studies.entries(study)) == 8
+
+
+def test_a_candidate_that_was_tried_before_is_not_tried_again(search):
+    names = []
+
+    def evaluate(name):
+        names.append(name)
+        return MEASURED
+
+    study, told = search(evaluate, trials=40, count=1, families=("mlp",))
+    assert len(studies.entries(study)) == 40
+    assert len(names) == len(set(names)) == 40 - sum("the same as trial" in text for _, _, text in told)
+
+
+def test_a_rig_that_keeps_failing_ends_the_search_and_costs_no_candidate(search):
+    def evaluate(name):
+        raise LinkError("no answer")
+
+    with pytest.raises(LinkError, match="no answer"):
+        search(evaluate, count=1)
+
+
+def test_one_failure_of_the_rig_is_survived(search):
+    fates = iter([LinkError("no answer"), *[None] * 50])
+
+    def evaluate(name):
+        if (fate := next(fates)) is not None:
+            raise fate
+        return MEASURED
+
+    study, _ = search(evaluate, trials=3)
+    assert [t.state.name for t in study.trials].count("FAIL") == 1
+    assert len(studies.entries(study)) == 3

@@ -1,0 +1,162 @@
+"""One configuration, cross-validated: folds -> trained networks -> how often each is right, kept by its content."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.errors import HostError, UserError
+from variants import build, datasets, families, models, splits, tflite_facts
+from variants.crossval import stacked
+from variants.families import Network
+
+_CODE = ("stacked.py", "evaluate.py", "../families.py")
+EPOCHS = 80
+FOLDS = 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What decides a cross-validation besides the data and the configuration."""
+
+    folds: int = FOLDS
+    epochs: int = EPOCHS
+    seed: int = 0
+    batch: int = models.BATCH
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """train and test: accuracy (0 to 1) of each fold, its training windows after the training and its held-out ones;
+    `confusion` [classes][classes]: held-out windows of all folds, rows the true class, columns the predicted one."""
+
+    network: Network
+    train: tuple[float, ...]
+    test: tuple[float, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    parameters: int
+    macs: int
+    tflite_bytes: int
+    method: str
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.test))
+
+    @property
+    def spread(self) -> float:
+        """Sample standard deviation of the held-out accuracy between folds."""
+        return float(np.std(self.test, ddof=1))
+
+
+def folds_of(data: datasets.Dataset, plan: Plan) -> tuple[list[tuple[np.ndarray, np.ndarray]], str]:
+    """(training rows, test rows) of each fold and the method in words. With groups no group is on both sides, and where there
+    are no more groups than folds, each is held out once. Raises UserError."""
+    from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold, StratifiedKFold
+
+    groups = None if data.groups is None else np.unique(data.groups, return_inverse=True)[1].reshape(-1)
+    _check_folds(data, groups, plan)
+    if groups is None:
+        found = StratifiedKFold(plan.folds, shuffle=True, random_state=plan.seed).split(data.x, data.y)
+        return list(found), f"stratified {plan.folds}-fold, seed {plan.seed}"
+    count = int(groups.max()) + 1
+    if count <= plan.folds:
+        return list(LeaveOneGroupOut().split(data.x, data.y, groups)), f"each of {count} groups held out once"
+    found = StratifiedGroupKFold(plan.folds, shuffle=True, random_state=plan.seed).split(data.x, data.y, groups)
+    return list(found), f"stratified {plan.folds}-fold over {count} groups, seed {plan.seed}"
+
+
+def _check_folds(data: datasets.Dataset, groups: np.ndarray | None, plan: Plan) -> None:
+    fewest = int(np.bincount(data.y).min()) if groups is None else int(groups.max()) + 1
+    what = "windows of each class" if groups is None else "groups"
+    least = plan.folds if groups is None else 2
+    if plan.folds < 2 or fewest < least:
+        raise UserError(
+            f"dataset {data.name} can't be cut into {plan.folds} folds", expected=f"2 folds or more, and at least {least} {what}",
+            received=f"{fewest} {what}", remedy="choose fewer --folds, or record more",
+        )  # fmt: skip
+
+
+def evaluate(
+    network: Network, data: datasets.Dataset, plan: Plan, on_epoch: Callable[[int, int], None] = lambda d, t: None
+) -> Outcome:
+    """Trains all folds of one configuration. Raises UserError for windows that are too short or too few."""
+    families.check_fits(network, data.x.shape[1])
+    folds, method = folds_of(data, plan)
+    train_rows, test_rows = [a for a, _ in folds], [b for _, b in folds]
+    norms = [splits.fit_normalisation(data.x[rows]) for rows in train_rows]
+    arrays = stacked.Data(data.x, data.y, np.stack([n.mean for n in norms]), np.stack([n.std for n in norms]))
+    classes = len(data.class_names)
+    weights = stacked.initial(network, arrays, classes, [plan.seed + fold for fold in range(len(folds))])
+    order = stacked.orders(train_rows, plan.epochs, plan.batch, np.random.default_rng(plan.seed))
+    weights = stacked.train(network, weights, arrays, order, on_epoch)
+    seen, unseen = (stacked.predict(network, weights, arrays, rows) for rows in (train_rows, test_rows))
+    return Outcome(
+        network, _accuracies(data.y, train_rows, seen), _accuracies(data.y, test_rows, unseen),
+        _confusion(data.y, test_rows, unseen, classes), *_size(network, data, weights), method,
+    )  # fmt: skip
+
+
+def _accuracies(y: np.ndarray, rows: list[np.ndarray], found: list[np.ndarray]) -> tuple[float, ...]:
+    return tuple(float(np.mean(y[own] == classes)) for own, classes in zip(rows, found, strict=True))
+
+
+def _confusion(y: np.ndarray, rows: list[np.ndarray], found: list[np.ndarray], classes: int) -> tuple[tuple[int, ...], ...]:
+    from sklearn.metrics import confusion_matrix
+
+    table = confusion_matrix(y[np.concatenate(rows)], np.concatenate(found), labels=np.arange(classes))
+    return tuple(tuple(int(n) for n in row) for row in table)
+
+
+def _size(network: Network, data: datasets.Dataset, weights: stacked.Weights) -> tuple[int, int, int]:
+    """(parameters, multiply-accumulates of one inference, bytes of the float .tflite) of the first fold's network; another one
+    differs at most where the converter drops a bias of zeros."""
+    models.fresh(0)
+    model = families.keras_model(network, data.x.shape[1], data.x.shape[2], len(data.class_names))
+    model.set_weights([w[0] for w in weights])
+    tflite = models.to_tflite(model)
+    return int(model.count_params()), tflite_facts.weights_and_macs(tflite)[1], len(tflite)
+
+
+# ---- kept outcomes ----
+
+def key_of(network: Network, data: datasets.Dataset, plan: Plan) -> str:
+    """SHA-256 over everything that decides an outcome."""
+    digest = hashlib.sha256()
+    for name in _CODE:
+        digest.update((Path(__file__).parent / name).read_bytes())
+    digest.update(repr((network, data.fingerprint, plan, sorted(build.packages().items()))).encode())
+    return digest.hexdigest()
+
+
+def kept(folder: Path, key: str) -> Outcome | None:
+    """An outcome of an earlier call, None where there is none that can be read."""
+    try:
+        found: dict[str, Any] = json.loads((folder / f"{key[:32]}.json").read_text("utf-8"))
+        fields = {name: _tuples(value) for name, value in found.items() if name != "network"}
+        return Outcome(families.parse(found["network"]), **fields)
+    except (OSError, ValueError, TypeError, KeyError, UserError):
+        return None
+
+
+def keep(folder: Path, key: str, outcome: Outcome) -> None:
+    """Written beside and renamed, so that a broken-off write leaves nothing. Raises HostError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / f".{key[:32]}.{os.getpid()}"
+        partial.write_text(json.dumps({**dataclasses.asdict(outcome), "network": str(outcome.network)}), "utf-8")
+        partial.rename(folder / f"{key[:32]}.json")
+    except OSError as error:
+        raise HostError(f"{folder}: can't be written", received=str(error), remedy="choose another --out") from error
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value

@@ -1,0 +1,41 @@
+"""Several networks at once, each in a training process. A module of its own: a spawned process imports it by name, which
+it can't do with `__main__`."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+
+from harness.errors import HostError
+from variants import datasets
+from variants.crossval.evaluate import Outcome, Plan, evaluate
+from variants.families import Network
+
+
+def trained(
+    missing: Sequence[Network], data: datasets.Dataset, spec: str, plan: Plan, workers: int | None = None
+) -> Iterator[Outcome]:
+    """Outcomes in the order in which they are ready; one after another in this process where there is only one to train.
+
+    `spec`: what `data` was loaded from. workers: processes, each of which takes about one core; None: one a core.
+    """
+    workers = min(len(missing), workers or os.cpu_count() or 1)
+    if workers < 2:
+        yield from (evaluate(network, data, plan) for network in missing)
+        return
+    # Forked processes would share TensorFlow's threads.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        tasks = [pool.submit(_task, network, spec, plan) for network in missing]
+        try:
+            yield from (task.result() for task in as_completed(tasks))
+        except BrokenProcessPool as error:
+            raise HostError("a training process died", received=str(error), remedy="free memory, or take --workers 1") from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _task(network: Network, spec: str, plan: Plan) -> Outcome:
+    return evaluate(network, datasets.load(spec, plan.seed), plan)
