@@ -96,7 +96,7 @@ BOARDS: dict[str, Board] = {
             pins="TX P1.03, RX P1.10", **_NANO33,
         ),
         Board(
-            "nucleo-f401re", "ST NUCLEO-F401RE (STM32F401RE; not yet seen on silicon)", port="stm32f401", flasher="probe",
+            "nucleo-f401re", "ST NUCLEO-F401RE (STM32F401RE)", port="stm32f401", flasher="probe",
             timing=MEASURED, clock_hz=84_000_000, flash_base=0x08000000, flash_bytes=524_288, ram_base=0x20000000,
             ram_bytes=98_304, cpu_flags=_CORTEX_M4F, baud=460_800, usb_ids=NUCLEO_USB_IDS, swd_target="stm32f401retx",
             sector_bytes=16_384,

@@ -4,7 +4,7 @@
  * Register sources: RM0368 (STM32F401xB/C/D/E reference manual) 6.3.11 RCC_APB1ENR, 13.4 TIM2 to TIM5;
  * Armv7-M (DDI 0403) B3.4 NVIC. */
 #include "clock.h"
-#include "fault.h"
+#include "cortexm/fault.h"
 
 #define REG(address) (*(volatile uint32_t *)(address))
 #define RCC_APB1ENR REG(0x40023840)
@@ -16,6 +16,10 @@
 #define TIM2_ARR REG(0x4000002C)
 #define NVIC_ISER0 REG(0xE000E100)
 #define NVIC_ICPR0 REG(0xE000E280)
+
+enum { IRQ = 28 /* TIM2 (RM0368 10.2, table 38); SysTick stands before the interrupts */ };
+
+__attribute__((section(".vectors.chip"), used)) static const fault_vector guard_vectors[] = {[0 ... 1 + IRQ] = {.handler = fault_trap}};
 
 enum { TIM2EN = 1, CEN = 1, ONE_PULSE = 1 << 3, UIE = 1, UG = 1 };
 
@@ -30,8 +34,8 @@ void port_guard_start(uint32_t us)
     TIM2_EGR = UG; /* loads PSC and ARR, clears the count; raises UIF, which must not count */
     TIM2_SR = 0;
     TIM2_DIER = UIE;
-    NVIC_ICPR0 = 1u << FAULT_GUARD_IRQ;
-    NVIC_ISER0 = 1u << FAULT_GUARD_IRQ;
+    NVIC_ICPR0 = 1u << IRQ;
+    NVIC_ISER0 = 1u << IRQ;
     TIM2_CR1 = ONE_PULSE | CEN;
     __asm volatile("cpsie i" ::: "memory");
 }

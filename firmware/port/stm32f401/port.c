@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "fault.h"
+#include "cortexm/fault.h"
 
 #define REG(address) (*(volatile uint32_t *)(address))
 

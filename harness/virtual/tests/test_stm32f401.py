@@ -7,6 +7,7 @@ import dataclasses
 import shutil
 import struct
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from harness.oracle import ORACLES
 from harness.session import Session
 from harness.tests import small_models
 from harness.tests.host_board import build_folder
+from harness.tests.port_build import port_flags, port_sources
 from harness.virtual.tests.stm32f401 import TIM2, UNIQUE, Chip, ChipLink
 
 BOARD = BOARDS["nucleo-f401re"]
@@ -43,13 +45,12 @@ def build(tmp_path_factory):
 
     def built(engine: str, port: Path = FIRMWARE / "port" / BOARD.port) -> Path:
         elf = folder / f"{engine}-{port.name}.elf"
+        board = replace(BOARD, port=str(port))  # a folder elsewhere replaces the shared files just the same
         app = [*(s for s in FIRMWARE.glob("app/*.c") if s.name != "null_engine.c"), build_folder() / "build_id.c"]
-        files = [*app, *sorted(port.glob("*.c")), FIRMWARE / "tests" / f"{engine}.c"]
-        includes = [f"-I{FIRMWARE / 'port'}"]
+        files = [*app, *port_sources(board), FIRMWARE / "tests" / f"{engine}.c"]
         if not elf.exists():
-            subprocess.run(
-                ["arm-none-eabi-gcc", *BOARD.cpu_flags, *FLAGS, *includes, "-T", port / "link.ld", *files, "-o", elf], check=True
-            )
+            words = [*BOARD.cpu_flags, *FLAGS, *port_flags(board, folder), *files, "-o", elf]
+            subprocess.run(["arm-none-eabi-gcc", *words], check=True)
         return elf
 
     return built
