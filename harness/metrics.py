@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from harness import foreign, joules, provenance, stats
+from harness import foreign, joules, stats
 from harness.errors import InfraError
-from harness.records import ESTIMATED, INSTRUCTIONS, MEASURED, OpInfo, Run, Sample, VariantRun
+from harness.records import ESTIMATED, INSTRUCTIONS, MEASURED, OpInfo, Sample, VariantRun
 
-SCHEMA = 1
 FLOAT_TOLERANCE = 1e-5
 """Largest float difference to the oracle: absolute up to outputs of magnitude 1, relative to the largest output above.
 A run's setting `float_tolerance` replaces it."""
@@ -349,7 +348,7 @@ def measure(run: VariantRun) -> dict[str, Any]:
     return {name: flat.get(name) for name in METRICS}
 
 
-# ---- `--json` ----
+# ---- what a run belongs to ----
 
 def checked_metadata(run: VariantRun) -> dict[str, Any]:
     """What must agree before two runs stand in one table or are compared. A timer that counts every cycle is not named, as in
@@ -383,33 +382,6 @@ def outputs_hash(run: VariantRun) -> str:
     return digest.hexdigest()
 
 
-def variant_to_json(run: VariantRun) -> dict[str, Any]:
-    """One entry of `runs`; numbers only, no NaN. Units: design contract, schema 1."""
-    v, value = run.variant, measure(run)
-    interval = value["accuracy_ci95"]
-    return {
-        "variant": v.name, "tflite_sha256": v.sha256, "windows": value["windows"],
-        "accuracy": value["accuracy"], "accuracy_ci95": None if interval is None else list(interval),
-        "parity": parity(run), "latency": latency(run), "latency_reason": withheld(run),
-        "latency_us_reason": NO_TIME if run.board.timing == INSTRUCTIONS else None,
-        "ram": ram(run), "flash": flash(run),
-        "tflite_bytes": v.tflite_bytes, "zip_bytes": v.zip_bytes, "flops": v.flops, "macs": value["macs"], "ops": ops(run),
-        "host_accuracy": v.host_accuracy, "dataset": v.dataset, "synthetic": v.synthetic, "engine": run.image.engine,
-        "build_id": run.image.build_id, "timing": run.board.timing, "board": provenance.board_json(run),
-        "clock": provenance.clock_json(run.clock),
-        "toolchain": {"cc": run.image.toolchain.cc, "flags": run.image.toolchain.flags},
-        "oracle_note": oracle_note(run), "link": link(run),
-        "claims": {c.name: {"status": c.status, "reason": c.reason} for c in run.claims},
-        **_only_measured({"energy": energy(run), "auc": value["auc"], "throughput": throughput(run)}),
-        **_only_measured({"mlperf": foreign.facts(run) or None}),
-    }
-
-
-def _only_measured(groups: dict[str, Any]) -> dict[str, Any]:
-    """Keys of what few runs have: absent where not measured."""
-    return {name: value for name, value in groups.items() if value is not None}
-
-
 def link(run: VariantRun) -> dict[str, Any] | None:
     """What the line cost: counts, bytes, seconds of recovering; with the faults that were injected on purpose and how often. Of a
     resumed run it tells the last attempt only.
@@ -430,16 +402,3 @@ def oracle_note(run: VariantRun) -> str:
     if run.parity is None:
         return "none: outputs were not compared with a reference"
     return ORACLE_NOTES.get(run.parity.oracle, run.parity.oracle)
-
-
-def run_to_json(run: Run) -> dict[str, Any]:
-    """The `--json` document, schema 1. `board` and `toolchain` are the first variant's (each entry carries its own too),
-    None for a run without variants."""
-    entries = [variant_to_json(r) for r in run.runs]
-    first = entries[0] if entries else {"board": None, "toolchain": None}
-    return {
-        "schema": SCHEMA, "run_id": run.run_id, "started": run.started, "board": first["board"], "toolchain": first["toolchain"],
-        "timing_note": timing_note(run.runs[0]) if run.runs else None,
-        "versions": dict(run.versions), "runs": entries,
-        "not_measured": [{"variant": n.variant, "error": n.error, "kind": n.kind} for n in run.not_measured],
-    }

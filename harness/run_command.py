@@ -67,8 +67,8 @@ def main(arguments: argparse.Namespace) -> int:
     """Runs, stores, reports; returns the exit status."""
     from harness.campaign import write_report
     from harness.config import load_config
+    from harness.document import run_to_json
     from harness.limits import Deadline
-    from harness.metrics import run_to_json
 
     config = load_config()
     deadline = Deadline("run_s", config.limits.run_s)

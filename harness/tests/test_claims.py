@@ -8,8 +8,8 @@ import pytest
 
 from harness.claims import CLAIMS, claim_error, judge
 from harness.config import Config
+from harness.document import run_to_json
 from harness.errors import ClaimError
-from harness.metrics import run_to_json
 from harness.records import FAILED, NOT_MEASURED, PASSED, Claim, NotMeasured, Run
 from harness.store import Store
 from harness.tests.fake_runs import make_variant_run

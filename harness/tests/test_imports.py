@@ -21,7 +21,7 @@ HARNESS_LAYERS = [
     {"metrics", "compiler", "windows", "built", "database", "drift", "sketch", "usbport", "fleet", "nightlog"},
     {"rows"},
     {"journal"},
-    {"link", "image", "oracle", "store", "hostbuild", "claims", "user_engine", "faultinfo", "verdicts"},
+    {"document", "link", "image", "oracle", "store", "hostbuild", "claims", "user_engine", "faultinfo", "verdicts"},
     {"ledger", "pruning", "comparison", "export", "origins"},
     {"history", "tonight"},
     {"exchange"},

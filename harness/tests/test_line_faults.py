@@ -11,11 +11,11 @@ from harness.boards import BOARDS, parse_board
 from harness.campaign import Campaign, model_variant
 from harness.compiler.compile import compile_model
 from harness.config import Config
+from harness.document import variant_to_json
 from harness.errors import DeviceError, LinkError, UserError
 from harness.image import build_image
 from harness.limits import Limits
 from harness.link import open_link
-from harness.metrics import variant_to_json
 from harness.rig import Rig
 from harness.session import Session
 from harness.tests import small_models

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import metrics
+from harness import document, metrics
 from harness.errors import InfraError
 from harness.records import Parity, Run, Sample, TensorSpec
 from harness.stats import wilson
@@ -22,7 +22,7 @@ def with_parity(name="simple", **fields):
 
 
 def test_json_has_exactly_the_contracts_keys_or_more():
-    doc = metrics.run_to_json(make_run())
+    doc = document.run_to_json(make_run())
     assert {"schema", "run_id", "started", "board", "toolchain", "runs"} <= set(doc)
     assert doc["schema"] == 1
     assert set(doc["board"]) == {"name", "id", "clock_hz", "timing", "timer_hz", "timer_overhead_cycles"}
@@ -50,7 +50,7 @@ def test_accuracy_is_null_without_labels_and_for_a_single_output():
     one = tuple(replace(s, outputs=s.outputs[:4]) for s in run.samples)
     run = replace(run, image=replace(run.image, outputs=(TensorSpec("y", (1, 1), "float32"),)), samples=one)
     assert metrics.accuracy(run) == (None, None)
-    assert metrics.run_to_json(Run("r", "t", (run,)))["runs"][0]["accuracy_ci95"] is None
+    assert document.run_to_json(Run("r", "t", (run,)))["runs"][0]["accuracy_ci95"] is None
 
 
 def test_labels_follow_the_window_index_not_the_order_of_samples():
@@ -114,7 +114,7 @@ def test_latency_statistics_are_ordered(cycles, clock_hz):
     ],
 )
 def test_unverified_outputs_yield_no_timing(run, reason):
-    entry = metrics.run_to_json(Run("r", "t", (run,)))["runs"][0]
+    entry = document.run_to_json(Run("r", "t", (run,)))["runs"][0]
     assert entry["latency"] is None
     assert reason in entry["latency_reason"]
     assert all(op["cycles"] is None for op in entry["ops"])
@@ -180,5 +180,5 @@ def test_checked_metadata_sees_another_board_clock_compiler_and_timing():
 
 
 def test_a_run_without_variants_still_has_a_document():
-    doc = metrics.run_to_json(Run("r", "2026-01-01T00:00:00+00:00", ()))
+    doc = document.run_to_json(Run("r", "2026-01-01T00:00:00+00:00", ()))
     assert doc["runs"] == [] and doc["board"] is None

@@ -13,8 +13,9 @@ from harness import schema
 from harness.boards import BOARDS
 from harness.cli import main
 from harness.clockcheck import LEAST_S, clock_watch
+from harness.document import run_to_json
 from harness.export import export
-from harness.metrics import comparable_metadata, metadata_hash, run_to_json
+from harness.metrics import comparable_metadata, metadata_hash
 from harness.nightly import Reruns, _tonight
 from harness.origins import origins
 from harness.provenance import clock_off, clock_text, clock_warning, timer_text

@@ -12,10 +12,10 @@ from harness.boards import parse_board
 from harness.campaign import Campaign, model_variant
 from harness.cli import main
 from harness.config import Config
+from harness.document import run_to_json
 from harness.errors import DeviceError, InfraError, LinkError, UserError
 from harness.journal import JournalWriter
 from harness.lock import Locks
-from harness.metrics import run_to_json
 from harness.records import FINISHED, INTERRUPTED, OPEN, Sample
 from harness.resume import find_run, run_key
 from harness.runner import measure, steps

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.document import run_to_json
 from harness.errors import InfraError, UserError
-from harness.metrics import measure, run_to_json
+from harness.metrics import measure
 from harness.records import Parity, Run, Sample
 from harness.store import Store
 from harness.tests.fake_runs import make_run, make_variant_run

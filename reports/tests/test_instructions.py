@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.boards import BOARDS, QEMU_ID_PREFIX, VIRTUAL_ID_PREFIX, recognise_id
-from harness.metrics import latency, measure, run_to_json
+from harness.document import run_to_json
+from harness.metrics import latency, measure
 from harness.records import ESTIMATED, INSTRUCTIONS, MEASURED, BoardInfo, Run
 from harness.tests.fake_runs import make_variant_run
 from harness.verdicts import EXACT, NOISY, gate

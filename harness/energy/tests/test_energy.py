@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import metrics
+from harness import document
 from harness.boards import BOARDS
 from harness.cli import main
 from harness.config import ROOT, Config, Energy, load_config
@@ -220,11 +220,11 @@ def with_energy(run, uj):
 
 def test_json_has_energy_only_where_it_was_measured():
     run = make_variant_run("pqt")
-    assert "energy" not in metrics.variant_to_json(run)
-    entry = metrics.variant_to_json(with_energy(run, [30.0 + i for i in range(11)]))["energy"]
+    assert "energy" not in document.variant_to_json(run)
+    entry = document.variant_to_json(with_energy(run, [30.0 + i for i in range(11)]))["energy"]
     assert entry["uj_median"] == 35.0 and entry["uj_ci95"] == [31.0, 39.0] and entry["mw_mean"] == pytest.approx(35.0)
     wrong = replace(run, parity=replace(run.parity, mismatched_windows=1))
-    assert "energy" not in metrics.variant_to_json(with_energy(wrong, [30.0] * 11))
+    assert "energy" not in document.variant_to_json(with_energy(wrong, [30.0] * 11))
 
 
 def test_a_whole_run_with_a_meter(pipe, tmp_path, monkeypatch):
