@@ -22,7 +22,10 @@ def main(argv: list[str] | None = None) -> int:
     """-> exit code: 0 good, 2 the user's input is unusable, 3 the host lacks something or a build failed."""
     args = _parser().parse_args(argv)
     try:
-        print(_answer(args))
+        print(_answer(args), flush=True)
+    except BrokenPipeError:  # `tinyrig variants --list | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_GOOD
     except RigError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.errors import UserError
-from variants import builders, manifest
+from variants import builders, families, manifest
 
 
 def text(tables: builders.Tables, folder: Path) -> str:
     """The tables in words."""
-    lines = ["bases:", *_lines({name: base.what for name, base in tables.bases.items()})]
+    spelled = {"cnn-..., mlp-...": f"any network of the two families, trained: {families.GRAMMAR}"}
+    lines = ["bases:", *_lines({name: base.what for name, base in tables.bases.items()} | spelled)]
     lines += ["steps, chained with +:", *_lines({_spelled(name, step): step.what for name, step in tables.steps.items()})]
     lines += [f"built in {folder}:", *_built(folder)]
     return "\n".join(lines)
