@@ -60,6 +60,7 @@ def run(home: Path, *words: str) -> str:
     return re.search(r"stored as run (\S+);", tell(home, *words, *MODEL, "--no-report")).group(1)
 
 
+@pytest.mark.slow
 @needs_qemu
 def test_the_page_leads_to_a_board_that_gives_the_virtual_ones_outputs(home):
     (command,) = blocks("sh")

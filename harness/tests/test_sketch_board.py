@@ -61,6 +61,7 @@ def test_results_and_speed_do_not_depend_on_the_cores_flags(fake, tmp_path, dtyp
     assert abs(ours[2] - stack) <= 64
 
 
+@pytest.mark.slow
 def test_speed_would_depend_on_them_if_nothing_were_asked_for(fake, tmp_path, monkeypatch):  # noqa: F811
     ours = measured("float32", "portable", BOARD, tmp_path)
     monkeypatch.setattr(sketch, "PRAGMA", "")

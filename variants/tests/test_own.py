@@ -86,6 +86,7 @@ def wrong(steps, channels, classes):
 """
 
 
+@pytest.mark.slow
 def test_an_installed_packages_builders_and_a_function_build_from_end_to_end(installed, tmp_path):
     """The package's base with the lab's step, the lab's base with the package's step, and a dense network of the user's."""
     (tmp_path / "my_nets.py").write_text(NETWORK)

@@ -43,6 +43,7 @@ def build(out: Path, seed: int) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in out.glob("*.tflite")}
 
 
+@pytest.mark.slow
 @needs_tensorflow
 def test_a_network_is_alive_and_repeats_with_its_seed(tmp_path: Path) -> None:
     from tflite_micro.python.tflite_micro import runtime

@@ -56,7 +56,8 @@ def test_a_benchmark_by_the_rule(windows):
     assert run.settings["mlperf"]["model"] == "own01" and run.settings["mlperf"]["inputs"] == "read back"
 
 
-FAULTS = ["drop-in:0.002", "drop-out:0.002", "garbage:0.1", "late:0.05", "mute:0.04", "unknown:0.1", "reboot:0.04"]
+LATE = pytest.param("late:0.05", marks=pytest.mark.slow)
+FAULTS = ["drop-in:0.002", "drop-out:0.002", "garbage:0.1", LATE, "mute:0.04", "unknown:0.1", "reboot:0.04"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
