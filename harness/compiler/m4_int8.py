@@ -15,7 +15,7 @@ import numpy as np
 from harness.compiler import m4_int8_map
 from harness.compiler.m4_pack import SEGMENTS, channels, pack_words, pad_to, plain_channels
 from harness.compiler.params import Conv2D, DepthwiseConv2D, FullyConnected, Requant, Window
-from harness.compiler.step import Constant, Kernel, Options, Select, Step
+from harness.compiler.step import KEPT, Constant, Kernel, Options, Select, Step
 
 MAX_OFFSET = 4095
 """Largest offset of a load instruction (Thumb-2, positive immediate)."""
@@ -190,7 +190,7 @@ def shaped_kernel(template: str, shape_type: str, shape: str, header: str, const
     def file_scope(prefix: str) -> str:
         return (
             f"#ifndef {name.upper()}\n#define {name.upper()}\n"
-            f'static __attribute__((noinline, optimize("{level}"))) void {name}(const q8_channels *d, const int8_t *in,'
+            f'static __attribute__(({KEPT}, optimize("{level}"))) void {name}(const q8_channels *d, const int8_t *in,'
             f" int8_t *out, uint8_t *scratch) {{\n    static const {shape_type} shape = {shape};\n"
             f"    {template}(&shape, d, in, out, scratch);\n}}\n#endif\n"
         )

@@ -9,7 +9,7 @@ import hashlib
 
 from harness.compiler.m4_pack import MAX_RIGHT_SHIFT
 from harness.compiler.params import AddInt, Mean, Pool
-from harness.compiler.step import Kernel, Options, Select, Step
+from harness.compiler.step import KEPT, Kernel, Options, Select, Step
 
 MAX_SUMMANDS = 256
 """int8 values that always fit an int16 sum."""
@@ -67,7 +67,7 @@ def _map_kernel(template: str, shape_type: str, fields: list[object], header: st
         parameters = "".join(f"const int8_t *{n}, " for n in names)
         return (
             f"#ifndef {name.upper()}\n#define {name.upper()}\n"
-            f'static __attribute__((noinline, optimize("{level}"))) void {name}({parameters}int8_t *out) {{\n'
+            f'static __attribute__(({KEPT}, optimize("{level}"))) void {name}({parameters}int8_t *out) {{\n'
             f"    static const {shape_type} shape = {shape};\n    {template}(&shape, {', '.join(names)}, out);\n}}\n#endif\n"
         )
 

@@ -21,6 +21,9 @@ C_TYPES = {
     "uint8": "uint8_t", "uint16": "uint16_t", "uint32": "uint32_t", "bool": "uint8_t",
 }
 """numpy dtype name -> C type of a tensor's or constant's element."""
+KEPT = "noinline, noclone"
+"""Attributes of a function that steps of equal shape share. noclone: for a single caller GCC 12 makes a copy with that call's
+pointers inside, loses sight of what the copy writes, and drops the call (seen at MAX_POOL_2D of four channels)."""
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,16 @@ def test_sums_of_more_values_than_int16_holds() -> None:
         cases.compare(HostModel(model).invoke(bench.values), TflmOracle(data).run(bench.values), model.ops)
 
 
+@pytest.mark.parametrize("channels", [3, 4, 5, 8])
+def test_a_step_that_stands_alone_is_not_left_out(tmp_path: Path, channels: int) -> None:
+    """GCC 12 dropped the only call of a pooling of four channels; with a second pooling beside it, it did not."""
+    options = {"padding": cases.PADDING["VALID"], "strideH": 2, "strideW": 1, "filterHeight": 2, "filterWidth": 1}
+    shapes = ((1, 55, 1, channels), (1, 27, 1, channels))
+    bench = cases.Workbench(np.random.default_rng(channels))
+    cases.Unary("MAX_POOL_2D", shapes, ("int8", "int8"), ((0.1, 3), (0.1, 3)), options)(bench)
+    check_on_board(bench, tmp_path)
+
+
 def check_on_board(bench: cases.Workbench, folder: Path) -> None:
     data, board = bench.finish(), BOARDS["virtual"]
     model = compile_model(data, flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes, engine=ENGINE)
