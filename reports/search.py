@@ -97,7 +97,8 @@ def page(document: Mapping[str, Any]) -> str:
         "![accuracy against latency, RAM and flash](pareto.png)",
         "## Again",
         "Each candidate is a variant: this trains it on all but the test part and measures it with the test windows.",
-        f"    tinyrig variants '{example}' {options}\n    tinyrig run --variant '{example}'",
+        f"    F=$(tinyrig variants '{example}' {options} --folder-only)\n"
+        f"    tinyrig run --model \"$F/{example}.tflite\" --windows \"$F/windows.npz\"",
         "## Given up",
         _given_up(document),
     ]

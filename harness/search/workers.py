@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from harness.config import Config
 from harness.errors import HostError, ModelError, RigError, UserError
 from harness.limits import Deadline
 from harness.search import study as studies
-from harness.search.candidate import Bench, Budgets, OverBudget, evaluate
+from harness.search.candidate import Bench, Budgets, Measured, OverBudget, evaluate
 from harness.search.space import name_of
 from harness.search.trainer import Trainer
 
@@ -132,8 +132,7 @@ class Search:
     def _repeat(self, trial: Any, known: dict[str, Any]) -> None:
         """A candidate that was tried before: nothing new can be learnt of it."""
         if known["state"] == "complete":
-            trial.set_user_attr(studies.MEASURED, {k: known[k] for k in _MEASURED_KEYS if k in known})
-            self._task.study.tell(trial, [known[name] for name in studies.OBJECTIVES])
+            studies.tell_measured(self._task.study, trial, Measured(**{f.name: known[f.name] for f in fields(Measured)}))
         else:
             studies.tell_given_up(self._task.study, trial, known["stage"], known["reason"])
 
@@ -151,9 +150,3 @@ class Search:
 
 def _one_line(error: RigError) -> str:
     return " ".join(str(error).split())[:500]
-
-
-_MEASURED_KEYS = (
-    "accuracy", "latency_us", "ram_bytes", "flash_bytes", "cycles", "macs", "windows", "host_accuracy", "tflite_sha256",
-    "tflite_bytes", "board", "board_id", "timing",
-)  # fmt: skip
