@@ -18,7 +18,8 @@ from harness.remote import RefusedError, is_remote, new_port
 WRITE_TIMEOUT_S = 30.0
 """A port that takes nothing for so long is stuck: 64 KiB at 115200 baud need 6 s."""
 BUSY_S = 1.0
-"""A server may take a moment to notice that the connection before, our own, has ended."""
+"""A server may take a moment to notice that the connection before, our own, has ended; and programs that look what a new port is,
+such as ModemManager, hold it for a moment."""
 BUSY_PAUSE_S = 0.1
 
 
@@ -83,9 +84,15 @@ def open_port(url: str, baud: int, timeout: float, write_timeout: float) -> seri
         except RefusedError as e:
             if time.monotonic() > until:
                 raise _refused(url, e) from e
-            time.sleep(BUSY_PAUSE_S)
         except (serial.SerialException, OSError, ValueError) as e:
-            raise _cannot_open(url, e) from e
+            if not is_held(e) or time.monotonic() > until:
+                raise _cannot_open(url, e) from e
+        time.sleep(BUSY_PAUSE_S)
+
+
+def is_held(error: Exception) -> bool:
+    """Whether it says that another program has the port."""
+    return _errno(error) in (errno.EAGAIN, errno.EBUSY)
 
 
 def _prepare(port: serial.SerialBase) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from harness.energy.stream import losses, saturated, spans, words
+from harness.link import BUSY_PAUSE_S, BUSY_S, is_held
 
 LEAD_SAMPLES = 100
 """Before a span, for ppk2-api's filter of range changes to settle."""
@@ -77,11 +78,23 @@ def analyse(api: Any, raw: bytes, channel: int, file: str) -> dict[str, Any]:
     }
 
 
-def open_meter(port: str, mode: str, voltage_mv: int) -> Any:
-    """Raises RuntimeError where what answers is no PPK2."""
+def open_port(port: str) -> Any:
+    """ppk2-api's PPK2_API. A port that another program holds is tried for a moment more, as harness/link.py does."""
     from ppk2_api.ppk2_api import PPK2_API
 
-    api = PPK2_API(port, timeout=1, write_timeout=1, exclusive=True)
+    until = time.monotonic() + BUSY_S
+    while True:
+        try:
+            return PPK2_API(port, timeout=1, write_timeout=1, exclusive=True)
+        except OSError as error:
+            if not is_held(error) or time.monotonic() > until:
+                raise
+        time.sleep(BUSY_PAUSE_S)
+
+
+def open_meter(port: str, mode: str, voltage_mv: int) -> Any:
+    """Raises RuntimeError where what answers is no PPK2."""
+    api = open_port(port)
     api.stop_measuring()  # a run that was cut off may have left it streaming, and its samples are no text
     time.sleep(SETTLE_S)
     api.get_data()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import tty
 
 import pytest
+import serial
 
 from harness.errors import LinkError
 from harness.link import open_link
@@ -45,6 +47,14 @@ def test_port_in_use_is_refused(pty):
     with open_link(port, 1_000_000), pytest.raises(LinkError) as caught:
         open_link(port, 1_000_000)
     assert "close the program" in caught.value.remedy
+
+
+def test_a_port_that_is_held_for_a_moment_is_waited_for(pty):
+    """As ModemManager holds a new one."""
+    _, port = pty
+    with serial.Serial(port, exclusive=True) as other:
+        threading.Timer(0.2, other.close).start()
+        open_link(port, 1_000_000).close()
 
 
 def test_socket_url():

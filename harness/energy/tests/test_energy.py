@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -14,6 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import serial
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -148,6 +150,14 @@ def test_what_can_not_be_measured_is_told(pipe, fault, kind, told):
     with ppk2("--fault", fault, "--pulse-us", "5000", pipe=pipe) as port, pytest.raises(kind) as caught:
         measured(port)
     assert told in str(caught.value)
+
+
+def test_a_port_that_is_held_for_a_moment_is_waited_for(pipe):
+    pytest.importorskip("ppk2_api")
+    with ppk2(pipe=pipe) as port, serial.Serial(port, exclusive=True) as other:
+        threading.Timer(1.0, other.close).start()  # the worker needs about that long to start
+        with Meter(Energy(port=port)):
+            assert not other.is_open
 
 
 def test_a_mark_on_another_channel_is_no_mark(pipe):
