@@ -42,14 +42,13 @@ static inline int32_t nn_shift_left_saturated(int32_t x, int32_t k) {
 /* 1 / (1 + a) in Q0.31 for a in [0, 1] in Q0.31: three Newton-Raphson steps from 48/17 - 32/17 * (1 + a) / 2. */
 static inline int32_t nn_one_over_one_plus(int32_t a) {
     const int32_t c48_17 = 1515870810, minus_c32_17 = -1010580540; /* Q2.29 */
-    int64_t sum = (int64_t)a + INT32_MAX;
-    int32_t half = (int32_t)((sum + (sum >= 0 ? 1 : -1)) / 2);
+    int32_t half = (a >> 1) + (1 << 30); /* floor((a + 2^31) / 2), which the reference's rounding half sum comes to */
     int32_t x = c48_17 + nn_mul_high(half, minus_c32_17);
     for (int32_t i = 0; i < 3; i++) {
         int32_t error = (1 << 29) - nn_mul_high(half, x);
-        x += nn_shift_left_saturated(nn_mul_high(x, error), 2);
+        x += nn_mul_high(x, error) * 4; /* the start is off by 1/17 at most: nothing to saturate */
     }
-    return nn_shift_left_saturated(x, 1);
+    return x < 1 << 30 ? x * 2 : INT32_MAX;
 }
 
 /* x * 2^e: saturated to the left, rounded to the right. */

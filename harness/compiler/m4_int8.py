@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,11 @@ from harness.compiler.m4_pack import SEGMENTS, channels, pack_words, pad_to, pla
 from harness.compiler.params import Conv2D, DepthwiseConv2D, FullyConnected, Requant, Window
 from harness.compiler.step import KEPT, Constant, Kernel, Options, Select, Step
 
+COMPACT_MACS = {"conv": 20_000, "dense": 2_000}
+"""A layer of fewer multiply-accumulates is built compact: unrolled it would save some 100 or 10 us at most (at 64 MHz) and cost
+about 1,000 or 200 B of flash."""
+MAX_UNROLL = 9
+"""What q8_rounds() knows."""
 MAX_OFFSET = 4095
 """Largest offset of a load instruction (Thumb-2, positive immediate)."""
 
@@ -51,7 +57,8 @@ def _conv_plan(p: Conv2D, options: Options, slide: bool, segments: int, weights:
     pairs = words.reshape(-1, 2, words.shape[1]).transpose(0, 2, 1)
     packed = Constant("weights", np.ascontiguousarray(pairs).ravel(), "[channel pair][step][channel], four weights a word")
     run = words.shape[1] // (p.window.k_h if slide else max(segments, 1))
-    fields = (*_geometry(p.window), p.in_zero, range_text(p.requant), _unroll(run, options), segments)
+    compact = is_compact("conv", math.prod(weights.shape) * p.window.out_h * p.window.out_w, options)
+    fields = (*_geometry(p.window), p.in_zero, range_text(p.requant), 1 if compact else _unroll(run), segments, int(compact))
     shape = f"{{{', '.join(map(str, fields))}}}"
     scratch = _slide_scratch(p.window) if slide else _patch_scratch(p.window, weights.shape[1])
     return ConvParts("slide" if slide else "patch", shape, (packed, *constants), scratch)
@@ -74,6 +81,11 @@ def conv2d_mean(step: Step, options: Options) -> Kernel | None:
     shape = f"{{{parts.shape}, {mean.in_zero}, {mean.out_zero}, {mean.multiplier}, {mean.shift}}}"
     return shaped_kernel(f"q8_conv_mean_{parts.kind}", "q8_conv_mean_shape", shape, "m4/q8_conv_mean.h", parts.constants,
                          parts.scratch + 4 * w.out_c, _batches(w, w.out_c))
+
+
+def is_compact(kind: str, macs: int, options: Options) -> bool:
+    """Whether a layer's code is to be small rather than fast."""
+    return options.optimise == "size" or macs < COMPACT_MACS[kind]
 
 
 def _batches(w: Window, out_size: int) -> tuple[int, int, int]:
@@ -104,16 +116,19 @@ def _slide_scratch(w: Window) -> int:
 
 
 def _patch_scratch(w: Window, padded: int) -> int:
-    direct = w.k_h * w.k_w == 1 and not w.pad_top and not w.pad_left
-    return 8 * padded + (0 if direct else _round4(w.k_h * w.k_w * w.in_c))
+    return 8 * padded + (0 if _direct(w) else _round4(w.k_h * w.k_w * w.in_c))
 
 
-def _unroll(steps: int, options: Options) -> int:
+def _direct(w: Window) -> bool:
+    """q8_direct() of q8_conv.h."""
+    return w.k_h == w.dil_w == 1 and not w.pad_top and not w.pad_left and (w.out_w - 1) * w.stride_w + w.k_w <= w.in_w
+
+
+def _unroll(steps: int) -> int:
     """Steps a round: as few rounds and as little left over as possible, 112 bytes of code a step."""
-    most = 9 if options.optimise == "speed" else 2
-    if steps <= most:
+    if steps <= MAX_UNROLL:
         return steps
-    return min(range(1, most + 1), key=lambda u: (5 * (steps // u) + (8 if steps % u else 0), u))
+    return min(range(1, MAX_UNROLL + 1), key=lambda u: (5 * (steps // u) + (8 if steps % u else 0), u))
 
 
 def fully_connected(step: Step, options: Options) -> Kernel | None:
@@ -125,15 +140,17 @@ def fully_connected(step: Step, options: Options) -> Kernel | None:
         weights = pad_to(p.weights.reshape(p.out_n, p.in_n), 4 * max(segments, 1), 1)
         constants = channels(weights, p.bias, p.in_zero, p.requant, 4, segments)
         if constants is not None:
-            return _dense_plan(p, segments, weights, constants)
+            return _dense_plan(p, options, segments, weights, constants)
     return None
 
 
-def _dense_plan(p: FullyConnected, segments: int, weights: np.ndarray, constants: tuple[Constant, ...]) -> Kernel:
+def _dense_plan(p: FullyConnected, options: Options, segments: int, weights: np.ndarray,
+                constants: tuple[Constant, ...]) -> Kernel:
     words = pack_words(pad_to(weights, 4, 0))
     quads = words.reshape(-1, 4, words.shape[1]).transpose(0, 2, 1)
     packed = Constant("weights", np.ascontiguousarray(quads).ravel(), "[four outputs][step][output], four weights a word")
-    shape = f"{{{p.rows}, {p.in_n}, {p.out_n}, {segments}, {range_text(p.requant)}}}"
+    compact = is_compact("dense", p.rows * p.in_n * p.out_n, options)
+    shape = f"{{{p.rows}, {p.in_n}, {p.out_n}, {segments}, {int(compact)}, {range_text(p.requant)}}}"
     return shaped_kernel("q8_dense", "q8_dense_shape", shape, "m4/q8_dense.h", (packed, *constants), weights.shape[1] * 2)
 
 

@@ -1,4 +1,5 @@
-"""Fast int8 kernels without weights for Cortex-M4: ADD and SUB, pooling, mean (firmware/nn/m4/q8_add.h, q8_pool.h).
+"""Fast int8 kernels without weights for Cortex-M4: ADD and SUB, pooling, mean, softmax (firmware/nn/m4/q8_add.h, q8_pool.h,
+q8_softmax.h).
 
 As in m4_int8.py, the shape is a constant of the call and a step that does not fit gets None, i.e. the portable kernel.
 """
@@ -7,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
+
+from harness.compiler.fixed import exp_negative, mul_high, wrap32
 from harness.compiler.m4_pack import MAX_RIGHT_SHIFT
-from harness.compiler.params import AddInt, Mean, Pool
-from harness.compiler.step import KEPT, Kernel, Options, Select, Step
+from harness.compiler.params import AddInt, Mean, Pool, Softmax
+from harness.compiler.step import KEPT, Constant, Kernel, Options, Select, Step
 
 MAX_SUMMANDS = 256
 """int8 values that always fit an int16 sum."""
@@ -54,6 +58,31 @@ def mean(step: Step, options: Options) -> Kernel | None:
     return _map_kernel("q8_mean", "q8_mean_shape", fields, "m4/q8_pool.h", options, batches=batches)
 
 
+def softmax(step: Step, options: Options) -> Kernel | None:
+    """softmax_s8: the exponential of every difference that counts comes from a table of at most 1 KB."""
+    p: Softmax = step.params
+    if p.out_dtype != "int8":
+        return None
+    exps = exponentials(p)
+    shape = f"{{{p.rows}, {p.depth}, {len(exps)}}}"
+
+    def file_scope(prefix: str) -> str:
+        return (
+            f'static __attribute__(({KEPT}, optimize("O2"))) void {prefix}_rows(const int8_t *in, int8_t *out) {{\n'
+            f"    static const q8_softmax_shape shape = {shape};\n    q8_softmax(&shape, {prefix}_exps, in, out);\n}}\n"
+        )
+
+    table = Constant("exps", exps, "exp(-d * beta * scale) in Q0.31")
+    return Kernel(lambda prefix: f"{prefix}_rows(in0, out0);", (table,), file_scope, inplace=(0,), headers=("m4/q8_softmax.h",))
+
+
+def exponentials(p: Softmax) -> np.ndarray:
+    """int32 [n]: exp(-d * beta * scale) in Q0.31 for differences 0 .. n - 1, beyond which they count as zero."""
+    count = min(-p.diff_min, 255) + 1
+    scaled = (mul_high(wrap32(-d << p.shift), p.multiplier) for d in range(count))
+    return np.array([exp_negative(a, 5) for a in scaled], np.int32)
+
+
 def _map_kernel(template: str, shape_type: str, fields: list[object], header: str, options: Options, operands: int = 1,
                 batches: tuple[int, int, int] = (1, 0, 0), inplace: tuple[int, ...] = ()) -> Kernel:
     """`template` specialised for `fields`, shared by steps of equal shape; batches: count, bytes of one in and out."""
@@ -87,5 +116,6 @@ KERNELS: dict[str, Select] = {
     "average_pool_s8": pool,
     "max_pool_s8": pool,
     "mean_s8": mean,
+    "softmax_s8": softmax,
 }
 """Step kind -> choice, for the engine "tinyrig"."""

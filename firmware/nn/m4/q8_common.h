@@ -64,11 +64,16 @@ M4_INLINE uint32_t q8_load_tail(const int8_t *s, int32_t n) {
     return v;
 }
 
-/* n bytes -> 2 words for every 4 bytes, each pair `step` words behind the one before. */
-M4_INLINE void q8_expand(uint32_t *d, const int8_t *s, int32_t n, int32_t step) {
+/* n bytes -> 2 words for every 4 bytes, each pair `step` words behind the one before. compact: four at a time, in little code. */
+M4_INLINE void q8_expand(uint32_t *d, const int8_t *s, int32_t n, int32_t step, int32_t compact) {
     int32_t i = 0;
+    if (compact) {
+#pragma GCC unroll 1
+        for (; i + 4 <= n; i += 4, d += step) q8_expand4(d, m4_load(s + i));
+    } else {
 #pragma GCC unroll 4
-    for (; i + 4 <= n; i += 4, d += step) q8_expand4(d, m4_load(s + i));
+        for (; i + 4 <= n; i += 4, d += step) q8_expand4(d, m4_load(s + i));
+    }
     if (i < n) q8_expand4(d, q8_load_tail(s + i, n - i));
 }
 

@@ -1,13 +1,13 @@
 /* q8_dense.h: int8 fully connected layers, four outputs at a time: 19 cycles for 16 multiply-accumulates.
  * Weights as [group of 4 outputs][step][4 words]; number format: q8_common.h. segments > 0: the sum in so many parts that
- * each fits its accumulator, added up in 32 bits; the bias is then plain. */
+ * each fits its accumulator, added up in 32 bits; the bias is then plain. compact: little code rather than few cycles. */
 #ifndef M4_Q8_DENSE_H
 #define M4_Q8_DENSE_H
 
 #include "m4/q8_common.h"
 
 typedef struct {
-    int32_t rows, in_n, out_n, segments;
+    int32_t rows, in_n, out_n, segments, compact;
     q8_range range;
 } q8_dense_shape;
 
@@ -33,16 +33,18 @@ typedef struct {
         : [end] "t"(m4_to_fpu((uint32_t)(uintptr_t)end))                                                         \
         : "cc", "memory")
 
-M4_INLINE const uint32_t *q8_dot_1x4(q8_quad *q, const uint32_t *x, const uint32_t *w, int32_t steps) {
+M4_INLINE const uint32_t *q8_dot_1x4(q8_quad *q, const uint32_t *x, const uint32_t *w, int32_t steps, int32_t compact) {
     uint32_t o, z, w0, w1, w2, w3;
-    const uint32_t *end = x + 2 * (steps & ~3);
-    if (steps >= 4) Q8_QUADS(Q8_QUAD Q8_QUAD Q8_QUAD Q8_QUAD);
-    end += 2 * (steps & 3);
-    if (steps & 3) Q8_QUADS(Q8_QUAD);
+    const int32_t fours = compact ? 0 : steps & ~3;
+    const uint32_t *end = x + 2 * fours;
+    if (fours) Q8_QUADS(Q8_QUAD Q8_QUAD Q8_QUAD Q8_QUAD);
+    end += 2 * (steps - fours);
+    if (steps - fours) Q8_QUADS(Q8_QUAD);
     return w;
 }
 #else
-M4_INLINE const uint32_t *q8_dot_1x4(q8_quad *q, const uint32_t *x, const uint32_t *w, int32_t steps) {
+M4_INLINE const uint32_t *q8_dot_1x4(q8_quad *q, const uint32_t *x, const uint32_t *w, int32_t steps, int32_t compact) {
+    (void)compact;
     for (int32_t i = 0; i < steps; i++, x += 2, w += 4)
         for (int32_t c = 0; c < 4; c++) q->v[c] = m4_smlad(x[1], m4_sxtb16(w[c]), m4_smlad(x[0], w[c], q->v[c]));
     return w;
@@ -56,11 +58,16 @@ M4_INLINE const uint32_t *q8_dot_parts(const q8_dense_shape *s, q8_quad *q, cons
 #pragma GCC unroll 1
     for (int32_t p = 0; p < s->segments; p++, x += 2 * steps) {
         *q = (q8_quad){{0}};
-        w = q8_dot_1x4(q, x, w, steps);
+        w = q8_dot_1x4(q, x, w, steps, s->compact);
         for (int32_t i = 0; i < 4; i++) total.v[i] += q->v[i] >> 8;
     }
     for (int32_t i = 0; i < 4; i++) q->v[i] = 2 * total.v[i];
     return w;
+}
+
+M4_INLINE int8_t q8_dense_out(const q8_dense_shape *s, const q8_channels *d, const q8_quad *q, int32_t c, int32_t i) {
+    const int32_t e = d->shift[c + i], twice = s->segments ? q->v[i] : q->v[i] >> 7;
+    return (int8_t)q8_requant(twice, d->multiplier[c + i], e, q8_half(e, &s->range), &s->range);
 }
 
 /* Scratch: 2 bytes for every input, rounded up to whole steps in every segment. */
@@ -68,16 +75,20 @@ M4_INLINE void q8_dense(const q8_dense_shape *s, const q8_channels *d, const int
     uint32_t *const x = (uint32_t *)(void *)scratch;
     for (int32_t row = 0; row < s->rows; row++, in += s->in_n) {
         const uint32_t *w = d->weights;
-        q8_expand(x, in, s->in_n, 2);
+        q8_expand(x, in, s->in_n, 2, s->compact);
 #pragma GCC unroll 1
         for (int32_t c = 0; c < s->out_n; c += 4) {
             q8_quad q = {{d->bias[c], d->bias[c + 1], d->bias[c + 2], d->bias[c + 3]}};
-            w = s->segments ? q8_dot_parts(s, &q, x, w) : q8_dot_1x4(&q, x, w, (s->in_n + 3) / 4);
+            w = s->segments ? q8_dot_parts(s, &q, x, w) : q8_dot_1x4(&q, x, w, (s->in_n + 3) / 4, s->compact);
+            if (s->compact) {
+#pragma GCC unroll 1
+                for (int32_t i = 0; i < 4 && c + i < s->out_n; i++) *out++ = q8_dense_out(s, d, &q, c, i);
+                continue;
+            }
 #pragma GCC unroll 4
             for (int32_t i = 0; i < 4; i++) {
                 if (s->out_n % 4 && c + i >= s->out_n) break;
-                const int32_t e = d->shift[c + i];
-                *out++ = (int8_t)q8_requant(s->segments ? q.v[i] : q.v[i] >> 7, d->multiplier[c + i], e, q8_half(e, &s->range), &s->range);
+                *out++ = q8_dense_out(s, d, &q, c, i);
             }
         }
     }

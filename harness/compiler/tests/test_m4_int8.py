@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from harness.boards import BOARDS, Target
-from harness.compiler import m4_int8, m4_pack
+from harness.compiler import m4_int8, m4_int8_map, m4_pack
 from harness.compiler.compile import compile_model
-from harness.compiler.params import Requant
+from harness.compiler.params import Requant, Softmax
+from harness.compiler.quant import softmax_scaling
 from harness.compiler.tests import cases
 from harness.compiler.tests import more_cases as more
 from harness.config import Config
@@ -88,24 +90,32 @@ STRATEGIES = {
         cases.pool("int8", "AVERAGE_POOL_2D"), cases.pool("int8", "MAX_POOL_2D"), cases.mean("int8"),
         more.binary("ADD", "int8"), more.binary("SUB", "int8"),
     ),
+    "softmax": cases.softmax("int8", "int8"),
 }
 
 
-PAIRS = [(name, "speed") for name in STRATEGIES] + [("conv2d", "size")]
+FORMS = [(name, "as chosen") for name in STRATEGIES] + [(name, "unrolled") for name in ("conv2d", "conv2d_mean", "dense")]
+"""Layers as small as most of these are built compact unless told otherwise."""
 
 
-@pytest.mark.parametrize(("name", "optimise"), PAIRS)
+@pytest.fixture
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "unrolled":
+        monkeypatch.setattr(m4_int8, "COMPACT_MACS", {"conv": 0, "dense": 0})
+
+
+@pytest.mark.parametrize(("name", "form"), FORMS, indirect=["form"])
 @ROUNDS
 @given(data=st.data())
-def test_kernel_equals_tflm(name: str, optimise: str, data: st.DataObject) -> None:
+def test_kernel_equals_tflm(name: str, form: None, data: st.DataObject) -> None:
     drawn = data.draw(st.lists(STRATEGIES[name], min_size=5, max_size=5))
-    cases.check(drawn, data.draw(cases.seeds()), ENGINE, optimise, sanitize=True)
+    cases.check(drawn, data.draw(cases.seeds()), ENGINE, sanitize=True)
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize(("name", "form"), FORMS, indirect=["form"])
 @FEW
 @given(data=st.data())
-def test_arm_code_equals_tflm(tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject) -> None:
+def test_arm_code_equals_tflm(tmp_path_factory: pytest.TempPathFactory, name: str, form: None, data: st.DataObject) -> None:
     """The inline assembly, which the host never runs. Four layers: more tensors would outgrow the hello of a tiny image."""
     bench = cases.Workbench(np.random.default_rng(data.draw(cases.seeds())))
     for add in data.draw(st.lists(STRATEGIES[name], min_size=4, max_size=4)):
@@ -259,6 +269,29 @@ def test_packed_words_hold_the_weights(data: st.DataObject) -> None:
 
 
 def test_unrolling_covers_the_steps_with_little_left_over() -> None:
-    from harness.compiler.step import Options
+    assert [m4_int8._unroll(n) for n in (1, 9, 16, 27, 144)] == [1, 9, 8, 9, 9]
 
-    assert [m4_int8._unroll(n, Options()) for n in (1, 9, 16, 27, 144)] == [1, 9, 8, 9, 9]
+
+SMALL = fixed("CONV_2D", (1, 1, 59, 6), (1, 1, 57, 12), (12, 1, 3, 6), padding=1, strideH=1, strideW=1)
+LARGE = fixed("CONV_2D", (1, 1, 59, 6), (1, 1, 57, 33), (33, 1, 3, 6), padding=1, strideH=1, strideW=1)
+
+
+@pytest.mark.parametrize(("layer", "optimise", "compact"), [
+    (SMALL, "speed", 1), (LARGE, "speed", 0), (LARGE, "size", 1),
+    (fixed("FULLY_CONNECTED", (1, 30), (1, 6), (6, 30)), "speed", 1),
+    (fixed("FULLY_CONNECTED", (1, 30), (1, 70), (70, 30)), "speed", 0),
+])
+def test_small_layers_are_built_compact(layer: cases.Layer, optimise: str, compact: int) -> None:
+    bench = cases.Workbench(np.random.default_rng(1))
+    layer(bench)
+    model = compile_model(bench.finish(), flash_bytes=1 << 20, ram_bytes=1 << 18, engine=ENGINE, optimise=optimise)
+    text = model.sources["model.c"]
+    assert re.search(r"shape = \{.*, (\d)(?:, \{.*\})?\};", text)[1] == str(compact)
+
+
+@given(scale=st.floats(1e-4, 10.0), beta=st.sampled_from([0.5, 1.0, 3.0]))
+def test_the_table_of_exponentials_ends_where_they_count_as_zero(scale: float, beta: float) -> None:
+    p = Softmax(1, 4, *softmax_scaling(beta, np.float32(scale)), beta, "int8")
+    exps = m4_int8_map.exponentials(p)
+    assert len(exps) == min(256, 1 - p.diff_min) and exps[0] == (1 << 31) - 1 and (np.diff(exps) <= 0).all()
+    assert np.allclose(exps / 2**31, np.exp(-np.arange(len(exps)) * beta * scale), atol=1e-6)
