@@ -18,6 +18,11 @@ from harness.compiler.step import KEPT, Constant, Kernel, Options, Select, Step
 MAX_SUMMANDS = 256
 """int8 values that always fit an int16 sum."""
 
+TABLE_LENGTH = 64
+"""So many exponentials take little more flash than computing them does (168 B)."""
+TABLE_VALUES = 128
+"""So many values of a softmax make the longest table, 1 KB, worth its flash: it saves 100 us."""
+
 LEVEL = {"speed": "O3", "size": "O2"}
 
 
@@ -59,21 +64,23 @@ def mean(step: Step, options: Options) -> Kernel | None:
 
 
 def softmax(step: Step, options: Options) -> Kernel | None:
-    """softmax_s8: the exponential of every difference that counts comes from a table of at most 1 KB."""
+    """softmax_s8 with int8 out; the exponentials from a table where that is as short as the code, or much used."""
     p: Softmax = step.params
     if p.out_dtype != "int8":
         return None
     exps = exponentials(p)
-    shape = f"{{{p.rows}, {p.depth}, {len(exps)}}}"
+    much_used = options.optimise == "speed" and p.rows * p.depth >= TABLE_VALUES
+    table = (Constant("exps", exps, "exp(-d * beta * scale) in Q0.31"),) if len(exps) <= TABLE_LENGTH or much_used else ()
+    shape = f"{{{p.rows}, {p.depth}, {len(exps)}, {p.multiplier}, {p.shift}}}"
 
     def file_scope(prefix: str) -> str:
+        pointer = f"{prefix}_exps" if table else "0"
         return (
             f'static __attribute__(({KEPT}, optimize("O2"))) void {prefix}_rows(const int8_t *in, int8_t *out) {{\n'
-            f"    static const q8_softmax_shape shape = {shape};\n    q8_softmax(&shape, {prefix}_exps, in, out);\n}}\n"
+            f"    static const q8_softmax_shape shape = {shape};\n    q8_softmax(&shape, {pointer}, in, out);\n}}\n"
         )
 
-    table = Constant("exps", exps, "exp(-d * beta * scale) in Q0.31")
-    return Kernel(lambda prefix: f"{prefix}_rows(in0, out0);", (table,), file_scope, inplace=(0,), headers=("m4/q8_softmax.h",))
+    return Kernel(lambda prefix: f"{prefix}_rows(in0, out0);", table, file_scope, inplace=(0,), headers=("m4/q8_softmax.h",))
 
 
 def exponentials(p: Softmax) -> np.ndarray:
