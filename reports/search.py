@@ -16,6 +16,8 @@ from harness.errors import EXIT_GOOD, EXIT_USER, UserError
 
 OUT = Path(__file__).resolve().parent / "out"
 Entry = Mapping[str, Any]
+LOG_RATIO = 5
+"""Costs that span less are easier to read on a linear axis."""
 _AXES = (("latency_us", "latency, us ({timing})"), ("ram_bytes", "RAM of the model, B"), ("flash_bytes", "flash of the model, B"))
 
 
@@ -34,7 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     except (UserError, OSError) as error:
         print(f"tinyrig: {error}", file=sys.stderr)
         return EXIT_USER
-    print(f"{counts(document)}\n\n{front_table(document)}\n\n{folder / 'search.md'}")
+    words = (counts(document), front_table(document), floor_words(document), str(folder / "search.md"))
+    print("\n\n".join(filter(None, words)))
     return EXIT_GOOD
 
 
@@ -58,6 +61,18 @@ def front(document: Mapping[str, Any]) -> list[Entry]:
     return [by_number[n] for n in document["front"]]
 
 
+def below_floor(document: Mapping[str, Any]) -> list[Entry]:
+    """Measured, and not accurate enough for the front."""
+    return [e for e in measured(document) if e["number"] in set(document.get("below_floor", ()))]
+
+
+def floor_words(document: Mapping[str, Any]) -> str:
+    """What the front asks for, and how many do not have it."""
+    asked, out = document["plan"].get("min_accuracy"), len(below_floor(document))
+    floor = f"at least {asked:g} % accurate" if asked is not None else "better than always naming the most frequent class"
+    return f"What stands on the front is {floor}; {out} measured candidates are not." if out or asked is not None else ""
+
+
 def counts(document: Mapping[str, Any]) -> str:
     """How many candidates came to what."""
     given_up = Counter(e["stage"] for e in document["trials"] if e["state"] != "complete")
@@ -69,7 +84,7 @@ def front_table(document: Mapping[str, Any]) -> str:
     """The Pareto front, most accurate first."""
     found = front(document)
     if not found:
-        return "no candidate could be measured"
+        return "no candidate could be measured" if not measured(document) else "no candidate is accurate enough"
     timing = found[0]["timing"]
     rows = [
         (e["number"], e["name"], f"{e['accuracy']:.2%}", f"{e['latency_us']:,.1f}",
@@ -92,7 +107,8 @@ def page(document: Mapping[str, Any]) -> str:
         + (f"Hard limits: {', '.join(limits)}." if limits else "No hard limits."),
         "## Pareto front",
         f"No other candidate is as good in accuracy, latency, RAM and flash, and better in one of them. Accuracy is on {windows} "
-        "that training has not seen but the choice has, so it flatters the chosen ones. The test part was not touched.",
+        "that training has not seen but the choice has, so it flatters the chosen ones. The test part was not touched. "
+        + floor_words(document),
         front_table(document),
         "![accuracy against latency, RAM and flash](pareto.png)",
         "## Again",
@@ -118,23 +134,42 @@ def plot(document: Mapping[str, Any], path: Path) -> None:
     from matplotlib import pyplot
 
     complete, best = measured(document), front(document)
+    low = lowest(complete, best)
     figure, panels = pyplot.subplots(1, 3, figsize=(13, 4.2), sharey=True, layout="constrained")
     for axes, (key, label) in zip(panels, _AXES, strict=True):
-        _panel(axes, complete, best, key)
+        _panel(axes, complete, best, key, low)
         axes.set_xlabel(label.format(timing=best[0]["timing"] if best else "none"))
     panels[0].set_ylabel("validation accuracy, %")
-    figure.suptitle(f"{document['study']}: {len(complete)} measured candidates, {len(best)} on the front")
+    beyond = sum(100 * e["accuracy"] < low for e in complete)
+    figure.suptitle(
+        f"{document['study']}: {len(complete)} measured candidates, {len(best)} on the front"
+        + (f"; {beyond} below {low:.0f} % at the lower edge" if beyond else "")
+    )
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
 
 
-def _panel(axes: Any, complete: Sequence[Entry], best: Sequence[Entry], key: str) -> None:
-    axes.scatter([e[key] for e in complete], [100 * e["accuracy"] for e in complete], s=18, color="0.7", label="dominated")
+def lowest(complete: Sequence[Entry], best: Sequence[Entry]) -> float:
+    """Where the accuracy axis begins, in percent: the front fills it, and few poor candidates do not squeeze it."""
+    wanted = [100 * e["accuracy"] for e in best or complete]
+    if not wanted:
+        return 0.0
+    span = max(max(wanted) - min(wanted), 5.0)
+    return max(0.0, min(wanted) - 0.5 * span)
+
+
+def _panel(axes: Any, complete: Sequence[Entry], best: Sequence[Entry], key: str, low: float) -> None:
+    inside, beyond = ([e for e in complete if (100 * e["accuracy"] >= low) is within] for within in (True, False))
+    axes.scatter([e[key] for e in inside], [100 * e["accuracy"] for e in inside], s=18, color="0.7", label="not on the front")
+    if beyond:
+        axes.scatter([e[key] for e in beyond], [low] * len(beyond), s=18, marker="v", color="0.7", clip_on=False)
     axes.scatter([e[key] for e in best], [100 * e["accuracy"] for e in best], s=30, color="tab:blue", label="front")
     for e in best:
         axes.annotate(str(e["number"]), (e[key], 100 * e["accuracy"]), xytext=(3, 3), textcoords="offset points", fontsize=7)
-    if complete:  # an empty axis has no logarithm
+    costs = [e[key] for e in complete]
+    if costs and max(costs) > LOG_RATIO * min(costs):
         axes.set_xscale("log")
+    axes.set_ylim(bottom=low)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="lower right")
 

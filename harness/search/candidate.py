@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from harness.boards import Board, Target
 from harness.config import Config
 from harness.errors import ModelError, RigError
@@ -27,6 +29,11 @@ class Budgets:
     flash_bytes: int | None = None
     latency_us: float | None = None
 
+    def excess(self, **values: float | None) -> float:
+        """By how much the limits are exceeded, as shares of them; 0 where none is."""
+        limits = ((getattr(self, name), value) for name, value in values.items())
+        return sum(max(0.0, value / limit - 1) for limit, value in limits if limit and value is not None)
+
     def exceeded(self, **values: float | None) -> str:
         """Which limit is exceeded, in words; empty where none is. What is not known yet exceeds nothing."""
         for name, value in values.items():
@@ -38,7 +45,8 @@ class Budgets:
 
 @dataclass(frozen=True)
 class Measured:
-    """One candidate on the board: accuracy (0 to 1) on validation windows, median latency in us, bytes of the model."""
+    """One candidate on the board: accuracy (0 to 1) on validation windows, median latency in us, bytes of the model. `chance`:
+    the accuracy of always naming the most frequent class of those windows."""
 
     accuracy: float
     latency_us: float
@@ -53,14 +61,15 @@ class Measured:
     board: str
     board_id: str
     timing: str
+    chance: float = 0.0
 
 
 class OverBudget(Exception):
     """A candidate that is given up: `stage` says how far it came."""
 
-    def __init__(self, stage: str, reason: str) -> None:
+    def __init__(self, stage: str, reason: str, excess: float = 1.0) -> None:
         super().__init__(f"{stage}: {reason}")
-        self.stage, self.reason = stage, reason
+        self.stage, self.reason, self.excess = stage, reason, excess
 
 
 class Bench:
@@ -105,10 +114,20 @@ def evaluate(
     run = bench.run(variant)
     if (reason := withheld(run)) is not None:
         raise ModelError(f"{name} yields no timing", received=reason, remedy="report it with the model at hand")
-    found = measured(run, trained.host_accuracy, trained.macs)
-    if reason := budgets.exceeded(ram_bytes=found.ram_bytes, flash_bytes=found.flash_bytes, latency_us=found.latency_us):
-        raise OverBudget("measured", reason)
+    found = measured(run, trained.host_accuracy, trained.macs, chance(trained.windows))
+    _check("measured", budgets, ram_bytes=found.ram_bytes, flash_bytes=found.flash_bytes, latency_us=found.latency_us)
     return found
+
+
+def _check(stage: str, budgets: Budgets, **values: float | None) -> None:
+    if reason := budgets.exceeded(**values):
+        raise OverBudget(stage, reason, budgets.excess(**values))
+
+
+def chance(windows: Path) -> float:
+    """The share of the most frequent class in a file of labelled windows."""
+    with np.load(windows, allow_pickle=False) as arrays:
+        return float(np.bincount(arrays["y"]).max() / len(arrays["y"]))
 
 
 def _check_sketch(tflite: Path, name: str, bench: Bench, budgets: Budgets, config: Config) -> None:
@@ -117,15 +136,11 @@ def _check_sketch(tflite: Path, name: str, bench: Bench, budgets: Budgets, confi
     if board is not None:
         footprint = compile_for(read_model(tflite), board, config).footprint
         ram = footprint.ram_arena + footprint.ram_static
-        if reason := budgets.exceeded(ram_bytes=ram, flash_bytes=footprint.flash_model):
-            raise OverBudget("static analysis", reason)
+        _check("static analysis", budgets, ram_bytes=ram, flash_bytes=footprint.flash_model)
     if budgets.latency_us is not None or budgets.ram_bytes is not None or board is None:
         values = measure(bench.run(variant_of(name, tflite, None), limit=1, repeats=SKETCH_REPEATS))
-        reason = budgets.exceeded(
-            ram_bytes=values["ram_model_total"], flash_bytes=values["flash_model_total"], latency_us=values["latency_us_median"]
-        )
-        if reason:
-            raise OverBudget("untrained on the board", reason)
+        _check("untrained on the board", budgets, ram_bytes=values["ram_model_total"], flash_bytes=values["flash_model_total"],
+               latency_us=values["latency_us_median"])
 
 
 def variant_of(name: str, tflite: Path, windows: Path | None) -> Variant:
@@ -133,10 +148,10 @@ def variant_of(name: str, tflite: Path, windows: Path | None) -> Variant:
     return Variant(name, tflite, hashlib.sha256(data).hexdigest(), len(data), windows=windows)
 
 
-def measured(run: VariantRun, host_accuracy: float, macs: int) -> Measured:
+def measured(run: VariantRun, host_accuracy: float, macs: int, by_chance: float) -> Measured:
     values = measure(run)
     return Measured(
         values["accuracy"], values["latency_us_median"], values["ram_model_total"], values["flash_model_total"],
         values["latency_cycles_median"], macs, values["windows"], host_accuracy, run.variant.sha256, run.variant.tflite_bytes,
-        run.board.name, run.board.id, run.board.timing,
+        run.board.name, run.board.id, run.board.timing, by_chance,
     )  # fmt: skip

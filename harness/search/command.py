@@ -31,6 +31,8 @@ def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
     add("--max-ram", type=_count, metavar="BYTES", help="hard limit of the model's RAM (arena, static data, stack)")
     add("--max-flash", type=_count, metavar="BYTES", help="hard limit of the model's flash (weights and engine)")
     add("--max-latency", type=float, metavar="US", help="hard limit of the median latency, microseconds")
+    add("--min-accuracy", type=_percent, metavar="PERCENT", help="what stands on the front has at least this validation accuracy "
+        "(default: more than always naming the most frequent class)")
     add("--study", metavar="NAME", help="name of the search (default: the dataset's)")
     add("--storage", metavar="URL", help="SQLAlchemy URL, for hosts that share a search (default: a SQLite file)")
     add("--resume", action="store_true", help="go on with a search that was cut off, or make it longer")
@@ -65,12 +67,13 @@ def _plan(arguments: argparse.Namespace, dataset: str, config: Any, known: dict[
         "dataset": arguments.dataset, "seed": arguments.seed, "epochs": arguments.epochs,
         "families": arguments.family, "precisions": arguments.precision,
         "max_ram": arguments.max_ram, "max_flash": arguments.max_flash, "max_latency": arguments.max_latency,
+        "min_accuracy": arguments.min_accuracy,
     }  # fmt: skip
     from harness.search.space import PRECISIONS
 
     default = {
         "dataset": dataset, "seed": config.seed, "epochs": None, "families": ["cnn", "mlp"], "precisions": list(PRECISIONS),
-        "max_ram": None, "max_flash": None, "max_latency": None,
+        "max_ram": None, "max_flash": None, "max_latency": None, "min_accuracy": None,
     }  # fmt: skip
     return {key: value if value is not None else (known or {}).get(key, default[key]) for key, value in given.items()}
 
@@ -117,8 +120,10 @@ def _finish(arguments: argparse.Namespace, study: Any, name: str, plan: dict[str
 
     found = studies.entries(study)
     studies.check_board(found)
+    measured, floor = [e for e in found if e["state"] == "complete"], plan["min_accuracy"]
     document = {"schema": 1, "study": name, "plan": plan, "objectives": studies.OBJECTIVES, "trials": found,
-                "front": [e["number"] for e in studies.front(found)]}  # fmt: skip
+                "front": [e["number"] for e in studies.front(found, floor)],
+                "below_floor": [e["number"] for e in measured if not studies.is_above_floor(e, floor)]}  # fmt: skip
     text = json.dumps(document, indent=1)
     for path in filter(None, (folder / "search.json", arguments.json)):
         _write(path, text)
@@ -146,6 +151,13 @@ def _write(path: Path, text: str) -> None:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
+
+
+def _percent(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError("0 to 100")
+    return value
 
 
 def _count(text: str) -> int:

@@ -19,6 +19,8 @@ RATES = (1, 2, 5, 10)
 RATIOS = (0.0, 0.25, 0.5)
 """Share of each layer's filters that is removed by L1 norm after training; 0: none."""
 PRECISIONS = ("float32", "int8", "int16x8")
+INT16 = "int16x8"
+"""TensorFlow Lite Micro, the oracle, has no REDUCE_MAX of int16, so neither has the engine: no such candidate with a maximum."""
 _STEPS = {"float32": "", "int8": "+pqt", "int16x8": "+int16x8"}
 
 
@@ -31,17 +33,20 @@ class Chooser(Protocol):
 def name_of(trial: Chooser, families: tuple[str, ...] = ("cnn", "mlp"), precisions: tuple[str, ...] = PRECISIONS) -> str:
     """One candidate, such as `cnn-12x5s2-8x3-lr5+l1-filters@0.25+pqt`. Defaults are left out: one network has one name."""
     family = trial.suggest_categorical("family", families)
-    base = _cnn(trial) if family == "cnn" else _mlp(trial)
+    base, head = _cnn(trial, precisions) if family == "cnn" else (_mlp(trial), "")
+    limited = head == "max" and INT16 in precisions
     if trial.suggest_categorical("activation", ACTIVATIONS) == "relu6":
         base += "-relu6"
     rate = trial.suggest_categorical("learning_rate_per_mille", RATES)
     base += f"-lr{rate}" if rate != 1 else ""
     ratio = trial.suggest_categorical("filters_removed", RATIOS)
     pruned = f"+l1-filters@{ratio:g}" if ratio else ""
-    return base + pruned + _STEPS[trial.suggest_categorical("precision", precisions)]
+    choices = tuple(p for p in precisions if p != INT16) if limited else precisions
+    return base + pruned + _STEPS[trial.suggest_categorical("precision_of_max" if limited else "precision", choices)]
 
 
-def _cnn(trial: Chooser) -> str:
+def _cnn(trial: Chooser, precisions: tuple[str, ...]) -> tuple[str, str]:
+    """-> name without activation and rate, head."""
     words = ["cnn"]
     for i in range(trial.suggest_categorical("convolutions", LAYERS)):
         filters = trial.suggest_categorical(f"filters_{i}", FILTERS)
@@ -49,8 +54,8 @@ def _cnn(trial: Chooser) -> str:
         word += "s2" if trial.suggest_categorical(f"stride_{i}", STRIDES) == 2 else ""
         word += "p2" if trial.suggest_categorical(f"pool_{i}", POOLS) == 2 else ""
         words.append(word)
-    head = trial.suggest_categorical("head", HEADS)
-    return "-".join([*words, head] if head != HEADS[0] else words)
+    head = trial.suggest_categorical("head", tuple(h for h in HEADS if h != "max" or set(precisions) != {INT16}))
+    return "-".join([*words, head] if head != HEADS[0] else words), head
 
 
 def _mlp(trial: Chooser) -> str:

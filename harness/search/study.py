@@ -7,6 +7,7 @@ import os
 import socket
 import warnings
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from harness.search.candidate import Measured
 
 OBJECTIVES = {"accuracy": "maximize", "latency_us": "minimize", "ram_bytes": "minimize", "flash_bytes": "minimize"}
 NAME, REASON, STAGE, WORKER, PLAN = "name", "reason", "stage", "worker", "plan"
-MEASURED = "measured"
+MEASURED, EXCESS, LIMITS = "measured", "excess", "limits"
+NAMELESS_S = 60.0
+"""A trial gets its name right after it is made; one that still has none was cut off there."""
 
 
 def optuna() -> Any:
@@ -48,6 +51,7 @@ def open_study(name: str, url: str, plan: Mapping[str, Any], resume: bool, seed:
             f"a search named {name} exists", expected="a new name, or --resume", received=name,
             remedy=f"go on with it: tinyrig search --study {name} --resume; or choose another --study",
         )  # fmt: skip
+    seed += len(package.load_study(study_name=name, storage=storage).trials) if exists else 0  # not the same candidates once more
     sampler = package.samplers.TPESampler(seed=seed, n_startup_trials=startup, multivariate=True, group=True, constant_liar=True)
     study = package.create_study(
         storage=storage, sampler=sampler, study_name=name, directions=list(OBJECTIVES.values()), load_if_exists=True
@@ -64,6 +68,24 @@ def open_study(name: str, url: str, plan: Mapping[str, Any], resume: bool, seed:
     return study
 
 
+def violation(values: Mapping[str, Any], min_accuracy: float | None) -> float:
+    """How far a measured candidate is below the floor, for the sampler: above 0 what can't stand on the front."""
+    if is_above_floor(values, min_accuracy):
+        return 0.0
+    return max(1e-9, floor_of(values, min_accuracy) - values["accuracy"])
+
+
+def floor_of(values: Mapping[str, Any], min_accuracy: float | None) -> float:
+    """The accuracy (0 to 1) asked of a measured candidate: `min_accuracy` in percent, else that of always naming one class."""
+    return values.get("chance", 0.0) if min_accuracy is None else min_accuracy / 100
+
+
+def is_above_floor(values: Mapping[str, Any], min_accuracy: float | None) -> bool:
+    """At least what was asked for; and better than chance where nothing was."""
+    floor = floor_of(values, min_accuracy)
+    return values["accuracy"] >= floor if min_accuracy is not None else values["accuracy"] > floor or not floor
+
+
 def known_plan(name: str, url: str) -> dict[str, Any] | None:
     """What a study was begun with; None where there is no such study."""
     package = optuna()
@@ -75,6 +97,7 @@ def known_plan(name: str, url: str) -> dict[str, Any] | None:
 
 def _storage(url: str) -> Any:
     package = optuna()
+    url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     try:
         options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
         return package.storages.RDBStorage(url, engine_kwargs=options)
@@ -105,8 +128,10 @@ def end_cut_off(study: Any) -> int:
 
 def _is_dead(trial: Any) -> bool:
     host, _, pid = str(trial.user_attrs.get(WORKER, ":")).rpartition(":")
+    if not pid:
+        return trial.datetime_start is not None and (datetime.now() - trial.datetime_start).total_seconds() > NAMELESS_S
     if not pid.isdigit() or host != socket.gethostname():
-        return not pid  # cut off before it had a name
+        return False
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
@@ -124,11 +149,32 @@ def finished(study: Any) -> list[Any]:
 
 def tell_measured(study: Any, trial: Any, found: Measured) -> None:
     values = dataclasses.asdict(found)
+    trial.set_constraint(LIMITS, violation(values, study.user_attrs[PLAN].get("min_accuracy")))
     trial.set_user_attr(MEASURED, values)
     study.tell(trial, [values[name] for name in OBJECTIVES])
 
 
-def tell_given_up(study: Any, trial: Any, stage: str, reason: str) -> None:
+def next_trial(study: Any, count: int) -> Any | None:
+    """A new trial; None where `count` are finished or under way, on any host that shares the study."""
+    if _begun(study, None) >= count:
+        return None
+    trial = study.ask()
+    if _begun(study, trial.number) < count:
+        return trial
+    study.tell(trial, state=optuna().trial.TrialState.FAIL)  # another host was faster
+    return None
+
+
+def _begun(study: Any, before: int | None) -> int:
+    states = optuna().trial.TrialState
+    trials = study.get_trials(deepcopy=False, states=[states.COMPLETE, states.PRUNED, states.RUNNING])
+    return sum(before is None or t.number < before for t in trials)
+
+
+def tell_given_up(study: Any, trial: Any, stage: str, reason: str, excess: float = 1.0) -> None:
+    """`excess`: how far it is beyond its limits, which the sampler learns."""
+    trial.set_user_attr(EXCESS, excess)
+    trial.set_constraint(LIMITS, excess)
     trial.set_user_attr(STAGE, stage)
     trial.set_user_attr(REASON, reason)
     study.tell(trial, state=optuna().trial.TrialState.PRUNED)
@@ -148,14 +194,20 @@ def entries(study: Any) -> list[dict[str, Any]]:
         found.append({
             "number": trial.number, "name": attrs.get(NAME, ""), "state": trial.state.name.lower(),
             "seconds": trial.duration.total_seconds() if trial.duration else None,
-            "stage": attrs.get(STAGE), "reason": attrs.get(REASON), **(attrs.get(MEASURED) or {}),
+            "stage": attrs.get(STAGE), "reason": attrs.get(REASON), "excess": attrs.get(EXCESS, 1.0),
+            **(attrs.get(MEASURED) or {}),
         })  # fmt: skip
     return found
 
 
-def front(found: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The measured ones that none other dominates, most accurate first; of equals in all objectives the first."""
-    complete = [e for e in found if e["state"] == "complete"]
+def same(study: Any, name: str) -> dict[str, Any] | None:
+    """The finished trial, of any host, of this candidate."""
+    return next((e for e in entries(study) if e["name"] == name), None)
+
+
+def front(found: Iterable[Mapping[str, Any]], min_accuracy: float | None = None) -> list[Mapping[str, Any]]:
+    """The measured ones above the floor that none other dominates, most accurate first; of equals in all objectives the first."""
+    complete = [e for e in found if e["state"] == "complete" and is_above_floor(e, min_accuracy)]
     unique = list({tuple(e[name] for name in OBJECTIVES): e for e in reversed(complete)}.values())
     kept = [e for e in unique if not any(dominates(other, e) for other in unique)]
     return sorted(kept, key=lambda e: (-e["accuracy"], e["latency_us"]))

@@ -49,8 +49,6 @@ class Search:
     def __init__(self, task: Task, targets: Sequence[Target]) -> None:
         self._task, self._targets = task, targets
         self._lock = threading.Lock()
-        self._asked = len(studies.finished(task.study))
-        self._known = {e["name"]: e for e in studies.entries(task.study)}
         self._stop = threading.Event()
         self._failures = 0
         self._errors: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
@@ -80,9 +78,9 @@ class Search:
         self._trainers.append(trainer)
         bench = Bench(target, task.config)
         try:
-            while not self._stop.is_set() and self._next_is_mine():
+            while not self._stop.is_set() and (trial := self._next()) is not None:
                 task.deadline.check("before the next candidate")
-                self._one(trainer, bench)
+                self._one(trial, trainer, bench)
         except BaseException as error:
             if not self._stop.is_set():
                 self._errors.put(error)
@@ -91,20 +89,16 @@ class Search:
             bench.close()
             trainer.close()
 
-    def _next_is_mine(self) -> bool:
-        with self._lock:
-            if self._asked >= self._task.trials:
-                return False
-            self._asked += 1
-            return True
-
-    def _one(self, trainer: Trainer, bench: Bench) -> None:
-        task = self._task
+    def _next(self) -> Any | None:
         with self._lock:  # the sampler keeps a state of its own
-            trial = task.study.ask()
+            return studies.next_trial(self._task.study, self._task.trials)
+
+    def _one(self, trial: Any, trainer: Trainer, bench: Bench) -> None:
+        task = self._task
+        with self._lock:
             name = name_of(trial, task.families, task.precisions)
             studies.begin(trial, name)
-            known = self._known.get(name)
+            known = studies.same(task.study, name)
         tell = lambda text: task.say(trial.number, name, text)  # noqa: E731
         if known is not None:
             self._repeat(trial, known)
@@ -113,7 +107,7 @@ class Search:
         try:
             found = evaluate(name, trainer, bench, task.budgets, task.config, tell)
         except OverBudget as over:
-            studies.tell_given_up(task.study, trial, over.stage, over.reason)
+            studies.tell_given_up(task.study, trial, over.stage, over.reason, over.excess)
             tell(f"given up ({over})")
         except (UserError, ModelError) as error:
             studies.tell_given_up(task.study, trial, "refused", _one_line(error))
@@ -126,15 +120,15 @@ class Search:
             tell(f"{found.accuracy:.2%}, {found.latency_us:,.0f} us {found.timing}, {found.ram_bytes:,} B RAM, "
                  f"{found.flash_bytes:,} B flash")  # fmt: skip
         self._failures = 0
-        with self._lock:
-            self._known[name] = next(e for e in studies.entries(task.study) if e["number"] == trial.number)
 
     def _repeat(self, trial: Any, known: dict[str, Any]) -> None:
         """A candidate that was tried before: nothing new can be learnt of it."""
         if known["state"] == "complete":
-            studies.tell_measured(self._task.study, trial, Measured(**{f.name: known[f.name] for f in fields(Measured)}))
+            values = {f.name: known[f.name] for f in fields(Measured) if f.name in known}
+            studies.tell_measured(self._task.study, trial, Measured(**values))
         else:
-            studies.tell_given_up(self._task.study, trial, known["stage"], known["reason"])
+            reason = known["stage"], known["reason"], known["excess"]
+            studies.tell_given_up(self._task.study, trial, *reason)
 
     def _rig_failed(self, trial: Any, name: str, error: RigError, tell: Callable[[str], None]) -> None:
         if self._stop.is_set():
@@ -142,7 +136,6 @@ class Search:
         studies.tell_failed(self._task.study, trial, _one_line(error))
         tell(f"not measured: {_one_line(error)}")
         with self._lock:
-            self._asked -= 1
             self._failures += 1
             if self._failures >= MOST_RIG_FAILURES:
                 raise error if error.exit_code != 2 else HostError(str(error))

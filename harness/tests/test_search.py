@@ -1,5 +1,6 @@
 """The rig's side of a search: space, budgets, study, training process, workers. End to end: test_search_command.py."""
 
+import dataclasses
 import sys
 
 import pytest
@@ -98,9 +99,50 @@ def test_trials_of_dead_processes_are_ended_and_those_of_others_left(url, monkey
     for worker in (f"{studies.socket.gethostname()}:999999999", "elsewhere:1", f"{studies.socket.gethostname()}:1"):
         monkeypatch.setattr(studies, "worker_name", lambda worker=worker: worker)
         studies.begin(study.ask(), "mlp-8")
-    study.ask()  # cut off before it had a name
-    assert studies.end_cut_off(study) == 2
-    assert [t.state.name for t in study.trials] == ["FAIL", "RUNNING", "RUNNING", "FAIL"]
+    study.ask()  # has no name: another host may just be about to give it one
+    assert studies.end_cut_off(study) == 1
+    assert [t.state.name for t in study.trials] == ["FAIL", "RUNNING", "RUNNING", "RUNNING"]
+    monkeypatch.setattr(studies, "NAMELESS_S", 0.0)
+    assert studies.end_cut_off(study) == 1
+    assert study.trials[3].state.name == "FAIL"
+
+
+def measured(accuracy, **changes):
+    return dataclasses.replace(MEASURED, accuracy=accuracy, chance=0.4, **changes)
+
+
+@pytest.mark.parametrize(("floor", "on_front"), [(None, [0.7, 0.5]), (70.0, [0.7]), (0.0, [0.7, 0.5, 0.4]), (99.0, [])])
+def test_what_is_below_the_floor_stands_on_no_front_and_the_sampler_knows(url, floor, on_front):
+    study = open_study(url, PLAN | {"min_accuracy": floor})
+    for i, accuracy in enumerate((0.4, 0.5, 0.7)):
+        trial = study.ask()
+        studies.begin(trial, f"mlp-{i + 1}")
+        studies.tell_measured(study, trial, measured(accuracy, flash_bytes=1000 + i))
+    found = studies.entries(study)
+    assert [e["accuracy"] for e in studies.front(found, floor)] == on_front
+    feasible = [all(v <= 0 for v in t.constraints.values()) for t in study.trials]
+    assert [e["accuracy"] in on_front for e in found] == feasible
+
+
+def test_a_candidate_nearer_to_the_limits_is_told_so():
+    budgets = Budgets(ram_bytes=100, flash_bytes=1000)
+    near, far = budgets.excess(ram_bytes=110, flash_bytes=900), budgets.excess(ram_bytes=200, flash_bytes=1500)
+    assert (round(near, 9), round(far, 9), budgets.excess(ram_bytes=100, flash_bytes=None)) == (0.1, 1.5, 0.0)
+
+
+def test_several_processes_together_do_not_try_more_than_was_asked_for(url):
+    mine = open_study(url)
+    theirs = studies.optuna().load_study(study_name="s", storage=url)
+    trials = [studies.next_trial(study, 3) for study in (mine, theirs, mine, theirs, mine)]
+    assert [t is None for t in trials] == [False, False, False, True, True]
+    studies.tell_failed(mine, trials[0], "no answer")
+    assert studies.next_trial(theirs, 3) is not None
+
+
+@given(st.data(), st.sampled_from([("int8", "int16x8"), ("int16x8",), ("float32", "int8", "int16x8")]))
+def test_no_candidate_has_a_maximum_of_int16(data, precisions):
+    name = name_of(Drawn(data), ("cnn",), precisions)
+    assert not ("-max" in name and name.endswith("+int16x8"))
 
 
 def test_entries_tell_what_was_measured_and_why_not(url):
