@@ -155,8 +155,8 @@ def _say(text: str) -> None:
 
 def _percent(text: str) -> float:
     value = float(text)
-    if not 0 <= value <= 100:
-        raise argparse.ArgumentTypeError("0 to 100")
+    if not (value == 0 or 1 <= value <= 100):
+        raise argparse.ArgumentTypeError("percent, 0 or 1 to 100, like 85")
     return value
 
 

@@ -10,6 +10,7 @@ import tty
 import pytest
 import serial
 
+from harness import link as link_module
 from harness.errors import LinkError
 from harness.link import open_link
 
@@ -49,8 +50,9 @@ def test_port_in_use_is_refused(pty):
     assert "close the program" in caught.value.remedy
 
 
-def test_a_port_that_is_held_for_a_moment_is_waited_for(pty):
+def test_a_port_that_is_held_for_a_moment_is_waited_for(pty, monkeypatch):
     """As ModemManager holds a new one."""
+    monkeypatch.setattr(link_module, "BUSY_S", 30.0)
     _, port = pty
     with serial.Serial(port, exclusive=True) as other:
         threading.Timer(0.2, other.close).start()

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.cli import main
 from harness.config import Config
 from harness.errors import HostError, InfraError, LinkError, UserError
 from harness.limits import Deadline
@@ -122,6 +123,13 @@ def test_what_is_below_the_floor_stands_on_no_front_and_the_sampler_knows(url, f
     assert [e["accuracy"] for e in studies.front(found, floor)] == on_front
     feasible = [all(v <= 0 for v in t.constraints.values()) for t in study.trials]
     assert [e["accuracy"] in on_front for e in found] == feasible
+
+
+@pytest.mark.parametrize("text", ["0.85", "101", "-1", "nan", "many"])
+def test_a_floor_is_given_in_percent(text, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["search", "--min-accuracy", text])
+    assert caught.value.code == 2 and "--min-accuracy" in capsys.readouterr().err
 
 
 def test_a_candidate_nearer_to_the_limits_is_told_so():

@@ -155,7 +155,7 @@ def test_what_can_not_be_measured_is_told(pipe, fault, kind, told):
 def test_a_port_that_is_held_for_a_moment_is_waited_for(pipe):
     pytest.importorskip("ppk2_api")
     with ppk2(pipe=pipe) as port, serial.Serial(port, exclusive=True) as other:
-        threading.Timer(1.0, other.close).start()  # the worker needs about that long to start
+        threading.Timer(0.7, other.close).start()  # the worker needs half of that to start, and then tries for a second
         with Meter(Energy(port=port)):
             assert not other.is_open
 
