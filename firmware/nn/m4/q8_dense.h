@@ -81,8 +81,9 @@ M4_INLINE void q8_dense(const q8_dense_shape *s, const q8_channels *d, const int
             q8_quad q = {{d->bias[c], d->bias[c + 1], d->bias[c + 2], d->bias[c + 3]}};
             w = s->segments ? q8_dot_parts(s, &q, x, w) : q8_dot_1x4(&q, x, w, (s->in_n + 3) / 4, s->compact);
             if (s->compact) {
+                const int32_t n = s->out_n - c < 4 ? s->out_n - c : 4;
 #pragma GCC unroll 1
-                for (int32_t i = 0; i < 4 && c + i < s->out_n; i++) *out++ = q8_dense_out(s, d, &q, c, i);
+                for (int32_t i = 0; i < n; i++) *out++ = q8_dense_out(s, d, &q, c, i);
                 continue;
             }
 #pragma GCC unroll 4
