@@ -9,12 +9,15 @@ import contextlib
 import errno
 import socket
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 import serial
 
 from harness.errors import LinkError
 from harness.remote import RefusedError, is_remote, new_port
 
+Port = TypeVar("Port")
 WRITE_TIMEOUT_S = 30.0
 """A port that takes nothing for so long is stuck: 64 KiB at 115200 baud need 6 s."""
 BUSY_S = 1.0
@@ -72,27 +75,33 @@ def open_link(url: str, baud: int) -> Link:
 
 def open_port(url: str, baud: int, timeout: float, write_timeout: float) -> serial.SerialBase:
     """pyserial's open port, for nobody else to open. Raises LinkError."""
+    def attempt() -> serial.SerialBase:
+        port = new_port(url, baud, timeout, write_timeout)
+        # Two programs on one port steal each other's replies; URL schemes know no lock.
+        with contextlib.suppress(ValueError, AttributeError):
+            port.exclusive = True
+        port.open()
+        return port
+
+    try:
+        return when_free(attempt)
+    except RefusedError as e:
+        raise _refused(url, e) from e
+    except (serial.SerialException, OSError, ValueError) as e:
+        raise _cannot_open(url, e) from e
+
+
+def when_free(attempt: Callable[[], Port]) -> Port:
+    """The port that `attempt` opens, tried again for BUSY_S while another program holds it. Raises what `attempt` raised."""
     until = time.monotonic() + BUSY_S
     while True:
         try:
-            port = new_port(url, baud, timeout, write_timeout)
-            # Two programs on one port steal each other's replies; URL schemes know no lock.
-            with contextlib.suppress(ValueError, AttributeError):
-                port.exclusive = True
-            port.open()
-            return port
-        except RefusedError as e:
-            if time.monotonic() > until:
-                raise _refused(url, e) from e
-        except (serial.SerialException, OSError, ValueError) as e:
-            if not is_held(e) or time.monotonic() > until:
-                raise _cannot_open(url, e) from e
+            return attempt()
+        except Exception as e:
+            held = isinstance(e, RefusedError) or _errno(e) in (errno.EAGAIN, errno.EBUSY)
+            if not held or time.monotonic() > until:
+                raise
         time.sleep(BUSY_PAUSE_S)
-
-
-def is_held(error: Exception) -> bool:
-    """Whether it says that another program has the port."""
-    return _errno(error) in (errno.EAGAIN, errno.EBUSY)
 
 
 def _prepare(port: serial.SerialBase) -> None:

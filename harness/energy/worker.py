@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from harness.energy.stream import losses, saturated, spans, words
-from harness.link import BUSY_PAUSE_S, BUSY_S, is_held
+from harness.link import when_free
 
 LEAD_SAMPLES = 100
 """Before a span, for ppk2-api's filter of range changes to settle."""
@@ -78,23 +78,11 @@ def analyse(api: Any, raw: bytes, channel: int, file: str) -> dict[str, Any]:
     }
 
 
-def open_port(port: str) -> Any:
-    """ppk2-api's PPK2_API. A port that another program holds is tried for a moment more, as harness/link.py does."""
-    from ppk2_api.ppk2_api import PPK2_API
-
-    until = time.monotonic() + BUSY_S
-    while True:
-        try:
-            return PPK2_API(port, timeout=1, write_timeout=1, exclusive=True)
-        except OSError as error:
-            if not is_held(error) or time.monotonic() > until:
-                raise
-        time.sleep(BUSY_PAUSE_S)
-
-
 def open_meter(port: str, mode: str, voltage_mv: int) -> Any:
     """Raises RuntimeError where what answers is no PPK2."""
-    api = open_port(port)
+    from ppk2_api.ppk2_api import PPK2_API
+
+    api = when_free(lambda: PPK2_API(port, timeout=1, write_timeout=1, exclusive=True))
     api.stop_measuring()  # a run that was cut off may have left it streaming, and its samples are no text
     time.sleep(SETTLE_S)
     api.get_data()
