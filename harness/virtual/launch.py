@@ -25,7 +25,8 @@ ROOT = Path(__file__).parents[2]
 class VirtualBoard:
     """A running virtual board; `port` is its pty. Keywords are the options of `python -m harness.virtual`.
 
-    Raises InfraError if it can't be started. It ends with `close()`, with the `with` block, or with this process.
+    Raises InfraError if it can't be started. It ends with `close()`, with the `with` block, or with this process; before that its
+    port's name is no other board's, even when it is gone.
     """
 
     def __init__(
@@ -43,8 +44,10 @@ class VirtualBoard:
             [sys.executable, "-m", "harness.virtual", "--until-eof", *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env={**os.environ, "PYTHONPATH": path},
         )
+        self._held = -1
         try:
             self.port = self._read_port()
+            self._held = self._hold()
         except BaseException:
             self.close()
             raise
@@ -57,6 +60,14 @@ class VirtualBoard:
             "the virtual board did not start", expected="`port PATH` as its first line",
             received=f"{line!r}, exit code {self._process.poll()}, stderr: {self.stderr().strip() or 'empty'}",
         )
+
+    def _hold(self) -> int:
+        """Linux gives the name of a pty that nobody has open to the next one, and another board would answer for a dead one."""
+        try:
+            return os.open(self.port, os.O_RDWR | os.O_NOCTTY)
+        except OSError as e:
+            self.check()
+            raise InfraError("the virtual board's port can't be opened", received=str(e)) from e
 
     def _first_line(self, deadline: float) -> str:
         output = self._process.stdout
@@ -116,6 +127,8 @@ class VirtualBoard:
         for stream in (self._process.stdin, self._process.stdout, self._errors):
             if stream:
                 stream.close()
+        if self._held >= 0:
+            os.close(self._held)
 
     def __enter__(self) -> VirtualBoard:
         return self

@@ -99,10 +99,12 @@ def ppk2(*options: str, pipe=None):
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True)
     line = process.stdout.readline()
     assert line.startswith("port "), line
+    held = os.open(port := line[5:].strip(), os.O_RDWR | os.O_NOCTTY)  # or another test's pty could get its name
     try:
-        yield line[5:].strip()
+        yield port
     finally:
         process.communicate(timeout=10)
+        os.close(held)
 
 
 @pytest.fixture

@@ -29,12 +29,14 @@ class FakeBoard:
         line = self._process.stdout.readline()
         assert line.startswith("port "), line
         self.port = line[5:].strip()
+        self._held = os.open(self.port, os.O_RDWR | os.O_NOCTTY)  # or another test's pty could get its name
 
     def __enter__(self) -> FakeBoard:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self._process.communicate(timeout=10)
+        os.close(self._held)
 
 
 def save_windows(path: Path, x: np.ndarray, y: np.ndarray | None = None) -> Path:

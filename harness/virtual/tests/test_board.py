@@ -226,6 +226,14 @@ def test_dead_board_is_an_infra_error(elf: Path) -> None:
             board.check()
 
 
+def test_no_other_board_gets_the_name_of_a_dead_one(elf: Path) -> None:
+    with VirtualBoard(image=elf) as board:
+        os.kill(board.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, board.pid, os.WEXITED | os.WNOWAIT)
+        with VirtualBoard(image=elf) as other:
+            assert other.port != board.port and not Path(board.port).exists()
+
+
 def test_board_that_can_not_start_says_why(tmp_path: Path) -> None:
     path = tmp_path / "huge.bin"
     path.write_bytes(bytes(1 << 20))
