@@ -53,12 +53,13 @@ def search(arguments: argparse.Namespace) -> int:
     _make(folder)
     url = studies.storage_url(arguments.storage, folder)
     plan = _plan(arguments, dataset, config, studies.known_plan(name, url) if arguments.resume else None)
-    study = studies.open_study(name, url, plan, arguments.resume, plan["seed"], startup=max(10, arguments.trials // 4))
-    cut_off = studies.end_cut_off(study)
-    if cut_off:
-        _say(f"{cut_off} candidates were cut off and count as not tried")
-    _run(arguments, study, plan, config, folder)
-    return _finish(arguments, study, name, plan, folder) or EXIT_GOOD
+    with studies.watched():
+        study = studies.open_study(name, url, plan, arguments.resume, plan["seed"], startup=max(10, arguments.trials // 4))
+        cut_off = studies.end_cut_off(study)
+        if cut_off:
+            _say(f"{cut_off} candidates were cut off and count as not tried")
+        _run(arguments, study, plan, config, folder)
+        return _finish(arguments, study, name, plan, folder) or EXIT_GOOD
 
 
 def _plan(arguments: argparse.Namespace, dataset: str, config: Any, known: dict[str, Any] | None) -> dict[str, Any]:

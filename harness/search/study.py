@@ -6,7 +6,8 @@ import dataclasses
 import os
 import socket
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from harness.search.candidate import Measured
 OBJECTIVES = {"accuracy": "maximize", "latency_us": "minimize", "ram_bytes": "minimize", "flash_bytes": "minimize"}
 NAME, REASON, STAGE, WORKER, PLAN = "name", "reason", "stage", "worker", "plan"
 MEASURED, EXCESS, LIMITS = "measured", "excess", "limits"
-NAMELESS_S = 60.0
-"""A trial gets its name right after it is made; one that still has none was cut off there."""
+OWNERLESS_S = 60.0
+"""A trial is told whose it is right after it is made; one that still is nobody's was cut off there."""
+BEAT_S, GRACE_S = 20, 180
+"""A trial under way gives a sign of life so often; whoever sees one that gave none for so long, of whatever host, ends it."""
 
 
 def optuna() -> Any:
@@ -30,6 +33,7 @@ def optuna() -> Any:
         raise HostError("Optuna is missing", received=str(error), remedy=remedy) from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # its version is pinned
+    warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed")  # see beat()
     return optuna
 
 
@@ -100,11 +104,26 @@ def _storage(url: str) -> Any:
     url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     try:
         options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
-        return package.storages.RDBStorage(url, engine_kwargs=options)
+        return package.storages.RDBStorage(url, engine_kwargs=options, heartbeat_interval=BEAT_S, grace_period=GRACE_S)
     except Exception as error:  # whatever the database's driver raises
         raise HostError(
             "the search's storage can't be opened", expected="a SQLAlchemy URL of SQLite or PostgreSQL",
             received=f"{type(error).__name__}: {error}"[:500], remedy="check --storage; PostgreSQL needs tinyrig[postgres]",
+        ) from error
+
+
+@contextmanager
+def watched() -> Iterator[None]:
+    """Raises HostError where the storage is lost on the way."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, optuna().exceptions.StorageInternalError) as error:
+        raise HostError(
+            "the search's storage was lost", expected="a database that stays reachable",
+            received=f"{type(error.__cause__ or error).__name__}: {error.__cause__ or error}"[:500],
+            remedy="when it is back, go on with --resume: what was finished is kept",
         ) from error
 
 
@@ -114,22 +133,30 @@ def worker_name() -> str:
 
 def begin(trial: Any, name: str) -> None:
     trial.set_user_attr(NAME, name)
-    trial.set_user_attr(WORKER, worker_name())
+
+
+def beat(study: Any, trials: Iterable[Any]) -> None:
+    """The sign of life of trials under way, which Optuna gives by itself only where it runs them too."""
+    for trial in trials:
+        study._storage.record_heartbeat(trial._trial_id)
 
 
 def end_cut_off(study: Any) -> int:
-    """Ends the trials that a dead process of this host left running; their number. Those of other hosts may be under way."""
+    """Ends the trials that a dead process of this host left running, and those of any host that has given no sign of life; their
+    number."""
     package = optuna()
-    dead = [t for t in study.get_trials(deepcopy=False, states=[package.trial.TrialState.RUNNING]) if _is_dead(t)]
-    for trial in dead:
-        study.tell(trial.number, state=package.trial.TrialState.FAIL)
-    return len(dead)
+    running = study.get_trials(deepcopy=False, states=[package.trial.TrialState.RUNNING])
+    package.storages.fail_stale_trials(study)
+    for trial in filter(_is_dead, running):
+        study.tell(trial.number, state=package.trial.TrialState.FAIL, skip_if_finished=True)
+    after = study.get_trials(deepcopy=False, states=[package.trial.TrialState.RUNNING])
+    return len({t.number for t in running} - {t.number for t in after})
 
 
 def _is_dead(trial: Any) -> bool:
     host, _, pid = str(trial.user_attrs.get(WORKER, ":")).rpartition(":")
     if not pid:
-        return trial.datetime_start is not None and (datetime.now() - trial.datetime_start).total_seconds() > NAMELESS_S
+        return trial.datetime_start is not None and (datetime.now() - trial.datetime_start).total_seconds() > OWNERLESS_S
     if not pid.isdigit() or host != socket.gethostname():
         return False
     try:
@@ -147,18 +174,29 @@ def finished(study: Any) -> list[Any]:
     return study.get_trials(deepcopy=False, states=[states.COMPLETE, states.PRUNED])
 
 
+@contextmanager
+def _unless_ended() -> Iterator[None]:
+    """What this process was too silent about is no longer its own: another has ended it and tries something in its place."""
+    with suppress(optuna().exceptions.UpdateFinishedTrialError):
+        yield
+
+
 def tell_measured(study: Any, trial: Any, found: Measured) -> None:
     values = dataclasses.asdict(found)
-    trial.set_constraint(LIMITS, violation(values, study.user_attrs[PLAN].get("min_accuracy")))
-    trial.set_user_attr(MEASURED, values)
-    study.tell(trial, [values[name] for name in OBJECTIVES])
+    with _unless_ended():
+        trial.set_constraint(LIMITS, violation(values, study.user_attrs[PLAN].get("min_accuracy")))
+        trial.set_user_attr(MEASURED, values)
+        study.tell(trial, [values[name] for name in OBJECTIVES], skip_if_finished=True)
 
 
 def next_trial(study: Any, count: int) -> Any | None:
     """A new trial; None where `count` are finished or under way, on any host that shares the study."""
+    optuna().storages.fail_stale_trials(study)
     if _begun(study, None) >= count:
         return None
     trial = study.ask()
+    trial.set_user_attr(WORKER, worker_name())
+    beat(study, [trial])
     if _begun(study, trial.number) < count:
         return trial
     study.tell(trial, state=optuna().trial.TrialState.FAIL)  # another host was faster
@@ -173,17 +211,19 @@ def _begun(study: Any, before: int | None) -> int:
 
 def tell_given_up(study: Any, trial: Any, stage: str, reason: str, excess: float = 1.0) -> None:
     """`excess`: how far it is beyond its limits, which the sampler learns."""
-    trial.set_user_attr(EXCESS, excess)
-    trial.set_constraint(LIMITS, excess)
-    trial.set_user_attr(STAGE, stage)
-    trial.set_user_attr(REASON, reason)
-    study.tell(trial, state=optuna().trial.TrialState.PRUNED)
+    with _unless_ended():
+        trial.set_user_attr(EXCESS, excess)
+        trial.set_constraint(LIMITS, excess)
+        trial.set_user_attr(STAGE, stage)
+        trial.set_user_attr(REASON, reason)
+        study.tell(trial, state=optuna().trial.TrialState.PRUNED, skip_if_finished=True)
 
 
 def tell_failed(study: Any, trial: Any, reason: str) -> None:
     """The rig's fault: nothing is known of the candidate."""
-    trial.set_user_attr(REASON, reason)
-    study.tell(trial, state=optuna().trial.TrialState.FAIL)
+    with _unless_ended():
+        trial.set_user_attr(REASON, reason)
+        study.tell(trial, state=optuna().trial.TrialState.FAIL, skip_if_finished=True)
 
 
 def entries(study: Any) -> list[dict[str, Any]]:

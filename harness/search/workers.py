@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -53,16 +54,21 @@ class Search:
         self._failures = 0
         self._errors: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
         self._trainers: list[Trainer] = []
+        self._under_way: dict[int, Any] = {}
 
     def run(self) -> None:
         """Raises what stopped it: the rig's fault, or the user's interruption, after every worker has ended."""
         threads = [threading.Thread(target=self._work, args=(target,), daemon=True) for target in self._targets]
         for thread in threads:
             thread.start()
+        beat_at = 0.0
         try:
             for thread in threads:
                 while thread.is_alive():
                     thread.join(0.2)  # so that a signal is heard
+                    if time.monotonic() >= beat_at:
+                        studies.beat(self._task.study, list(self._under_way.values()))
+                        beat_at = time.monotonic() + studies.BEAT_S
         finally:
             self._stop.set()
             for trainer in list(self._trainers):
@@ -80,7 +86,9 @@ class Search:
         try:
             while not self._stop.is_set() and (trial := self._next()) is not None:
                 task.deadline.check("before the next candidate")
+                self._under_way[trial.number] = trial
                 self._one(trial, trainer, bench)
+                del self._under_way[trial.number]
         except BaseException as error:
             if not self._stop.is_set():
                 self._errors.put(error)

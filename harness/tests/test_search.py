@@ -2,8 +2,10 @@
 
 import dataclasses
 import sys
+import time
 
 import pytest
+import sqlalchemy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,13 +101,55 @@ def test_trials_of_dead_processes_are_ended_and_those_of_others_left(url, monkey
     study = open_study(url)
     for worker in (f"{studies.socket.gethostname()}:999999999", "elsewhere:1", f"{studies.socket.gethostname()}:1"):
         monkeypatch.setattr(studies, "worker_name", lambda worker=worker: worker)
-        studies.begin(study.ask(), "mlp-8")
-    study.ask()  # has no name: another host may just be about to give it one
+        assert studies.next_trial(study, 4) is not None
+    study.ask()  # nobody's: another host may just be about to say that it is its own
     assert studies.end_cut_off(study) == 1
     assert [t.state.name for t in study.trials] == ["FAIL", "RUNNING", "RUNNING", "RUNNING"]
-    monkeypatch.setattr(studies, "NAMELESS_S", 0.0)
+    monkeypatch.setattr(studies, "OWNERLESS_S", 0.0)
     assert studies.end_cut_off(study) == 1
     assert study.trials[3].state.name == "FAIL"
+
+
+def silent_for_long(url):
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("UPDATE trial_heartbeats SET heartbeat = '2020-01-01 00:00:00'"))
+    engine.dispose()
+
+
+def stale(study):
+    return study._storage._get_stale_trial_ids(study._study_id)
+
+
+def test_a_trial_without_a_sign_of_life_is_ended_whatever_host_it_was_on(url, monkeypatch):
+    monkeypatch.setattr(studies, "worker_name", lambda: "elsewhere:1")
+    study = open_study(url)
+    first = studies.next_trial(study, 1)
+    studies.begin(first, "mlp-8")
+    assert studies.next_trial(study, 1) is None and studies.end_cut_off(study) == 0
+    silent_for_long(url)
+    studies.beat(study, [first])
+    assert studies.next_trial(study, 1) is None
+    silent_for_long(url)
+    second = studies.next_trial(study, 1)
+    studies.begin(second, "mlp-4")
+    silent_for_long(url)
+    assert studies.end_cut_off(study) == 1
+    studies.tell_measured(study, first, MEASURED)  # it was only slow; what it was to do is another's now
+    studies.tell_given_up(study, second, "static analysis", "too big")
+    studies.tell_failed(study, second, "no port")
+    assert [t.state.name for t in study.trials] == ["FAIL", "FAIL"] and not studies.entries(study)
+
+
+def test_a_storage_that_is_lost_is_the_hosts_fault(url):
+    study = open_study(url)
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("DROP TABLE trial_heartbeats"))
+    engine.dispose()
+    with pytest.raises(HostError, match="storage was lost") as caught, studies.watched():
+        studies.next_trial(study, 3)
+    assert "--resume" in caught.value.remedy
 
 
 def measured(accuracy, **changes):
@@ -286,6 +330,22 @@ def test_a_candidate_that_was_tried_before_is_not_tried_again(search):
     study, told = search(evaluate, trials=40, count=1, families=("mlp",))
     assert len(studies.entries(study)) == 40
     assert len(names) == len(set(names)) == 40 - sum("the same as trial" in text for _, _, text in told)
+
+
+def test_what_is_under_way_gives_signs_of_life(search, url, monkeypatch):
+    others = studies.optuna().load_study(study_name="s", storage=studies._storage(url))
+    monkeypatch.setattr(studies, "BEAT_S", 0)
+
+    def evaluate(name):
+        silent_for_long(url)
+        until = time.monotonic() + 60
+        while stale(others):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        return MEASURED
+
+    study, _ = search(evaluate, trials=2, count=1)
+    assert len(studies.entries(study)) == 2
 
 
 def test_a_rig_that_keeps_failing_ends_the_search_and_costs_no_candidate(search):
