@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from harness import wire
 from harness.boards import BOARDS
-from harness.tests.host_board import APP, BUILD_ID, FIRMWARE, HostBoard, build, build_folder
+from harness.tests.host_board import APP, BUILD_ID, FIRMWARE, HostBoard, ask, build, build_folder, replies
 from harness.tests.port_build import port_flags, port_sources
 from harness.wire import Frame, RunFlag, Status, Type
 
@@ -64,25 +64,6 @@ def line(running):
     return running
 
 
-def replies(link) -> list[Frame]:
-    """All that comes until the line has been silent for longer than the board's own limit."""
-    frames, data = [], b""
-    while more := link.read(65536, 3 * wire.BOARD_SILENCE_S):
-        data += more
-    while data:
-        frame = wire.decode(data)
-        assert frame is not None, f"half a reply: {data.hex()}"
-        frames.append(frame)
-        data = data[frame.wire_bytes :]
-    return frames
-
-
-def ask(link, frame: Frame) -> Frame:
-    link.write(wire.encode(frame))
-    (reply,) = replies(link)
-    return reply
-
-
 def test_nothing_but_hello_before_hello():
     with HostBoard(TOY) as board, board.link() as link:
         assert ask(link, Frame(Type.ECHO, 1, b"x")).status == Status.NO_HELLO
@@ -120,7 +101,7 @@ def test_golden_requests_reach_the_loop_in_any_pieces(line, vector):
         ask(line, Frame(Type.HELLO, 0))  # takes the kept reply's place and any number follows: each is executed anew
         for piece in pieces:
             line.write(piece)
-        reply, *more = replies(line)
+        reply, *more = replies(line, 2 if pieces[0].endswith(behind) else 1)
         seen.add((reply.type, reply.sequence, reply.status, len(reply.payload)))
         assert [f.payload for f in more] == ([b"behind"] if pieces[0].endswith(behind) else [])
     ((type_, sequence, status, _),) = seen
@@ -132,19 +113,19 @@ def test_golden_request_with_any_byte_damaged_is_not_executed(line):
     data = bytes.fromhex(next(v["hex"] for v in VECTORS if v["name"] == "echo of the magic"))
     for at in range(len(data)):
         line.write(data[:at] + bytes([data[at] ^ 0x20]) + data[at + 1 :])
-        assert all(f.status == Status.BAD_CRC for f in replies(line))
+        assert all(f.status == Status.BAD_CRC for f in replies(line, 0))
 
 
 def test_requests_without_a_pause_are_all_answered(line):
     line.write(b"".join(wire.encode(Frame(Type.ECHO, n, bytes([n] * n))) for n in range(20, 30)))
-    assert [(f.sequence, f.payload) for f in replies(line)] == [(n, bytes([n] * n)) for n in range(20, 30)]
+    assert [(f.sequence, f.payload) for f in replies(line, 10)] == [(n, bytes([n] * n)) for n in range(20, 30)]
 
 
 def test_silence_ends_half_a_frame(line):
     for cut in (1, 5, wire.HEADER_BYTES, wire.HEADER_BYTES + 3):
         line.write(wire.encode(Frame(Type.ECHO, 40, b"dropped"))[:cut])
         told = [(40, Status.CUT)] if cut >= wire.HEADER_BYTES else []  # without a header nobody is known to be told
-        assert [(f.sequence, f.status) for f in replies(line)] == told
+        assert [(f.sequence, f.status) for f in replies(line, len(told))] == told
         assert ask(line, Frame(Type.ECHO, 41 + cut, b"taken")).payload == b"taken"
 
 
@@ -227,7 +208,7 @@ def test_too_long_a_frame_is_swallowed_whole(line):
     """Its payload is full of headers, none of which may be taken for one."""
     inner = wire.encode(Frame(Type.ECHO, 91, b"not this"))
     line.write(wire.encode(Frame(Type.ECHO, 90, inner * 300)) + wire.encode(Frame(Type.ECHO, 92, b"this")))
-    assert [(f.sequence, f.status) for f in replies(line)] == [(90, Status.BAD_LENGTH), (92, Status.OK)]
+    assert [(f.sequence, f.status) for f in replies(line, 2)] == [(90, Status.BAD_LENGTH), (92, Status.OK)]
 
 
 def test_too_long_a_frame_that_stops_is_told(line):
@@ -240,7 +221,7 @@ def test_too_long_a_frame_that_stops_is_told(line):
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_in_step_after_any_corruption(line, data):
-    """Noise or a damaged frame, then the host's silence, then a request: it is answered."""
+    """Noise or a damaged frame, then the host's silence, then a request: it is answered, whatever was said of the noise."""
     frame = wire.encode(Frame(Type.ECHO, 100, data.draw(st.binary(max_size=40), "payload")))
     noise = st.binary(max_size=60) | st.sampled_from([b"T", b"TR", b"TTRTR", frame[:20]])
     cut = data.draw(st.integers(0, len(frame)), "cut")
@@ -248,7 +229,9 @@ def test_in_step_after_any_corruption(line, data):
     while line.read(65536, wire.HOST_SILENCE_S):
         pass
     marker = data.draw(st.binary(min_size=1, max_size=9), "marker")
-    assert ask(line, Frame(Type.ECHO, 101, marker)).payload == marker
+    line.write(wire.encode(Frame(Type.ECHO, 101, marker)))
+    said = [f for f in replies(line) if f.sequence == 101]
+    assert [f.payload for f in said or replies(line)] == [marker]  # a busy machine may send what it said of the noise only now
 
 
 def test_frame_behind_noise_is_found_without_silence(line):

@@ -1,14 +1,22 @@
-"""Databases that the tests of the store run on: SQLite, and PostgreSQL where its server is installed."""
+"""Databases that the tests of the store run on: SQLite, and PostgreSQL where its server is installed; and Ctrl-C."""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.tests import postgres
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """A shell's background jobs ignore Ctrl-C, and what they start does too; tests send it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import tty
 from functools import cache
 from pathlib import Path
@@ -13,9 +14,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from harness import sketch
+from harness import sketch, wire
 from harness.link import Link, open_link
 from harness.tests import arduino_cli
+from harness.wire import Frame
 
 FIRMWARE = Path(__file__).parents[2] / "firmware"
 CC = ("cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -112,3 +114,22 @@ class HostBoard:
         self.process.terminate()
         _, complaints = self.process.communicate(timeout=10)
         assert not complaints, complaints.decode()
+
+
+def replies(link: Link, least: int = 1) -> list[Frame]:
+    """All that comes until the line has been silent for longer than the board's own limit; `least` are waited for longer, since
+    a busy machine may let the board wait."""
+    frames, data, until = [], b"", time.monotonic() + 30
+    while more := link.read(65536, 3 * wire.BOARD_SILENCE_S) or (len(frames) < least and time.monotonic() < until):
+        data += more or b""
+        while frame := wire.decode(data):
+            frames.append(frame)
+            data = data[frame.wire_bytes :]
+    assert not data, f"half a reply: {data.hex()}"
+    return frames
+
+
+def ask(link: Link, frame: Frame) -> Frame:
+    link.write(wire.encode(frame))
+    (reply,) = replies(link)
+    return reply
