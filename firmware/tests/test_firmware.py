@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
+import threading
 import time
 from itertools import pairwise
 
@@ -69,6 +71,14 @@ def test_nothing_but_hello_before_hello():
         assert ask(link, Frame(Type.ECHO, 1, b"x")).status == Status.NO_HELLO
         assert ask(link, Frame(Type.HELLO, 2)).status == Status.OK
         assert ask(link, Frame(Type.ECHO, 3, b"x")).payload == b"x"
+
+
+def test_a_board_that_a_busy_machine_holds_up_is_waited_for():
+    """For three times as long as replies() waits for a silent line: what the other tests rely on under load."""
+    with HostBoard(TOY) as board, board.link() as link:
+        board.process.send_signal(signal.SIGSTOP)
+        threading.Timer(9 * wire.BOARD_SILENCE_S, board.process.send_signal, [signal.SIGCONT]).start()
+        assert ask(link, Frame(Type.HELLO, 1)).status == Status.OK
 
 
 def test_hello_tells_the_build_id(line):

@@ -120,11 +120,14 @@ def replies(link: Link, least: int = 1) -> list[Frame]:
     """All that comes until the line has been silent for longer than the board's own limit; `least` are waited for longer, since
     a busy machine may let the board wait."""
     frames, data, until = [], b"", time.monotonic() + 30
-    while more := link.read(65536, 3 * wire.BOARD_SILENCE_S) or (len(frames) < least and time.monotonic() < until):
-        data += more or b""
+    while True:
+        more = link.read(65536, 3 * wire.BOARD_SILENCE_S)
+        data += more
         while frame := wire.decode(data):
             frames.append(frame)
             data = data[frame.wire_bytes :]
+        if not more and (len(frames) >= least or time.monotonic() > until):
+            break
     assert not data, f"half a reply: {data.hex()}"
     return frames
 
