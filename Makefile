@@ -23,10 +23,10 @@ test-slow: setup
 # Each of the two targets runs so many seconds; needs clang, which nothing else does.
 fuzz:
 	@$(PYTHON) harness/bootstrap.py fuzz
-	@$(PY) -m firmware.fuzz.fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
+	@$(PY) -m tinyrig.firmware.fuzz.fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
 
 false-accept: setup
-	@$(PY) -m firmware.fuzz.false_accept --frames $(FRAMES) $(ARGS)
+	@$(PY) -m tinyrig.firmware.fuzz.false_accept --frames $(FRAMES) $(ARGS)
 
 setup:
 	@$(PYTHON) harness/bootstrap.py

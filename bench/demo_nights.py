@@ -29,11 +29,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from harness.cli import main as tinyrig
-from harness.config import ROOT
-from harness.nightly_summary import family
-from harness.oracle import ORACLES
-from harness.tests import small_models
+from tinyrig.cli import main as tinyrig
+from tinyrig.core.config import ROOT
+from tinyrig.nightly.summary import family
+from tinyrig.tests import small_models
+from tinyrig.workload.oracle import ORACLES
 
 FIRST = datetime.datetime(2026, 1, 1, 1, tzinfo=datetime.UTC)
 MODELS = ("gesture", "sound")

@@ -14,9 +14,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from harness import comparison, history
-from harness.store import Store
-from harness.tests.fake_nights import Plan, fill, night_id
+from tinyrig.store import comparison, history
+from tinyrig.store.runs import Store
+from tinyrig.tests.fake_nights import Plan, fill, night_id
 
 CURVES = ("latency_cycles_median", "latency_us_median", "accuracy", "ram_model_total", "flash_model_total", "cycles_per_mac")
 """What an HTML page draws: six metrics, all boards and variants."""

@@ -17,13 +17,13 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from harness.boards import parse_board
-from harness.campaign import built_variants
-from harness.config import Config, load_config
-from harness.errors import LinkError
-from harness.records import Sample, Variant
-from harness.rig import Rig
-from harness.runner import Job, compile_for, measure, windows_of
+from tinyrig.board.rig import Rig
+from tinyrig.core.boards import parse_board
+from tinyrig.core.config import Config, load_config
+from tinyrig.core.errors import LinkError
+from tinyrig.core.records import Sample, Variant
+from tinyrig.measure.variant import Job, compile_for, measure, windows_of
+from tinyrig.measure.variants import built_variants
 
 KINDS = ("drop", "flip", "insert", "dup")
 SWEEP = (1e-4, 3e-4, 1e-3, 2e-3, 3e-3, 5e-3, 1e-2, 3e-2)

@@ -14,16 +14,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from harness.boards import BOARDS
-from harness.compiler.compile import compile_model
-from harness.errors import LinkError
-from harness.flash import flash
-from harness.image import build_image
-from harness.link import open_link
-from harness.session import Session
-from harness.tests import small_models
-from harness.tests.servers import Ser2net
-from harness.virtual.launch import VirtualBoard
+from tinyrig.compiler.compile import compile_model
+from tinyrig.core.boards import BOARDS
+from tinyrig.core.errors import LinkError
+from tinyrig.flash.flash import flash
+from tinyrig.link.serial_link import open_link
+from tinyrig.link.session import Session
+from tinyrig.tests import small_models
+from tinyrig.tests.servers import Ser2net
+from tinyrig.virtual.launch import VirtualBoard
+from tinyrig.workload.image import build_image
 
 BOARD = BOARDS["virtual"]
 ROUNDS = 200

@@ -13,10 +13,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from harness.comparison import Values, run_values
-from harness.config import load_config
-from harness.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_RIG
-from harness.store import Store
+from tinyrig.core.config import load_config
+from tinyrig.core.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_RIG
+from tinyrig.store.comparison import Values, run_values
+from tinyrig.store.runs import Store
 
 
 def newest(store: Store, board: str) -> dict[str, Values]:

@@ -23,15 +23,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tabulate import tabulate
 
-from harness.campaign import built_variants
-from harness.config import Config, Logs, load_config
-from harness.ledger import begin_night
-from harness.night_board import SAY, STEP, Plan
-from harness.night_fleet import NightFleet
-from harness.nightlog import NightLog
-from harness.records import Variant
-from harness.runner import steps
-from harness.store import Store
+from tinyrig.core.config import Config, Logs, load_config
+from tinyrig.core.records import Variant
+from tinyrig.measure.variant import steps
+from tinyrig.measure.variants import built_variants
+from tinyrig.nightly.board_worker import SAY, STEP, Plan
+from tinyrig.nightly.fleet import NightFleet
+from tinyrig.nightly.log import NightLog
+from tinyrig.store.decisions import begin_night
+from tinyrig.store.runs import Store
 
 
 class Timed(NightFleet):

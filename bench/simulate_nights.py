@@ -1,9 +1,9 @@
-"""How often do the verdicts cry wolf, and what do they find? Nights of simulated boards, judged by harness/verdicts.py itself.
+"""How often do the verdicts cry wolf, and what do they find? Nights of simulated boards, judged by harness/analysis/verdicts.py itself.
 
     python bench/simulate_nights.py                       print the tables (about a minute)
     python bench/simulate_nights.py --docs docs/verdicts.md   and put them into the page, between its markers
 
-Not a claim about a board and no pytest file: a short version is harness/tests/test_simulated_nights.py.
+Not a claim about a board and no pytest file: a short version is harness/nightly/tests/test_simulated_nights.py.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.simulated_board import MIXED_SD, MS, POLICY, Board, Rig, percentile95, run_medians, student3, two_levels
-from harness import drift, stats
-from harness.stats import Timer
-from harness.verdicts import (
+from tinyrig.analysis import drift, stats
+from tinyrig.analysis.stats import Timer
+from tinyrig.analysis.verdicts import (
     NOISY,
     Baseline,
     Policy,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness import stats
-from harness.stats import FINE, Timer
-from harness.verdicts import Policy
+from tinyrig.analysis import stats
+from tinyrig.analysis.stats import FINE, Timer
+from tinyrig.analysis.verdicts import Policy
 
 MS = 1000.0
 """Microseconds; every level here is in microseconds."""

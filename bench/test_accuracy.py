@@ -1,6 +1,6 @@
 """Claim: on the board every variant is as accurate as on the host."""
 
-from harness.metrics import accuracy
+from tinyrig.analysis.metrics import accuracy
 
 
 def test_accuracy_reaches_the_hosts(outcome, claim):

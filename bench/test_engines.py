@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 from per_tensor import per_tensor_dense
 
-from harness.boards import parse_board
-from harness.campaign import built_variants, model_variant
-from harness.config import ROOT, Config
-from harness.engines import ENGINES, PEER, Comparison, markdown, wrong_engines
-from harness.records import Variant
+from tinyrig.core.boards import parse_board
+from tinyrig.core.config import ROOT, Config
+from tinyrig.core.records import Variant
+from tinyrig.engines_command import markdown
+from tinyrig.measure.engine_comparison import ENGINES, PEER, Comparison, wrong_engines
+from tinyrig.measure.variants import built_variants, model_variant
 
 ZOO = ROOT / "variants" / "out" / "zoo"
 OUT = ROOT / "reports" / "out"
@@ -123,7 +124,7 @@ class Bench:
 
 INTRODUCTION = f"""\
 Written by `pytest bench/test_engines.py`. pqt and simple are the paper's networks; the others are the zoo's
-(`python -m variants.zoo`): usual layer shapes, seeded random weights. Cycles are those of one inference, the median
+(`python -m tinyrig.variants.networks.zoo`): usual layer shapes, seeded random weights. Cycles are those of one inference, the median
 over {LIMIT} windows a network. Bytes: RAM is arena + static + stack, flash is weights + engine code.
 
 "TFLM + CMSIS-NN before" are whole runtimes, measured before this engine existed, with the same compiler and an earlier
@@ -159,7 +160,7 @@ def zoo_variant(name: str) -> Variant:
     net = name.rpartition("_")[0]
     file, windows = ZOO / f"{name}.tflite", ZOO / f"{net}_windows.npz"
     if not (file.exists() and windows.exists()):
-        subprocess.run([sys.executable, "-m", "variants.zoo", net, "--out", str(ZOO)], check=True, cwd=ROOT, stdout=sys.stderr)
+        subprocess.run([sys.executable, "-m", "tinyrig.variants.networks.zoo", net, "--out", str(ZOO)], check=True, cwd=ROOT, stdout=sys.stderr)
     return model_variant(file, windows)
 
 

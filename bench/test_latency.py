@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.metrics import timed_cycles, withheld
+from tinyrig.analysis.metrics import timed_cycles, withheld
 
 
 def test_latency_is_recorded(outcome, config):

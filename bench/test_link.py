@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from harness.boards import BOARDS, parse_board
-from harness.campaign import built_variants
-from harness.rig import Rig
-from harness.runner import compile_for
-from harness.windows import load_windows
+from tinyrig.board.rig import Rig
+from tinyrig.core.boards import BOARDS, parse_board
+from tinyrig.measure.variant import compile_for
+from tinyrig.measure.variants import built_variants
+from tinyrig.workload.windows import load_windows
 
 BATCHES, WINDOWS = 40, 5
 """The best batch counts, and the first that is good enough ends the search: what else the host does meanwhile is not the

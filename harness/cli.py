@@ -9,19 +9,19 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.doctor.boards import add_parser as add_boards
-from harness.doctor.command import add_parser as add_doctor
-from harness.engines import add_parser as add_engines
-from harness.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_RIG, RigError
-from harness.history_command import add_parsers as add_history
-from harness.interrupt import exit_status, terminable
-from harness.nightly_command import add_parser as add_nightly
-from harness.run_command import add_parser as add_run
-from harness.search.command import add_parser as add_search
+from tinyrig.core.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_RIG, RigError
+from tinyrig.doctor.boards import add_parser as add_boards
+from tinyrig.doctor.command import add_parser as add_doctor
+from tinyrig.engines_command import add_parser as add_engines
+from tinyrig.history_command import add_parsers as add_history
+from tinyrig.host.signals import exit_status, terminable
+from tinyrig.nightly_command import add_parser as add_nightly
+from tinyrig.run_command import add_parser as add_run
+from tinyrig.search.command import add_parser as add_search
 
 _PACKAGES = {
     "variants": ("variants", "build model variants"),
-    "crossval": ("variants.crossval", "cross-validate model families and their grid"),
+    "crossval": ("tinyrig.variants.crossval", "cross-validate model families and their grid"),
     "report": ("reports", "write a report of stored runs"),
 }
 """Commands that are packages of their own, and what they are for."""
@@ -95,12 +95,13 @@ def _hand_over(package: str, words: Sequence[str]) -> int:
 
 
 def _ops(arguments: argparse.Namespace) -> int:
-    from harness.boards import BOARDS
-    from harness.campaign import model_variant
-    from harness.compiler.compile import compile_model
-    from harness.config import load_config
-    from harness.ops import compare_ops, table
-    from harness.runner import Job, read_model, windows_of
+    from tinyrig.compiler.compile import compile_model
+    from tinyrig.core.boards import BOARDS
+    from tinyrig.core.config import load_config
+    from tinyrig.measure.variant import Job, windows_of
+    from tinyrig.measure.variants import model_variant
+    from tinyrig.workload.model_file import read_model
+    from tinyrig.workload.op_diff import compare_ops, table
 
     config, data, board = load_config(), read_model(arguments.model), BOARDS["virtual"]
     compiled = compile_model(data, flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes, engine=arguments.engine)

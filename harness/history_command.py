@@ -14,14 +14,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import EXIT_GOOD, EXIT_USER, UserError
+from tinyrig.core.errors import EXIT_GOOD, EXIT_USER, UserError
 
 if TYPE_CHECKING:
-    from harness.comparison import Pair, Row
-    from harness.config import Config
-    from harness.history import Place, Series
-    from harness.origins import Origin
-    from harness.store import Store
+    from tinyrig.core.config import Config
+    from tinyrig.store.comparison import Pair, Row
+    from tinyrig.store.history import Place, Series
+    from tinyrig.store.origins import Origin
+    from tinyrig.store.runs import Store
 
 _BOARD = "its kind, its id, or the beginning of that (default: all)"
 
@@ -89,8 +89,8 @@ def _add_filter(parser: argparse.ArgumentParser) -> None:
 def _history(arguments: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from harness.history import comparables, series
-    from harness.origins import origins
+    from tinyrig.store.history import comparables, series
+    from tinyrig.store.origins import origins
 
     _check_metric(arguments.metric)
     with _open() as store:
@@ -108,7 +108,7 @@ def _history(arguments: argparse.Namespace) -> int:
 def _check_metric(name: str) -> None:
     from difflib import get_close_matches
 
-    from harness.export import METRIC_COLUMNS
+    from tinyrig.store.export import METRIC_COLUMNS
 
     if name not in METRIC_COLUMNS:
         near = [n for n in METRIC_COLUMNS if name in n] or get_close_matches(name, METRIC_COLUMNS, 4, 0.4) or METRIC_COLUMNS
@@ -126,8 +126,8 @@ def _series_text(series: Series, metadata: dict[str, dict], last: int, of: dict[
     measured with the same."""
     from tabulate import tabulate
 
-    from harness.metrics import METRICS
-    from harness.metrics import unit as counter
+    from tinyrig.analysis.metrics import METRICS
+    from tinyrig.analysis.metrics import unit as counter
 
     unit = METRICS[series.metric].unit if series.metric in METRICS else "fraction"
     unit = unit.replace("cycles", counter(series.timing))
@@ -147,7 +147,7 @@ _RIGHT = ("left", "left", "left", "right", "right", "right", "left")
 def _series_rows(
     series: Series, metadata: dict[str, dict], of: dict[tuple[str, str], Origin]
 ) -> Iterable[tuple[str, ...]]:
-    from harness.provenance import clock_off
+    from tinyrig.analysis.provenance import clock_off
 
     above: Place | None = None
     last: dict[str, float] = {}
@@ -174,7 +174,7 @@ def _difference(metric: str, change: float, base: float) -> tuple[str, str]:
 
 
 def _why(metadata: dict[str, dict], first: str, second: str) -> str:
-    from harness.comparison import differing
+    from tinyrig.store.comparison import differing
 
     a, b = metadata.get(first), metadata.get(second)
     if a is None or b is None:
@@ -184,7 +184,7 @@ def _why(metadata: dict[str, dict], first: str, second: str) -> str:
 
 def _text(metric: str, value: float) -> str:
     """As the reports write it."""
-    from harness.metrics import METRICS
+    from tinyrig.analysis.metrics import METRICS
 
     return METRICS[metric.removesuffix("_ci95_low").removesuffix("_ci95_high")].format(value)
 
@@ -193,8 +193,8 @@ def _text(metric: str, value: float) -> str:
 
 def _compare(arguments: argparse.Namespace) -> int:
     """Exit status 2 when no variant of the two runs can be compared: then nothing was said of them."""
-    from harness.comparison import compare, run_values
-    from harness.origins import origins
+    from tinyrig.store.comparison import compare, run_values
+    from tinyrig.store.origins import origins
 
     _refuse_model(arguments.first)
     with _open() as store:
@@ -250,9 +250,9 @@ _WORDS = {True: "better", False: "worse", None: ""}
 # ---- accept ----
 
 def _accept(arguments: argparse.Namespace) -> int:
-    from harness.history import verdicts
-    from harness.ledger import accept
-    from harness.records import Accepted
+    from tinyrig.core.records import Accepted
+    from tinyrig.store.decisions import accept
+    from tinyrig.store.history import verdicts
 
     why = arguments.message.strip()
     if not why:
@@ -280,7 +280,7 @@ def _who() -> str:
 # ---- export, prune, recompute ----
 
 def _export(arguments: argparse.Namespace) -> int:
-    from harness.export import FORMATS, export
+    from tinyrig.store.export import FORMATS, export
 
     output = arguments.output
     form = arguments.format or (output.suffix[1:].lower() if output and output.suffix[1:].lower() in FORMATS else "csv")
@@ -294,8 +294,8 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _prune(arguments: argparse.Namespace) -> int:
-    from harness.ages import age, moment
-    from harness.pruning import prune
+    from tinyrig.core.time_spec import age, moment
+    from tinyrig.store.pruning import prune
 
     keep = arguments.keep_samples or _config().history.keep_samples
     if not keep:
@@ -313,7 +313,7 @@ def _prune(arguments: argparse.Namespace) -> int:
 
 
 def _recompute(arguments: argparse.Namespace) -> int:
-    from harness.pruning import recompute
+    from tinyrig.store.pruning import recompute
 
     with _open() as store:
         done, pruned = recompute(store, store.resolve(arguments.run) if arguments.run else None)
@@ -324,20 +324,20 @@ def _recompute(arguments: argparse.Namespace) -> int:
 # ---- shared ----
 
 def _config() -> Config:
-    from harness.config import load_config
+    from tinyrig.core.config import load_config
 
     return load_config()
 
 
 def _open() -> Store:
     """The configured database; it must be there."""
-    from harness.store import Store
+    from tinyrig.store.runs import Store
 
     return Store(_config().results, must_exist=True)
 
 
 def _which(arguments: argparse.Namespace) -> dict[str, str | None]:
-    from harness.ages import moment
+    from tinyrig.core.time_spec import moment
 
     since: Sequence[str] | str | None = arguments.since
     return {"variant": arguments.variant, "board": arguments.board, "since": moment(str(since)) if since else None}

@@ -17,15 +17,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import EXIT_CLAIM, EXIT_RIG, InfraError, RigError, UserError
+from tinyrig.core.errors import EXIT_CLAIM, EXIT_RIG, InfraError, RigError, UserError
 
 if TYPE_CHECKING:
-    from harness.config import Config
-    from harness.lock import Locks
-    from harness.night_board import Plan
-    from harness.nightlog import NightLog
-    from harness.nightly import NightResult
-    from harness.records import Variant
+    from tinyrig.core.config import Config
+    from tinyrig.core.records import Variant
+    from tinyrig.host.locks import Locks
+    from tinyrig.nightly.board_worker import Plan
+    from tinyrig.nightly.log import NightLog
+    from tinyrig.nightly.procedure import NightResult
 
 
 def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
@@ -54,9 +54,9 @@ def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Measures, judges, stores, reports; returns the exit status, and says why in the last line of stdout."""
-    from harness.config import load_config
-    from harness.nightlog import NightLog
-    from harness.nightly import iso, utc_now
+    from tinyrig.core.config import load_config
+    from tinyrig.nightly.log import NightLog
+    from tinyrig.nightly.procedure import iso, utc_now
 
     started = utc_now()
     try:
@@ -91,9 +91,9 @@ def _logged(arguments: argparse.Namespace, config: Config, log: NightLog) -> tup
 
 
 def _night(arguments: argparse.Namespace, config: Config, log: NightLog) -> tuple[str, int]:
-    from harness.lock import Locks
-    from harness.nightly import iso, utc_now
-    from harness.nightly_summary import night_to_json, summary
+    from tinyrig.host.locks import Locks
+    from tinyrig.nightly.procedure import iso, utc_now
+    from tinyrig.nightly.summary import night_to_json, summary
 
     locks = Locks()
     try:
@@ -118,8 +118,8 @@ def _night(arguments: argparse.Namespace, config: Config, log: NightLog) -> tupl
 
 
 def _end(begun: _Begun, finished: str, code: int, text: str) -> None:
-    from harness.ledger import end_night
-    from harness.store import Store
+    from tinyrig.store.decisions import end_night
+    from tinyrig.store.runs import Store
 
     with Store(begun.config.results) as store:
         end_night(store, begun.night_id, finished, code, text)
@@ -127,9 +127,9 @@ def _end(begun: _Begun, finished: str, code: int, text: str) -> None:
 
 def _cut_off(begun: _Begun, error: BaseException) -> None:
     """That the night ended is worth a try, and no second error."""
-    from harness.night_resume import find_night
-    from harness.nightly import CUT_OFF, iso, utc_now
-    from harness.store import Store
+    from tinyrig.nightly.procedure import CUT_OFF, iso, utc_now
+    from tinyrig.nightly.resume import find_night
+    from tinyrig.store.runs import Store
 
     code = error.exit_code if isinstance(error, RigError) else EXIT_RIG
     with suppress(RigError):
@@ -142,8 +142,8 @@ def _cut_off(begun: _Begun, error: BaseException) -> None:
 
 def _report(arguments: argparse.Namespace, begun: _Begun, document: str) -> str:
     """Writes what is to be read; what could not be written, for the last line."""
-    from harness.campaign import write_night, write_page
-    from harness.config import ROOT
+    from tinyrig.core.config import ROOT
+    from tinyrig.measure.reporting import write_night, write_page
 
     lacking = ""
     if arguments.json and not _write(arguments.json, document):
@@ -170,7 +170,7 @@ def _tell(result: NightResult, log: NightLog) -> None:
 
 
 def _told(result: NightResult) -> Iterator[str]:
-    from harness.nightly_summary import findings
+    from tinyrig.nightly.summary import findings
 
     for cell in result.cells:
         for status in ("worse", "changed", "better"):
@@ -201,10 +201,10 @@ class _Begun:
 
 def _begin(arguments: argparse.Namespace, config: Config, log: NightLog, locks: Locks) -> _Begun:
     """A new night, or with --resume one that was cut off; locked, so that nobody else goes on with it meanwhile."""
-    from harness.ledger import begin_night
-    from harness.night_resume import cut_off_before, night_key
-    from harness.nightly import iso, new_night_id, utc_now
-    from harness.store import Store
+    from tinyrig.nightly.procedure import iso, new_night_id, utc_now
+    from tinyrig.nightly.resume import cut_off_before, night_key
+    from tinyrig.store.decisions import begin_night
+    from tinyrig.store.runs import Store
 
     _check_json(arguments.json)
     if arguments.resume is not None:
@@ -226,8 +226,8 @@ _REMEMBERED = ("board", "variant", "model", "windows", "limit", "oracle", "engin
 
 
 def _resume(arguments: argparse.Namespace, config: Config, locks: Locks) -> _Begun:
-    from harness.night_resume import find_night, night_key
-    from harness.store import Store
+    from tinyrig.nightly.resume import find_night, night_key
+    from tinyrig.store.runs import Store
 
     given = [f"--{name}" for name in _REMEMBERED if getattr(arguments, name) is not None]
     if given:
@@ -243,7 +243,7 @@ def _resume(arguments: argparse.Namespace, config: Config, locks: Locks) -> _Beg
 
 def _plan(arguments: argparse.Namespace, config: Config) -> Plan:
     """Command line, else rig.toml. Raises UserError for what can't be used, before anything is measured."""
-    from harness.night_board import Plan
+    from tinyrig.nightly.board_worker import Plan
 
     night = config.nightly
     boards = tuple(dict.fromkeys(arguments.board or night.boards or tuple(config.boards) or ("virtual",)))
@@ -261,8 +261,8 @@ def _plan(arguments: argparse.Namespace, config: Config) -> Plan:
 
 def _check_boards(boards: Sequence[str], config: Config) -> None:
     """Raises UserError for one that is not known, and for one that is named twice: their histories would be one."""
-    from harness.boards import parse_board
-    from harness.ports import identity
+    from tinyrig.board.resolve import identity
+    from tinyrig.core.boards import parse_board
 
     seen: dict[str, str] = {}
     for board in boards:
@@ -282,8 +282,8 @@ def _check_json(path: Path | None) -> None:
 
 
 def _variants(plan: Plan, config: Config) -> list[Variant]:
-    from harness.campaign import built_variants, model_variant
-    from harness.limits import Deadline
+    from tinyrig.core.deadlines import Deadline
+    from tinyrig.measure.variants import built_variants, model_variant
 
     if not plan.models:
         return built_variants(config, plan.variants, Deadline("run_s", config.limits.run_s))
@@ -298,7 +298,7 @@ def _variants(plan: Plan, config: Config) -> list[Variant]:
 # ---- doing it ----
 
 def _measure(begun: _Begun, log: NightLog) -> NightResult:
-    from harness.night_fleet import NightFleet
+    from tinyrig.nightly.fleet import NightFleet
 
     variants = _variants(begun.plan, begun.config)
     return NightFleet(begun.plan, begun.config, begun.night_id, begun.started, variants, log, begun.runs).run()

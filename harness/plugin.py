@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.errors import EXIT_CLAIM, EXIT_RIG, EXIT_USER, RigError, UserError
+from tinyrig.core.errors import EXIT_CLAIM, EXIT_RIG, EXIT_USER, RigError, UserError
 
 if TYPE_CHECKING:
-    from harness.bench_night import BenchNight
-    from harness.boards import Target
-    from harness.campaign import Campaign
-    from harness.config import Config
-    from harness.limits import Deadline
-    from harness.records import Variant, VariantRun
-    from harness.store import StoredRun
+    from tinyrig.core.boards import Target
+    from tinyrig.core.config import Config
+    from tinyrig.core.deadlines import Deadline
+    from tinyrig.core.records import Variant, VariantRun
+    from tinyrig.measure.run import Campaign
+    from tinyrig.nightly.bench import BenchNight
+    from tinyrig.store.runs import StoredRun
 
 _CAMPAIGN = pytest.StashKey["Campaign"]()
 _CONFIG = pytest.StashKey["Config"]()
@@ -57,7 +57,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_configure(config: pytest.Config) -> None:
     """A --board or --resume that can't be used is said before anything is collected."""
-    from harness.boards import parse_board
+    from tinyrig.core.boards import parse_board
 
     try:
         config.stash[_RESUMED] = resumed = _find_resumed(config)
@@ -69,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _check_ours(target: Target) -> None:
-    from harness.boards import MLPERF
+    from tinyrig.core.boards import MLPERF
 
     if target.board is MLPERF:
         raise UserError(
@@ -82,8 +82,8 @@ def _check_ours(target: Target) -> None:
 def _find_resumed(config: pytest.Config) -> StoredRun | None:
     if config.option.resume is None:
         return None
-    from harness.resume import find_run
-    from harness.store import Store
+    from tinyrig.measure.resume import find_run
+    from tinyrig.store.runs import Store
 
     with Store(_config(config).results, must_exist=True) as store:
         return find_run(store, config.option.resume, config.option.board, bench=True)
@@ -100,7 +100,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _variants(config: pytest.Config) -> list[Variant]:
-    from harness.campaign import built_variants
+    from tinyrig.measure.variants import built_variants
 
     if _VARIANTS not in config.stash:
         capture = config.pluginmanager.getplugin("capturemanager")
@@ -117,7 +117,7 @@ def _plan(config: pytest.Config) -> dict[str, Any]:
 
 def _deadline(config: pytest.Config) -> Deadline:
     """run_s, from the first step that takes time."""
-    from harness.limits import Deadline
+    from tinyrig.core.deadlines import Deadline
 
     if _DEADLINE not in config.stash:
         config.stash[_DEADLINE] = Deadline("run_s", _config(config).limits.run_s)
@@ -126,7 +126,7 @@ def _deadline(config: pytest.Config) -> Deadline:
 
 def _config(config: pytest.Config) -> Config:
     """rig.toml, for the dataset that a resumed run was begun with."""
-    from harness.config import load_config
+    from tinyrig.core.config import load_config
 
     if _CONFIG not in config.stash:
         config.stash[_CONFIG] = load_config()
@@ -143,9 +143,9 @@ def config(pytestconfig: pytest.Config) -> Config:
 @pytest.fixture(scope="session")
 def campaign(pytestconfig: pytest.Config, config: Config) -> Iterator[Campaign]:
     """The session's run on the board of --board, a new one or that of --resume."""
-    from harness.boards import parse_board
-    from harness.campaign import Campaign
-    from harness.interrupt import alarm, terminable
+    from tinyrig.core.boards import parse_board
+    from tinyrig.host.signals import alarm, terminable
+    from tinyrig.measure.run import Campaign
 
     deadline = _deadline(pytestconfig)
     board, resumed = pytestconfig.option.board, pytestconfig.stash[_RESUMED]
@@ -172,7 +172,7 @@ def outcome(campaign: Campaign, variant: Variant) -> VariantRun:
 @pytest.fixture(scope="session")
 def night(pytestconfig: pytest.Config, config: Config, campaign: Campaign) -> Iterator[BenchNight]:
     """The session's run as a night."""
-    from harness.bench_night import BenchNight
+    from tinyrig.nightly.bench import BenchNight
 
     settings = _plan(pytestconfig).get("settings", {})
     again = {name: settings[name] for name in ("oracle", "limit", "engine") if name in settings}
@@ -183,9 +183,9 @@ def night(pytestconfig: pytest.Config, config: Config, campaign: Campaign) -> It
 
 @pytest.fixture
 def claim(outcome: VariantRun) -> Callable[[str], None]:
-    """`claim(name)` of harness/claims.py about this outcome: passes, raises ClaimError, or skips where it was not measured."""
-    from harness.claims import claim_error
-    from harness.records import FAILED, NOT_MEASURED
+    """`claim(name)` of harness/measure/claims.py about this outcome: passes, raises ClaimError, or skips where it was not measured."""
+    from tinyrig.core.records import FAILED, NOT_MEASURED
+    from tinyrig.measure.claims import claim_error
 
     def check(name: str) -> None:
         found = next(c for c in outcome.claims if c.name == name)
@@ -233,7 +233,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[N
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """The run's table, its report below reports/out, and how to go on with what could not be measured."""
-    from harness.campaign import write_night, write_report
+    from tinyrig.measure.reporting import write_night, write_report
 
     campaign = config.stash.get(_CAMPAIGN, None)
     if campaign is None:

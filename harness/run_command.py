@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_RIG, EXIT_USER, HostError, ModelError, RigError, UserError
+from tinyrig.core.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_RIG, EXIT_USER, HostError, ModelError, RigError, UserError
 
 if TYPE_CHECKING:
-    from harness.campaign import Campaign
-    from harness.config import Config
-    from harness.limits import Deadline
-    from harness.progress import progress
-    from harness.records import Run, Variant
+    from tinyrig.core.config import Config
+    from tinyrig.core.deadlines import Deadline
+    from tinyrig.core.records import Run, Variant
+    from tinyrig.host.progress import progress
+    from tinyrig.measure.run import Campaign
 
 
 def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
@@ -65,10 +65,10 @@ class _OneBoard(argparse.Action):
 
 def main(arguments: argparse.Namespace) -> int:
     """Runs, stores, reports; returns the exit status."""
-    from harness.campaign import write_report
-    from harness.config import load_config
-    from harness.document import run_to_json
-    from harness.limits import Deadline
+    from tinyrig.analysis.run_json import run_to_json
+    from tinyrig.core.config import load_config
+    from tinyrig.core.deadlines import Deadline
+    from tinyrig.measure.reporting import write_report
 
     config = load_config()
     deadline = Deadline("run_s", config.limits.run_s)
@@ -131,8 +131,8 @@ def _take_plan(arguments: argparse.Namespace, config: Config) -> str | None:
     plan: dict[str, Any] = {}
     resume = None
     if arguments.resume is not None:
-        from harness.resume import find_run
-        from harness.store import Store
+        from tinyrig.measure.resume import find_run
+        from tinyrig.store.runs import Store
 
         with Store(config.results, must_exist=True) as store:
             run = find_run(store, arguments.resume, arguments.board)
@@ -160,10 +160,10 @@ def _plan(arguments: argparse.Namespace, config: Config) -> dict[str, Any]:
 
 
 def _variants(arguments: argparse.Namespace, config: Config, deadline: Deadline) -> list[Variant]:
-    from harness.campaign import built_variants, model_variant
+    from tinyrig.measure.variants import built_variants, model_variant
 
     if _foreign(arguments) and not arguments.model and not arguments.variant:
-        from harness.mlperf.bench import mlperf_variant
+        from tinyrig.mlperf.bench import mlperf_variant
 
         return [mlperf_variant(arguments.windows)]
     if arguments.model:
@@ -188,10 +188,10 @@ def _measure(
     arguments: argparse.Namespace, config: Config, resume: str | None, deadline: Deadline
 ) -> tuple[Run, Sequence[RigError]]:
     """The run as stored, and why variants could not be measured; one that fails does not stop the others."""
-    from harness.boards import parse_board
-    from harness.campaign import Campaign
-    from harness.interrupt import alarm
-    from harness.progress import progress
+    from tinyrig.core.boards import parse_board
+    from tinyrig.host.progress import progress
+    from tinyrig.host.signals import alarm
+    from tinyrig.measure.run import Campaign
 
     target = parse_board(arguments.board, config.boards)
     variants = _variants(arguments, config, deadline)
@@ -241,8 +241,8 @@ def _write(path: Path, text: str) -> None:
 
 def _verdict(result: Run, failures: Sequence[RigError], config: Config) -> int:
     """Each failed claim is named on stderr; those of a run from before they were kept are judged now."""
-    from harness.claims import judge
-    from harness.records import FAILED
+    from tinyrig.core.records import FAILED
+    from tinyrig.measure.claims import judge
 
     failed = [(run.variant.name, c) for run in result.runs for c in run.claims or judge(run, config) if c.status == FAILED]
     for name, claim in failed:

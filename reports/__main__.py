@@ -1,5 +1,5 @@
-"""`python -m reports [RUN ...] [--format md|html] [-o PATH] [--store URL] [--summary]`, and
-`python -m reports --nights [--since WHEN] [-o PATH] [--store URL]`."""
+"""`python -m tinyrig.reports [RUN ...] [--format md|html] [-o PATH] [--store URL] [--summary]`, and
+`python -m tinyrig.reports --nights [--since WHEN] [-o PATH] [--store URL]`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import HostError, RigError
+from tinyrig.core.errors import HostError, RigError
+from tinyrig.reports.files import write_text_file
 
 if TYPE_CHECKING:
-    from harness.records import Run
-    from harness.store import StoredRun
+    from tinyrig.core.records import Run
+    from tinyrig.store.runs import StoredRun
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "reports" / "out"
@@ -49,13 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _nights(options: argparse.Namespace) -> int:
-    from harness.ages import moment
-    from reports.nights_page import page_of
+    from tinyrig.core.time_spec import moment
+    from tinyrig.reports.nights.page import page_of
 
     target = options.output or OUT / "nights.html"
     target = target / "nights.html" if target.is_dir() else target
     try:
-        _write_text(target, page_of(options.store or _configured_store(), moment(options.since) if options.since else None))
+        write_text_file(target, page_of(options.store or _configured_store(), moment(options.since) if options.since else None))
     except OSError as error:
         raise HostError(f"can't write the page: {error}", remedy="choose a writable place with -o") from error
     print(f"nights: {os.path.relpath(target)}")
@@ -73,7 +74,7 @@ def _report(options: argparse.Namespace) -> int:
     try:
         _write(runs, target, kind, notes)
         if options.output is None and [run.run_id for run in runs] == [newest]:
-            _write_text(OUT / f"latest.{kind}", target.read_text(encoding="utf-8"))
+            write_text_file(OUT / f"latest.{kind}", target.read_text(encoding="utf-8"))
     except OSError as error:
         raise HostError(f"can't write the report: {error}", remedy="choose a writable place with -o") from error
     print(f"report: {os.path.relpath(target)}")
@@ -81,15 +82,15 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _configured_store() -> str:
-    from harness.config import load_config
+    from tinyrig.core.config import load_config
 
     return load_config().results
 
 
 def _load(url: str, names: Sequence[str]) -> tuple[list[Run], str | None, list[str]]:
     """The named runs (each once) or the latest, the id of the newest of all, and a note for each run that is not finished."""
-    from harness.records import FINISHED
-    from harness.store import Store
+    from tinyrig.core.records import FINISHED
+    from tinyrig.store.runs import Store
 
     with Store(url, must_exist=True) as store:
         ids = dict.fromkeys(map(store.resolve, names)) if names else [store.latest()]
@@ -100,7 +101,7 @@ def _load(url: str, names: Sequence[str]) -> tuple[list[Run], str | None, list[s
 
 
 def _note(line: StoredRun) -> str:
-    from harness.records import OPEN
+    from tinyrig.core.records import OPEN
 
     word = "under way, or was cut off" if line.state == OPEN else line.state
     kept = f"; {line.journaled} samples of an unfinished variant are kept" if line.journaled else ""
@@ -108,8 +109,8 @@ def _note(line: StoredRun) -> str:
 
 
 def _print_summary(runs: Sequence[Run], notes: Sequence[str] = ()) -> None:
-    from reports.markdown import table
-    from reports.report import not_measured_lines, summary_grids, warning_lines
+    from tinyrig.reports.markdown import table
+    from tinyrig.reports.run.report import not_measured_lines, summary_grids, warning_lines
 
     for title, grid in summary_grids(runs):
         print(f"{title}\n{table(grid, 'simple')}\n")
@@ -123,24 +124,16 @@ def _print_summary(runs: Sequence[Run], notes: Sequence[str] = ()) -> None:
 
 def _write(runs: Sequence[Run], target: Path, kind: str, notes: Sequence[str] = ()) -> None:
     """The document at `target`; plots in a folder of the same name beside it, or inside the file for HTML."""
-    from reports import html, markdown
-    from reports.report import build
+    from tinyrig.reports import html, markdown
+    from tinyrig.reports.run.report import build
 
     if kind == "md":
         folder = target.with_suffix("") if target.suffix else target.with_name(f"{target.name}-plots")
-        _write_text(target, markdown.render(build(runs, folder, notes), target.parent))
+        write_text_file(target, markdown.render(build(runs, folder, notes), target.parent))
         return
     with tempfile.TemporaryDirectory() as folder:
         blocks = build(runs, Path(folder), notes)
-        _write_text(target, html.render(blocks, f"tinyrig report: {', '.join(run.run_id for run in runs)}"))
-
-
-def _write_text(path: Path, text: str) -> None:
-    """Whole or not at all: a reader never meets half a report."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+        write_text_file(target, html.render(blocks, f"tinyrig report: {', '.join(run.run_id for run in runs)}"))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import base64
 import re
 from html import escape
 
-from reports.blocks import Block, Bullets, Grid, Heading, Picture, Text
+from tinyrig.reports.blocks import Block, Bullets, Grid, Heading, Picture, Text
 
 _STYLE = """
 :root { color-scheme: light; }

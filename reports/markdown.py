@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from tabulate import tabulate
 
-from reports.blocks import Block, Bullets, Grid, Heading, Picture, Text
+from tinyrig.reports.blocks import Block, Bullets, Grid, Heading, Picture, Text
 
 
 def render(blocks: list[Block], folder: Path) -> str:

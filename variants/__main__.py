@@ -1,4 +1,4 @@
-"""`python -m variants`: builds the .tflite variants of a dataset, or finds that they are built already."""
+"""`python -m tinyrig.variants`: builds the .tflite variants of a dataset, or finds that they are built already."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.config import load_config
-from harness.errors import EXIT_GOOD, EXIT_RIG, RigError
-from variants import build, builders, chains, datasets, listing, manifest, own
+from tinyrig.core.config import load_config
+from tinyrig.core.errors import EXIT_GOOD, EXIT_RIG, RigError
+from tinyrig.variants.data import datasets
+from tinyrig.variants.lab import build, builders, chains, listing, manifest, own
 
 OUT = Path(__file__).resolve().parent / "out"
 
@@ -53,7 +54,7 @@ def _answer(args: argparse.Namespace) -> str:
 
 
 def _compared(nodes: list[chains.Node], args: argparse.Namespace) -> str:
-    from variants import repeat, seeds_table
+    from tinyrig.variants.lab import repeat, seeds_table
 
     request = repeat.Request(
         args.dataset, args.seed, args.seeds, tuple(node.name for node in nodes), args.epochs, args.force, tuple(args.own)
@@ -144,7 +145,7 @@ def _stored(variant: dict[str, Any]) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m variants", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tinyrig.variants", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=_names_help())
     parser.add_argument("--dataset", default="glove", help="glove (synthetic), watch, an .npz file or a folder of CSV files")
     parser.add_argument("--seed", type=seed, default=0, help="of the synthetic data, the split and the training (default 0)")

@@ -1,6 +1,6 @@
-"""Writes the seeds of the fuzz targets into corpus/: `python -m firmware.fuzz.corpus`.
+"""Writes the seeds of the fuzz targets into corpus/: `python -m tinyrig.firmware.fuzz.corpus`.
 
-They follow from vectors.json and harness.wire alone, so a change of the wire format needs only this to be run again.
+They follow from vectors.json and tinyrig.link.wire alone, so a change of the wire format needs only this to be run again.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import json
 import struct
 from itertools import count
 
-from firmware.fuzz.build import CORPUS, FIRMWARE
-from harness import wire
-from harness.wire import Frame, RunFlag, Type
+from tinyrig.firmware.fuzz.build import CORPUS, FIRMWARE
+from tinyrig.link import wire
+from tinyrig.link.wire import Frame, RunFlag, Type
 
 MAX_PAYLOAD = 512
 """Of the fuzzed board: build.SMALL."""

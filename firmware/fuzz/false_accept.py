@@ -1,6 +1,6 @@
 """The false-accept job: damaged frames into both receivers, the board's C and the host's Python; prints a table by kind.
 
-    python -m firmware.fuzz.false_accept [--frames 10000000] [--python 1000000] [--seed 1]
+    python -m tinyrig.firmware.fuzz.false_accept [--frames 10000000] [--python 1000000] [--seed 1]
 
 Exit code 1 when a receiver took damaged bytes for a frame that was not sent, or did not get back into step.
 """
@@ -17,9 +17,9 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import BinaryIO
 
-from firmware.fuzz import build
-from harness import wire
-from harness.wire import WireError
+from tinyrig.firmware.fuzz import build
+from tinyrig.link import wire
+from tinyrig.link.wire import WireError
 
 NESTED = 10
 """Kind outside the claim: see README.md."""
@@ -101,7 +101,7 @@ def _count(row: Row, sent: tuple[bytes, bytes, bytes], line: bytes) -> None:
 
 
 def python_rows(program: Path, frames: int, seed: int, names: list[str]) -> list[Row]:
-    """harness.wire, which the host's session uses."""
+    """tinyrig.link.wire, which the host's session uses."""
     rows = [Row(name) for name in names]
     for kind, sent, line in _cases(program, frames, seed):
         _count(rows[kind], sent, line)

@@ -1,6 +1,6 @@
 """`make fuzz`: runs both libFuzzer targets for a bounded time and says how many executions they made and what they found.
 
-    python -m firmware.fuzz.fuzz [--seconds N] [--keep]
+    python -m tinyrig.firmware.fuzz.fuzz [--seconds N] [--keep]
 
 `--keep` adds to the corpus in the repository what reached new code, minimised.
 """
@@ -15,8 +15,8 @@ import sys
 import time
 from pathlib import Path
 
-from firmware.fuzz import build
-from firmware.fuzz.build import CORPUS, LOOP, ROOT, WIRE
+from tinyrig.firmware.fuzz import build
+from tinyrig.firmware.fuzz.build import CORPUS, LOOP, ROOT, WIRE
 
 FOLDER = ROOT / "build/fuzz"
 TARGETS = {"wire": WIRE, "loop": LOOP}

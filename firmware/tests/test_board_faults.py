@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from harness import session as session_module
-from harness.boards import BOARDS
-from harness.errors import DeviceError, LinkError
-from harness.link import open_link
-from harness.session import Session
-from harness.tests.host_board import FIRMWARE, HostBoard, build_folder
-from harness.tests.port_build import port_flags, port_sources
-from harness.virtual.launch import VirtualBoard
-from harness.wire import Type, read_payload
+from tinyrig.core.boards import BOARDS
+from tinyrig.core.errors import DeviceError, LinkError
+from tinyrig.link import session as session_module
+from tinyrig.link.serial_link import open_link
+from tinyrig.link.session import Session
+from tinyrig.link.wire import Type, read_payload
+from tinyrig.tests.host_board import FIRMWARE, HostBoard, build_folder
+from tinyrig.tests.port_build import port_flags, port_sources
+from tinyrig.virtual.launch import VirtualBoard
 
 BOARD = BOARDS["virtual"]
 FLAGS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-infinite-recursion", "-O2", "-gdwarf-4", "-nostartfiles",

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness import wire
-from harness.boards import BOARDS
-from harness.tests.host_board import APP, BUILD_ID, FIRMWARE, HostBoard, ask, build, build_folder, replies
-from harness.tests.port_build import port_flags, port_sources
-from harness.wire import Frame, RunFlag, Status, Type
+from tinyrig.core.boards import BOARDS
+from tinyrig.link import wire
+from tinyrig.link.wire import Frame, RunFlag, Status, Type
+from tinyrig.tests.host_board import APP, BUILD_ID, FIRMWARE, HostBoard, ask, build, build_folder, replies
+from tinyrig.tests.port_build import port_flags, port_sources
 
 VECTORS = json.loads((FIRMWARE / "vectors.json").read_text())["vectors"]
 TOY = "tests/toy_int8.c"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from firmware.fuzz import build, corpus, false_accept
-from firmware.fuzz.build import CORPUS, LOOP, OTHER_LOOPS, WIRE, Program
-from harness import wire
-from harness.tests.host_board import HostBoard, ask
-from harness.wire import Frame, Status, Type
+from tinyrig.firmware.fuzz import build, corpus, false_accept
+from tinyrig.firmware.fuzz.build import CORPUS, LOOP, OTHER_LOOPS, WIRE, Program
+from tinyrig.link import wire
+from tinyrig.link.wire import Frame, Status, Type
+from tinyrig.tests.host_board import HostBoard, ask
 
 INPUTS = {WIRE.name: "wire", LOOP.name: "loop"}
 
@@ -34,7 +34,7 @@ def test_corpus_is_small_and_its_seeds_are_those_of_the_script():
     files = [p for p in CORPUS.rglob("*") if p.is_file()]
     assert len(files) < 100 and sum(p.stat().st_size for p in files) < 100_000
     on_disk = {str(p.relative_to(CORPUS)): p.read_bytes() for p in files if p.name.startswith("seed-")}
-    assert on_disk == corpus.seeds(), "run: python -m firmware.fuzz.corpus"
+    assert on_disk == corpus.seeds(), "run: python -m tinyrig.firmware.fuzz.corpus"
 
 
 PLANTED = {

@@ -12,25 +12,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import session as session_module
-from harness import wire
-from harness.boards import BOARDS, QEMU_ID_PREFIX, parse_board
-from harness.campaign import built_variants
-from harness.compiler.compile import compile_model
-from harness.config import Config
-from harness.errors import DeviceError, HostError, InfraError
-from harness.image import build_image
-from harness.limits import Deadline
-from harness.link import open_link
-from harness.qemu import QemuBoard
-from harness.records import INSTRUCTIONS
-from harness.rig import Rig
-from harness.session import Session
-from harness.tests import small_models
-from harness.tests.host_board import FIRMWARE, build_folder
-from harness.tests.needs import needs_qemu
-from harness.tests.port_build import port_flags, port_sources
-from harness.windows import load_windows
+from tinyrig.board.qemu import QemuBoard
+from tinyrig.board.rig import Rig
+from tinyrig.compiler.compile import compile_model
+from tinyrig.core.boards import BOARDS, QEMU_ID_PREFIX, parse_board
+from tinyrig.core.config import Config
+from tinyrig.core.deadlines import Deadline
+from tinyrig.core.errors import DeviceError, HostError, InfraError
+from tinyrig.core.records import INSTRUCTIONS
+from tinyrig.link import session as session_module
+from tinyrig.link import wire
+from tinyrig.link.serial_link import open_link
+from tinyrig.link.session import Session
+from tinyrig.measure.variants import built_variants
+from tinyrig.tests import small_models
+from tinyrig.tests.host_board import FIRMWARE, build_folder
+from tinyrig.tests.needs import needs_qemu
+from tinyrig.tests.port_build import port_flags, port_sources
+from tinyrig.workload.image import build_image
+from tinyrig.workload.windows import load_windows
 
 BOARD = BOARDS["qemu"]
 FLAGS = ["-std=gnu11", "-gdwarf-4", "-Os", "-nostartfiles", "--specs=nano.specs",
@@ -154,7 +154,7 @@ def test_an_emulator_that_died_is_the_rigs_fault():
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
 def test_it_ends_with_the_process_that_started_it():
     code = (
-        "import sys, time\nfrom harness.limits import Deadline\nfrom harness.qemu import QemuBoard\n"
+        "import sys, time\nfrom tinyrig.core.deadlines import Deadline\nfrom tinyrig.board.qemu import QemuBoard\n"
         "b = QemuBoard()\nb.load(bytes.fromhex('0010002009000000fee7'), 0, Deadline('flash_s', 9))\n"  # an endless loop
         "time.sleep(1)\nb.check()\nprint(b._process.pid, flush=True)\ntime.sleep(60)"
     )

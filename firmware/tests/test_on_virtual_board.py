@@ -7,12 +7,12 @@ import subprocess
 import numpy as np
 import pytest
 
-from harness.boards import BOARDS, VIRTUAL_ID_PREFIX
-from harness.link import open_link
-from harness.session import Session
-from harness.tests.host_board import BUILD_ID, FIRMWARE, build_folder
-from harness.tests.port_build import port_flags, port_sources
-from harness.virtual.launch import VirtualBoard
+from tinyrig.core.boards import BOARDS, VIRTUAL_ID_PREFIX
+from tinyrig.link.serial_link import open_link
+from tinyrig.link.session import Session
+from tinyrig.tests.host_board import BUILD_ID, FIRMWARE, build_folder
+from tinyrig.tests.port_build import port_flags, port_sources
+from tinyrig.virtual.launch import VirtualBoard
 
 BOARD = BOARDS["virtual"]
 FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Os", "-nostartfiles", "--specs=nano.specs"]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 
-from harness.compiler.emit import Unit, constant_inputs, emit_model
-from harness.compiler.fuse import fuse
-from harness.compiler.graph import Tensor, read_model
-from harness.compiler.kernels import select_kernel
-from harness.compiler.lower import lower
-from harness.compiler.memory import plan_memory
-from harness.compiler.step import Options
-from harness.errors import ModelError, UserError
-from harness.records import CompiledModel, OpInfo, TensorSpec
+from tinyrig.compiler.emit import Unit, constant_inputs, emit_model
+from tinyrig.compiler.fuse import fuse
+from tinyrig.compiler.kernels.choose import select_kernel
+from tinyrig.compiler.lower.lower import lower
+from tinyrig.compiler.memory import plan_memory
+from tinyrig.compiler.model.graph import Tensor, read_model
+from tinyrig.compiler.model.step import Options
+from tinyrig.core.errors import ModelError, UserError
+from tinyrig.core.records import CompiledModel, OpInfo, TensorSpec
 
 FIRMWARE_FLASH = 32 * 1024
 """Bytes of flash left for code: faster kernels that would leave less give way to smaller ones."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.compiler.ctext import c_array, c_float
-from harness.compiler.graph import Tensor
-from harness.compiler.lower import Lowered
-from harness.compiler.memory import Memory
-from harness.compiler.step import C_TYPES, Constant, Kernel, Step
+from tinyrig.compiler.kernels.ctext import c_array, c_float
+from tinyrig.compiler.lower.lower import Lowered
+from tinyrig.compiler.memory import Memory
+from tinyrig.compiler.model.graph import Tensor
+from tinyrig.compiler.model.step import C_TYPES, Constant, Kernel, Step
 
 ENGINE_DTYPES = {"float32": 0, "int32": 2, "uint8": 3, "int64": 4, "bool": 6, "int16": 7, "int8": 9}
 """numpy name -> number of the schema's TensorType, as in engine.h."""

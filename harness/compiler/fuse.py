@@ -6,10 +6,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from harness.compiler.kernels import find_kernel
-from harness.compiler.lower import Lowered
-from harness.compiler.params import ConvMean
-from harness.compiler.step import Kernel, Options, Step
+from tinyrig.compiler.kernels.choose import find_kernel
+from tinyrig.compiler.lower.lower import Lowered
+from tinyrig.compiler.model.params import ConvMean
+from tinyrig.compiler.model.step import Kernel, Options, Step
 
 _MEANS = {"conv2d_s8": "mean_s8", "conv2d_f32": "mean_f32"}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.compiler.lower import Lowered
-from harness.compiler.plan import Buffer, plan
-from harness.compiler.step import Kernel
+from tinyrig.compiler.lower.lower import Lowered
+from tinyrig.compiler.model.step import Kernel
+from tinyrig.compiler.plan import Buffer, plan
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from harness.errors import EXIT_GOOD
+from tinyrig.core.errors import EXIT_GOOD
 
 if TYPE_CHECKING:
-    from harness.boards import Board
-    from harness.doctor.ports import Port
+    from tinyrig.core.boards import Board
+    from tinyrig.doctor.ports import Port
 
 SCHEMA = 1
 ANSWER_S = 8.0
@@ -28,10 +28,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def _boards(arguments: argparse.Namespace) -> int:
-    from harness.boards import known_boards
-    from harness.config import load_config
-    from harness.doctor.examine import survey
-    from harness.doctor.ports import ask
+    from tinyrig.core.boards import known_boards
+    from tinyrig.core.config import load_config
+    from tinyrig.doctor.examine import survey
+    from tinyrig.doctor.ports import ask
 
     config = load_config()
     touch = (lambda port: port) if arguments.no_ask else ask
@@ -57,7 +57,7 @@ def text(boards: Sequence[Board], ports: Sequence[Port]) -> str:
 def _known(board: Board) -> tuple[str, ...]:
     silicon = "an emulator" if board.starter else board.seen or "not yet"
     memory = (f"{board.flash_bytes // 1024} KB", f"{board.ram_bytes // 1024} KB")
-    from harness.records import INSTRUCTIONS
+    from tinyrig.core.records import INSTRUCTIONS
 
     clock = "-" if board.timing == INSTRUCTIONS else f"{board.clock_hz / 1e6:g} MHz"
     return board.name, board.title, clock, *memory, board.timing, silicon

@@ -8,12 +8,12 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import EXIT_GOOD, EXIT_RIG, RigError, UserError
+from tinyrig.core.errors import EXIT_GOOD, EXIT_RIG, RigError, UserError
 
 if TYPE_CHECKING:
-    from harness.boards import Board
-    from harness.doctor.checks import Check
-    from harness.doctor.examine import Examination
+    from tinyrig.core.boards import Board
+    from tinyrig.doctor.checks import Check
+    from tinyrig.doctor.examine import Examination
 
 SCHEMA = 1
 _WIDTH = 130
@@ -32,13 +32,13 @@ def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from harness.doctor.system import udev_rules
+    from tinyrig.doctor.system import udev_rules
 
     if arguments.udev_rules:
         print(udev_rules(), end="")
         return EXIT_GOOD
-    from harness.config import load_config
-    from harness.doctor.examine import examine
+    from tinyrig.core.config import load_config
+    from tinyrig.doctor.examine import examine
 
     names = arguments.board or ()
     try:
@@ -52,7 +52,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _boards(names: Sequence[str], entries: Mapping[str, Any]) -> list[Board]:
-    from harness.boards import BOARDS, parse_board
+    from tinyrig.core.boards import BOARDS, parse_board
 
     found = [parse_board(name, entries).board for name in names]
     if None in found:
@@ -65,9 +65,9 @@ def _without_config(boards: list[Board], error: RigError) -> Examination:
     """rig.toml can't be used: the rest is examined all the same."""
     from dataclasses import replace
 
-    from harness.config import Config
-    from harness.doctor.checks import BROKEN, Check
-    from harness.doctor.examine import examine
+    from tinyrig.core.config import Config
+    from tinyrig.doctor.checks import BROKEN, Check
+    from tinyrig.doctor.examine import examine
 
     found = examine(Config(), boards)
     said = f"{error.what}{': ' + error.received if error.received else ''}"

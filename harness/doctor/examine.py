@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from harness.boards import Board, known_boards
-from harness.config import BoardPorts, Config
-from harness.doctor import ports as ports_
-from harness.doctor import rigfile, system
-from harness.doctor.checks import BROKEN, MISSING, OK, PATIENCE_S, Check, gather
-from harness.doctor.ports import ABSENT, DENIED, Port
-from harness.doctor.system import Host
-from harness.doctor.tools import TOOLS, USES, Alternatives, Found, look, needs
+from tinyrig.core.boards import Board, known_boards
+from tinyrig.core.config import BoardPorts, Config
+from tinyrig.doctor import ports as ports_
+from tinyrig.doctor import rigfile, system
+from tinyrig.doctor.checks import BROKEN, MISSING, OK, PATIENCE_S, Check, gather
+from tinyrig.doctor.ports import ABSENT, DENIED, Port
+from tinyrig.doctor.system import Host
+from tinyrig.doctor.tools import TOOLS, USES, Alternatives, Found, look, needs
 
 
 @dataclass(frozen=True)

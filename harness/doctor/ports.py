@@ -7,16 +7,16 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.boards import BOARDS, PLACE, Board, parse_board, recognise_id, recognise_usb
-from harness.config import Config
-from harness.errors import DeviceError, LinkError, RigError, UserError
-from harness.flash import BOOTLOADER_USB_ID
-from harness.link import open_link
-from harness.lock import Locks, holder, port_key
-from harness.names import printable
-from harness.records import Hello
-from harness.session import Session
-from harness.usbport import lock_key, place
+from tinyrig.core.boards import BOARDS, PLACE, Board, parse_board, recognise_id, recognise_usb
+from tinyrig.core.config import Config
+from tinyrig.core.errors import DeviceError, LinkError, RigError, UserError
+from tinyrig.core.records import Hello
+from tinyrig.core.text import printable
+from tinyrig.flash.samba import BOOTLOADER_USB_ID
+from tinyrig.host.locks import Locks, holder, port_key
+from tinyrig.link.serial_link import open_link
+from tinyrig.link.session import Session
+from tinyrig.link.usb import lock_key, place
 
 FREE, IN_USE, DENIED, ABSENT, SILENT, NOT_ASKED, BOOTLOADER, FOREIGN, STRANGER = (
     "free", "in use", "can't be opened", "not there", "no answer", "not asked", "in its bootloader", "other firmware",

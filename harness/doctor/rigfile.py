@@ -7,12 +7,12 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.boards import BOARDS, Board, parse_board
-from harness.config import ROOT, Config
-from harness.database import look_at
-from harness.doctor.checks import BROKEN, MISSING, OK, Check
-from harness.doctor.ports import ABSENT, DENIED, FREE, IN_USE, STRANGER, Port
-from harness.errors import RigError, UserError
+from tinyrig.core.boards import BOARDS, Board, parse_board
+from tinyrig.core.config import ROOT, Config
+from tinyrig.core.errors import RigError, UserError
+from tinyrig.doctor.checks import BROKEN, MISSING, OK, Check
+from tinyrig.doctor.ports import ABSENT, DENIED, FREE, IN_USE, STRANGER, Port
+from tinyrig.store.database import look_at
 
 LEAST_BYTES = 200 * 1024 * 1024
 """Free space: an image needs 1 MB and a night's samples some; below this something else fills the disk."""

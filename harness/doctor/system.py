@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.boards import BOARDS, Board
-from harness.doctor.checks import BROKEN, MISSING, OK, Check
+from tinyrig.core.boards import BOARDS, Board
+from tinyrig.doctor.checks import BROKEN, MISSING, OK, Check
 
 RULES = "etc/udev/rules.d/60-tinyrig.rules"
 """Before 73-seat-late.rules, which turns the tag uaccess into a permission."""

@@ -13,10 +13,10 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from harness.boards import Board
-from harness.doctor.checks import BROKEN, MISSING, OK
-from harness.errors import HostError
-from harness.tools import run_tool
+from tinyrig.core.boards import Board
+from tinyrig.core.errors import HostError
+from tinyrig.doctor.checks import BROKEN, MISSING, OK
+from tinyrig.host.run_tool import run_tool
 
 TOOL_S = 15.0
 """One call of a tool; less than checks.PATIENCE_S, so that its own words are told."""

@@ -1,4 +1,4 @@
-"""A Power Profiler Kit II behind a pty, as a process: `python -m harness.energy.fake`. For tests and trials.
+"""A Power Profiler Kit II behind a pty, as a process: `python -m tinyrig.energy.fake`. For tests and trials.
 
 It answers the commands that ppk2-api sends, with a calibration that differs from the defaults, and streams 100,000 samples a
 second: an idle current, and another while D0 is high. Each `1` that comes through the pipe --mark makes D0 high for a pulse of a

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from harness.boards import Board
-from harness.config import ROOT, Config, Energy
-from harness.energy.stream import SAMPLE_US, energy_uj
-from harness.errors import DeviceError, HostError, LinkError, RigError
-from harness.lock import Locks, port_key
-from harness.records import MEASURED, Sample
-from harness.session import Session
+from tinyrig.core.boards import Board
+from tinyrig.core.config import ROOT, Config, Energy
+from tinyrig.core.errors import DeviceError, HostError, LinkError, RigError
+from tinyrig.core.records import MEASURED, Sample
+from tinyrig.energy.stream import SAMPLE_US, energy_uj
+from tinyrig.host.locks import Locks, port_key
+from tinyrig.link.session import Session
 
 USB_IDS = ((0x1915, 0xC00A),)
 """Nordic Semiconductor's for the PPK2."""
@@ -70,7 +70,7 @@ class Meter:
         self._folder = tempfile.TemporaryDirectory(prefix="tinyrig-energy-")
         words = [self.port, wanted.mode, str(wanted.voltage_mv), str(wanted.channel)]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "harness.energy.worker", *words],
+            [sys.executable, "-m", "tinyrig.energy.worker", *words],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True,
         )
         try:

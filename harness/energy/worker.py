@@ -1,4 +1,4 @@
-"""ppk2-api in a process of its own: `python -m harness.energy.worker PORT MODE VOLTAGE_MV CHANNEL`.
+"""ppk2-api in a process of its own: `python -m tinyrig.energy.worker PORT MODE VOLTAGE_MV CHANNEL`.
 
 Of its own for two reasons: the meter sends 400 kB/s that must be read whatever the rig does meanwhile, and ppk2-api is GPL-2.0.
 Lines on standard input: `start`, `stop FILE`; each is answered by a line of JSON, after one that says that the meter is ready.
@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.energy.stream import losses, saturated, spans, words
-from harness.link import when_free
+from tinyrig.energy.stream import losses, saturated, spans, words
+from tinyrig.link.serial_link import when_free
 
 LEAD_SAMPLES = 100
 """Before a span, for ppk2-api's filter of range changes to settle."""

@@ -13,19 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from harness.boards import Board
-from harness.config import Config
-from harness.errors import DeviceError, LinkError, UserError
-from harness.limits import Deadline
-from harness.link import open_link
-from harness.lock import Locks, port_key
-from harness.mlperf.device import BAUDS, Device, Identity, Inferences, Times, Trouble
-from harness.mlperf.forms import check_supported, oracle_input, oracle_results, read_graph, windows_for
-from harness.mlperf.text import elapsed_us, printed_unit
-from harness.names import printable
-from harness.oracle import ORACLES
-from harness.records import MEASURED, BoardInfo, Image, Parity, Sample, TensorSpec, Toolchain, Variant, VariantRun
-from harness.windows import Windows, check_labels
+from tinyrig.core.boards import Board
+from tinyrig.core.config import Config
+from tinyrig.core.deadlines import Deadline
+from tinyrig.core.errors import DeviceError, LinkError, UserError
+from tinyrig.core.records import MEASURED, BoardInfo, Image, Parity, Sample, TensorSpec, Toolchain, Variant, VariantRun
+from tinyrig.core.text import printable
+from tinyrig.host.locks import Locks, port_key
+from tinyrig.link.serial_link import open_link
+from tinyrig.mlperf.device import BAUDS, Device, Identity, Inferences, Times, Trouble
+from tinyrig.mlperf.forms import check_supported, oracle_input, oracle_results, read_graph, windows_for
+from tinyrig.mlperf.text import elapsed_us, printed_unit
+from tinyrig.workload.oracle import ORACLES
+from tinyrig.workload.windows import Windows, check_labels
 
 Say = Callable[[str], None]
 TIMESTAMPS = 8

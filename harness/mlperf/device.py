@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TypeVar
 
-from harness.errors import DeviceError, LinkError
-from harness.exchange import Statistics
-from harness.link import Link
-from harness.mlperf.text import Decoder, Message, command, elapsed_us, load_commands
+from tinyrig.core.errors import DeviceError, LinkError
+from tinyrig.link.exchange import Statistics
+from tinyrig.link.serial_link import Link
+from tinyrig.mlperf.text import Decoder, Message, command, elapsed_us, load_commands
 
 BAUDS = (115_200, 921_600, 76_800, 9_600)
 """Tried in this order: of keyword spotting and visual wake words, anomaly detection, image classification, all energy builds."""

@@ -1,4 +1,4 @@
-"""A board with an MLPerf Tiny firmware behind a pty, as a process: `python -m harness.mlperf.fake`. For tests and trials.
+"""A board with an MLPerf Tiny firmware behind a pty, as a process: `python -m tinyrig.mlperf.fake`. For tests and trials.
 
 It answers as the reference firmwares do, byte for byte of the protocol, and computes its results from the bytes that were loaded:
 by a .tflite and the oracle, or by a seeded linear layer. `Fault`s are injected into its line and its replies. It prints
@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.mlperf.forms import oracle_input, oracle_results, read_graph
-from harness.oracle import ORACLES
+from tinyrig.mlperf.forms import oracle_input, oracle_results, read_graph
+from tinyrig.workload.oracle import ORACLES
 
 COMMAND_BYTES = 80
 FIRMWARE = "ULPMark for tinyML Firmware V0.0.1"

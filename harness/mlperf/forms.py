@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.compiler.graph import Graph, Tensor, read_model
-from harness.errors import DeviceError, UserError
-from harness.npz import read_npz
-from harness.records import TensorSpec
-from harness.windows import Windows, load_windows
+from tinyrig.compiler.model.graph import Graph, Tensor, read_model
+from tinyrig.core.errors import DeviceError, UserError
+from tinyrig.core.npz import read_npz
+from tinyrig.core.records import TensorSpec
+from tinyrig.workload.windows import Windows, load_windows
 
 _REMEDY = "docs/mlperf.md says what each benchmark takes"
 PIXEL_OFFSET = 128

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.boards import Board, Target
-from harness.config import Config
-from harness.errors import ModelError, RigError
-from harness.metrics import measure, withheld
-from harness.records import Variant, VariantRun
-from harness.rig import Rig
-from harness.runner import Job, compile_for, read_model, run_variant
-from harness.search.trainer import Trainer
+from tinyrig.analysis.metrics import measure, withheld
+from tinyrig.board.rig import Rig
+from tinyrig.core.boards import Board, Target
+from tinyrig.core.config import Config
+from tinyrig.core.errors import ModelError, RigError
+from tinyrig.core.records import Variant, VariantRun
+from tinyrig.measure.variant import Job, compile_for, run_variant
+from tinyrig.search.trainer import Trainer
+from tinyrig.workload.model_file import read_model
 
 SKETCH_REPEATS = 3
 

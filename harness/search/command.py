@@ -41,10 +41,10 @@ def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
 
 
 def search(arguments: argparse.Namespace) -> int:
-    from harness.config import ROOT, load_config
-    from harness.errors import EXIT_GOOD
-    from harness.names import printable
-    from harness.search import study as studies
+    from tinyrig.core.config import ROOT, load_config
+    from tinyrig.core.errors import EXIT_GOOD
+    from tinyrig.core.text import printable
+    from tinyrig.search import study as studies
 
     config = load_config()
     dataset = arguments.dataset or config.dataset
@@ -70,7 +70,7 @@ def _plan(arguments: argparse.Namespace, dataset: str, config: Any, known: dict[
         "max_ram": arguments.max_ram, "max_flash": arguments.max_flash, "max_latency": arguments.max_latency,
         "min_accuracy": arguments.min_accuracy,
     }  # fmt: skip
-    from harness.search.space import PRECISIONS
+    from tinyrig.search.space import PRECISIONS
 
     default = {
         "dataset": dataset, "seed": config.seed, "epochs": None, "families": ["cnn", "mlp"], "precisions": list(PRECISIONS),
@@ -80,11 +80,11 @@ def _plan(arguments: argparse.Namespace, dataset: str, config: Any, known: dict[
 
 
 def _run(arguments: argparse.Namespace, study: Any, plan: dict[str, Any], config: Any, folder: Path) -> None:
-    from harness.boards import parse_board
-    from harness.interrupt import alarm
-    from harness.limits import Deadline
-    from harness.search.candidate import Budgets
-    from harness.search.workers import Search, Task
+    from tinyrig.core.boards import parse_board
+    from tinyrig.core.deadlines import Deadline
+    from tinyrig.host.signals import alarm
+    from tinyrig.search.candidate import Budgets
+    from tinyrig.search.workers import Search, Task
 
     deadline = Deadline("run_s", config.limits.run_s)
     boards = [parse_board(text) for text in arguments.board or ["virtual"]]
@@ -117,7 +117,7 @@ class _Progress:
 
 
 def _finish(arguments: argparse.Namespace, study: Any, name: str, plan: dict[str, Any], folder: Path) -> int:
-    from harness.search import study as studies
+    from tinyrig.search import study as studies
 
     found = studies.entries(study)
     studies.check_board(found)
@@ -128,12 +128,12 @@ def _finish(arguments: argparse.Namespace, study: Any, name: str, plan: dict[str
     text = json.dumps(document, indent=1)
     for path in filter(None, (folder / "search.json", arguments.json)):
         _write(path, text)
-    command = [sys.executable, "-m", "reports.search", str(folder / "search.json")]
+    command = [sys.executable, "-m", "tinyrig.reports.search.page", str(folder / "search.json")]
     return subprocess.run(command, check=False, timeout=REPORT_S).returncode
 
 
 def _make(folder: Path) -> None:
-    from harness.errors import HostError
+    from tinyrig.core.errors import HostError
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -142,7 +142,7 @@ def _make(folder: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    from harness.errors import HostError
+    from tinyrig.core.errors import HostError
 
     try:
         path.write_text(text, "utf-8")

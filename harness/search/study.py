@@ -12,8 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HostError, InfraError, UserError
-from harness.search.candidate import Measured
+from tinyrig.core.errors import HostError, InfraError, UserError
+from tinyrig.search.candidate import Measured
 
 OBJECTIVES = {"accuracy": "maximize", "latency_us": "minimize", "ram_bytes": "minimize", "flash_bytes": "minimize"}
 NAME, REASON, STAGE, WORKER, PLAN = "name", "reason", "stage", "worker", "plan"

@@ -1,4 +1,4 @@
-"""A warm training process: `python -m variants.candidates`, which keeps TensorFlow loaded from one candidate to the next.
+"""A warm training process: `python -m tinyrig.variants.candidates`, which keeps TensorFlow loaded from one candidate to the next.
 
 The rig side speaks to it in lines of JSON and never imports it. It is replaced after some candidates, because TensorFlow's
 converter keeps a few megabytes of each.
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.config import ROOT
-from harness.errors import HostError, UserError
+from tinyrig.core.config import ROOT
+from tinyrig.core.errors import HostError, UserError
 
 CANDIDATES_A_PROCESS = 50
 """Two or three conversions of about 5 MB each."""
@@ -49,7 +49,7 @@ class Trainer:
 
     def __init__(self, folder: Path, dataset: str, seed: int, epochs: int | None) -> None:
         self._command = [
-            sys.executable, "-m", "variants.candidates", "--dataset", dataset, "--seed", str(seed), "--out", str(folder),
+            sys.executable, "-m", "tinyrig.variants.candidates", "--dataset", dataset, "--seed", str(seed), "--out", str(folder),
             *(["--epochs", str(epochs)] if epochs else []),
         ]  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None

@@ -10,14 +10,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from harness.boards import Target
-from harness.config import Config
-from harness.errors import HostError, ModelError, RigError, UserError
-from harness.limits import Deadline
-from harness.search import study as studies
-from harness.search.candidate import Bench, Budgets, Measured, OverBudget, evaluate
-from harness.search.space import name_of
-from harness.search.trainer import Trainer
+from tinyrig.core.boards import Target
+from tinyrig.core.config import Config
+from tinyrig.core.deadlines import Deadline
+from tinyrig.core.errors import HostError, ModelError, RigError, UserError
+from tinyrig.search import study as studies
+from tinyrig.search.candidate import Bench, Budgets, Measured, OverBudget, evaluate
+from tinyrig.search.space import name_of
+from tinyrig.search.trainer import Trainer
 
 MOST_RIG_FAILURES = 3
 """In a row: what fails so often fails for a reason that another try won't mend."""

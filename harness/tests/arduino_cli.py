@@ -47,7 +47,7 @@ def install(folder: Path, answer: object = None) -> Path:
     (folder / "bin").mkdir(parents=True)
     (folder / "core").write_text(json.dumps(answer or cores()))
     program = folder / "bin" / "arduino-cli"
-    program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m harness.tests.arduino_cli "$@"\n')
+    program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m tinyrig.tests.arduino_cli "$@"\n')
     program.chmod(0o755)
     return program.parent
 
@@ -132,8 +132,8 @@ def link_for_virtual(objects: list[Path], elf: Path) -> None:
 
 def upload(args: Namespace, folder: Path) -> None:
     """As on a real board, the port may be away for a moment and have another name afterwards."""
-    from harness.boards import BOARDS
-    from harness.flash import flash
+    from tinyrig.core.boards import BOARDS
+    from tinyrig.flash.flash import flash
 
     images = list(args.input_dir.glob("*.ino.bin"))
     assert len(images) == 1, "arduino-cli takes the sketch's name from the one *.ino.bin there"

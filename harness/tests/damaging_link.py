@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness import wire
-from harness.link import Link
+from tinyrig.link import wire
+from tinyrig.link.serial_link import Link
 
 Damage = Callable[[bytes], bytes]
 

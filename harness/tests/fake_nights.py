@@ -1,6 +1,6 @@
 """A history of many nights, written with bulk inserts. Nothing in it was measured.
 
-    python -m harness.tests.fake_nights FILE.sqlite [--nights 1000 --variants 8 --boards 4]
+    python -m tinyrig.tests.fake_nights FILE.sqlite [--nights 1000 --variants 8 --boards 4]
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from harness import rows, schema
-from harness.metrics import comparable_metadata, metadata_hash, outputs_hash, top1_hits
-from harness.records import BoardInfo, VariantRun
-from harness.store import Store
-from harness.tests.fake_runs import SHAPES, make_variant_run
-from harness.tests.postgres import mend_counters
+from tinyrig.analysis.metrics import comparable_metadata, metadata_hash, outputs_hash, top1_hits
+from tinyrig.core.records import BoardInfo, VariantRun
+from tinyrig.store import rows, schema
+from tinyrig.store.runs import Store
+from tinyrig.tests.fake_runs import SHAPES, make_variant_run
+from tinyrig.tests.postgres import mend_counters
 
 START = datetime.datetime(2024, 1, 1, 1, tzinfo=datetime.UTC)
 NOISE = 0.0005

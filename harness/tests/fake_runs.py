@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.records import (
+from tinyrig.core.records import (
     ESTIMATED,
     BoardInfo,
     Footprint,

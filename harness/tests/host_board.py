@@ -14,10 +14,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from harness import sketch, wire
-from harness.link import Link, open_link
-from harness.tests import arduino_cli
-from harness.wire import Frame
+from tinyrig.link import wire
+from tinyrig.link.serial_link import Link, open_link
+from tinyrig.link.wire import Frame
+from tinyrig.tests import arduino_cli
+from tinyrig.workload import arduino_sketch
 
 FIRMWARE = Path(__file__).parents[2] / "firmware"
 CC = ("cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -64,12 +65,12 @@ def build_sketch(engine: str) -> Path:
 
 
 def sketch_program(name: str, engine: list[Path], folders: tuple[Path, ...], payload: int = 4096) -> Path:
-    """`folders`: the first holds what was generated, as for harness/sketch.py."""
+    """`folders`: the first holds what was generated, as for harness/workload/arduino_sketch.py."""
     if not shutil.which("c++"):
         pytest.skip("no host C++ compiler (c++): the sketch's USB half is C++")
     work = build_folder() / f"sketch-{name}"
-    rig = [p for p in sketch.rig_files() if p.suffix in (".c", ".cpp") and p.name != "null_engine.c"]
-    folder = sketch.write_sketch(work / sketch.NAME, [*rig, build_folder() / "build_id.c"], engine, folders, payload)
+    rig = [p for p in arduino_sketch.rig_files() if p.suffix in (".c", ".cpp") and p.name != "null_engine.c"]
+    folder = arduino_sketch.write_sketch(work / arduino_sketch.NAME, [*rig, build_folder() / "build_id.c"], engine, folders, payload)
     objects = []
     for source in arduino_cli.sources(folder):
         if str(source.relative_to(folder)) not in arduino_cli.CHIP_ONLY:

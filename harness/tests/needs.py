@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from harness.qemu import PROGRAM
+from tinyrig.board.qemu import PROGRAM
 
 HAS_QEMU = shutil.which(PROGRAM) is not None or os.environ.get("TINYRIG_TEST_QEMU") == "required"
 needs_qemu = pytest.mark.skipif(not HAS_QEMU, reason=f"{PROGRAM} is not installed")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from harness.database import MIGRATIONS
-from harness.records import Run
-from harness.store import Store
-from harness.tests.postgres import mend_counters
+from tinyrig.core.records import Run
+from tinyrig.store.database import MIGRATIONS
+from tinyrig.store.runs import Store
+from tinyrig.tests.postgres import mend_counters
 
 TABLES = """
 CREATE TABLE runs (seq INTEGER NOT NULL, run_id VARCHAR(128) NOT NULL, started VARCHAR(64) NOT NULL, versions TEXT NOT NULL,

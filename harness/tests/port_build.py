@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.boards import Board
-from harness.image import FIRMWARE, memory_script, port_files
+from tinyrig.core.boards import Board
+from tinyrig.workload.image import FIRMWARE, memory_script, port_files
 
 
 def port_sources(board: Board) -> list[Path]:

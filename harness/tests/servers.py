@@ -148,6 +148,6 @@ class Labgrid:
 
 
 def cli(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness.cli", *words]
+    command = [sys.executable, "-m", "tinyrig.cli", *words]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
                           stdin=subprocess.DEVNULL, env={**os.environ, **environment})  # fmt: skip

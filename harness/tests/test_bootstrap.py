@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import bootstrap
+from tinyrig import bootstrap
 
 
 def script(path, text):

@@ -12,20 +12,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.boards import BOARDS, VIRTUAL_ID_PREFIX, parse_board
-from harness.campaign import Campaign, model_variant
-from harness.cli import main
-from harness.compiler.compile import compile_model
-from harness.config import Config
-from harness.errors import DeviceError, LinkError, ModelError
-from harness.image import build_image
-from harness.link import open_link
-from harness.oracle import ORACLES
-from harness.records import ESTIMATED
-from harness.rig import Rig
-from harness.session import Session
-from harness.tests import small_models
-from harness.virtual.launch import VirtualBoard
+from tinyrig.board.rig import Rig
+from tinyrig.cli import main
+from tinyrig.compiler.compile import compile_model
+from tinyrig.core.boards import BOARDS, VIRTUAL_ID_PREFIX, parse_board
+from tinyrig.core.config import Config
+from tinyrig.core.errors import DeviceError, LinkError, ModelError
+from tinyrig.core.records import ESTIMATED
+from tinyrig.link.serial_link import open_link
+from tinyrig.link.session import Session
+from tinyrig.measure.run import Campaign
+from tinyrig.measure.variants import model_variant
+from tinyrig.tests import small_models
+from tinyrig.virtual.launch import VirtualBoard
+from tinyrig.workload.image import build_image
+from tinyrig.workload.oracle import ORACLES
 
 BOARD = BOARDS["virtual"]
 KEYS = {
@@ -123,7 +124,7 @@ def test_an_unusable_model_is_exit_2_before_any_c_compiler(home, capfd, monkeypa
     def no_compiler(*args, **kwargs):
         raise AssertionError("a C compiler was asked for")
 
-    monkeypatch.setattr("harness.image._build", no_compiler)
+    monkeypatch.setattr("tinyrig.workload.image._build", no_compiler)
     (home / "bad.tflite").write_bytes(data)
     assert main(["run", "--model", "bad.tflite"]) == 2
     message = capfd.readouterr().err
@@ -251,7 +252,7 @@ def test_ops_names_every_step_and_finds_no_difference(home, capfd):
 
 def test_ops_is_exit_1_at_the_first_wrong_step(home, capfd, monkeypatch):
     """The oracle is asked about another model of the same shape."""
-    monkeypatch.setattr("harness.ops.ORACLES", {"tflm": lambda data: ORACLES["tflm"](small_models.dense_int8(7))})
+    monkeypatch.setattr("tinyrig.workload.op_diff.ORACLES", {"tflm": lambda data: ORACLES["tflm"](small_models.dense_int8(7))})
     assert main(["ops", "dense.tflite", "--windows", "windows.npz"]) == 1
     first = next(line for line in capfd.readouterr().out.splitlines() if "differs" in line)
     assert "hidden" in first
@@ -261,6 +262,6 @@ def test_ops_is_exit_1_at_the_first_wrong_step(home, capfd, monkeypatch):
     "command", [["report", "--format", "html", "--help"], ["variants", "--seed", "1", "--help"], ["variants", "--help"]]
 )
 def test_commands_of_other_packages_take_their_options_in_any_place(command):
-    done = subprocess.run([sys.executable, "-m", "harness.cli", *command], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-m", "tinyrig.cli", *command], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "--seed" in done.stdout if command[0] == "variants" else "--format" in done.stdout

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import _parser
-from harness.config import ROOT
+from tinyrig.cli import _parser
+from tinyrig.core.config import ROOT
 
 EXAMPLES = ROOT / "docs" / "examples"
 UNITS = sorted(EXAMPLES.glob("tinyrig-*"))

@@ -11,11 +11,11 @@ from contextlib import closing
 
 import pytest
 
-from harness.cli import main
-from harness.config import load_config
-from harness.errors import UserError
-from harness.store import Store
-from harness.tests.user_home import MODEL, environment, furnish, url
+from tinyrig.cli import main
+from tinyrig.core.config import load_config
+from tinyrig.core.errors import UserError
+from tinyrig.store.runs import Store
+from tinyrig.tests.user_home import MODEL, environment, furnish, url
 
 FEW = ("--limit", "3", "--no-report")
 
@@ -145,7 +145,7 @@ def test_export_by_the_ending(runs, home, capfd):
 
 def test_a_reader_that_has_seen_enough_is_no_error(runs, home):
     """`tinyrig export | head -1`: more than a pipe holds."""
-    command = [sys.executable, "-m", "harness.cli", "export", "--samples"]
+    command = [sys.executable, "-m", "tinyrig.cli", "export", "--samples"]
     with closing(sqlite3.connect("results.sqlite")) as db:
         db.execute("""WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
                       INSERT INTO samples SELECT 1, i, 'repeat', i, i, NULL, 0 FROM n""")

@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.cli import main
-from harness.compiler.compile import compile_model
-from harness.compiler.emit import _comment_text
-from harness.compiler.program import step_name
-from harness.compiler.tests.fuzz_mutate import pack
-from harness.compiler.tests.test_spoilt_models import parsed
-from harness.hostbuild import host_cc
-from harness.names import printable
-from harness.tests import small_models
-from reports.__main__ import main as report
+from tinyrig.cli import main
+from tinyrig.compiler.compile import compile_model
+from tinyrig.compiler.emit import _comment_text
+from tinyrig.compiler.lower.program import step_name
+from tinyrig.compiler.tests.fuzz_mutate import pack
+from tinyrig.compiler.tests.test_spoilt_models import parsed
+from tinyrig.core.text import printable
+from tinyrig.reports.__main__ import main as report
+from tinyrig.tests import small_models
+from tinyrig.workload.host_build import host_cc
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = (

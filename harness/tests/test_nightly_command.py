@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-import harness.nightly_command as command
-from harness import history
-from harness.cli import main
-from harness.config import ROOT, BoardPorts, Nightly, load_config
-from harness.errors import UserError
-from harness.store import Store
-from harness.tests import small_models
-from harness.tests.user_home import furnish, url
+import tinyrig.nightly_command as command
+from tinyrig.cli import main
+from tinyrig.core.config import ROOT, BoardPorts, Nightly, load_config
+from tinyrig.core.errors import UserError
+from tinyrig.store import history
+from tinyrig.store.runs import Store
+from tinyrig.tests import small_models
+from tinyrig.tests.user_home import furnish, url
 
 MODEL = ("--model", "dense.tflite", "--windows", "windows.npz")
 
@@ -119,7 +119,7 @@ def test_the_report_is_written_and_named_before_the_last_line(home, capfd):
 # ---- rig.toml ----
 
 def plan(home, text, *words):
-    from harness.cli import _parser
+    from tinyrig.cli import _parser
 
     (home / "rig.toml").write_text(text)
     return command._plan(_parser().parse_args(["nightly", *words]), load_config())

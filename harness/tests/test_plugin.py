@@ -11,24 +11,24 @@ from pathlib import Path
 
 import pytest
 
-from harness import history
-from harness.config import ROOT
-from harness.store import Store
-from harness.tests import small_models
-from harness.tests.user_home import environment, furnish, url, wait_for_samples
+from tinyrig.core.config import ROOT
+from tinyrig.store import history
+from tinyrig.store.runs import Store
+from tinyrig.tests import small_models
+from tinyrig.tests.user_home import environment, furnish, url, wait_for_samples
 
 CONFTEST = '''
 import dataclasses, os
 from pathlib import Path
-import harness.campaign as campaign
-from harness.errors import LinkError
+from tinyrig.measure import reporting, run as campaign, variants as built
+from tinyrig.core.errors import LinkError
 
-pytest_plugins = ["harness.plugin"]
+pytest_plugins = ["tinyrig.plugin"]
 run_variant = campaign.run_variant
 
 def variants(config, names=(), deadline=None):
     """In the place of the built ones: `dense`, whose accuracy on the host was perfect, and `other`, of which it is not known."""
-    dense, other = (campaign.model_variant(Path(f"{n}.tflite"), Path("windows.npz")) for n in ("dense", "other"))
+    dense, other = (built.model_variant(Path(f"{n}.tflite"), Path("windows.npz")) for n in ("dense", "other"))
     return [dataclasses.replace(dense, host_accuracy=1.0), other]
 
 def run(job, *rest):
@@ -38,12 +38,12 @@ def run(job, *rest):
         raise LinkError("the board is gone", remedy="look for it")
     return run_variant(job, *rest)
 
-campaign.built_variants, campaign.run_variant = variants, run
+built.built_variants, campaign.run_variant = variants, run
 if "REPORT" not in os.environ:
-    campaign.write_report = campaign.write_night = lambda *words: print("no report: it takes seconds")
+    reporting.write_report = reporting.write_night = lambda *words: print("no report: it takes seconds")
 '''
 CALL = '''
-from harness.errors import DeviceError
+from tinyrig.core.errors import DeviceError
 def test_raises_in_its_own_body():
     raise DeviceError("the board faulted")
 def test_is_wrong():

@@ -7,10 +7,11 @@ import json
 
 import pytest
 
-import harness.campaign
-from harness.cli import main
-from harness.errors import DeviceError, InfraError, LinkError, ModelError, UserError
-from harness.tests.user_home import furnish, url
+from tinyrig.cli import main
+from tinyrig.core.errors import DeviceError, InfraError, LinkError, ModelError, UserError
+from tinyrig.measure import run as measure_run
+from tinyrig.measure.variants import model_variant
+from tinyrig.tests.user_home import furnish, url
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def faults(tmp_path, monkeypatch):
     monkeypatch.setenv("TINYRIG_RESULTS", url(tmp_path))
     monkeypatch.setenv("TINYRIG_LOCKS", str(tmp_path / "locks"))
     found: dict[str, Exception] = {}
-    names, real = ("dense", "float", "other"), harness.campaign.run_variant
+    names, real = ("dense", "float", "other"), measure_run.run_variant
 
     def run_variant(job, *rest):
         if job.variant.name in found:
@@ -28,10 +29,10 @@ def faults(tmp_path, monkeypatch):
         return real(job, *rest)
 
     def built_variants(config, wanted=(), deadline=None):
-        variants = [harness.campaign.model_variant(tmp_path / f"{n}.tflite", tmp_path / "windows.npz") for n in wanted or names]
+        variants = [model_variant(tmp_path / f"{n}.tflite", tmp_path / "windows.npz") for n in wanted or names]
         return [dataclasses.replace(v, host_accuracy=1.0) if v.name == "dense" else v for v in variants]
-    monkeypatch.setattr("harness.campaign.run_variant", run_variant)
-    monkeypatch.setattr("harness.campaign.built_variants", built_variants)
+    monkeypatch.setattr("tinyrig.measure.run.run_variant", run_variant)
+    monkeypatch.setattr("tinyrig.measure.variants.built_variants", built_variants)
     return found
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.config import ROOT
-from harness.store import Store
-from harness.tests import small_models
+from tinyrig.core.config import ROOT
+from tinyrig.store.runs import Store
+from tinyrig.tests import small_models
 
 WINDOWS = 12
 SAMPLES = WINDOWS + 30 + 2
@@ -43,7 +43,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 def start(folder: Path, *words: str, **more: str) -> subprocess.Popen[str]:
     """`tinyrig` with these words, as a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "harness.cli", *words], cwd=folder, env=environment(folder, **more), text=True,
+        [sys.executable, "-m", "tinyrig.cli", *words], cwd=folder, env=environment(folder, **more), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""`python -m harness.virtual`: the virtual board as a process. Its first line on stdout is `port PATH`."""
+"""`python -m tinyrig.virtual`: the virtual board as a process. Its first line on stdout is `port PATH`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import sys
 import threading
 from pathlib import Path
 
-from harness.errors import RigError
-from harness.virtual.faults import FAULTS, parse_fault
-from harness.virtual.image import load_image
-from harness.virtual.linefaults import HELP
+from tinyrig.core.errors import RigError
+from tinyrig.virtual.faults import FAULTS, parse_fault
+from tinyrig.virtual.image import load_image
+from tinyrig.virtual.line_faults import HELP
 
 TICK_S = 0.02
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     faults = "\n".join(f"  {name}:N  {text} (N {default} if left out)" for name, (default, text) in FAULTS.items())
     p = argparse.ArgumentParser(
-        prog="python -m harness.virtual", description=__doc__, epilog=f"faults:\n{faults}\n{HELP}",
+        prog="python -m tinyrig.virtual", description=__doc__, epilog=f"faults:\n{faults}\n{HELP}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--link", type=Path, help="make this symbolic link to the port")
@@ -93,7 +93,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         faults = tuple(parse_fault(text) for text in args.fault)
         image = load_image(args.image) if args.image else ()
-        from harness.virtual.board import Board, Options  # late: --help needs no emulator
+        from tinyrig.virtual.board import Board, Options  # late: --help needs no emulator
 
         signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, TELL))
         board = Board(Options(image, args.line_rate, args.clock, args.hook, faults, args.number, args.fault_seed))

@@ -7,15 +7,15 @@ import sys
 import time
 from dataclasses import dataclass
 
-from harness.virtual import chip
-from harness.virtual.bootloader import Bootloader
-from harness.virtual.clock import make_counter
-from harness.virtual.cpu import HARDFAULT, PRECISERR, STKERR, Cpu, Trap
-from harness.virtual.faults import Fault
-from harness.virtual.line import Line
-from harness.virtual.linefaults import LineFault
-from harness.virtual.peripherals import CoreDebug, Dwt, Gpio, Nvmc, PowerClock, Registers, SystemControl, Timer, Unmodelled
-from harness.virtual.uarte import BusError, Memory, Uarte
+from tinyrig.virtual import chip
+from tinyrig.virtual.bootloader import Bootloader
+from tinyrig.virtual.cpu import HARDFAULT, PRECISERR, STKERR, Cpu, Trap
+from tinyrig.virtual.faults import Fault
+from tinyrig.virtual.line import Line
+from tinyrig.virtual.line_faults import LineFault
+from tinyrig.virtual.peripherals import CoreDebug, Dwt, Gpio, Nvmc, PowerClock, Registers, SystemControl, Timer, Unmodelled
+from tinyrig.virtual.timing.clock import make_counter
+from tinyrig.virtual.uarte import BusError, Memory, Uarte
 
 UARTE0, TIMER0, NVMC, DWT, SCS = 0x40002000, 0x40008000, 0x4001E000, 0xE0001000, 0xE000E000
 TIMER0_IRQ = 8

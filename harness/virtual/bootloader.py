@@ -21,10 +21,10 @@ import ctypes
 import os
 from collections.abc import Callable
 
-from harness.virtual import chip
-from harness.virtual.faults import Fault
-from harness.virtual.line import Line
-from harness.virtual.linefaults import LineFault
+from tinyrig.virtual import chip
+from tinyrig.virtual.faults import Fault
+from tinyrig.virtual.line import Line
+from tinyrig.virtual.line_faults import LineFault
 
 VERSION = b"Arduino Bootloader (SAM-BA extended) 2.0 [Arduino:IKXYZ]"
 CHIP = b"nRF52840-QIAA"

@@ -39,7 +39,7 @@ PIN_RX = 32 + 10
 
 ID_PREFIX = b"VIRTUAL"
 """First seven bytes of FICR.DEVICEID in memory order (lowest address first); the eighth tells virtual boards apart.
-harness.boards.VIRTUAL_ID_PREFIX is the same text in hex."""
+tinyrig.core.boards.VIRTUAL_ID_PREFIX is the same text in hex."""
 
 
 def ficr_page(board_number: int) -> bytes:

@@ -40,7 +40,7 @@ from unicorn.arm_const import (
     UC_CPU_ARM_CORTEX_M4,
 )
 
-from harness.virtual import chip
+from tinyrig.virtual import chip
 
 NEVER = 0xFFFFFFFE
 """Address at which the emulator would stop: nothing can run there."""

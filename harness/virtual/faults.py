@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.errors import UserError
-from harness.virtual.chip import IMAGE_BASE, RAM_BYTES
-from harness.virtual.linefaults import SYNTAX, LineFault, parse_line_fault
+from tinyrig.core.errors import UserError
+from tinyrig.virtual.chip import IMAGE_BASE, RAM_BYTES
+from tinyrig.virtual.line_faults import SYNTAX, LineFault, parse_line_fault
 
 FAULTS: dict[str, tuple[int, str]] = {
     # name: (default argument, what it does)

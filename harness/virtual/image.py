@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.errors import UserError
-from harness.virtual import chip
+from tinyrig.core.errors import UserError
+from tinyrig.virtual import chip
 
 ELF_MAGIC = b"\x7fELF"
 

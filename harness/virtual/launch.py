@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from harness.errors import InfraError
+from tinyrig.core.errors import InfraError
 
 START_TIMEOUT_S = 30.0
 """The first start may compile the timing hook, and test machines are busy."""
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class VirtualBoard:
-    """A running virtual board; `port` is its pty. Keywords are the options of `python -m harness.virtual`.
+    """A running virtual board; `port` is its pty. Keywords are the options of `python -m tinyrig.virtual`.
 
     Raises InfraError if it can't be started. It ends with `close()`, with the `with` block, or with this process; before that its
     port's name is no other board's, even when it is gone.
@@ -41,7 +41,7 @@ class VirtualBoard:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "harness.virtual", "--until-eof", *options],
+            [sys.executable, "-m", "tinyrig.virtual", "--until-eof", *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env={**os.environ, "PYTHONPATH": path},
         )
         self._held = -1

@@ -12,8 +12,8 @@ import tty
 from collections import Counter
 from collections.abc import Callable
 
-from harness.virtual.faults import Damage, Fault
-from harness.virtual.linefaults import ByteFaults, LineFault, TransferFaults
+from tinyrig.virtual.faults import Damage, Fault
+from tinyrig.virtual.line_faults import ByteFaults, LineFault, TransferFaults
 
 BITS_PER_BYTE = 10
 """8N1: start, eight data bits, stop."""

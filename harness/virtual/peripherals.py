@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import ClassVar
 
-from harness.virtual.clock import Counter
+from tinyrig.virtual.timing.clock import Counter
 
 MASK32 = 0xFFFFFFFF
 

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.virtual import chip
-from harness.virtual.line import BITS_PER_BYTE, Line
-from harness.virtual.peripherals import Registers
+from tinyrig.virtual import chip
+from tinyrig.virtual.line import BITS_PER_BYTE, Line
+from tinyrig.virtual.peripherals import Registers
 
 STARTRX, STOPRX, STARTTX, STOPTX, FLUSHRX = 0x000, 0x004, 0x008, 0x00C, 0x02C
 RXDRDY, ENDRX, TXDRDY, ENDTX, ERROR, RXTO, RXSTARTED, TXSTARTED, TXSTOPPED = (

@@ -1,7 +1,7 @@
 """A history of nights whose last one has everything: a regression, a flash growth, an accuracy drop, an accepted change, a rig
 fault. Nothing in it was measured.
 
-    python -m reports.tests.night_stories FILE.sqlite
+    python -m tinyrig.reports.tests.night_stories FILE.sqlite
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from harness.ledger import accept, add_to_night, begin_night, end_night, save_verdicts
-from harness.metrics import measure
-from harness.records import Accepted, BoardInfo, NotMeasured, Run, StoredVerdict, VariantRun
-from harness.store import Store
-from harness.tests.fake_nights import Plan, fill
-from harness.tests.fake_runs import make_variant_run
+from tinyrig.analysis.metrics import measure
+from tinyrig.core.records import Accepted, BoardInfo, NotMeasured, Run, StoredVerdict, VariantRun
+from tinyrig.store.decisions import accept, add_to_night, begin_night, end_night, save_verdicts
+from tinyrig.store.runs import Store
+from tinyrig.tests.fake_nights import Plan, fill
+from tinyrig.tests.fake_runs import make_variant_run
 
 WINDOWS = 24
 NAMES = ("simple", "pruned", "reshaped", "pqt")

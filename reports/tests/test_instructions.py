@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.boards import BOARDS, QEMU_ID_PREFIX, VIRTUAL_ID_PREFIX, recognise_id
-from harness.document import run_to_json
-from harness.metrics import latency, measure
-from harness.records import ESTIMATED, INSTRUCTIONS, MEASURED, BoardInfo, Run
-from harness.tests.fake_runs import make_variant_run
-from harness.verdicts import EXACT, NOISY, gate
-from reports import markdown
-from reports.nights_words import difference, label, quantity
-from reports.report import build
+from tinyrig.analysis.metrics import latency, measure
+from tinyrig.analysis.run_json import run_to_json
+from tinyrig.analysis.verdicts import EXACT, NOISY, gate
+from tinyrig.core.boards import BOARDS, QEMU_ID_PREFIX, VIRTUAL_ID_PREFIX, recognise_id
+from tinyrig.core.records import ESTIMATED, INSTRUCTIONS, MEASURED, BoardInfo, Run
+from tinyrig.reports import markdown
+from tinyrig.reports.nights.words import difference, label, quantity
+from tinyrig.reports.run.report import build
+from tinyrig.tests.fake_runs import make_variant_run
 
 QEMU = BoardInfo("qemu", QEMU_ID_PREFIX + "00000000", 7_812_500, INSTRUCTIONS)
 

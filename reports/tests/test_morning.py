@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import ledger
-from harness.errors import UserError
-from harness.records import FAILED, Accepted, Claim, NotMeasured, Run, StoredVerdict
-from harness.store import Store
-from harness.tests.fake_runs import make_variant_run
-from reports.markdown import render
-from reports.morning import build, load, main
+from tinyrig.core.errors import UserError
+from tinyrig.core.records import FAILED, Accepted, Claim, NotMeasured, Run, StoredVerdict
+from tinyrig.reports.markdown import render
+from tinyrig.reports.nights.summary import build, load, main
+from tinyrig.store import decisions
+from tinyrig.store.runs import Store
+from tinyrig.tests.fake_runs import make_variant_run
 
 BOARD = ("virtual", "5649525455414c00")
 HASHES = ("0123456789abcdef" * 4, "fedcba9876543210" * 4)
@@ -38,10 +38,10 @@ def verdict(metric, status, old=None, new=None, variant="pqt", **more):
 def keep(store, *verdicts, night="n1", code=1, claims=(), not_measured=()):
     started = "2026-01-08T01:00:00+00:00"
     store.save(Run("r1", started, (make_variant_run("pqt", 8, claims=claims),), {}, not_measured))
-    ledger.begin_night(store, night, started, ["virtual"])
-    ledger.add_to_night(store, night, "r1")
-    ledger.save_verdicts(store, verdicts)
-    ledger.end_night(store, night, started, code, "tinyrig nightly 2026-01-08: 1 worse (pqt latency +1.0 %), exit 1")
+    decisions.begin_night(store, night, started, ["virtual"])
+    decisions.add_to_night(store, night, "r1")
+    decisions.save_verdicts(store, verdicts)
+    decisions.end_night(store, night, started, code, "tinyrig nightly 2026-01-08: 1 worse (pqt latency +1.0 %), exit 1")
 
 
 def text(store, night=""):
@@ -70,14 +70,14 @@ def test_what_was_not_measured_is_told_apart_from_what_got_worse(store):
 def test_claims_reasons_and_acceptances_are_told(store):
     keep(store, verdict("ram_arena", "not comparable", reason="compiler: 'a' in the baseline, 'b' tonight"),
          claims=(Claim("parity", FAILED, "2 windows differ"),))
-    ledger.accept(store, Accepted("r1", "pqt", "2026-01-08T08:00:00+00:00", "me@home", "the | new compiler", True))
+    decisions.accept(store, Accepted("r1", "pqt", "2026-01-08T08:00:00+00:00", "me@home", "the | new compiler", True))
     found = text(store)
     assert "parity: 2 windows differ" in found and "Not comparable, because:" in found and "in the baseline" in found
     assert "me@home" in found and "the | new compiler" in found
 
 
 def test_a_night_under_way(store):
-    ledger.begin_night(store, "n0", "2026-01-07T01:00:00+00:00", ["virtual"])
+    decisions.begin_night(store, "n0", "2026-01-07T01:00:00+00:00", ["virtual"])
     assert "under way, or cut off" in text(store)
 
 

@@ -5,22 +5,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import history
-from harness.ledger import accept, add_to_night, begin_night, end_night, save_verdicts
-from harness.records import Accepted, BoardInfo, Night, NotMeasured, OpInfo, Run
-from harness.store import Store
-from harness.tests.fake_nights import Plan
-from harness.tests.fake_runs import make_run
-from harness.tonight import Measured
-from reports import __main__ as command
-from reports import nights_svg
-from reports.nights import Cell, Fault, Finding, Page, Trend, Value, gather, headline, rig_faults, statuses, worst
-from reports.nights_flame import differences, flame
-from reports.nights_html import render
-from reports.nights_page import nights_page, page_of
-from reports.nights_words import plain, sentence
-from reports.tests import night_stories as stories
-from reports.tests.pages import Page as Html
+from tinyrig.core.records import Accepted, BoardInfo, Night, NotMeasured, OpInfo, Run
+from tinyrig.reports import __main__ as command
+from tinyrig.reports.nights import svg
+from tinyrig.reports.nights.content import Cell, Fault, Finding, Page, Trend, Value, gather, headline, rig_faults, statuses, worst
+from tinyrig.reports.nights.flame import differences, flame
+from tinyrig.reports.nights.html import render
+from tinyrig.reports.nights.page import nights_page, page_of
+from tinyrig.reports.nights.words import plain, sentence
+from tinyrig.reports.tests import night_stories as stories
+from tinyrig.reports.tests.pages import Page as Html
+from tinyrig.store import history
+from tinyrig.store.decisions import accept, add_to_night, begin_night, end_night, save_verdicts
+from tinyrig.store.night_cells import Measured
+from tinyrig.store.runs import Store
+from tinyrig.tests.fake_nights import Plan
+from tinyrig.tests.fake_runs import make_run
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_trends_carry_bands_accepted_changes_and_alarms(page):
     (trend,) = [t for t in page.trends if (t.metric, *t.cell[:2]) == ("latency_us_median", "pruned", "nano33ble")]
     assert trend.values[-1].moved == "worse" and trend.values[-1].low < trend.values[-1].high < trend.values[-1].value
     assert len(trend.values) == 62  # one a night: the rerun is none of its own
-    drawn = nights_svg.draw(trend, (nights_svg.seconds(trend.values[0].started), nights_svg.seconds(stories.LATE)), "t")
+    drawn = svg.draw(trend, (svg.seconds(trend.values[0].started), svg.seconds(stories.LATE)), "t")
     assert drawn.count('class="band"') == 1 and drawn.count('class="accepted"') == 2 and drawn.count('class="alarm worse"') == 1
 
 
@@ -300,7 +300,7 @@ def test_colours_have_enough_contrast_in_light_and_dark(source):
 
 
 def test_a_password_is_not_shown():
-    from reports.nights_page import _shown
+    from tinyrig.reports.nights.page import _shown
 
     assert "geheim" not in _shown("postgresql://rig:geheim@host/tinyrig")
 
@@ -310,7 +310,7 @@ def test_a_password_is_not_shown():
 @given(st.lists(st.tuples(st.floats(0, 320), st.floats(-1e3, 1e3)), min_size=1, max_size=400))
 def test_thinning_keeps_every_extreme(points):
     points.sort(key=lambda point: point[0])
-    kept = nights_svg.thin(points)
+    kept = svg.thin(points)
     assert len(kept) <= 2 * 321 + 1
     for pick in (min, max):
         assert abs(pick(y for _, y in kept) - pick(y for _, y in points)) <= 0.051
@@ -318,12 +318,12 @@ def test_thinning_keeps_every_extreme(points):
 
 
 def test_flat_lines_cost_two_points():
-    assert nights_svg.straight([(0, 1), (1, 1), (2, 1), (3, 2)]) == [(0, 1), (2, 1), (3, 2)]
+    assert svg.straight([(0, 1), (1, 1), (2, 1), (3, 2)]) == [(0, 1), (2, 1), (3, 2)]
 
 
 def test_a_line_is_cut_where_nights_may_not_be_compared():
     values = tuple(Value(str(i), f"2026-01-0{i + 1}", str(i), "a" if i < 2 else "b", 1.0 + i) for i in range(4))
-    drawn = nights_svg.draw(Trend("accuracy", CELL, values, ""), (0, 2e9), "t")
+    drawn = svg.draw(Trend("accuracy", CELL, values, ""), (0, 2e9), "t")
     assert drawn.count('class="line"') == 2
 
 

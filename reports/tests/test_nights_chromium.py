@@ -8,9 +8,9 @@ from html import escape, unescape
 
 import pytest
 
-from reports.nights_page import nights_page
-from reports.tests import night_stories as stories
-from reports.tests.test_nights import hostile_store
+from tinyrig.reports.nights.page import nights_page
+from tinyrig.reports.tests import night_stories as stories
+from tinyrig.reports.tests.test_nights import hostile_store
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")

@@ -6,15 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from harness import ledger
-from harness.records import Run
-from harness.store import Store
-from harness.tests.fake_runs import make_variant_run
-from harness.tests.test_provenance import GOOD, NANO, SETTINGS, WRONG
-from reports import html, markdown, morning
-from reports.__main__ import _print_summary
-from reports.nights_page import nights_page
-from reports.report import build
+from tinyrig.analysis.tests.test_provenance import GOOD, NANO, SETTINGS, WRONG
+from tinyrig.core.records import Run
+from tinyrig.reports import html, markdown
+from tinyrig.reports.__main__ import _print_summary
+from tinyrig.reports.nights import summary
+from tinyrig.reports.nights.page import nights_page
+from tinyrig.reports.run.report import build
+from tinyrig.store import decisions
+from tinyrig.store.runs import Store
+from tinyrig.tests.fake_runs import make_variant_run
 
 
 def run_with(clock, build_id: str = "feedc0de" * 4) -> Run:
@@ -53,10 +54,10 @@ def test_a_coarse_timer_gets_a_part_of_its_own(tmp_path):
 def test_the_pages_of_nights_say_it_too(tmp_path, clock):
     with Store(f"sqlite:///{tmp_path}/r.sqlite") as store:
         store.save(run_with(clock))
-        ledger.begin_night(store, "night", "2026-01-01", ["nano33ble"])
-        ledger.add_to_night(store, "night", "r1")
+        decisions.begin_night(store, "night", "2026-01-01", ["nano33ble"])
+        decisions.add_to_night(store, "night", "r1")
         page = nights_page(store)
-        text = markdown.render(morning.build(morning.load(store, "")), tmp_path).replace("\\", "")
+        text = markdown.render(summary.build(summary.load(store, "")), tmp_path).replace("\\", "")
     for said in (page, text):
         assert "What these numbers belong to" in said and "pqt feedc0de" in said and "one step is 15.6 ns" in said
         assert ("Warning" in said) == (clock is WRONG)

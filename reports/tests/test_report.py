@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.records import Claim, NotMeasured, OpInfo, Run, Sample
-from harness.store import Store
-from harness.tests.fake_runs import make_run, make_variant_run
-from reports import __main__ as command
-from reports import html, markdown, plots
-from reports.blocks import Bullets, Grid, Heading, Picture, Text, code
-from reports.report import build
-from reports.sections import sections
+from tinyrig.core.records import Claim, NotMeasured, OpInfo, Run, Sample
+from tinyrig.reports import __main__ as command
+from tinyrig.reports import html, markdown
+from tinyrig.reports.blocks import Bullets, Grid, Heading, Picture, Text, code
+from tinyrig.reports.run import plots
+from tinyrig.reports.run.report import build
+from tinyrig.reports.run.sections import sections
+from tinyrig.store.runs import Store
+from tinyrig.tests.fake_runs import make_run, make_variant_run
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -212,7 +213,7 @@ def test_report_only_reads(url, tmp_path, out):
 
 def test_help_loads_nothing_heavy():
     probe = (
-        "import sys\nfrom reports.__main__ import parse\nparse([])\n"
+        "import sys\nfrom tinyrig.reports.__main__ import parse\nparse([])\n"
         "heavy = {'pandas', 'matplotlib', 'scipy', 'sqlalchemy', 'tensorflow', 'numpy'} & set(sys.modules)\n"
         "sys.exit(str(sorted(heavy)) if heavy else 0)"
     )

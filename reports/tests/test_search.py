@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from harness.errors import EXIT_GOOD, EXIT_USER
-from reports import search
+from tinyrig.core.errors import EXIT_GOOD, EXIT_USER
+from tinyrig.reports.search import page
 
 
 def trial(number, accuracy=0.9, state="complete", **changes):
@@ -25,7 +25,7 @@ def document(trials, front, below=(), **plan):
 
 def made(tmp_path, found):
     (tmp_path / "search.json").write_text(json.dumps(found))
-    assert search.main([str(tmp_path / "search.json"), "--out", str(tmp_path / "out")]) == EXIT_GOOD
+    assert page.main([str(tmp_path / "search.json"), "--out", str(tmp_path / "out")]) == EXIT_GOOD
     assert (tmp_path / "out" / "pareto.png").read_bytes().startswith(b"\x89PNG")
     return (tmp_path / "out" / "search.md").read_text()
 
@@ -54,11 +54,11 @@ def test_an_empty_front_says_why(tmp_path, trials, words):
 
 def test_the_accuracy_axis_begins_below_the_front_and_not_at_chance():
     few = [trial(0, 0.95), trial(1, 0.85)]
-    assert search.lowest([*few, trial(2, 0.12)], few) == pytest.approx(80.0)
-    assert search.lowest([trial(0, 0.02)], []) == 0.0 == search.lowest([], [])
+    assert page.lowest([*few, trial(2, 0.12)], few) == pytest.approx(80.0)
+    assert page.lowest([trial(0, 0.02)], []) == 0.0 == page.lowest([], [])
 
 
 def test_another_file_is_the_users_error(tmp_path, capsys):
     (tmp_path / "x.json").write_text("{}")
-    assert search.main([str(tmp_path / "x.json")]) == EXIT_USER
+    assert page.main([str(tmp_path / "x.json")]) == EXIT_USER
     assert "no search" in capsys.readouterr().err

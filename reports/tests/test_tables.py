@@ -2,12 +2,13 @@ from dataclasses import replace
 
 import pytest
 
-from harness.metrics import accuracy
-from harness.records import Run
-from harness.tests.fake_runs import SHAPES, make_run, make_variant_run
-from reports import markdown, report, tables
-from reports.paper import PAPER, TEST_WINDOWS, paper_row
-from reports.sections import sections
+from tinyrig.analysis.metrics import accuracy
+from tinyrig.core.records import Run
+from tinyrig.reports import markdown
+from tinyrig.reports.run import report, tables
+from tinyrig.reports.run.paper import PAPER, TEST_WINDOWS, paper_row
+from tinyrig.reports.run.sections import sections
+from tinyrig.tests.fake_runs import SHAPES, make_run, make_variant_run
 
 
 def one_section(*runs):

@@ -1,4 +1,4 @@
-"""`python -m variants.candidates`: trains what it is asked for, one line of JSON in, one out; TensorFlow stays loaded.
+"""`python -m tinyrig.variants.candidates`: trains what it is asked for, one line of JSON in, one out; TensorFlow stays loaded.
 
     {"do": "sketch", "name": N} -> {"tflite": PATH}                       untrained: right in size and timing
     {"do": "train", "name": N}  -> {"tflite", "windows", "host_accuracy", "macs"}
@@ -20,10 +20,12 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from harness.errors import RigError, UserError
-from variants import build, builders, chains, datasets, families, models, splits, tflite_facts
-from variants.steps import filters
-from variants.task import Net, TrainingPart
+from tinyrig.core.errors import RigError, UserError
+from tinyrig.variants.data import datasets, splits
+from tinyrig.variants.lab import build, builders, chains, tflite_facts
+from tinyrig.variants.networks import families, models
+from tinyrig.variants.networks.task import Net, TrainingPart
+from tinyrig.variants.steps import filters
 
 WINDOWS = "validation.npz"
 _MODES = {"pqt": "int8", "int16x8": "int16x8"}
@@ -130,7 +132,7 @@ def serve(requests: TextIO, answers: TextIO, args: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m variants.candidates", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tinyrig.variants.candidates", description=__doc__)
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int)

@@ -9,12 +9,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness.errors import EXIT_GOOD, EXIT_RIG, RigError, UserError
-from variants import datasets, families
-from variants.crossval import evaluate, pool, words
-from variants.crossval.evaluate import Outcome, Plan
-from variants.crossval.grid import GRID, PAPER
-from variants.families import Network
+from tinyrig.core.errors import EXIT_GOOD, EXIT_RIG, RigError, UserError
+from tinyrig.variants.crossval import evaluate, pool, words
+from tinyrig.variants.crossval.evaluate import Outcome, Plan
+from tinyrig.variants.crossval.grid import GRID, PAPER
+from tinyrig.variants.data import datasets
+from tinyrig.variants.networks import families
+from tinyrig.variants.networks.families import Network
 
 OUT = Path(__file__).resolve().parents[1] / "out" / "crossval"
 

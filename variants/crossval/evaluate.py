@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from harness.errors import HostError, UserError
-from variants import build, datasets, families, models, splits, tflite_facts
-from variants.crossval import stacked
-from variants.families import Network
+from tinyrig.core.errors import HostError, UserError
+from tinyrig.variants.crossval import stacked
+from tinyrig.variants.data import datasets, splits
+from tinyrig.variants.lab import build, tflite_facts
+from tinyrig.variants.networks import families, models
+from tinyrig.variants.networks.families import Network
 
-_CODE = ("stacked.py", "evaluate.py", "../families.py")
+_CODE = ("stacked.py", "evaluate.py", "../networks/families.py")
 EPOCHS = 80
 FOLDS = 10
 

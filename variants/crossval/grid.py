@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from variants.families import CNN, MLP, Layer, Network
+from tinyrig.variants.networks.families import CNN, MLP, Layer, Network
 
 PAPER = Network(CNN, (Layer(16, 3),))
 """The model that the paper's grid search chose."""

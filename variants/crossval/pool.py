@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
-from harness.errors import HostError
-from variants import datasets
-from variants.crossval.evaluate import Outcome, Plan, evaluate
-from variants.families import Network
+from tinyrig.core.errors import HostError
+from tinyrig.variants.crossval.evaluate import Outcome, Plan, evaluate
+from tinyrig.variants.data import datasets
+from tinyrig.variants.networks.families import Network
 
 
 def trained(

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from variants import families, models
-from variants.families import CNN, Network
+from tinyrig.variants.networks import families, models
+from tinyrig.variants.networks.families import CNN, Network
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 """Adam as in Keras: Kingma and Ba 2015, algorithm 1 in the form of its section 2, with Keras' epsilon."""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from variants.crossval.evaluate import Outcome
-from variants.datasets import Dataset
+from tinyrig.variants.crossval.evaluate import Outcome
+from tinyrig.variants.data.datasets import Dataset
 
 
 def best_of(outcomes: Sequence[Outcome]) -> Outcome:

@@ -2,7 +2,7 @@
 
 Source: S. Han, H. Mao, W. J. Dally, "Deep Compression: compressing deep neural networks with pruning, trained quantization and
 Huffman coding", ICLR 2016. Zeros of an earlier pruning stay zeros (one more value). What it saves is storage: see
-variants/coding.py.
+variants/lab/coding.py.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.errors import InfraError, UserError
-from variants import models
-from variants.task import Built, Task
+from tinyrig.core.errors import InfraError, UserError
+from tinyrig.variants.networks import models
+from tinyrig.variants.networks.task import Built, Task
 
 
 def build_cluster(task: Task) -> Built:

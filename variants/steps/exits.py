@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from harness.errors import UserError
-from variants import models
-from variants.task import Built, Net, Task, fresh_model, layer_configs
+from tinyrig.core.errors import UserError
+from tinyrig.variants.networks import models
+from tinyrig.variants.networks.task import Built, Net, Task, fresh_model, layer_configs
 
 _CONVOLUTIONS = ("Conv1D", "Conv2D")
 _FOLLOWS = ("Activation", "ReLU", "LeakyReLU", "BatchNormalization", "MaxPooling1D", "MaxPooling2D", "AveragePooling1D",

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.errors import UserError
-from variants.task import Built, Layers, Net, Task, fresh_model, layer_configs
+from tinyrig.core.errors import UserError
+from tinyrig.variants.networks.task import Built, Layers, Net, Task, fresh_model, layer_configs
 
 NORMS = {"l1": 1, "l2": 2}
 _WEIGHTED = {"Conv1D": "filters", "Conv2D": "filters", "Dense": "units"}

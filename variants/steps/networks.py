@@ -1,9 +1,9 @@
-"""Bases that are spelled: any network of the two families (variants/families.py)."""
+"""Bases that are spelled: any network of the two families (variants/networks/families.py)."""
 
 from __future__ import annotations
 
-from variants import families, models
-from variants.task import Built, Task
+from tinyrig.variants.networks import families, models
+from tinyrig.variants.networks.task import Built, Task
 
 
 def build_network(task: Task) -> Built:

@@ -6,9 +6,9 @@ from collections.abc import Collection
 
 import numpy as np
 
-from harness.errors import InfraError, UserError
-from variants import models
-from variants.task import Built, Layers, Task
+from tinyrig.core.errors import InfraError, UserError
+from tinyrig.variants.networks import models
+from tinyrig.variants.networks.task import Built, Layers, Task
 
 
 def build_simple(task: Task) -> Built:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.errors import UserError
-from variants import models
-from variants.task import Built, Net, Task, fresh_model, layer_configs
+from tinyrig.core.errors import UserError
+from tinyrig.variants.networks import models
+from tinyrig.variants.networks.task import Built, Net, Task, fresh_model, layer_configs
 
 
 def build_pqt(task: Task) -> Built:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from variants import manifest
-from variants.tests.test_build import own_data, variants
+from tinyrig.variants.lab import manifest
+from tinyrig.variants.tests.test_build import own_data, variants
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,7 +43,7 @@ def test_a_chain_runs_on_the_virtual_board_and_what_can_not_run_is_not_measured(
     np.savez(data, x=(rng.normal(size=(40, 12, 32)) + y[:, None, None]).astype(np.float32), y=y)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "harness.cli", "run", "--variant", "simple+l1-filters@0.5+pqt", "simple+dynamic", "--dataset",
+            [sys.executable, "-m", "tinyrig.cli", "run", "--variant", "simple+l1-filters@0.5+pqt", "simple+dynamic", "--dataset",
              str(data), "--no-report", "--json", str(tmp_path / "out.json")],
             cwd=ROOT, capture_output=True, text=True, timeout=600,
             env={**os.environ, "TINYRIG_RESULTS": f"sqlite:///{tmp_path}/results.sqlite"},

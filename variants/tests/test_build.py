@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.records import TensorSpec
-from variants import manifest, tflite_facts
+from tinyrig.core.records import TensorSpec
+from tinyrig.variants.lab import manifest, tflite_facts
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def variants(*arguments, code=0):
     done = subprocess.run(
-        [sys.executable, "-m", "variants", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=600
+        [sys.executable, "-m", "tinyrig.variants", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == code, done.stderr
     return done
@@ -138,7 +138,7 @@ def test_same_seed_same_files_and_bars_on_a_terminal(small, tmp_path):
     """The second build runs on a terminal; neither that nor which variants are asked for changes a byte of them."""
     data, out, done = small
     master, slave = pty.openpty()
-    command = [sys.executable, "-m", "variants", "simple", "pqt", "--dataset", data, "--out", tmp_path / "again", "--epochs", "3"]
+    command = [sys.executable, "-m", "tinyrig.variants", "simple", "pqt", "--dataset", data, "--out", tmp_path / "again", "--epochs", "3"]
     command.append("--force")  # else the first build's networks would be taken
     with subprocess.Popen([str(c) for c in command], cwd=ROOT, stderr=slave, stdout=subprocess.DEVNULL):
         os.close(slave)
@@ -160,7 +160,7 @@ def test_other_seed_other_files(small, tmp_path):
 def test_finished_build_is_found_without_tensorflow(small):
     data, out, _ = small
     before = (out / "manifest.json").stat().st_mtime_ns
-    code = "import sys; from variants.__main__ import main; main(sys.argv[1:]); sys.exit('tensorflow' in sys.modules)"
+    code = "import sys; from tinyrig.variants.__main__ import main; main(sys.argv[1:]); sys.exit('tensorflow' in sys.modules)"
     arguments = ["pqt", "--dataset", data, "--out", out, "--epochs", 3]
     done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -194,7 +194,7 @@ def test_a_folder_with_the_users_files_is_left_alone(tmp_path):
 
 def test_interrupted_build_leaves_no_folder(tmp_path):
     data = own_data(tmp_path / "mine.npz", groups=False)
-    command = [sys.executable, "-m", "variants", "simple", "--dataset", str(data), "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "tinyrig.variants", "simple", "--dataset", str(data), "--out", str(tmp_path / "out")]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:
             if "simple" in line:

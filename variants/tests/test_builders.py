@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import InfraError, UserError
-from variants.steps import paper
+from tinyrig.core.errors import InfraError, UserError
+from tinyrig.variants.steps import paper
 
 
 def pruned_layers(channels=5, classes=3, seed=0):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from variants import cache
-from variants.task import Built, Net
+from tinyrig.variants.lab import cache
+from tinyrig.variants.networks.task import Built, Net
 
 
 @pytest.fixture

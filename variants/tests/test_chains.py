@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import UserError
-from variants import builders, chains
-from variants.builders import BASES, BUILT_IN, CONVERTED, DENSE, STEPS
+from tinyrig.core.errors import UserError
+from tinyrig.variants.lab import builders, chains
+from tinyrig.variants.lab.builders import BASES, BUILT_IN, CONVERTED, DENSE, STEPS
 
 
 def parse(name, epochs=None):

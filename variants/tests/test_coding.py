@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from variants import coding
+from tinyrig.variants.lab import coding
 
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=12)
 

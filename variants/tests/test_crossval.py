@@ -8,13 +8,14 @@ import sys
 import numpy as np
 import pytest
 
-from harness.errors import UserError
-from variants import datasets, families, models, splits
-from variants.crossval import __main__ as command
-from variants.crossval import evaluate, stacked, words
-from variants.crossval.evaluate import Outcome, Plan
-from variants.crossval.grid import GRID, PAPER
-from variants.families import CNN, MLP, Layer, Network, parse
+from tinyrig.core.errors import UserError
+from tinyrig.variants.crossval import __main__ as command
+from tinyrig.variants.crossval import evaluate, stacked, words
+from tinyrig.variants.crossval.evaluate import Outcome, Plan
+from tinyrig.variants.crossval.grid import GRID, PAPER
+from tinyrig.variants.data import datasets, splits
+from tinyrig.variants.networks import families, models
+from tinyrig.variants.networks.families import CNN, MLP, Layer, Network, parse
 
 STEPS, CHANNELS, CLASSES = 9, 3, 3
 
@@ -200,7 +201,7 @@ def test_the_command_refuses_with_exit_2(own, words_, capsys):
 
 @pytest.mark.slow
 def test_the_command_trains_several_in_processes_of_their_own(own, capsys):
-    asked = [sys.executable, "-m", "variants.crossval", "mlp-4", "cnn-2x3", "--folds", "2", "--epochs", "1", "--workers", "2"]
+    asked = [sys.executable, "-m", "tinyrig.variants.crossval", "mlp-4", "cnn-2x3", "--folds", "2", "--epochs", "1", "--workers", "2"]
     asked += ["--dataset", str(own / "own.npz"), "--out", str(own / "out")]
     done = subprocess.run(asked, capture_output=True, text=True, check=False)
     assert (done.returncode, "2/2" in done.stderr) == (0, True), done.stderr

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.errors import HostError, UserError
-from variants import datasets
+from tinyrig.core.errors import HostError, UserError
+from tinyrig.variants.data import datasets
 
 
 def test_glove_is_labelled_synthetic():

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import UserError
-from variants.steps import filters
-from variants.task import Net
+from tinyrig.core.errors import UserError
+from tinyrig.variants.networks.task import Net
+from tinyrig.variants.steps import filters
 
 STEPS, CHANNELS, CLASSES = 9, 3, 4
 

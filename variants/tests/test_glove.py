@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from variants import glove
+from tinyrig.variants.data import glove
 
 
 def test_shape_types_and_balance():

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.errors import UserError
-from variants import datasets, userdata
+from tinyrig.core.errors import UserError
+from tinyrig.variants.data import datasets, user_data
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -41,7 +41,7 @@ def test_changed_bytes_are_read_or_refused(tmp_path: Path, changes: list[tuple[i
         spoilt[at] = value
     (tmp_path / "d.npz").write_bytes(spoilt[:keep])
     try:
-        assert userdata.load(tmp_path / "d.npz").x.shape == (3, 2, 2)
+        assert user_data.load(tmp_path / "d.npz").x.shape == (3, 2, 2)
     except UserError as e:
         told(e)
 
@@ -66,7 +66,7 @@ def folder(path: Path, **files: str | bytes) -> Path:
 def test_any_trial_is_read_or_refused(tmp_path: Path, table: str | bytes) -> None:
     data = folder(tmp_path / "d", labels="file,label\na.csv,x\n", a=table)
     try:
-        userdata.load(data)
+        user_data.load(data)
     except UserError as e:
         told(e)
 
@@ -76,7 +76,7 @@ def test_any_trial_is_read_or_refused(tmp_path: Path, table: str | bytes) -> Non
 def test_any_labels_are_read_or_refused(tmp_path: Path, table: str | bytes) -> None:
     data = folder(tmp_path / "d", labels=table, a="p,q\n1,2\n")
     with pytest.raises(UserError) as e:
-        userdata.load(data)
+        user_data.load(data)
     told(e.value)
 
 
@@ -91,7 +91,7 @@ def test_any_labels_are_read_or_refused(tmp_path: Path, table: str | bytes) -> N
 )
 def test_labels_that_can_not_be_used(tmp_path: Path, labels: str, match: str) -> None:
     with pytest.raises(UserError, match=match) as e:
-        userdata.load(folder(tmp_path / "d", labels=labels, a="p,q\n1,2\n"))
+        user_data.load(folder(tmp_path / "d", labels=labels, a="p,q\n1,2\n"))
     told(e.value)
 
 
@@ -99,20 +99,20 @@ def test_a_pipe_in_the_folder_is_not_waited_for(tmp_path: Path) -> None:
     data = folder(tmp_path / "d", labels="file,label\na.csv,x\n")
     os.mkfifo(data / "a.csv")
     with pytest.raises(UserError, match="regular file"):
-        userdata.load(data)
+        user_data.load(data)
 
 
 def test_a_trial_too_long_to_parse_is_refused_by_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(userdata, "MAX_CSV_BYTES", 10)
+    monkeypatch.setattr(user_data, "MAX_CSV_BYTES", 10)
     with pytest.raises(UserError, match="up to 10 bytes"):
-        userdata.load(folder(tmp_path / "d", labels="file,label\na.csv,x\n", a="p,q\n1,2\n"))
+        user_data.load(folder(tmp_path / "d", labels="file,label\na.csv,x\n", a="p,q\n1,2\n"))
 
 
 @pytest.mark.parametrize("names", [["a", "b\n"], ["a", ""], ["a", "x" * 201], ["a", "\x1b[1m"]])
 def test_class_names_are_one_printable_line(tmp_path: Path, names: list[str]) -> None:
     np.savez(tmp_path / "d.npz", x=np.zeros((2, 2, 2), np.float32), y=np.array([0, 1]), class_names=np.array(names))
     with pytest.raises(UserError, match="printable") as e:
-        userdata.load(tmp_path / "d.npz")
+        user_data.load(tmp_path / "d.npz")
     told(e.value)
 
 

@@ -4,8 +4,8 @@ import multiprocessing
 import numpy as np
 import pytest
 
-from harness.errors import UserError
-from variants import manifest
+from tinyrig.core.errors import UserError
+from tinyrig.variants.lab import manifest
 
 RECIPE = {"seed": 1}
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.config import load_config
-from harness.errors import UserError
-from variants import manifest, own
-from variants.builders import Base, Step
-from variants.tests.test_build import own_data
+from tinyrig.core.config import load_config
+from tinyrig.core.errors import UserError
+from tinyrig.variants.lab import manifest, own
+from tinyrig.variants.lab.builders import Base, Step
+from tinyrig.variants.tests.test_build import own_data
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "own_builder"
@@ -67,7 +67,7 @@ def installed(tmp_path_factory):
 
 def run(installed, *arguments, code=0, more=()):
     paths = os.pathsep.join(map(str, [installed, *more]))
-    done = subprocess.run([sys.executable, "-m", "variants", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True,
+    done = subprocess.run([sys.executable, "-m", "tinyrig.variants", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True,
                           env={**os.environ, "PYTHONPATH": paths}, timeout=600)  # fmt: skip
     assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
     return done
@@ -106,7 +106,7 @@ def test_an_installed_packages_builders_and_a_function_build_from_end_to_end(ins
 
 
 def test_entry_points_are_bases_and_steps(installed):
-    code = "from variants import own; t = own.tables({})\n" \
+    code = "from tinyrig.variants.lab import own; t = own.tables({})\n" \
            "print(*(type(x).__name__ for x in (t.bases['wide'], t.steps['rounded'])))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,
                           env={**os.environ, "PYTHONPATH": str(installed)})  # fmt: skip
@@ -115,7 +115,7 @@ def test_entry_points_are_bases_and_steps(installed):
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [("json:loads", "a Base or a Step of variants.builders"), ("no_such_package:STEP", "can't be loaded")],
+    [("json:loads", "a Base or a Step of tinyrig.variants.lab.builders"), ("no_such_package:STEP", "can't be loaded")],
 )
 def test_an_entry_point_that_is_nothing_is_named_with_its_package(tmp_path, value, words):
     info = tmp_path / "bad-1.0.dist-info"
@@ -146,7 +146,7 @@ np.save(sys.argv[3], net.predict(x, verbose=0))
     run(sysconfig.get_paths()["purelib"], "simple", "--dataset", data, "--out", out, "--epochs", 1)  # for its windows
     subprocess.run([sys.executable, "-c", code, net, out / "windows.npz", tmp_path / "said.npy"], check=True, capture_output=True)
     run(sysconfig.get_paths()["purelib"], "mine", "--own", f"mine={net}", "--dataset", data, "--out", out, "--epochs", 1)
-    from variants import tflite_facts
+    from tinyrig.variants.lab import tflite_facts
 
     with np.load(out / "windows.npz") as windows:
         outputs = tflite_facts.host_outputs((out / "mine.tflite").read_bytes(), windows["x"])

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from harness.errors import HostError
-from variants import build
+from tinyrig.core.errors import HostError
+from tinyrig.variants.lab import build
 
 
 def test_recipe_survives_json():

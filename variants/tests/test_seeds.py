@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from variants import builders, chains, repeat, seeds_table, splits
+from tinyrig.variants.data import splits
+from tinyrig.variants.lab import builders, chains, repeat, seeds_table
 
 NAMES = ("simple", "pqt", "simple+qat")
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import UserError
-from variants import splits
+from tinyrig.core.errors import UserError
+from tinyrig.variants.data import splits
 
 
 def names(n: int) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from harness.errors import UserError
-from variants import userdata
+from tinyrig.core.errors import UserError
+from tinyrig.variants.data import user_data
 
 X = np.arange(60, dtype=np.float32).reshape(5, 4, 3)
 Y = np.array([0, 1, 0, 1, 1])
@@ -23,22 +23,22 @@ def save(path, **arrays):
 @given(x=hnp.arrays(np.float32, hnp.array_shapes(min_dims=3, max_dims=3, max_side=6), elements=st.floats(-1e6, 1e6, width=32)))
 def test_npz_round_trip(tmp_path, x):
     y = np.arange(len(x)) % 3
-    data = userdata.load(save(tmp_path / "d.npz", x=x, y=y, class_names=np.array(["a", "b", "c"]), groups=y))
+    data = user_data.load(save(tmp_path / "d.npz", x=x, y=y, class_names=np.array(["a", "b", "c"]), groups=y))
     np.testing.assert_array_equal(data.x, x)
     np.testing.assert_array_equal(data.y, y)
     assert data.class_names == ("a", "b", "c") and data.channel_names == tuple(f"ch{i}" for i in range(x.shape[2]))
 
 
 def test_npz_labels_without_names_become_indices(tmp_path):
-    numbers = userdata.load(save(tmp_path / "n.npz", x=X, y=np.array([7, 3, 7, 3, 9])))
+    numbers = user_data.load(save(tmp_path / "n.npz", x=X, y=np.array([7, 3, 7, 3, 9])))
     assert numbers.y.tolist() == [1, 0, 1, 0, 2] and numbers.class_names == ("3", "7", "9")
-    words = userdata.load(save(tmp_path / "w.npz", x=X, y=np.array(["run", "sit", "run", "sit", "sit"])))
+    words = user_data.load(save(tmp_path / "w.npz", x=X, y=np.array(["run", "sit", "run", "sit", "sit"])))
     assert words.y.tolist() == [0, 1, 0, 1, 1] and words.class_names == ("run", "sit")
 
 
 def test_npz_takes_doubles_and_integers(tmp_path):
     for dtype in ("f8", "i4", "u1"):
-        assert userdata.load(save(tmp_path / "d.npz", x=X.astype(dtype), y=Y)).x.dtype == np.float32
+        assert user_data.load(save(tmp_path / "d.npz", x=X.astype(dtype), y=Y)).x.dtype == np.float32
 
 
 def with_value(value, dtype=np.float64):
@@ -75,7 +75,7 @@ def with_value(value, dtype=np.float64):
 def test_malformed_npz_says_where_and_what(tmp_path, arrays, match):
     path = save(tmp_path / "bad.npz", **arrays)
     with pytest.raises(UserError, match=match) as caught:
-        userdata.load(path)
+        user_data.load(path)
     assert str(path) in str(caught.value)
 
 
@@ -83,7 +83,7 @@ def test_malformed_npz_says_where_and_what(tmp_path, arrays, match):
 def test_pickled_arrays_are_never_opened(tmp_path, key):
     arrays = {"x": X, "y": Y, key: np.array([print, 1], dtype=object)}
     with pytest.raises(UserError, match="unpickled"):
-        userdata.load(save(tmp_path / "p.npz", **arrays))
+        user_data.load(save(tmp_path / "p.npz", **arrays))
 
 
 def corrupt_member() -> bytes:
@@ -107,13 +107,13 @@ def test_corrupt_files_are_the_users_error(tmp_path, raw):
     path = tmp_path / "bad.npz"
     path.write_bytes(raw)
     with pytest.raises(UserError, match="can't be read"):
-        userdata.load(path)
+        user_data.load(path)
 
 
 def test_a_lone_array_is_not_an_archive(tmp_path):
     np.save(tmp_path / "d.npy", X)
     with pytest.raises(UserError, match="single array"):
-        userdata.load(tmp_path / "d.npy")
+        user_data.load(tmp_path / "d.npy")
 
 
 def folder(tmp_path, labels="file,label\na.csv,run\nb.csv,sit\n", **trials):
@@ -125,7 +125,7 @@ def folder(tmp_path, labels="file,label\na.csv,run\nb.csv,sit\n", **trials):
 
 def test_csv_folder(tmp_path):
     labels = "file,label,group\r\nb.csv,sit,ann\r\na.csv,run,bob\r\n\r\n"
-    data = userdata.load(folder(tmp_path, labels, a="ax, ay\n-1,2e-1\n3,4\n5,6\n\n"))
+    data = user_data.load(folder(tmp_path, labels, a="ax, ay\n-1,2e-1\n3,4\n5,6\n\n"))
     np.testing.assert_array_equal(data.x[1], np.array([[-1, 0.2], [3, 4], [5, 6]], np.float32))
     assert data.class_names == ("run", "sit") and data.y.tolist() == [1, 0]
     assert data.channel_names == ("ax", "ay") and data.groups.tolist() == ["ann", "bob"]
@@ -156,21 +156,21 @@ def test_csv_folder(tmp_path):
 )
 def test_malformed_csv_says_where_and_what(tmp_path, change, match):
     with pytest.raises(UserError, match=match):
-        userdata.load(folder(tmp_path, **change))
+        user_data.load(folder(tmp_path, **change))
 
 
 def test_folder_without_labels_and_binary_trial(tmp_path):
     with pytest.raises(UserError, match=r"labels.csv: can't be read"):
-        userdata.load(tmp_path)
+        user_data.load(tmp_path)
     (folder(tmp_path) / "a.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match=r"a.csv: can't be read"):
-        userdata.load(tmp_path)
+        user_data.load(tmp_path)
 
 
 def test_source_id_follows_the_content(tmp_path):
-    ids = [userdata.source_id(save(tmp_path / "d.npz", x=X + i, y=Y))["sha256"] for i in (0, 0, 1)]
+    ids = [user_data.source_id(save(tmp_path / "d.npz", x=X + i, y=Y))["sha256"] for i in (0, 0, 1)]
     assert ids[0] == ids[1] != ids[2]
     (tmp_path / "csv").mkdir()
-    before = userdata.source_id(folder(tmp_path / "csv"))
+    before = user_data.source_id(folder(tmp_path / "csv"))
     (tmp_path / "csv" / "a.csv").write_text("ax,ay\n9,2\n3,4\n5,6\n")
-    assert userdata.source_id(tmp_path / "csv") != before
+    assert user_data.source_id(tmp_path / "csv") != before

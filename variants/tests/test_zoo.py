@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from variants.zoo import ZOO, count_macs, main, random_windows
+from tinyrig.variants.networks.zoo import ZOO, count_macs, main, random_windows
 
 needs_tensorflow = pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="needs the extra `variants`")
 MILLION_MACS = {"dscnn": 2.66, "resnet8": 12.5, "mobilenet": 7.5, "autoencoder": 0.264}
@@ -38,7 +38,7 @@ def test_unusable_arguments_are_the_users_fault(arguments: list[str], tmp_path: 
 
 
 def build(out: Path, seed: int) -> dict[str, bytes]:
-    command = [sys.executable, "-m", "variants.zoo", "cnn1d", "--out", str(out), "--seed", str(seed)]
+    command = [sys.executable, "-m", "tinyrig.variants.networks.zoo", "cnn1d", "--out", str(out), "--seed", str(seed)]
     subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).parents[2])
     return {path.name: path.read_bytes() for path in out.glob("*.tflite")}
 

@@ -1,6 +1,6 @@
 /* port.c: QEMU's mps2-an386, a Cortex-M4F with Arm's CMSDK peripherals and without a cycle counter.
  *
- * QEMU runs with `-icount shift=7` (harness/qemu.py): an instruction takes 128 ns of the machine's time, so a timer of 40 ns
+ * QEMU runs with `-icount shift=7` (harness/board/qemu.py): an instruction takes 128 ns of the machine's time, so a timer of 40 ns
  * tells them apart one by one, and port_cycles counts instructions. While the processor waits (WFI), that time is the host's.
  *
  * Register sources: Arm Cortex-M System Design Kit Technical Reference Manual (DDI 0479), 4.2 APB timer, 4.4 APB UART;

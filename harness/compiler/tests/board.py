@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.boards import BOARDS
-from harness.image import build_image
-from harness.link import open_link
-from harness.records import CompiledModel
-from harness.runner import split_outputs
-from harness.session import Session
-from harness.virtual.launch import VirtualBoard
+from tinyrig.core.boards import BOARDS
+from tinyrig.core.records import CompiledModel
+from tinyrig.link.serial_link import open_link
+from tinyrig.link.session import Session
+from tinyrig.measure.parity import split_outputs
+from tinyrig.virtual.launch import VirtualBoard
+from tinyrig.workload.image import build_image
 
 BOARD = BOARDS["virtual"]
 

@@ -8,7 +8,7 @@ import flatbuffers
 import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-from harness.compiler.options import OPTIONS
+from tinyrig.compiler.model.options import OPTIONS
 
 TYPES = {
     "float32": schema.TensorType.FLOAT32, "int8": schema.TensorType.INT8, "int16": schema.TensorType.INT16,

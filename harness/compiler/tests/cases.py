@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from harness.compiler.compile import compile_model
-from harness.compiler.tests.build import ModelBuilder
-from harness.hostbuild import HostModel, run_sanitized
-from harness.oracle import ORACLES
+from tinyrig.compiler.compile import compile_model
+from tinyrig.compiler.tests.build import ModelBuilder
+from tinyrig.workload.host_build import HostModel, run_sanitized
+from tinyrig.workload.oracle import ORACLES
 
 PADDING = {"SAME": 0, "VALID": 1}
 ACTIVATION = {"NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}

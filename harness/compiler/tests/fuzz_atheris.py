@@ -1,5 +1,5 @@
 """Coverage-guided fuzzing of the compiler's front end, where the package atheris is there (`pip install atheris`; no dependency
-of the project): `python -m harness.compiler.tests.fuzz_atheris CORPUS_FOLDER -max_total_time=300 -rss_limit_mb=2048`. The folder
+of the project): `python -m tinyrig.compiler.tests.fuzz_atheris CORPUS_FOLDER -max_total_time=300 -rss_limit_mb=2048`. The folder
 is filled with the fuzzer's good models first. Anything but a UserError ends it with the input kept in a file."""
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["harness.compiler"], enable_loader_override=False):
-    from harness.compiler import compile as _compiler
+with atheris.instrument_imports(include=["tinyrig.compiler"], enable_loader_override=False):
+    from tinyrig.compiler import compile as _compiler
 
-from harness.compiler.tests.fuzz_corpus import corpus
-from harness.compiler.tests.fuzz_run import ROOM
-from harness.errors import UserError
+from tinyrig.compiler.tests.fuzz_corpus import corpus
+from tinyrig.compiler.tests.fuzz_run import ROOM
+from tinyrig.core.errors import UserError
 
 
 def one(data: bytes) -> None:

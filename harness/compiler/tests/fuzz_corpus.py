@@ -9,11 +9,11 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from harness.compiler.tests import test_ops
-from harness.compiler.tests.cases import Workbench
-from harness.compiler.tests.models import conv_net, finish_net
-from harness.compiler.tests.test_free_batch import computed_shape, dilated
-from harness.tests.small_models import dense_float, dense_int8
+from tinyrig.compiler.tests import test_ops
+from tinyrig.compiler.tests.cases import Workbench
+from tinyrig.compiler.tests.models import conv_net, finish_net
+from tinyrig.compiler.tests.test_free_batch import computed_shape, dilated
+from tinyrig.tests.small_models import dense_float, dense_int8
 
 MAX_BYTES = 16 * 1024
 """Larger seeds spend the mutations on weights."""

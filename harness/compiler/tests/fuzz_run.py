@@ -1,4 +1,4 @@
-"""The .tflite fuzzer: `python -m harness.compiler.tests.fuzz_run --count 10000 --jobs 2`. Each mutant is compiled in a child
+"""The .tflite fuzzer: `python -m tinyrig.compiler.tests.fuzz_run --count 10000 --jobs 2`. Each mutant is compiled in a child
 process that may take 1 GB beyond what it has after its imports (RLIMIT_AS); what compiles is built for the host and must give
 the oracle's outputs, unless the oracle refuses it. Everything else is a finding, which `--one INDEX` shows again."""
 
@@ -21,16 +21,16 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import hostbuild
-from harness.child import Child, ChildFailed
-from harness.compiler.compile import compile_model
-from harness.compiler.tests.cases import random_values
-from harness.compiler.tests.fuzz_corpus import corpus
-from harness.compiler.tests.fuzz_mutate import mutate
-from harness.errors import HostError, ModelError, UserError
-from harness.oracle import TflmOracle
-from harness.records import CompiledModel, TensorSpec
-from harness.runner import allowed, difference
+from tinyrig.compiler.compile import compile_model
+from tinyrig.compiler.tests.cases import random_values
+from tinyrig.compiler.tests.fuzz_corpus import corpus
+from tinyrig.compiler.tests.fuzz_mutate import mutate
+from tinyrig.core.errors import HostError, ModelError, UserError
+from tinyrig.core.records import CompiledModel, TensorSpec
+from tinyrig.host.isolated import Child, ChildFailed
+from tinyrig.measure.parity import allowed, difference
+from tinyrig.workload import host_build
+from tinyrig.workload.oracle import TflmOracle
 
 ROOM = {"flash_bytes": 983_040, "ram_bytes": 262_144}
 REFUSAL_S = 5.0
@@ -112,10 +112,10 @@ class Worker:
             want, refusal = None, str(e)
         self._compiled += 1
         try:
-            host = hostbuild.HostModel(model)
+            host = host_build.HostModel(model)
             got = [host.invoke(w) for w in windows]
             if self._compiled % self._sanitize_every == 0:
-                hostbuild.run_sanitized(model, windows)
+                host_build.run_sanitized(model, windows)
         except HostError as e:
             return ("sanitizer" if "sanitizer" in str(e) else "build"), str(e)
         if want is None:

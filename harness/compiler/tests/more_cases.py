@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from harness.compiler.tests.cases import (
+from tinyrig.compiler.tests.cases import (
     ACTIVATION,
     PADDING,
     Layer,

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.compiler import cmsis
-from harness.compiler.compile import compile_model
-from harness.compiler.graph import read_model
-from harness.compiler.lower import lower
-from harness.compiler.step import Options, Step
-from harness.compiler.tests import cases
-from harness.errors import HostError
+from tinyrig.compiler.compile import compile_model
+from tinyrig.compiler.kernels import cmsis
+from tinyrig.compiler.lower.lower import lower
+from tinyrig.compiler.model.graph import read_model
+from tinyrig.compiler.model.step import Options, Step
+from tinyrig.compiler.tests import cases
+from tinyrig.core.errors import HostError
 
 ROUNDS = settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 

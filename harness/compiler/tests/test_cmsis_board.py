@@ -8,16 +8,16 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from harness.compiler import cmsis
-from harness.compiler.compile import compile_model
-from harness.compiler.ctext import c_array
-from harness.compiler.graph import read_model
-from harness.compiler.lower import lower
-from harness.compiler.step import Kernel, Options, Step
-from harness.compiler.tests import cases
-from harness.compiler.tests.board import BOARD, run_on_board
-from harness.oracle import TflmOracle
-from harness.records import CompiledModel, TensorSpec
+from tinyrig.compiler.compile import compile_model
+from tinyrig.compiler.kernels import cmsis
+from tinyrig.compiler.kernels.ctext import c_array
+from tinyrig.compiler.lower.lower import lower
+from tinyrig.compiler.model.graph import read_model
+from tinyrig.compiler.model.step import Kernel, Options, Step
+from tinyrig.compiler.tests import cases
+from tinyrig.compiler.tests.board import BOARD, run_on_board
+from tinyrig.core.records import CompiledModel, TensorSpec
+from tinyrig.workload.oracle import TflmOracle
 
 FEW = settings(
     max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck),

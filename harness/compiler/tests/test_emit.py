@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.compiler.compile import compile_model
-from harness.compiler.ctext import c_array, c_float, c_int
-from harness.compiler.step import Constant
-from harness.compiler.tests.build import ModelBuilder
-from harness.compiler.tests.cases import compare, random_values
-from harness.compiler.tests.models import conv_net, finish_net
-from harness.hostbuild import NN_DIR, HostModel, host_cc
-from harness.oracle import TflmOracle
+from tinyrig.compiler.compile import compile_model
+from tinyrig.compiler.kernels.ctext import c_array, c_float, c_int
+from tinyrig.compiler.model.step import Constant
+from tinyrig.compiler.tests.build import ModelBuilder
+from tinyrig.compiler.tests.cases import compare, random_values
+from tinyrig.compiler.tests.models import conv_net, finish_net
+from tinyrig.workload.host_build import NN_DIR, HostModel, host_cc
+from tinyrig.workload.oracle import TflmOracle
 
 
 def identity(b: ModelBuilder) -> tuple[list[int], list[int]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.compiler.compile import compile_model
-from harness.compiler.tests.build import ModelBuilder
-from harness.errors import ModelError
-from harness.hostbuild import HostModel
-from harness.oracle import LitertRefOracle, TflmOracle
+from tinyrig.compiler.compile import compile_model
+from tinyrig.compiler.tests.build import ModelBuilder
+from tinyrig.core.errors import ModelError
+from tinyrig.workload.host_build import HostModel
+from tinyrig.workload.oracle import LitertRefOracle, TflmOracle
 
 
 def dilated() -> bytes:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.compiler.tests.fuzz_corpus import corpus
-from harness.compiler.tests.fuzz_mutate import BYTE_CHANGES, TABLE_CHANGES
-from harness.compiler.tests.fuzz_run import Outcome, Worker, fuzz, mutant
-from harness.compiler.tests.models import conv_net, finish_net
-from harness.oracle import TflmOracle
+from tinyrig.compiler.tests.fuzz_corpus import corpus
+from tinyrig.compiler.tests.fuzz_mutate import BYTE_CHANGES, TABLE_CHANGES
+from tinyrig.compiler.tests.fuzz_run import Outcome, Worker, fuzz, mutant
+from tinyrig.compiler.tests.models import conv_net, finish_net
+from tinyrig.workload.oracle import TflmOracle
 
 
 def found(outcomes: list[Outcome]) -> list[Outcome]:
@@ -46,7 +46,7 @@ def test_many_mutants_equal_the_oracle_and_are_clean_under_sanitizers() -> None:
 
 def test_the_fuzzer_sees_a_difference_an_exception_and_a_crash(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     """Each kind of finding, made on purpose."""
-    from harness.compiler.tests import fuzz_run
+    from tinyrig.compiler.tests import fuzz_run
 
     def judged(data: bytes) -> str:
         return Worker(0, True, 1000, str(tmp_path)).judge(data, np.random.default_rng(0))[0]

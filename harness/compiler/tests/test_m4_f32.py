@@ -9,16 +9,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from harness.boards import BOARDS, Target
-from harness.compiler.compile import compile_model
-from harness.compiler.m4_f32 import pack_tiles, pack_winograd
-from harness.compiler.tests import cases
-from harness.compiler.tests import more_cases as more
-from harness.config import Config
-from harness.image import build_image
-from harness.oracle import TflmOracle
-from harness.rig import Rig
-from harness.runner import split_outputs
+from tinyrig.board.rig import Rig
+from tinyrig.compiler.compile import compile_model
+from tinyrig.compiler.kernels.m4_f32 import pack_tiles, pack_winograd
+from tinyrig.compiler.tests import cases
+from tinyrig.compiler.tests import more_cases as more
+from tinyrig.core.boards import BOARDS, Target
+from tinyrig.core.config import Config
+from tinyrig.measure.parity import split_outputs
+from tinyrig.workload.image import build_image
+from tinyrig.workload.oracle import TflmOracle
 
 ROUNDS = settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
 """No shrinking: each attempt is a build. A failure names the drawn layers."""

@@ -12,19 +12,19 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from harness.boards import BOARDS, Target
-from harness.compiler import m4_int8, m4_int8_map, m4_pack
-from harness.compiler.compile import compile_model
-from harness.compiler.params import Requant, Softmax
-from harness.compiler.quant import softmax_scaling
-from harness.compiler.tests import cases
-from harness.compiler.tests import more_cases as more
-from harness.config import Config
-from harness.hostbuild import FAST_FLAGS, NN_DIR, HostModel, _cc
-from harness.image import build_image
-from harness.oracle import TflmOracle
-from harness.rig import Rig
-from harness.runner import split_outputs
+from tinyrig.board.rig import Rig
+from tinyrig.compiler.compile import compile_model
+from tinyrig.compiler.kernels import m4_int8, m4_int8_map, m4_pack
+from tinyrig.compiler.model.params import Requant, Softmax
+from tinyrig.compiler.model.quant import softmax_scaling
+from tinyrig.compiler.tests import cases
+from tinyrig.compiler.tests import more_cases as more
+from tinyrig.core.boards import BOARDS, Target
+from tinyrig.core.config import Config
+from tinyrig.measure.parity import split_outputs
+from tinyrig.workload.host_build import FAST_FLAGS, NN_DIR, HostModel, _cc
+from tinyrig.workload.image import build_image
+from tinyrig.workload.oracle import TflmOracle
 
 ENGINE = "tinyrig"
 ROUNDS = settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from harness.compiler.compile import compile_model
-from harness.compiler.tests import cases
-from harness.compiler.tests import more_cases as more
-from harness.compiler.tests.build import ModelBuilder
-from harness.hostbuild import HostModel
-from harness.oracle import TflmOracle
+from tinyrig.compiler.compile import compile_model
+from tinyrig.compiler.tests import cases
+from tinyrig.compiler.tests import more_cases as more
+from tinyrig.compiler.tests.build import ModelBuilder
+from tinyrig.workload.host_build import HostModel
+from tinyrig.workload.oracle import TflmOracle
 
 ROUNDS = settings(
     max_examples=6, derandomize=True, database=None, deadline=None, phases=[Phase.generate],

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from harness.compiler.compile import compile_model
-from harness.compiler.tests import cases
-from harness.compiler.tests.board import BOARD, run_on_board
-from harness.compiler.tests.test_ops import STRATEGIES
-from harness.oracle import TflmOracle
+from tinyrig.compiler.compile import compile_model
+from tinyrig.compiler.tests import cases
+from tinyrig.compiler.tests.board import BOARD, run_on_board
+from tinyrig.compiler.tests.test_ops import STRATEGIES
+from tinyrig.workload.oracle import TflmOracle
 
 ONCE = settings(
     max_examples=2, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck),

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.compiler.compile import compile_model, plan_unit
-from harness.compiler.plan import Buffer, Plan, first_fit, lower_bound, plan
-from harness.compiler.step import Options
-from harness.compiler.tests.build import ModelBuilder
-from harness.compiler.tests.cases import compare, random_values
-from harness.compiler.tests.models import conv_net, finish_net
-from harness.hostbuild import HostModel
-from harness.oracle import TflmOracle
+from tinyrig.compiler.compile import compile_model, plan_unit
+from tinyrig.compiler.model.step import Options
+from tinyrig.compiler.plan import Buffer, Plan, first_fit, lower_bound, plan
+from tinyrig.compiler.tests.build import ModelBuilder
+from tinyrig.compiler.tests.cases import compare, random_values
+from tinyrig.compiler.tests.models import conv_net, finish_net
+from tinyrig.workload.host_build import HostModel
+from tinyrig.workload.oracle import TflmOracle
 
 
 @st.composite

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.compiler.compile import compile_model
-from harness.compiler.tests import cases
-from harness.compiler.tests import rare_cases as rare
-from harness.compiler.tests.build import ModelBuilder
-from harness.compiler.tests.test_ops import ROUNDS
-from harness.hostbuild import HostModel
+from tinyrig.compiler.compile import compile_model
+from tinyrig.compiler.tests import cases
+from tinyrig.compiler.tests import rare_cases as rare
+from tinyrig.compiler.tests.build import ModelBuilder
+from tinyrig.compiler.tests.test_ops import ROUNDS
+from tinyrig.workload.host_build import HostModel
 
 STRATEGIES = {
     "slices": st.one_of(rare.slice_(), rare.split_v(), rare.gather()),

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-from harness.compiler.compile import compile_model
-from harness.compiler.tests.build import ModelBuilder
-from harness.compiler.tests.models import conv_net, finish_net
-from harness.errors import ModelError, UserError
-from harness.records import CompiledModel
+from tinyrig.compiler.compile import compile_model
+from tinyrig.compiler.tests.build import ModelBuilder
+from tinyrig.compiler.tests.models import conv_net, finish_net
+from tinyrig.core.errors import ModelError, UserError
+from tinyrig.core.records import CompiledModel
 
 
 def compiled(data: bytes, flash: int = 1 << 20, ram: int = 1 << 18, engine: str = "tinyrig") -> CompiledModel:

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-from harness.compiler import graph, program
-from harness.compiler.compile import compile_model
-from harness.compiler.tests.build import ModelBuilder
-from harness.compiler.tests.fuzz_mutate import pack
-from harness.compiler.tests.models import conv_net, finish_net
-from harness.compiler.verify import verify
-from harness.errors import ModelError
+from tinyrig.compiler.compile import compile_model
+from tinyrig.compiler.lower import program
+from tinyrig.compiler.model import graph
+from tinyrig.compiler.model.verify import verify
+from tinyrig.compiler.tests.build import ModelBuilder
+from tinyrig.compiler.tests.fuzz_mutate import pack
+from tinyrig.compiler.tests.models import conv_net, finish_net
+from tinyrig.core.errors import ModelError
 
 
 def refused(data: bytes, told: str) -> None:

@@ -13,23 +13,23 @@ import pytest
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
-from harness.boards import BOARDS
-from harness.cli import main
-from harness.config import BoardPorts, Config
-from harness.doctor import examine as examination
-from harness.doctor import ports, rigfile, system
-from harness.doctor.checks import BROKEN, MISSING, OK
-from harness.doctor.examine import examine, survey
-from harness.doctor.ports import ABSENT, BOOTLOADER, DENIED, FREE, IN_USE, NOT_ASKED, SILENT, STRANGER
-from harness.doctor.system import RULES, Host, udev_rules
-from harness.doctor.tools import Found
-from harness.errors import UserError
-from harness.lock import Locks, holder
-from harness.store import Store
-from harness.tests.fake_runs import make_run
-from harness.tests.host_board import HostBoard
-from harness.tests.old_database import write_0002
-from harness.usbport import lock_key
+from tinyrig.cli import main
+from tinyrig.core.boards import BOARDS
+from tinyrig.core.config import BoardPorts, Config
+from tinyrig.core.errors import UserError
+from tinyrig.doctor import examine as examination
+from tinyrig.doctor import ports, rigfile, system
+from tinyrig.doctor.checks import BROKEN, MISSING, OK
+from tinyrig.doctor.examine import examine, survey
+from tinyrig.doctor.ports import ABSENT, BOOTLOADER, DENIED, FREE, IN_USE, NOT_ASKED, SILENT, STRANGER
+from tinyrig.doctor.system import RULES, Host, udev_rules
+from tinyrig.doctor.tools import Found
+from tinyrig.host.locks import Locks, holder
+from tinyrig.link.usb import lock_key
+from tinyrig.store.runs import Store
+from tinyrig.tests.fake_runs import make_run
+from tinyrig.tests.host_board import HostBoard
+from tinyrig.tests.old_database import write_0002
 
 TOY = "tests/toy_int8.c"
 
@@ -344,6 +344,6 @@ def test_a_port_instead_of_a_board_is_the_users_error():
 
 
 def test_a_folder_that_may_not_be_written_has_no_database(tmp_path, monkeypatch):
-    monkeypatch.setattr("harness.database.os.access", lambda path, mode: False)
+    monkeypatch.setattr("tinyrig.store.database.os.access", lambda path, mode: False)
     check = rigfile.results(Config(results=f"sqlite:///{tmp_path}/r.sqlite"))
     assert check.status == BROKEN and "can't be written" in check.found and check.remedy

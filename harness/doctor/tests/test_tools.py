@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from harness.boards import BOARDS
-from harness.doctor import tools
-from harness.doctor.checks import BROKEN, MISSING, OK, gather
-from harness.doctor.tools import NEEDS, look, needs
+from tinyrig.core.boards import BOARDS
+from tinyrig.doctor import tools
+from tinyrig.doctor.checks import BROKEN, MISSING, OK, gather
+from tinyrig.doctor.tools import NEEDS, look, needs
 
 
 @pytest.fixture

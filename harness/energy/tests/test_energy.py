@@ -19,23 +19,23 @@ import serial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import document
-from harness.boards import BOARDS
-from harness.cli import main
-from harness.config import ROOT, Config, Energy, load_config
-from harness.energy import meter as meters
-from harness.energy.meter import Meter, choose, measure_energy, meter_for
-from harness.energy.stream import Span, energy_uj, losses, saturated, spans, words
-from harness.errors import DeviceError, HostError, LinkError, UserError
-from harness.joules import median_interval
-from harness.records import MEASURED
-from harness.session import Session
-from harness.store import Store
-from harness.tests.fake_runs import make_variant_run
-from harness.tests.host_board import HostBoard
-from harness.tests.user_home import MODEL, furnish, url
-from reports import report
-from reports.markdown import render
+from tinyrig.analysis import run_json
+from tinyrig.analysis.energy_metrics import median_interval
+from tinyrig.cli import main
+from tinyrig.core.boards import BOARDS
+from tinyrig.core.config import ROOT, Config, Energy, load_config
+from tinyrig.core.errors import DeviceError, HostError, LinkError, UserError
+from tinyrig.core.records import MEASURED
+from tinyrig.energy import meter as meters
+from tinyrig.energy.meter import Meter, choose, measure_energy, meter_for
+from tinyrig.energy.stream import Span, energy_uj, losses, saturated, spans, words
+from tinyrig.link.session import Session
+from tinyrig.reports.markdown import render
+from tinyrig.reports.run import report
+from tinyrig.store.runs import Store
+from tinyrig.tests.fake_runs import make_variant_run
+from tinyrig.tests.host_board import HostBoard
+from tinyrig.tests.user_home import MODEL, furnish, url
 
 REPEATS = 12
 PULSE_US, IDLE_UA, ACTIVE_UA, MV = 500.0, 1500.0, 6000.0, 3300
@@ -95,7 +95,7 @@ def test_the_medians_interval():
 @contextmanager
 def ppk2(*options: str, pipe=None):
     mark = ("--mark", str(pipe)) if pipe else ()
-    command = [sys.executable, "-m", "harness.energy.fake", "--pulse-us", str(PULSE_US), *mark, *options]
+    command = [sys.executable, "-m", "tinyrig.energy.fake", "--pulse-us", str(PULSE_US), *mark, *options]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True)
     line = process.stdout.readline()
     assert line.startswith("port "), line
@@ -232,11 +232,11 @@ def with_energy(run, uj):
 
 def test_json_has_energy_only_where_it_was_measured():
     run = make_variant_run("pqt")
-    assert "energy" not in document.variant_to_json(run)
-    entry = document.variant_to_json(with_energy(run, [30.0 + i for i in range(11)]))["energy"]
+    assert "energy" not in run_json.variant_to_json(run)
+    entry = run_json.variant_to_json(with_energy(run, [30.0 + i for i in range(11)]))["energy"]
     assert entry["uj_median"] == 35.0 and entry["uj_ci95"] == [31.0, 39.0] and entry["mw_mean"] == pytest.approx(35.0)
     wrong = replace(run, parity=replace(run.parity, mismatched_windows=1))
-    assert "energy" not in document.variant_to_json(with_energy(wrong, [30.0] * 11))
+    assert "energy" not in run_json.variant_to_json(with_energy(wrong, [30.0] * 11))
 
 
 def test_a_whole_run_with_a_meter(pipe, tmp_path, monkeypatch):

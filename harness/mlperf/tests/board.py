@@ -10,8 +10,8 @@ from types import TracebackType
 
 import numpy as np
 
-from harness.mlperf.bench import Rule
-from harness.mlperf.device import Times
+from tinyrig.mlperf.bench import Rule
+from tinyrig.mlperf.device import Times
 
 ROOT = Path(__file__).parents[3]
 QUICK = Times(reply_s=0.6, hello_s=0.6, quiet_s=0.02, tries=10, inferences_s=2.0)
@@ -21,10 +21,10 @@ FEATURES, CLASSES = 40, 4
 
 
 class FakeBoard:
-    """`python -m harness.mlperf.fake` with `options`; `port` is its pty."""
+    """`python -m tinyrig.mlperf.fake` with `options`; `port` is its pty."""
 
     def __init__(self, *options: str) -> None:
-        words = [sys.executable, "-m", "harness.mlperf.fake", *options]
+        words = [sys.executable, "-m", "tinyrig.mlperf.fake", *options]
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True)
         line = self._process.stdout.readline()
         assert line.startswith("port "), line

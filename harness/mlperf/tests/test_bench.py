@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness import metrics
-from harness.boards import MLPERF, parse_board
-from harness.compiler.tests.build import ModelBuilder
-from harness.config import Config
-from harness.errors import DeviceError, LinkError, UserError
-from harness.mlperf.bench import Asked, mlperf_variant, resolution_us, run_mlperf
-from harness.mlperf.fake import linear
-from harness.mlperf.tests.board import CLASSES, IMPATIENT, QUICK, SHORT, FakeBoard, int8_windows, save_windows
-from harness.records import Variant
-from harness.tests.small_models import dense_int8
+from tinyrig.analysis import metrics
+from tinyrig.compiler.tests.build import ModelBuilder
+from tinyrig.core.boards import MLPERF, parse_board
+from tinyrig.core.config import Config
+from tinyrig.core.errors import DeviceError, LinkError, UserError
+from tinyrig.core.records import Variant
+from tinyrig.mlperf.bench import Asked, mlperf_variant, resolution_us, run_mlperf
+from tinyrig.mlperf.fake import linear
+from tinyrig.mlperf.tests.board import CLASSES, IMPATIENT, QUICK, SHORT, FakeBoard, int8_windows, save_windows
+from tinyrig.tests.small_models import dense_int8
 
 
 @pytest.fixture(autouse=True)

@@ -10,15 +10,15 @@ import sys
 import numpy as np
 import pytest
 
-import harness.mlperf.bench as bench
-from harness.cli import main
-from harness.config import ROOT
-from harness.mlperf.tests.board import IMPATIENT, QUICK, FakeBoard, int8_windows, save_windows
-from harness.store import Store
-from harness.tests.small_models import dense_int8
-from harness.tests.user_home import url
-from reports import report
-from reports.markdown import render
+import tinyrig.mlperf.bench as bench
+from tinyrig.cli import main
+from tinyrig.core.config import ROOT
+from tinyrig.mlperf.tests.board import IMPATIENT, QUICK, FakeBoard, int8_windows, save_windows
+from tinyrig.reports.markdown import render
+from tinyrig.reports.run import report
+from tinyrig.store.runs import Store
+from tinyrig.tests.small_models import dense_int8
+from tinyrig.tests.user_home import url
 
 
 @pytest.fixture

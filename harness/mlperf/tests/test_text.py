@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.mlperf.text import (
+from tinyrig.mlperf.text import (
     COMMAND_BYTES,
     MAX_LINE,
     Decoder,

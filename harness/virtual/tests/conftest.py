@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import serial
 
-from harness.boards import BOARDS
-from harness.virtual.launch import VirtualBoard
+from tinyrig.core.boards import BOARDS
+from tinyrig.virtual.launch import VirtualBoard
 
 HERE = Path(__file__).parent
 

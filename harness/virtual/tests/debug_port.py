@@ -15,7 +15,7 @@ import threading
 from unicorn import UC_ARCH_ARM, UC_MODE_MCLASS, UC_MODE_THUMB, UC_PROT_ALL, UC_PROT_READ, Uc, UcError
 from unicorn import arm_const as arm
 
-from harness.virtual import chip
+from tinyrig.virtual import chip
 
 AHB_AP_IDR, CTRL_AP_IDR = 0x24770011, 0x02880000
 NVMC_CONFIG, NVMC_ERASEPAGE, NVMC_ERASEALL = 0x4001E504, 0x4001E508, 0x4001E50C

@@ -29,7 +29,7 @@ from unicorn import (
 )
 from unicorn.arm_const import UC_ARM_REG_LR, UC_ARM_REG_PC, UC_ARM_REG_SP, UC_CPU_ARM_CORTEX_M4
 
-from harness.virtual.cpu import HARDFAULT, Cpu
+from tinyrig.virtual.cpu import HARDFAULT, Cpu
 
 FLASH_BASE, FLASH_BYTES = 0x08000000, 512 << 10
 RAM_BASE, RAM_BYTES = 0x20000000, 96 << 10
@@ -326,7 +326,7 @@ class Chip:
 
 
 class ChipLink:
-    """A harness.link.Link to a Chip."""
+    """A tinyrig.link.serial_link.Link to a Chip."""
 
     url = "stm32f401"
 

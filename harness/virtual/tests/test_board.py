@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import serial
 
-from harness.boards import VIRTUAL_ID_PREFIX
-from harness.errors import InfraError, UserError
-from harness.virtual.faults import FAULTS, parse_fault
-from harness.virtual.launch import VirtualBoard
+from tinyrig.core.boards import VIRTUAL_ID_PREFIX
+from tinyrig.core.errors import InfraError, UserError
+from tinyrig.virtual.faults import FAULTS, parse_fault
+from tinyrig.virtual.launch import VirtualBoard
 
 REASON_PIN, REASON_SREQ, REASON_LOCKUP = 1, 4, 8
 
@@ -199,7 +199,7 @@ def test_link_points_to_the_port_and_goes_with_the_board(elf: Path, tmp_path: Pa
 
 
 def run_module(*options: str, **kwargs) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-m", "harness.virtual", *options], stdout=subprocess.PIPE, text=True, **kwargs)
+    return subprocess.Popen([sys.executable, "-m", "tinyrig.virtual", *options], stdout=subprocess.PIPE, text=True, **kwargs)
 
 
 def test_sigterm_ends_it_cleanly_even_when_busy(elf: Path) -> None:
@@ -243,5 +243,5 @@ def test_board_that_can_not_start_says_why(tmp_path: Path) -> None:
 
 def test_rig_side_never_loads_the_emulator() -> None:
     """unicorn is GPL: it runs only in the virtual board's own process."""
-    code = "import sys, harness.virtual.launch, harness.flash, harness.virtual.__main__; sys.exit('unicorn' in sys.modules)"
+    code = "import sys, tinyrig.virtual.launch, tinyrig.flash.flash, tinyrig.virtual.__main__; sys.exit('unicorn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

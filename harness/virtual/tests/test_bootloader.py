@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import serial
 
-from harness.virtual.launch import VirtualBoard
+from tinyrig.virtual.launch import VirtualBoard
 
 END = b"\n\r"
 

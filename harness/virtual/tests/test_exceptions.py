@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from harness.virtual import chip
-from harness.virtual.peripherals import Timer
+from tinyrig.virtual import chip
+from tinyrig.virtual.peripherals import Timer
 
 VECTORS, HANDLER, PC = chip.IMAGE_BASE, chip.IMAGE_BASE + 0x101, chip.IMAGE_BASE + 0x200
 
@@ -79,8 +79,8 @@ STACKS = {
 ENTER = f"""
 import struct
 from unicorn.arm_const import *
-from harness.virtual.cpu import HARDFAULT, Cpu
-from harness.virtual import chip
+from tinyrig.virtual.cpu import HARDFAULT, Cpu
+from tinyrig.virtual import chip
 cpu = Cpu(bytes(chip.PAGE_BYTES), lambda a: 0, lambda a, v: None)
 cpu.flash.bytes[{VECTORS + 12}:{VECTORS + 16}] = struct.pack("<I", {HANDLER})
 for stack, stacked in {STACKS}.items():

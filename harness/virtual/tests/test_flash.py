@@ -13,12 +13,12 @@ import pytest
 import serial
 from serial.tools.list_ports_common import ListPortInfo
 
-from harness import flash as flasher
-from harness.boards import BOARDS
-from harness.errors import DeviceError, LinkError, ModelError
-from harness.flash import flash
-from harness.usbport import Plug
-from harness.virtual.launch import VirtualBoard
+from tinyrig.core.boards import BOARDS
+from tinyrig.core.errors import DeviceError, LinkError, ModelError
+from tinyrig.flash import samba
+from tinyrig.flash.flash import flash
+from tinyrig.link.usb import Plug
+from tinyrig.virtual.launch import VirtualBoard
 
 BOARD = BOARDS["virtual"]
 
@@ -91,7 +91,7 @@ def test_unusable_image_leaves_the_board_in_its_bootloader(blank: VirtualBoard, 
 @pytest.mark.parametrize("can_crc", [True, False])
 def test_bad_flash_is_found_and_named(image_bin: bytes, can_crc: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not can_crc:  # an older bootloader: verified by reading back
-        monkeypatch.setattr(flasher.Monitor, "_crc_matches", lambda self, offset, chunk: self._read(offset, len(chunk)) == chunk)
+        monkeypatch.setattr(samba.Monitor, "_crc_matches", lambda self, offset, chunk: self._read(offset, len(chunk)) == chunk)
     with VirtualBoard(faults=["flash-bad-write:0x10123"]) as board, pytest.raises(DeviceError, match="0x00010123"):
         flash(image_bin, BOARD, board.port)
 
@@ -108,7 +108,7 @@ def test_missing_port(tmp_path: Path) -> None:
 
 
 def test_silent_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flasher, "ENTER_S", 1.0)
+    monkeypatch.setattr(samba, "ENTER_S", 1.0)
     master, slave = os.openpty()
     try:
         tty.setraw(slave)
@@ -147,19 +147,19 @@ PORT_CHOICES = {
 @pytest.mark.parametrize("case", PORT_CHOICES)
 def test_where_the_bootloader_is_sought(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     attached, port, place, expected = PORT_CHOICES[case]
-    monkeypatch.setattr(flasher.list_ports, "comports", lambda: [usb(*a) for a in attached])
-    assert flasher._candidates(BOARDS["nano33ble-uart"], port, place) == expected
+    monkeypatch.setattr(samba.list_ports, "comports", lambda: [usb(*a) for a in attached])
+    assert samba._candidates(BOARDS["nano33ble-uart"], port, place) == expected
 
 
 def test_two_boards_in_their_bootloaders_are_ambiguous(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flasher.list_ports, "comports", lambda: [usb("/dev/a0", BOOT, "1-2"), usb("/dev/a1", BOOT, "1-3")])
+    monkeypatch.setattr(samba.list_ports, "comports", lambda: [usb("/dev/a0", BOOT, "1-2"), usb("/dev/a1", BOOT, "1-3")])
     with pytest.raises(LinkError, match="several boards"):
-        flasher._candidates(BOARDS["nano33ble-uart"], "/dev/gone", Plug())
+        samba._candidates(BOARDS["nano33ble-uart"], "/dev/gone", Plug())
 
 
 def test_virtual_board_never_touches_usb(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flasher.list_ports, "comports", lambda: [usb("/dev/a1", BOOT, "1-2")])
-    assert flasher._candidates(BOARD, "/dev/pts/99", flasher._plug(BOARD, "/dev/a1")) == ["/dev/pts/99"]
+    monkeypatch.setattr(samba.list_ports, "comports", lambda: [usb("/dev/a1", BOOT, "1-2")])
+    assert samba._candidates(BOARD, "/dev/pts/99", samba._plug(BOARD, "/dev/a1")) == ["/dev/pts/99"]
 
 
 def answer(master: int, replies: dict[bytes, bytes]) -> None:
@@ -177,7 +177,7 @@ def answer(master: int, replies: dict[bytes, bytes]) -> None:
 
 
 def test_bootloader_of_another_chip_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flasher, "ENTER_S", 1.0)
+    monkeypatch.setattr(samba, "ENTER_S", 1.0)
     master, slave = os.openpty()
     tty.setraw(slave)
     replies = {b"N#": b"\n\r", b"V#": b"v2.0 [Arduino:XYZ] \n\r", b"I#": b"SAMD21\n\r"}

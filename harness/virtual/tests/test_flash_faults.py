@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import serial
 
-from harness import flash as flasher
-from harness.boards import BOARDS
-from harness.errors import DeviceError, LinkError, RigError
-from harness.flash import flash, restart
-from harness.virtual.launch import VirtualBoard
-from harness.virtual.tests.test_flash import alive
+from tinyrig.core.boards import BOARDS
+from tinyrig.core.errors import DeviceError, LinkError, RigError
+from tinyrig.flash import samba
+from tinyrig.flash.flash import flash, restart
+from tinyrig.virtual.launch import VirtualBoard
+from tinyrig.virtual.tests.test_flash import alive
 
 BOARD = BOARDS["virtual"]
 PAGES = bytes(range(256)) * 48
@@ -24,10 +24,10 @@ PAGES = bytes(range(256)) * 48
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The board answers at once or never."""
-    monkeypatch.setattr(flasher, "REPLY_S", 0.5)
-    monkeypatch.setattr(flasher, "ERASE_S", 0.5)
-    monkeypatch.setattr(flasher, "ENTER_S", 2.0)
-    monkeypatch.setattr(flasher, "TOUCH_AGAIN_S", 0.7)
+    monkeypatch.setattr(samba, "REPLY_S", 0.5)
+    monkeypatch.setattr(samba, "ERASE_S", 0.5)
+    monkeypatch.setattr(samba, "ENTER_S", 2.0)
+    monkeypatch.setattr(samba, "TOUCH_AGAIN_S", 0.7)
 
 
 def bootloader_answers(port: str) -> bool:
@@ -109,10 +109,10 @@ SEEN_ABOVE = {"boot-dead", "unplug", "flash-bad-write:0x11000"}
 def test_each_stage_tells_each_failure(elf, image_bin: bytes, cell: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     fault, kind, text = MATRIX[cell]
     if cell[0] != "identify":
-        monkeypatch.setattr(flasher, "ENTER_S", 15.0)  # a busy machine may take its time, and nothing waits so long
+        monkeypatch.setattr(samba, "ENTER_S", 15.0)  # a busy machine may take its time, and nothing waits so long
     if cell[1] != "silence":
-        monkeypatch.setattr(flasher, "REPLY_S", 10.0)
-        monkeypatch.setattr(flasher, "ERASE_S", 10.0)
+        monkeypatch.setattr(samba, "REPLY_S", 10.0)
+        monkeypatch.setattr(samba, "ERASE_S", 10.0)
     with VirtualBoard(image=elf, faults=[fault]) as board, pytest.raises(kind, match=text) as caught:
         flash(image_bin + PAGES, BOARD, board.port, tries=1)
     assert caught.value.exit_code == 3 and caught.value.remedy
@@ -147,8 +147,8 @@ def test_a_bad_flash_does_not_start_what_it_holds(elf, image_bin: bytes) -> None
 
 
 def test_a_job_ends_with_its_deadline(image_bin: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flasher, "REPLY_S", 60.0)
-    monkeypatch.setattr(flasher, "ERASE_S", 60.0)
+    monkeypatch.setattr(samba, "REPLY_S", 60.0)
+    monkeypatch.setattr(samba, "ERASE_S", 60.0)
     began = time.monotonic()
     with VirtualBoard(faults=["boot-silent:2"]) as board, pytest.raises(LinkError, match=r"fell silent|out of time"):
         flash(image_bin, BOARD, board.port, deadline_s=1.0)

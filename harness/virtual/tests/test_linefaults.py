@@ -12,10 +12,18 @@ import serial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import UserError
-from harness.virtual.faults import parse_fault
-from harness.virtual.launch import VirtualBoard
-from harness.virtual.linefaults import BYTE_FAULTS, DEFAULT_RATE, TRANSFER_FAULTS, ByteFaults, LineFault, Schedule, TransferFaults
+from tinyrig.core.errors import UserError
+from tinyrig.virtual.faults import parse_fault
+from tinyrig.virtual.launch import VirtualBoard
+from tinyrig.virtual.line_faults import (
+    BYTE_FAULTS,
+    DEFAULT_RATE,
+    TRANSFER_FAULTS,
+    ByteFaults,
+    LineFault,
+    Schedule,
+    TransferFaults,
+)
 
 DATA = bytes(range(256)) * 400
 

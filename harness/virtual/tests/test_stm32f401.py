@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.boards import BOARDS
-from harness.compiler.compile import compile_model
-from harness.errors import DeviceError, ModelError
-from harness.image import FIRMWARE, build_image
-from harness.oracle import ORACLES
-from harness.session import Session
-from harness.tests import small_models
-from harness.tests.host_board import build_folder
-from harness.tests.port_build import port_flags, port_sources
-from harness.virtual.tests.stm32f401 import TIM2, UNIQUE, Chip, ChipLink
+from tinyrig.compiler.compile import compile_model
+from tinyrig.core.boards import BOARDS
+from tinyrig.core.errors import DeviceError, ModelError
+from tinyrig.link.session import Session
+from tinyrig.tests import small_models
+from tinyrig.tests.host_board import build_folder
+from tinyrig.tests.port_build import port_flags, port_sources
+from tinyrig.virtual.tests.stm32f401 import TIM2, UNIQUE, Chip, ChipLink
+from tinyrig.workload.image import FIRMWARE, build_image
+from tinyrig.workload.oracle import ORACLES
 
 BOARD = BOARDS["nucleo-f401re"]
 FLAGS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-infinite-recursion", "-Os", "-gdwarf-4", "-nostartfiles",

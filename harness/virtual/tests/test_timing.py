@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.errors import HostError
-from harness.virtual.clock import CompiledCounter, NoCounter, PythonCounter, compile_hook, make_counter
-from harness.virtual.cpu import HostMemory
-from harness.virtual.timing import block_cost, decode, match
-from harness.virtual.timing_table import PENALTY_DIRECT, PENALTY_INDIRECT, Kind
+from tinyrig.core.errors import HostError
+from tinyrig.virtual.cpu import HostMemory
+from tinyrig.virtual.timing.clock import CompiledCounter, NoCounter, PythonCounter, compile_hook, make_counter
+from tinyrig.virtual.timing.model import block_cost, decode, match
+from tinyrig.virtual.timing.table import PENALTY_DIRECT, PENALTY_INDIRECT, Kind
 
 TRM = "ARM 100166 table 3-1"
 PAIRS = "ARM 100166 section 3.3, load/store timings"

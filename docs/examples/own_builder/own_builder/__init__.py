@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from variants import models
-from variants.builders import Argument, Base, Step
-from variants.task import Built, Net, Task
+from tinyrig.variants.lab.builders import Argument, Base, Step
+from tinyrig.variants.networks import models
+from tinyrig.variants.networks.task import Built, Net, Task
 
 
 def build_wide(task: Task) -> Built:

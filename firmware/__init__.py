@@ -1,0 +1,1 @@
+"""The firmware's sources, in C, as package data."""

@@ -1,0 +1,1 @@
+"""Numbers from samples, and what may be said of them. Pure functions."""

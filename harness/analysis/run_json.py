@@ -1,0 +1,65 @@
+"""The `--json` document: a run as numbers and texts. Keys are added, never renamed or given another unit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinyrig.analysis import mlperf_metrics, provenance
+from tinyrig.analysis.metrics import (
+    NO_TIME,
+    energy,
+    flash,
+    latency,
+    link,
+    measure,
+    ops,
+    oracle_note,
+    parity,
+    ram,
+    throughput,
+    timing_note,
+    withheld,
+)
+from tinyrig.core.records import INSTRUCTIONS, Run, VariantRun
+
+SCHEMA = 1
+
+
+def run_to_json(run: Run) -> dict[str, Any]:
+    """The `--json` document, schema 1. `board` and `toolchain` are the first variant's (each entry carries its own too),
+    None for a run without variants."""
+    entries = [variant_to_json(r) for r in run.runs]
+    first = entries[0] if entries else {"board": None, "toolchain": None}
+    return {
+        "schema": SCHEMA, "run_id": run.run_id, "started": run.started, "board": first["board"], "toolchain": first["toolchain"],
+        "timing_note": timing_note(run.runs[0]) if run.runs else None,
+        "versions": dict(run.versions), "runs": entries,
+        "not_measured": [{"variant": n.variant, "error": n.error, "kind": n.kind} for n in run.not_measured],
+    }
+
+
+def variant_to_json(run: VariantRun) -> dict[str, Any]:
+    """One entry of `runs`; numbers only, no NaN. Units: design contract, schema 1."""
+    v, value = run.variant, measure(run)
+    interval = value["accuracy_ci95"]
+    return {
+        "variant": v.name, "tflite_sha256": v.sha256, "windows": value["windows"],
+        "accuracy": value["accuracy"], "accuracy_ci95": None if interval is None else list(interval),
+        "parity": parity(run), "latency": latency(run), "latency_reason": withheld(run),
+        "latency_us_reason": NO_TIME if run.board.timing == INSTRUCTIONS else None,
+        "ram": ram(run), "flash": flash(run),
+        "tflite_bytes": v.tflite_bytes, "zip_bytes": v.zip_bytes, "flops": v.flops, "macs": value["macs"], "ops": ops(run),
+        "host_accuracy": v.host_accuracy, "dataset": v.dataset, "synthetic": v.synthetic, "engine": run.image.engine,
+        "build_id": run.image.build_id, "timing": run.board.timing, "board": provenance.board_json(run),
+        "clock": provenance.clock_json(run.clock),
+        "toolchain": {"cc": run.image.toolchain.cc, "flags": run.image.toolchain.flags},
+        "oracle_note": oracle_note(run), "link": link(run),
+        "claims": {c.name: {"status": c.status, "reason": c.reason} for c in run.claims},
+        **_only_measured({"energy": energy(run), "auc": value["auc"], "throughput": throughput(run)}),
+        **_only_measured({"mlperf": mlperf_metrics.facts(run) or None}),
+    }
+
+
+def _only_measured(groups: dict[str, Any]) -> dict[str, Any]:
+    """Keys of what few runs have: absent where not measured."""
+    return {name: value for name, value in groups.items() if value is not None}

@@ -1,0 +1,1 @@
+"""A board in hand: found, locked, flashed, asked who it is."""

@@ -1,0 +1,99 @@
+"""Starts QEMU's mps2-an386 with an image: a Cortex-M4F that shares nothing with the virtual board, neither emulator nor
+peripherals. firmware/port/mps2 says what its counter counts.
+
+An image is put in place by starting the emulator anew; its UART stays behind one TCP port of this machine all the while.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tinyrig.core.deadlines import Deadline
+from tinyrig.core.errors import HostError, InfraError
+
+PROGRAM = "qemu-system-arm"
+STOP_TIMEOUT_S = 5.0
+SHIFT = 7
+"""An instruction takes 2^7 ns of the machine's time. The port turns its timer's 40 ns into instructions by this figure."""
+MACHINE = (
+    "-M", "mps2-an386", "-display", "none", "-monitor", "none", "-parallel", "none", "-net", "none",
+    # With sleep=on the machine's time is the host's while the processor waits, so silence on the line is silence.
+    "-icount", f"shift={SHIFT},sleep=on",
+)
+
+
+def find_qemu() -> str:
+    """Its path. Raises HostError when it is not installed."""
+    path = shutil.which(PROGRAM)
+    if not path:
+        raise HostError(
+            "QEMU is missing", expected=f"{PROGRAM} on the PATH", received="nothing",
+            remedy="apt-get install --no-install-recommends qemu-system-arm, or use --board virtual",
+        )  # fmt: skip
+    return path
+
+
+class QemuBoard:
+    """A board without an image yet: `load` starts it. `port` is the URL of its UART, the same after each `load`.
+
+    Raises HostError without QEMU. It ends with `close()` or, where util-linux has setpriv, with this process.
+    """
+
+    def __init__(self) -> None:
+        self._program = find_qemu()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        self._folder = tempfile.TemporaryDirectory(prefix="tinyrig-qemu-")
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = f"socket://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def load(self, image_bin: bytes, base: int, deadline: Deadline) -> None:
+        """Starts the machine with `image_bin` at address `base`; whatever ran before is gone. Raises HostError."""
+        deadline.check("before starting QEMU", HostError)
+        self._stop()
+        file = Path(self._folder.name) / "firmware.bin"
+        file.write_bytes(image_bin)
+        uart = f"socket,id=uart,fd={self._listener.fileno()},server=on,wait=off,nodelay=on"
+        # The processor takes its vectors from 0 and does nothing sensible without an image; the loader serves each reset.
+        image = f"loader,file={file},addr=0x{base:x},force-raw=on"
+        words = [self._program, *MACHINE, "-chardev", uart, "-serial", "chardev:uart", "-device", image]
+        setpriv = shutil.which("setpriv")
+        self._process = subprocess.Popen(
+            [setpriv, "--pdeathsig", "KILL", *words] if setpriv else words, pass_fds=[self._listener.fileno()],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._errors,
+        )  # fmt: skip
+
+    def check(self) -> None:
+        """Raises InfraError, with what QEMU said, if its process has ended."""
+        if self._process is not None and self._process.poll() is not None:
+            raise InfraError("QEMU ended", received=f"exit code {self._process.returncode}, stderr: {self._said() or 'empty'}")
+
+    def injected(self) -> dict[str, int]:
+        """No faults can be injected here."""
+        return {}
+
+    def _said(self) -> str:
+        return os.pread(self._errors.fileno(), 4000, 0).decode(errors="replace").strip()
+
+    def _stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def close(self) -> None:
+        """Ends the process; more than once is fine."""
+        self._stop()
+        self._listener.close()
+        self._errors.close()
+        self._folder.cleanup()

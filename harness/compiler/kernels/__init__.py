@@ -1,0 +1,1 @@
+"""Which kernel runs a step, and the C text that calls it."""

@@ -1,0 +1,30 @@
+"""The engines' kernel tables and the choice of a kernel for each step."""
+
+from __future__ import annotations
+
+from tinyrig.compiler.kernels import cmsis, m4_f32, m4_int8, portable
+from tinyrig.compiler.model.step import Kernel, Options, Select, Step
+from tinyrig.core.errors import UserError
+
+ENGINES: dict[str, tuple[dict[str, Select], ...]] = {
+    "portable": (portable.KERNELS,),
+    "tinyrig": (m4_int8.KERNELS, m4_f32.KERNELS, portable.KERNELS),
+    "cmsis-nn": (cmsis.KERNELS, portable.KERNELS),
+}
+"""Engine -> tables in the order they are asked; the portable table takes what the others leave."""
+
+
+def select_kernel(step: Step, engine: str, options: Options) -> Kernel:
+    """Raises UserError for an unknown engine; every step kind that lowering gives has a portable kernel."""
+    kernel = find_kernel(step, engine, options)
+    if kernel is None:
+        raise NotImplementedError(f"no portable kernel for {step.kind}")
+    return kernel
+
+
+def find_kernel(step: Step, engine: str, options: Options) -> Kernel | None:
+    """None where the engine has no kernel for the step, which may only happen to fused steps. Raises UserError."""
+    if engine not in ENGINES:
+        raise UserError(f"unknown engine {engine!r}", expected=" or ".join(ENGINES), received=engine)
+    kernels = (table[step.kind](step, options) for table in ENGINES[engine] if step.kind in table)
+    return next((k for k in kernels if k is not None), None)

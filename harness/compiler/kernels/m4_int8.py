@@ -1,0 +1,246 @@
+"""Fast int8 kernels for Cortex-M4 (firmware/nn/m4/q8_*.h): which template for which layer, with what constants.
+
+Every template is specialised for its layer by the C compiler: the shape is a constant of the call. Layers of equal shape
+share one function. Measured figures stand in the headers; a layer that does not fit gets None, i.e. the portable kernel.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinyrig.compiler.kernels import m4_int8_map
+from tinyrig.compiler.kernels.m4_pack import SEGMENTS, channels, pack_words, pad_to, plain_channels
+from tinyrig.compiler.model.params import Conv2D, DepthwiseConv2D, FullyConnected, Requant, Window
+from tinyrig.compiler.model.step import KEPT, Constant, Kernel, Options, Select, Step
+
+COMPACT_MACS = {"conv": 20_000, "dense": 2_000}
+"""A layer of fewer multiply-accumulates is built compact: unrolled it would save some 100 or 10 us at most (at 64 MHz) and cost
+about 1,000 or 200 B of flash."""
+MAX_UNROLL = 9
+"""What q8_rounds() knows."""
+MAX_OFFSET = 4095
+"""Largest offset of a load instruction (Thumb-2, positive immediate)."""
+
+
+@dataclass(frozen=True, eq=False)
+class ConvParts:
+    """What the convolution kernels are made of: template's ending, initialiser of q8_conv_shape, constants, scratch bytes."""
+
+    kind: str
+    shape: str
+    constants: tuple[Constant, ...]
+    scratch: int
+
+
+def conv_parts(p: Conv2D, options: Options) -> ConvParts | None:
+    """Four positions by two channels (q8_conv.h); None when the layer does not fit the number format."""
+    if p.groups != 1:
+        return None
+    plans = [(True, 0), (True, p.window.k_h)] if _slides(p.window) else []
+    plans += [(False, n) for n in (0, *SEGMENTS)]
+    for slide, segments in plans:
+        weights = _conv_weights(p, slide, segments)
+        constants = channels(weights, p.bias, p.in_zero, p.requant, 2, segments)
+        if constants is not None:
+            return _conv_plan(p, options, slide, segments, weights, constants)
+    return None
+
+
+def _conv_plan(p: Conv2D, options: Options, slide: bool, segments: int, weights: np.ndarray,
+               constants: tuple[Constant, ...]) -> ConvParts:
+    words = pack_words(pad_to(weights, 2, 0))
+    pairs = words.reshape(-1, 2, words.shape[1]).transpose(0, 2, 1)
+    packed = Constant("weights", np.ascontiguousarray(pairs).ravel(), "[channel pair][step][channel], four weights a word")
+    run = words.shape[1] // (p.window.k_h if slide else max(segments, 1))
+    compact = is_compact("conv", math.prod(weights.shape) * p.window.out_h * p.window.out_w, options)
+    fields = (*_geometry(p.window), p.in_zero, range_text(p.requant), 1 if compact else _unroll(run), segments, int(compact))
+    shape = f"{{{', '.join(map(str, fields))}}}"
+    scratch = _slide_scratch(p.window) if slide else _patch_scratch(p.window, weights.shape[1])
+    return ConvParts("slide" if slide else "patch", shape, (packed, *constants), scratch)
+
+
+def conv2d(step: Step, options: Options) -> Kernel | None:
+    """conv2d_s8."""
+    w, parts = step.params.window, conv_parts(step.params, options)
+    if parts is None:
+        return None
+    return shaped_kernel(f"q8_conv_{parts.kind}", "q8_conv_shape", parts.shape, "m4/q8_conv.h", parts.constants, parts.scratch,
+                         _batches(w, w.out_h * w.out_w * w.out_c), (0,) if _in_place(w) else ())
+
+
+def conv2d_mean(step: Step, options: Options) -> Kernel | None:
+    """conv2d_mean_s8: the map is summed, never stored (q8_conv_mean.h)."""
+    w, mean, parts = step.params.conv.window, step.params.mean, conv_parts(step.params.conv, options)
+    if parts is None:
+        return None
+    shape = f"{{{parts.shape}, {mean.in_zero}, {mean.out_zero}, {mean.multiplier}, {mean.shift}}}"
+    return shaped_kernel(f"q8_conv_mean_{parts.kind}", "q8_conv_mean_shape", shape, "m4/q8_conv_mean.h", parts.constants,
+                         parts.scratch + 4 * w.out_c, _batches(w, w.out_c))
+
+
+def is_compact(kind: str, macs: int, options: Options) -> bool:
+    """Whether a layer's code is to be small rather than fast."""
+    return options.optimise == "size" or macs < COMPACT_MACS[kind]
+
+
+def _batches(w: Window, out_size: int) -> tuple[int, int, int]:
+    """Batches, and the bytes of one in and out."""
+    return w.batch, w.in_h * w.in_w * w.in_c, out_size
+
+
+def _in_place(w: Window) -> bool:
+    """A 1x1 filter reads four positions before it writes them, never behind what it writes."""
+    return (w.k_h, w.k_w) == (1, 1) and not w.padded and w.out_c <= w.in_c
+
+
+def _slides(w: Window) -> bool:
+    """A sliding window pays where neighbouring positions share columns, and must be reachable by load offsets."""
+    pitch = w.stride_w * _round4(w.in_c) * 2
+    dense = _round4(w.in_c) * 4 <= w.in_c * 5
+    return dense and w.dil_w == 1 and w.k_w > 1 and w.stride_w <= w.k_w and w.out_w > 1 and 3 * pitch <= MAX_OFFSET
+
+
+def _conv_weights(p: Conv2D, slide: bool, segments: int) -> np.ndarray:
+    """[out_c, k] in the order the kernel walks: channels of a tap padded to 4, or the whole patch padded to its segments."""
+    w = pad_to(p.weights, 4, 3) if slide else p.weights
+    return pad_to(w.reshape(w.shape[0], -1), 4 if slide else 4 * max(segments, 1), 1)
+
+
+def _slide_scratch(w: Window) -> int:
+    return w.k_h * (3 * w.stride_w + w.k_w) * _round4(w.in_c) * 2
+
+
+def _patch_scratch(w: Window, padded: int) -> int:
+    return 8 * padded + (0 if _direct(w) else _round4(w.k_h * w.k_w * w.in_c))
+
+
+def _direct(w: Window) -> bool:
+    """q8_direct() of q8_conv.h."""
+    return w.k_h == w.dil_w == 1 and not w.pad_top and not w.pad_left and (w.out_w - 1) * w.stride_w + w.k_w <= w.in_w
+
+
+def _unroll(steps: int) -> int:
+    """Steps a round: as few rounds and as little left over as possible, 112 bytes of code a step."""
+    if steps <= MAX_UNROLL:
+        return steps
+    return min(range(1, MAX_UNROLL + 1), key=lambda u: (5 * (steps // u) + (8 if steps % u else 0), u))
+
+
+def fully_connected(step: Step, options: Options) -> Kernel | None:
+    """fully_connected_s8: one input vector by four outputs (q8_dense.h)."""
+    p: FullyConnected = step.params
+    if p.weight_zero:
+        return None
+    for segments in (0, *SEGMENTS):
+        weights = pad_to(p.weights.reshape(p.out_n, p.in_n), 4 * max(segments, 1), 1)
+        constants = channels(weights, p.bias, p.in_zero, p.requant, 4, segments)
+        if constants is not None:
+            return _dense_plan(p, options, segments, weights, constants)
+    return None
+
+
+def _dense_plan(p: FullyConnected, options: Options, segments: int, weights: np.ndarray,
+                constants: tuple[Constant, ...]) -> Kernel:
+    words = pack_words(pad_to(weights, 4, 0))
+    quads = words.reshape(-1, 4, words.shape[1]).transpose(0, 2, 1)
+    packed = Constant("weights", np.ascontiguousarray(quads).ravel(), "[four outputs][step][output], four weights a word")
+    compact = is_compact("dense", p.rows * p.in_n * p.out_n, options)
+    shape = f"{{{p.rows}, {p.in_n}, {p.out_n}, {segments}, {int(compact)}, {range_text(p.requant)}}}"
+    return shaped_kernel("q8_dense", "q8_dense_shape", shape, "m4/q8_dense.h", (packed, *constants), weights.shape[1] * 2)
+
+
+BAND_BYTES = 3072
+"""Planes of a depthwise layer's band may take this much scratch, if one output row at a time does not need more."""
+
+
+def depthwise_conv2d(step: Step, options: Options) -> Kernel | None:
+    """depthwise_conv2d_s8: bands of four channel planes (q8_depthwise.h); the output may overwrite the input."""
+    p: DepthwiseConv2D = step.params
+    w = p.window
+    if w.in_c == 1:
+        # One input channel: an ordinary convolution.
+        conv = Conv2D(w, p.weights.transpose(2, 0, 1)[..., None], p.bias, p.in_zero, p.requant)
+        return conv2d(dataclasses.replace(step, params=conv), options)
+    k_w = (w.k_w - 1) * w.dil_w + 1
+    taps = np.zeros((w.out_c, w.k_h, k_w), np.int8)
+    taps[:, :, :: w.dil_w] = p.weights.transpose(2, 0, 1)
+    constants = plain_channels(taps.reshape(w.out_c, -1), p.bias, p.in_zero, p.requant)
+    if constants is None or w.dil_w > 2:
+        return None
+    pairs = -(-w.out_w // 2)
+    pitch = max(((2 * pairs - 1) * w.stride_w + k_w + 1) // 2, (w.out_w - 1) * w.stride_w // 2 + (k_w + 2) // 2)
+    small = (w.k_h, k_w, w.dil_h) == (3, 3, 1) and w.stride_w <= 2 and 8 * pitch < 4096
+    band = _band(w, pitch)
+    fields = (w.in_h, w.in_w, w.in_c, w.out_h, w.out_w, p.depth_multiplier, w.k_h, k_w, w.stride_h, w.stride_w, w.dil_h,
+              w.pad_top, w.pad_left, p.in_zero, range_text(p.requant), band, pitch)
+    scratch = 16 * _band_rows(w, band) * pitch + 4 * (2 * pairs + 2) + (0 if small else 8 * w.k_h * ((k_w + 2) // 2))
+    weights = Constant("weights", pad_to(taps, 4, 2) if small else taps, "[channel][row][column]")
+    in_place = w.out_w <= w.in_w and w.out_h <= w.in_h and p.depth_multiplier == 1
+    return shaped_kernel("q8_depthwise", "q8_depthwise_shape", f"{{{', '.join(map(str, fields))}}}", "m4/q8_depthwise.h",
+                         (weights, *constants), scratch, _batches(w, w.out_h * w.out_w * w.out_c), (0,) if in_place else (),
+                         "O3" if options.optimise == "speed" else "O2")
+
+
+def _band(w: Window, pitch: int) -> int:
+    """Output rows at a time."""
+    fits = [b for b in range(1, w.out_h + 1) if 16 * _band_rows(w, b) * pitch <= BAND_BYTES]
+    return fits[-1] if fits else 1
+
+
+def _band_rows(w: Window, band: int) -> int:
+    return (band - 1) * w.stride_h + (w.k_h - 1) * w.dil_h + 1
+
+
+def shaped_kernel(template: str, shape_type: str, shape: str, header: str, constants: tuple[Constant, ...],
+                  scratch_bytes: int, batches: tuple[int, int, int] = (1, 0, 0), inplace: tuple[int, ...] = (),
+                  level: str = "O2") -> Kernel:
+    """A kernel whose code is `template` specialised for `shape`; steps with the same shape share the function. `level`: the
+    templates say themselves what is to be unrolled, so -O3 mostly costs flash."""
+    name = f"{template}_{hashlib.sha256(shape.encode()).hexdigest()[:8]}"
+    count, in_size, out_size = batches
+
+    def file_scope(prefix: str) -> str:
+        return (
+            f"#ifndef {name.upper()}\n#define {name.upper()}\n"
+            f'static __attribute__(({KEPT}, optimize("{level}"))) void {name}(const q8_channels *d, const int8_t *in,'
+            f" int8_t *out, uint8_t *scratch) {{\n    static const {shape_type} shape = {shape};\n"
+            f"    {template}(&shape, d, in, out, scratch);\n}}\n#endif\n"
+        )
+
+    def body(prefix: str) -> str:
+        record = f"static const q8_channels d = {{{prefix}_weights, {prefix}_bias, {prefix}_multiplier, {prefix}_shift}};\n"
+        if count == 1:
+            return f"{record}{name}(&d, in0, out0, scratch);\n"
+        return f"{record}for (int b = 0; b < {count}; b++) {name}(&d, in0 + b * {in_size}, out0 + b * {out_size}, scratch);\n"
+
+    return Kernel(body, constants, file_scope, scratch_bytes, inplace, headers=(header,))
+
+
+def range_text(q: Requant) -> str:
+    """The initialiser of a q8_range."""
+    left = int((q.shift[q.multiplier != 0] >= 0).any())
+    return f"{{{q.zero_point}, {q.act_min}, {q.act_max}, {left}}}"
+
+
+def _geometry(w: Window) -> tuple[int, ...]:
+    return (w.in_h, w.in_w, w.in_c, w.out_h, w.out_w, w.out_c, w.k_h, w.k_w, w.stride_h, w.stride_w, w.dil_h, w.dil_w,
+            w.pad_top, w.pad_left)
+
+
+def _round4(n: int) -> int:
+    return -(-n // 4) * 4
+
+
+KERNELS: dict[str, Select] = {
+    "conv2d_s8": conv2d,
+    "conv2d_mean_s8": conv2d_mean,
+    "depthwise_conv2d_s8": depthwise_conv2d,
+    "fully_connected_s8": fully_connected,
+    **m4_int8_map.KERNELS,
+}
+"""Step kind -> choice, for the engine "tinyrig"."""

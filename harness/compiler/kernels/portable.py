@@ -1,0 +1,291 @@
+"""The portable engine: which function of firmware/nn does which kind of step. Plain C for any core; runs every kind."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinyrig.compiler.kernels.ctext import c_float, c_number, c_window
+from tinyrig.compiler.lower.tables import sigmoid_table, softmax_tables
+from tinyrig.compiler.model.params import AddInt, Broadcast, MulInt, PreluInt, Requant
+from tinyrig.compiler.model.step import Constant, Kernel, Options, Select, Step
+
+
+def _call(function: str, source: str, struct: str, fields: str, pointers: str, **more: object) -> Kernel:
+    """A kernel that is one call: function(&parameters, pointers), its parameters a const struct beside it."""
+
+    def file_scope(prefix: str) -> str:
+        return f"static const {struct} {prefix}_params = {{{fields.replace('@', prefix)}}};\n"
+
+    def body(prefix: str) -> str:
+        return f"{function}(&{prefix}_params, {pointers.replace('@', prefix)});"
+
+    return Kernel(body, file_scope=file_scope, sources=(f"portable/{source}",), **more)  # type: ignore[arg-type]
+
+
+def _type(step: Step) -> str:
+    return step.kind.rpartition("_")[2]
+
+
+def _requant_fields(q: Requant) -> str:
+    return f"{{@_multiplier, @_shift, {q.zero_point}, {q.act_min}, {q.act_max}}}"
+
+
+_STRUCTS = {"conv2d": "conv", "transpose_conv": "conv", "depthwise": "depthwise", "dense": "dense"}
+
+
+def _weighted(step: Step, function: str, shape: str, extra: list[int]) -> Kernel:
+    """conv, depthwise and dense share their layout: <shape>, extra integers, then the requantisation or float bounds."""
+    p, t = step.params, _type(step)
+    constants = [Constant("weights", p.weights), Constant("bias", p.bias)]
+    if p.requant is None:
+        tail = [c_float(p.act_min), c_float(p.act_max)]
+    else:
+        q: Requant = p.requant
+        constants += [Constant("multiplier", q.multiplier), Constant("shift", q.shift.astype(np.int8))]
+        tail = [str(p.in_zero), *([str(p.weight_zero)] if hasattr(p, "weight_zero") else []), _requant_fields(q)]
+    struct = f"nn_{_STRUCTS[function]}_{'float' if t == 'f32' else 'int'}"
+    wide = "_b32" if t == "s16" and p.bias.dtype == np.int32 else ""
+    fields = ", ".join([shape, *map(str, extra), *tail])
+    name = f"{function}_{t}{wide}"
+    return _call(f"nn_{name}", f"{name}.c", struct, fields, "in0, @_weights, @_bias, out0", constants=tuple(constants))
+
+
+def conv2d(step: Step, options: Options) -> Kernel:
+    p = step.params
+    return _weighted(step, "conv2d", c_window(p.window), [p.weights.shape[3]])
+
+
+def depthwise(step: Step, options: Options) -> Kernel:
+    p = step.params
+    return _weighted(step, "depthwise", c_window(p.window), [p.depth_multiplier])
+
+
+def dense(step: Step, options: Options) -> Kernel:
+    p = step.params
+    return _weighted(step, "dense", f"{p.rows}, {p.in_n}, {p.out_n}", [])
+
+
+def transpose_conv(step: Step, options: Options) -> Kernel:
+    p = step.params
+    return _weighted(step, "transpose_conv", c_window(p.window), [p.weights.shape[3]])
+
+
+def pool(step: Step, options: Options) -> Kernel:
+    p, t = step.params, _type(step)
+    struct = "nn_pool_float" if t == "f32" else "nn_pool_int"
+    bounds = (float(p.act_min), float(p.act_max)) if t == "f32" else (p.act_min, p.act_max)
+    return _call(f"nn_{step.kind}", "pool.c", struct, ", ".join([c_window(p.window), *map(c_number, bounds)]), "in0, out0")
+
+
+def mean(step: Step, options: Options) -> Kernel:
+    p = step.params
+    shape = f"{p.outer}, {p.reduced}, {p.inner}"
+    if _type(step) == "f32":
+        return _call("nn_mean_f32", "mean.c", "nn_mean_float", shape, "in0, out0")
+    fields = f"{shape}, {p.in_zero}, {p.out_zero}, {p.multiplier}, {p.shift}"
+    return _call(f"nn_{step.kind}", "mean.c", "nn_mean_int", fields, "in0, out0")
+
+
+def softmax(step: Step, options: Options) -> Kernel:
+    p, t = step.params, _type(step)
+    if t == "f32":
+        text = f"nn_softmax_f32({p.rows}, {p.depth}, {c_float(p.beta)}, in0, out0);"
+        return Kernel(lambda _: text, inplace=(0,), sources=("portable/softmax_f32.c",))
+    fields = f"{p.rows}, {p.depth}, {p.multiplier}, {p.shift}, {p.diff_min}"
+    if t == "s16":
+        tables = tuple(Constant(n, v) for n, v in zip(("exp", "reciprocal"), softmax_tables(), strict=True))
+        # The exponentials are kept in the output while the input is no longer needed.
+        pointers = "@_exp, @_reciprocal, in0, out0"
+        return _call("nn_softmax_s16", "softmax_s16.c", "nn_softmax_int", fields, pointers, constants=tables, inplace=(0,))
+    name = "nn_softmax_s8" if p.out_dtype == "int8" else "nn_softmax_s8_s16"
+    # A row is read twice before it is written element by element, so int8 may work in place.
+    return _call(name, "softmax_s8.c", "nn_softmax_int", fields, "in0, out0", inplace=(0,) if p.out_dtype == "int8" else ())
+
+
+def clamp(step: Step, options: Options) -> Kernel:
+    p, t = step.params, _type(step)
+    bounds = (c_float(p.act_min), c_float(p.act_max)) if t == "f32" else (p.act_min, p.act_max)
+    name = "nn_clamp_f32s" if t == "f32" else f"nn_{step.kind}"
+    return Kernel(lambda _: f"{name}({p.size}, {bounds[0]}, {bounds[1]}, in0, out0);", inplace=(0,), sources=("portable/convert.c",))
+
+
+def rescale(step: Step, options: Options) -> Kernel:
+    p = step.params
+    fields = f"{p.size}, {p.in_zero}, {p.multiplier}, {p.shift}, {p.out_zero}, {p.act_min}, {p.act_max}"
+    same = step.inputs[0].dtype == step.outputs[0].dtype
+    return _call(f"nn_{step.kind}", "convert.c", "nn_rescale", fields, "in0, out0", inplace=(0,) if same else ())
+
+
+def quantize(step: Step, options: Options) -> Kernel:
+    p = step.params
+    return Kernel(lambda _: f"nn_{step.kind}({p.size}, {c_float(p.scale)}, {p.zero_point}, in0, out0);", sources=("portable/convert.c",))
+
+
+def dequantize(step: Step, options: Options) -> Kernel:
+    p = step.params
+    return Kernel(lambda _: f"nn_{step.kind}({p.size}, {c_float(p.scale)}, {p.zero_point}, in0, out0);", sources=("portable/convert.c",))
+
+
+def _each_dim(shape: Broadcast) -> str:
+    dims = [(1, 0, 0)] * (NN_BROADCAST_RANK - len(shape.dims)) + list(shape.dims)
+    return "{" + ", ".join("{" + ", ".join(str(d[c]) for d in dims) + "}" for c in range(3)) + "}"
+
+
+NN_BROADCAST_RANK = 6
+"""NN_BROADCAST_RANK of nn.h."""
+
+
+def _pair(scale: tuple[int, int]) -> str:
+    return f"{{{scale[0]}, {scale[1]}}}"
+
+
+def binary(step: Step, options: Options) -> Kernel:
+    p, t = step.params, _type(step)
+    shape = _each_dim(p.shape)
+    if isinstance(p, AddInt):
+        struct, rest = "nn_add_int", [p.left, *p.zeros, _pair(p.a), _pair(p.b), _pair(p.out), p.act_min, p.act_max]
+    elif isinstance(p, MulInt):
+        struct, rest = "nn_mul_int", [*p.zeros, _pair(p.out), p.act_min, p.act_max]
+    elif isinstance(p, PreluInt):
+        struct, rest = "nn_prelu_int", [*p.zeros, _pair(p.positive), _pair(p.negative)]
+    elif t == "f32" and step.kind.split("_")[0] in ("add", "sub", "mul", "div", "squared"):
+        struct, rest = "nn_binary_float", [c_float(p.act_min), c_float(p.act_max)]
+    else:
+        struct, rest = "nn_binary", []
+    fields = ", ".join([shape, *map(str, rest)])
+    return _call(f"nn_{step.kind}", "elementwise.c", struct, fields, "in0, in1, out0", inplace=_whole_operands(step))
+
+
+def _whole_operands(step: Step) -> tuple[int, ...]:
+    """Operands of the output's size: none of their elements is read again once its place is written."""
+    return tuple(i for i, t in enumerate(step.inputs) if t.data is None and t.size == step.outputs[0].size)
+
+
+def unary(step: Step, options: Options) -> Kernel:
+    p = step.params
+    extra = f", {c_float(p.alpha)}" if step.kind == "leaky_relu_f32" else ""
+    return Kernel(lambda _: f"nn_{step.kind}({p.size}{extra}, in0, out0);", inplace=(0,), sources=("portable/unary.c",))
+
+
+def lut(step: Step, options: Options) -> Kernel:
+    p = step.params
+    constants = (Constant("table", p.table),)
+    body = f"nn_lut_s8({p.size}, @_table, in0, out0);"
+    return Kernel(lambda prefix: body.replace("@", prefix), constants, inplace=(0,), sources=("portable/unary.c",))
+
+
+def leaky_relu(step: Step, options: Options) -> Kernel:
+    p = step.params
+    fields = f"{p.size}, {p.in_zero}, {p.out_zero}, {_pair(p.positive)}, {_pair(p.negative)}"
+    return _call("nn_leaky_relu_s16", "unary.c", "nn_leaky_int", fields, "in0, out0", inplace=(0,))
+
+
+def sigmoid(step: Step, options: Options) -> Kernel:
+    p = step.params
+    table = (Constant("table", sigmoid_table()),)
+    fields = f"{p.size}, {p.multiplier}, {p.shift}"
+    return _call(f"nn_{step.kind}", "unary.c", "nn_sigmoid_int", fields, "@_table, in0, out0", constants=table, inplace=(0,))
+
+
+def reduce_(step: Step, options: Options) -> Kernel:
+    p = step.params
+    source = "mean.c" if step.kind == "sum_f32" else "reduce.c"
+    return _call(f"nn_{step.kind}", source, "nn_mean_float", f"{p.outer}, {p.reduced}, {p.inner}", "in0, out0")
+
+
+def batch_matmul(step: Step, options: Options) -> Kernel:
+    p, t = step.params, _type(step)
+    shape = [p.batch, p.rows, p.depth, p.columns, p.a_step, p.b_step, int(p.a_turned), int(p.b_turned)]
+    rest = ", ".join(map(str, p.zeros)) + ", " + _pair(p.out)
+    fields = "{" + ", ".join(map(str, shape)) + "}" + (f", {rest}" if t == "s8" else "")
+    struct = "nn_matmul_int" if t == "s8" else "nn_matmul_float"
+    return _call(f"nn_{step.kind}", "batch_matmul.c", struct, fields, "in0, in1, out0")
+
+
+def bilinear(step: Step, options: Options) -> Kernel:
+    p = step.params
+    constants = tuple(Constant(n, getattr(p, n)) for n in ("rows", "down", "columns", "across"))
+    fields = f"{p.batch}, {p.in_h}, {p.in_w}, {p.down.size}, {p.across.size}, {p.channels}"
+    pointers = "@_rows, @_down, @_columns, @_across, in0, out0"
+    return _call(f"nn_{step.kind}", "resize_bilinear.c", "nn_bilinear", fields, pointers, constants=constants)
+
+
+def resize(step: Step, options: Options) -> Kernel:
+    p = step.params
+    constants = (Constant("rows", p.rows), Constant("columns", p.columns))
+    fields = f"{p.batch}, {p.in_h}, {p.in_w}, {p.rows.size}, {p.columns.size}, {p.pixel_bytes}"
+    pointers = "@_rows, @_columns, (const uint8_t *)in0, (uint8_t *)out0"
+    return _call("nn_resize_nearest", "resize.c", "nn_resize", fields, pointers, constants=constants)
+
+
+def arg_max(step: Step, options: Options) -> Kernel:
+    p = step.params
+    return Kernel(lambda _: f"nn_{step.kind}({p.outer}, {p.n}, {p.inner}, in0, out0);", sources=("portable/arg_max.c",))
+
+
+def log_softmax(step: Step, options: Options) -> Kernel:
+    p = step.params
+    if _type(step) == "f32":
+        text = f"nn_log_softmax_f32({p.rows}, {p.depth}, in0, out0);"
+        return Kernel(lambda _: text, inplace=(0,), sources=("portable/log_softmax.c",))
+    fields = f"{p.rows}, {p.depth}, {p.scale[0]}, {p.scale[1]}, {p.reverse[0]}, {p.reverse[1]}, {p.diff_min}"
+    return _call("nn_log_softmax_s8", "log_softmax.c", "nn_log_softmax_int", fields, "in0, out0", inplace=(0,))
+
+
+def move(step: Step, options: Options) -> Kernel:
+    p, lines, tables = step.params, [], []
+    if p.fill:
+        lines.append(f"nn_fill({step.outputs[0].size}, {len(p.fill)}, {_fill_bits(p.fill)}, out0);")
+    for i, b in enumerate(p.blocks):
+        dims = [(1, 0, 0)] * (NN_MOVE_RANK - len(b.dims)) + list(b.dims)
+        columns = ", ".join("{" + ", ".join(str(d[c]) for d in dims) + "}" for c in range(3))
+        tables.append(f"    {{{b.run}, {columns}}},\n")
+        ends = f"(const uint8_t *)in{b.source} + {b.in_offset}, (uint8_t *)out{b.target} + {b.out_offset}"
+        lines.append(f"nn_move(&@_blocks[{i}], {ends});")
+
+    def file_scope(prefix: str) -> str:
+        return f"static const nn_block {prefix}_blocks[] = {{\n{''.join(tables)}}};\n"
+
+    return Kernel(lambda prefix: "\n".join(lines).replace("@", prefix), file_scope=file_scope, sources=("portable/move.c",))
+
+
+NN_MOVE_RANK = 6
+"""NN_MOVE_RANK of nn.h: tensors have at most six dimensions."""
+
+
+def _fill_bits(fill: bytes) -> str:
+    return f"0x{int.from_bytes(fill, 'little'):x}u" + ("ll" if len(fill) == 8 else "")
+
+
+def _each(names: str, kernel: Select) -> dict[str, Select]:
+    return {kind: kernel for kind in names.split()}
+
+
+KERNELS: dict[str, Select] = {
+    **_each("conv2d_s8 conv2d_s16 conv2d_f32", conv2d),
+    **_each("depthwise_conv2d_s8 depthwise_conv2d_s16 depthwise_conv2d_f32", depthwise),
+    **_each("fully_connected_s8 fully_connected_s16 fully_connected_f32", dense),
+    **_each("average_pool_s8 average_pool_s16 average_pool_f32 max_pool_s8 max_pool_s16 max_pool_f32", pool),
+    **_each("mean_s8 mean_s16 mean_f32", mean),
+    **_each("softmax_s8 softmax_s16 softmax_f32", softmax),
+    **_each("clamp_s8 clamp_s16 clamp_f32", clamp),
+    **_each("rescale_s8_s8 rescale_s8_s16 rescale_s16_s8 rescale_s16_s16 rescale_u8_s8 rescale_s8_u8", rescale),
+    **_each("quantize_s8 quantize_s16", quantize),
+    "move": move,
+    **_each("transpose_conv_s8 transpose_conv_s16 transpose_conv_f32", transpose_conv),
+    **_each("add_s8 add_s16 add_f32 sub_s8 sub_s16 sub_f32 mul_s8 mul_s16 mul_f32 prelu_s8 prelu_f32", binary),
+    **_each("squared_difference_s8 squared_difference_f32 div_f32", binary),
+    **_each("minimum_s8 minimum_s16 minimum_s32 minimum_f32 maximum_s8 maximum_s16 maximum_s32 maximum_f32", binary),
+    **_each("logistic_f32 tanh_f32 hard_swish_f32 abs_f32 rsqrt_f32 leaky_relu_f32", unary),
+    **_each("elu_f32 exp_f32 log_f32 sqrt_f32 square_f32 neg_f32 floor_f32 ceil_f32 round_f32 sin_f32 cos_f32", unary),
+    **_each("sum_f32 reduce_max_s8 reduce_max_f32 reduce_min_s8 reduce_min_f32", reduce_),
+    **_each("batch_matmul_s8 batch_matmul_f32", batch_matmul),
+    **_each("resize_bilinear_s8 resize_bilinear_f32", bilinear),
+    "lut_s8": lut,
+    "leaky_relu_s16": leaky_relu,
+    **_each("logistic_s16 tanh_s16", sigmoid),
+    "resize_nearest": resize,
+    **_each("arg_max_s8 arg_max_f32", arg_max),
+    **_each("log_softmax_s8 log_softmax_f32", log_softmax),
+    **_each("dequantize_s8 dequantize_s16 dequantize_u8", dequantize),
+}

@@ -1,0 +1,1 @@
+"""Operators of a model -> steps of a program."""

@@ -1,0 +1,160 @@
+"""Lowering of the ops with weights: convolutions and the dense layer."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from tinyrig.compiler.lower.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant
+from tinyrig.compiler.model.graph import Op, Tensor
+from tinyrig.compiler.model.params import Conv2D, DepthwiseConv2D, FullyConnected, Requant, TransposeConv, Window
+from tinyrig.compiler.model.quant import FLOAT_ACTIVATIONS, activation_range, out_size, pad_before, quantize_multipliers
+
+MAX_BIAS_64 = 1 << 46
+"""TFLM's 64-bit accumulator is multiplied by 16 bits before it is rounded."""
+MAX_EXTENT = 1 << 14
+"""Of a stride, dilation or filter: kernels add products of two of them to a coordinate in 32 bits."""
+
+
+def conv2d(p: Program, op: Op) -> None:
+    x, w, b = p.inputs(op, 2, 3)
+    y = p.output(op)
+    weights = _weights(op, x, w, y, rank=4)
+    check(op, x, len(x.shape) == 4 and len(y.shape) == 4, "rank 4 (NHWC)")
+    out_c, k_h, k_w, group_c = weights.shape
+    check(op, w, x.shape[3] % group_c == 0 and out_c % (x.shape[3] // group_c) == 0, f"a divisor of {x.shape[3]} input channels")
+    window = window_of(op, x, y, k_h, k_w, out_c)
+    params = Conv2D(window, weights, _bias(op, x, b, out_c), x.zero_point, _requant(op, x, w, y, out_c, 0), *clamp_f32(op, x))
+    p.emit(f"conv2d_{SUFFIX[x.dtype]}", op, [x], [y], params, y.size * k_h * k_w * group_c)
+
+
+def depthwise_conv2d(p: Program, op: Op) -> None:
+    x, w, b = p.inputs(op, 2, 3)
+    y = p.output(op)
+    weights = _weights(op, x, w, y, rank=4)
+    check(op, x, len(x.shape) == 4 and len(y.shape) == 4, "rank 4 (NHWC)")
+    one, k_h, k_w, out_c = weights.shape
+    check(op, w, one == 1 and out_c % x.shape[3] == 0, f"[1, h, w, a multiple of {x.shape[3]} channels]")
+    multiplier = out_c // x.shape[3]
+    check(op, w, op.options["multiplier"] == multiplier, f"a depth multiplier of {multiplier}", str(op.options["multiplier"]))
+    window = window_of(op, x, y, k_h, k_w, out_c)
+    requant = _requant(op, x, w, y, out_c, 3)
+    params = DepthwiseConv2D(
+        window, weights[0], _bias(op, x, b, out_c), multiplier, x.zero_point, requant, *clamp_f32(op, x)
+    )
+    p.emit(f"depthwise_conv2d_{SUFFIX[x.dtype]}", op, [x], [y], params, y.size * k_h * k_w)
+
+
+def fully_connected(p: Program, op: Op) -> None:
+    x, w, b = p.inputs(op, 2, 3)
+    y = p.output(op)
+    weights = _weights(op, x, w, y, rank=2)
+    check(op, w, op.options["format"] == "DEFAULT", "weights in the default format", str(op.options["format"]))
+    out_n, in_n = weights.shape
+    check(op, x, x.size % in_n == 0, f"a multiple of {in_n} elements")
+    rows = x.size // in_n
+    check(op, y, y.size == rows * out_n and y.shape[-1:] == (out_n,), f"{rows} rows of {out_n} elements", str(list(y.shape)))
+    per_tensor = x.dtype == "float32" or len(w.scales) == 1
+    requant = _requant(op, x, w, y, out_n, 0, product_in_float=per_tensor)
+    weight_zero = w.zero_point if x.dtype != "float32" and per_tensor else 0
+    check(op, w, -128 <= weight_zero <= 127, "a zero point in [-128, 127]", str(weight_zero))
+    bias = _bias(op, x, b, out_n)
+    params = FullyConnected(rows, in_n, out_n, weights, bias, x.zero_point, weight_zero, requant, *clamp_f32(op, x))
+    p.emit(f"fully_connected_{SUFFIX[x.dtype]}", op, [x], [y], params, rows * in_n * out_n)
+
+
+def transpose_conv(p: Program, op: Op) -> None:
+    """Inputs: output shape, weights, activation, bias. Its padding is that of the convolution it transposes."""
+    shape, w, x, b = p.inputs(op, 3, 4)
+    y = p.output(op)
+    weights = _weights(op, x, w, y, rank=4)
+    check_dtype(op, shape, "int32")
+    check(op, x, len(x.shape) == 4 and len(y.shape) == 4, "rank 4 (NHWC)")
+    check(op, shape, tuple(constant(op, shape, "the output shape").ravel().tolist()) == y.shape, f"{list(y.shape)}")
+    out_c, k_h, k_w, in_c = weights.shape
+    check(op, w, in_c == x.shape[3], f"{x.shape[3]} input channels")
+    backward = window_of(op, y, x, k_h, k_w, in_c)
+    check(op, y, y.shape[3] == out_c, f"{out_c} output channels")
+    window = dataclasses.replace(
+        backward, in_h=x.shape[1], in_w=x.shape[2], in_c=in_c, out_h=y.shape[1], out_w=y.shape[2], out_c=out_c
+    )
+    requant = _requant(op, x, w, y, out_c, 0)
+    params = TransposeConv(window, weights, _bias(op, x, b, out_c), x.zero_point, requant, *clamp_f32(op, x))
+    p.emit(f"transpose_conv_{SUFFIX[x.dtype]}", op, [x], [y], params, x.size * k_h * k_w * out_c)
+
+
+def _weights(op: Op, x: Tensor, w: Tensor, y: Tensor, rank: int) -> np.ndarray:
+    check_dtype(op, x, "float32", "int8", "int16")
+    check_dtype(op, y, x.dtype)
+    hybrid = x.dtype == "float32" and w.dtype == "int8"
+    check(op, w, not hybrid, "float32 weights, or int8 activations too", "int8 weights with float32 activations: the model "
+          "was converted with dynamic-range quantisation, which needs a representative dataset to become full int8")
+    check_dtype(op, w, "float32" if x.dtype == "float32" else "int8")
+    weights = constant(op, w, "the weights")
+    check(op, w, weights.ndim == rank, f"rank {rank}")
+    check(op, w, bool(np.isfinite(weights).all()), "finite weights", "infinite ones")
+    check_quantized(op, x, y)
+    return weights
+
+
+def _bias(op: Op, x: Tensor, b: Tensor | None, n: int) -> np.ndarray:
+    """Zeros where the model has none. int16 activations take int64; CONV_2D also int32, and then accumulates and rounds
+    in 32 bits, as TFLM does."""
+    allowed = {"float32": ("float32",), "int8": ("int32",), "int16": ("int64",)}[x.dtype]
+    if x.dtype == "int16" and op.code == "CONV_2D":
+        allowed = ("int64", "int32")
+    if b is None:
+        return np.zeros(n, allowed[0])
+    check_dtype(op, b, *allowed)
+    bias = constant(op, b, "the bias")
+    check(op, b, bias.size == n, f"{n} elements")
+    check(op, b, bool(np.isfinite(bias).all()), "a finite bias", "infinite values")
+    check(op, b, bias.dtype != np.int64 or bool((np.abs(bias // 2) < MAX_BIAS_64 // 2).all()), f"values within {MAX_BIAS_64}")
+    return bias.reshape(n)
+
+
+def _requant(op: Op, x: Tensor, w: Tensor, y: Tensor, n: int, axis: int, product_in_float: bool = False) -> Requant | None:
+    """Per output channel, whether the file has one weight scale or n. A scale of 0, which converters write where an output's
+    weights are all 0, becomes a multiplier of 0: that output is always the zero point, clamped. TFLM multiplies the dense
+    layer's two per-tensor scales in float32 and all others in double."""
+    if x.dtype == "float32":
+        return None
+    check(op, w, len(w.scales) in (1, n), f"1 or {n} scales", f"{len(w.scales)}")
+    check(op, w, len(w.scales) == 1 or w.axis == axis, f"scales along dimension {axis}", f"{w.axis}")
+    check(op, w, product_in_float or not w.zero_points.any(), "weights with zero point 0", f"{w.zero_points.tolist()}")
+    product = np.float64(x.scale * w.scales) if product_in_float else np.float64(x.scale) * w.scales.astype(np.float64)
+    multiplier, shift = quantize_multipliers(np.broadcast_to(product / np.float64(y.scale), n))
+    most = 14 if x.dtype == "int16" else 30  # TFLM's 64-bit form rounds behind a right shift of 15 - shift
+    check(op, y, bool((shift <= most).all()), f"input scale * weight scale / output scale below 2^{most}")
+    return Requant(multiplier, shift, y.zero_point, *activation_range(activation(op), y.scale, y.zero_point, y.dtype))
+
+
+def activation(op: Op) -> str:
+    name = op.options.get("activation", "NONE")
+    check(op, None, name in FLOAT_ACTIVATIONS, f"a fused activation of {', '.join(FLOAT_ACTIVATIONS)}", str(name))
+    return name
+
+
+def clamp_f32(op: Op, x: Tensor) -> tuple[float, float]:
+    """The fused activation's bounds for floats; unbounded for integers, whose bounds stand in the Requant."""
+    bounds = FLOAT_ACTIVATIONS[activation(op)]
+    return bounds if x.dtype == "float32" else (-np.inf, np.inf)
+
+
+def window_of(op: Op, x: Tensor, y: Tensor, k_h: int, k_w: int, out_c: int) -> Window:
+    """The geometry of a convolution or pooling, checked against the output's shape."""
+    o = op.options
+    strides, dilation = (o["stride_h"], o["stride_w"]), (o.get("dilation_h", 1), o.get("dilation_w", 1))
+    extents = (*strides, *dilation, k_h, k_w)
+    good = min(extents) >= 1 and max(extents) <= MAX_EXTENT
+    check(op, None, good, f"strides, dilations and filter sizes from 1 to {MAX_EXTENT}", str(list(extents)))
+    check(op, None, o["padding"] in ("SAME", "VALID"), "padding SAME or VALID", str(o["padding"]))
+    check(op, x, len(x.shape) == 4, "rank 4 (NHWC)")
+    size = [out_size(o["padding"], x.shape[i + 1], k, strides[i], dilation[i]) for i, k in enumerate((k_h, k_w))]
+    check(op, x, min(size) >= 1, "an input no smaller than the filter")
+    check_shape(op, y, (x.shape[0], *size, out_c))
+    pads = [pad_before(x.shape[i + 1], size[i], k, strides[i], dilation[i]) for i, k in enumerate((k_h, k_w))]
+    if o["padding"] == "VALID":
+        pads = [0, 0]
+    return Window(x.shape[0], x.shape[1], x.shape[2], x.shape[3], size[0], size[1], out_c, k_h, k_w, *strides, *dilation, *pads)

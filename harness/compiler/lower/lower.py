@@ -1,0 +1,191 @@
+"""Graph -> Lowered: the steps to run, which tensors share memory, which are constants. LOWER is the table of ops."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tinyrig.compiler.lower import conv, elementwise, matmul, move, reduce, space, unary
+from tinyrig.compiler.lower.program import Program
+from tinyrig.compiler.model.graph import Graph, Op, Tensor, checked_shape, read_model
+from tinyrig.compiler.model.shapes import infer
+from tinyrig.compiler.model.step import Step
+from tinyrig.core.errors import ModelError
+
+LOWER: dict[str, Callable[[Program, Op], None]] = {
+    "CONV_2D": conv.conv2d,
+    "DEPTHWISE_CONV_2D": conv.depthwise_conv2d,
+    "FULLY_CONNECTED": conv.fully_connected,
+    "AVERAGE_POOL_2D": reduce.pool2d,
+    "MAX_POOL_2D": reduce.pool2d,
+    "MEAN": reduce.mean,
+    "SUM": reduce.mean,
+    "REDUCE_MAX": reduce.extreme,
+    "REDUCE_MIN": reduce.extreme,
+    "REDUCE_PROD": reduce.product,
+    "BATCH_MATMUL": matmul.batch_matmul,
+    "RESIZE_BILINEAR": matmul.resize_bilinear,
+    "DIV": elementwise.div,
+    "SQUARED_DIFFERENCE": elementwise.squared_difference,
+    "SOFTMAX": reduce.softmax,
+    "RESHAPE": unary.reshape,
+    "EXPAND_DIMS": unary.reshape,
+    "SQUEEZE": unary.reshape,
+    "RELU": unary.relu,
+    "RELU6": unary.relu,
+    "QUANTIZE": unary.quantize,
+    "DEQUANTIZE": unary.dequantize,
+    "TRANSPOSE": move.transpose,
+    "CONCATENATION": move.concatenation,
+    "SPLIT": move.split,
+    "PACK": move.pack,
+    "UNPACK": move.unpack,
+    "PAD": move.pad,
+    "PADV2": move.pad,
+    "STRIDED_SLICE": move.strided_slice,
+    "SHAPE": move.shape,
+    "RESIZE_NEAREST_NEIGHBOR": move.resize_nearest_neighbor,
+    "SPACE_TO_BATCH_ND": space.space_to_batch,
+    "BATCH_TO_SPACE_ND": space.batch_to_space,
+    "DEPTH_TO_SPACE": space.depth_to_space,
+    "SPACE_TO_DEPTH": space.space_to_depth,
+    "SLICE": space.slice_,
+    "SPLIT_V": space.split_v,
+    "GATHER": space.gather,
+    "MIRROR_PAD": space.mirror_pad,
+    "BROADCAST_TO": space.broadcast_to,
+    "TILE": space.broadcast_to,
+    "REVERSE_V2": space.reverse,
+    "FILL": space.fill,
+    "ZEROS_LIKE": space.zeros_like,
+    "TRANSPOSE_CONV": conv.transpose_conv,
+    "LOG_SOFTMAX": reduce.log_softmax,
+    "ARG_MAX": reduce.arg_max,
+    "ADD": elementwise.add_sub,
+    "SUB": elementwise.add_sub,
+    "MUL": elementwise.mul,
+    "MINIMUM": elementwise.minimum_maximum,
+    "MAXIMUM": elementwise.minimum_maximum,
+    "PRELU": elementwise.prelu,
+    "LEAKY_RELU": elementwise.leaky_relu,
+    **dict.fromkeys(("LOGISTIC", "TANH", "HARD_SWISH", "ABS", "RSQRT", "ELU"), elementwise.unary),
+    **dict.fromkeys(
+        ("EXP", "LOG", "SQRT", "SQUARE", "NEG", "FLOOR", "CEIL", "ROUND", "SIN", "COS"), elementwise.float_unary
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """`tensors` by index (the file's, then temporaries); `roots` maps a view to the tensor that owns its bytes."""
+
+    tensors: tuple[Tensor, ...]
+    steps: tuple[Step, ...]
+    roots: dict[int, int]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    def root(self, index: int) -> int:
+        return self.roots.get(index, index)
+
+
+def lower(graph: Graph) -> Lowered:
+    """Raises ModelError naming op, index and tensor for all that can't be compiled."""
+    program = Program(graph)
+    for op in graph.ops:
+        if op.code not in LOWER:
+            raise ModelError(f"{op} is not supported", expected=f"one of {', '.join(sorted(LOWER))}", received=op.code,
+                             remedy="replace the layer, or convert with built-in ops only")
+        _fix_shapes(program, op)
+        LOWER[op.code](program, op)
+    for i in graph.inputs + graph.outputs:
+        _check_border(program.tensors[i])
+    steps = fuse_clamps(program)
+    roots = {i: program.root(i) for i in program.roots}
+    return Lowered(tuple(program.tensors), steps, roots, graph.inputs, graph.outputs)
+
+
+_MAY_BE_EMPTY = {"SPLIT_V", "RESHAPE", "REDUCE_PROD"}
+"""Ops that converters write with empty tensors: unused parts, shapes of scalars."""
+
+
+def _fix_shapes(program: Program, op: Op) -> None:
+    """Gives the outputs that the converter left open the shapes that follow from the inputs. No other op takes empty ones."""
+    outputs = [program.tensors[i] for i in op.outputs]
+    if any(t.free for t in outputs):
+        shapes = infer(op, [program.tensors[i] if i >= 0 else None for i in op.inputs])
+        for t, shape in zip(outputs, shapes or [], strict=False):
+            program.tensors[t.index] = dataclasses.replace(t, shape=checked_shape(shape, str(t)))
+        if shapes is None and any(t.free not in ((), (0,)) for t in outputs):
+            raise ModelError(f"{op} has an output of dynamic shape", expected="fixed dimensions", received=str(outputs[0]),
+                             remedy="convert with a fixed batch of 1")
+    empty = [i for i in (*op.inputs, *op.outputs) if i >= 0 and program.tensors[i].size == 0]
+    if empty and op.code not in _MAY_BE_EMPTY:
+        raise ModelError(f"{op}: {program.tensors[empty[0]]} has an unusable shape", expected="no dimension of 0",
+                         received=str(list(program.tensors[empty[0]].shape)))
+
+
+def open_shape(data: bytes) -> Tensor | None:
+    """The first tensor whose shape in the file isn't the one that follows from its inputs: runtimes that take the file's
+    shapes literally compute something else. Raises ModelError for a model that can't be compiled."""
+    graph = read_model(data)
+    if not any(t.free for t in graph.tensors):
+        return None
+    pairs = zip(graph.tensors, lower(graph).tensors, strict=False)
+    return next((new for old, new in pairs if old.free and old.shape != new.shape), None)
+
+
+def _check_border(t: Tensor) -> None:
+    """A model's input or output must be something the wire protocol can describe."""
+    if t.size == 0:
+        raise ModelError(f"input or output {t} is empty", expected="no dimension of 0", received=str(list(t.shape)))
+    if t.dtype not in ("float32", "int8", "int16", "int32", "uint8", "int64", "bool"):
+        raise ModelError(f"input or output {t} has a dtype that is not supported", expected="float32, int8, int16 or int32")
+
+
+_CLAMPABLE = {
+    "conv2d", "depthwise_conv2d", "fully_connected", "transpose_conv", "average_pool", "max_pool", "clamp", "add", "sub", "mul",
+}
+
+
+def fuse_clamps(program: Program) -> tuple[Step, ...]:
+    """A separate clamp behind its only producer moves into the producer's activation bounds. Exact: both work on the same
+    scale, and clamping twice is clamping to the narrower bounds."""
+    readers: dict[int, int] = {}
+    for index in [t.index for s in program.steps for t in s.inputs] + list(program.graph.outputs):
+        readers[program.root(index)] = readers.get(program.root(index), 0) + 1
+    done: list[Step] = []
+    for step in program.steps:
+        source = step.inputs[0].index
+        made_by = next((i for i, s in enumerate(done) if s.outputs[0].index == source), None)
+        if made_by is None or not _can_take(done[made_by], step) or readers[done[made_by].outputs[0].index] != 1:
+            done.append(step)
+            continue
+        done[made_by] = _with_clamp(done[made_by], step)
+    return tuple(dataclasses.replace(s, index=i) for i, s in enumerate(done))
+
+
+def _can_take(producer: Step, step: Step) -> bool:
+    if not step.kind.startswith("clamp_") or producer.kind.rpartition("_")[0] not in _CLAMPABLE:
+        return False
+    a, b = step.inputs[0], step.outputs[0]
+    return a.shape == b.shape and a.index == producer.outputs[0].index and (a.scale, a.zero_point) == (b.scale, b.zero_point)
+
+
+def _with_clamp(producer: Step, clamp: Step) -> Step:
+    lo, hi = clamp.params.act_min, clamp.params.act_max
+    if getattr(producer.params, "requant", None) is not None:
+        q = producer.params.requant
+        params = dataclasses.replace(producer.params, requant=dataclasses.replace(q, **_narrowed(q, lo, hi)))
+    else:
+        params = dataclasses.replace(producer.params, **_narrowed(producer.params, lo, hi))
+    return dataclasses.replace(producer, params=params, outputs=clamp.outputs)
+
+
+def _narrowed(bounds: object, lo: float, hi: float) -> dict[str, float]:
+    """The value after both clamps, in this order: clamp(clamp(x, a, b), lo, hi)."""
+    def both(v: float) -> float:
+        return min(max(v, lo), hi)
+
+    return {"act_min": both(bounds.act_min), "act_max": both(bounds.act_max)}  # type: ignore[attr-defined]

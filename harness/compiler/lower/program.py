@@ -1,0 +1,132 @@
+"""The lowering's workplace: a mutable Program that op functions read tensors from and add steps to; and its checks."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+import numpy as np
+
+from tinyrig.compiler.model.graph import Graph, Op, Tensor
+from tinyrig.compiler.model.step import Step
+from tinyrig.core.errors import ModelError
+
+SUFFIX = {"float32": "f32", "int8": "s8", "int16": "s16", "int32": "s32", "uint8": "u8"}
+"""Element type -> ending of the step kinds."""
+
+
+MIN_SCALE, MAX_SCALE = 1e-30, 1e30
+"""Of an activation: beyond them products and quotients of scales leave float32."""
+MAX_FOLDED_BYTES = 1 << 22
+"""Of one constant computed from others: more than any board's flash."""
+
+
+class Program:
+    """`roots` maps a tensor that is only another view of the same bytes to the tensor that owns them."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.tensors: list[Tensor] = list(graph.tensors)
+        self.steps: list[Step] = []
+        self.roots: dict[int, int] = {}
+        self.copies = 0
+        """Blocks that the moving steps copy, all together."""
+
+    def root(self, index: int) -> int:
+        while index in self.roots:
+            index = self.roots[index]
+        return index
+
+    def inputs(self, op: Op, least: int, most: int | None = None) -> list[Tensor | None]:
+        """The op's inputs, omitted optional ones as None and padded to `most`. Raises ModelError when too few or many."""
+        most = least if most is None else most
+        found = [self.tensors[i] if i >= 0 else None for i in op.inputs]
+        if not least <= len(found) <= most or None in found[:least]:
+            raise ModelError(f"{op} has {len(found)} inputs", expected=f"{least} to {most}", remedy="convert the model again")
+        return found + [None] * (most - len(found))
+
+    def output(self, op: Op) -> Tensor:
+        if len(op.outputs) != 1:
+            raise ModelError(f"{op} has {len(op.outputs)} outputs", expected="1", remedy="convert the model again")
+        return self.tensors[op.outputs[0]]
+
+    def alias(self, op: Op, source: Tensor, view: Tensor) -> None:
+        """`view` is `source` under another shape: no code, no memory."""
+        check(op, view, source.dtype == view.dtype, f"dtype {source.dtype}", view.dtype)
+        check(op, view, source.size == view.size, f"{source.size} elements", f"{view.size}")
+        if source.data is not None:
+            self.fold(view, source.data.reshape(view.shape))
+        else:
+            self.roots[view.index] = source.index
+
+    def fold(self, tensor: Tensor, value: np.ndarray) -> None:
+        """`tensor` turns out to be a constant."""
+        check_foldable(tensor)
+        value = np.ascontiguousarray(value, tensor.dtype).reshape(tensor.shape)
+        self.tensors[tensor.index] = dataclasses.replace(tensor, data=value)
+
+    def temporary(self, like: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
+        """A tensor that the file does not have, with `like`'s type and quantisation."""
+        t = dataclasses.replace(like, index=len(self.tensors), name=name, shape=shape, data=None)
+        self.tensors.append(t)
+        return t
+
+    def emit(self, kind: str, op: Op, inputs: list[Tensor], outputs: list[Tensor], params: Any, macs: int = 0) -> None:
+        index = len(self.steps)
+        self.steps.append(
+            Step(index, kind, step_name(outputs[0].name, op.code), op.code, op.index, tuple(inputs), tuple(outputs), params, macs)
+        )
+
+
+def check_foldable(tensor: Tensor) -> None:
+    """Before anything of the size is made."""
+    if tensor.nbytes > MAX_FOLDED_BYTES:
+        raise ModelError(f"{tensor} is a constant too large for any board", expected=f"at most {MAX_FOLDED_BYTES} bytes",
+                         received=f"{tensor.nbytes} bytes")
+
+
+def step_name(tensor_name: str, code: str) -> str:
+    """A C identifier that tells the layer: the last telling part of the output tensor's name, else the op's."""
+    parts = [p for p in re.split(r"[/;]", tensor_name) if p]
+    words = [re.sub(r"\W+", "_", p, flags=re.ASCII).strip("_").lower() for p in parts[:3]]
+    return "_".join(w for w in words if w)[:40].strip("_") or code.lower()
+
+
+def check(op: Op, tensor: Tensor | None, good: bool, expected: str, received: str = "") -> None:
+    """Raises ModelError that names op, index and tensor."""
+    if good:
+        return
+    what = f"{op}: {tensor} can't be used" if tensor else f"{op} can't be compiled"
+    raise ModelError(what, expected=expected, received=received or str(tensor or ""),
+                     remedy="convert the model again or change the layer")
+
+
+def check_dtype(op: Op, tensor: Tensor, *allowed: str) -> None:
+    if tensor.dtype not in allowed:
+        raise ModelError(f"{op}: {tensor} has a dtype that this op is not supported with",
+                         expected=" or ".join(allowed), received=tensor.dtype,
+                         remedy="convert to float32 or to full int8 quantisation")
+
+
+def check_shape(op: Op, tensor: Tensor, shape: tuple[int, ...]) -> None:
+    check(op, tensor, tensor.shape == tuple(shape), f"shape {list(shape)} from the op's inputs", f"{list(tensor.shape)}")
+
+
+def check_quantized(op: Op, *tensors: Tensor) -> None:
+    """Every integer tensor given must have one scale > 0 and a zero point inside its type."""
+    for t in tensors:
+        if t.dtype == "float32":
+            continue
+        good = len(t.scales) == 1 and MIN_SCALE <= t.scales[0] <= MAX_SCALE
+        check(op, t, good, f"one quantisation scale from {MIN_SCALE:g} to {MAX_SCALE:g}", f"scales {t.scales[:4].tolist()}")
+        info = np.iinfo(t.dtype)
+        check(op, t, info.min <= t.zero_point <= info.max, f"a zero point in [{info.min}, {info.max}]", f"{t.zero_point}")
+        softmax = t.dtype == "int16" and op.code == "SOFTMAX"
+        check(op, t, t.dtype != "int16" or t.zero_point == 0 or softmax, "zero point 0 for int16", f"{t.zero_point}")
+
+
+def constant(op: Op, tensor: Tensor | None, what: str) -> np.ndarray:
+    if tensor is None or tensor.data is None:
+        raise ModelError(f"{op}: {what} must be a constant", received=str(tensor), remedy="make it a constant in the model")
+    return tensor.data

@@ -1,0 +1,72 @@
+"""Lowering of reshape-like ops, clamping activations and type changes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinyrig.compiler.lower.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant
+from tinyrig.compiler.model.graph import Op, Tensor
+from tinyrig.compiler.model.params import Clamp, Dequantize, Quantize, Rescale
+from tinyrig.compiler.model.quant import FLOAT_ACTIVATIONS, INT_RANGE, activation_range, quantize_multiplier, round_half_away
+
+
+def reshape(p: Program, op: Op) -> None:
+    """RESHAPE, SQUEEZE, EXPAND_DIMS: the file's output shape is the result, whatever the second input says."""
+    x, _ = p.inputs(op, 1, 2)
+    p.alias(op, x, p.output(op))
+
+
+def relu(p: Program, op: Op) -> None:
+    """RELU rescales integers from the input's to the output's scale; RELU6 only clamps at the input's scale, as in TFLM."""
+    (x,) = p.inputs(op, 1)
+    y = p.output(op)
+    check_dtype(op, x, "float32", "int8", "int16")
+    check_dtype(op, y, x.dtype)
+    check_quantized(op, x, y)
+    check_shape(op, y, x.shape)
+    if x.dtype == "float32":
+        p.emit("clamp_f32", op, [x], [y], Clamp(x.size, *FLOAT_ACTIVATIONS[op.code]))
+    elif op.code == "RELU6" or (x.scale == y.scale and x.zero_point == y.zero_point):
+        lo, hi = _relu_bounds(op, x)
+        p.emit(f"clamp_{SUFFIX[x.dtype]}", op, [x], [y], Clamp(x.size, lo, hi))
+    else:
+        bounds = activation_range("RELU", y.scale, y.zero_point, y.dtype)
+        p.emit(f"rescale_{SUFFIX[x.dtype]}_{SUFFIX[y.dtype]}", op, [x], [y], _rescale(op, x, y, *bounds))
+
+
+def _relu_bounds(op: Op, x: Tensor) -> tuple[int, int]:
+    hi = INT_RANGE[x.dtype][1]
+    six = x.zero_point + round_half_away(float(np.float32(6) / x.scale))
+    return x.zero_point, min(hi, six) if op.code == "RELU6" else hi
+
+
+def _rescale(op: Op, x: Tensor, y: Tensor, lo: int, hi: int) -> Rescale:
+    multiplier, shift = quantize_multiplier(float(x.scale) / float(y.scale))
+    check(op, y, shift <= 30, "scales nearer to each other")
+    return Rescale(x.size, x.zero_point, multiplier, shift, y.zero_point, lo, hi)
+
+
+def quantize(p: Program, op: Op) -> None:
+    (x,) = p.inputs(op, 1)
+    y = p.output(op)
+    check_dtype(op, x, "float32", "int8", "int16", "uint8")
+    check_dtype(op, y, *{"uint8": ("int8",), "int8": ("int8", "int16", "uint8")}.get(x.dtype, ("int8", "int16")))
+    check_quantized(op, x, y)
+    check_shape(op, y, x.shape)
+    if x.dtype == "float32":
+        p.emit(f"quantize_{SUFFIX[y.dtype]}", op, [x], [y], Quantize(x.size, float(y.scale), y.zero_point))
+    else:
+        p.emit(f"rescale_{SUFFIX[x.dtype]}_{SUFFIX[y.dtype]}", op, [x], [y], _rescale(op, x, y, *INT_RANGE[y.dtype]))
+
+
+def dequantize(p: Program, op: Op) -> None:
+    (x,) = p.inputs(op, 1)
+    y = p.output(op)
+    check_dtype(op, x, "int8", "int16", "uint8", "float16")
+    check_dtype(op, y, "float32")
+    check_shape(op, y, x.shape)
+    if x.dtype == "float16":
+        p.fold(y, constant(op, x, "a float16 tensor").astype(np.float32))
+        return
+    check_quantized(op, x)
+    p.emit(f"dequantize_{SUFFIX[x.dtype]}", op, [x], [y], Dequantize(x.size, float(x.scale), x.zero_point))

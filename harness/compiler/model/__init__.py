@@ -1,0 +1,1 @@
+"""A .tflite file -> a checked graph with known shapes."""

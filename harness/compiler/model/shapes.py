@@ -1,0 +1,195 @@
+"""Output shapes from input shapes, for models converted with a free batch. Such files carry a 1 for each unknown dimension,
+which is wrong behind a RESHAPE or SPACE_TO_BATCH_ND; with the batch fixed, each shape follows from the op's inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tinyrig.compiler.model.graph import Op, Tensor
+from tinyrig.compiler.model.quant import out_size
+
+Shape = tuple[int, ...]
+Inputs = list[Tensor | None]
+
+
+def infer(op: Op, inputs: Inputs) -> list[Shape] | None:
+    """A shape for each output; None when the op has no rule or lacks the constants for it, so that the file's must do."""
+    if op.code not in _RULES:
+        return None
+    try:
+        return [tuple(int(d) for d in shape) for shape in _RULES[op.code](op, inputs)]
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError):
+        return None  # a malformed op: its lowering says what is wrong with it
+
+
+def _values(t: Tensor | None) -> list[int]:
+    """Raises TypeError when it is no constant."""
+    return [int(v) for v in t.data.ravel()]  # type: ignore[union-attr]
+
+
+def _same(op: Op, x: Inputs) -> list[Shape]:
+    return [x[0].shape]
+
+
+def _broadcast(op: Op, x: Inputs) -> list[Shape]:
+    return [np.broadcast_shapes(x[0].shape, x[1].shape)]
+
+
+def _window(op: Op, x: Inputs) -> list[Shape]:
+    o, (n, *size, c) = op.options, x[0].shape
+    if "filter_h" in o:
+        taps = (o["filter_h"], o["filter_w"])
+    else:
+        taps, c = x[1].shape[1:3], x[1].shape[0 if op.code == "CONV_2D" else 3]
+    strides, dilation = (o["stride_h"], o["stride_w"]), (o.get("dilation_h", 1), o.get("dilation_w", 1))
+    return [(n, *(out_size(o["padding"], size[i], taps[i], strides[i], dilation[i]) for i in range(2)), c)]
+
+
+def _dense(op: Op, x: Inputs) -> list[Shape]:
+    out_n, in_n = x[1].shape
+    return [(*x[0].shape[:-1], out_n) if op.options["keep_dims"] else (x[0].size // in_n, out_n)]
+
+
+def _reshape(op: Op, x: Inputs) -> list[Shape]:
+    wanted = _values(x[1])
+    known = int(np.prod([d for d in wanted if d != -1], dtype=np.int64))
+    return [tuple(x[0].size // known if d == -1 else d for d in wanted)]
+
+
+def _expand(op: Op, x: Inputs) -> list[Shape]:
+    (axis,) = _values(x[1])
+    axis += len(x[0].shape) + 1 if axis < 0 else 0
+    return [(*x[0].shape[:axis], 1, *x[0].shape[axis:])]
+
+
+def _squeeze(op: Op, x: Inputs) -> list[Shape]:
+    dims = op.options["dims"]  # numpy's reader answers 0 for an absent list
+    axes = {int(a) % len(x[0].shape) for a in dims} if np.ndim(dims) else {i for i, d in enumerate(x[0].shape) if d == 1}
+    return [tuple(d for i, d in enumerate(x[0].shape) if i not in axes)]
+
+
+def _transpose(op: Op, x: Inputs) -> list[Shape]:
+    return [tuple(x[0].shape[i] for i in _values(x[1]))]
+
+
+def _reduce(op: Op, x: Inputs) -> list[Shape]:
+    rank, keep = len(x[0].shape), op.options["keep_dims"]
+    axes = {a % rank for a in _values(x[1])}
+    return [tuple(1 if i in axes else d for i, d in enumerate(x[0].shape) if keep or i not in axes)]
+
+
+def _pack(op: Op, x: Inputs) -> list[Shape]:
+    axis = op.options["axis"] % (len(x[0].shape) + 1)
+    return [(*x[0].shape[:axis], len(x), *x[0].shape[axis:])]
+
+
+def _unpack(op: Op, x: Inputs) -> list[Shape]:
+    axis = op.options["axis"] % len(x[0].shape)
+    return [x[0].shape[:axis] + x[0].shape[axis + 1 :]] * len(op.outputs)
+
+
+def _along(shape: Shape, axis: int, size: int) -> Shape:
+    axis %= len(shape)
+    return (*shape[:axis], size, *shape[axis + 1 :])
+
+
+def _split(op: Op, x: Inputs) -> list[Shape]:
+    (axis,), n = _values(x[0]), len(op.outputs)
+    return [_along(x[1].shape, axis, x[1].shape[axis] // n)] * n
+
+
+def _split_v(op: Op, x: Inputs) -> list[Shape]:
+    sizes, (axis,) = _values(x[1]), _values(x[2])
+    rest = x[0].shape[axis] - sum(s for s in sizes if s != -1)
+    return [_along(x[0].shape, axis, rest if s == -1 else s) for s in sizes]
+
+
+def _concatenation(op: Op, x: Inputs) -> list[Shape]:
+    axis = op.options["axis"]
+    return [_along(x[0].shape, axis, sum(t.shape[axis] for t in x))]
+
+
+def _pad(op: Op, x: Inputs) -> list[Shape]:
+    return [tuple(d + int(a) + int(b) for d, (a, b) in zip(x[0].shape, x[1].data, strict=True))]
+
+
+def _space_to_batch(op: Op, x: Inputs) -> list[Shape]:
+    sizes, (n, *dims) = _values(x[1]), x[0].shape
+    space = [(d + int(a) + int(b)) // s for d, s, (a, b) in zip(dims, sizes, x[2].data, strict=False)]
+    return [(n * int(np.prod(sizes)), *space, *dims[len(sizes) :])]
+
+
+def _batch_to_space(op: Op, x: Inputs) -> list[Shape]:
+    sizes, (n, *dims) = _values(x[1]), x[0].shape
+    space = [d * s - int(a) - int(b) for d, s, (a, b) in zip(dims, sizes, x[2].data, strict=False)]
+    return [(n // int(np.prod(sizes)), *space, *dims[len(sizes) :])]
+
+
+def _gather(op: Op, x: Inputs) -> list[Shape]:
+    axis = op.options["axis"] % len(x[0].shape)
+    return [(*x[0].shape[:axis], *x[1].shape, *x[0].shape[axis + 1 :])]
+
+
+def _slice(op: Op, x: Inputs) -> list[Shape]:
+    parts = zip(x[0].shape, _values(x[1]), _values(x[2]), strict=True)
+    return [tuple(d - begin if size == -1 else size for d, begin, size in parts)]
+
+
+def _strided_slice(op: Op, x: Inputs) -> list[Shape]:
+    o, shape = op.options, []
+    for i, (d, begin, end, step) in enumerate(zip(x[0].shape, *map(_values, x[1:]), strict=True)):
+        first, last = (None if o[k] >> i & 1 else v for k, v in (("begin_mask", begin), ("end_mask", end)))
+        if not o["shrink_mask"] >> i & 1:
+            shape.append(len(range(*slice(first, last, step).indices(d))))
+    return [tuple(shape)]
+
+
+def _tile(op: Op, x: Inputs) -> list[Shape]:
+    return [tuple(d * n for d, n in zip(x[0].shape, _values(x[1]), strict=True))]
+
+
+def _first_values(op: Op, x: Inputs) -> list[Shape]:
+    return [tuple(_values(x[0]))]
+
+
+def _resize(op: Op, x: Inputs) -> list[Shape]:
+    return [(x[0].shape[0], *_values(x[1]), x[0].shape[3])]
+
+
+def _matmul(op: Op, x: Inputs) -> list[Shape]:
+    rows, columns = x[0].shape[-1 if op.options["adjoint_x"] else -2], x[1].shape[-2 if op.options["adjoint_y"] else -1]
+    return [(*np.broadcast_shapes(x[0].shape[:-2], x[1].shape[:-2]), rows, columns)]
+
+
+_RULES: dict[str, Callable[[Op, Inputs], list[Shape]]] = {
+    **dict.fromkeys((
+        "RELU", "RELU6", "LEAKY_RELU", "PRELU", "ELU", "LOGISTIC", "TANH", "HARD_SWISH", "SOFTMAX", "LOG_SOFTMAX", "QUANTIZE",
+        "DEQUANTIZE", "ABS", "RSQRT", "SQRT", "SQUARE", "EXP", "LOG", "NEG", "FLOOR", "CEIL", "ROUND", "SIN", "COS", "REVERSE_V2",
+        "ZEROS_LIKE",
+    ), _same),
+    **dict.fromkeys(("ADD", "SUB", "MUL", "DIV", "MINIMUM", "MAXIMUM", "SQUARED_DIFFERENCE"), _broadcast),
+    **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D"), _window),
+    **dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD"), _reduce),
+    **dict.fromkeys(("PAD", "PADV2", "MIRROR_PAD"), _pad),
+    **dict.fromkeys(("FILL", "TRANSPOSE_CONV"), _first_values),
+    **dict.fromkeys(("RESIZE_NEAREST_NEIGHBOR", "RESIZE_BILINEAR"), _resize),
+    "FULLY_CONNECTED": _dense,
+    "RESHAPE": _reshape,
+    "EXPAND_DIMS": _expand,
+    "SQUEEZE": _squeeze,
+    "TRANSPOSE": _transpose,
+    "PACK": _pack,
+    "UNPACK": _unpack,
+    "SPLIT": _split,
+    "SPLIT_V": _split_v,
+    "CONCATENATION": _concatenation,
+    "SPACE_TO_BATCH_ND": _space_to_batch,
+    "BATCH_TO_SPACE_ND": _batch_to_space,
+    "GATHER": _gather,
+    "SLICE": _slice,
+    "STRIDED_SLICE": _strided_slice,
+    "TILE": _tile,
+    "BATCH_MATMUL": _matmul,
+}

@@ -1,0 +1,95 @@
+"""What passes between the compiler's stages: steps (lowered ops), their parameters, and the kernels chosen for them.
+
+A `Step` says what must be computed, once and for all engines: constants are numpy arrays in `params`, everything that
+TFLite leaves to run time (paddings, multipliers, activation ranges) is already a number. A `Kernel` says how one engine
+does it. Kernels are looked up in literal tables, `dict[kind, Select]`, one table an engine (see kernels.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinyrig.compiler.model.graph import Tensor
+
+C_TYPES = {
+    "float32": "float", "int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t",
+    "uint8": "uint8_t", "uint16": "uint16_t", "uint32": "uint32_t", "bool": "uint8_t",
+}
+"""numpy dtype name -> C type of a tensor's or constant's element."""
+KEPT = "noinline, noclone"
+"""Attributes of a function that steps of equal shape share. noclone: for a single caller GCC 12 makes a copy with that call's
+pointers inside, loses sight of what the copy writes, and drops the call (seen at MAX_POOL_2D of four channels)."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for. `optimise`: "speed" may spend flash on re-laid weights and unrolled code, "size" may not."""
+
+    optimise: str = "speed"
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One call of the compiled program. `inputs` and `outputs` are the tensors that the kernel gets pointers to (an input
+    may be a constant: `data` is then not None); weights and the like are in `params`. `op`/`op_index` name the (first)
+    TFLite op it came from, for messages and profiles."""
+
+    index: int
+    kind: str
+    name: str
+    op: str
+    op_index: int
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    params: Any
+    macs: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """A `static const` array of the step: 4-byte aligned, named <prefix>_<name> in the C text; counts as weights."""
+
+    name: str
+    data: np.ndarray
+    comment: str = ""
+
+    @property
+    def ctype(self) -> str:
+        return C_TYPES[self.data.dtype.name]
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """How one engine does one step.
+
+    body(prefix) -> the statements of `static void __attribute__((noinline)) <prefix>(void)`. In scope: `in0`, `in1` ...
+    (const pointers of the tensors' C types, see C_TYPES), `out0` ..., and `scratch` (uint8_t *, 16-byte aligned,
+    `scratch_bytes` long) when scratch_bytes > 0; constants as <prefix>_<name>.
+    file_scope(prefix) -> C text placed before that function (helpers, parameter structs), behind its constants.
+    sources: files below firmware/nn to compile; headers: below firmware/nn, to include.
+    inplace: numbers of the inputs that output 0 may overwrite (same address) without harm.
+    extra_sources, include_dirs: another runtime's files from elsewhere, absolute paths.
+    """
+
+    body: Callable[[str], str]
+    constants: tuple[Constant, ...] = ()
+    file_scope: Callable[[str], str] | None = None
+    scratch_bytes: int = 0
+    inplace: tuple[int, ...] = ()
+    sources: tuple[str, ...] = ()
+    headers: tuple[str, ...] = field(default=("nn.h",))
+    extra_sources: tuple[Path, ...] = ()
+    include_dirs: tuple[Path, ...] = ()
+
+    @property
+    def weight_bytes(self) -> int:
+        return sum(c.data.nbytes for c in self.constants)
+
+
+Select = Callable[[Step, Options], Kernel | None]
+"""A table's entry: the kernel for this step, or None when the engine has none for this shape (the portable one is used)."""

@@ -1,0 +1,1 @@
+"""What every room knows: errors, records, boards, settings, deadlines."""

@@ -1,0 +1,205 @@
+"""BOARDS: a literal table of facts. Behaviour lives elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tinyrig.core.errors import UserError
+from tinyrig.core.records import ESTIMATED, INSTRUCTIONS, MEASURED
+
+NANO33_USB_IDS = ("2341:805a", "2341:005a", "2341:015a", "2341:025a")
+"""Application, bootloader and the two further ids of the Arduino Nano 33 BLE family."""
+
+NUCLEO_USB_IDS = ("0483:374b", "0483:374e", "0483:374f")
+"""ST-LINK/V2-1, and V3 in its two variants: their USB serial port. Every Nucleo board has them: the hello tells which."""
+
+VIRTUAL_ID_PREFIX = "5649525455414c"
+"""ASCII "VIRTUAL" in hex: the board id every virtual board reports, so that its cycles can't pass for measured."""
+
+QEMU_ID_PREFIX = "51454d55"
+"""ASCII "QEMU" in hex: what boards inside QEMU report, so that their instructions can't pass for measured cycles."""
+
+USB_PORT = "usb:"
+"""`usb:SERIAL`: the port of the USB device with this serial number, whatever tty it is now."""
+
+
+PLACE = "labgrid:"
+"""Before the name of a labgrid place, where a port may stand."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """Memory in bytes, clock in Hz. `flash_base`/`flash_bytes` are what the bootloader leaves to an image.
+
+    starter: which emulator of rig.py's STARTERS is this board; "": a physical one, which is looked up.
+    flash_command: of a board of the user's own, with flasher "command".
+    timer_hz: steps of the timer behind the cycles; 0: it counts every cycle of the clock.
+    seen: on which silicon and when this board's whole path was seen to work; "": not yet, or an emulator.
+    flash_s, hello_s, window_s: time limits in seconds where rig.toml's [limits] say nothing.
+    swd_target: pyOCD's name of the chip; "": not to be flashed through a debug probe. sector_bytes: the first flash sector's.
+    pins: where a serial adapter is wired to; "": the data come through the board's own USB port.
+    """
+
+    name: str
+    title: str
+    port: str
+    flasher: str
+    timing: str
+    clock_hz: int
+    flash_base: int
+    flash_bytes: int
+    ram_base: int
+    ram_bytes: int
+    cpu_flags: tuple[str, ...]
+    baud: int
+    usb_ids: tuple[str, ...] = ()
+    starter: str = ""
+    flash_s: float = 180.0  # erasing takes at most 22 s; 960 KiB at 115200 baud about 90 s, and are read back
+    hello_s: float = 10.0
+    window_s: float = 30.0
+    flash_command: tuple[str, ...] = ()
+    builder: str = "gcc"
+    """How its image is made: "gcc" links a bare-metal one, "arduino" has arduino-cli compile a sketch (harness/workload/arduino_sketch.py)."""
+    swd_target: str = ""
+    sector_bytes: int = 4096
+    pins: str = ""
+    timer_hz: int = 0
+    seen: str = ""
+
+
+_CORTEX_M4F = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
+# Arduino's bootloader starts images at 0x10000 and accepts 983,040 bytes (1 MiB less 64 KiB).
+_NANO33 = dict(
+    port="nrf52840", clock_hz=64_000_000, flash_base=0x10000, flash_bytes=983_040,
+    ram_base=0x20000000, ram_bytes=262_144, cpu_flags=_CORTEX_M4F, baud=1_000_000,
+)
+# What Mbed OS leaves: a sketch that does nothing has 44,560 bytes of variables, and its threads and USB need some of the heap.
+_BESIDE_MBED = dict(port="arduino", ram_bytes=262_144 - 65_536)
+
+BOARDS: dict[str, Board] = {
+    b.name: b
+    for b in (
+        Board(
+            "virtual", "virtual nRF52840 (Arduino Nano 33 BLE memory map)", flasher="nano33", timing=ESTIMATED, starter="virtual",
+            **_NANO33,
+        ),
+        Board(
+            "nano33ble", "Arduino Nano 33 BLE (Sense), over its own USB port", flasher="arduino-cli", timing=MEASURED,
+            usb_ids=NANO33_USB_IDS, hello_s=20.0, builder="arduino", **_NANO33 | _BESIDE_MBED,
+        ),
+        Board(
+            "nano33ble-uart", "Arduino Nano 33 BLE (Sense), bare metal, data over its Serial1 pins", flasher="nano33",
+            timing=MEASURED, usb_ids=NANO33_USB_IDS, swd_target="nrf52840",
+            pins="TX P1.03, RX P1.10", **_NANO33,
+        ),
+        Board(
+            "nucleo-f401re", "ST NUCLEO-F401RE (STM32F401RE)", port="stm32f401", flasher="probe",
+            timing=MEASURED, clock_hz=84_000_000, flash_base=0x08000000, flash_bytes=524_288, ram_base=0x20000000,
+            ram_bytes=98_304, cpu_flags=_CORTEX_M4F, baud=460_800, usb_ids=NUCLEO_USB_IDS, swd_target="stm32f401retx",
+            sector_bytes=16_384,
+        ),
+        Board(
+            # The machine has 4 MiB of each; painting so much stack would take longer than any inference.
+            "qemu", "QEMU's mps2-an386 (Cortex-M4F)", port="mps2", flasher="none", timing=INSTRUCTIONS, starter="qemu",
+            clock_hz=7_812_500, flash_base=0, flash_bytes=4_194_304, ram_base=0x20000000, ram_bytes=262_144,
+            cpu_flags=_CORTEX_M4F, baud=1_000_000,
+        ),
+    )
+}
+
+EMULATORS = {VIRTUAL_ID_PREFIX: "virtual", QEMU_ID_PREFIX: "qemu"}
+"""By what the ids of emulated boards begin with."""
+
+MLPERF = Board(
+    "mlperf", "any board with a firmware of MLPerf Tiny", port="", flasher="", timing=MEASURED, clock_hz=0, flash_base=0,
+    flash_bytes=0, ram_base=0, ram_bytes=0, cpu_flags=(), baud=115_200,
+)  # fmt: skip
+"""Runs what somebody else built and flashed, so nothing of its hardware is known: docs/mlperf.md. Always with a port."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What --board named: a known board, a port, or both. `board` None: recognise it by USB id or hello. `entry` is its name
+    under [boards] in rig.toml, empty where it goes by its kind; `number`, the last byte of its id, tells virtual boards apart."""
+
+    board: Board | None
+    port: str | None
+    entry: str = ""
+    number: int = 0
+
+
+def known_boards(entries: Mapping[str, Any] | None = None) -> dict[str, Board]:
+    """The user's own boards among rig.toml's [boards] (`entries`), then BOARDS."""
+    own = {name: entry.own for name, entry in (entries or {}).items() if getattr(entry, "own", None)}
+    return {**own, **BOARDS}
+
+
+def parse_board(text: str, entries: Mapping[str, Any] | None = None) -> Target:
+    """`virtual`, `virtual#3`, `nano33ble`, `/dev/ttyACM0`, `usb:SERIAL`, `socket://host:port`, `labgrid:PLACE` or `name@port`
+    -> Target. `entries`: rig.toml's [boards], whose names are known too. Raises UserError."""
+    name, at, port = text.partition("@")
+    if name == MLPERF.name:
+        return Target(MLPERF, _named_port(port))
+    known = _known(name, entries or {})
+    if known and bool(at) == bool(port) and not (port and known.number):
+        check_place(port)
+        return replace(known, port=port or None)
+    check_place(text)
+    if text.startswith(("/", USB_PORT, PLACE)) or "://" in text or text.upper().startswith("COM"):
+        return Target(None, text)
+    raise UserError(
+        f"unknown board {text!r}",
+        expected=f"one of {', '.join({**BOARDS, **(entries or {})})}, virtual#NUMBER, a serial port or URL, or NAME@PORT",
+        received=repr(text),
+        remedy="run `tinyrig boards` to see known and attached boards",
+    )
+
+
+def _named_port(port: str) -> str:
+    if port:
+        return port
+    raise UserError("the board mlperf can't be found by itself", expected="mlperf@PORT", received="no port",
+                    remedy="name its serial port, as --board=mlperf@/dev/ttyACM0")
+
+
+def _known(name: str, entries: Mapping[str, Any]) -> Target | None:
+    """A board of the table or of rig.toml by its name."""
+    kind = getattr(entries.get(name), "kind", "")
+    boards = known_boards(entries)
+    if kind:
+        known = _known(kind, {n: entry for n, entry in entries.items() if not getattr(entry, "kind", "")})
+        if known is None:
+            raise UserError(
+                f"[boards.{name}] in rig.toml is of no known kind", expected=f"one of {', '.join(boards)}, or virtual#NUMBER",
+                received=f"kind = {kind!r}", remedy="correct it; `tinyrig boards` lists what is known",
+            )  # fmt: skip
+        return replace(known, entry=name)
+    base, mark, number = name.partition("#")
+    if mark and base == "virtual" and re.fullmatch(r"[0-9]{1,3}", number) and int(number) <= 255:
+        return Target(BOARDS[base], None, number=int(number))
+    return Target(boards[name], None) if name in boards else None
+
+
+def check_place(port: str) -> None:
+    """Raises UserError for `labgrid:` before what can't be the name of a place. Ports of other kinds pass."""
+    name = port.removeprefix(PLACE)
+    if port.startswith(PLACE) and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name):
+        raise UserError(
+            "no labgrid place can have this name", expected="labgrid:PLACE, of letters, digits and _.-",
+            received=repr(port)[:200], remedy="run `labgrid-client places` to see their names",
+        )  # fmt: skip
+
+
+def recognise_usb(vid_pid: str, entries: Mapping[str, Any] | None = None) -> Board | None:
+    """`2341:805a` -> the first board that carries this USB id, the user's own before all others, or None."""
+    return next((b for b in known_boards(entries).values() if vid_pid.lower() in b.usb_ids), None)
+
+
+def recognise_id(board_id: str, board: Board) -> Board:
+    """What its hello says a board is: an emulated one is known by its id, through whatever port it was reached. A board whose
+    record says the same of its timing keeps its name."""
+    found = next((BOARDS[name] for prefix, name in EMULATORS.items() if board_id.lower().startswith(prefix)), board)
+    return board if found.timing == board.timing else found

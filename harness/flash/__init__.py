@@ -1,0 +1,1 @@
+"""Image -> board: one module for each way to flash."""

@@ -1,0 +1,91 @@
+"""Image -> board. FLASHERS: one function per way to flash, chosen by the board record or rig.toml.
+
+`nano33` speaks to the Nano 33 BLE's bootloader (SAM-BA with Arduino's extensions, see harness/virtual/bootloader.py for
+the commands). The virtual board is flashed by the same code as a real one.
+
+A job that breaks off is begun again, `tries` times in all. What starts the image, its stack pointer and reset vector, is
+written last and only after all else was verified: half an image looks like erased flash to the bootloader and never starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tinyrig.core.boards import Board
+from tinyrig.core.deadlines import Deadline
+from tinyrig.core.errors import LinkError, ModelError, RigError
+from tinyrig.flash import probe
+from tinyrig.flash.arduino import flash_arduino
+from tinyrig.flash.command import flash_by_command, no_flasher
+from tinyrig.flash.job import Job, Progress, Say
+from tinyrig.flash.samba import ENTER_S, _enter_bootloader, flash_nano33
+
+TRIES = 2
+FLASH_S = 300.0
+"""For all tries together: twice entering, erasing, 240 pages written and compared."""
+
+
+def flash(
+    image_bin: bytes, board: Board, port: str, progress: Progress | None = None, *,
+    deadline_s: float = FLASH_S, tries: int = TRIES, say: Say = lambda text: None, files: Mapping[str, str] | None = None,
+) -> int:
+    """Erases, writes, verifies and starts `image_bin` (to stand at `board.flash_base`) through `port`; returns the tries it took.
+
+    `port` is a serial port, or the id of a debug probe ("": the only one) where the board's flasher takes one.
+
+    The board may run any program or be in its bootloader already. `files`: the paths of the same image, "bin" and "elf". `say`
+    hears why a try failed. Raises ModelError (image too large), LinkError (nobody answers, port missing, busy or gone, not this
+    kind of board, `deadline_s` over) or DeviceError (refused; verification failed, with the address).
+    """
+    if len(image_bin) > board.flash_bytes:
+        raise ModelError(
+            "the image does not fit the board's flash", expected=f"at most {board.flash_bytes} bytes",
+            received=f"{len(image_bin)} bytes", remedy="use a smaller model",
+        )
+    job = Job(image_bin, board, port, progress or (lambda done, total: None), Deadline("flash_s", deadline_s), files or {})
+    failure: RigError | None = None
+    for attempt in range(1, tries + 1):
+        failure = FLASHERS[board.flasher](job, failure)
+        if failure is None:
+            return attempt
+        if attempt < tries and job.deadline.left():
+            say(f"flashing again, because {failure.what}")
+    assert failure is not None
+    raise type(failure)(
+        f"{failure.what} (tried {tries} times)" if tries > 1 else failure.what,
+        expected=failure.expected, received=failure.received, remedy=failure.remedy,
+    ) from failure
+
+
+def flash_own(job: Job, before: RigError | None) -> RigError | None:
+    """One try by the user's own command. Returns what it failed with."""
+    values = {**job.files, "port": job.port, "base": f"0x{job.board.flash_base:08x}"}
+    return flash_by_command(job.board.flash_command, values, job.deadline.left())
+
+
+def flash_not(job: Job, before: RigError | None) -> RigError | None:
+    """Raises LinkError."""
+    raise no_flasher(job.board.name)
+
+
+FLASHERS: dict[str, Callable[[Job, RigError | None], RigError | None]] = {
+    "nano33": flash_nano33, "arduino-cli": flash_arduino, "command": flash_own, "none": flash_not, **probe.FLASHERS,
+}  # fmt: skip
+ASKS_PROGRAM = ("nano33", "command")
+"""Flashers before which a running firmware is asked to reboot into the bootloader; others see to that themselves."""
+
+
+def restart(board: Board, port: str, deadline_s: float = 2 * ENTER_S) -> None:
+    """Resets a board whose program no longer answers and starts the program again: through its debug probe, which reaches it
+    whatever it does, or its bootloader. Raises LinkError or HostError."""
+    deadline = Deadline("flash_s", deadline_s)
+    if board.flasher in probe.RESTARTERS:
+        probe.RESTARTERS[board.flasher](board, port, deadline)
+        return
+    if board.flasher in ("command", "none"):
+        raise LinkError(f"{board.name} has no bootloader that is known how to be asked")
+    monitor = _enter_bootloader(board, port, deadline)
+    monitor.start()
+    monitor.close()
+
+

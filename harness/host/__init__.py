@@ -1,0 +1,1 @@
+"""The host's own affairs: child processes, locks, signals, progress."""

@@ -1,0 +1,57 @@
+"""Runs a compiler, linker or flasher, without a shell and never longer than it may take."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from tinyrig.core.deadlines import Deadline, exceeded
+from tinyrig.core.errors import HostError
+
+Running = set["subprocess.Popen[str]"]
+"""Tools under way in other threads, which no exception of the main one reaches."""
+
+
+def run_tool(
+    command: Sequence[str], limit_s: float, running: Running | None = None, *, limit: str = "build_s",
+    deadline: Deadline | None = None, folder: Path | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Its exit status and what it said; it stands in `running` as long as it runs, in `folder` if given. Raises HostError when it
+    is not there or not done after `limit_s` seconds, which are the limit called `limit` or what is left of `deadline`."""
+    running = set() if running is None else running
+    try:
+        # A group of its own: a compiler driver's children must end with it.
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+                                   stdin=subprocess.DEVNULL, start_new_session=True, cwd=folder)
+    except OSError as error:
+        raise HostError(f"{command[0]} can't be run", received=str(error), remedy="run `make setup`") from error
+    running.add(process)
+    with process:
+        try:
+            out, errors = process.communicate(timeout=limit_s)
+        except subprocess.TimeoutExpired as error:
+            _end(process)
+            received = f"not done: {' '.join(command)[-300:]}"
+            name, seconds = (deadline.name, deadline.seconds) if deadline else (limit, limit_s)
+            raise exceeded(name, seconds, f"{os.path.basename(command[0])} hangs", HostError, received) from error
+        except BaseException:
+            _end(process)
+            raise
+        finally:
+            running.discard(process)
+    return subprocess.CompletedProcess(command, process.returncode, out, errors)
+
+
+def end_all(running: Running) -> None:
+    """Ends tools whose results nobody waits for any more."""
+    for process in list(running):
+        _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

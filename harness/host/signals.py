@@ -1,0 +1,71 @@
+"""What ends a command from outside: Ctrl-C, SIGTERM, and the clock. What is open is closed, what was measured stays."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from tinyrig.core.deadlines import Deadline, exceeded
+
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+GRACE_S = 60.0
+"""A step under way may go so far beyond the whole command's deadline; usually the look before the next step is what ends it."""
+_LONGEST_S = 1e8
+"""What the system's timer takes."""
+
+
+class Terminated(KeyboardInterrupt):
+    """A signal that asks for the end arrived."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+def exit_status(error: KeyboardInterrupt) -> int:
+    """130 for Ctrl-C, 143 for SIGTERM: 128 and the signal's number, as a shell tells it."""
+    return 128 + (error.number if isinstance(error, Terminated) else signal.SIGINT)
+
+
+@contextmanager
+def terminable() -> Iterator[list[int]]:
+    """Within, SIGTERM and SIGHUP raise Terminated, unless somebody else has taken care of them (nohup ignores SIGHUP). Gives the
+    list of those that came."""
+    received: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        raise Terminated(number)
+
+    main = threading.current_thread() is threading.main_thread()
+    taken = [s for s in _SIGNALS if signal.getsignal(s) is signal.SIG_DFL] if main else []
+    for number in taken:
+        signal.signal(number, handle)
+    try:
+        yield received
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def alarm(deadline: Deadline) -> Iterator[None]:
+    """Within, whatever waits GRACE_S longer than `deadline` is cut off by InfraError, again and again if need be: a step
+    that hangs without a deadline of its own can't cost more than that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise exceeded(deadline.name, deadline.seconds, "out of time: the step under way was cut off")
+
+    before = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, min(deadline.left() + GRACE_S, _LONGEST_S), GRACE_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

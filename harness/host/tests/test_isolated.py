@@ -1,0 +1,133 @@
+"""What a native library does in its child stays there: an abort, a hang, a flood of memory, output on the terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinyrig.compiler.tests.models import conv_net, finish_net
+from tinyrig.core.errors import ModelError
+from tinyrig.host.isolated import Child, ChildFailed
+from tinyrig.measure.parity import allowed, difference
+from tinyrig.workload import oracle
+from tinyrig.workload.op_diff import _Row
+from tinyrig.workload.oracle import TflmOracle
+
+
+class Library:
+    def good(self, x: int) -> int:
+        os.write(1, b"printed by C")
+        os.write(2, b"printed by C")
+        return x + 1
+
+    def bad(self) -> None:
+        raise ValueError("no such thing")
+
+    def abort(self) -> None:
+        os.write(2, b"assertion failed")
+        os.abort()
+
+    def hang(self) -> None:
+        time.sleep(60)
+
+    def flood(self) -> int:
+        return np.zeros(1 << 31, np.uint8).size
+
+    def signals(self) -> object:
+        return signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
+def test_calls_answers_and_errors_pass_and_the_terminal_stays_clean(capfd: pytest.CaptureFixture[str]) -> None:
+    child = Child(Library, 30)
+    assert child.call("good", 1) == 2 and child.call("signals")
+    with pytest.raises(ChildFailed, match="no such thing") as e:
+        child.call("bad")
+    assert not e.value.died and child.call("good", 2) == 3
+    assert capfd.readouterr() == ("", "")
+
+
+def test_death_is_named_with_what_was_printed_and_stays_told() -> None:
+    child = Child(Library, 30)
+    with pytest.raises(ChildFailed) as e:
+        child.call("abort")
+    assert (e.value.died, e.value.text) == ("SIGABRT", "assertion failed")
+    with pytest.raises(ChildFailed, match="ended before"):
+        child.call("good", 1)
+
+
+def test_a_hang_ends_at_the_limit_and_the_child_with_it() -> None:
+    child = Child(Library, 0.2)
+    with pytest.raises(ChildFailed, match="no answer within"):
+        child.call("hang")
+    with pytest.raises(ProcessLookupError):
+        os.kill(child._pid, 0)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the address space is only limited where /proc tells its size")
+def test_memory_beyond_the_limit_is_an_error_of_the_call() -> None:
+    child = Child(Library, 30)
+    with pytest.raises(ChildFailed, match=r"llocate"):
+        child.call("flood")
+    assert child.call("good", 1) == 2
+
+
+def test_an_object_that_can_not_be_made() -> None:
+    with pytest.raises(ChildFailed, match="modulo by zero"):
+        Child(lambda: 1 // 0, 30)
+
+
+def test_a_dropped_child_is_gone() -> None:
+    child = Child(Library, 30)
+    pid = child._pid
+    del child
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_an_oracle_that_dies_or_hangs_in_a_later_window_is_a_model_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, run = [np.zeros((1, 8, 6, 3), np.int8)], oracle._Tflm.run
+
+    def trouble(self: object, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        if inputs[0].any():
+            time.sleep(60) if inputs[0].max() == 2 else os.kill(os.getpid(), signal.SIGSEGV)
+        return run(self, inputs)
+
+    monkeypatch.setattr(oracle._Tflm, "run", trouble)
+    for value, told in ((1, "SIGSEGV"), (2, "no answer within")):
+        tflm = TflmOracle(finish_net(conv_net()))
+        tflm.run(x)
+        monkeypatch.setattr(oracle, "TIMEOUT_S", 1.0)
+        tflm._child._timeout_s = 1.0
+        with pytest.raises(ModelError, match=told):
+            tflm.run([x[0] + np.int8(value)])
+
+
+INF = np.float32(np.inf)
+
+
+@pytest.mark.parametrize(
+    ("expected", "received", "gap", "limit"),
+    [
+        ([1, INF], [5, INF], 4.0, 1e-5),
+        ([1, INF], [1, INF], 0.0, 1e-5),
+        ([1, INF], [1, -INF], np.inf, 1e-5),
+        ([1, np.nan], [1, np.nan], 0.0, 1e-5),
+        ([1, 2], [1, np.nan], np.inf, 2e-5),
+        ([100, 2], [100, 2], 0.0, 1e-3),
+    ],
+)
+def test_infinite_and_missing_outputs_never_hide_a_difference(expected: list, received: list, gap: float, limit: float) -> None:
+    """A tolerance relative to an infinite output would allow anything; inf - inf is no number."""
+    a, b = np.array(expected, np.float32), np.array(received, np.float32)
+    found = difference(a, b)
+    assert found == pytest.approx(gap) or (found > 1e300 and gap == np.inf)
+    assert allowed(a, 1e-5) == pytest.approx(limit)
+    row = _Row.__new__(_Row)
+    row._worst, row._differing, row._compared = None, 0, 0
+    row.add(b, a)
+    assert (row._worst > 0) == (row._differing > 0) == (gap > 0)

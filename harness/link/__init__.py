@@ -1,0 +1,1 @@
+"""Bytes on a line: ports, frames, and the session with a board."""

@@ -1,0 +1,1 @@
+"""One measurement: a variant on a board, as a stored run."""

@@ -1,0 +1,57 @@
+"""Device outputs against the oracle's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from tinyrig.core.records import Parity, Sample, TensorSpec
+from tinyrig.workload.oracle import ORACLES
+from tinyrig.workload.windows import Windows
+
+
+def compare(
+    data: bytes, oracle_name: str, windows: Windows, samples: Iterable[Sample], outputs: tuple[TensorSpec, ...], tolerance: float
+) -> Parity:
+    """Device outputs against the oracle's. A float window mismatches beyond `tolerance` (absolute, or relative to the window's
+    largest value), an integer window when any byte differs; top-1 is the first output's argmax."""
+    oracle = ORACLES[oracle_name](data)
+    wrong: list[int] = []
+    worst, top1, compared = 0.0, 0, 0
+    for sample in (s for s in samples if s.kind == "window"):
+        expected = oracle.run(list(windows.inputs[sample.index]))
+        received = split_outputs(sample.outputs, outputs)
+        diffs = [difference(e, r) for e, r in zip(expected, received, strict=True)]
+        worst = max(worst, *diffs)
+        if any(d > allowed(e, tolerance) for d, e in zip(diffs, expected, strict=True)):
+            wrong.append(sample.index)
+        top1 += int(np.argmax(expected[0]) != np.argmax(received[0]))
+        compared += 1
+    return Parity(oracle_name, compared, len(wrong), worst, top1, wrong[0] if wrong else None)
+
+
+def split_outputs(raw: bytes, outputs: tuple[TensorSpec, ...]) -> list[np.ndarray]:
+    """Concatenated output bytes -> one array for each output tensor."""
+    arrays, at = [], 0
+    for spec in outputs:
+        arrays.append(np.frombuffer(raw, spec.dtype, spec.size, at).reshape(spec.shape))
+        at += spec.nbytes
+    return arrays
+
+
+def difference(expected: np.ndarray, received: np.ndarray) -> float:
+    """Largest absolute difference, in LSB for integers; infinite where either holds a NaN the other does not."""
+    a, b = expected.astype(np.float64).ravel(), received.astype(np.float64).ravel()
+    with np.errstate(invalid="ignore"):
+        gap = np.abs(a - b)
+    gap[(a == b) | (np.isnan(a) & np.isnan(b))] = 0.0  # equal infinities subtract to NaN
+    return float(np.nan_to_num(gap, nan=np.inf).max(initial=0.0))
+
+
+def allowed(expected: np.ndarray, tolerance: float) -> float:
+    """What a window may differ by: nothing for integers, `tolerance` for floats (relative beyond magnitude 1)."""
+    if expected.dtype.kind != "f":
+        return 0.0
+    # An infinite output must not make every difference allowed.
+    return tolerance * max(1.0, float(np.max(np.abs(expected[np.isfinite(expected)]), initial=0.0)))

@@ -1,0 +1,158 @@
+"""Going on with a run that was cut off: which run, whether it is still the same one, and the samples it kept."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+from tinyrig.core.boards import parse_board
+from tinyrig.core.errors import UserError
+from tinyrig.core.records import INTERRUPTED, OPEN, BoardInfo, Image, Sample, VariantRun
+from tinyrig.host.locks import is_held
+from tinyrig.store.journal import JournalWriter
+from tinyrig.store.runs import Store, StoredRun
+
+_WHAT = {
+    "model_sha256": "the model",
+    "build_id": "the firmware image",
+    "windows_sha256": "the test windows",
+    "board": "the kind of board",
+    "board_id": "the board",
+    "engine": "the engine",
+    "limit": "the number of windows (--limit)",
+    "oracle": "the oracle",
+    "repeats": "the setting `repeats`",
+    "seed": "the setting `seed`",
+    "optimise": "the setting `optimise`",
+    "float_tolerance": "the setting `float_tolerance`",
+    "accuracy_drop": "the setting `accuracy_drop`",
+}
+"""What a head holds, in the order in which differences are told."""
+
+
+def run_key(run_id: str) -> str:
+    """Of the lock that a process holds on the run it makes."""
+    return f"run {run_id}"
+
+
+def check_same(kept: dict[str, Any], now: dict[str, Any], whose: str) -> None:
+    """Raises UserError for the first thing that both know of and that differs: results of two things are never merged."""
+    for key, what in _WHAT.items():
+        if key in kept and key in now and kept[key] != now[key]:
+            raise UserError(
+                f"can't go on with {whose}: {what} is not the same",
+                expected=f"{kept[key]}, as when the run was begun",
+                received=str(now[key]),
+                remedy="put it back as it was, or measure in a new run: without --resume",
+            )
+
+
+def finished_head(run: VariantRun) -> dict[str, Any]:
+    """The head of a finished variant, as far as it was kept."""
+    head = {"model_sha256": run.image.model_sha256, "build_id": run.image.build_id, **board_head(run.board)}
+    windows = run.settings.get("windows_sha256")
+    return head | ({"windows_sha256": windows} if windows else {})
+
+
+def image_head(image: Image) -> dict[str, Any]:
+    return {"model_sha256": image.model_sha256, "build_id": image.build_id}
+
+
+def board_head(board: BoardInfo) -> dict[str, Any]:
+    return {"board": board.name, "board_id": board.id}
+
+
+class StoreRecorder:
+    """Keeps one variant's samples in its run's journal; goes on with a journal that an earlier attempt left."""
+
+    def __init__(self, store: Store, run_id: str, variant: str, board: BoardInfo | None) -> None:
+        self._store, self._run_id, self._variant, self._board = store, run_id, variant, board
+        self._writer: JournalWriter | None = None
+        self._resumed: list[int] = []
+
+    def start(self, head: dict[str, Any]) -> tuple[Sample, ...]:
+        """Raises UserError when what was kept, or the rest of the run, belongs to something else."""
+        whose = f"{self._variant} of run {self._run_id}"
+        if self._board is not None:
+            check_same(board_head(self._board), head, whose)
+        found = self._store.find_journal(self._run_id, self._variant)
+        if found is None or not found.samples:
+            self._writer = self._store.begin_journal(self._run_id, self._variant, head)
+            return ()
+        check_same(found.head, head, whose)
+        self._resumed = [*found.resumed, len(found.samples)]
+        self._writer = self._store.resume_journal(found)
+        return found.samples
+
+    def add(self, sample: Sample) -> None:
+        assert self._writer is not None
+        self._writer.add(sample)
+
+    def settings(self) -> dict[str, Any]:
+        """Where measuring was gone on with, in samples."""
+        return {"resumed_at": self._resumed} if self._resumed else {}
+
+
+def find_run(store: Store, wanted: str, board: str | None, bench: bool = False) -> StoredRun:
+    """The run `wanted` (an id or its beginning), or the newest unfinished one of `board` that nobody is making.
+
+    `bench`: one of built variants, because bench/ knows no others. Raises UserError.
+    """
+    runs = store.runs()
+    if wanted:
+        run_id = store.resolve(wanted)  # of whatever host: who names it knows
+        return _of_built(_ours(next(r for r in runs if r.run_id == run_id)), bench)
+    board = board or "virtual"
+    candidates = [r for r in runs if not r.plan.get("board", "").startswith("mlperf@")]
+    candidates = [r for r in candidates if _unfinished(r) and _of_this_host(r) and _same_board(r, board)]
+    candidates = [r for r in candidates if not (bench and r.plan.get("model"))]
+    free = next((r for r in candidates if not is_held(run_key(r.run_id))), None)
+    if free is None:
+        raise UserError(
+            f"there is no run to go on with on board {board}",
+            expected=f"one that was cut off, in {store.url}",
+            received=f"{len(candidates)} under way in other processes" if candidates else "none",
+            remedy="leave out --resume to start a new one, or name a run: --resume RUN",
+        )
+    return free
+
+
+def _ours(run: StoredRun) -> StoredRun:
+    if run.plan.get("board", "").startswith("mlperf@"):
+        raise UserError(f"run {run.run_id} can't be gone on with", expected="a run of our own firmware",
+                        received=run.plan["board"], remedy="measure anew: without --resume")
+    return run
+
+
+def _of_built(run: StoredRun, bench: bool) -> StoredRun:
+    if bench and run.plan.get("model"):
+        raise UserError(
+            f"run {run.run_id} is not one of built variants",
+            expected="a run of pytest bench/ or of tinyrig run without --model",
+            received=f"a run of {run.plan['model']}",
+            remedy=f"tinyrig run --resume {run.run_id}",
+        )
+    return run
+
+
+def _unfinished(run: StoredRun) -> bool:
+    """One that said it was interrupted and holds nothing failed at its first step: there is nothing to go on with."""
+    holds = bool(run.journaled or run.variants or run.not_measured)
+    return run.state == OPEN or (run.state == INTERRUPTED and holds)
+
+
+def _of_this_host(run: StoredRun) -> bool:
+    """Locks hold on one host: of a run that another one shares the database for, nobody here knows whether it is under way."""
+    return run.plan.get("host", platform.node()) == platform.node()
+
+
+def _same_board(run: StoredRun, board: str) -> bool:
+    """By name where both have one: a board may come back at another port. Its id is checked when it answers."""
+    planned = run.plan.get("board", "")
+    if planned == board:
+        return True
+    try:
+        there, here = parse_board(planned).board, parse_board(board).board
+    except UserError:
+        return False
+    return there is not None and there == here

@@ -1,0 +1,299 @@
+"""Going on with a run: the same result as without the interruption, or a refusal that says what has changed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from tinyrig.analysis.run_json import run_to_json
+from tinyrig.cli import main
+from tinyrig.core.boards import parse_board
+from tinyrig.core.config import Config
+from tinyrig.core.errors import DeviceError, InfraError, LinkError, UserError
+from tinyrig.core.records import FINISHED, INTERRUPTED, OPEN, Sample
+from tinyrig.host.locks import Locks
+from tinyrig.measure.resume import find_run, run_key
+from tinyrig.measure.run import Campaign
+from tinyrig.measure.variant import measure, steps
+from tinyrig.measure.variants import model_variant
+from tinyrig.store.journal import JournalWriter
+from tinyrig.store.runs import Store
+from tinyrig.tests.user_home import MODEL, SAMPLES, WINDOWS, furnish, numbers, url
+
+VIRTUAL = parse_board("virtual")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.chdir(furnish(tmp_path))
+    monkeypatch.setenv("TINYRIG_RESULTS", url(tmp_path))
+    monkeypatch.setenv("TINYRIG_LOCKS", str(tmp_path / "locks"))
+    return tmp_path
+
+
+@pytest.fixture
+def config(home):
+    return dataclasses.replace(Config(), results=url(home), repeats=5)
+
+
+class CutOff(BaseException):
+    """Stands for the end of the process: nothing below may catch it."""
+
+
+def cut_off_after(samples: int, monkeypatch, error: type[BaseException] = CutOff) -> None:
+    """The process ends right after so many samples have become durable."""
+    add, count = JournalWriter.add, []
+
+    def add_and_end(self, sample):
+        add(self, sample)
+        count.append(sample)
+        if len(count) == samples:
+            raise error
+    monkeypatch.setattr(JournalWriter, "add", add_and_end)
+
+
+def interrupted(config, variant, samples, monkeypatch, **options) -> str:
+    """The id of a run that ended after so many samples."""
+    with monkeypatch.context() as patch, pytest.raises(CutOff):
+        cut_off_after(samples, patch)
+        with Campaign(VIRTUAL, config, **options) as campaign:
+            campaign.run(variant)
+    return campaign.run_id
+
+
+def dense(home, name="dense"):
+    return model_variant(home / f"{name}.tflite", home / "windows.npz")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The uninterrupted run of `dense`."""
+    folder = furnish(tmp_path_factory.mktemp("whole"))
+    with Campaign(VIRTUAL, dataclasses.replace(Config(), results=url(folder), repeats=5)) as campaign:
+        return campaign.run(dense(folder))
+
+
+@pytest.mark.parametrize("samples", [1, WINDOWS, WINDOWS + 1, WINDOWS + 7])
+def test_a_resumed_run_equals_the_uninterrupted_one(home, config, monkeypatch, whole, samples):
+    run_id = interrupted(config, dense(home), samples, monkeypatch)
+    asked = []
+    run = JournalWriter.add
+    monkeypatch.setattr(JournalWriter, "add", lambda self, sample: asked.append(sample) or run(self, sample))
+    with Campaign(VIRTUAL, config, resume=run_id) as campaign:
+        again = campaign.run(dense(home))
+        result = campaign.result()
+    assert len(asked) == WINDOWS + 7 - samples  # only what was missing was measured
+    assert again.samples == whole.samples and again.parity == whole.parity and again.claims == whole.claims
+    assert again.settings["resumed_at"] == [samples]
+    own = {"resumed_at": [samples], "link": again.settings["link"]}  # what the line cost each attempt differs
+    assert again.settings == whole.settings | own
+    same = dataclasses.replace(whole, settings=whole.settings | own)
+    assert run_to_json(result)["runs"] == run_to_json(dataclasses.replace(result, runs=(same,)))["runs"]
+
+
+def test_states_of_a_run(home, config, monkeypatch):
+    run_id = interrupted(config, dense(home), 3, monkeypatch)
+    with Store(config.results) as store:
+        line = store.runs()[0]
+        assert (line.run_id, line.state, line.journaled, line.variants) == (run_id, INTERRUPTED, 3, ())
+        with Campaign(VIRTUAL, config, resume=run_id) as campaign:
+            assert store.runs()[0].state == OPEN
+            campaign.run(dense(home))
+        line = store.runs()[0]
+        assert (line.state, line.journaled, line.variants) == (FINISHED, 0, ("dense",))
+
+
+@pytest.mark.parametrize("kept", [3, None], ids=["under way", "finished"])
+@pytest.mark.parametrize("change", ["model", "windows", "image", "board"])
+def test_what_has_changed_is_refused(home, config, monkeypatch, change, kept):
+    """Each change is named, with what was and what is, and nothing that was kept is touched."""
+    if kept:
+        run_id = interrupted(config, dense(home), kept, monkeypatch)
+    else:
+        with Campaign(VIRTUAL, config) as campaign:
+            run_id = (campaign.run(dense(home)), campaign.run_id)[1]
+    words = {
+        "model": lambda: (home / "dense.tflite").write_bytes((home / "other.tflite").read_bytes()) and "the model",
+        "windows": lambda: _change_a_value(home / "windows.npz") or "the test windows",
+        "image": lambda: monkeypatch.setattr("tinyrig.workload.image.MODEL_FLAGS", ("-std=gnu11", "-O2")) or "the firmware image",
+        "board": lambda: _another_id(monkeypatch) or "the board is",
+    }[change]()
+    before = _kept(config)
+    with Campaign(VIRTUAL, config, resume=run_id) as campaign, pytest.raises(UserError, match=words) as caught:
+        campaign.run(dense(home))
+        campaign.run(dense(home, "other"))  # of a finished variant the board is not asked: the next one's is
+    assert caught.value.expected and caught.value.received and "--resume" in caught.value.remedy
+    assert caught.value.exit_code == 2
+    assert _kept(config) == before
+
+
+def _kept(config):
+    with Store(config.results) as store:
+        line = store.runs()[0]
+        return line.journaled, line.variants
+
+
+def _change_a_value(path):
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays["x"][-1, -1] += 1
+    np.savez(path, **arrays)
+
+
+def _another_id(monkeypatch):
+    """Another board answers: one that says that it is number 7."""
+    from tinyrig.virtual.launch import VirtualBoard
+
+    monkeypatch.setattr("tinyrig.board.rig.VirtualBoard", lambda **options: VirtualBoard(**{**options, "number": 7}))
+
+
+def test_other_options_and_settings_are_refused_by_name(home, config, monkeypatch):
+    run_id = interrupted(config, dense(home), 3, monkeypatch)
+    for option, words in (({"limit": 4}, "--limit"), ({"oracle": "none"}, "the oracle"), ({"engine": "portable"}, "the engine")):
+        with pytest.raises(UserError, match=words):
+            Campaign(VIRTUAL, config, resume=run_id, **option)
+    for key in ("repeats", "seed", "float_tolerance", "accuracy_drop"):
+        with pytest.raises(UserError, match=f"`{key}`"):
+            Campaign(VIRTUAL, dataclasses.replace(config, **{key: getattr(config, key) + 1}), resume=run_id)
+
+
+def test_a_run_that_another_process_makes_is_not_taken_from_it(home, config, monkeypatch):
+    run_id = interrupted(config, dense(home), 3, monkeypatch, plan={"board": "virtual"})
+    other = Locks()
+    other.take(run_key(run_id), "run")
+    with pytest.raises(InfraError, match="in use by another process"):
+        Campaign(VIRTUAL, config, resume=run_id)
+    with Store(config.results) as store, pytest.raises(UserError, match="no run to go on with") as caught:
+        find_run(store, "", "virtual")
+    assert "1 under way" in caught.value.received
+    other.close()
+    with Store(config.results) as store:
+        assert find_run(store, "", "virtual").run_id == run_id
+
+
+def test_a_journaled_sample_that_the_board_no_longer_gives_is_an_error(home, config, monkeypatch):
+    run_id = interrupted(config, dense(home), 3, monkeypatch)
+    real = Store.find_journal
+
+    def forged(self, *names):
+        found = real(self, *names)
+        return dataclasses.replace(found, samples=(*found.samples[:-1], dataclasses.replace(found.samples[-1], outputs=b"else")))
+    monkeypatch.setattr(Store, "find_journal", forged)
+    with Campaign(VIRTUAL, config, resume=run_id) as campaign, pytest.raises(DeviceError, match="no longer answers"):
+        campaign.run(dense(home))
+
+
+def test_a_kept_repetition_that_differs_stays_an_error():
+    done = [Sample("window", 0, b"a", 1), Sample("repeat", 0, b"b", 1)]
+    with pytest.raises(DeviceError, match="does not repeat itself"):
+        measure(None, _NoWindows(), 1, done)
+
+
+class _NoWindows:
+    inputs = ()
+
+    def __len__(self):
+        return 1
+
+
+def test_the_steps_of_a_variant():
+    assert [(s.kind, s.index, s.window) for s in steps(2, 2)] == [
+        ("window", 0, 0), ("window", 1, 1), ("repeat", 0, 0), ("repeat", 1, 0), ("stack", 0, 0), ("profile", 0, 0),
+    ]  # fmt: skip
+
+
+# ---- the command ----
+
+def test_resume_needs_no_word_of_what_was_asked_for(home, monkeypatch, capfd):
+    assert main(["run", *MODEL, "--limit", "8", "--no-report", "--json", "whole.json"]) == 0
+    with monkeypatch.context() as patch:
+        cut_off_after(5, patch, KeyboardInterrupt)
+        assert main(["run", *MODEL, "--limit", "8", "--no-report"]) == 130
+    run_id = Store(url(home)).runs()[0].run_id
+    assert f"tinyrig run --resume {run_id}" in capfd.readouterr().err
+    assert main(["run", "--resume", "--no-report", "--json", "out.json"]) == 0
+    assert json.loads((home / "out.json").read_text())["run_id"] == run_id
+    assert numbers(home / "out.json") == numbers(home / "whole.json")
+    assert "5 samples are there already" in capfd.readouterr().err
+
+
+def test_a_finished_run_is_told_again_without_measuring(home, monkeypatch):
+    assert main(["run", *MODEL, "--no-report", "--json", "whole.json"]) == 0
+    run_id = Store(url(home)).runs()[0].run_id
+    monkeypatch.setattr("tinyrig.measure.run.run_variant", None)
+    assert main(["run", "--resume", run_id, "--no-report", "--json", "out.json"]) == 0
+    assert numbers(home / "out.json") == numbers(home / "whole.json")
+
+
+@pytest.mark.parametrize("words", [[], ["20260101-000000-0000"], ["2"]])
+def test_nothing_to_go_on_with_is_exit_2(home, capfd, words):
+    assert main(["run", *MODEL, "--no-report", "--limit", "1"]) == 0
+    again = Store(url(home)).runs()[0].run_id
+    if words == ["2"]:
+        Store(url(home)).begin_run(again + "x", "2026")
+    assert main(["run", "--resume", *words]) == 2
+    message = capfd.readouterr().err
+    assert "remedy" in message and "Traceback" not in message
+
+
+def test_without_a_database_there_is_nothing_to_go_on_with(home, capfd):
+    assert main(["run", "--resume"]) == 2
+    assert "no results database" in capfd.readouterr().err and not (home / "results.sqlite").exists()
+
+
+def test_a_run_that_failed_at_its_first_word_is_not_gone_on_with(home):
+    assert main(["run", *MODEL, "--limit", "0"]) == 2
+    assert main(["run", "--resume"]) == 2
+
+
+def test_the_newest_unfinished_run_of_the_board_is_meant(home, config, monkeypatch):
+    first = interrupted(config, dense(home), 2, monkeypatch, plan={"board": "virtual"})
+    with Store(config.results) as store:
+        store.begin_run("other-board", "2099", plan={"board": "nano33ble@/dev/x"})
+        store.begin_run("model", "2099", plan={"board": "virtual", "model": "m.tflite"})
+        store.save(dataclasses.replace(store.load(first), run_id="finished", started="2099"))
+        assert find_run(store, "", "virtual", bench=True).run_id == first
+        assert find_run(store, "", "virtual").run_id == "model"
+        assert find_run(store, "", "nano33ble").run_id == "other-board"
+        assert find_run(store, "fin", None).run_id == "finished"
+        with pytest.raises(UserError, match="not one of built variants"):
+            find_run(store, "model", None, bench=True)
+
+
+# ---- faults of the rig ----
+
+def test_a_rig_fault_leaves_one_variant_unmeasured_and_the_next_gets_a_new_board(home, config, monkeypatch):
+    from tinyrig.measure.run import run_variant
+
+    boards, calls = [], []
+
+    def fails_once(job, rig, *rest):
+        boards.append(rig)
+        calls.append(job.variant.name)
+        if len(calls) == 1:
+            raise LinkError("the board is gone", remedy="look for it")
+        return run_variant(job, rig, *rest)
+    monkeypatch.setattr("tinyrig.measure.run.run_variant", fails_once)
+    with Campaign(VIRTUAL, config) as campaign:
+        with pytest.raises(LinkError):
+            campaign.run(dense(home))
+        campaign.run(dense(home, "other"))
+        document = run_to_json(campaign.result())
+    assert boards[0] is not boards[1]
+    assert [r["variant"] for r in document["runs"]] == ["other"]
+    assert document["not_measured"] == [{"variant": "dense", "error": "the board is gone\n  remedy: look for it", "kind": "link"}]
+    with Store(config.results) as store:
+        assert store.runs()[0].state == INTERRUPTED and store.runs()[0].not_measured == ("dense",)
+    with Campaign(VIRTUAL, config, resume=campaign.run_id) as campaign:
+        campaign.run(dense(home))
+        campaign.run(dense(home, "other"))
+        assert campaign.result().not_measured == ()
+    with Store(config.results) as store:
+        assert store.runs()[0].state == FINISHED and set(store.runs()[0].variants) == {"dense", "other"}
+
+
+def test_samples_are_counted_as_the_command_does():
+    assert len(steps(WINDOWS, Config().repeats)) == SAMPLES

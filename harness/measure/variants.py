@@ -1,0 +1,57 @@
+"""The variants that a run measures: built ones, or a model of the user's."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tinyrig.core.config import Config
+from tinyrig.core.deadlines import Deadline, exceeded
+from tinyrig.core.errors import EXIT_USER, HostError, UserError
+from tinyrig.core.records import Variant
+from tinyrig.core.text import printable
+from tinyrig.workload.manifest import read_built
+from tinyrig.workload.model_file import read_model
+
+
+def built_variants(config: Config, names: Sequence[str] = (), deadline: Deadline | None = None) -> list[Variant]:
+    """The variants of the configured dataset, built first where they are missing or stale (in a process of its own: only
+    that one imports TensorFlow). Raises UserError for an unknown name or a failed build."""
+    command = [sys.executable, "-m", "tinyrig.variants", "--folder-only", "--dataset", config.dataset, "--seed", str(config.seed), *names]
+    deadline = deadline or Deadline("run_s", config.limits.run_s)
+    try:
+        done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True, timeout=deadline.left())
+    except subprocess.TimeoutExpired as error:
+        raise exceeded("run_s", deadline.seconds, "out of time building the variants", HostError) from error
+    if done.returncode:
+        fault = UserError if done.returncode == EXIT_USER else HostError
+        raise fault(
+            "the variants could not be built",
+            expected="a finished build",
+            received=f"exit status {done.returncode}, for the reason above",
+            remedy="mend the dataset or the names, then run again" if fault is UserError else "mend this machine, then run again",
+        )
+    built = read_built(Path(done.stdout.strip()))
+    unknown = set(names) - {v.name for v in built}
+    if unknown or not built:
+        raise UserError(
+            "no such variant",
+            expected=", ".join(v.name for v in built) or "built variants",
+            received=", ".join(sorted(unknown)) or "none",
+            remedy="tinyrig variants builds them",
+        )
+    return [v for v in built if not names or v.name in names]
+
+
+def model_variant(path: Path, windows: Path | None) -> Variant:
+    """A .tflite that was trained elsewhere, as a Variant named after its file. Raises UserError."""
+    import zlib
+
+    data = read_model(path)
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)  # as inside a zip file: no header, no checksum
+    packed = len(deflate.compress(data) + deflate.flush())
+    name = printable(path.stem, 100)
+    return Variant(name, path, hashlib.sha256(data).hexdigest(), len(data), zip_bytes=packed, windows=windows)

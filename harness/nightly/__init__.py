@@ -1,0 +1,1 @@
+"""Every night: all variants on all boards, judged against what was accepted."""

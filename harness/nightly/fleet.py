@@ -1,0 +1,96 @@
+"""All boards of a night at the same time, each in a process of its own, behind one progress view and one log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tinyrig.core.config import Config
+from tinyrig.core.errors import InfraError, RigError
+from tinyrig.core.records import Variant
+from tinyrig.host.process_pool import CRASH, PRINTED, USAGE, Ended, Fleet
+from tinyrig.host.progress import boards_progress
+from tinyrig.host.signals import GRACE_S
+from tinyrig.nightly.board_worker import CELL, FAILED, FAULT, RUN, SAY, STEP, Part, Plan
+from tinyrig.nightly.log import NightLog
+from tinyrig.nightly.procedure import Cell, NightResult
+
+LATE_S = 3 * GRACE_S
+"""Beyond run_s. A board's process ends itself before that, unless it hangs in a library, where no signal reaches Python."""
+
+
+class NightFleet:
+    """`earlier`: for each board its runs from before this night was cut off. `usage` has CPU seconds by board once it has run: of
+    the board's process, and of what it started (the virtual board, compilers)."""
+
+    def __init__(
+        self, plan: Plan, config: Config, night_id: str, started: str, variants: Sequence[Variant], log: NightLog,
+        earlier: Mapping[str, Sequence[str]] = {},
+    ) -> None:
+        self._plan, self._config, self._night_id, self._started = plan, config, night_id, started
+        self._variants, self._log, self._earlier = tuple(variants), log, earlier
+        self._view = boards_progress(plan.boards, len(variants))
+        self._cells: dict[tuple[str, str], Cell] = {}
+        self._failed: dict[str, RigError] = {}
+        self._crashed: dict[str, str] = {}
+        self._runs: dict[str, list[tuple[str, int]]] = {board: [] for board in plan.boards}
+        self.usage: dict[str, tuple[float, float]] = {}
+
+    def run(self) -> NightResult:
+        """No store may be open here: connections don't survive a fork."""
+        with Fleet({board: self._part(board).make for board in self._plan.boards}) as fleet, self._view:
+            fleet.listen(self._hear, self._config.limits.run_s + LATE_S)
+        for board, ended in fleet.ended.items():
+            if board not in self._failed and (error := self._death(board, ended)):
+                self._failed[board] = error
+                self._tell(board, str(error))
+        cells = [self._cell(board, v.name) for board in self._plan.boards for v in self._variants]
+        runs = [(board, *run) for board in self._plan.boards for run in dict.fromkeys(self._runs[board])]
+        return NightResult(self._night_id, self._started, tuple(cells), tuple(runs))
+
+    def _part(self, board: str) -> Part:
+        return Part(self._plan, self._config, self._night_id, board, self._variants, tuple(self._earlier.get(board, ())))
+
+    def _cell(self, board: str, name: str) -> Cell:
+        run_id = next((run_id for run_id, rerun in self._runs[board] if not rerun), "")
+        lacking = Cell(board, name, run_id, error=self._failed.get(board) or InfraError(f"{name} was not measured on {board}"))
+        return self._cells.get((board, name), lacking)
+
+    def _death(self, board: str, ended: Ended) -> RigError | None:
+        """Why a board's process is gone, None where it has finished."""
+        kept = f"what was measured is kept: tinyrig nightly --resume {self._night_id}"
+        if ended.late:
+            return InfraError(f"the process of board {board} hung and was killed", expected="an end by itself soon after run_s",
+                              received=f"none within {self._config.limits.run_s + LATE_S:g} s", remedy=kept)
+        if board in self._crashed:
+            return InfraError(f"an error in tinyrig itself ended the process of board {board}", received=self._crashed[board],
+                              remedy=f"see the log; it says nothing about the models; {kept}")
+        if ended.died or ended.status:
+            return InfraError(f"the process of board {board} was ended", expected="nobody to end it",
+                              received=ended.died or f"exit status {ended.status}", remedy=f"free memory, or ask who did; {kept}")
+        return None
+
+    def _hear(self, board: str, kind: str, value: Any) -> None:
+        if kind == SAY:
+            self._view.say(board, value)
+            self._log.say(board, value)
+        elif kind == STEP:
+            self._view.step(board)
+        elif kind in (FAULT, PRINTED):
+            self._tell(board, value)
+        elif kind == CRASH:
+            self._crashed[board] = value.rstrip().rpartition("\n")[2]
+            self._tell(board, value)
+        elif kind == RUN:
+            self._runs[board].append(value)
+        elif kind == CELL:
+            self._cells[board, value.variant] = value
+        elif kind == FAILED:
+            self._failed[board] = value
+        elif kind == USAGE:
+            self.usage[board] = value
+
+    def _tell(self, board: str, text: str) -> None:
+        where = f"{board}: " if len(self._plan.boards) > 1 else ""
+        self._view.tell(f"tinyrig: {where}{text}")
+        self._log.error(board, text)

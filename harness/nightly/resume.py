@@ -1,0 +1,94 @@
+"""Going on with a night that was cut off: which one, what was asked for, and which runs each board has of it."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tinyrig.core.errors import UserError
+from tinyrig.core.records import FINISHED, Night
+from tinyrig.host.locks import is_held
+from tinyrig.nightly.board_worker import Plan
+from tinyrig.nightly.procedure import CUT_OFF
+from tinyrig.store.history import nights
+from tinyrig.store.runs import Store, StoredRun
+
+
+def night_key(night_id: str) -> str:
+    """Of the lock that a process holds on the night it makes."""
+    return f"night {night_id}"
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """`runs`: for each board those it has, the first run first. `dataset`: whose variants are measured."""
+
+    night: Night
+    plan: Plan
+    dataset: str
+    runs: dict[str, tuple[str, ...]]
+
+
+def find_night(store: Store, wanted: str) -> Resumed:
+    """The night `wanted` (an id or its beginning), the newest for an empty text. Raises UserError where there is nothing to go on
+    with."""
+    found = [n for n in nights(store) if n.night_id.startswith(wanted)]
+    found = [n for n in found if n.night_id == wanted] or found[: None if wanted else 1]
+    if len(found) != 1:
+        raise UserError(f"no single night {wanted!r} in {store.url}", expected="a night's id or its beginning",
+                        received=", ".join(n.night_id for n in found[:5]) or "none", remedy="leave out --resume for a new night")
+    night = found[0]
+    runs = _runs(store, night)
+    if not is_unfinished(night, runs):
+        raise UserError(f"night {night.night_id} has nothing to go on with", expected="one in which something was cut off",
+                        received=night.summary or "a finished night", remedy="leave out --resume for a new night")
+    planned = next((run.plan for run in runs if "nightly" in run.plan), None)
+    if planned is None:
+        raise UserError(f"night {night.night_id} was cut off before anything was measured", expected="a run that was begun",
+                        received="none", remedy="leave out --resume for a new night")
+    return Resumed(night, _plan(night, planned), planned["dataset"], _by_board(runs))
+
+
+def cut_off_before(store: Store) -> str:
+    """What must be said of the newest night when another one begins: it was cut off, and how to go on with it. Empty: nothing."""
+    night = next(iter(nights(store)), None)
+    if night is None or is_held(night_key(night.night_id)):
+        return ""
+    runs = _runs(store, night)
+    if night.finished is not None and not (night.summary.startswith(CUT_OFF) and runs):
+        return ""  # whatever ended it before it had begun to measure was told then
+    if any(run.plan.get("host", platform.node()) != platform.node() for run in runs):
+        return ""  # locks hold on one host: nobody here knows whether it is under way there
+    kept = f"{len(runs)} of its runs {'is' if len(runs) == 1 else 'are'} kept"
+    how = f"; to go on with it: tinyrig nightly --resume {night.night_id}" if runs else ""
+    return f"the night of {night.started} was cut off, and says nothing of what it did not judge; {kept}{how}"
+
+
+def is_unfinished(night: Night, runs: list[StoredRun]) -> bool:
+    """A run that is not finished is one in which the rig failed or a process was killed."""
+    cut = night.finished is None or night.summary.startswith(CUT_OFF)
+    return cut or any(run.state != FINISHED for run in runs)
+
+
+def _runs(store: Store, night: Night) -> list[StoredRun]:
+    """The night's, first runs before reruns."""
+    known = {run.run_id: run for run in store.runs()}
+    order = sorted(zip(night.reruns, night.runs, strict=True), key=lambda pair: pair[0])
+    return [known[run_id] for _, run_id in order if run_id in known]
+
+
+def _by_board(runs: list[StoredRun]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for run in runs:
+        board = run.plan.get("board", "")
+        found[board] = (*found.get(board, ()), run.run_id)
+    return found
+
+
+def _plan(night: Night, planned: dict[str, Any]) -> Plan:
+    more = planned["nightly"]
+    windows = Path(planned["windows"]) if planned["windows"] else None
+    models = tuple(Path(path) for path in more["models"])
+    return Plan(night.boards, tuple(planned["variants"]), models, windows, more["limit"], more["oracle"], more["engine"])

@@ -1,0 +1,102 @@
+"""What a night came to, in words and as JSON: one line for a notification, one text for each thing that moved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinyrig.analysis.metrics import METRICS
+from tinyrig.analysis.verdicts import BETTER, CHANGED, OUTPUTS, WORSE
+from tinyrig.core.errors import EXIT_RIG, EXIT_USER, kind_of
+from tinyrig.nightly.procedure import SUMS, Cell, NightResult, Verdict
+from tinyrig.store import decisions
+
+_FAMILIES = {"cycles": "latency", "tflite": "file", "zip": "file", "flops": "work", "macs": "work"}
+
+
+def family(metric: str) -> str:
+    """Metrics that move together are told once: latency, flash, ram, accuracy, outputs, parity, file, work."""
+    head = metric.split("_")[0]
+    return _FAMILIES.get(head, head)
+
+
+def finding(verdict: Verdict) -> str:
+    """`latency +1.0 %`, `flash +256 bytes (+2.3 %)`, `outputs changed`."""
+    j = verdict.judgement
+    name = family(j.metric) + (" drift" if verdict.kind == decisions.DRIFT else "")
+    if j.metric == OUTPUTS or j.difference is None:
+        return f"{name} changed"
+    percent = "" if j.difference_percent is None else f"{j.difference_percent:+.1f} %"
+    if j.metric == "accuracy":
+        return f"{name} {100 * j.difference:+.1f} points"
+    if name.startswith("latency") and percent:
+        return f"{name} {percent}"
+    unit = METRICS[j.metric].unit if j.metric in METRICS else ""
+    return f"{name} {j.difference:+,.0f} {unit}" + (f" ({percent})" if percent else "")
+
+
+def findings(cell: Cell, status: str) -> list[str]:
+    """One text for each family and kind that has this status, of its largest difference."""
+    chosen: dict[tuple[str, str], Verdict] = {}
+    for v in cell.verdicts:
+        j = v.judgement
+        if j.moved and j.status == status and j.metric not in SUMS:
+            key = (v.kind, family(j.metric))
+            if key not in chosen or abs(j.difference or 0) > abs(chosen[key].judgement.difference or 0):
+                chosen[key] = v
+    return [finding(v) for v in chosen.values()]
+
+
+def summary(result: NightResult) -> str:
+    """One line for a notification."""
+    boards = len({cell.board for cell in result.cells})
+    where = (lambda c: f"{c.variant} on {c.board}") if boards > 1 else (lambda c: c.variant)
+    told = {s: [f"{where(c)} {text}" for c in result.cells for text in findings(c, s)] for s in (WORSE, CHANGED, BETTER)}
+    told["claims failed"] = [f"{where(c)} {claim.name}" for c in result.cells for claim in c.failed_claims]
+    told["not comparable"] = [where(c) for c in result.cells if c.not_comparable]
+    told["unusable"] = [where(c) for c in result.cells for e in c.errors if e.exit_code == EXIT_USER]
+    faults = [(where(c), e.what) for c in result.cells for e in c.errors if e.exit_code == EXIT_RIG]
+    parts = [_counted(told[WORSE], WORSE), *(_counted(told[s], s) for s in told if s != WORSE and told[s])]
+    parts.append(_counted(_by_reason(faults), "rig fault" + "s" * (len(faults) != 1), len(faults)))
+    return f"tinyrig nightly {result.started[:10]}: {', '.join(parts)}, exit {result.exit_code}"
+
+
+_MOST_TOLD = 3
+
+
+def _by_reason(faults: list[tuple[str, str]]) -> list[str]:
+    """One text for each reason: a board that is gone leaves everything unmeasured."""
+    reasons: dict[str, list[str]] = {}
+    for who, why in faults:
+        reasons.setdefault(why, []).append(who)
+    names = {why: ", ".join(who[:_MOST_TOLD]) + (" ..." if len(who) > _MOST_TOLD else "") for why, who in reasons.items()}
+    return [f"{names[why]} not measured: {why}" for why in reasons]
+
+
+def _counted(texts: list[str], word: str, count: int | None = None) -> str:
+    more = f"; {len(texts) - _MOST_TOLD} more" if len(texts) > _MOST_TOLD else ""
+    told = "; ".join(_line(text) for text in texts[:_MOST_TOLD])
+    return f"{len(texts) if count is None else count} {word}" + (f" ({told}{more})" if texts else "")
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:160]
+
+
+def night_to_json(result: NightResult, finished: str) -> dict[str, Any]:
+    """Schema 1; keys may be added."""
+    return {
+        "schema": 1, "night_id": result.night_id, "started": result.started, "finished": finished,
+        "exit_code": result.exit_code, "summary": summary(result),
+        "runs": [{"board": board, "run_id": run_id, "rerun": rerun} for board, run_id, rerun in result.runs],
+        "results": [_cell_to_json(cell) for cell in result.cells],
+    }  # fmt: skip
+
+
+def _cell_to_json(cell: Cell) -> dict[str, Any]:
+    return {
+        "board": cell.board, "board_id": cell.info.id if cell.info else None, "variant": cell.variant, "run_id": cell.run_id,
+        "accepted": cell.accepted, "regressions": [v.judgement.metric for v in cell.regressions],
+        "claims": {c.name: {"status": c.status, "reason": c.reason} for c in cell.claims},
+        "not_measured": [{"error": str(e), "kind": kind_of(e)} for e in cell.errors],
+        "verdicts": [{**vars(v.judgement), "kind": v.kind, "gate": v.gate} for v in cell.verdicts],
+    }  # fmt: skip

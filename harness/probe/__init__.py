@@ -1,1 +1,0 @@
-"""Flashing and resetting through a debug probe: pyOCD or st-flash, each run as a process of its own."""

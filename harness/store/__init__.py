@@ -1,0 +1,1 @@
+"""The results database: runs, their history, what was accepted."""

@@ -1,0 +1,141 @@
+"""Two stored runs side by side, variant by variant. What differs in its comparable metadata is named and not subtracted.
+
+Nothing here decides whether a difference is chance: that takes the board's noise (docs/verdicts.md). Reads no samples.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+
+from tinyrig.analysis.metrics import METRICS
+from tinyrig.core.records import MEASURED
+from tinyrig.store import schema
+from tinyrig.store.runs import Store
+
+
+@dataclass(frozen=True)
+class Values:
+    """What a stored variant run came to. `hits`: whether each window's top-1 class is its label, None without labels."""
+
+    variant: str
+    board: str
+    board_id: str
+    timing: str
+    metadata: dict[str, Any] | None
+    metrics: dict[str, float]
+    outputs_sha256: str | None
+    hits: tuple[bool, ...] | None
+    build_id: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One metric in both runs, None where it was not measured. `percent` of the first; `better` None: no direction, or equal;
+    `noisy`: a physical board gives another value every time."""
+
+    metric: str
+    first: float | None
+    second: float | None
+    change: float | None
+    percent: float | None
+    better: bool | None
+    noisy: bool = False
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A variant of both runs. `differences`: why they can't be compared, in words; then there are no rows."""
+
+    variant: str
+    differences: tuple[str, ...] = ()
+    rows: tuple[Row, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def run_values(store: Store, run_id: str) -> list[Values]:
+    """Every finished variant of a run, by its full id. Raises UserError for an unknown one."""
+    v, m, c = schema.VARIANT_RUNS.c, schema.METRICS.c, schema.COMPARABLES.c
+    query = (
+        select(v.id, v.variant, v.board_name, v.board_id, v.timing, v.outputs_sha256, v.hits, v.build_id,
+               c.metadata)
+        .join_from(schema.VARIANT_RUNS, schema.COMPARABLES, c.comparable == v.comparable, isouter=True).order_by(v.id)
+    )  # fmt: skip
+    with store.reading() as db:
+        lines = db.execute(query.where(v.run_seq == store.seq(db, run_id))).all()
+        stored = select(m.variant_run_id, m.name, m.value).where(m.variant_run_id.in_([line.id for line in lines]))
+        metrics: dict[int, dict[str, float]] = {}
+        for key, name, value in db.execute(stored):
+            metrics.setdefault(key, {})[name] = value
+    return [
+        Values(line.variant, line.board_name, line.board_id, line.timing, json.loads(line.metadata) if line.metadata else None,
+               metrics.get(line.id, {}), line.outputs_sha256, None if line.hits is None else tuple(map(bool, line.hits)),
+               line.build_id)
+        for line in lines
+    ]  # fmt: skip
+
+
+def compare(first: list[Values], second: list[Values]) -> list[Pair]:
+    """A pair for each variant of either run, in the order of the first."""
+    there = {values.variant: values for values in second}
+    here = {values.variant: values for values in first}
+    names = dict.fromkeys([*here, *there])
+    return [_pair(name, here.get(name), there.get(name)) for name in names]
+
+
+def _pair(name: str, first: Values | None, second: Values | None) -> Pair:
+    if first is None or second is None:
+        return Pair(name, (f"only in {'B' if first is None else 'A'}",))
+    differences = differing(first.metadata, second.metadata)
+    if differences:
+        return Pair(name, differences, notes=_same_outputs(first, second))
+    measured = first.timing == MEASURED
+    rows = tuple(_row(name, first.metrics.get(name), second.metrics.get(name), measured) for name in METRICS)
+    return Pair(name, (), tuple(r for r in rows if not (r.first is None and r.second is None)), tuple(_notes(first, second)))
+
+
+def _same_outputs(first: Values, second: Values) -> tuple[str, ...]:
+    """What can be said of the outputs of two kinds of board all the same: a hash needs no common unit."""
+    windows = first.metrics.get("windows") if first.board != second.board else None
+    if None in (first.outputs_sha256, second.outputs_sha256, windows) or windows != second.metrics.get("windows"):
+        return ()
+    if first.outputs_sha256 == second.outputs_sha256:
+        return (f"the outputs of all {windows:,.0f} windows are identical to the byte",)
+    return ("the outputs differ",)
+
+
+def differing(first: dict[str, Any] | None, second: dict[str, Any] | None) -> tuple[str, ...]:
+    """The metadata that differ, in words; those of a run that an older tinyrig stored may not be known."""
+    if first is None or second is None:
+        return ("what it was measured with is not known",)
+    return tuple(
+        f"{key}: {first.get(key)} in A, {second.get(key)} in B" for key in sorted({*first, *second})
+        if first.get(key) != second.get(key)
+    )  # fmt: skip
+
+
+def _row(metric: str, first: float | None, second: float | None, measured: bool) -> Row:
+    if first is None or second is None:
+        return Row(metric, first, second, None, None, None)
+    change, wanted = second - first, METRICS[metric].better
+    better = None if not change or wanted is None else (change < 0) == (wanted == "lower")
+    return Row(metric, first, second, change, 100 * change / abs(first) if first else None, better,
+               measured and not METRICS[metric].exact)
+
+
+def _notes(first: Values, second: Values) -> list[str]:
+    notes = []
+    if first.board_id != second.board_id:
+        notes.append(f"another board of this kind: {first.board_id} in A, {second.board_id} in B")
+    if first.build_id != second.build_id:
+        notes.append(f"firmware {first.build_id[:8]} in A, {second.build_id[:8]} in B")
+    if first.outputs_sha256 != second.outputs_sha256:
+        notes.append("the outputs differ")
+    if first.hits and second.hits and len(first.hits) == len(second.hits):
+        lost = sum(a and not b for a, b in zip(first.hits, second.hits, strict=True))
+        won = sum(b and not a for a, b in zip(first.hits, second.hits, strict=True))
+        notes += [f"{lost} windows lost, {won} won"] if lost or won else []
+    return notes

@@ -1,0 +1,122 @@
+"""What is decided about stored runs: which night they belong to, the verdicts on them, and which are accepted.
+
+Nothing here is ever deleted: a run that was accepted twice has two entries, and a night keeps its verdicts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import select
+
+from tinyrig.core.errors import InfraError, UserError
+from tinyrig.core.records import Accepted, StoredVerdict
+from tinyrig.store import schema
+from tinyrig.store.rows import to_json
+from tinyrig.store.runs import Store
+
+NIGHT, DRIFT = "night", "drift"
+"""Kinds of verdicts: tonight against the baseline, and the last levels of the history against each other."""
+
+
+# ---- nights ----
+
+def begin_night(store: Store, night_id: str, started: str, boards: Iterable[str]) -> None:
+    """Raises InfraError when the id is taken."""
+    row = {"night_id": night_id, "started": started, "boards": to_json(list(boards)), "summary": ""}
+    with store.writing() as db:
+        if db.scalar(select(schema.NIGHTS.c.night_id).where(schema.NIGHTS.c.night_id == night_id)) is not None:
+            raise InfraError(f"night {night_id} is already stored in {store.url}", remedy="use a fresh night id")
+        db.execute(schema.NIGHTS.insert(), row)
+
+
+def add_to_night(store: Store, night_id: str, run_id: str, rerun: int = 0) -> None:
+    """Count a run, begun or finished, to a night; `rerun` 0 for a board's first of this night. A second time is nothing."""
+    with store.writing() as db:
+        seq = store.seq(db, run_id)
+        if db.scalar(select(schema.NIGHT_RUNS.c.run_seq).where(schema.NIGHT_RUNS.c.run_seq == seq)) is None:
+            db.execute(schema.NIGHT_RUNS.insert(), {"run_seq": seq, "night_id": night_id, "rerun": rerun})
+
+
+def end_night(store: Store, night_id: str, finished: str, exit_code: int, summary: str = "") -> None:
+    with store.writing() as db:
+        changed = {"finished": finished, "exit_code": exit_code, "summary": summary}
+        db.execute(schema.NIGHTS.update().where(schema.NIGHTS.c.night_id == night_id).values(**changed))
+
+
+# ---- acceptances ----
+
+def accept(store: Store, *entries: Accepted) -> None:
+    """All or none. Raises UserError for an unknown run, a variant that it lacks, or one that holds nothing to accept."""
+    with store.writing() as db:
+        for entry in entries:
+            _accept(db, store.seq(db, entry.run_id), entry)
+
+
+def _accept(db: sa.Connection, seq: int, entry: Accepted) -> None:
+    v = schema.VARIANT_RUNS.c
+    names = list(db.scalars(select(v.variant).where(v.run_seq == seq).order_by(v.id)))
+    if not names or (entry.variant is not None and entry.variant not in names):
+        raise UserError(f"run {entry.run_id} holds no finished variant {entry.variant or ''}".rstrip(), expected="one to accept",
+                        received=", ".join(names) or "none", remedy="name another run or variant")
+    row = {"run_seq": seq, "variant": entry.variant, "accepted_at": entry.when, "who": entry.who, "why": entry.why,
+           "wanted": entry.wanted}
+    db.execute(schema.ACCEPTED.insert(), row)
+
+
+# ---- verdicts ----
+
+def stored_verdict(judgement: Any, run_id: str, variant: str, board: str, board_id: str, kind: str = NIGHT) -> StoredVerdict:
+    """A verdicts.Judgement as a record of the store; fields that have no column of their own stand in `details`."""
+    fields = dataclasses.asdict(judgement)
+    own = {new: fields.pop(old, None) for old, new in _COLUMNS.items()}
+    own["reason"] = own["reason"] or ""
+    return StoredVerdict(run_id, variant, board, board_id, kind=kind, details=fields, **own)
+
+
+_COLUMNS = {
+    "metric": "metric", "status": "status", "baseline": "old", "value": "new", "difference": "change",
+    "difference_percent": "change_percent", "threshold": "threshold", "detectable": "detectable", "p_value": "p_value",
+    "reason": "reason",
+}
+"""Field of a Judgement -> field of a StoredVerdict."""
+
+
+def save_verdicts(store: Store, verdicts: Iterable[StoredVerdict]) -> None:
+    """All or none, each in place of an earlier one of the same kind. Raises UserError when a variant's run is not stored."""
+    with store.writing() as db:
+        keys: dict[tuple[str, str], int] = {}
+        for verdict in verdicts:
+            where = (verdict.run_id, verdict.variant)
+            if where not in keys:
+                keys[where] = _variant_run(db, store, *where)
+            _save(db, keys[where], verdict)
+
+
+def _variant_run(db: sa.Connection, store: Store, run_id: str, variant: str) -> int:
+    v = schema.VARIANT_RUNS.c
+    key = db.scalar(select(sa.func.max(v.id)).where(v.run_seq == store.seq(db, run_id), v.variant == variant))
+    if key is None:
+        raise UserError(f"run {run_id} holds no finished variant {variant!r}", remedy="only what was measured can be judged")
+    return key
+
+
+def _save(db: sa.Connection, key: int, verdict: StoredVerdict) -> None:
+    row = {f.name: getattr(verdict, f.name) for f in dataclasses.fields(verdict) if f.name in schema.VERDICTS.c}
+    for name, value in row.items():  # numpy's numbers are no database's
+        if name in ("old", "new"):
+            row[name] = None if value is None else to_json(value)
+        elif value is not None and isinstance(schema.VERDICTS.c[name].type, sa.Float):
+            row[name] = float(value)
+    row |= {"variant_run_id": key, "details": to_json(verdict.details)}
+    c = schema.VERDICTS.c
+    db.execute(schema.VERDICTS.delete().where(c.variant_run_id == key, c.metric == verdict.metric, c.kind == verdict.kind))
+    db.execute(schema.VERDICTS.insert(), row)
+
+
+def read_json(text: str | None) -> Any:
+    return None if text is None else json.loads(text)

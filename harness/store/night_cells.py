@@ -1,0 +1,100 @@
+"""What the runs of one night hold, without their samples: which variants on which boards, and what could not be measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import select
+
+from tinyrig.core.records import FAILED, NotMeasured
+from tinyrig.store import schema
+from tinyrig.store.runs import Store
+
+
+class Measured(NamedTuple):
+    """A finished variant run. `synthetic`: its test windows were generated, not recorded; `dataset` None: not known; `failed`:
+    (name, reason) of its claims that failed; `asked` the board as it was asked for, empty where that was not kept."""
+
+    run_id: str
+    variant: str
+    board: str
+    board_id: str
+    timing: str
+    dataset: str | None
+    synthetic: bool
+    pruned: bool
+    failed: tuple[tuple[str, str], ...] = ()
+    asked: str = ""
+
+
+def measured(store: Store, run_ids: Sequence[str]) -> list[Measured]:
+    """Of all these runs, in the order of storing."""
+    v, r = schema.VARIANT_RUNS.c, schema.RUNS.c
+    query = (
+        select(r.run_id, v.variant, v.board_name, v.board_id, v.timing, v.record, v.pruned, r.plan)
+        .join_from(schema.VARIANT_RUNS, schema.RUNS, r.seq == v.run_seq).where(r.run_id.in_(run_ids)).order_by(v.id)
+    )  # fmt: skip
+    with store.reading() as db:
+        lines = db.execute(query).all()
+    return [_measured(*line[:-1])._replace(asked=_asked(line.plan)) for line in lines]
+
+
+def _asked(plan: str | None) -> str:
+    return str(json.loads(plan or "{}").get("board") or "")
+
+
+def _measured(run_id: str, variant: str, board: str, board_id: str, timing: str, record: str, pruned: str | None) -> Measured:
+    known = json.loads(record)
+    built, claims = known.get("variant", {}), known.get("claims", ())
+    failed = tuple((c["name"], c.get("reason", "")) for c in claims if c.get("status") == FAILED)
+    synthetic = bool(built.get("synthetic"))
+    return Measured(run_id, variant, board, board_id, timing, built.get("dataset"), synthetic, bool(pruned), failed)
+
+
+class Missing(NamedTuple):
+    """What a run could not measure; `board` as it was asked for, empty where that was not kept."""
+
+    run_id: str
+    board: str
+    what: NotMeasured
+
+
+def not_measured(store: Store, run_ids: Sequence[str]) -> list[Missing]:
+    """Of all these runs, in the order of storing."""
+    n, r = schema.NOT_MEASURED.c, schema.RUNS.c
+    query = (
+        select(r.run_id, r.plan, n.variant, n.error, n.kind).join_from(schema.NOT_MEASURED, schema.RUNS, r.seq == n.run_seq)
+        .where(r.run_id.in_(run_ids)).order_by(r.seq, n.variant)
+    )  # fmt: skip
+    with store.reading() as db:
+        lines = db.execute(query).all()
+    return [Missing(run, _asked(plan), NotMeasured(*what)) for run, plan, *what in lines]
+
+
+class Limit(NamedTuple):
+    """A stored verdict's baseline value and threshold; `run_id` is the judged run's."""
+
+    run_id: str
+    variant: str
+    metric: str
+    baseline: float
+    threshold: float
+
+
+def limits(store: Store, metrics: Sequence[str], since: str | None = None) -> list[Limit]:
+    """Of every night's verdicts on `metrics` that have a number as baseline and a threshold."""
+    d, v, r = schema.VERDICTS.c, schema.VARIANT_RUNS.c, schema.RUNS.c
+    query = (
+        select(d.variant_run_id, d.metric, d.old, d.threshold)
+        .where(d.kind == "night", d.metric.in_(metrics), d.threshold.is_not(None), d.old.is_not(None))
+    )  # fmt: skip
+    runs = select(v.id, r.run_id, v.variant).join_from(schema.VARIANT_RUNS, schema.RUNS, r.seq == v.run_seq)
+    with store.reading() as db:
+        heads = {key: (run, name) for key, run, name in db.execute(runs if since is None else runs.where(r.started >= since))}
+        lines = db.execute(query).all()
+    return [
+        Limit(*heads[key], metric, float(old), threshold)
+        for key, metric, old, threshold in lines if key in heads and old[:1] in "-0123456789"
+    ]  # fmt: skip

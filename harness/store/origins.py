@@ -1,0 +1,73 @@
+"""What stored numbers belong to, without their samples: board, clock, timer, compiler and firmware of each variant run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from tinyrig.analysis import provenance
+from tinyrig.core.records import BoardInfo, ClockCheck
+from tinyrig.store import schema
+from tinyrig.store.runs import Store
+
+
+@dataclass(frozen=True)
+class Origin:
+    """One variant run's. `timer_hz`, `overhead` (cycles) and `clock` None: from before they were kept; `compiler` and `flags`
+    empty where they are not known."""
+
+    run_id: str
+    variant: str
+    board: str
+    board_id: str
+    timing: str
+    clock_hz: int
+    timer_hz: int | None
+    overhead: int | None
+    build_id: str
+    clock: ClockCheck | None
+    compiler: str
+    flags: str
+
+    @property
+    def info(self) -> BoardInfo:
+        return BoardInfo(self.board, self.board_id, self.clock_hz, self.timing, self.timer_hz)
+
+    @property
+    def toolchain(self) -> str:
+        return f"{self.compiler} {self.flags}".strip() or "a compiler that is not known"
+
+    @property
+    def place(self) -> str:
+        """All but board and firmware, in words."""
+        clock = "" if self.clock is None else f", clock check: {provenance.clock_text(self.clock)}"
+        timer = provenance.timer_text(self.info, self.overhead)
+        return f"{self.timing} cycles at {provenance.hertz(self.clock_hz)}, timer {timer}{clock}; {self.toolchain}"
+
+
+def origins(store: Store, run_ids: Sequence[str], variant: str | None = None) -> list[Origin]:
+    """Of these runs (their full ids), in the order of storing."""
+    v, r, c = schema.VARIANT_RUNS.c, schema.RUNS.c, schema.COMPARABLES.c
+    query = (
+        select(r.run_id, v.variant, v.board_name, v.board_id, v.timing, v.clock_hz, v.timer_hz, v.timer_overhead_cycles,
+               v.build_id, v.clock_ppm, v.clock_ppm_error, v.clock_seconds, c.metadata)
+        .join_from(schema.VARIANT_RUNS, schema.RUNS, r.seq == v.run_seq)
+        .join(schema.COMPARABLES, c.comparable == v.comparable, isouter=True)
+        .where(r.run_id.in_(run_ids)).order_by(v.id)
+    )  # fmt: skip
+    with store.reading() as db:
+        lines = db.execute(query if variant is None else query.where(v.variant == variant)).all()
+    return [_origin(*line) for line in lines]
+
+
+def _origin(
+    run_id: str, variant: str, board: str, board_id: str, timing: str, clock_hz: int, timer_hz: int | None, overhead: int | None,
+    build_id: str, ppm: float | None, error: float | None, seconds: float | None, metadata: str | None,
+) -> Origin:  # fmt: skip
+    known = json.loads(metadata) if metadata else {}
+    clock = None if ppm is None else ClockCheck(ppm, error, seconds or 0.0)
+    tools = (str(known.get("compiler", "")), str(known.get("flags", "")))
+    return Origin(run_id, variant, board, board_id, timing, clock_hz, timer_hz, overhead, build_id, clock, *tools)

@@ -1,0 +1,201 @@
+"""The results database: raw samples and what they were made with, so that every metric can be recomputed.
+
+The tables stand in schema.py; database.py opens and migrates, rows.py maps records to rows, journal.py keeps what a variant under
+way has measured. Any SQLAlchemy URL works.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import select
+
+from tinyrig.core.errors import InfraError, UserError
+from tinyrig.core.records import FINISHED, OPEN, NotMeasured, Run, VariantRun
+from tinyrig.store import journal, rows, schema
+from tinyrig.store.database import Database, Say, tell
+from tinyrig.store.journal import Journal, JournalWriter
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A line of the list of runs; `boards` and `timings` hold distinct values. `state` is OPEN, FINISHED or INTERRUPTED; `plan`
+    what was asked for, empty where it was not kept; `journaled` counts the samples of unfinished variants."""
+
+    run_id: str
+    started: str
+    variants: tuple[str, ...]
+    boards: tuple[str, ...]
+    timings: tuple[str, ...]
+    state: str = FINISHED
+    plan: dict[str, Any] = field(default_factory=dict)
+    journaled: int = 0
+    not_measured: tuple[str, ...] = ()
+
+
+class Store:
+    """Results behind one database URL; an older database is upgraded, after `say` was told where its copy lies.
+
+    Raises UserError for an unusable URL, an unknown run, an absent file (with `must_exist`) or somebody else's database,
+    InfraError for one that is corrupt, locked beyond `busy_s` seconds, unwritable or of a newer schema.
+    """
+
+    def __init__(self, url: str, *, must_exist: bool = False, busy_s: float = 30.0, say: Say = tell) -> None:
+        self._database = Database(url, must_exist, busy_s, say)
+        self.url = self._database.url
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """A transaction that only reads, for history.py."""
+        return self._database.reading()
+
+    def writing(self) -> AbstractContextManager[sa.Connection]:
+        """A transaction that writes, for ledger.py."""
+        return self._database.writing()
+
+    def compact(self) -> None:
+        """Gives the space of deleted rows back to the disk."""
+        self._database.compact()
+
+    # ---- writing ----
+
+    def begin_run(
+        self, run_id: str, started: str, versions: dict[str, str] | None = None, plan: dict[str, Any] | None = None
+    ) -> None:
+        """Open a run without variants; `started` is ISO-8601 UTC. Raises InfraError when the id is taken."""
+        with self._database.writing() as db:
+            self._insert_run(db, Run(run_id, started, (), versions or {}), OPEN, plan)
+
+    def set_state(self, run_id: str, state: str) -> None:
+        """OPEN, FINISHED or INTERRUPTED."""
+        with self._database.writing() as db:
+            db.execute(schema.RUNS.update().where(schema.RUNS.c.seq == self.seq(db, run_id)).values(state=state))
+
+    def add_variant(self, run_id: str, run: VariantRun) -> None:
+        """Append a finished variant to an open run in place of its journal, all or nothing, durable on return."""
+        with self._database.writing() as db:
+            seq = self.seq(db, run_id)
+            rows.insert_variant(db, seq, run)
+            rows.delete_not_measured(db, seq, run.variant.name)
+            journal.drop(db, seq, run.variant.name)
+
+    def add_not_measured(self, run_id: str, what: NotMeasured) -> None:
+        """Remember why a variant could not be measured, until it is."""
+        with self._database.writing() as db:
+            rows.insert_not_measured(db, self.seq(db, run_id), what)
+
+    def begin_journal(self, run_id: str, variant: str, head: dict[str, Any]) -> JournalWriter:
+        """A journal for the samples of a variant under way, empty."""
+        with self._database.writing() as db:
+            return JournalWriter(self._database, journal.begin(db, self.seq(db, run_id), variant, head))
+
+    def find_journal(self, run_id: str, variant: str) -> Journal | None:
+        """What an earlier attempt at this variant kept."""
+        with self._database.reading() as db:
+            return journal.find(db, self.seq(db, run_id), variant)
+
+    def resume_journal(self, found: Journal) -> JournalWriter:
+        """Go on behind the samples that `found` holds."""
+        with self._database.writing() as db:
+            journal.mark_resumed(db, found)
+        return JournalWriter(self._database, found)
+
+    def save(self, run: Run) -> None:
+        """Store a whole run in one transaction."""
+        with self._database.writing() as db:
+            seq = self._insert_run(db, run, FINISHED, None)
+            for variant_run in run.runs:
+                rows.insert_variant(db, seq, variant_run)
+            for what in run.not_measured:
+                rows.insert_not_measured(db, seq, what)
+
+    def _insert_run(self, db: sa.Connection, run: Run, state: str, plan: dict[str, Any] | None) -> int:
+        if db.scalar(select(schema.RUNS.c.seq).where(schema.RUNS.c.run_id == run.run_id)) is not None:
+            raise InfraError(f"run {run.run_id} is already stored in {self.url}", remedy="use a fresh run id")
+        row = {"run_id": run.run_id, "started": run.started, "versions": rows.to_json(run.versions), "state": state}
+        row["plan"] = None if plan is None else rows.to_json(plan)
+        return db.execute(schema.RUNS.insert(), row).inserted_primary_key[0]
+
+    def seq(self, db: sa.Connection, run_id: str) -> int:
+        """The key of a run, by its full id. Raises UserError."""
+        seq = db.scalar(select(schema.RUNS.c.seq).where(schema.RUNS.c.run_id == run_id))
+        if seq is None:
+            raise _unknown_run(run_id, self.url)
+        return seq
+
+    # ---- reading ----
+
+    def runs(self) -> list[StoredRun]:
+        """All runs, newest first (by `started`, then by order of storing)."""
+        v, j, n = schema.VARIANT_RUNS.c, schema.JOURNALS.c, schema.NOT_MEASURED.c
+        kept = select(j.run_seq).join(schema.JOURNAL_SAMPLES, schema.JOURNAL_SAMPLES.c.journal_id == j.id)
+        with self._database.reading() as db:
+            heads = db.execute(select(schema.RUNS).order_by(schema.RUNS.c.started.desc(), schema.RUNS.c.seq.desc())).all()
+            lines = db.execute(select(v.run_seq, v.variant, v.board_name, v.timing, v.id)).all()
+            counts = {seq: count for seq, count in db.execute(kept.add_columns(sa.func.count()).group_by(j.run_seq))}
+            failed = db.execute(select(n.run_seq, n.variant).order_by(n.variant)).all()
+        variants, faults = _by_run(sorted(lines, key=lambda line: line.id)), _by_run(failed)
+        return [_summary(h, variants.get(h.seq, []), counts.get(h.seq, 0), faults.get(h.seq, [])) for h in heads]
+
+    def latest(self) -> str:
+        """Id of the newest run that holds a finished variant. Raises UserError when there is none."""
+        found = next((run.run_id for run in self.runs() if run.variants), None)
+        if found is None:
+            raise UserError(f"no results in {self.url}", remedy="make some first: `make bench` or `tinyrig run`")
+        return found
+
+    def resolve(self, prefix: str) -> str:
+        """A run id or an unambiguous beginning of one -> the full id. Raises UserError."""
+        with self._database.reading() as db:
+            ids = list(db.scalars(select(schema.RUNS.c.run_id).order_by(schema.RUNS.c.seq)))
+        if prefix in ids:
+            return prefix
+        matches = [run_id for run_id in ids if prefix and run_id.startswith(prefix)]
+        if len(matches) == 1:
+            return matches[0]
+        raise _ambiguous(prefix, matches) if matches else _unknown_run(prefix, self.url)
+
+    def load(self, run_id: str) -> Run:
+        """A stored run by id or unambiguous prefix, exactly as it was saved."""
+        full = self.resolve(run_id)
+        with self._database.reading() as db:
+            head = db.execute(select(schema.RUNS).where(schema.RUNS.c.run_id == full)).one()
+            runs = rows.variant_runs(db, head.seq)
+            return Run(head.run_id, head.started, runs, json.loads(head.versions), rows.not_measured(db, head.seq))
+
+
+def _by_run(lines: Iterable[Any]) -> dict[int, list[Any]]:
+    found: dict[int, list[Any]] = {}
+    for line in lines:
+        found.setdefault(line.run_seq, []).append(line)
+    return found
+
+
+def _summary(head: Any, lines: list[Any], journaled: int, failed: list[Any]) -> StoredRun:
+    return StoredRun(
+        head.run_id, head.started, tuple(line.variant for line in lines),
+        tuple(dict.fromkeys(line.board_name for line in lines)), tuple(dict.fromkeys(line.timing for line in lines)),
+        head.state or FINISHED, json.loads(head.plan) if head.plan else {}, journaled, tuple(line.variant for line in failed),
+    )
+
+
+def _unknown_run(run_id: str, url: str) -> UserError:
+    return UserError(f"no run {run_id!r} in {url}", remedy="give a stored run's id or its beginning, or none for the latest")
+
+
+def _ambiguous(prefix: str, matches: list[str]) -> UserError:
+    shown = ", ".join(matches[:5]) + (", ..." if len(matches) > 5 else "")
+    return UserError(f"run {prefix!r} is ambiguous", received=f"{len(matches)} matches: {shown}", remedy="give more characters")

@@ -1,0 +1,193 @@
+"""Databases of other versions, and of other programs."""
+
+import contextlib
+import multiprocessing
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from tinyrig.core.errors import InfraError, UserError
+from tinyrig.core.records import FINISHED
+from tinyrig.store import schema
+from tinyrig.store.database import MIGRATIONS
+from tinyrig.store.runs import Store
+from tinyrig.tests import old_database
+from tinyrig.tests.fake_runs import make_run, make_variant_run
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "r.sqlite"
+
+
+def opened(path, **options):
+    return Store(f"sqlite:///{path}", **options)
+
+
+def backups(path) -> list[Path]:
+    return sorted(path.parent.glob(f"{path.name}.before-*"))
+
+
+def test_the_migrations_end_in_the_tables_that_the_code_uses():
+    engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tinyrig.store.database._open_engine", lambda *_: engine)
+        Store("sqlite://")
+        with engine.connect() as db:
+            assert compare_metadata(MigrationContext.configure(db), schema.META) == []
+
+
+def test_on_a_server_too(postgres_url):
+    Store(postgres_url).close()
+    engine = sa.create_engine(postgres_url)
+    with engine.connect() as db:
+        assert compare_metadata(MigrationContext.configure(db), schema.META) == []
+    engine.dispose()
+
+
+def _columns(store):
+    v = schema.VARIANT_RUNS.c
+    query = sa.select(v.variant, v.comparable, v.outputs_sha256, v.hits, v.pruned, schema.COMPARABLES.c.metadata)
+    query = query.join(schema.COMPARABLES, schema.COMPARABLES.c.comparable == v.comparable).order_by(v.id)
+    with store.reading() as db:
+        return [(*row[:3], None if row.hits is None else bytes(row.hits), *row[4:]) for row in db.execute(query)]
+
+
+def _odd_run():
+    """Without labels, with a window that came twice and out of order, and one whose labels do not suffice."""
+    base = make_variant_run("simple", 6)
+    first, second, *rest = base.samples
+    return replace(
+        make_run(names=("pqt",)),
+        runs=(make_variant_run("pqt", 9), replace(base, labels=None), replace(base, labels=(1, 2)),
+              replace(base, samples=(second, first, *rest, replace(first, outputs=second.outputs)))),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("run", [make_run(), _odd_run()], ids=["usual", "odd"])
+def test_what_0003_computes_of_old_runs_is_what_is_stored_with_new_ones(any_url, run):
+    old_database.write_0002(any_url, run)
+    with Store("sqlite://") as fresh, Store(any_url, say=lambda text: None) as upgraded:
+        fresh.save(run)
+        assert upgraded.load(run.run_id) == run
+        assert _columns(upgraded) == _columns(fresh)
+        upgraded.save(replace(run, run_id="next"))
+
+
+def test_an_old_run_that_can_not_be_read_is_upgraded_without_them(any_url):
+    old_database.write_0002(any_url, make_run())
+    engine = sa.create_engine(any_url)
+    with engine.begin() as db:
+        db.execute(sa.text("UPDATE variant_runs SET record = '{}' WHERE id = 1"))
+    engine.dispose()
+    with Store(any_url, say=lambda text: None) as store:
+        assert [row[0] for row in _columns(store)] == ["pruned", "reshaped", "pqt"]
+        assert len(store.runs()[0].variants) == 4
+
+
+def test_every_revision_is_known_by_name():
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert tuple(r.revision for r in ScriptDirectory.from_config(config).walk_revisions())[::-1] == schema.REVISIONS
+
+
+@pytest.mark.parametrize("metrics", [True, False])
+def test_a_database_from_before_the_migrations_is_upgraded_beside_a_copy(path, metrics):
+    run, said = make_run(), []
+    old_database.write(path, run, metrics)
+    before = old_database.contents(path)
+    with opened(path, say=said.append) as store:
+        assert store.load(run.run_id) == run
+        assert store.runs()[0].state == FINISHED
+        store.begin_run("next", "2027")
+    (copy,) = backups(path)
+    assert old_database.contents(copy) == before
+    assert len(said) == 1 and str(copy) in said[0]
+    with opened(path, say=said.append):
+        assert len(said) == 1 and backups(path) == [copy]
+
+
+def test_a_second_copy_does_not_replace_the_first(path):
+    for _ in range(2):
+        path.unlink(missing_ok=True)
+        for rest in ("-wal", "-shm"):
+            Path(f"{path}{rest}").unlink(missing_ok=True)
+        path.with_suffix(".new").unlink(missing_ok=True)
+        old_database.write(path, make_run())
+        opened(path, say=lambda text: None).close()
+    assert len(backups(path)) == 2
+
+
+def test_a_migration_that_fails_changes_nothing(path, monkeypatch):
+    old_database.write(path, make_run())
+    before = old_database.contents(path)
+    with contextlib.closing(sqlite3.connect(path)) as db:  # the last step of the migration finds its table taken
+        db.execute("CREATE TABLE not_measured (x)")
+        db.commit()
+    with pytest.raises(InfraError, match="failed"):
+        opened(path, say=lambda text: None)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TABLE not_measured")
+        db.commit()
+    assert old_database.contents(path) == before
+    with opened(path, say=lambda text: None) as store:
+        assert store.load(make_run().run_id) == make_run()
+
+
+def test_without_room_for_the_copy_nothing_is_upgraded(path):
+    old_database.write(path, make_run())
+    before = old_database.contents(path)
+    (path.parent / f"{path.name}.before-{schema.REVISIONS[-1]}.part").mkdir()  # in the place of the copy
+    with pytest.raises(InfraError, match="can't copy"):
+        opened(path, say=lambda text: None)
+    assert old_database.contents(path) == before
+
+
+def _open_once(path):
+    opened(path, say=lambda text: None).close()
+
+
+def test_two_processes_that_upgrade_at_once_agree(path):
+    run = make_run()
+    old_database.write(path, run)
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_open_once, args=(path,)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [w.exitcode for w in workers] == [0] * 4
+    assert len(backups(path)) == 1
+    with opened(path) as store:
+        assert store.load(run.run_id) == run
+
+
+@pytest.mark.parametrize("change", ["UPDATE tinyrig_schema SET version = 99", "UPDATE alembic_version SET version_num = '0099'"])
+def test_a_newer_database_is_refused_as_it_is(path, change):
+    opened(path).close()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute(change)
+        db.commit()
+    before = old_database.contents(path)
+    with pytest.raises(InfraError, match="newer tinyrig") as caught:
+        opened(path)
+    assert "99" in caught.value.received and caught.value.remedy
+    assert old_database.contents(path) == before
+
+
+@pytest.mark.parametrize("tables", ["CREATE TABLE runs (id)", "CREATE TABLE alembic_version (version_num); CREATE TABLE x (y)"])
+def test_somebody_elses_database_is_not_touched(path, tables):
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.executescript(tables)
+    before = path.read_bytes()
+    with pytest.raises(UserError, match="not a tinyrig results database") as caught:
+        opened(path)
+    assert caught.value.received and caught.value.remedy
+    assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]

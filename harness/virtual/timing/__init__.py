@@ -1,0 +1,1 @@
+"""What the virtual board's cycle counter counts."""

@@ -1,0 +1,360 @@
+"""Generated C + firmware + port -> ELF and bin with arm-none-eabi-gcc; sections -> Footprint.
+
+What the model costs is found by linking twice: the image, and the same firmware around an empty engine. The empty one
+is the rig; everything more is the model's, down to the libc helpers that only it pulls in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+from tinyrig.core.boards import Board
+from tinyrig.core.config import ROOT
+from tinyrig.core.deadlines import Limits
+from tinyrig.core.errors import HostError, ModelError
+from tinyrig.core.records import CompiledModel, Footprint, Image, Toolchain
+from tinyrig.host import arduino_cli
+from tinyrig.host.locks import alone
+from tinyrig.host.run_tool import Running, end_all, run_tool
+from tinyrig.link.wire import HELLO_BYTES, HELLO_TENSOR_BYTES, RUN_BYTES, RUN_REPLY_BYTES
+from tinyrig.workload import arduino_sketch
+
+FIRMWARE = ROOT / "firmware"
+CC = "arm-none-eabi-gcc"
+RIG_FLAGS = ("-std=gnu11", "-Os", "-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra", "-Werror")
+MODEL_FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections", "-Wall")
+LINK_FLAGS = ("-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,--no-warn-rwx-segments")
+STACK_RESERVE = 12 * 1024
+"""Bytes of RAM kept free of protocol buffers, for the stack."""
+PAYLOAD_RANGE = (512, 16_384)
+HEAP_AND_STACK = (".heap", ".stack")
+"""Sections of the Arduino core's linker script that are all RAM left over: no part of what an image needs."""
+DEBUG_FLAGS = ("-gdwarf-4",)
+"""Source lines for faults (harness/link/fault_report.py). They stay in the ELF: not a byte of the image changes."""
+
+
+@cache
+def find_compiler() -> tuple[str, str]:
+    """(path, "arm-none-eabi-gcc 12.2.1"). Raises HostError when it is not installed."""
+    path = shutil.which(CC)
+    if not path:
+        raise HostError(
+            "the ARM compiler is missing",
+            expected=f"{CC} on the PATH",
+            received="nothing",
+            remedy="run `make setup`, or apt-get install --no-install-recommends gcc-arm-none-eabi libnewlib-arm-none-eabi",
+        )
+    line = run_tool([path, "-dumpfullversion"], Limits.build_s).stdout.strip()
+    return path, f"{CC} {line}"
+
+
+def build_image(
+    model: CompiledModel, board: Board, build_dir: Path = ROOT / "build", build_s: float = Limits.build_s
+) -> Image:
+    """Compiles and links the firmware around `model`; an image built before is taken again. No call of a compiler takes longer
+    than `build_s` seconds.
+
+    Raises HostError (no compiler, or it rejects the sources, hangs, or its results can't be written) and ModelError (the image
+    does not fit the board).
+    """
+    try:
+        return _build_image(model, board, build_dir, build_s)
+    except OSError as error:
+        raise HostError(
+            "the firmware image can't be built",
+            expected=f"sources below {FIRMWARE}, and room for results in {build_dir}",
+            received=str(error),
+            remedy="check free space and permissions there",
+        ) from error
+
+
+def _build_image(model: CompiledModel, board: Board, build_dir: Path, build_s: float) -> Image:
+    payload = max_payload(model, board)
+    tools = arduino_cli.find_tools(build_s) if board.builder == "arduino" else None
+    build_id = _build_id(model, board, payload, tools.name if tools else find_compiler()[1])
+    folder = build_dir / f"{board.name}-{model.engine}-{build_id[:16]}"
+    footprint = _finished(folder)
+    if footprint is None:
+        build = lambda work: _build(model, board, payload, build_id, work, build_s, tools)  # noqa: E731
+        build_dir.mkdir(parents=True, exist_ok=True)
+        with alone(build_dir / f".{folder.name}.lock"):
+            footprint = _finished(folder) or _build_in(folder, build)
+    return _image(model, board, build_id, folder, footprint, _toolchain(board, folder, tools))
+
+
+def _build_in(folder: Path, build: Callable[[Path], Footprint]) -> Footprint:
+    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".building-"))
+    try:
+        footprint = build(work)
+        _publish(work, folder)
+        return footprint
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _finished(folder: Path) -> Footprint | None:
+    """What an earlier build found, None where there was none or its files are no longer what it wrote: after a power cut they
+    may be cut short though image.json is there."""
+    try:
+        done = json.loads((folder / "image.json").read_text())
+        same = done["sha256"] == _hashes(folder)
+        return Footprint(**done["footprint"]) if same else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _publish(work: Path, folder: Path) -> None:
+    """Another process may build the same image at the same time: whichever comes first, the files are the same."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        work.rename(folder)
+    except OSError:
+        if _finished(folder) is None:
+            raise
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("firmware.elf", "firmware.bin")}
+
+
+def max_payload(model: CompiledModel, board: Board) -> int:
+    """Bytes of the largest wire payload: a whole input or reply where RAM allows, and always a hello and a profile."""
+    low, high = PAYLOAD_RANGE
+    hello = HELLO_BYTES + HELLO_TENSOR_BYTES * (len(model.inputs) + len(model.outputs))
+    profile = RUN_REPLY_BYTES + 4 * len(model.ops)
+    request = max((t.nbytes for t in model.inputs), default=0) + RUN_BYTES
+    reply = profile + sum(t.nbytes for t in model.outputs)
+    room = (board.ram_bytes - model.arena_bytes - STACK_RESERVE) // 2
+    return -(-max(low, hello, profile, min(high, max(request, reply), room)) // 4) * 4
+
+
+def _build_id(model: CompiledModel, board: Board, payload: int, compiler: str) -> str:
+    """16 bytes as hex over everything that decides the image's bytes."""
+    digest = hashlib.sha256()
+    for file in sorted(_engine_files(model) + _rig_files(board)):
+        digest.update(file.name.encode() + file.read_bytes())
+    for name in sorted(model.sources):
+        digest.update(name.encode() + model.sources[name].encode())
+    bare = (*RIG_FLAGS, *MODEL_FLAGS, *LINK_FLAGS, *board.cpu_flags, memory_script(board))
+    flags = bare if board.builder == "gcc" else (arduino_sketch.FLAGS, arduino_sketch.PRAGMA)
+    digest.update(repr((model.sha256, model.engine, payload, flags, compiler, board.name)).encode())
+    return digest.hexdigest()[:32]
+
+
+def _engine_files(model: CompiledModel) -> list[Path]:
+    """Sources, and whatever lies beside the headers: includes have any ending."""
+    included = [p for folder in model.include_dirs for p in folder.glob("*") if p.is_file()]
+    return [FIRMWARE / "nn" / k for k in model.kernels] + list(model.extra_sources) + included
+
+
+def _rig_files(board: Board) -> list[Path]:
+    if board.builder == "arduino":
+        return [*arduino_sketch.rig_files(), *FIRMWARE.glob("nn/**/*.h"), *FIRMWARE.glob("nn/**/*.inc")]
+    return [*_rig_sources(board), *_headers(board), _linker_script(board), FIRMWARE / "app" / "null_engine.c"]
+
+
+def port_folder(board: Board) -> Path:
+    """A board's port: a folder of its own, or one of firmware/port."""
+    return FIRMWARE / "port" / board.port  # an absolute path stays what it is
+
+
+def port_files(board: Board) -> dict[str, Path]:
+    """What every Cortex-M4 shares, replaced by files of the same name where the port has its own."""
+    folders = (FIRMWARE / "port" / "cortexm", port_folder(board))
+    return {p.name: p for folder in folders for p in sorted(folder.glob("*")) if p.suffix in (".c", ".h", ".ld")}
+
+
+def _rig_sources(board: Board) -> list[Path]:
+    app = [p for p in (FIRMWARE / "app").glob("*.c") if p.name != "null_engine.c"]
+    return sorted(app) + [p for name, p in sorted(port_files(board).items()) if name.endswith(".c")]
+
+
+def _headers(board: Board) -> list[Path]:
+    shared = (p for pattern in ("app/*.h", "port/*.h", "nn/**/*.h", "nn/**/*.inc") for p in FIRMWARE.glob(pattern))
+    return sorted([*shared, *(p for p in port_files(board).values() if p.suffix == ".h")])
+
+
+def _linker_script(board: Board) -> Path:
+    return port_files(board)["link.ld"]
+
+
+def memory_script(board: Board) -> str:
+    """memory.ld, which a port's link.ld includes."""
+    flash = f"FLASH (rx)  : ORIGIN = 0x{board.flash_base:08X}, LENGTH = {board.flash_bytes}"
+    return f"MEMORY {{\n  {flash}\n  RAM   (rwx) : ORIGIN = 0x{board.ram_base:08X}, LENGTH = {board.ram_bytes}\n}}\n"
+
+
+def _build(
+    model: CompiledModel, board: Board, payload: int, build_id: str, work: Path, build_s: float, tools: arduino_sketch.Tools | None
+) -> Footprint:
+    """Everything below `work`; image.json is written last and marks the folder as finished."""
+    model_sources = _write_sources(model, work)
+    id_source = work / "build_id.c"
+    id_bytes = ", ".join(f"0x{b:02x}" for b in bytes.fromhex(build_id))
+    id_source.write_text(
+        f"#include <stdint.h>\nextern const uint8_t app_build_id[16];\nconst uint8_t app_build_id[16] = {{{id_bytes}}};\n"
+    )
+    (work / "memory.ld").write_text(memory_script(board))
+    if tools:
+        arduino_sketch.build(model, model_sources, id_source, payload, board.flash_base, work, tools, build_s)
+    else:
+        _build_bare(model, board, payload, [model_sources, [id_source]], work, build_s)
+    footprint = _footprint(model, work)
+    done = {"build_id": build_id, "footprint": dataclasses.asdict(footprint), "sha256": _hashes(work)}
+    (work / "image.json").write_text(json.dumps(done, indent=1))
+    return footprint
+
+
+def _build_bare(
+    model: CompiledModel, board: Board, payload: int, generated: list[list[Path]], work: Path, build_s: float
+) -> None:
+    model_sources, id_sources = generated
+    kernels = [*(FIRMWARE / "nn" / k for k in model.kernels), *model.extra_sources]
+    rig = _compile([*_rig_sources(board), *id_sources], board, RIG_FLAGS, payload, work, build_s)
+    engine = _compile([*model_sources, *kernels], board, MODEL_FLAGS, payload, work, build_s, model.include_dirs)
+    empty = _compile([FIRMWARE / "app" / "null_engine.c"], board, RIG_FLAGS, payload, work, build_s)
+    _link([*rig, *engine], board, work / "firmware.elf", model, build_s)
+    _link([*rig, *empty], board, work / "rig.elf", model, build_s)
+    _objcopy(work / "firmware.elf", work / "firmware.bin", build_s)
+
+
+def _write_sources(model: CompiledModel, work: Path) -> list[Path]:
+    for name, text in model.sources.items():
+        (work / name).write_text(text)
+    return [work / name for name in model.sources if name.endswith(".c")]
+
+
+def _compile(
+    sources: Iterable[Path],
+    board: Board,
+    flags: tuple[str, ...],
+    payload: int,
+    work: Path,
+    build_s: float,
+    include_dirs: tuple[Path, ...] = (),
+) -> list[Path]:
+    includes = [f"-I{p}" for p in (work, FIRMWARE / "app", FIRMWARE / "nn", FIRMWARE / "port", *include_dirs)]
+    base = [
+        find_compiler()[0],
+        *board.cpu_flags,
+        *flags,
+        *DEBUG_FLAGS,
+        *includes,
+        f"-DWIRE_MAX_PAYLOAD={payload}",
+        f"-ffile-prefix-map={ROOT}=.",
+        f"-ffile-prefix-map={work}=generated",
+    ]
+
+    running: Running = set()
+
+    def one(source: Path) -> Path:
+        place = hashlib.sha256(str(source.parent).encode()).hexdigest()[:8]  # two folders may hold files of one name
+        target = work / f"{source.stem}-{place}.o"
+        _call([*base, "-c", str(source), "-o", str(target)], f"{source.name} does not compile", build_s, running)
+        return target
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        try:
+            return list(pool.map(one, sources))
+        except BaseException:  # leaving the pool waits for its threads
+            pool.shutdown(wait=False, cancel_futures=True)
+            end_all(running)
+            raise
+
+
+def _link(objects: list[Path], board: Board, elf: Path, model: CompiledModel, build_s: float) -> None:
+    command = [
+        find_compiler()[0],
+        *board.cpu_flags,
+        *LINK_FLAGS,
+        f"-L{elf.parent}",
+        f"-T{_linker_script(board)}",
+        f"-Wl,-Map={elf.with_suffix('.map')}",
+    ]
+    try:
+        _call([*command, *map(str, objects), "-lm", "-o", str(elf)], "the firmware does not link", build_s)
+    except HostError as error:
+        missing = re.findall(r"region [`'](\w+)' overflowed by (\d+) bytes", error.received)
+        if not missing:
+            raise
+        received = ", ".join(f"{region} exceeded by {count} bytes" for region, count in missing)
+        raise ModelError(
+            f"the model does not fit {board.title}",
+            expected=f"at most {board.flash_bytes} B of flash and {board.ram_bytes} B of RAM, firmware and stack included",
+            received=f"{model.weight_bytes} B of weights, {model.arena_bytes} B of arena: {received}",
+            remedy="quantise, prune or shrink the model",
+        ) from error
+
+
+def _objcopy(elf: Path, target: Path, build_s: float) -> None:
+    _call([find_compiler()[0].replace("gcc", "objcopy"), "-O", "binary", str(elf), str(target)], "objcopy failed", build_s)
+
+
+def _call(command: list[str], what: str, build_s: float, running: Running | None = None) -> None:
+    done = run_tool(command, build_s, running)
+    if done.returncode:
+        raise HostError(
+            what,
+            expected="the toolchain's exit status 0",
+            received=done.stderr.strip()[-4000:],
+            remedy="report this with the model at hand: generated C must always build",
+        )
+
+
+def _sizes(elf: Path) -> tuple[int, int]:
+    """(flash, ram) in bytes: what the image occupies in flash, .data included, and its static RAM without the stack."""
+    from elftools.elf.elffile import ELFFile
+
+    flash = ram = 0
+    with elf.open("rb") as stream:
+        for section in ELFFile(stream).iter_sections():
+            allocated, writable = section["sh_flags"] & 2, section["sh_flags"] & 1
+            if allocated and not section.name.startswith(HEAP_AND_STACK):
+                flash += section["sh_size"] if section["sh_type"] != "SHT_NOBITS" else 0
+                ram += section["sh_size"] if writable else 0
+    return flash, ram
+
+
+def _footprint(model: CompiledModel, work: Path) -> Footprint:
+    flash, ram = _sizes(work / "firmware.elf")
+    rig_flash, rig_ram = _sizes(work / "rig.elf")
+    return Footprint(
+        flash_weights=model.weight_bytes,
+        flash_engine=flash - rig_flash - model.weight_bytes,
+        flash_rig=rig_flash,
+        ram_arena=model.arena_bytes,
+        ram_static=ram - rig_ram - model.arena_bytes,
+        ram_rig=rig_ram,
+    )
+
+
+def _toolchain(board: Board, folder: Path, tools: arduino_sketch.Tools | None) -> Toolchain:
+    if tools:
+        return Toolchain(f"{tools.name}, {arduino_sketch.compiler_of(folder / 'firmware.elf')}", arduino_sketch.FLAGS)
+    return Toolchain(find_compiler()[1], " ".join((*board.cpu_flags, *MODEL_FLAGS)))
+
+
+def _image(model: CompiledModel, board: Board, build_id: str, folder: Path, footprint: Footprint, toolchain: Toolchain) -> Image:
+    return Image(
+        elf=folder / "firmware.elf",
+        bin=folder / "firmware.bin",
+        base_address=board.flash_base,
+        model_sha256=model.sha256,
+        build_id=build_id,
+        engine=model.engine,
+        toolchain=toolchain,
+        footprint=footprint,
+        inputs=model.inputs,
+        outputs=model.outputs,
+        ops=model.ops,
+    )

@@ -1,0 +1,95 @@
+"""What `python -m tinyrig.variants` left behind: manifest.json -> Variants. Reads files only; never imports variants."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from tinyrig.core.errors import UserError
+from tinyrig.core.records import Variant
+
+_KEPT = (
+    "training", "weights", "sparsity", "host_correct", "host_windows", "host_interpreter", "parent", "notes", "compressed_bytes",
+    "weight_bytes",
+)  # fmt: skip
+
+
+def read_built(folder: Path) -> list[Variant]:
+    """The finished variants of a folder, in building order; [] where nothing finished lies.
+
+    Raises UserError when a file is not what the manifest says.
+    """
+    path = folder / "manifest.json"
+    if not path.exists():
+        return []
+    try:
+        manifest = json.loads(path.read_text("utf-8"))
+        if manifest["schema"] != 1:
+            raise ValueError(f"schema {manifest['schema']!r:.80}")
+        return [_variant(folder, manifest, entry) for entry in manifest["variants"]]
+    except (ValueError, LookupError, TypeError, AttributeError, OSError, RecursionError) as error:
+        raise UserError(
+            f"{path} can't be used",
+            expected="a manifest of schema 1",
+            received=f"{type(error).__name__}: {error}"[:300],
+            remedy="build the variants again: tinyrig variants --force",
+        ) from error
+
+
+def _variant(folder: Path, manifest: dict[str, Any], entry: dict[str, Any]) -> Variant:
+    tflite, windows = (folder / _plain(side["file"]) for side in (entry, manifest["windows"]))
+    _check_types(entry)
+    _check(tflite, entry["sha256"])
+    _check(windows, manifest["windows"]["sha256"])
+    dataset = manifest["dataset"]
+    details = {key: entry[key] for key in _KEPT if key in entry}
+    details |= {
+        "packages": manifest["packages"],
+        "seed": manifest["seed"],
+        "dataset": {k: v for k, v in dataset.items() if k != "channel_names"},
+    }
+    return Variant(
+        name=entry["name"],
+        tflite=tflite,
+        sha256=entry["sha256"],
+        tflite_bytes=entry["tflite_bytes"],
+        zip_bytes=entry["zip_bytes"],
+        windows=windows,
+        dataset=dataset["name"],
+        synthetic=dataset["synthetic"],
+        host_accuracy=entry["host_accuracy"],
+        flops=entry["flops"],
+        macs=entry["macs"],
+        details=details,
+    )
+
+
+def _plain(name: str) -> str:
+    """Raises ValueError for what would lead out of the folder."""
+    if name != Path(name).name or not name.isprintable():
+        raise ValueError(f"no plain file name: {name!r:.80}")
+    return name
+
+
+_NUMBERS = ("tflite_bytes", "zip_bytes", "host_accuracy", "flops", "macs")
+
+
+def _check_types(entry: dict[str, Any]) -> None:
+    """Raises ValueError: these go into tables and calculations unseen."""
+    _plain(entry["name"])
+    bad = [k for k in _NUMBERS if isinstance(entry[k], bool) or not isinstance(entry[k], int | float | None)]
+    if bad:
+        raise ValueError(f"{bad[0]} is no number: {entry[bad[0]]!r:.80}")
+
+
+def _check(file: Path, sha256: str) -> None:
+    found = hashlib.sha256(file.read_bytes()).hexdigest()
+    if found != sha256:
+        raise UserError(
+            f"{file} is not what the manifest says",
+            expected=f"SHA-256 {sha256}",
+            received=found,
+            remedy="build the variants again: tinyrig variants --force",
+        )

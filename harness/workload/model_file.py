@@ -1,0 +1,20 @@
+"""A model file's bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tinyrig.compiler.model.graph import MAX_FILE_BYTES
+from tinyrig.core.errors import UserError
+
+
+def read_model(path: Path) -> bytes:
+    try:
+        if not path.is_file() and path.exists():  # a pipe would be waited for
+            raise OSError(0, "no regular file")
+        with path.open("rb") as file:
+            return file.read(MAX_FILE_BYTES + 1)  # a longer file is refused as such by the compiler
+    except OSError as error:
+        raise UserError(
+            f"{path} can't be read: {error.strerror}", expected="a .tflite file", received=str(path), remedy="check the path"
+        ) from error

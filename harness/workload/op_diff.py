@@ -1,0 +1,96 @@
+"""Where does a model go wrong? Every step's outputs on the host beside the oracle's tensors. A debugging tool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinyrig.compiler.compile import compile_model, plan_unit
+from tinyrig.compiler.model.graph import Tensor
+from tinyrig.compiler.model.step import Options, Step
+from tinyrig.core.errors import UserError
+from tinyrig.core.records import TensorSpec
+from tinyrig.workload.host_build import HostModel
+from tinyrig.workload.oracle import ORACLES
+
+_NO_LIMIT = 1 << 30
+"""Bytes: the host has no flash or RAM to exceed."""
+
+
+@dataclass(frozen=True)
+class OpDiff:
+    """One output tensor of one step over all windows. `max_abs_diff` in LSB for integers, real units for floats;
+    `differing` elements of `compared`; None where the oracle has no such tensor (the compiler's own temporaries)."""
+
+    index: int
+    op: str
+    name: str
+    tensor: str
+    dtype: str
+    max_abs_diff: float | None
+    differing: int
+    compared: int
+
+    def wrong(self, tolerance: float) -> bool:
+        """Any difference of an integer; of a float, one beyond `tolerance` (absolute)."""
+        limit = tolerance if self.dtype.startswith("float") else 0.0
+        return self.max_abs_diff is not None and not self.max_abs_diff <= limit
+
+
+def compare_ops(
+    data: bytes, windows: Iterable[list[np.ndarray]], *, oracle: str = "tflm", engine: str = "tinyrig", optimise: str = "speed"
+) -> list[OpDiff]:
+    """Runs each window (a list of input tensors) step by step and compares every tensor a step has written. Differences
+    add up along the network: the first row that differs names the culprit. Raises ModelError, UserError, HostError."""
+    if oracle not in ORACLES:
+        raise UserError(f"unknown oracle {oracle!r}", expected=" or ".join(ORACLES), received=oracle)
+    unit = plan_unit(data, engine, Options(optimise))
+    compiled = compile_model(data, flash_bytes=_NO_LIMIT, ram_bytes=_NO_LIMIT, engine=engine, optimise=optimise)
+    host, reference = HostModel(compiled), ORACLES[oracle](data)
+    base = unit.memory.offsets[unit.lowered.inputs[0]]
+    rows = {(s.index, t.index): _Row(s, t) for s in unit.lowered.steps for t in s.outputs}
+    for inputs in windows:
+        want = reference.tensors(inputs)
+        for i in host.run_ops(inputs):
+            for t in unit.lowered.steps[i].outputs:
+                if t.index in want:
+                    spec = TensorSpec(t.name, t.shape, t.dtype)
+                    rows[i, t.index].add(host.tensor(unit.memory.offsets[t.index] - base, spec), want[t.index])
+    return [row.result() for row in rows.values()]
+
+
+class _Row:
+    def __init__(self, step: Step, tensor: Tensor) -> None:
+        self._step, self._tensor = step, tensor
+        self._worst: float | None = None
+        self._differing = self._compared = 0
+
+    def add(self, got: np.ndarray, want: np.ndarray) -> None:
+        a, b = got.astype(np.float64), want.astype(np.float64).reshape(got.shape)
+        with np.errstate(invalid="ignore"):
+            # A NaN on one side only, or infinities of two signs, are an infinite difference, not none.
+            difference = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.nan_to_num(np.abs(a - b), nan=np.inf))
+        self._worst = max(self._worst or 0.0, float(difference.max(initial=0.0)))
+        self._differing += int(np.count_nonzero(difference))
+        self._compared += difference.size
+
+    def result(self) -> OpDiff:
+        s = self._step
+        return OpDiff(s.index, s.op, s.name, self._tensor.name, self._tensor.dtype, self._worst, self._differing, self._compared)
+
+
+def table(rows: Iterable[OpDiff], tolerance: float) -> str:
+    """The rows for people, as Markdown. The first marked `differs` is the culprit; of a fused tensor the first name is shown."""
+    from tabulate import tabulate
+
+    header = ("step", "op", "tensor", "dtype", "largest difference", "differing", "of", "")
+    cells = [(r.index, r.op, r.tensor.split(";")[0], r.dtype, *_figures(r, tolerance)) for r in rows]
+    return tabulate(cells, header, "github", disable_numparse=True)
+
+
+def _figures(r: OpDiff, tolerance: float) -> tuple[str, int, int, str]:
+    if r.max_abs_diff is None:
+        return "-", r.differing, r.compared, "not in the oracle"
+    return f"{r.max_abs_diff:.3g}", r.differing, r.compared, "differs" if r.wrong(tolerance) else ""

@@ -1,0 +1,177 @@
+"""The reference outputs: TFLM's reference kernels on the host (`tflm`), LiteRT with BUILTIN_REF (`litert-ref`).
+
+The default LiteRT interpreter is never used: its XNNPACK kernels round differently (22 of 240 int8 windows of the paper's
+model), so they can't tell a wrong kernel from a right one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinyrig.compiler.lower.lower import open_shape
+from tinyrig.core.errors import HostError, ModelError
+from tinyrig.host.isolated import Child, ChildFailed
+
+TIMEOUT_S = 120.0
+"""For one inference: reference kernels take seconds for the largest models that a microcontroller can hold."""
+
+
+class _Oracle:
+    """The library runs in a child of its own, made at the first use: it may abort or write where it should not for a file
+    that no check of ours refuses, or for one window of it."""
+
+    name = ""
+    _library = ""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._child: Child | None = None
+
+    def run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        """One inference: input tensors (their dtype, any shape of the right size) -> output tensors. Raises ModelError when
+        the library refuses the model, dies of it or takes longer than TIMEOUT_S."""
+        return self._call("run", inputs)
+
+    def tensors(self, inputs: list[np.ndarray]) -> dict[int, np.ndarray]:
+        """Every activation tensor's value by its index in the file, after one inference."""
+        return self._call("tensors", inputs)
+
+    def _make(self) -> Callable[[], Any]:
+        raise NotImplementedError
+
+    def _call(self, method: str, inputs: list[np.ndarray]) -> Any:
+        try:
+            if self._child is None:
+                self._child = Child(self._make(), TIMEOUT_S)
+            return self._child.call(method, inputs)
+        except ChildFailed as e:
+            raise _refused(self._library, e) from e
+
+
+def _refused(library: str, e: ChildFailed) -> ModelError:
+    if not e.died:
+        return ModelError(f"{library} can't run the model", received=e.text, remedy="compare with another --oracle, or none")
+    return ModelError(f"{library} can't run the model: it ended with {e.died}", received=e.text,
+                      remedy="its quantisation is out of the reference's range; use another --oracle, or none")
+
+
+class TflmOracle(_Oracle):
+    """tflite-micro's interpreter with its reference kernels."""
+
+    name = "tflm"
+    _library = "tflite-micro"
+
+    def _make(self) -> Callable[[], Any]:
+        try:
+            from tflite_micro.python.tflite_micro import runtime
+        except ImportError as e:
+            raise HostError("the oracle tflite-micro can't be imported", received=str(e), remedy="run `make setup`") from e
+        _check_shapes(self._data)
+        return lambda: _Tflm(self._data, runtime)
+
+
+class _Tflm:
+    """Lives in the child."""
+
+    def __init__(self, data: bytes, runtime: Any) -> None:
+        self._data, self._runtime = data, runtime
+        self._plain = self._create(keep=False)
+        self._keeping: Any = None
+
+    def _create(self, keep: bool) -> Any:
+        config = self._runtime.InterpreterConfig
+        mode = config.kPreserveAllTensors if keep else config.kAllocationRecording
+        # The arena is host memory: generous, because 64-bit pointers and kept tensors need more than a board does.
+        size = max(10 * len(self._data), 1 << 22) + (1 << 24 if keep else 0)
+        return self._runtime.Interpreter.from_bytes(self._data, arena_size=size, intrepreter_config=mode)
+
+    def run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        return self._invoke(self._plain, inputs)
+
+    def _invoke(self, interpreter: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        for i, x in enumerate(inputs):
+            details = interpreter.get_input_details(i)
+            interpreter.set_input(np.ascontiguousarray(x, details["dtype"]).reshape(details["shape"]), i)
+        interpreter.invoke()
+        return [np.array(interpreter.get_output(i)) for i in range(_output_count(self._data))]
+
+    def tensors(self, inputs: list[np.ndarray]) -> dict[int, np.ndarray]:
+        self._keeping = self._keeping or self._create(keep=True)
+        self._invoke(self._keeping, inputs)
+        return {i: _tensor_value(self._keeping, i) for i in _activations(self._data)}
+
+
+def _check_shapes(data: bytes) -> None:
+    """TFLM takes a free batch's shapes as they stand in the file: it would run, and give other values than LiteRT."""
+    try:
+        tensor = open_shape(data)
+    except ModelError:  # not for the compiler, but perhaps for the oracle
+        return
+    if tensor is not None:
+        raise ModelError(
+            "tflite-micro can't be the oracle of this model", expected="a model converted with a fixed batch",
+            received=f"{tensor}, which the file leaves open", remedy="compare with --oracle litert-ref",
+        )
+
+
+class LitertRefOracle(_Oracle):
+    """LiteRT's interpreter restricted to its reference kernels (OpResolverType.BUILTIN_REF)."""
+
+    name = "litert-ref"
+    _library = "LiteRT"
+
+    def _make(self) -> Callable[[], Any]:
+        try:
+            from ai_edge_litert import interpreter as litert
+        except ImportError as e:
+            raise HostError("the oracle LiteRT can't be imported", received=str(e), remedy="run `make setup`") from e
+        return lambda: _Litert(self._data, litert)
+
+
+class _Litert:
+    """Lives in the child."""
+
+    def __init__(self, data: bytes, litert: Any) -> None:
+        resolver = litert.OpResolverType.BUILTIN_REF
+        self._it = litert.Interpreter(
+            model_content=data, experimental_op_resolver_type=resolver, experimental_preserve_all_tensors=True
+        )
+        self._it.allocate_tensors()
+        self._it.invoke()
+
+    def run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        for x, d in zip(inputs, self._it.get_input_details(), strict=True):
+            self._it.set_tensor(d["index"], np.ascontiguousarray(x, d["dtype"]).reshape(d["shape"]))
+        self._it.invoke()
+        return [np.array(self._it.get_tensor(d["index"])) for d in self._it.get_output_details()]
+
+    def tensors(self, inputs: list[np.ndarray]) -> dict[int, np.ndarray]:
+        self.run(inputs)
+        return {d["index"]: np.array(self._it.get_tensor(d["index"])) for d in self._it.get_tensor_details()}
+
+
+ORACLES = {TflmOracle.name: TflmOracle, LitertRefOracle.name: LitertRefOracle}
+"""--oracle's names; the name goes into every report."""
+
+
+def _subgraph(data: bytes):
+    import tflite
+
+    return tflite.Model.GetRootAsModel(data, 0).Subgraphs(0)
+
+
+def _output_count(data: bytes) -> int:
+    return _subgraph(data).OutputsLength()
+
+
+def _activations(data: bytes) -> list[int]:
+    sub = _subgraph(data)
+    made = {sub.Operators(i).Outputs(j) for i in range(sub.OperatorsLength()) for j in range(sub.Operators(i).OutputsLength())}
+    return sorted(made | {sub.Inputs(i) for i in range(sub.InputsLength())})
+
+
+def _tensor_value(interpreter, index: int) -> np.ndarray:
+    return np.array(interpreter.GetTensor(index, 0)["tensor_data"])

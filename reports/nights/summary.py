@@ -1,0 +1,192 @@
+"""The Markdown summary of one night, from the database alone: verdict first, then what changed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tinyrig.analysis.metrics import METRICS
+from tinyrig.core.errors import HostError, RigError, UserError
+from tinyrig.core.records import FAILED, Accepted, Claim, Night, NotMeasured, StoredVerdict
+from tinyrig.reports.blocks import Block, Bullets, Grid, Heading, Text, code
+from tinyrig.reports.nights import origin_rows
+from tinyrig.store.history import accepted, nights, verdicts
+from tinyrig.store.origins import Origin, origins
+
+OUT = Path(__file__).resolve().parents[1] / "out" / "nights"
+_MOVED = ("worse", "changed", "better")
+_WORDS = {0: "nothing worse", 1: "something is worse", 2: "unusable input", 3: "the rig failed", None: "under way, or cut off"}
+_NONE = "-"
+
+
+@dataclass(frozen=True)
+class Morning:
+    """A night with what is stored of its first runs: verdicts, failed claims and what was not measured, by run."""
+
+    night: Night
+    verdicts: tuple[StoredVerdict, ...]
+    not_measured: tuple[tuple[str, NotMeasured], ...]
+    failed_claims: tuple[tuple[str, str, Claim], ...]
+    accepted: tuple[Accepted, ...] = ()
+    origins: tuple[Origin, ...] = ()
+
+
+def load(store: Any, wanted: str) -> Morning:
+    """The night by its id or an unambiguous beginning of it, the newest for an empty text. Raises UserError."""
+    found = [n for n in nights(store) if n.night_id.startswith(wanted)]
+    found = [n for n in found if n.night_id == wanted] or found[: None if wanted else 1]
+    if len(found) != 1:
+        raise UserError(f"no single night {wanted!r} in {store.url}", expected="a night's id or its beginning",
+                        received=", ".join(n.night_id for n in found[:5]) or "none", remedy="tinyrig nightly makes one")
+    night = found[0]
+    runs = {run_id: store.load(run_id) for run_id in night.runs}
+    return Morning(
+        night,
+        tuple(v for run_id in runs for v in verdicts(store, run_id)),
+        tuple((run_id, what) for run_id, run in runs.items() for what in run.not_measured),
+        tuple((i, r.variant.name, c) for i, run in runs.items() for r in run.runs for c in r.claims if c.status == FAILED),
+        tuple(a for a in accepted(store, wanted_only=True) if a.run_id in runs),
+        tuple(origins(store, list(runs))),
+    )
+
+
+def build(morning: Morning) -> list[Block]:
+    """The document. Pure."""
+    night = morning.night
+    blocks: list[Block] = [
+        Heading(1, f"Night of {night.started[:10]}: {_WORDS.get(night.exit_code, 'ended')}"),
+        Text(f"`{night.summary or 'no summary'}`"), *map(Text, origin_rows.warnings(morning.origins)),
+        *_changes(morning), *_claims(morning), *_faults(morning), *_others(morning), *_accepted(morning), *_runs(night),
+        *_belong(morning),
+    ]  # fmt: skip
+    return blocks
+
+
+def _changes(morning: Morning) -> list[Block]:
+    moved = [v for status in _MOVED for v in morning.verdicts if v.status == status]
+    if not moved:
+        return [Text("No metric changed.")] if morning.verdicts else []
+    rows = [
+        {"variant": code(v.variant), "board": code(v.board), "metric": code(v.metric) + (" (drift)" if v.kind == "drift" else ""),
+         "verdict": v.status, "before": _value(v, v.old), "tonight": _value(v, v.new), "change": _change(v), "%": _percent(v),
+         "run": code(v.run_id)}
+        for v in moved
+    ]  # fmt: skip
+    advice = 'A change that is meant: `tinyrig accept RUN [--variant NAME] -m "why"`. Until then each night tells it again.'
+    return [Heading(2, "What changed"), Grid(pd.DataFrame(rows), 4), Text(advice)]
+
+
+def _value(verdict: StoredVerdict, value: Any) -> str:
+    if value is None:
+        return _NONE
+    if isinstance(value, str):
+        return code(value[:12])
+    return METRICS[verdict.metric].format(value) if verdict.metric in METRICS else str(value)
+
+
+def _change(v: StoredVerdict) -> str:
+    if v.change is None:
+        return _NONE
+    if v.metric == "accuracy":
+        return f"{100 * v.change:+.2f} points"
+    unit = METRICS[v.metric].unit if v.metric in METRICS else ""
+    number = f"{v.change:+,.1f}".removesuffix(".0") if abs(v.change) >= 1 else f"{v.change:+.3g}"
+    return f"{number} {unit}"
+
+
+def _percent(v: StoredVerdict) -> str:
+    return _NONE if v.change_percent is None else f"{v.change_percent:+.2f}"
+
+
+def _claims(morning: Morning) -> list[Block]:
+    lines = tuple(f"{code(name)}: {c.name}: {c.reason} (run {code(run_id)})" for run_id, name, c in morning.failed_claims)
+    return [Heading(2, "Claims that failed"), Bullets(lines)] if lines else []
+
+
+def _faults(morning: Morning) -> list[Block]:
+    lines = [f"{code(what.variant)} ({what.kind}): {what.error} (run {code(run_id)})" for run_id, what in morning.not_measured]
+    unknown = [v for v in morning.verdicts if v.status == "not measured"]
+    lines += [f"{code(v.variant)} on {code(v.board)}: {code(v.metric)}: {v.reason}" for v in unknown]
+    advice = "A fault of the rig says nothing about the models."
+    return [Heading(2, "Not measured"), Text(advice), Bullets(tuple(lines))] if lines else []
+
+
+def _others(morning: Morning) -> list[Block]:
+    """What was judged without a difference, and why the rest could not be."""
+    groups: dict[tuple[str, str], list[StoredVerdict]] = {}
+    for v in morning.verdicts:
+        groups.setdefault((v.variant, v.board), []).append(v)
+    rows = [
+        {"variant": code(variant), "board": code(board), **{s: str(sum(v.status == s for v in of)) for s in
+         (*_MOVED, "same", "not comparable", "not measured")}}
+        for (variant, board), of in groups.items()
+    ]  # fmt: skip
+    if not rows:
+        return []
+    reasons = dict.fromkeys(
+        f"{code(v.variant)}: {v.reason}" for v in morning.verdicts if v.status == "not comparable" and v.kind == "night"
+    )
+    notes: list[Block] = [Text("Not comparable, because:"), Bullets(tuple(reasons))] if reasons else []
+    return [Heading(2, "Metrics judged"), Grid(pd.DataFrame(rows), 2), *notes]
+
+
+def _accepted(morning: Morning) -> list[Block]:
+    lines = tuple(f"{a.when[:16]} {a.who}: {code(a.variant or 'all')} of {code(a.run_id)}: {a.why}" for a in morning.accepted)
+    return [Heading(2, "Accepted since"), Bullets(lines)] if lines else []
+
+
+def _runs(night: Night) -> list[Block]:
+    lines = tuple(
+        f"{code(run_id)}" + (f", rerun {n}" if n else "") for run_id, n in zip(night.runs, night.reruns, strict=True)
+    )  # fmt: skip
+    boards = ", ".join(code(b) for b in night.boards)
+    return [Heading(2, "Runs"), Text(f"Night {code(night.night_id)} on {boards}."), Bullets(lines)]
+
+
+def _belong(morning: Morning) -> list[Block]:
+    told = [tuple(map(code, row)) for row in origin_rows.rows(morning.origins)]
+    grid = Grid(pd.DataFrame(told, columns=list(origin_rows.TITLES)), len(origin_rows.TITLES))
+    return [Heading(2, "What these numbers belong to"), grid] if told else []
+
+
+# ---- command ----
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status: 0, or that of the RigError, whose message goes to stderr."""
+    parser = argparse.ArgumentParser(prog="python -m tinyrig.reports.nights.summary", description="Write the Markdown summary of a night.")
+    parser.add_argument("night", nargs="?", default="", metavar="NIGHT", help="its id or the beginning (default: the newest)")
+    parser.add_argument("--store", metavar="URL", help="results database (default: rig.toml's)")
+    parser.add_argument("-o", "--output", type=Path, metavar="PATH", help="file to write (default: reports/out/nights/NIGHT.md)")
+    options = parser.parse_args(arguments)
+    try:
+        print(f"report: {_write(options)}")
+    except RigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _write(options: argparse.Namespace) -> Path:
+    from tinyrig.core.config import load_config
+    from tinyrig.reports.files import write_text_file
+    from tinyrig.reports.markdown import render
+    from tinyrig.store.runs import Store
+
+    with Store(options.store or load_config().results, must_exist=True) as store:
+        morning = load(store, options.night)
+    target = options.output or OUT / f"{morning.night.night_id}.md"
+    try:
+        write_text_file(target, render(build(morning), target.parent))
+    except OSError as error:
+        raise HostError(f"can't write the report: {error}", remedy="choose a writable place with -o") from error
+    return target
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,212 @@
+"""Sections -> PNG plots. matplotlib is imported by the first plot: it costs about a second."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinyrig.core.errors import HostError
+from tinyrig.reports.blocks import Picture
+from tinyrig.reports.run.sections import Row, Section
+from tinyrig.reports.run.tables import KB, op_lines, shorten
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D", "#A6761D")
+"""Okabe and Ito's palette, told apart by colour-blind readers too; the yellow is too faint for lines and left out."""
+MARKERS = "osD^vPX*"
+RIG_COLOUR = "#C8CDD3"
+MAX_OPS = 16
+"""Steps that a per-op panel shows; the cheapest beyond it are summed into one bar."""
+_DPI = 150
+
+
+def draw(section: Section, folder: Path, prefix: str = "") -> dict[str, Picture]:
+    """Writes the section's plots into `folder`, by name; those without data are left out. Raises HostError."""
+    plots = (
+        ("accuracy-latency", "Accuracy against latency", _accuracy_latency),
+        ("memory", "RAM and flash of each model, the rig's own share apart", _memory),
+        ("ops", "Cycles of each step", _per_op),
+    )
+    pictures = {}
+    for name, alt, make in plots:
+        figure = make(section)
+        if figure is not None:
+            pictures[name] = Picture(_write(figure, folder / f"{prefix}{name}.png"), alt)
+    return pictures
+
+
+def _write(figure: Figure, path: Path) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        figure.savefig(partial, dpi=_DPI, facecolor="white", format="png")
+        partial.replace(path)  # a link that lies there is replaced, not followed
+    except OSError as error:
+        raise HostError(f"can't write {path.name}: {error.strerror}", remedy="choose a writable place with -o") from error
+    return path
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _plain(ax: Axes, grid: str) -> None:
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(axis=grid, color="#E3E7EB", linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.tick_params(length=3, labelsize=9)
+
+
+# ---- accuracy against latency ----
+
+def _accuracy_latency(section: Section) -> Figure | None:
+    rows = [r for r in section.rows if r.values["accuracy"] is not None and r.values["latency_us_median"] is not None]
+    if not rows:
+        return None
+    figure = _figure(7.5, 4.2)
+    ax = figure.add_subplot()
+    latencies = [r.values["latency_us_median"] / 1000 for r in rows]
+    placed = _side_by_side(latencies)
+    for i, (row, x) in enumerate(zip(rows, placed, strict=True)):
+        _accuracy_point(ax, row, x, i)
+    _plain(ax, "both")
+    ax.margins(x=0.12, y=0.1)
+    ax.set_xlim(left=0)
+    ax.set_ylim(top=min(100.5, ax.get_ylim()[1]))
+    moved = "\n(like values are drawn side by side)" if placed != latencies else ""
+    ax.set_xlabel(f"median latency of one inference, ms ({section.counted}){moved}")
+    ax.set_ylabel("top-1 accuracy, %  (bars: Wilson 95 %)")
+    # Points of like latency and accuracy would cover each other's labels, so the names stand beside the plot.
+    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
+    _title(figure, "Accuracy against latency", section)
+    return figure
+
+
+def _accuracy_point(ax: Axes, row: Row, x: float, i: int) -> None:
+    y = 100 * row.values["accuracy"]
+    lo, hi = (100 * bound for bound in row.values["accuracy_ci95"])
+    # Beyond the palette's length the pairs of marker and colour go on to differ; a leading "_" would hide a legend's entry.
+    marker, colour = MARKERS[(i + i // len(COLOURS)) % len(MARKERS)], COLOURS[i % len(COLOURS)]
+    label = f" {_name(row)}\n {y:.2f} %, {row.values['latency_us_median'] / 1000:.2f} ms"
+    ax.errorbar(
+        x, y, yerr=[[max(0.0, y - lo)], [max(0.0, hi - y)]], fmt=marker, color=colour, markersize=8, capsize=4, linewidth=1.5,
+        label=label,
+    )
+
+
+def _side_by_side(values: Sequence[float]) -> list[float]:
+    """Moves values closer than 2.8 % of the largest apart by that much, so that their error bars do not coincide."""
+    step, placed, last = 0.028 * max(values), list(values), float("-inf")
+    for i in sorted(range(len(values)), key=lambda i: values[i]):
+        placed[i] = last = max(values[i], last + step)
+    return placed
+
+
+# ---- memory ----
+
+def _memory(section: Section) -> Figure | None:
+    if any(row.run.image.footprint is None for row in section.rows):
+        return None
+    height = 1.7 + 0.36 * (len(section.rows) + 1)
+    figure = _figure(10.5, height)
+    axes = figure.subplots(1, 2)
+    _stack(axes[0], section.rows, "RAM", ("ram_arena", "ram_static", "ram_stack"), "ram_rig")
+    _stack(axes[1], section.rows, "flash", ("flash_weights", "flash_engine"), "flash_rig")
+    axes[1].set_yticklabels([])
+    _title(figure, "Memory of each model; the rig's own share apart", section, timed=False)
+    return figure
+
+
+def _stack(ax: Axes, rows: Sequence[Row], title: str, parts: Sequence[str], rig: str) -> None:
+    left = [0.0] * len(rows)
+    for i, part in enumerate(parts):
+        values = [(row.values[part] or 0) / KB for row in rows]
+        ax.barh(range(len(rows)), values, left=left, height=0.66, color=COLOURS[i], label=part.split("_")[1])
+        left = [a + b for a, b in zip(left, values, strict=True)]
+    apart = max(row.values[rig] for row in rows) / KB
+    ax.barh(
+        len(rows), apart, height=0.66, color=RIG_COLOUR, edgecolor="#8C959F", hatch="///", linewidth=0.6,
+        label="rig, not the model",
+    )
+    same = len({row.values[rig] for row in rows}) == 1
+    for y, value in enumerate([*left, apart]):
+        ax.text(value, y, f" {value:.1f}", va="center", fontsize=9)
+    ax.set_yticks(range(len(rows) + 1), [*(_name(row) for row in rows), "rig" if same else "rig (at most)"])
+    ax.invert_yaxis()
+    _plain(ax, "x")
+    ax.margins(x=0.14)
+    ax.set_xlabel(f"{title}, KB (1,024 bytes)")
+    ax.legend(
+        loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False, fontsize=8.5, columnspacing=1.2, handlelength=1.4,
+    )
+
+
+# ---- per op ----
+
+def _per_op(section: Section) -> Figure | None:
+    panels = [(row, lines) for row in section.rows if (lines := _shortened(op_lines(row)))]
+    if not panels:
+        return None
+    columns = min(2, len(panels))
+    depth = -(-len(panels) // columns)
+    bars = max(len(lines) for _, lines in panels)
+    figure = _figure(5.4 * columns, 0.9 + depth * (0.9 + 0.3 * bars))
+    axes = figure.subplots(depth, columns, squeeze=False).ravel()
+    for i, ax in enumerate(axes):
+        if i < len(panels):
+            _op_panel(ax, *panels[i], COLOURS[i % len(COLOURS)], section.unit)
+        else:
+            ax.set_visible(False)
+    _title(figure, f"{section.unit.capitalize()} of each step", section)
+    return figure
+
+
+def _shortened(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """At most MAX_OPS bars, in execution order; the cheapest of the others become one."""
+    if len(lines) <= MAX_OPS:
+        return lines
+    kept = {line["index"] for line in sorted(lines, key=lambda line: -line["cycles"])[: MAX_OPS - 1]}
+    rest = [line for line in lines if line["index"] not in kept]
+    total = {"index": "", "op": f"{len(rest)} others", "cycles": sum(r["cycles"] for r in rest)}
+    return [line for line in lines if line["index"] in kept] + [total | {"share": sum(r["share"] or 0 for r in rest)}]
+
+
+def _op_panel(ax: Axes, row: Row, lines: list[dict[str, Any]], colour: str, unit: str) -> None:
+    cycles = [line["cycles"] for line in lines]
+    ax.barh(range(len(lines)), cycles, height=0.66, color=colour)
+    for y, line in enumerate(lines):
+        ax.text(line["cycles"], y, f" {line['cycles']:,.0f}  ({100 * (line['share'] or 0):.1f} %)", va="center", fontsize=8.5)
+    ax.set_yticks(range(len(lines)), [shorten(f"{line['index']} {line['op']}".strip(), 28) for line in lines])
+    ax.invert_yaxis()
+    _plain(ax, "x")
+    # Room for the text behind the longest bar.
+    ax.set_xlim(0, max(*cycles, 1) * 1.42)
+    ax.locator_params(axis="x", nbins=5)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    ax.set_title(_name(row), loc="left", fontsize=10, fontweight="bold")
+    ax.set_xlabel(unit, fontsize=9)
+
+
+def _name(row: Row) -> str:
+    """A label that leaves room for the plot and that matplotlib does not read as mathematics."""
+    return shorten(row.label, 36).replace("$", r"\$")
+
+
+def _title(figure: Figure, text: str, section: Section, timed: bool = True) -> None:
+    data = section.first.variant
+    origin = f", dataset {data.dataset}{' (synthetic)' if data.synthetic else ''}" if data.dataset else ""
+    origin = origin.replace("$", r"\$")
+    board = f"board {section.metadata['board']}"
+    clock = f"{section.metadata['clock_hz'] / 1e6:g} MHz, " if section.timed else ""
+    board += f", {clock}{section.counted}" if timed else ""
+    figure.suptitle(f"{text}\n{board}{origin}", fontsize=11)

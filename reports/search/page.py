@@ -1,0 +1,178 @@
+"""`python -m tinyrig.reports.search.page search.json`: what a search found -> Markdown and a plot below reports/out; the front is printed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from tinyrig.core.errors import EXIT_GOOD, EXIT_USER, UserError
+
+OUT = Path(__file__).resolve().parents[1] / "out"
+Entry = Mapping[str, Any]
+LOG_RATIO = 5
+"""Costs that span less are easier to read on a linear axis."""
+_AXES = (("latency_us", "latency, us ({timing})"), ("ram_bytes", "RAM of the model, B"), ("flash_bytes", "flash of the model, B"))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """-> exit code: 0 good, 2 the file can't be used."""
+    parser = argparse.ArgumentParser(prog="python -m tinyrig.reports.search.page", description=__doc__)
+    parser.add_argument("file", type=Path, metavar="search.json")
+    parser.add_argument("--out", type=Path, help="folder (default: reports/out/search-NAME)")
+    args = parser.parse_args(argv)
+    try:
+        document = _read(args.file)
+        folder = args.out or OUT / f"search-{document['study']}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "search.md").write_text(page(document), "utf-8")
+        plot(document, folder / "pareto.png")
+    except (UserError, OSError) as error:
+        print(f"tinyrig: {error}", file=sys.stderr)
+        return EXIT_USER
+    words = (counts(document), front_table(document), floor_words(document), str(folder / "search.md"))
+    print("\n\n".join(filter(None, words)))
+    return EXIT_GOOD
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        if document["schema"] != 1 or not {"study", "plan", "trials", "front"} <= document.keys():
+            raise ValueError("another schema")
+        return document
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        expected = "search.json as tinyrig search writes it"
+        raise UserError(f"{path}: no search", expected=expected, received=str(error), remedy="search again") from error
+
+
+def measured(document: Mapping[str, Any]) -> list[Entry]:
+    return [e for e in document["trials"] if e["state"] == "complete"]
+
+
+def front(document: Mapping[str, Any]) -> list[Entry]:
+    by_number = {e["number"]: e for e in document["trials"]}
+    return [by_number[n] for n in document["front"]]
+
+
+def below_floor(document: Mapping[str, Any]) -> list[Entry]:
+    """Measured, and not accurate enough for the front."""
+    return [e for e in measured(document) if e["number"] in set(document.get("below_floor", ()))]
+
+
+def floor_words(document: Mapping[str, Any]) -> str:
+    """What the front asks for, and how many do not have it."""
+    asked, out = document["plan"].get("min_accuracy"), len(below_floor(document))
+    floor = f"at least {asked:g} % accurate" if asked is not None else "better than always naming the most frequent class"
+    return f"What stands on the front is {floor}; {out} measured candidates are not." if out or asked is not None else ""
+
+
+def counts(document: Mapping[str, Any]) -> str:
+    """How many candidates came to what."""
+    given_up = Counter(e["stage"] for e in document["trials"] if e["state"] != "complete")
+    words = [f"{len(measured(document))} measured", *(f"{n} given up: {stage}" for stage, n in sorted(given_up.items()))]
+    return f"{len(document['trials'])} candidates: " + ", ".join(words)
+
+
+def front_table(document: Mapping[str, Any]) -> str:
+    """The Pareto front, most accurate first."""
+    found = front(document)
+    if not found:
+        return "no candidate could be measured" if not measured(document) else "no candidate is accurate enough"
+    timing = found[0]["timing"]
+    rows = [
+        (e["number"], e["name"], f"{e['accuracy']:.2%}", f"{e['latency_us']:,.1f}",
+         *(f"{e[key]:,}" for key in ("ram_bytes", "flash_bytes", "macs"))) for e in found
+    ]  # fmt: skip
+    headers = ["trial", "candidate", "validation accuracy", f"latency us ({timing})", "RAM B", "flash B", "MACs"]
+    return tabulate(rows, headers, tablefmt="github", disable_numparse=True, colalign=("right", "left", *["right"] * 5))
+
+
+def page(document: Mapping[str, Any]) -> str:
+    """The whole Markdown page."""
+    plan, found = document["plan"], front(document)
+    options = f"--dataset {plan['dataset']} --seed {plan['seed']}" + (f" --epochs {plan['epochs']}" if plan["epochs"] else "")
+    example = found[0]["name"] if found else "NAME"
+    windows = f"{found[0]['windows']} validation windows" if found else "validation windows"
+    limits = [f"{name.removeprefix('max_')} {plan[name]:,}" for name in ("max_ram", "max_flash", "max_latency") if plan.get(name)]
+    blocks = [
+        f"# Search {document['study']}",
+        f"{counts(document)}. Data: {plan['dataset']}, seed {plan['seed']}. "
+        + (f"Hard limits: {', '.join(limits)}." if limits else "No hard limits."),
+        "## Pareto front",
+        f"No other candidate is as good in accuracy, latency, RAM and flash, and better in one of them. Accuracy is on {windows} "
+        "that training has not seen but the choice has, so it flatters the chosen ones. The test part was not touched. "
+        + floor_words(document),
+        front_table(document),
+        "![accuracy against latency, RAM and flash](pareto.png)",
+        "## Again",
+        "Each candidate is a variant: this trains it on all but the test part and measures it with the test windows.",
+        f"    F=$(tinyrig variants '{example}' {options} --folder-only)\n"
+        f"    tinyrig run --model \"$F/{example}.tflite\" --windows \"$F/windows.npz\"",
+        "## Given up",
+        _given_up(document),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _given_up(document: Mapping[str, Any]) -> str:
+    rows = [(e["number"], e["name"], e["stage"], e["reason"]) for e in document["trials"] if e["state"] != "complete"]
+    return tabulate(rows, ["trial", "candidate", "stage", "why"], tablefmt="github") if rows else "None."
+
+
+def plot(document: Mapping[str, Any], path: Path) -> None:
+    """Accuracy against each cost; the front in colour, with its numbers."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    complete, best = measured(document), front(document)
+    low = lowest(complete, best)
+    figure, panels = pyplot.subplots(1, 3, figsize=(13, 4.2), sharey=True, layout="constrained")
+    for axes, (key, label) in zip(panels, _AXES, strict=True):
+        _panel(axes, complete, best, key, low)
+        axes.set_xlabel(label.format(timing=best[0]["timing"] if best else "none"))
+    panels[0].set_ylabel("validation accuracy, %")
+    beyond = sum(100 * e["accuracy"] < low for e in complete)
+    figure.suptitle(
+        f"{document['study']}: {len(complete)} measured candidates, {len(best)} on the front"
+        + (f"; {beyond} below {low:.0f} % at the lower edge" if beyond else "")
+    )
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def lowest(complete: Sequence[Entry], best: Sequence[Entry]) -> float:
+    """Where the accuracy axis begins, in percent: the front fills it, and few poor candidates do not squeeze it."""
+    wanted = [100 * e["accuracy"] for e in best or complete]
+    if not wanted:
+        return 0.0
+    span = max(max(wanted) - min(wanted), 5.0)
+    return max(0.0, min(wanted) - 0.5 * span)
+
+
+def _panel(axes: Any, complete: Sequence[Entry], best: Sequence[Entry], key: str, low: float) -> None:
+    inside, beyond = ([e for e in complete if (100 * e["accuracy"] >= low) is within] for within in (True, False))
+    axes.scatter([e[key] for e in inside], [100 * e["accuracy"] for e in inside], s=18, color="0.7", label="not on the front")
+    if beyond:
+        axes.scatter([e[key] for e in beyond], [low] * len(beyond), s=18, marker="v", color="0.7", clip_on=False)
+    axes.scatter([e[key] for e in best], [100 * e["accuracy"] for e in best], s=30, color="tab:blue", label="front")
+    for e in best:
+        axes.annotate(str(e["number"]), (e[key], 100 * e["accuracy"]), xytext=(3, 3), textcoords="offset points", fontsize=7)
+    costs = [e[key] for e in complete]
+    if costs and max(costs) > LOG_RATIO * min(costs):
+        axes.set_xscale("log")
+    axes.set_ylim(bottom=low)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, loc="lower right")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Labelled windows to train and test on."""

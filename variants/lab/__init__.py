@@ -1,0 +1,1 @@
+"""Chains of steps, what was built already, and repetitions of it."""

@@ -1,0 +1,1 @@
+"""Networks that variants start from."""

@@ -1,0 +1,233 @@
+"""The network zoo: usual small networks with seeded random weights, float32 and full-int8, to run the engine on.
+
+    python -m tinyrig.variants.networks.zoo [NAME ...] [--out DIR] [--seed N] [--windows N]
+
+Nothing is trained. Every layer's weights are scaled on seeded random windows so that activations stay alive and int8
+outputs differ from window to window; what the nets "recognise" is meaningless, and the labels in the windows are the
+float network's own top class. Layer shapes are those of the MLPerf Tiny reference networks (DS-CNN keyword spotting,
+ResNet-8, MobileNet v1 0.25, dense autoencoder); the 1-D CNN is ours.
+Each network gives `<name>_f32.tflite`, `<name>_int8.tflite` and `<name>_windows.npz` (`x` in real units, `y`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinyrig.core.errors import RigError, UserError
+
+DEFAULT_OUT = Path("variants/out/zoo")
+CALIBRATION_WINDOWS = 64
+
+
+@dataclass(frozen=True)
+class ZooNet:
+    """`build(keras)` makes the Keras model; `macs` is what the finished .tflite must count; `smooth` is the width, in
+    samples, of the moving average that turns white noise into windows."""
+
+    name: str
+    title: str
+    build: Callable[[Any], Any]
+    macs: int
+    smooth: int = 3
+
+
+def build_dscnn(keras: Any) -> Any:
+    """Keyword spotting: 49x10 MFCC, 12 classes."""
+    L = keras.layers
+    x = image = keras.Input((49, 10, 1))
+    x = L.ReLU()(L.Conv2D(64, (10, 4), 2, "same")(x))
+    for _ in range(4):
+        x = L.ReLU()(L.DepthwiseConv2D(3, 1, "same")(x))
+        x = L.ReLU()(L.Conv2D(64, 1)(x))
+    x = L.Flatten()(L.AveragePooling2D((25, 5))(x))
+    return keras.Model(image, L.Softmax()(L.Dense(12)(x)))
+
+
+def build_resnet8(keras: Any) -> Any:
+    """Residual CIFAR-10 network: three stacks of 16, 32 and 64 channels."""
+    L = keras.layers
+    image = keras.Input((32, 32, 3))
+    x = L.ReLU()(L.Conv2D(16, 3, 1, "same")(image))
+    for channels, stride in ((16, 1), (32, 2), (64, 2)):
+        y = L.ReLU()(L.Conv2D(channels, 3, stride, "same")(x))
+        y = L.Conv2D(channels, 3, 1, "same")(y)
+        shortcut = x if stride == 1 else L.Conv2D(channels, 1, stride, "same")(x)
+        x = L.ReLU()(L.Add()([shortcut, y]))
+    x = L.Flatten()(L.AveragePooling2D(8)(x))
+    return keras.Model(image, L.Softmax()(L.Dense(10)(x)))
+
+
+def build_mobilenet(keras: Any) -> Any:
+    """Visual wake words: MobileNet v1, width 0.25, 96x96 RGB, 2 classes."""
+    L = keras.layers
+    image = keras.Input((96, 96, 3))
+    x = L.ReLU()(L.Conv2D(8, 3, 2, "same")(image))
+    blocks = [(16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), *[(128, 1)] * 5, (256, 2), (256, 1)]
+    for channels, stride in blocks:
+        x = L.ReLU()(L.DepthwiseConv2D(3, stride, "same")(x))
+        x = L.ReLU()(L.Conv2D(channels, 1)(x))
+    x = L.Flatten()(L.AveragePooling2D(3)(x))
+    return keras.Model(image, L.Softmax()(L.Dense(2)(x)))
+
+
+def build_autoencoder(keras: Any) -> Any:
+    """Anomaly detection: 640-128x4-8-128x4-640, linear output."""
+    L = keras.layers
+    x = features = keras.Input((640,))
+    for units in (128,) * 4 + (8,) + (128,) * 4:
+        x = L.ReLU()(L.Dense(units)(x))
+    return keras.Model(features, L.Dense(640)(x))
+
+
+def build_cnn1d(keras: Any) -> Any:
+    """Gesture-like 1-D CNN: 128 steps of 6 channels, average pooling, tanh, 5 classes."""
+    L = keras.layers
+    series = keras.Input((128, 6))
+    x = L.AveragePooling1D(2)(L.ReLU()(L.Conv1D(16, 5, 1, "same")(series)))
+    x = L.AveragePooling1D(2)(L.Activation("tanh")(L.Conv1D(24, 3)(x)))
+    x = L.ReLU()(L.Conv1D(32, 3, 2, "same")(x))
+    x = L.GlobalAveragePooling1D()(x)
+    x = L.Activation("tanh")(L.Dense(16)(x))
+    return keras.Model(series, L.Softmax()(L.Dense(5)(x)))
+
+
+ZOO: dict[str, ZooNet] = {
+    net.name: net
+    for net in (
+        ZooNet("dscnn", "keyword-spotting DS-CNN", build_dscnn, 2_656_768),
+        ZooNet("resnet8", "residual CIFAR-10 net", build_resnet8, 12_501_632, smooth=5),
+        ZooNet("mobilenet", "MobileNet v1 0.25, 96x96 visual wake words", build_mobilenet, 7_489_664, smooth=9),
+        ZooNet("autoencoder", "dense autoencoder", build_autoencoder, 264_192, smooth=9),
+        ZooNet("cnn1d", "1-D CNN with average pooling and tanh", build_cnn1d, 170_320, smooth=5),
+    )
+}
+
+
+def random_windows(shape: tuple[int, ...], count: int, smooth: int, rng: np.random.Generator) -> np.ndarray:
+    """float32 [count, *shape], roughly unit variance: noise averaged over `smooth` neighbours, and each window has an offset."""
+    x = rng.standard_normal((count, *shape)).astype(np.float32)
+    for axis in range(1, min(len(shape), 2) + 1):
+        x = sum(np.roll(x, shift, axis) for shift in range(smooth)) / np.float32(np.sqrt(smooth))
+    offset = rng.standard_normal((count, *[1] * (len(shape) - 1), shape[-1])).astype(np.float32)
+    return (0.8 * x + 0.6 * offset).astype(np.float32)
+
+
+def scale_weights(keras: Any, model: Any, x: np.ndarray, rng: np.random.Generator) -> None:
+    """Draw every layer's weights, then scale them channel by channel so that on `x` [N, ...] its outputs have a spread of 0.5
+    to 1.5 around a mean of -0.3 to 0.5: half-alive ReLUs and weight scales that differ per channel."""
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+        kernel = rng.standard_normal(layer.weights[0].shape).astype(np.float32)
+        channels = kernel.shape[2 if depthwise else -1]
+        layer.set_weights([kernel, np.zeros(channels, np.float32)])
+        y = keras.Model(model.input, layer.output)(x).numpy().reshape(-1, channels)
+        gain = rng.uniform(0.5, 1.5, channels) / np.maximum(y.std(axis=0), 1e-6)
+        bias = rng.uniform(-0.3, 0.5, channels) - gain * y.mean(axis=0)
+        shaped = gain[:, None] if depthwise else gain
+        layer.set_weights([(kernel * shaped).astype(np.float32), bias.astype(np.float32)])
+
+
+def convert(model: Any, windows: np.ndarray, int8: bool) -> bytes:
+    """Keras model -> .tflite with a batch of 1; int8 is full-integer (int8 in and out), calibrated on `windows`."""
+    import tensorflow as tf
+
+    spec = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)
+    function = tf.function(model).get_concrete_function(spec)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], model)
+    if int8:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([window[None]] for window in windows)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+    return converter.convert()
+
+
+def count_macs(data: bytes) -> int:
+    """Multiply-accumulates of one inference of a .tflite: convolutions, depthwise convolutions, dense layers."""
+    import tflite
+
+    model = tflite.Model.GetRootAs(data, 0)
+    graph = model.Subgraphs(0)
+    total = 0
+    for i in range(graph.OperatorsLength()):
+        op = graph.Operators(i)
+        code = model.OperatorCodes(op.OpcodeIndex()).BuiltinCode()
+        if code in (tflite.BuiltinOperator.CONV_2D, tflite.BuiltinOperator.DEPTHWISE_CONV_2D):
+            weights = graph.Tensors(op.Inputs(1)).ShapeAsNumpy()
+            taps = weights[1] * weights[2] * (weights[3] if code == tflite.BuiltinOperator.CONV_2D else 1)
+            total += int(np.prod(graph.Tensors(op.Outputs(0)).ShapeAsNumpy())) * int(taps)
+        elif code == tflite.BuiltinOperator.FULLY_CONNECTED:
+            depth = graph.Tensors(op.Inputs(1)).ShapeAsNumpy()[1]
+            total += int(np.prod(graph.Tensors(op.Outputs(0)).ShapeAsNumpy())) * int(depth)
+    return total
+
+
+def build_net(net: ZooNet, out: Path, seed: int, windows: int = 16) -> dict[str, int]:
+    """Write its three files below `out`; returns MACs of "f32" and "int8". Raises RigError unless they are `net.macs`."""
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow as tf
+
+    keras = tf.keras
+    rng = np.random.default_rng([seed, *net.name.encode()])
+    model = net.build(keras)
+    x = random_windows(model.input_shape[1:], CALIBRATION_WINDOWS + windows, net.smooth, rng)
+    scale_weights(keras, model, x[:CALIBRATION_WINDOWS], rng)
+    test = x[CALIBRATION_WINDOWS:]
+    macs = {}
+    for suffix in ("f32", "int8"):
+        data = convert(model, x[:CALIBRATION_WINDOWS], suffix == "int8")
+        macs[suffix] = count_macs(data)
+        if macs[suffix] != net.macs:
+            raise RigError(f"network {net.name!r} came out different", expected=f"{net.macs} MACs", received=f"{macs[suffix]}",
+                           remedy="the converter changed the graph: compare its layers with variants/networks/zoo.py")
+        (out / f"{net.name}_{suffix}.tflite").write_bytes(data)
+    outputs = model(test).numpy()
+    labels = {"y": outputs.argmax(axis=1)} if net.name != "autoencoder" else {}
+    np.savez_compressed(out / f"{net.name}_windows.npz", x=test, **labels)
+    return macs
+
+
+def build_zoo(names: Iterable[str], out: Path, seed: int = 1, windows: int = 16) -> None:
+    """Build the named networks below `out`, a line each. Raises UserError for an unknown name."""
+    names = list(names)
+    if seed < 0 or windows < 1:
+        raise UserError("--seed or --windows out of range", expected="seed >= 0, windows >= 1", received=f"{seed}, {windows}")
+    for name in names:
+        if name not in ZOO:
+            raise UserError(f"no zoo network {name!r}", expected=", ".join(ZOO), received=name, remedy="choose one of those")
+    out.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        macs = build_net(ZOO[name], out, seed, windows)
+        sizes = [(out / f"{name}_{suffix}.tflite").stat().st_size for suffix in ("f32", "int8")]
+        print(f"{name:12} {macs['f32']:>11,} MACs   f32 {sizes[0]:>9,} B   int8 {sizes[1]:>8,} B   {ZOO[name].title}", flush=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns design.md's exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tinyrig.variants.networks.zoo", description="Build the test networks: random weights.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(ZOO)} (default: all)")
+    parser.add_argument("--out", type=Path, default=DEFAULT_OUT, metavar="DIR")
+    parser.add_argument("--seed", type=int, default=1, metavar="N")
+    parser.add_argument("--windows", type=int, default=16, metavar="N", help="test windows a network (default 16)")
+    args = parser.parse_args(argv)
+    try:
+        build_zoo(args.names or ZOO, args.out, args.seed, args.windows)
+    except RigError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
