@@ -32,7 +32,7 @@ setup:
 	@$(PYTHON) harness/bootstrap.py
 
 lint: setup
-	@$(PY) -m ruff check .
+	@$(PY) -m tinyrig.tests.lint $(ARGS)
 
 clean:
 	rm -rf build reports/out variants/out

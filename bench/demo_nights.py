@@ -91,17 +91,25 @@ SPECIAL = {
     16: Night("still there; then accepted", GROWN, 1, both("flash", "worse"), True),
     17: Night("accepted", GROWN),
     20: Night("damaged weights", World(table_bytes=1024, damaged=True), 1, LESS_RIGHT),
-    21: Night("damaged, and the board's flash fails", World(table_bytes=1024, damaged=True, faults=BAD_FLASH), 3,
-              both("", "not measured")),
+    21: Night(
+        "damaged, and the board's flash fails",
+        World(table_bytes=1024, damaged=True, faults=BAD_FLASH),
+        3,
+        both("", "not measured"),
+    ),
     22: Night("damaged weights", World(table_bytes=1024, damaged=True), 1, LESS_RIGHT),
     23: Night("weights mended", GROWN),
     25: Night("a truncated .tflite", World(table_bytes=1024, truncated=True), 2, ONLY_ONE),
-    26: Night("truncated, and +1 % cycles", World(TURNS + MORE_TURNS, 1024, truncated=True), 1,
-              ONLY_ONE | {("sound", "latency", "worse")}),
+    26: Night(
+        "truncated, and +1 % cycles",
+        World(TURNS + MORE_TURNS, 1024, truncated=True),
+        1,
+        ONLY_ONE | {("sound", "latency", "worse")},
+    ),
     28: Night("faster; then accepted", FASTER, 0, both("latency", "better"), True),
     29: Night("accepted", FASTER),
     30: Night("+1 % against the new level", World(FASTER.turns + MORE_TURNS - 1, 1024), 1, both("latency", "worse")),
-}  # fmt: skip
+}
 
 
 def night(number: int) -> Night:
@@ -110,6 +118,7 @@ def night(number: int) -> Night:
 
 
 # ---- the folder ----
+
 
 def furnish(folder: Path) -> None:
     """Labelled windows, on which the first model is right in nine of ten, and the models as they should be."""
@@ -150,17 +159,18 @@ def write_engine(path: Path, world: World) -> None:
     table = f"static const uint8_t table[{world.table_bytes}] = {{1}};\n" if world.table_bytes else ""
     text = (ROOT / "firmware" / "examples" / "own_engine" / path.name).read_text()
     idle = f"static const volatile uint32_t idle_turns = {world.turns};\n{table}"
-    loop = "    for (uint32_t i = idle_turns; i > 0; i--)\n        __asm__ volatile(\"\");\n"
+    loop = '    for (uint32_t i = idle_turns; i > 0; i--)\n        __asm__ volatile("");\n'
     assert text.count(_INVOKE) == 1
     text = text.replace(_INVOKE, idle + _INVOKE + loop)
     if table:  # in engine_init, which is not timed
         init = "int engine_init(void) {\n"
         text = text.replace(init, "static void look(void);\n\n" + init + "    look();\n")
-        text += "\nstatic void look(void) {\n    __asm__ volatile(\"\" : : \"r\"(table));\n}\n"
+        text += '\nstatic void look(void) {\n    __asm__ volatile("" : : "r"(table));\n}\n'
     path.write_text(text)
 
 
 # ---- a night ----
+
 
 @contextlib.contextmanager
 def dated(moment: datetime.datetime) -> Iterator[None]:
@@ -173,7 +183,7 @@ def dated(moment: datetime.datetime) -> Iterator[None]:
 
     fake = types.SimpleNamespace(datetime=Fixed, UTC=datetime.UTC, timedelta=datetime.timedelta)
     with contextlib.ExitStack() as stack:
-        for module in ("campaign", "runner", "nightly", "history_command"):
+        for module in ("open_run", "runner", "nightly", "history_command"):
             stack.enter_context(patch(f"harness.{module}.datetime", fake))
         yield
 
@@ -192,15 +202,30 @@ def spend(folder: Path, number: int, report: bool) -> Got:
     os.environ["TINYRIG_FAULTS"] = night(number).world.faults
     arrange(folder, night(number).world)
     out, log = io.StringIO(), io.StringIO()
-    words = ["nightly", "--model", *(f"{name}.tflite" for name in MODELS), "--windows", "windows.npz", "--engine", "./engine",
-             "--json", "night.json", *([] if report else ["--no-report"])]
+    words = [
+        "nightly",
+        "--model",
+        *(f"{name}.tflite" for name in MODELS),
+        "--windows",
+        "windows.npz",
+        "--engine",
+        "./engine",
+        "--json",
+        "night.json",
+        *([] if report else ["--no-report"]),
+    ]
     Path("night.json").unlink(missing_ok=True)
     with dated(FIRST + datetime.timedelta(days=number - 1)), contextlib.redirect_stdout(out), contextlib.redirect_stderr(log):
         code = tinyrig(words)
     (folder / f"night-{number:02d}.log").write_text(log.getvalue() + out.getvalue())
     document = json.loads(Path("night.json").read_text()) if Path("night.json").exists() else {"results": [], "runs": []}
-    return Got(code, findings(document), out.getvalue().splitlines()[-1], next((r["run_id"] for r in document["runs"]), ""),
-               latency_change(document))  # fmt: skip
+    return Got(
+        code,
+        findings(document),
+        out.getvalue().splitlines()[-1],
+        next((r["run_id"] for r in document["runs"]), ""),
+        latency_change(document),
+    )
 
 
 def findings(document: dict) -> frozenset[tuple[str, str, str]]:
@@ -214,8 +239,12 @@ def findings(document: dict) -> frozenset[tuple[str, str, str]]:
 
 
 def latency_change(document: dict) -> float | None:
-    changes = [v["difference_percent"] for result in document["results"] for v in result["verdicts"]
-               if v["metric"] == "latency_cycles_median" and v["difference_percent"]]
+    changes = [
+        v["difference_percent"]
+        for result in document["results"]
+        for v in result["verdicts"]
+        if v["metric"] == "latency_cycles_median" and v["difference_percent"]
+    ]
     return changes[0] if changes else None
 
 
@@ -232,6 +261,7 @@ def accept(run_id: str, number: int) -> None:
 
 # ---- all of them ----
 
+
 def words(found: frozenset[tuple[str, str, str]]) -> str:
     return "; ".join(" ".join(part for part in one if part) for one in sorted(found)) or "nothing moved"
 
@@ -247,8 +277,15 @@ def spend_all(folder: Path, nights: int, report: bool = False) -> int:
         wrong += not good
         if expected.then_accept:
             accept(got.run_id, number)
-        rows.append([number, expected.what, f"{words(expected.expect)}, exit {expected.exit_code}",
-                     f"{words(got.found)}, exit {got.exit_code}" if not good else "the same", "" if good else "WRONG"])
+        rows.append(
+            [
+                number,
+                expected.what,
+                f"{words(expected.expect)}, exit {expected.exit_code}",
+                f"{words(got.found)}, exit {got.exit_code}" if not good else "the same",
+                "" if good else "WRONG",
+            ]
+        )
         print(f"{number:2d} {'ok   ' if good else 'WRONG'} {got.summary}", file=sys.stderr, flush=True)
     print(tabulate(rows, headers=["night", "injected", "expected", "got", ""], tablefmt="github"))
     return wrong
@@ -264,8 +301,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="tinyrig-nights-") as temporary:
         folder = (options.folder or Path(temporary) / "nights").absolute()
         folder.mkdir(parents=True)
-        os.environ |= {"TINYRIG_RESULTS": f"sqlite:///{folder / 'results.sqlite'}", "TINYRIG_LOCKS": str(folder / "locks"),
-                       "TINYRIG_LOGS_FILE": str(folder / "nightly.log")}
+        os.environ |= {
+            "TINYRIG_RESULTS": f"sqlite:///{folder / 'results.sqlite'}",
+            "TINYRIG_LOCKS": str(folder / "locks"),
+            "TINYRIG_LOGS_FILE": str(folder / "nightly.log"),
+        }
         furnish(folder)
         with contextlib.chdir(folder):
             # the user's own rig.toml says nothing here

@@ -1,6 +1,6 @@
 """How long do questions to a long history take? Prints seconds for each; nothing here is a claim.
 
-    python bench/history_speed.py [URL]      default: a SQLite file in a temporary folder
+python bench/history_speed.py [URL]      default: a SQLite file in a temporary folder
 """
 
 from __future__ import annotations
@@ -55,8 +55,10 @@ def main() -> None:
             started = time.perf_counter()
             fill(store, plan)
             size = f", {file.stat().st_size / 1e6:.0f} MB" if file.exists() else ""
-            print(f"{plan.nights} nights x {plan.variants} variants x {plan.boards} boards, to {night_id(plan.nights - 1)}: "
-                  f"made in {time.perf_counter() - started:.1f} s{size}")
+            print(
+                f"{plan.nights} nights x {plan.variants} variants x {plan.boards} boards, to {night_id(plan.nights - 1)}: "
+                f"made in {time.perf_counter() - started:.1f} s{size}"
+            )
             measure(store, plan)
 
 

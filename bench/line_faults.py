@@ -22,7 +22,7 @@ from tinyrig.core.boards import parse_board
 from tinyrig.core.config import Config, load_config
 from tinyrig.core.errors import LinkError
 from tinyrig.core.records import Sample, Variant
-from tinyrig.measure.variant import Job, compile_for, measure, windows_of
+from tinyrig.measure.variant import Request, compile_for, take_samples, windows_of
 from tinyrig.measure.variants import built_variants
 
 KINDS = ("drop", "flip", "insert", "dup")
@@ -52,13 +52,13 @@ def stream(variant: Variant, config: Config, limit: int | None, faults: tuple[st
     outcome = Outcome()
     with Rig(parse_board("virtual"), replace(config, faults=faults, fault_seed=seed)) as rig:
         image = compile_for(variant.tflite.read_bytes(), rig.board, config)
-        windows = windows_of(Job(variant, limit=limit), image.inputs, config)
+        windows = windows_of(Request(variant, limit=limit), image.inputs, config)
         session = None
         start = time.monotonic()
         try:
             session, _ = rig.prepare(image)
             start = time.monotonic()
-            outcome.samples = measure(session, windows, config.repeats)
+            outcome.samples = take_samples(session, windows, config.repeats)
         except LinkError as error:
             outcome.error = error.what
         outcome.seconds = time.monotonic() - start
@@ -89,8 +89,9 @@ def full(variants: list[Variant], config: Config, limit: int | None, faults: tup
         print(
             f"| {variant.name} | {len(clean.samples)} | {'yes' if equal else faulty.error or 'NO'} | {clean.seconds:.1f} | "
             f"{faulty.seconds:.1f} | {faulty.injected.total():,} | {c['retries']:,} | {c['reconnects']} | {c['bytes_sent']:,} | "
-            f"{c['bytes_resent']:,} | {' | '.join(ms(faulty.recoveries_s))} |", flush=True,
-        )  # fmt: skip
+            f"{c['bytes_resent']:,} | {' | '.join(ms(faulty.recoveries_s))} |",
+            flush=True,
+        )
     print("\nInjected, by direction and kind: " + ", ".join(f"{k} {n:,}" for k, n in sorted(total.injected.items())))
     middle, worst = ms(total.recoveries_s)
     print(f"\n{len(total.recoveries_s):,} recoveries: median {middle} ms, worst {worst} ms")
@@ -110,8 +111,9 @@ def sweep(variant: Variant, config: Config, seed: int) -> None:
         retries = Counter(faulty.counts)["retries"]
         print(
             f"| {rate:g} | {result} | {faulty.seconds:.1f} | {faulty.injected.total():,} | {retries:,} | "
-            f"{' | '.join(ms(faulty.recoveries_s))} |", flush=True,
-        )  # fmt: skip
+            f"{' | '.join(ms(faulty.recoveries_s))} |",
+            flush=True,
+        )
 
 
 def main() -> int:

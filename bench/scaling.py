@@ -74,8 +74,9 @@ def measure(count: int, variants: list[Variant], config: Config, limit: int) -> 
         result = night.run()
     harness = own_s() - before + sum(own for own, _ in night.usage.values())
     windows = count * len(variants) * (len(steps(limit, config.repeats)) + 1)  # one warm-up
-    return Figure(count, windows, night.ended - night.began, harness, sum(more for _, more in night.usage.values()),
-                  result.exit_code)  # fmt: skip
+    return Figure(
+        count, windows, night.ended - night.began, harness, sum(more for _, more in night.usage.values()), result.exit_code
+    )
 
 
 def own_s() -> float:
@@ -87,21 +88,40 @@ def table(figures: list[Figure]) -> str:
     cores = os.cpu_count() or 1
     one = figures[0].rate / figures[0].boards
     rows = [
-        [f.boards, f"{f.wall_s:.1f}", f"{f.rate:.1f}", f"{f.rate / f.boards:.2f}", f"{100 * f.rate / f.boards / one:.1f} %",
-         f"{1e3 * f.harness_s / f.windows:.2f}", f"{100 * f.harness_s / f.wall_s / cores:.1f} %",
-         f"{1e3 * f.boards_s / f.windows:.2f}", f"{100 * f.boards_s / f.wall_s / cores:.1f} %",
-         f"{cores / (one * f.harness_s / f.windows):.0f}"]
+        [
+            f.boards,
+            f"{f.wall_s:.1f}",
+            f"{f.rate:.1f}",
+            f"{f.rate / f.boards:.2f}",
+            f"{100 * f.rate / f.boards / one:.1f} %",
+            f"{1e3 * f.harness_s / f.windows:.2f}",
+            f"{100 * f.harness_s / f.wall_s / cores:.1f} %",
+            f"{1e3 * f.boards_s / f.windows:.2f}",
+            f"{100 * f.boards_s / f.wall_s / cores:.1f} %",
+            f"{cores / (one * f.harness_s / f.windows):.0f}",
+        ]
         for f in figures
-    ]  # fmt: skip
-    head = ["boards", "wall s", "windows/s", "per board", "efficiency", "harness CPU ms/window", f"share of {cores} cores",
-            "virtual boards' CPU ms/window", f"share of {cores} cores", "boards that the harness' CPU allows"]
+    ]
+    head = [
+        "boards",
+        "wall s",
+        "windows/s",
+        "per board",
+        "efficiency",
+        "harness CPU ms/window",
+        f"share of {cores} cores",
+        "virtual boards' CPU ms/window",
+        f"share of {cores} cores",
+        "boards that the harness' CPU allows",
+    ]
     return tabulate(rows, headers=head, tablefmt="github", disable_numparse=True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--boards", type=int, nargs="+", default=[1, 2, 4, 8], metavar="N",
-                        help="the first is what others are held to")  # fmt: skip
+    parser.add_argument(
+        "--boards", type=int, nargs="+", default=[1, 2, 4, 8], metavar="N", help="the first is what others are held to"
+    )
     parser.add_argument("--line-rate", type=int, default=1_000_000, metavar="BAUD", help="of each board's line (1000000)")
     parser.add_argument("--variant", nargs="+", default=["simple"], metavar="NAME")
     parser.add_argument("--windows", type=int, default=240, metavar="N", help="test windows of each variant")

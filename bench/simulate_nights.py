@@ -1,4 +1,4 @@
-"""How often do the verdicts cry wolf, and what do they find? Nights of simulated boards, judged by harness/analysis/verdicts.py itself.
+"""How often do the verdicts raise a false alarm, and what do they find? Nights of simulated boards, judged as real ones are.
 
     python bench/simulate_nights.py                       print the tables (about a minute)
     python bench/simulate_nights.py --docs docs/verdicts.md   and put them into the page, between its markers
@@ -41,6 +41,7 @@ METRIC = "latency_us_median"
 TRIAL_EVERY = 6
 """Nights between two trials of a changed firmware; a trial leaves no trace in the history."""
 MARKERS = ("<!-- figures of bench/simulate_nights.py -->", "<!-- end of figures -->")
+
 
 @dataclass
 class Tally:
@@ -115,6 +116,7 @@ def _verdict(values: np.ndarray, centre: float, threshold: float, policy: Policy
 
 # ---- drift ----
 
+
 def false_drifts(board: Board, seed: int, policy: Policy = POLICY) -> tuple[int, int]:
     """(alarms, nights) of the change-point search on histories without change. Values are drawn as run medians; odd runs
     stay in (the rerun would take them out). An alarm counts as accepted: its history begins anew."""
@@ -157,6 +159,7 @@ def _drifted(values: np.ndarray, tonight: int, rng: np.random.Generator, board: 
 
 
 # ---- tables ----
+
 
 def share(count: int, trials: int, per: float = 1.0) -> str:
     """A proportion with its 95 % Clopper-Pearson interval; nights share their histories, so the interval is a little narrow."""
@@ -211,8 +214,16 @@ TICKING = (
     ticking(300, 270, LOCKED),
     ticking(410, 270, LOCKED),
 )
-HEADER = ("board", "nights", "false alarms in 1,000 nights", "nights with reruns in 1,000", "threshold %", "detectable %",
-          "+1 % found the first night, %", "`detectable` found, %")
+HEADER = (
+    "board",
+    "nights",
+    "false alarms in 1,000 nights",
+    "nights with reruns in 1,000",
+    "threshold %",
+    "detectable %",
+    "+1 % found the first night, %",
+    "`detectable` found, %",
+)
 
 
 def verdict_table(boards: Sequence[Board], seed: int) -> str:
@@ -221,9 +232,16 @@ def verdict_table(boards: Sequence[Board], seed: int) -> str:
 
 def _verdict_row(board: Board, seed: int) -> tuple[str, ...]:
     t = simulate(board, seed)
-    return (board.name, f"{t.nights:,}", share(t.alarms, t.nights, 1000), f"{1000 * t.reruns / t.nights:.1f}",
-            f"{100 * np.median(t.thresholds):.2f}", f"{100 * np.median(t.detectables):.2f}",
-            share(*t.found, 100), share(*t.at_limit, 100))
+    return (
+        board.name,
+        f"{t.nights:,}",
+        share(t.alarms, t.nights, 1000),
+        f"{1000 * t.reruns / t.nights:.1f}",
+        f"{100 * np.median(t.thresholds):.2f}",
+        f"{100 * np.median(t.detectables):.2f}",
+        share(*t.found, 100),
+        share(*t.at_limit, 100),
+    )
 
 
 def _rows(row: Callable[..., tuple[str, ...]], cases: Sequence[object], seed: int) -> list[tuple[str, ...]]:
@@ -250,9 +268,11 @@ def naive_table(seed: int) -> str:
     x = np.stack(runs, axis=-1)
     three = [np.abs(x[:, i] - x[:, i - 20 : i].mean(1)) > 3 * x[:, i - 20 : i].std(1, ddof=1) for i in range(20, x.shape[1])]
     half = np.abs(np.diff(x, axis=1) / x[:, :-1]) > 0.005
-    rows = [("rank test of the raw samples against last night's, p < 0.001", np.mean(ranks)),
-            ("beyond 3 standard deviations of the last 20 runs, no rerun", np.mean(three)),
-            ("0.5 % off last night, no rerun", np.mean(half))]
+    rows = [
+        ("rank test of the raw samples against last night's, p < 0.001", np.mean(ranks)),
+        ("beyond 3 standard deviations of the last 20 runs, no rerun", np.mean(three)),
+        ("0.5 % off last night, no rerun", np.mean(half)),
+    ]
     return _markdown(("rule", "false alarms in 1,000 nights"), [(name, f"{1000 * v:.1f}") for name, v in rows])
 
 
@@ -265,8 +285,14 @@ def drift_table(seed: int) -> str:
 def _drift_row(case: tuple[Board, float], seed: int) -> tuple[str, ...]:
     board, slope = case
     n = drift_nights(board, slope, seed)
-    return (board.name, f"+{100 * slope:g} %", f"{np.median(n):.0f}", f"{np.percentile(n, 95):.0f}",
-            f"{100 * slope * np.median(n):.2f}", f"{np.sum(n >= 400)} of {len(n)}")
+    return (
+        board.name,
+        f"+{100 * slope:g} %",
+        f"{np.median(n):.0f}",
+        f"{np.percentile(n, 95):.0f}",
+        f"{100 * slope * np.median(n):.2f}",
+        f"{np.sum(n >= 400)} of {len(n)}",
+    )
 
 
 HISTORIES = (

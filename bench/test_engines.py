@@ -91,8 +91,11 @@ class Bench:
     def reached(self, target: Target) -> float:
         row = self.row(target.model)
         figures = {
-            "cycles": row["cycles"], "cycles/MAC": row["cycles_per_mac"], "RAM": row["ram"]["model_total"],
-            "arena": row["ram"]["arena"], "flash": row["flash"]["model_total"],
+            "cycles": row["cycles"],
+            "cycles/MAC": row["cycles_per_mac"],
+            "RAM": row["ram"]["model_total"],
+            "arena": row["ram"]["arena"],
+            "flash": row["flash"]["model_total"],
         }
         return figures[target.figure]
 
@@ -124,8 +127,8 @@ class Bench:
 
 INTRODUCTION = f"""\
 Written by `pytest bench/test_engines.py`. pqt and simple are the paper's networks; the others are the zoo's
-(`python -m tinyrig.variants.networks.zoo`): usual layer shapes, seeded random weights. Cycles are those of one inference, the median
-over {LIMIT} windows a network. Bytes: RAM is arena + static + stack, flash is weights + engine code.
+(`python -m tinyrig.variants.networks.zoo`): usual layer shapes, seeded random weights. Cycles are those of one inference, the
+median over {LIMIT} windows a network. Bytes: RAM is arena + static + stack, flash is weights + engine code.
 
 "TFLM + CMSIS-NN before" are whole runtimes, measured before this engine existed, with the same compiler and an earlier
 version of the same timing model, on networks of the same shapes with other weights. The peer in the tables below runs in the
@@ -160,7 +163,12 @@ def zoo_variant(name: str) -> Variant:
     net = name.rpartition("_")[0]
     file, windows = ZOO / f"{name}.tflite", ZOO / f"{net}_windows.npz"
     if not (file.exists() and windows.exists()):
-        subprocess.run([sys.executable, "-m", "tinyrig.variants.networks.zoo", net, "--out", str(ZOO)], check=True, cwd=ROOT, stdout=sys.stderr)
+        subprocess.run(
+            [sys.executable, "-m", "tinyrig.variants.networks.zoo", net, "--out", str(ZOO)],
+            check=True,
+            cwd=ROOT,
+            stdout=sys.stderr,
+        )
     return model_variant(file, windows)
 
 

@@ -14,6 +14,7 @@ from tinyrig.doctor.boards import add_parser as add_boards
 from tinyrig.doctor.command import add_parser as add_doctor
 from tinyrig.engines_command import add_parser as add_engines
 from tinyrig.history_command import add_parsers as add_history
+from tinyrig.host.log import shown, to_stderr
 from tinyrig.host.signals import exit_status, terminable
 from tinyrig.nightly_command import add_parser as add_nightly
 from tinyrig.run_command import add_parser as add_run
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         words = ["compare", model]  # as `compare MODEL.tflite` once was; it says what that is called now
     arguments = _parser().parse_args(words)
     try:
-        with terminable():
+        with terminable(), shown(to_stderr):
             status = arguments.command(arguments)
             sys.stdout.flush()
             return status
@@ -98,14 +99,14 @@ def _ops(arguments: argparse.Namespace) -> int:
     from tinyrig.compiler.compile import compile_model
     from tinyrig.core.boards import BOARDS
     from tinyrig.core.config import load_config
-    from tinyrig.measure.variant import Job, windows_of
+    from tinyrig.measure.variant import Request, windows_of
     from tinyrig.measure.variants import model_variant
     from tinyrig.workload.model_file import read_model
     from tinyrig.workload.op_diff import compare_ops, table
 
     config, data, board = load_config(), read_model(arguments.model), BOARDS["virtual"]
     compiled = compile_model(data, flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes, engine=arguments.engine)
-    job = Job(model_variant(arguments.model, arguments.windows), limit=arguments.limit)
+    job = Request(model_variant(arguments.model, arguments.windows), limit=arguments.limit)
     windows = [list(w) for w in windows_of(job, compiled.inputs, config).inputs]
     rows = compare_ops(data, windows, oracle=arguments.oracle or config.oracle, engine=arguments.engine, optimise=config.optimise)
     print(table(rows, config.float_tolerance))

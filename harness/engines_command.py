@@ -51,7 +51,7 @@ def main(arguments: argparse.Namespace) -> int:
     variants = [model_variant(p, arguments.windows) for p in models] or built_variants(config, arguments.variant or ())
     engines = tuple(arguments.engine or ENGINES)
     with progress(len(variants) * len(engines), "engines") as bar:
-        comparison = Comparison(target, config, engines, arguments.limit, arguments.oracle, bar.say, bar.step)
+        comparison = Comparison(target, config, engines, arguments.limit, arguments.oracle, bar.step)
         document = comparison.run(variants)
     _write(document, arguments.json)
     return EXIT_CLAIM if wrong_engines(document) else EXIT_GOOD
@@ -109,8 +109,19 @@ def _model_table(model: dict[str, Any]) -> str:
     timing = next((e["timing"] for e in model["engines"] if e["timing"]), "")
     counts = counted(timing) if timing == INSTRUCTIONS else f"cycles ({timing})"
     headers = [
-        "engine", "instructions", counts, f"{unit(timing)}/MAC", "x peer", "RAM", "arena", "static", "stack",
-        "flash", "weights", "engine code", "parity",
+        "engine",
+        "instructions",
+        counts,
+        f"{unit(timing)}/MAC",
+        "x peer",
+        "RAM",
+        "arena",
+        "static",
+        "stack",
+        "flash",
+        "weights",
+        "engine code",
+        "parity",
     ]
     rows = [_table_row(e) for e in model["engines"]]
     table = tabulate(rows, headers, tablefmt="github", disable_numparse=True, colalign=("left", *["right"] * 11, "left"))
@@ -125,9 +136,7 @@ def _table_row(e: dict[str, Any]) -> list[str]:
     counts = (e["instructions"], e["cycles"])
     sizes = [ram[key] for key in ("model_total", "arena", "static", "stack")]
     sizes += [flash[key] for key in ("model_total", "weights", "engine")]
-    return [
-        e["engine"], *map(_count, counts), _decimal(e["cycles_per_mac"]), _decimal(ratio), *map(_count, sizes), _parity(e),
-    ]
+    return [e["engine"], *map(_count, counts), _decimal(e["cycles_per_mac"]), _decimal(ratio), *map(_count, sizes), _parity(e)]
 
 
 def _count(value: float | None) -> str:

@@ -86,6 +86,7 @@ def _add_filter(parser: argparse.ArgumentParser) -> None:
 
 # ---- history ----
 
+
 def _history(arguments: argparse.Namespace) -> int:
     from dataclasses import replace
 
@@ -99,8 +100,11 @@ def _history(arguments: argparse.Namespace) -> int:
         shown = [replace(s, places=p, values=v) for s, p, v in ((s, *_last(s, arguments.last)) for s in found)]
         of = [{(o.run_id, o.board_id): o for o in origins(store, [p.run_id for p in s.places], s.variant)} for s in shown]
     if not found:
-        raise UserError(f"nothing stored of {arguments.metric} fits", expected="a variant, board and time of the database",
-                        remedy="leave out --variant, --board or --since")
+        raise UserError(
+            f"nothing stored of {arguments.metric} fits",
+            expected="a variant, board and time of the database",
+            remedy="leave out --variant, --board or --since",
+        )
     print("\n\n".join(_series_text(s, metadata, arguments.last, o) for s, o in zip(found, of, strict=True)))
     return EXIT_GOOD
 
@@ -112,8 +116,12 @@ def _check_metric(name: str) -> None:
 
     if name not in METRIC_COLUMNS:
         near = [n for n in METRIC_COLUMNS if name in n] or get_close_matches(name, METRIC_COLUMNS, 4, 0.4) or METRIC_COLUMNS
-        raise UserError(f"no metric {name!r}", expected=", ".join(near), received=name,
-                        remedy="name one of these; `tinyrig export` has them all as columns")
+        raise UserError(
+            f"no metric {name!r}",
+            expected=", ".join(near),
+            received=name,
+            remedy="name one of these; `tinyrig export` has them all as columns",
+        )
 
 
 def _last(series: Series, last: int) -> tuple[tuple[Place, ...], tuple[float, ...]]:
@@ -144,9 +152,7 @@ def _series_text(series: Series, metadata: dict[str, dict], last: int, of: dict[
 _RIGHT = ("left", "left", "left", "right", "right", "right", "left")
 
 
-def _series_rows(
-    series: Series, metadata: dict[str, dict], of: dict[tuple[str, str], Origin]
-) -> Iterable[tuple[str, ...]]:
+def _series_rows(series: Series, metadata: dict[str, dict], of: dict[tuple[str, str], Origin]) -> Iterable[tuple[str, ...]]:
     from tinyrig.analysis.provenance import clock_off
 
     above: Place | None = None
@@ -191,6 +197,7 @@ def _text(metric: str, value: float) -> str:
 
 # ---- compare ----
 
+
 def _compare(arguments: argparse.Namespace) -> int:
     """Exit status 2 when no variant of the two runs can be compared: then nothing was said of them."""
     from tinyrig.store.comparison import compare, run_values
@@ -216,8 +223,12 @@ def _compare(arguments: argparse.Namespace) -> int:
 def _refuse_model(name: str) -> None:
     """`tinyrig compare MODEL.tflite` had another meaning."""
     if name.endswith(".tflite"):
-        raise UserError("compare takes two stored runs", expected="RUN_A RUN_B", received=name,
-                        remedy=f"to compare a model with the oracle op by op: tinyrig ops {name}")
+        raise UserError(
+            "compare takes two stored runs",
+            expected="RUN_A RUN_B",
+            received=name,
+            remedy=f"to compare a model with the oracle op by op: tinyrig ops {name}",
+        )
 
 
 def _pair_text(pair: Pair, everything: bool) -> str:
@@ -249,6 +260,7 @@ _WORDS = {True: "better", False: "worse", None: ""}
 
 # ---- accept ----
 
+
 def _accept(arguments: argparse.Namespace) -> int:
     from tinyrig.core.records import Accepted
     from tinyrig.store.decisions import accept
@@ -279,6 +291,7 @@ def _who() -> str:
 
 # ---- export, prune, recompute ----
 
+
 def _export(arguments: argparse.Namespace) -> int:
     from tinyrig.store.export import FORMATS, export
 
@@ -299,16 +312,22 @@ def _prune(arguments: argparse.Namespace) -> int:
 
     keep = arguments.keep_samples or _config().history.keep_samples
     if not keep:
-        raise UserError("how old may raw samples grow?", expected="--keep-samples 90d", received="no age",
-                        remedy='give --keep-samples, or set keep_samples = "90d" under [history] in rig.toml')
+        raise UserError(
+            "how old may raw samples grow?",
+            expected="--keep-samples 90d",
+            received="no age",
+            remedy='give --keep-samples, or set keep_samples = "90d" under [history] in rig.toml',
+        )
     before = moment(age(keep))
     with _open() as store:
         done = prune(store, before, _now(), arguments.dry_run)
         if done.variant_runs and not arguments.dry_run:
             store.compact()
     word = "would delete" if arguments.dry_run else "deleted"
-    print(f"{word} {done.samples} raw samples of {done.variant_runs} variant runs in {done.runs} runs from before {before}; "
-          f"metrics stay; {done.kept} variant runs of that age keep theirs")
+    print(
+        f"{word} {done.samples} raw samples of {done.variant_runs} variant runs in {done.runs} runs from before {before}; "
+        f"metrics stay; {done.kept} variant runs of that age keep theirs"
+    )
     return EXIT_GOOD
 
 
@@ -322,6 +341,7 @@ def _recompute(arguments: argparse.Namespace) -> int:
 
 
 # ---- shared ----
+
 
 def _config() -> Config:
     from tinyrig.core.config import load_config

@@ -32,9 +32,12 @@ def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
     """The `nightly` command, for cli.py."""
     parser = commands.add_parser("nightly", help="measure all variants on all boards and judge what changed", epilog=exits)
     parser.add_argument(
-        "--board", nargs="+", action="extend", metavar="BOARD",
+        "--board",
+        nargs="+",
+        action="extend",
+        metavar="BOARD",
         help="measured at the same time; default: [nightly] boards, else all [boards.*], else virtual",
-    )  # fmt: skip
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--variant", nargs="+", action="extend", metavar="NAME", help="default: [nightly] variants, else all")
     what.add_argument(
@@ -187,6 +190,7 @@ def _told(result: NightResult) -> Iterator[str]:
 
 # ---- what to do ----
 
+
 @dataclass(frozen=True)
 class _Begun:
     """A night that is stored as begun; `runs`: what its boards have from before it was cut off."""
@@ -231,8 +235,12 @@ def _resume(arguments: argparse.Namespace, config: Config, locks: Locks) -> _Beg
 
     given = [f"--{name}" for name in _REMEMBERED if getattr(arguments, name) is not None]
     if given:
-        raise UserError("a night that is gone on with is as it was asked for", expected="--resume alone",
-                        received=", ".join(given), remedy="leave that out, or start a new night without --resume")
+        raise UserError(
+            "a night that is gone on with is as it was asked for",
+            expected="--resume alone",
+            received=", ".join(given),
+            remedy="leave that out, or start a new night without --resume",
+        )
     with Store(config.results, must_exist=True) as store:
         found = find_night(store, arguments.resume)
         locks.take(night_key(found.night.night_id), f"night {found.night.night_id}", InfraError)
@@ -252,8 +260,12 @@ def _plan(arguments: argparse.Namespace, config: Config) -> Plan:
     models = tuple(arguments.model or ()) if named else tuple(map(Path, night.models))
     windows = arguments.windows or (Path(night.windows) if night.windows and not named else None)
     if windows and not models:
-        raise UserError("windows need models", expected="--model FILE.tflite --windows FILE.npz", received="windows alone",
-                        remedy="variants bring their own windows")
+        raise UserError(
+            "windows need models",
+            expected="--model FILE.tflite --windows FILE.npz",
+            received="windows alone",
+            remedy="variants bring their own windows",
+        )
     variants = tuple(arguments.variant or (() if named else night.variants))
     engine = arguments.engine or "tinyrig"
     return Plan(boards, variants, models, windows if models else None, arguments.limit, arguments.oracle, engine)
@@ -269,16 +281,22 @@ def _check_boards(boards: Sequence[str], config: Config) -> None:
         for what in identity(parse_board(board, config.boards), config):
             if what in seen:
                 raise UserError(
-                    f"{seen[what]} and {board} are one board", expected="each board once", received=f"{what} for both",
+                    f"{seen[what]} and {board} are one board",
+                    expected="each board once",
+                    received=f"{what} for both",
                     remedy='leave one out; several virtual boards are told apart by numbers: virtual#1, or kind = "virtual#1"',
-                )  # fmt: skip
+                )
             seen[what] = board
 
 
 def _check_json(path: Path | None) -> None:
     if path and (path.is_dir() or not path.absolute().parent.is_dir()):
-        raise UserError(f"--json can't be written to {path}", expected="a file in a folder that exists", received=str(path),
-                        remedy="name another file")
+        raise UserError(
+            f"--json can't be written to {path}",
+            expected="a file in a folder that exists",
+            received=str(path),
+            remedy="name another file",
+        )
 
 
 def _variants(plan: Plan, config: Config) -> list[Variant]:
@@ -290,12 +308,17 @@ def _variants(plan: Plan, config: Config) -> list[Variant]:
     found = [model_variant(path, plan.windows) for path in plan.models]
     twice = [v.name for i, v in enumerate(found) if v.name in [w.name for w in found[:i]]]
     if twice:
-        raise UserError("two models have one name", expected="a file name of its own for each", received=twice[0],
-                        remedy="rename one: a variant's history goes by its name")
+        raise UserError(
+            "two models have one name",
+            expected="a file name of its own for each",
+            received=twice[0],
+            remedy="rename one: a variant's history goes by its name",
+        )
     return found
 
 
 # ---- doing it ----
+
 
 def _measure(begun: _Begun, log: NightLog) -> NightResult:
     from tinyrig.nightly.fleet import NightFleet

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from tinyrig.core.boards import Target
     from tinyrig.core.config import Config
     from tinyrig.core.deadlines import Deadline
-    from tinyrig.core.records import Variant, VariantRun
-    from tinyrig.measure.run import Campaign
+    from tinyrig.core.records import Measurement, Variant
+    from tinyrig.measure.run import OpenRun
     from tinyrig.nightly.bench import BenchNight
     from tinyrig.store.runs import StoredRun
 
-_CAMPAIGN = pytest.StashKey["Campaign"]()
+_OPEN_RUN = pytest.StashKey["OpenRun"]()
 _CONFIG = pytest.StashKey["Config"]()
 _DEADLINE = pytest.StashKey["Deadline"]()
 _VARIANTS = pytest.StashKey["list[Variant]"]()
@@ -44,9 +44,12 @@ _PRECEDENCE = (EXIT_CLAIM, EXIT_RIG, EXIT_USER)
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--board", help="board of bench/: a name, a serial port or URL, or NAME@PORT (default: virtual)")
     parser.addoption(
-        "--resume", nargs="?", const="", metavar="RUN",
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="RUN",
         help="go on with a run that was cut off, at its first unmeasured window (default: the newest one of this board)",
-    )  # fmt: skip
+    )
     parser.addoption("--nightly", action="store_true", help="judge the run against the accepted ones, and store it as a night")
 
 
@@ -74,9 +77,10 @@ def _check_ours(target: Target) -> None:
     if target.board is MLPERF:
         raise UserError(
             "bench/ needs our own firmware on the board: it measures built variants, their memory and their ops",
-            expected="a board of `tinyrig boards`", received="mlperf, whose firmware somebody else built",
+            expected="a board of `tinyrig boards`",
+            received="mlperf, whose firmware somebody else built",
             remedy="tinyrig run --board=mlperf@PORT --windows FILE.npz [--model FILE.tflite]",
-        )  # fmt: skip
+        )
 
 
 def _find_resumed(config: pytest.Config) -> StoredRun | None:
@@ -141,11 +145,11 @@ def config(pytestconfig: pytest.Config) -> Config:
 
 
 @pytest.fixture(scope="session")
-def campaign(pytestconfig: pytest.Config, config: Config) -> Iterator[Campaign]:
+def open_run(pytestconfig: pytest.Config, config: Config) -> Iterator[OpenRun]:
     """The session's run on the board of --board, a new one or that of --resume."""
     from tinyrig.core.boards import parse_board
     from tinyrig.host.signals import alarm, terminable
-    from tinyrig.measure.run import Campaign
+    from tinyrig.measure.run import OpenRun
 
     deadline = _deadline(pytestconfig)
     board, resumed = pytestconfig.option.board, pytestconfig.stash[_RESUMED]
@@ -156,34 +160,34 @@ def campaign(pytestconfig: pytest.Config, config: Config) -> Iterator[Campaign]:
     with (
         terminable() as pytestconfig.stash[_SIGNALS],
         alarm(deadline),
-        Campaign(parse_board(board, config.boards), config, resume=resume, plan=plan, deadline=deadline, **again) as campaign,
+        OpenRun(parse_board(board, config.boards), config, resume=resume, plan=plan, deadline=deadline, **again) as open_run,
     ):
-        pytestconfig.stash[_CAMPAIGN] = campaign
-        yield campaign
+        pytestconfig.stash[_OPEN_RUN] = open_run
+        yield open_run
 
 
 @pytest.fixture
-def outcome(campaign: Campaign, variant: Variant) -> VariantRun:
+def outcome(open_run: OpenRun, variant: Variant) -> Measurement:
     """The variant, flashed, streamed and compared; once a session, however many claims ask. A rig that fails raises here, in
     the setup: pytest then tells an error, not a failure."""
-    return campaign.run(variant)
+    return open_run.run(variant)
 
 
 @pytest.fixture(scope="session")
-def night(pytestconfig: pytest.Config, config: Config, campaign: Campaign) -> Iterator[BenchNight]:
+def night(pytestconfig: pytest.Config, config: Config, open_run: OpenRun) -> Iterator[BenchNight]:
     """The session's run as a night."""
     from tinyrig.nightly.bench import BenchNight
 
     settings = _plan(pytestconfig).get("settings", {})
     again = {name: settings[name] for name in ("oracle", "limit", "engine") if name in settings}
-    with BenchNight(pytestconfig.option.board, config, campaign, _deadline(pytestconfig), again) as night:
+    with BenchNight(pytestconfig.option.board, config, open_run, _deadline(pytestconfig), again) as night:
         pytestconfig.stash[_NIGHT] = night
         yield night
 
 
 @pytest.fixture
-def claim(outcome: VariantRun) -> Callable[[str], None]:
-    """`claim(name)` of harness/measure/claims.py about this outcome: passes, raises ClaimError, or skips where it was not measured."""
+def claim(outcome: Measurement) -> Callable[[str], None]:
+    """`claim(name)` of measure/claims.py on this measurement: passes, raises ClaimError, or skips where nothing was measured."""
     from tinyrig.core.records import FAILED, NOT_MEASURED
     from tinyrig.measure.claims import claim_error
 
@@ -217,12 +221,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.hookimpl(wrapper=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[None]:
-    """The exit code. That the session was interrupted is told to the campaign first: its fixture is torn down within."""
+    """The exit code. That the session was interrupted is told to the open_run first: its fixture is torn down within."""
     stash = session.config.stash
-    campaign = stash.get(_CAMPAIGN, None)
-    interrupted = campaign is not None and exitstatus == pytest.ExitCode.INTERRUPTED
+    open_run = stash.get(_OPEN_RUN, None)
+    interrupted = open_run is not None and exitstatus == pytest.ExitCode.INTERRUPTED
     if interrupted:
-        campaign.interrupted = True
+        open_run.interrupted = True
     yield
     codes = stash.get(_CODES, set())
     if interrupted:
@@ -235,16 +239,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """The run's table, its report below reports/out, and how to go on with what could not be measured."""
     from tinyrig.measure.reporting import write_night, write_report
 
-    campaign = config.stash.get(_CAMPAIGN, None)
-    if campaign is None:
+    open_run = config.stash.get(_OPEN_RUN, None)
+    if open_run is None:
         return
-    if campaign.finished and not campaign.interrupted:
-        terminalreporter.section(f"run {campaign.run_id}")
+    if open_run.finished and not open_run.interrupted:
+        terminalreporter.section(f"run {open_run.run_id}")
         sys.stdout.flush()
-        write_report(campaign.run_id, _config(config), "--summary")
+        write_report(open_run.run_id, _config(config), "--summary")
     if (night := config.stash.get(_NIGHT, None)) is not None and night.text:
         write_night(night.night_id, _config(config))
         terminalreporter.write_line(night.text)
-    if campaign.interrupted or any(e.exit_code == EXIT_RIG for e in campaign.failed.values()):
-        go_on = f"pytest bench/ --resume {campaign.run_id}"
-        terminalreporter.write_line(f"run {campaign.run_id}: what was measured is kept; go on with: {go_on}", yellow=True)
+    if open_run.interrupted or any(e.exit_code == EXIT_RIG for e in open_run.failed.values()):
+        go_on = f"pytest bench/ --resume {open_run.run_id}"
+        terminalreporter.write_line(f"run {open_run.run_id}: what was measured is kept; go on with: {go_on}", yellow=True)

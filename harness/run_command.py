@@ -1,4 +1,4 @@
-"""`tinyrig run`: glue between the command line and a campaign. Heavy imports wait inside the functions, because the command line
+"""`tinyrig run`: glue between the command line and an open run. Heavy imports wait inside the functions, because the command line
 needs `add_parser` for --help.
 
 Exit status: 1 when a claim failed on verified outputs, whatever else happened, because that says something about a model; else 3
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tinyrig.core.deadlines import Deadline
     from tinyrig.core.records import Run, Variant
     from tinyrig.host.progress import progress
-    from tinyrig.measure.run import Campaign
+    from tinyrig.measure.run import OpenRun
 
 
 def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
@@ -46,9 +46,12 @@ def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
         "--engine", metavar="NAME|FOLDER", help="tinyrig (default), portable, cmsis-nn, or a folder: your own runtime"
     )
     parser.add_argument(
-        "--resume", nargs="?", const="", metavar="RUN",
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="RUN",
         help="go on with a run that was cut off, at its first unmeasured window (default: the newest one of this board)",
-    )  # fmt: skip
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result (schema 1)")
     parser.add_argument("--no-report", action="store_true", help="store the run and write no report")
     parser.set_defaults(command=main)
@@ -88,13 +91,17 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _no_report(run_id: str) -> HostError:
-    error = HostError("the report could not be written, for the reason above", expected="a report of this run",
-                      remedy=f"the run is stored: tinyrig report {run_id} -o PATH")  # fmt: skip
+    error = HostError(
+        "the report could not be written, for the reason above",
+        expected="a report of this run",
+        remedy=f"the run is stored: tinyrig report {run_id} -o PATH",
+    )
     print(f"tinyrig: {error}", file=sys.stderr)
     return error
 
 
 # ---- what to do ----
+
 
 def _check_words(arguments: argparse.Namespace) -> None:
     if _foreign(arguments):
@@ -117,12 +124,18 @@ def _check_foreign(arguments: argparse.Namespace) -> None:
     wrong = [f"--{name}" for name in ("engine", "resume") if getattr(arguments, name) is not None]
     if wrong:
         raise UserError(
-            f"{wrong[0]} can't be used with a firmware that was built elsewhere", received=wrong[0],
-            expected="--windows FILE.npz, and --model if known", remedy="leave it out; such a run is always made anew",
-        )  # fmt: skip
+            f"{wrong[0]} can't be used with a firmware that was built elsewhere",
+            received=wrong[0],
+            expected="--windows FILE.npz, and --model if known",
+            remedy="leave it out; such a run is always made anew",
+        )
     if not arguments.windows and not arguments.variant:
-        raise UserError("the board mlperf needs windows to run", expected="--windows FILE.npz [--model FILE.tflite]",
-                        received="none", remedy="see docs/mlperf.md for the form that each benchmark takes")
+        raise UserError(
+            "the board mlperf needs windows to run",
+            expected="--windows FILE.npz [--model FILE.tflite]",
+            received="none",
+            remedy="see docs/mlperf.md for the form that each benchmark takes",
+        )
 
 
 def _take_plan(arguments: argparse.Namespace, config: Config) -> str | None:
@@ -154,9 +167,12 @@ def _plan(arguments: argparse.Namespace, config: Config) -> dict[str, Any]:
     """What is asked for, so that --resume needs no further word."""
     model, windows = (str(p.absolute()) if p else None for p in (arguments.model, arguments.windows))
     return {
-        "board": arguments.board, "dataset": config.dataset, "variants": arguments.variant or [],
-        "model": model, "windows": windows,
-    }  # fmt: skip
+        "board": arguments.board,
+        "dataset": config.dataset,
+        "variants": arguments.variant or [],
+        "model": model,
+        "windows": windows,
+    }
 
 
 def _variants(arguments: argparse.Namespace, config: Config, deadline: Deadline) -> list[Variant]:
@@ -184,6 +200,7 @@ def _check_writable(path: Path | None) -> None:
 
 # ---- doing it ----
 
+
 def _measure(
     arguments: argparse.Namespace, config: Config, resume: str | None, deadline: Deadline
 ) -> tuple[Run, Sequence[RigError]]:
@@ -191,35 +208,41 @@ def _measure(
     from tinyrig.core.boards import parse_board
     from tinyrig.host.progress import progress
     from tinyrig.host.signals import alarm
-    from tinyrig.measure.run import Campaign
+    from tinyrig.measure.run import OpenRun
 
     target = parse_board(arguments.board, config.boards)
     variants = _variants(arguments, config, deadline)
     with (
         progress(len(variants)) as bar,
         alarm(deadline),
-        Campaign(
-            target, config, oracle=arguments.oracle, limit=arguments.limit, engine=arguments.engine, resume=resume,
-            say=bar.say, plan=_plan(arguments, config), deadline=deadline,
-        ) as campaign,
-    ):  # fmt: skip
+        OpenRun(
+            target,
+            config,
+            oracle=arguments.oracle,
+            limit=arguments.limit,
+            engine=arguments.engine,
+            resume=resume,
+            plan=_plan(arguments, config),
+            deadline=deadline,
+        ) as open_run,
+    ):
         try:
             for variant in variants:
-                _run_one(campaign, variant, bar)
-            result = campaign.result()
+                _run_one(open_run, variant, bar)
+            result = open_run.result()
         except BaseException as error:
             if not isinstance(error, UserError) and not _foreign(arguments):
-                _hint(campaign.run_id)
+                _hint(open_run.run_id)
             raise
-    if any(e.exit_code == EXIT_RIG for e in campaign.failed.values()) and not _foreign(arguments):
-        _hint(campaign.run_id)
-    return result, list(campaign.failed.values())
+    if any(e.exit_code == EXIT_RIG for e in open_run.failed.values()) and not _foreign(arguments):
+        _hint(open_run.run_id)
+    return result, list(open_run.failed.values())
 
 
-def _run_one(campaign: Campaign, variant: Variant, bar: progress) -> None:
+def _run_one(open_run: OpenRun, variant: Variant, bar: progress) -> None:
     """A fault of the rig or of this model leaves this variant unmeasured; any other mistake of the user's ends the command."""
     try:
-        campaign.run(variant)
+        open_run.run(variant)
     except RigError as error:
         if isinstance(error, UserError) and not isinstance(error, ModelError):
             raise

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     pass
 
 
-
 def write_text_file(path: Path, text: str) -> None:
     """Whole or not at all: a reader never meets half a report."""
     path.parent.mkdir(parents=True, exist_ok=True)

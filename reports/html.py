@@ -60,7 +60,7 @@ def _table(grid: Grid) -> str:
 
 
 def _cells(tag: str, texts: list[str], left: int) -> str:
-    cells = (f'<{tag}{" class=left" if i < left else ""}>{_inline(text)}</{tag}>' for i, text in enumerate(texts))
+    cells = (f"<{tag}{' class=left' if i < left else ''}>{_inline(text)}</{tag}>" for i, text in enumerate(texts))
     return "<tr>" + "".join(cells) + "</tr>"
 
 

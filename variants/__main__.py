@@ -152,8 +152,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="bases and steps with their arguments, and what is built already")
     parser.add_argument("--seeds", type=count, metavar="N", help="train each variant with N seeds and compare them (docs/lab.md)")
     parser.add_argument("--leave-out", choices=["groups"], help="as --seeds, with one group after another left out for testing")
-    parser.add_argument("--own", action="append", default=[], metavar="NAME=WHAT",
-                        help="a network of yours as a base: FILE.keras, FILE.h5 or module:function (also [models] in rig.toml)")
+    parser.add_argument(
+        "--own",
+        action="append",
+        default=[],
+        metavar="NAME=WHAT",
+        help="a network of yours as a base: FILE.keras, FILE.h5 or module:function (also [models] in rig.toml)",
+    )
     parser.add_argument("--folder-only", action="store_true", help="print the finished folder's path and nothing else")
     parser.add_argument("--out", metavar="DIR", help="output folder (default: variants/out/<dataset name>)")
     parser.add_argument("--epochs", type=epochs, metavar="N", help="train every step this long instead (for a quick trial)")

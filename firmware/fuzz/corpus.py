@@ -37,8 +37,12 @@ def requests(*payloads: tuple[Type | int, bytes]) -> bytes:
 
 
 def run(
-    tensor: int = SMALL, offset: int = 0, data: bytes = b"", flags: RunFlag = RunFlag.NONE,
-    io: bytes = bytes(8), big: bytes = bytes(BIG_BYTES),
+    tensor: int = SMALL,
+    offset: int = 0,
+    data: bytes = b"",
+    flags: RunFlag = RunFlag.NONE,
+    io: bytes = bytes(8),
+    big: bytes = bytes(BIG_BYTES),
 ) -> tuple[Type, bytes]:
     """`io` and `big` are what toy_guarded's inputs hold before."""
     inputs = {SMALL: bytearray(io), BIG: bytearray(big)}
@@ -94,25 +98,44 @@ LINES: dict[str, bytes] = {
     "invoke-twice": burst(HELLO) + burst(Frame(Type.RUN, 2, run(data=bytes(8), flags=RunFlag.INVOKE)[1]), twice=True),
     "invoke-without-data-twice": requests(run(data=bytes(range(8)))) + burst(Frame(Type.RUN, 3, INVOKE), twice=True),
     "invoke-without-data": requests(run(data=bytes(range(8))), (Type.RUN, INVOKE), read(0, 0, 8), read(3, 0, 4)),
-    "big-tensor": requests(*[run(BIG, n, LONG[:500]) for n in (0, 500, 1000)],
-        run(flags=ALL_FLAGS, big=LONG[:500] * 3), read(1, 988, 512)),
+    "big-tensor": requests(
+        *[run(BIG, n, LONG[:500]) for n in (0, 500, 1000)], run(flags=ALL_FLAGS, big=LONG[:500] * 3), read(1, 988, 512)
+    ),
     "operator-fails": requests(run(BIG, 0, bytes([FAIL]), RunFlag.INVOKE), run(flags=ALL_FLAGS, big=AFTER_FAILURE)),
-    "all-stack-used": requests(run(BIG, 0, bytes([USE_ALL_STACK]), ALL_FLAGS),
-        run(BIG, 0, b"\0", ALL_FLAGS, bytes([1] * 8), AFTER_STACK)),
+    "all-stack-used": requests(
+        run(BIG, 0, bytes([USE_ALL_STACK]), ALL_FLAGS), run(BIG, 0, b"\0", ALL_FLAGS, bytes([1] * 8), AFTER_STACK)
+    ),
     "invoke-on-other-inputs": requests(run(flags=RunFlag.INVOKE, io=bytes([1] * 8)), run(flags=RunFlag.INVOKE)),
-    "stale": requests(run(data=bytes(8))) + burst(Frame(Type.ECHO, 1, b"old"), twice=True)
-        + burst(Frame(Type.ECHO, 0x9000, b"x")),
-    "run-at-the-borders": requests(run(BIG, BIG_BYTES - 4, bytes(4)), run(BIG, BIG_BYTES - 3, bytes(4)), run(SMALL, 0, bytes(9)),
-                                   run(BIG, 2**32 - 2, bytes(4)), run(EMPTY, 0, b"x"), run(3, 0, b"x"), run(255, 0, b"x")),
-    "read-at-the-borders": requests(read(1, BIG_BYTES, 0), read(1, BIG_BYTES - 1, 2), read(1, 2**32 - 1, 2), read(2, 0, 0),
-                                    read(1, 0, MAX_PAYLOAD), read(1, 0, MAX_PAYLOAD + 1), read(4, 0, 0), read(1, 4, 2**32 - 1)),
-    "wrong-lengths": requests((Type.RUN, b"1234567"), (Type.READ, b"1"), (Type.READ, LONG[:13]), (Type.REBOOT, b"12"),
-                              (0x7F, b"")),
+    "stale": requests(run(data=bytes(8)))
+    + burst(Frame(Type.ECHO, 1, b"old"), twice=True)
+    + burst(Frame(Type.ECHO, 0x9000, b"x")),
+    "run-at-the-borders": requests(
+        run(BIG, BIG_BYTES - 4, bytes(4)),
+        run(BIG, BIG_BYTES - 3, bytes(4)),
+        run(SMALL, 0, bytes(9)),
+        run(BIG, 2**32 - 2, bytes(4)),
+        run(EMPTY, 0, b"x"),
+        run(3, 0, b"x"),
+        run(255, 0, b"x"),
+    ),
+    "read-at-the-borders": requests(
+        read(1, BIG_BYTES, 0),
+        read(1, BIG_BYTES - 1, 2),
+        read(1, 2**32 - 1, 2),
+        read(2, 0, 0),
+        read(1, 0, MAX_PAYLOAD),
+        read(1, 0, MAX_PAYLOAD + 1),
+        read(4, 0, 0),
+        read(1, 4, 2**32 - 1),
+    ),
+    "wrong-lengths": requests(
+        (Type.RUN, b"1234567"), (Type.READ, b"1"), (Type.READ, LONG[:13]), (Type.REBOOT, b"12"), (0x7F, b"")
+    ),
     "reboot": requests(run(data=bytes(range(8))), reboot(False)) + burst(ECHO) + requests(read(0, 0, 8)),
     "reboot-into-bootloader": requests(run(data=bytes(range(8))), reboot(True)) + burst(HELLO),
     "reboot-in-a-burst": burst(HELLO, Frame(Type.REBOOT, 2, b"\0"), ECHO, HELLO, ECHO),
     "reboot-nowhere": requests((Type.REBOOT, b"\2"), (Type.REBOOT, b"")),
-}  # fmt: skip
+}
 
 
 def codec_seeds() -> dict[str, bytes]:

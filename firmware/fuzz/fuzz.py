@@ -41,8 +41,11 @@ def run(name: str, seconds: int) -> bool:
 def _report(name: str, done: subprocess.CompletedProcess[str], seconds: float, program: Path) -> None:
     units = re.search(r"number_of_executed_units: (\d+)", done.stderr)
     features = re.findall(r"cov: (\d+) ft: (\d+) corp: (\d+)", done.stderr) or [("?", "?", "?")]
-    print(f"fuzz: {name}: {units[1] if units else '?'} executions in {seconds:.0f} s, {features[-1][0]} edges, "
-          f"{features[-1][2]} inputs, {'nothing found' if done.returncode == 0 else 'FOUND AN ERROR'}", flush=True)  # fmt: skip
+    print(
+        f"fuzz: {name}: {units[1] if units else '?'} executions in {seconds:.0f} s, {features[-1][0]} edges, "
+        f"{features[-1][2]} inputs, {'nothing found' if done.returncode == 0 else 'FOUND AN ERROR'}",
+        flush=True,
+    )
     if done.returncode:
         print(done.stderr[-6000:], file=sys.stderr)
         print(f"fuzz: run it again with: {program} FILE (the file is named above)", file=sys.stderr)

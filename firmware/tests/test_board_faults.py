@@ -20,8 +20,18 @@ from tinyrig.tests.port_build import port_flags, port_sources
 from tinyrig.virtual.launch import VirtualBoard
 
 BOARD = BOARDS["virtual"]
-FLAGS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-infinite-recursion", "-O2", "-gdwarf-4", "-nostartfiles",
-         "--specs=nano.specs", f"-ffile-prefix-map={FIRMWARE}=firmware"]  # fmt: skip
+FLAGS = [
+    "-std=gnu11",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wno-infinite-recursion",
+    "-O2",
+    "-gdwarf-4",
+    "-nostartfiles",
+    "--specs=nano.specs",
+    f"-ffile-prefix-map={FIRMWARE}=firmware",
+]
 BAD_ADDRESS, BAD_INSTRUCTION, USE_ALL_STACK, HANG, RECURSE, HUGE_FRAME, JUMP_NOWHERE, HANG_MASKED, WRITE_FLASH = range(1, 10)
 ARENA_BYTES = 256
 SHORT_GUARD = "-DMEASURE_LONGEST_US=300000"
@@ -196,8 +206,10 @@ def test_a_data_section_of_any_alignment_leaves_the_stack_what_is_left(tmp_path)
     """The linker script works the sizes out before it places anything."""
     for alignment in (4, 64, 1024):
         source, elf = tmp_path / f"b{alignment}.c", tmp_path / f"b{alignment}.elf"
-        source.write_text(f"_Alignas({alignment}) char odd[1001] = {{1}}; _Alignas({alignment}) char zero[{alignment} + 3];\n"
-                          "int main(void) { return odd[1] + zero[1]; }\n")  # fmt: skip
+        source.write_text(
+            f"_Alignas({alignment}) char odd[1001] = {{1}}; _Alignas({alignment}) char zero[{alignment} + 3];\n"
+            "int main(void) { return odd[1] + zero[1]; }\n"
+        )
         port, script = port_sources(BOARD), port_flags(BOARD, tmp_path)
         subprocess.run(["arm-none-eabi-gcc", *BOARD.cpu_flags, *FLAGS, *script, *port, source, "-o", elf], check=True)
         symbols = subprocess.run(["arm-none-eabi-nm", elf], capture_output=True, text=True, check=True).stdout

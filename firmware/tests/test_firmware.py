@@ -186,10 +186,19 @@ def test_late_request_of_earlier_is_not_executed(line):
     assert ask(line, Frame(Type.RUN, 85, invoke())).payload.endswith(TWICE_PLUS_ONE)
 
 
-@pytest.mark.parametrize(("newest", "number", "status"), [
-    (5, 4, Status.STALE), (5, 5, Status.OK), (5, 6, Status.OK), (0, 0xFFFF, Status.STALE), (0xFFFF, 0, Status.OK),
-    (0, 0x8001, Status.STALE), (0, 0x8000, Status.OK), (0, 0x7FFF, Status.OK),
-])
+@pytest.mark.parametrize(
+    ("newest", "number", "status"),
+    [
+        (5, 4, Status.STALE),
+        (5, 5, Status.OK),
+        (5, 6, Status.OK),
+        (0, 0xFFFF, Status.STALE),
+        (0xFFFF, 0, Status.OK),
+        (0, 0x8001, Status.STALE),
+        (0, 0x8000, Status.OK),
+        (0, 0x7FFF, Status.OK),
+    ],
+)
 def test_older_is_half_the_range(line, newest, number, status):
     ask(line, Frame(Type.HELLO, 9))
     ask(line, Frame(Type.ECHO, newest, b"newest"))
@@ -266,8 +275,18 @@ def test_reboot_forgets_the_session():
         assert ask(link, Frame(Type.ECHO, 3, b"x")).status == Status.NO_HELLO
 
 
-ARM_FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Os", "-ffunction-sections", "-fdata-sections",
-             "-nostartfiles", "--specs=nano.specs"]  # fmt: skip
+ARM_FLAGS = [
+    "-std=c11",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wshadow",
+    "-Os",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-nostartfiles",
+    "--specs=nano.specs",
+]
 
 
 @pytest.mark.parametrize("engine", ["app/null_engine.c", TOY, "tests/toy_multi.c"])
@@ -277,8 +296,18 @@ def test_arm_image_builds_without_a_warning(tmp_path, engine, payload):
     sources = [*sorted(FIRMWARE.glob("app/*.c")), *port_sources(board), build_folder() / "build_id.c"]
     sources = [s for s in sources if s.name != "null_engine.c"]
     script = port_flags(board, tmp_path)
-    command = ["arm-none-eabi-gcc", *board.cpu_flags, *ARM_FLAGS, f"-DWIRE_MAX_PAYLOAD={payload}", *script,
-               "-Wl,--gc-sections", *sources, FIRMWARE / engine, "-o", elf]  # fmt: skip
+    command = [
+        "arm-none-eabi-gcc",
+        *board.cpu_flags,
+        *ARM_FLAGS,
+        f"-DWIRE_MAX_PAYLOAD={payload}",
+        *script,
+        "-Wl,--gc-sections",
+        *sources,
+        FIRMWARE / engine,
+        "-o",
+        elf,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and not done.stderr, done.stderr
     symbols = subprocess.run(["arm-none-eabi-nm", elf], capture_output=True, text=True, check=True).stdout

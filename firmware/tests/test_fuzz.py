@@ -47,9 +47,12 @@ PLANTED = {
     "repetition executed": ("app/main.c", "return kept.valid && ", "return 0 && "),
     "kept reply lost": ("app/main.c", "static uint8_t frame[WIRE_HEADER_BYTES + WIRE_CRC_BYTES];", "uint8_t *frame = reply;"),
     "silence not noticed": ("app/main.c", "            have = 0;\n", ""),
-    "header of rest ignored": ("app/wire.c", "wire_crc32(wire_get_u32(head + WIRE_HEADER_BYTES - WIRE_CRC_BYTES), ",
-                               "wire_crc32(0 * head[0], "),
-}  # fmt: skip
+    "header of rest ignored": (
+        "app/wire.c",
+        "wire_crc32(wire_get_u32(head + WIRE_HEADER_BYTES - WIRE_CRC_BYTES), ",
+        "wire_crc32(0 * head[0], ",
+    ),
+}
 """Errors of the kind that the targets are there for: file, what stands there, what is put in its place."""
 
 

@@ -33,8 +33,15 @@ from tinyrig.workload.image import build_image
 from tinyrig.workload.windows import load_windows
 
 BOARD = BOARDS["qemu"]
-FLAGS = ["-std=gnu11", "-gdwarf-4", "-Os", "-nostartfiles", "--specs=nano.specs",
-         f"-ffile-prefix-map={FIRMWARE}=.", "-Wl,--no-warn-rwx-segments"]  # fmt: skip
+FLAGS = [
+    "-std=gnu11",
+    "-gdwarf-4",
+    "-Os",
+    "-nostartfiles",
+    "--specs=nano.specs",
+    f"-ffile-prefix-map={FIRMWARE}=.",
+    "-Wl,--no-warn-rwx-segments",
+]
 BEHAVE, BAD_ADDRESS, HANG, RECURSE = 0, 1, 4, 5
 SHORT_GUARD = "-DMEASURE_LONGEST_US=300000"
 
@@ -90,8 +97,11 @@ def test_the_guard_that_ports_share_counts_a_long_time_in_parts(tmp_path):
 def test_faults_and_hangs_are_told_as_on_any_board(session):
     assert session.hello().board_id.startswith(QEMU_ID_PREFIX) and session.hello().board_name == "qemu"
     good = session.run(bytes(4))
-    for how, told in ((BAD_ADDRESS, "the board faulted in toy_read"), (HANG, "the board hung in toy_spin"),
-                      (RECURSE, "stack overflow in toy_recurse")):  # fmt: skip
+    for how, told in (
+        (BAD_ADDRESS, "the board faulted in toy_read"),
+        (HANG, "the board hung in toy_spin"),
+        (RECURSE, "stack overflow in toy_recurse"),
+    ):
         with pytest.raises(DeviceError) as caught:
             session.run(bytes([how, 0x5A, 0, 0]))
         assert caught.value.what.startswith(told) and "toy_fault.c" in caught.value.what, caught.value

@@ -106,9 +106,7 @@ def test_large_tensors_pass_a_bad_line(start, flags):
     assert session.retries > 3
 
 
-@pytest.mark.parametrize(
-    "fault", ["rx-drop:400", "rx-flip:400", "rx-noise:400", "tx-drop:400", "tx-flip:400", "tx-noise:400"]
-)
+@pytest.mark.parametrize("fault", ["rx-drop:400", "rx-flip:400", "rx-noise:400", "tx-drop:400", "tx-flip:400", "tx-noise:400"])
 def test_line_faults_cost_repetitions_not_results(start, fault):
     session = start("toy_int8", faults=[fault])
     samples = list(session.stream([window(n) for n in range(60)]))

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import binom
 
-from tinyrig.core.records import ESTIMATED, VariantRun
+from tinyrig.core.records import ESTIMATED, Measurement
 
 CONFIDENCE = 0.95
 
 
-def energy(run: VariantRun) -> dict[str, Any] | None:
+def energy(run: Measurement) -> dict[str, Any] | None:
     """Microjoules of one inference, the whole board's: median, its interval, extremes; None where none was measured. `trial`: on
     the virtual board, which draws no current."""
     kept = run.settings.get("energy")
@@ -22,10 +22,17 @@ def energy(run: VariantRun) -> dict[str, Any] | None:
     uj, us = np.asarray(kept["uj"], np.float64), np.asarray(kept["us"], np.float64)
     interval = median_interval(uj)
     return {
-        "uj_median": float(np.median(uj)), "uj_ci95": None if interval is None else list(interval), "uj_min": float(uj.min()),
-        "uj_max": float(uj.max()), "inferences": int(uj.size), "us_median": float(np.median(us)),
-        "mw_mean": float(uj.sum() / us.sum() * 1e3), "voltage_mv": kept["voltage_mv"], "mode": kept["mode"],
-        "idle_included": True, "trial": run.board.timing == ESTIMATED,
+        "uj_median": float(np.median(uj)),
+        "uj_ci95": None if interval is None else list(interval),
+        "uj_min": float(uj.min()),
+        "uj_max": float(uj.max()),
+        "inferences": int(uj.size),
+        "us_median": float(np.median(us)),
+        "mw_mean": float(uj.sum() / us.sum() * 1e3),
+        "voltage_mv": kept["voltage_mv"],
+        "mode": kept["mode"],
+        "idle_included": True,
+        "trial": run.board.timing == ESTIMATED,
     }
 
 

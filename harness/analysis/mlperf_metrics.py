@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import mannwhitneyu
 
-from tinyrig.core.records import VariantRun
+from tinyrig.core.records import Measurement
 
 TIMING_NOTE = (
     "the firmware's own timestamps in microseconds, read before and after many inferences; whose clock and how exact, only its "
@@ -18,23 +18,23 @@ TIMING_NOTE = (
 SIGNIFICANCE = 0.05
 
 
-def is_foreign(run: VariantRun) -> bool:
+def is_foreign(run: Measurement) -> bool:
     return run.image.footprint is None
 
 
-def facts(run: VariantRun) -> dict[str, Any]:
+def facts(run: Measurement) -> dict[str, Any]:
     """What was found out about the firmware and how it was measured; empty for our own firmware."""
     found = run.settings.get("mlperf")
     return found if isinstance(found, dict) else {}
 
 
-def _runs(run: VariantRun) -> list[tuple[int, int]]:
+def _runs(run: Measurement) -> list[tuple[int, int]]:
     """(inferences, us) of each throughput run."""
     elapsed = [s.cycles for s in run.samples if s.kind == "throughput"]
     return [(n, us) for n, us in zip(facts(run).get("iterations", ()), elapsed, strict=False) if us > 0]
 
 
-def throughput(run: VariantRun) -> dict[str, Any] | None:
+def throughput(run: Measurement) -> dict[str, Any] | None:
     """Inferences per second: the median over the runs of the benchmark's rule, and each; None where there are none."""
     runs = _runs(run)
     if not runs:
@@ -47,13 +47,22 @@ def throughput(run: VariantRun) -> dict[str, Any] | None:
     }
 
 
-def latency(run: VariantRun) -> dict[str, float | None] | None:
+def latency(run: Measurement) -> dict[str, float | None] | None:
     """Keys as metrics.latency. Each run gives one mean over its inferences: there are no cycles and no percentiles to tell."""
     us = [elapsed / n for n, elapsed in _runs(run)]
-    return {
-        "cycles_median": None, "us_median": float(np.median(us)), "us_p95": None, "us_p99": None,
-        "us_min": min(us), "us_max": max(us), "samples": len(us),
-    } if us else None
+    return (
+        {
+            "cycles_median": None,
+            "us_median": float(np.median(us)),
+            "us_p95": None,
+            "us_p99": None,
+            "us_min": min(us),
+            "us_max": max(us),
+            "samples": len(us),
+        }
+        if us
+        else None
+    )
 
 
 def auc(scores: np.ndarray, labels: Sequence[int] | None) -> tuple[float, float] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinyrig.core.records import BoardInfo, ClockCheck, VariantRun
+from tinyrig.core.records import BoardInfo, ClockCheck, Measurement
 
 WRONG_PPM = 10_000.0
 """1 %: a crystal is good to 100 ppm and an RC oscillator to a few per cent, a wrong divider or multiplier is off by far more."""
@@ -59,15 +59,22 @@ def clock_json(clock: ClockCheck | None) -> dict[str, Any] | None:
     if clock is None:
         return None
     return {
-        "ppm": clock.ppm, "ppm_error": clock.ppm_error, "seconds": clock.seconds, "reason": clock.reason or None,
+        "ppm": clock.ppm,
+        "ppm_error": clock.ppm_error,
+        "seconds": clock.seconds,
+        "reason": clock.reason or None,
         "warning": clock_warning(clock),
     }
 
 
-def board_json(run: VariantRun) -> dict[str, Any]:
+def board_json(run: Measurement) -> dict[str, Any]:
     board = run.board
     return {
-        "name": board.name, "id": board.id, "clock_hz": board.clock_hz, "timing": board.timing, "timer_hz": timer_hz(board),
+        "name": board.name,
+        "id": board.id,
+        "clock_hz": board.clock_hz,
+        "timing": board.timing,
+        "timer_hz": timer_hz(board),
         "timer_overhead_cycles": run.settings.get("timer_overhead_cycles"),
     }
 

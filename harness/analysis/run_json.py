@@ -11,7 +11,7 @@ from tinyrig.analysis.metrics import (
     flash,
     latency,
     link,
-    measure,
+    metric_values,
     ops,
     oracle_note,
     parity,
@@ -20,7 +20,7 @@ from tinyrig.analysis.metrics import (
     timing_note,
     withheld,
 )
-from tinyrig.core.records import INSTRUCTIONS, Run, VariantRun
+from tinyrig.core.records import INSTRUCTIONS, Measurement, Run
 
 SCHEMA = 1
 
@@ -31,29 +31,50 @@ def run_to_json(run: Run) -> dict[str, Any]:
     entries = [variant_to_json(r) for r in run.runs]
     first = entries[0] if entries else {"board": None, "toolchain": None}
     return {
-        "schema": SCHEMA, "run_id": run.run_id, "started": run.started, "board": first["board"], "toolchain": first["toolchain"],
+        "schema": SCHEMA,
+        "run_id": run.run_id,
+        "started": run.started,
+        "board": first["board"],
+        "toolchain": first["toolchain"],
         "timing_note": timing_note(run.runs[0]) if run.runs else None,
-        "versions": dict(run.versions), "runs": entries,
+        "versions": dict(run.versions),
+        "runs": entries,
         "not_measured": [{"variant": n.variant, "error": n.error, "kind": n.kind} for n in run.not_measured],
     }
 
 
-def variant_to_json(run: VariantRun) -> dict[str, Any]:
+def variant_to_json(run: Measurement) -> dict[str, Any]:
     """One entry of `runs`; numbers only, no NaN. Units: design contract, schema 1."""
-    v, value = run.variant, measure(run)
+    v, value = run.variant, metric_values(run)
     interval = value["accuracy_ci95"]
     return {
-        "variant": v.name, "tflite_sha256": v.sha256, "windows": value["windows"],
-        "accuracy": value["accuracy"], "accuracy_ci95": None if interval is None else list(interval),
-        "parity": parity(run), "latency": latency(run), "latency_reason": withheld(run),
+        "variant": v.name,
+        "tflite_sha256": v.sha256,
+        "windows": value["windows"],
+        "accuracy": value["accuracy"],
+        "accuracy_ci95": None if interval is None else list(interval),
+        "parity": parity(run),
+        "latency": latency(run),
+        "latency_reason": withheld(run),
         "latency_us_reason": NO_TIME if run.board.timing == INSTRUCTIONS else None,
-        "ram": ram(run), "flash": flash(run),
-        "tflite_bytes": v.tflite_bytes, "zip_bytes": v.zip_bytes, "flops": v.flops, "macs": value["macs"], "ops": ops(run),
-        "host_accuracy": v.host_accuracy, "dataset": v.dataset, "synthetic": v.synthetic, "engine": run.image.engine,
-        "build_id": run.image.build_id, "timing": run.board.timing, "board": provenance.board_json(run),
+        "ram": ram(run),
+        "flash": flash(run),
+        "tflite_bytes": v.tflite_bytes,
+        "zip_bytes": v.zip_bytes,
+        "flops": v.flops,
+        "macs": value["macs"],
+        "ops": ops(run),
+        "host_accuracy": v.host_accuracy,
+        "dataset": v.dataset,
+        "synthetic": v.synthetic,
+        "engine": run.image.engine,
+        "build_id": run.image.build_id,
+        "timing": run.board.timing,
+        "board": provenance.board_json(run),
         "clock": provenance.clock_json(run.clock),
         "toolchain": {"cc": run.image.toolchain.cc, "flags": run.image.toolchain.flags},
-        "oracle_note": oracle_note(run), "link": link(run),
+        "oracle_note": oracle_note(run),
+        "link": link(run),
         "claims": {c.name: {"status": c.status, "reason": c.reason} for c in run.claims},
         **_only_measured({"energy": energy(run), "auc": value["auc"], "throughput": throughput(run)}),
         **_only_measured({"mlperf": mlperf_metrics.facts(run) or None}),

@@ -16,7 +16,7 @@ import numpy as np
 from tinyrig.analysis import drift, stats
 from tinyrig.analysis.metrics import METRICS, top1_hits, total_macs
 from tinyrig.analysis.stats import FINE, Spread, Timer
-from tinyrig.core.records import ESTIMATED, INSTRUCTIONS, VariantRun
+from tinyrig.core.records import ESTIMATED, INSTRUCTIONS, Measurement
 
 SAME = "same"
 BETTER = "better"
@@ -144,7 +144,8 @@ class Judgement:
 
 # ---- what is compared ----
 
-def timer_of(metric: str, run: VariantRun) -> Timer:
+
+def timer_of(metric: str, run: Measurement) -> Timer:
     """What the board's timer resolves, in the unit of a noisy metric. Nothing says that an inference begins at a random moment
     within a step, so two readings differ by whole steps or not at all."""
     board = run.board
@@ -156,8 +157,7 @@ def timer_of(metric: str, run: VariantRun) -> Timer:
     return Timer(cycles / (total_macs(run) or inf) if metric == "cycles_per_mac" else cycles)
 
 
-
-def hits(run: VariantRun) -> tuple[bool, ...] | None:
+def hits(run: Measurement) -> tuple[bool, ...] | None:
     """Whether each window's top-1 class is its label, as accuracy is judged; None without labels."""
     found = top1_hits(run)
     return None if found is None else tuple(bool(hit) for hit in found)
@@ -170,6 +170,7 @@ def differing(baseline: Mapping[str, Any], tonight: Mapping[str, Any]) -> str:
 
 
 # ---- judgements ----
+
 
 def judge(baseline: Baseline, tonight: Tonight, kind: str, policy: Policy = Policy()) -> Judgement:
     """The judgement of `baseline.metric`, judged as `kind` (see gate). Raises ValueError for a kind not known."""
@@ -209,9 +210,15 @@ def _exact(baseline: Baseline, tonight: Tonight, policy: Policy) -> Judgement:
     difference = value - before if number else None
     status = SAME if value == before else _direction(baseline.metric, float(difference or 0))
     return Judgement(
-        baseline.metric, status, baseline=before, value=value, difference=difference,
-        difference_percent=_percent(difference, before), threshold=0.0 if number else None,
-        runs=len(tonight.values), baseline_runs=len(baseline.values),
+        baseline.metric,
+        status,
+        baseline=before,
+        value=value,
+        difference=difference,
+        difference_percent=_percent(difference, before),
+        threshold=0.0 if number else None,
+        runs=len(tonight.values),
+        baseline_runs=len(baseline.values),
     )
 
 
@@ -225,10 +232,20 @@ def _paired(baseline: Baseline, tonight: Tonight, policy: Policy) -> Judgement:
     least = stats.mcnemar_least(min(test.only_first, test.only_second), policy.accuracy_alpha) / before.size
     accuracy = float(before.mean())
     return Judgement(
-        baseline.metric, _direction(baseline.metric, net) if test.p_value <= policy.accuracy_alpha else SAME,
+        baseline.metric,
+        _direction(baseline.metric, net) if test.p_value <= policy.accuracy_alpha else SAME,
         f"{test.only_first} windows lost, {test.only_second} won",
-        accuracy, float(now.mean()), net / before.size, _percent(net / before.size, accuracy),
-        least, least, _percent(least, accuracy), test.p_value, None, len(tonight.values), len(baseline.values),
+        accuracy,
+        float(now.mean()),
+        net / before.size,
+        _percent(net / before.size, accuracy),
+        least,
+        least,
+        _percent(least, accuracy),
+        test.p_value,
+        None,
+        len(tonight.values),
+        len(baseline.values),
     )
 
 
@@ -243,10 +260,21 @@ def _noisy(baseline: Baseline, tonight: Tonight, policy: Policy) -> Judgement:
     difference = float(np.median(values)) - centre
     sign, decided = vote(side(values, centre, float(limit.threshold)), policy.votes)
     return Judgement(
-        baseline.metric, _direction(baseline.metric, sign) if sign else SAME, "", centre, float(np.median(values)),
-        difference, _percent(difference, centre), float(limit.threshold), float(limit.detectable),
-        _percent(float(limit.detectable), centre), _chance(difference, float(limit.error), base.freedom),
-        rank_p_value(earlier, values), len(values), len(earlier), not decided,
+        baseline.metric,
+        _direction(baseline.metric, sign) if sign else SAME,
+        "",
+        centre,
+        float(np.median(values)),
+        difference,
+        _percent(difference, centre),
+        float(limit.threshold),
+        float(limit.detectable),
+        _percent(float(limit.detectable), centre),
+        _chance(difference, float(limit.error), base.freedom),
+        rank_p_value(earlier, values),
+        len(values),
+        len(earlier),
+        not decided,
     )
 
 
@@ -254,6 +282,7 @@ _JUDGES: dict[str, Callable[[Baseline, Tonight, Policy], Judgement]] = {EXACT: _
 
 
 # ---- noisy metrics: the parts, on numbers or arrays alike, so that the simulation runs this code ----
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -331,6 +360,7 @@ def _chance(difference: float, error: float, freedom: int) -> float:
 
 # ---- drift ----
 
+
 def judge_drift(history: Baseline, tonight: Tonight, policy: Policy = Policy()) -> Judgement:
     """Whether the level has crept away since the last accepted change: `history.values` are the nights since then, oldest
     first, tonight not among them. An alarm stands when it stands with the median of two or more runs of tonight."""
@@ -346,9 +376,18 @@ def judge_drift(history: Baseline, tonight: Tonight, policy: Policy = Policy()) 
     found, least = find_drift(values, tonight.samples, tonight.timer, policy)
     sign = int(np.sign(found.change)) if found.nights and abs(found.change) > least else 0
     return Judgement(
-        history.metric, _direction(history.metric, sign) if sign else SAME, "", found.before, found.after, found.change,
-        _percent(found.change, found.before), least, runs=len(tonight.values), baseline_runs=len(history.values),
-        needs_confirmation=bool(sign) and len(tonight.values) < policy.votes, drift_nights=found.nights,
+        history.metric,
+        _direction(history.metric, sign) if sign else SAME,
+        "",
+        found.before,
+        found.after,
+        found.change,
+        _percent(found.change, found.before),
+        least,
+        runs=len(tonight.values),
+        baseline_runs=len(history.values),
+        needs_confirmation=bool(sign) and len(tonight.values) < policy.votes,
+        drift_nights=found.nights,
     )
 
 
@@ -365,6 +404,7 @@ def find_drift(values: np.ndarray, samples: int, timer: Timer, policy: Policy = 
 
 
 # ---- shared ----
+
 
 def _direction(metric: str, difference: float) -> str:
     better = METRICS[metric].better if metric in METRICS else None

@@ -10,13 +10,13 @@ import contextlib
 import hashlib
 import importlib.util
 import json
+import logging
 import os
 import select
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from tinyrig.core.boards import PLACE
 from tinyrig.core.config import Labgrid
 from tinyrig.core.errors import HostError, LinkError, RigError
 from tinyrig.host.locks import lock_folder
+
+log = logging.getLogger(__name__)
 
 HELPER = Path(__file__).with_name("labgrid_helper.py")
 ANSWER_S = 60.0
@@ -33,15 +35,11 @@ DEFAULT_COORDINATOR = "127.0.0.1:20408"
 SCHEMES = {"rfc2217": "rfc2217", "raw": "socket"}
 
 
-def _to_stderr(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
 class Places:
     """The places that this rig holds; `close` releases them."""
 
-    def __init__(self, settings: Labgrid, say: Callable[[str], None] = _to_stderr) -> None:
-        self._settings, self._say = settings, say
+    def __init__(self, settings: Labgrid) -> None:
+        self._settings = settings
         self._held: dict[str, Place] = {}
 
     def reach(self, port: str) -> str:
@@ -50,7 +48,7 @@ class Places:
             return port
         name = port.removeprefix(PLACE)
         if name not in self._held:
-            self._held[name] = Place(name, self._settings, self._say)
+            self._held[name] = Place(name, self._settings)
         return self._held[name].url
 
     def close(self) -> None:
@@ -62,18 +60,19 @@ class Places:
 class Place:
     """One place, acquired. The caller holds the lock of its name, so no other process of this host uses it through tinyrig."""
 
-    def __init__(self, name: str, settings: Labgrid, say: Callable[[str], None]) -> None:
-        self.name, self._say = name, say
+    def __init__(self, name: str, settings: Labgrid) -> None:
+        self.name = name
         self._coordinator = coordinator(settings)
         note = note_of(name, self._coordinator)
         left = _left_behind(note)
         self._buffer = b""
         self._helper = subprocess.Popen(
-            [_python(settings), str(HELPER), self._coordinator, name, f"{settings.wait_s:g}", "1" if left else "0",
-             str(note)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [_python(settings), str(HELPER), self._coordinator, name, f"{settings.wait_s:g}", "1" if left else "0", str(note)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for us: the helper must live to release the place
-        )  # fmt: skip
+        )
         try:
             self.url = self._acquire(settings.wait_s, left)
         except BaseException:
@@ -84,15 +83,15 @@ class Place:
         while True:
             told = self._event(ANSWER_S + wait_s)
             if told["event"] == "waiting":
-                self._say(f"waiting up to {wait_s:g} s for labgrid place {self.name}, held by {told['holder']}")
+                log.warning(f"waiting up to {wait_s:g} s for labgrid place {self.name}, held by {told['holder']}")
             elif told["event"] == "acquired":
                 break
             else:
                 raise self._error(told, wait_s)
         if left and not told["fresh"]:
-            self._say(f"took labgrid place {self.name} over from process {left['pid']} of this host, which is gone")
+            log.warning(f"took labgrid place {self.name} over from process {left['pid']} of this host, which is gone")
         elif not told["own"]:
-            self._say(f"labgrid place {self.name} was already acquired by {told['user']}: it stays so at the end")
+            log.warning(f"labgrid place {self.name} was already acquired by {told['user']}: it stays so at the end")
         return f"{SCHEMES[told['protocol']]}://{told['host']}:{told['port']}"
 
     def _event(self, seconds: float) -> dict[str, Any]:
@@ -106,9 +105,11 @@ class Place:
             if not data:
                 said = self._helper.stderr.read().decode(errors="replace").strip()
                 raise HostError(
-                    "labgrid's client does not run", expected="labgrid 25 or newer", received=said[-500:] or "no word",
+                    "labgrid's client does not run",
+                    expected="labgrid 25 or newer",
+                    received=said[-500:] or "no word",
                     remedy="install labgrid (docs/remote.md) and name its interpreter: python = ... under [labgrid] in rig.toml",
-                )  # fmt: skip
+                )
             self._buffer += data
         line, _, self._buffer = self._buffer.partition(b"\n")
         return json.loads(line)
@@ -117,20 +118,38 @@ class Place:
         received, name = told.get("received", ""), self.name
         where = "[labgrid] in rig.toml or LG_COORDINATOR"
         words = {
-            "coordinator": (f"no labgrid coordinator answers at {self._coordinator}", "labgrid-coordinator running there",
-                            f"start it, or correct its address: {where}"),
-            "unknown": (f"labgrid has no place {name}", "one of the coordinator's places",
-                        "correct the name, or create it: `labgrid-client -p PLACE create`, then `add-match`"),
-            "held": (f"labgrid place {name} is held by somebody else", f"a place that is free within wait_s = {wait_s:g} s",
-                     "ask its holder to release it, or raise wait_s under [labgrid] in rig.toml"),
-            "no-serial": (f"labgrid place {name} can't be used as a board", "exactly one serial port (NetworkSerialPort)",
-                          f"export the board's port and match it: `labgrid-client -p {name} show` tells what the place has"),
-            "proxy": (f"the serial port of labgrid place {name} stands behind a proxy", "a port that is reached directly",
-                      "start the exporter without --isolated, or forward the port by ssh and name it rfc2217://host:port"),
-            "refused": (f"labgrid place {name} could not be acquired", "the coordinator's consent",
-                        f"see `labgrid-client -p {name} show`, and the exporter's log"),
+            "coordinator": (
+                f"no labgrid coordinator answers at {self._coordinator}",
+                "labgrid-coordinator running there",
+                f"start it, or correct its address: {where}",
+            ),
+            "unknown": (
+                f"labgrid has no place {name}",
+                "one of the coordinator's places",
+                "correct the name, or create it: `labgrid-client -p PLACE create`, then `add-match`",
+            ),
+            "held": (
+                f"labgrid place {name} is held by somebody else",
+                f"a place that is free within wait_s = {wait_s:g} s",
+                "ask its holder to release it, or raise wait_s under [labgrid] in rig.toml",
+            ),
+            "no-serial": (
+                f"labgrid place {name} can't be used as a board",
+                "exactly one serial port (NetworkSerialPort)",
+                f"export the board's port and match it: `labgrid-client -p {name} show` tells what the place has",
+            ),
+            "proxy": (
+                f"the serial port of labgrid place {name} stands behind a proxy",
+                "a port that is reached directly",
+                "start the exporter without --isolated, or forward the port by ssh and name it rfc2217://host:port",
+            ),
+            "refused": (
+                f"labgrid place {name} could not be acquired",
+                "the coordinator's consent",
+                f"see `labgrid-client -p {name} show`, and the exporter's log",
+            ),
             "lost": (f"labgrid place {name} was lost", "the coordinator to stay", "start it again, then run again"),
-        }  # fmt: skip
+        }
         what, expected, remedy = words[told["kind"]]
         return LinkError(what, expected=expected, received=received, remedy=remedy)
 
@@ -142,7 +161,7 @@ class Place:
         try:
             helper.wait(RELEASE_S)
         except subprocess.TimeoutExpired:
-            self._say(f"labgrid did not confirm the release of {self.name}; see `labgrid-client -p {self.name} show`")
+            log.warning(f"labgrid did not confirm the release of {self.name}; see `labgrid-client -p {self.name} show`")
             helper.kill()
             helper.wait()
         for stream in (helper.stdout, helper.stderr):
@@ -164,9 +183,11 @@ def _python(settings: Labgrid) -> str:
     beside = Path(client).resolve().with_name("python3") if client else None
     if beside is None or not beside.exists():
         raise HostError(
-            "labgrid is not installed here", expected="labgrid-client on the PATH", received="none",
+            "labgrid is not installed here",
+            expected="labgrid-client on the PATH",
+            received="none",
             remedy="install it into an environment of its own (docs/remote.md): python3 -m venv ... && pip install labgrid",
-        )  # fmt: skip
+        )
     return str(beside)
 
 

@@ -134,8 +134,16 @@ async def hold(session, name, wait_s, take, note):
         params = found[0][1]
         if params.get("extra", {}).get("proxy_required"):
             fail("proxy", params["extra"].get("proxy", ""))
-        tell("acquired", own=own, fresh=fresh, user=me(session), host=params["host"], port=params["port"], cls=params["cls"],
-             protocol=params.get("protocol") or "rfc2217")
+        tell(
+            "acquired",
+            own=own,
+            fresh=fresh,
+            user=me(session),
+            host=params["host"],
+            port=params["port"],
+            cls=params["cls"],
+            protocol=params.get("protocol") or "rfc2217",
+        )
         closed = asyncio.get_running_loop().run_in_executor(None, sys.stdin.buffer.read)
         while not closed.done():
             if session.stopping.is_set():

@@ -21,9 +21,19 @@ STOP_TIMEOUT_S = 5.0
 SHIFT = 7
 """An instruction takes 2^7 ns of the machine's time. The port turns its timer's 40 ns into instructions by this figure."""
 MACHINE = (
-    "-M", "mps2-an386", "-display", "none", "-monitor", "none", "-parallel", "none", "-net", "none",
+    "-M",
+    "mps2-an386",
+    "-display",
+    "none",
+    "-monitor",
+    "none",
+    "-parallel",
+    "none",
+    "-net",
+    "none",
     # With sleep=on the machine's time is the host's while the processor waits, so silence on the line is silence.
-    "-icount", f"shift={SHIFT},sleep=on",
+    "-icount",
+    f"shift={SHIFT},sleep=on",
 )
 
 
@@ -32,9 +42,11 @@ def find_qemu() -> str:
     path = shutil.which(PROGRAM)
     if not path:
         raise HostError(
-            "QEMU is missing", expected=f"{PROGRAM} on the PATH", received="nothing",
+            "QEMU is missing",
+            expected=f"{PROGRAM} on the PATH",
+            received="nothing",
             remedy="apt-get install --no-install-recommends qemu-system-arm, or use --board virtual",
-        )  # fmt: skip
+        )
     return path
 
 
@@ -64,9 +76,12 @@ class QemuBoard:
         words = [self._program, *MACHINE, "-chardev", uart, "-serial", "chardev:uart", "-device", image]
         setpriv = shutil.which("setpriv")
         self._process = subprocess.Popen(
-            [setpriv, "--pdeathsig", "KILL", *words] if setpriv else words, pass_fds=[self._listener.fileno()],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._errors,
-        )  # fmt: skip
+            [setpriv, "--pdeathsig", "KILL", *words] if setpriv else words,
+            pass_fds=[self._listener.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._errors,
+        )
 
     def check(self) -> None:
         """Raises InfraError, with what QEMU said, if its process has ended."""

@@ -99,9 +99,11 @@ def _attached(board: Board, board_id: str) -> str:
         ports = [name for name in ports if same_device(usb_serial(name), board_id)] or ports
     if len(ports) > 1:
         raise LinkError(
-            f"several boards could be meant by {board.name}", expected=f"one {board.title}", received=", ".join(ports),
+            f"several boards could be meant by {board.name}",
+            expected=f"one {board.title}",
+            received=", ".join(ports),
             remedy="name the port (--board PORT), or wire link and flash up in rig.toml; its id guards against a mix-up",
-        )  # fmt: skip
+        )
     return ports[0] if ports else ""
 
 

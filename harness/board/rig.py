@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,6 +28,8 @@ from tinyrig.link.session import Session
 from tinyrig.link.usb import Plug, lock_key, plug_at, port_now
 from tinyrig.virtual.faults import parse_fault
 from tinyrig.virtual.launch import VirtualBoard
+
+log = logging.getLogger(__name__)
 
 INTERNAL_CLOCK = "-hsi"
 """How the name ends of a board that could not find its external clock (firmware/port/stm32f401)."""
@@ -79,9 +82,13 @@ class Rig:
         self._folder = tempfile.TemporaryDirectory(prefix="tinyrig-tty-") if moves else None
         link = Path(self._folder.name) / "virtual" if self._folder else None
         self._virtual = VirtualBoard(
-            line_rate=config.line_rate, clock=clock, faults=self.faults, fault_seed=config.fault_seed, link=link,
+            line_rate=config.line_rate,
+            clock=clock,
+            faults=self.faults,
+            fault_seed=config.fault_seed,
+            link=link,
             number=target.number,
-        )  # fmt: skip
+        )
         self._blank = True
         port = str(link or self._virtual.port)
         return target.board, Ports(port, port)
@@ -114,7 +121,7 @@ class Rig:
         """Faults of the line that the virtual board has injected so far, by direction and kind."""
         return self._virtual.injected() if self._virtual is not None and self.faults else {}
 
-    def prepare(self, image: Image, say: Callable[[str], None] = lambda text: None) -> tuple[Session, Hello]:
+    def prepare(self, image: Image) -> tuple[Session, Hello]:
         """A session with `image` running at the other end; flashes unless hello proves that exactly it runs already.
 
         Raises DeviceError when another board than rig.toml asks for answers (nothing is flashed then), or another firmware
@@ -126,8 +133,8 @@ class Rig:
         self._check_id(running)
         if running is None or not runs(running, image):
             if running is None and self._wanted_id and not self._blank:
-                say("no firmware of ours answers: the board's id can be checked only after flashing")
-            self._flash(image, running, say)
+                log.info("no firmware of ours answers: the board's id can be checked only after flashing")
+            self._flash(image, running)
             self._blank = False
             running = self._hello(self._limits.hello_s)
         if running is None:
@@ -142,7 +149,7 @@ class Rig:
         self._check_id(running)
         check_hello(running, image)
         if running.board_name.endswith(INTERNAL_CLOCK):
-            say("the board runs from its internal oscillator: its clock, and so every time, is exact to 1 % only")
+            log.info("the board runs from its internal oscillator: its clock, and so every time, is exact to 1 % only")
         assert self._session is not None
         self._session.elf = image.elf
         self._check_start(running)
@@ -161,10 +168,11 @@ class Rig:
         """Whether the board that answers is the one that rig.toml names; silence can't be checked."""
         if running is not None and self._wanted_id not in ("", running.board_id.lower()):
             raise DeviceError(
-                f"the board on {self.ports.link} is not the one asked for", expected=f"id {self._wanted_id}",
+                f"the board on {self.ports.link} is not the one asked for",
+                expected=f"id {self._wanted_id}",
                 received=f"id {running.board_id}",
                 remedy=f"name the port of that board, or correct the id under [boards.{self.board.name}] in rig.toml",
-            )  # fmt: skip
+            )
 
     def _check_start(self, running: Hello) -> None:
         """An engine that faulted while it was prepared can't be measured."""
@@ -209,7 +217,7 @@ class Rig:
             expected="an answer within the deadline",
             received=f"{error.what}: {error.received}" if error.received else error.what,
             remedy="look for an endless loop with interrupts masked, or an inference that takes longer than the deadline",
-        )  # fmt: skip
+        )
 
     def info(self, hello: Hello) -> BoardInfo:
         board = recognise_id(hello.board_id, self.board)
@@ -251,10 +259,10 @@ class Rig:
         """The name that a port has now, which a board with USB of its own may change at every reset."""
         return port_now(self._plugs.get(port, Plug())) or port
 
-    def _flash(self, image: Image, running: Hello | None, say: Callable[[str], None]) -> None:
+    def _flash(self, image: Image, running: Hello | None) -> None:
         if isinstance(self._virtual, QemuBoard):
             self._disconnect()
-            say("starting QEMU with the image")
+            log.info("starting QEMU with the image")
             self._virtual.load(image.bin.read_bytes(), self.board.flash_base, Deadline("flash_s", self._limits.flash_s))
             self.flash_tries = 1
             return
@@ -267,9 +275,9 @@ class Rig:
         self._disconnect()
         data = image.bin.read_bytes()
         port = self._now(port)
-        say(f"flashing {len(data)} bytes through {port or 'the debug probe'}")
+        log.info("flashing %d bytes through %s", len(data), port or "the debug probe")
         files = {"bin": str(image.bin), "elf": str(image.elf)}
-        self.flash_tries = flash(data, self.board, port, say=say, deadline_s=self._limits.flash_s, files=files)
+        self.flash_tries = flash(data, self.board, port, deadline_s=self._limits.flash_s, files=files)
 
     def _flash_port(self) -> str:
         """The port or probe through which a silent board is flashed and reset. Raises LinkError where only the link is known and
@@ -305,7 +313,8 @@ class Rig:
 
 
 STARTERS: dict[str, Callable[[Rig, Target, Config, str], tuple[Board, Ports]]] = {
-    "virtual": Rig._start_virtual, "qemu": Rig._start_qemu,
+    "virtual": Rig._start_virtual,
+    "qemu": Rig._start_qemu,
 }
 """Emulators that are started for a run and end with it; keys as in `Board.starter`."""
 
@@ -313,9 +322,10 @@ STARTERS: dict[str, Callable[[Rig, Target, Config, str], tuple[Board, Ports]]] =
 def no_faults(faults: tuple[str, ...]) -> UserError:
     return UserError(
         "faults can be injected only into a virtual board that the run starts itself",
-        expected="no faults, or --board virtual", received=", ".join(faults),
+        expected="no faults, or --board virtual",
+        received=", ".join(faults),
         remedy="remove `faults` from rig.toml and TINYRIG_FAULTS from the environment",
-    )  # fmt: skip
+    )
 
 
 def runs(hello: Hello, image: Image) -> bool:

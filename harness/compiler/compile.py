@@ -75,6 +75,9 @@ def _check_fits(what: str, need: int, have: int, memory: str, by_step: list) -> 
         return
     step, most = max(by_step, key=lambda pair: pair[1], default=(None, 0))
     where = f"; most at op {step.op_index} {step.op} {step.outputs[0].name!r}: {most} bytes" if step else ""
-    raise ModelError(f"the model's {what} {need} bytes and the board has {have} bytes of {memory}",
-                     expected=f"at most {have} bytes", received=f"{need} bytes, {need - have} too many{where}",
-                     remedy="use a smaller model, int8 quantisation or a larger board")
+    raise ModelError(
+        f"the model's {what} {need} bytes and the board has {have} bytes of {memory}",
+        expected=f"at most {have} bytes",
+        received=f"{need} bytes, {need - have} too many{where}",
+        remedy="use a smaller model, int8 quantisation or a larger board",
+    )

@@ -62,7 +62,7 @@ class Board:
     window_s: float = 30.0
     flash_command: tuple[str, ...] = ()
     builder: str = "gcc"
-    """How its image is made: "gcc" links a bare-metal one, "arduino" has arduino-cli compile a sketch (harness/workload/arduino_sketch.py)."""
+    """How its image is made: "gcc" links a bare-metal one, "arduino" has arduino-cli compile a sketch."""
     swd_target: str = ""
     sector_bytes: int = 4096
     pins: str = ""
@@ -73,8 +73,14 @@ class Board:
 _CORTEX_M4F = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
 # Arduino's bootloader starts images at 0x10000 and accepts 983,040 bytes (1 MiB less 64 KiB).
 _NANO33 = dict(
-    port="nrf52840", clock_hz=64_000_000, flash_base=0x10000, flash_bytes=983_040,
-    ram_base=0x20000000, ram_bytes=262_144, cpu_flags=_CORTEX_M4F, baud=1_000_000,
+    port="nrf52840",
+    clock_hz=64_000_000,
+    flash_base=0x10000,
+    flash_bytes=983_040,
+    ram_base=0x20000000,
+    ram_bytes=262_144,
+    cpu_flags=_CORTEX_M4F,
+    baud=1_000_000,
 )
 # What Mbed OS leaves: a sketch that does nothing has 44,560 bytes of variables, and its threads and USB need some of the heap.
 _BESIDE_MBED = dict(port="arduino", ram_bytes=262_144 - 65_536)
@@ -83,29 +89,65 @@ BOARDS: dict[str, Board] = {
     b.name: b
     for b in (
         Board(
-            "virtual", "virtual nRF52840 (Arduino Nano 33 BLE memory map)", flasher="nano33", timing=ESTIMATED, starter="virtual",
+            "virtual",
+            "virtual nRF52840 (Arduino Nano 33 BLE memory map)",
+            flasher="nano33",
+            timing=ESTIMATED,
+            starter="virtual",
             **_NANO33,
         ),
         Board(
-            "nano33ble", "Arduino Nano 33 BLE (Sense), over its own USB port", flasher="arduino-cli", timing=MEASURED,
-            usb_ids=NANO33_USB_IDS, hello_s=20.0, builder="arduino", **_NANO33 | _BESIDE_MBED,
+            "nano33ble",
+            "Arduino Nano 33 BLE (Sense), over its own USB port",
+            flasher="arduino-cli",
+            timing=MEASURED,
+            usb_ids=NANO33_USB_IDS,
+            hello_s=20.0,
+            builder="arduino",
+            **_NANO33 | _BESIDE_MBED,
         ),
         Board(
-            "nano33ble-uart", "Arduino Nano 33 BLE (Sense), bare metal, data over its Serial1 pins", flasher="nano33",
-            timing=MEASURED, usb_ids=NANO33_USB_IDS, swd_target="nrf52840",
-            pins="TX P1.03, RX P1.10", **_NANO33,
+            "nano33ble-uart",
+            "Arduino Nano 33 BLE (Sense), bare metal, data over its Serial1 pins",
+            flasher="nano33",
+            timing=MEASURED,
+            usb_ids=NANO33_USB_IDS,
+            swd_target="nrf52840",
+            pins="TX P1.03, RX P1.10",
+            **_NANO33,
         ),
         Board(
-            "nucleo-f401re", "ST NUCLEO-F401RE (STM32F401RE)", port="stm32f401", flasher="probe",
-            timing=MEASURED, clock_hz=84_000_000, flash_base=0x08000000, flash_bytes=524_288, ram_base=0x20000000,
-            ram_bytes=98_304, cpu_flags=_CORTEX_M4F, baud=460_800, usb_ids=NUCLEO_USB_IDS, swd_target="stm32f401retx",
+            "nucleo-f401re",
+            "ST NUCLEO-F401RE (STM32F401RE)",
+            port="stm32f401",
+            flasher="probe",
+            timing=MEASURED,
+            clock_hz=84_000_000,
+            flash_base=0x08000000,
+            flash_bytes=524_288,
+            ram_base=0x20000000,
+            ram_bytes=98_304,
+            cpu_flags=_CORTEX_M4F,
+            baud=460_800,
+            usb_ids=NUCLEO_USB_IDS,
+            swd_target="stm32f401retx",
             sector_bytes=16_384,
         ),
         Board(
             # The machine has 4 MiB of each; painting so much stack would take longer than any inference.
-            "qemu", "QEMU's mps2-an386 (Cortex-M4F)", port="mps2", flasher="none", timing=INSTRUCTIONS, starter="qemu",
-            clock_hz=7_812_500, flash_base=0, flash_bytes=4_194_304, ram_base=0x20000000, ram_bytes=262_144,
-            cpu_flags=_CORTEX_M4F, baud=1_000_000,
+            "qemu",
+            "QEMU's mps2-an386 (Cortex-M4F)",
+            port="mps2",
+            flasher="none",
+            timing=INSTRUCTIONS,
+            starter="qemu",
+            clock_hz=7_812_500,
+            flash_base=0,
+            flash_bytes=4_194_304,
+            ram_base=0x20000000,
+            ram_bytes=262_144,
+            cpu_flags=_CORTEX_M4F,
+            baud=1_000_000,
         ),
     )
 }
@@ -114,9 +156,19 @@ EMULATORS = {VIRTUAL_ID_PREFIX: "virtual", QEMU_ID_PREFIX: "qemu"}
 """By what the ids of emulated boards begin with."""
 
 MLPERF = Board(
-    "mlperf", "any board with a firmware of MLPerf Tiny", port="", flasher="", timing=MEASURED, clock_hz=0, flash_base=0,
-    flash_bytes=0, ram_base=0, ram_bytes=0, cpu_flags=(), baud=115_200,
-)  # fmt: skip
+    "mlperf",
+    "any board with a firmware of MLPerf Tiny",
+    port="",
+    flasher="",
+    timing=MEASURED,
+    clock_hz=0,
+    flash_base=0,
+    flash_bytes=0,
+    ram_base=0,
+    ram_bytes=0,
+    cpu_flags=(),
+    baud=115_200,
+)
 """Runs what somebody else built and flashed, so nothing of its hardware is known: docs/mlperf.md. Always with a port."""
 
 
@@ -161,8 +213,12 @@ def parse_board(text: str, entries: Mapping[str, Any] | None = None) -> Target:
 def _named_port(port: str) -> str:
     if port:
         return port
-    raise UserError("the board mlperf can't be found by itself", expected="mlperf@PORT", received="no port",
-                    remedy="name its serial port, as --board=mlperf@/dev/ttyACM0")
+    raise UserError(
+        "the board mlperf can't be found by itself",
+        expected="mlperf@PORT",
+        received="no port",
+        remedy="name its serial port, as --board=mlperf@/dev/ttyACM0",
+    )
 
 
 def _known(name: str, entries: Mapping[str, Any]) -> Target | None:
@@ -173,9 +229,11 @@ def _known(name: str, entries: Mapping[str, Any]) -> Target | None:
         known = _known(kind, {n: entry for n, entry in entries.items() if not getattr(entry, "kind", "")})
         if known is None:
             raise UserError(
-                f"[boards.{name}] in rig.toml is of no known kind", expected=f"one of {', '.join(boards)}, or virtual#NUMBER",
-                received=f"kind = {kind!r}", remedy="correct it; `tinyrig boards` lists what is known",
-            )  # fmt: skip
+                f"[boards.{name}] in rig.toml is of no known kind",
+                expected=f"one of {', '.join(boards)}, or virtual#NUMBER",
+                received=f"kind = {kind!r}",
+                remedy="correct it; `tinyrig boards` lists what is known",
+            )
         return replace(known, entry=name)
     base, mark, number = name.partition("#")
     if mark and base == "virtual" and re.fullmatch(r"[0-9]{1,3}", number) and int(number) <= 255:
@@ -188,9 +246,11 @@ def check_place(port: str) -> None:
     name = port.removeprefix(PLACE)
     if port.startswith(PLACE) and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name):
         raise UserError(
-            "no labgrid place can have this name", expected="labgrid:PLACE, of letters, digits and _.-",
-            received=repr(port)[:200], remedy="run `labgrid-client places` to see their names",
-        )  # fmt: skip
+            "no labgrid place can have this name",
+            expected="labgrid:PLACE, of letters, digits and _.-",
+            received=repr(port)[:200],
+            remedy="run `labgrid-client places` to see their names",
+        )
 
 
 def recognise_usb(vid_pid: str, entries: Mapping[str, Any] | None = None) -> Board | None:

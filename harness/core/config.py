@@ -197,9 +197,11 @@ def _faults(value: Any, file: Path | None) -> tuple[str, ...]:
     words = value.split(",") if isinstance(value, str) else value
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise UserError(
-            "the setting 'faults' can't be used", expected='a list of texts, like ["line-flip:1e-4"]', received=repr(value),
+            "the setting 'faults' can't be used",
+            expected='a list of texts, like ["line-flip:1e-4"]',
+            received=repr(value),
             remedy=f"correct it in {file or 'rig.toml'} or TINYRIG_FAULTS",
-        )  # fmt: skip
+        )
     return tuple(word.strip() for word in words if word.strip())
 
 
@@ -234,7 +236,9 @@ def _history(value: Any, file: Path | None) -> History:
         return History(age(history.keep_samples) if history.keep_samples else "")
     except (AttributeError, TypeError, UserError) as error:
         raise UserError(
-            f"{file}: [history] can't be used", expected='keep_samples = "90d"', received=repr(value),
+            f"{file}: [history] can't be used",
+            expected='keep_samples = "90d"',
+            received=repr(value),
             remedy="see docs/history.md",
         ) from error
 
@@ -251,7 +255,9 @@ def _energy(value: Any, file: Path | None) -> Energy:
         return energy
     except TypeError as error:
         raise UserError(
-            f"{file}: [energy] can't be used", received=repr(value)[:200], remedy="see docs/energy.md",
+            f"{file}: [energy] can't be used",
+            received=repr(value)[:200],
+            remedy="see docs/energy.md",
             expected='port = "PORT", board = "NAME", mode = "ampere" or "source", voltage_mv from 800 to 5000, channel 0 to 7',
         ) from error
 
@@ -268,8 +274,10 @@ def _nightly(value: Any, file: Path | None) -> Nightly:
         return nightly
     except (AttributeError, TypeError) as error:
         raise UserError(
-            f"{file}: [nightly] can't be used", expected='boards = ["virtual"], and variants = ["pqt"] or models = ["a.tflite"]',
-            received=repr(value)[:200], remedy="see docs/nightly.md",
+            f"{file}: [nightly] can't be used",
+            expected='boards = ["virtual"], and variants = ["pqt"] or models = ["a.tflite"]',
+            received=repr(value)[:200],
+            remedy="see docs/nightly.md",
         ) from error
 
 
@@ -283,7 +291,9 @@ def _logs(value: Any, file: Path | None) -> Logs:
         return logs
     except TypeError as error:
         raise UserError(
-            f"{file}: [logs] can't be used", expected='file = "PATH", size_kib = 1024, keep = 7', received=repr(value)[:200],
+            f"{file}: [logs] can't be used",
+            expected='file = "PATH", size_kib = 1024, keep = 7',
+            received=repr(value)[:200],
             remedy="see docs/nightly.md",
         ) from error
 
@@ -299,8 +309,10 @@ def _labgrid(value: Any, file: Path | None) -> Labgrid:
         return labgrid
     except (AttributeError, TypeError, ValueError) as error:
         raise UserError(
-            f"{file}: [labgrid] can't be used", expected='coordinator = "HOST:PORT", wait_s = SECONDS, python = "PATH"',
-            received=repr(value)[:200], remedy="see docs/remote.md",
+            f"{file}: [labgrid] can't be used",
+            expected='coordinator = "HOST:PORT", wait_s = SECONDS, python = "PATH"',
+            received=repr(value)[:200],
+            remedy="see docs/remote.md",
         ) from error
 
 
@@ -308,8 +320,10 @@ def _models(value: Any, file: Path | None) -> dict[str, str]:
     """A file's path counts from rig.toml's folder."""
     if not isinstance(value, dict) or not all(isinstance(v, str) and v and v.isprintable() for v in value.values()):
         raise UserError(
-            f"{file}: [models] can't be used", expected='NAME = "FILE.keras" or NAME = "module:function"',
-            received=repr(value)[:200], remedy="see docs/own_variants.md",
-        )  # fmt: skip
+            f"{file}: [models] can't be used",
+            expected='NAME = "FILE.keras" or NAME = "module:function"',
+            received=repr(value)[:200],
+            remedy="see docs/own_variants.md",
+        )
     folder = file.absolute().parent if file else Path.cwd()
     return {name: str(folder / v) if v.endswith((".keras", ".h5")) else v for name, v in value.items()}

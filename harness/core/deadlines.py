@@ -46,8 +46,12 @@ def variable(name: str) -> str:
 def read_limits(raw: Any, file: object) -> Limits:
     """The table `[limits]` of `file`, overridden by the environment. Raises UserError."""
     if not isinstance(raw, dict) or set(raw) - set(NAMES):
-        raise UserError(f"{file}: [limits] can't be used", expected=", ".join(f"{n} = SECONDS" for n in NAMES),
-                        received=repr(raw), remedy="see docs/rig.md")
+        raise UserError(
+            f"{file}: [limits] can't be used",
+            expected=", ".join(f"{n} = SECONDS" for n in NAMES),
+            received=repr(raw),
+            remedy="see docs/rig.md",
+        )
     given = raw | {name: os.environ[variable(name)] for name in NAMES if os.environ.get(variable(name))}
     return Limits(**{name: _seconds(name, value, file) for name, value in given.items()})
 
@@ -58,15 +62,23 @@ def _seconds(name: str, value: Any, file: object) -> float:
     except (TypeError, ValueError):
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise UserError(f"the limit {name!r} can't be used", expected="seconds, more than 0", received=repr(value),
-                        remedy=f"correct it in {file} or {variable(name)}; for no practical limit give a large number")
+        raise UserError(
+            f"the limit {name!r} can't be used",
+            expected="seconds, more than 0",
+            received=repr(value),
+            remedy=f"correct it in {file} or {variable(name)}; for no practical limit give a large number",
+        )
     return seconds
 
 
 def exceeded(name: str, seconds: float, what: str, kind: type[RigError] = InfraError, received: str = "") -> RigError:
     """The error of a limit that was reached: which one, its value and the key to change."""
-    return kind(what, expected=f"at most {name} = {seconds:g} s", received=received or "more",
-                remedy=f"see what it hangs on, or raise {name} under [limits] in rig.toml or with {variable(name)}")
+    return kind(
+        what,
+        expected=f"at most {name} = {seconds:g} s",
+        received=received or "more",
+        remedy=f"see what it hangs on, or raise {name} under [limits] in rig.toml or with {variable(name)}",
+    )
 
 
 class Deadline:

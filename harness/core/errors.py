@@ -65,9 +65,14 @@ class InfraError(RigError):
 
 
 _KINDS: tuple[tuple[type[RigError], str], ...] = (
-    (ModelError, "model"), (UserError, "user"), (HostError, "host"), (LinkError, "link"), (DeviceError, "device"),
-    (InfraError, "infra"), (ClaimError, "claim"),
-)  # fmt: skip
+    (ModelError, "model"),
+    (UserError, "user"),
+    (HostError, "host"),
+    (LinkError, "link"),
+    (DeviceError, "device"),
+    (InfraError, "infra"),
+    (ClaimError, "claim"),
+)
 
 
 def kind_of(error: RigError) -> str:

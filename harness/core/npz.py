@@ -50,9 +50,11 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
     total = sum(info.file_size for info in infos)
     if len(infos) > MAX_MEMBERS or total > MAX_BYTES:
         raise UserError(
-            f"{path}: holds too much", expected=f"at most {MAX_MEMBERS} arrays, {MAX_BYTES} bytes unpacked",
-            received=f"{len(infos)} arrays, {total} bytes", remedy="store fewer windows, as float32 or the model's input dtype",
-        )  # fmt: skip
+            f"{path}: holds too much",
+            expected=f"at most {MAX_MEMBERS} arrays, {MAX_BYTES} bytes unpacked",
+            received=f"{len(infos)} arrays, {total} bytes",
+            remedy="store fewer windows, as float32 or the model's input dtype",
+        )
     return dict(zip(names, infos, strict=True))
 
 
@@ -61,15 +63,19 @@ def _array(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.nd
         shape, fortran, dtype = _header(file)
         if dtype.hasobject:
             raise UserError(
-                f"{path}: {info.filename!r} can't be read", expected="an .npz of plain arrays",
-                received="Python objects, which would have to be unpickled", remedy=_PLAIN,
-            )  # fmt: skip
+                f"{path}: {info.filename!r} can't be read",
+                expected="an .npz of plain arrays",
+                received="Python objects, which would have to be unpickled",
+                remedy=_PLAIN,
+            )
         claimed, there = math.prod(shape) * dtype.itemsize, info.file_size - file.tell()
         if min(shape, default=0) < 0 or claimed != there:
             raise UserError(
-                f"{path}: {info.filename!r} is not as long as its header says", expected=f"{claimed} bytes, shape {shape}",
-                received=f"{there} bytes", remedy="write the file again",
-            )  # fmt: skip
+                f"{path}: {info.filename!r} is not as long as its header says",
+                expected=f"{claimed} bytes, shape {shape}",
+                received=f"{there} bytes",
+                remedy="write the file again",
+            )
         raw = file.read(claimed)
         file.read(1)  # at its end the checksum is compared
     return np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C") if claimed else np.zeros(shape, dtype)

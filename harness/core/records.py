@@ -280,7 +280,7 @@ class NotMeasured:
 
 
 @dataclass(frozen=True)
-class VariantRun:
+class Measurement:
     """One variant on one board: everything raw that the metrics are computed from.
 
     `labels` holds N integers or None; `output` is the (first) output tensor; samples keep their order; `claims` are as judged
@@ -305,7 +305,7 @@ class Run:
 
     run_id: str
     started: str
-    runs: tuple[VariantRun, ...]
+    runs: tuple[Measurement, ...]
     versions: dict[str, str] = field(default_factory=dict)
     not_measured: tuple[NotMeasured, ...] = ()
 

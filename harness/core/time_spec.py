@@ -27,7 +27,9 @@ def moment(text: str, now: datetime.datetime | None = None) -> str:
         return when.isoformat(timespec="seconds")
     except (ValueError, OverflowError) as error:
         raise UserError(
-            "that is no age or date", expected="90d, 12w, 1y, 36h, or a date like 2026-01-31", received=repr(text),
+            "that is no age or date",
+            expected="90d, 12w, 1y, 36h, or a date like 2026-01-31",
+            received=repr(text),
             remedy="write it like one of these",
         ) from error
 

@@ -18,14 +18,18 @@ from tinyrig.core.records import INSTRUCTIONS, MEASURED
 NEEDED = ("port", "clock_hz", "flash_base", "flash_bytes", "ram_base", "ram_bytes")
 NUMBERS = {
     # fact: (least, most, what it must be a multiple of)
-    "clock_hz": (1_000_000, 10_000_000_000, 1), "baud": (1200, 12_000_000, 1),
-    "flash_base": (0, 0xFFFF_FFFF, 512), "flash_bytes": (4096, 1 << 30, 4),
-    "ram_base": (0, 0xFFFF_FFFF, 8), "ram_bytes": (8192, 1 << 30, 8),
-}  # fmt: skip
+    "clock_hz": (1_000_000, 10_000_000_000, 1),
+    "baud": (1200, 12_000_000, 1),
+    "flash_base": (0, 0xFFFF_FFFF, 512),
+    "flash_bytes": (4096, 1 << 30, 4),
+    "ram_base": (0, 0xFFFF_FFFF, 8),
+    "ram_bytes": (8192, 1 << 30, 8),
+}
 WHY = {
-    "clock_hz": "what port_cycles counts in a second", "flash_base": "the vector table stands there",
+    "clock_hz": "what port_cycles counts in a second",
+    "flash_base": "the vector table stands there",
     "ram_bytes": "firmware and at least 4 KiB of stack must fit",
-}  # fmt: skip
+}
 LISTS = ("cpu_flags", "usb_ids", "flash_command")
 FACTS = ("like", "title", "timing", "port", *NUMBERS, *LISTS)
 TIMINGS = (MEASURED, INSTRUCTIONS)
@@ -55,9 +59,13 @@ def own_board(name: str, table: Mapping[str, Any], file: Path | None) -> Board |
 def _defaults(name: str) -> dict[str, Any]:
     cpu_flags = BOARDS["virtual"].cpu_flags
     return {
-        "name": name, "title": f"{name} (rig.toml)", "flasher": "none", "timing": MEASURED, "cpu_flags": cpu_flags,
+        "name": name,
+        "title": f"{name} (rig.toml)",
+        "flasher": "none",
+        "timing": MEASURED,
+        "cpu_flags": cpu_flags,
         "baud": 115_200,
-    }  # fmt: skip
+    }
 
 
 class _Reader:
@@ -67,8 +75,12 @@ class _Reader:
         self._name, self._file = name, file
 
     def fault(self, what: str, expected: str, received: object) -> UserError:
-        return UserError(f"{self._file or 'rig.toml'}: [boards.{self._name}]: {what}", expected=expected,
-                         received=repr(received)[:200], remedy="correct it; docs/porting.md explains every key")  # fmt: skip
+        return UserError(
+            f"{self._file or 'rig.toml'}: [boards.{self._name}]: {what}",
+            expected=expected,
+            received=repr(received)[:200],
+            remedy="correct it; docs/porting.md explains every key",
+        )
 
     def check_name(self) -> None:
         if self._name in BOARDS:
@@ -128,8 +140,9 @@ class _Reader:
         if not folder.is_dir() and value in {board.port for board in BOARDS.values()}:
             return value
         if not (folder / "port.c").is_file():
-            raise self.fault("port is no port's folder", f"port.c in {folder}",
-                             "no port.c" if folder.is_dir() else "no such folder")  # fmt: skip
+            raise self.fault(
+                "port is no port's folder", f"port.c in {folder}", "no port.c" if folder.is_dir() else "no such folder"
+            )
         return str(folder)
 
     def check_memory(self, board: Board) -> None:
@@ -138,5 +151,8 @@ class _Reader:
         if max(flash.stop, ram.stop) > 1 << 32:
             raise self.fault("memory ends beyond 32 bits", "at most 0x100000000", hex(max(flash.stop, ram.stop)))
         if flash.start < ram.stop and ram.start < flash.stop:
-            raise self.fault("flash and RAM overlap", "two separate ranges",
-                             f"flash {flash.start:#x} to {flash.stop:#x}, RAM {ram.start:#x} to {ram.stop:#x}")  # fmt: skip
+            raise self.fault(
+                "flash and RAM overlap",
+                "two separate ranges",
+                f"flash {flash.start:#x} to {flash.stop:#x}, RAM {ram.start:#x} to {ram.stop:#x}",
+            )

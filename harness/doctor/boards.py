@@ -47,8 +47,12 @@ def text(boards: Sequence[Board], ports: Sequence[Port]) -> str:
     known = tabulate([_known(b) for b in boards], titles, "simple", disable_numparse=True)
     if not ports:
         return f"{known}\n\nattached: no serial ports"
-    attached = tabulate([_attached(p) for p in ports], ("port", "board", "USB", "USB serial", "chip id", "firmware", "status"),
-                        "simple", disable_numparse=True)  # fmt: skip
+    attached = tabulate(
+        [_attached(p) for p in ports],
+        ("port", "board", "USB", "USB serial", "chip id", "firmware", "status"),
+        "simple",
+        disable_numparse=True,
+    )
     unknown = any(not p.known and p.status == "not asked" for p in ports)
     hint = "\n\nnot asked: nothing is sent to ports that neither a USB id nor rig.toml knows; --ask does" if unknown else ""
     return f"{known}\n\nattached\n{attached}{hint}"
@@ -80,16 +84,34 @@ def _json(boards: Sequence[Board], ports: Sequence[Port]) -> dict:
     return {
         "schema": SCHEMA,
         "known": [
-            {"name": b.name, "title": b.title, "clock_hz": b.clock_hz, "timer_hz": b.timer_hz or b.clock_hz, "timing": b.timing,
-             "flash_bytes": b.flash_bytes, "ram_bytes": b.ram_bytes, "usb_ids": list(b.usb_ids), "emulator": bool(b.starter),
-             "seen_on_silicon": b.seen or None}
+            {
+                "name": b.name,
+                "title": b.title,
+                "clock_hz": b.clock_hz,
+                "timer_hz": b.timer_hz or b.clock_hz,
+                "timing": b.timing,
+                "flash_bytes": b.flash_bytes,
+                "ram_bytes": b.ram_bytes,
+                "usb_ids": list(b.usb_ids),
+                "emulator": bool(b.starter),
+                "seen_on_silicon": b.seen or None,
+            }
             for b in boards
         ],
         "ports": [
-            {"port": p.port, "usb": p.usb or None, "usb_serial": p.serial or None, "board": p.board.name if p.board else None,
-             "wired": list(p.wired), "status": p.status, "detail": p.detail or None,
-             "chip_id": p.hello.board_id if p.hello else None, "build_id": p.hello.build_id if p.hello else None,
-             "model_sha256": p.hello.model_sha256 if p.hello else None, "engine": p.hello.engine if p.hello else None}
+            {
+                "port": p.port,
+                "usb": p.usb or None,
+                "usb_serial": p.serial or None,
+                "board": p.board.name if p.board else None,
+                "wired": list(p.wired),
+                "status": p.status,
+                "detail": p.detail or None,
+                "chip_id": p.hello.board_id if p.hello else None,
+                "build_id": p.hello.build_id if p.hello else None,
+                "model_sha256": p.hello.model_sha256 if p.hello else None,
+                "engine": p.hello.engine if p.hello else None,
+            }
             for p in ports
         ],
-    }  # fmt: skip
+    }

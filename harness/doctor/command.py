@@ -22,9 +22,10 @@ _WIDTH = 130
 def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
     """The `doctor` command, for cli.py."""
     parser = commands.add_parser(
-        "doctor", help="what this machine lacks for its boards",
+        "doctor",
+        help="what this machine lacks for its boards",
         epilog="exit codes: 0 all that the rig's boards need is there; 2 no such board; 3 something is missing or broken",
-    )  # fmt: skip
+    )
     parser.add_argument("--board", nargs="+", action="extend", metavar="NAME", help="default: rig.toml's boards, else virtual")
     parser.add_argument("--udev-rules", action="store_true", help="only print the udev rules of the known boards and probes")
     parser.add_argument("--json", action="store_true", help="the findings as JSON")
@@ -56,8 +57,12 @@ def _boards(names: Sequence[str], entries: Mapping[str, Any]) -> list[Board]:
 
     found = [parse_board(name, entries).board for name in names]
     if None in found:
-        raise UserError("a port does not say which board is meant", expected=f"one of {', '.join(BOARDS)}",
-                        received=" ".join(names), remedy="name the board: --board NAME")
+        raise UserError(
+            "a port does not say which board is meant",
+            expected=f"one of {', '.join(BOARDS)}",
+            received=" ".join(names),
+            remedy="name the board: --board NAME",
+        )
     return [board for board in found if board is not None]
 
 
@@ -77,6 +82,7 @@ def _without_config(boards: list[Board], error: RigError) -> Examination:
 
 # ---- for people and programs ----
 
+
 def text(found: Examination) -> str:
     """Every finding on a line, its remedy below."""
     names = ", ".join(board.name for board in found.boards)
@@ -94,8 +100,9 @@ def _lines(check: Check) -> list[str]:
     mark = "!" if check.counts and not check.good else " "
     head = f"{mark} {check.status:<8}{check.name:<23} "
     said = check.found if check.good else " ".join(filter(None, (check.found, f"(for {check.needed_for})")))
-    lines = textwrap.wrap(f"{head}{said}", _WIDTH, subsequent_indent=" " * len(head), break_long_words=False,
-                          break_on_hyphens=False)
+    lines = textwrap.wrap(
+        f"{head}{said}", _WIDTH, subsequent_indent=" " * len(head), break_long_words=False, break_on_hyphens=False
+    )
     # Not wrapped: a command is there to be copied.
     return [*lines, f"{' ' * 10}-> {check.remedy}"] if check.remedy and not check.good else lines
 
@@ -104,6 +111,8 @@ def _json(found: Examination) -> dict:
     from dataclasses import asdict
 
     return {
-        "schema": SCHEMA, "good": found.good, "boards": [board.name for board in found.boards],
+        "schema": SCHEMA,
+        "good": found.good,
+        "boards": [board.name for board in found.boards],
         "checks": [asdict(check) for check in found.checks],
     }

@@ -32,9 +32,7 @@ class Examination:
         return not self.lacking
 
 
-def examine(
-    config: Config, boards: Sequence[Board] = (), host: Host = Host(), seconds: float = PATIENCE_S
-) -> Examination:
+def examine(config: Config, boards: Sequence[Board] = (), host: Host = Host(), seconds: float = PATIENCE_S) -> Examination:
     """`boards`: instead of rig.toml's."""
     rig = tuple(boards) or tuple(rigfile.rig_boards(config))
     tools, looked = _tools(config, seconds), _rest(config, host, seconds)
@@ -48,6 +46,7 @@ def examine(
 
 
 # ---- tools ----
+
 
 def _tools(config: Config, seconds: float) -> dict[str, Found]:
     """Every tool that any known board may need."""
@@ -77,6 +76,7 @@ def _tool_checks(config: Config, rig: Sequence[Board], tools: dict[str, Found]) 
 
 
 # ---- the rest ----
+
 
 def _rest(config: Config, host: Host, seconds: float) -> dict[str, list]:
     work: dict[str, Callable[[], list]] = {
@@ -115,6 +115,7 @@ def _stuck(port: Port, why: str) -> Port:
 
 # ---- attached boards ----
 
+
 def _attached(config: Config, rig: Sequence[Board], surveyed: Sequence[Port], tools: dict[str, Found]) -> list[Check]:
     """What each attached board lacks, and whether those that the rig needs are attached."""
     checks = []
@@ -126,8 +127,9 @@ def _attached(config: Config, rig: Sequence[Board], surveyed: Sequence[Port], to
         said = f"{port.port}, USB serial {port.serial or 'none'}: {port.status}"
         text = f"{said}; lacks {', '.join(lacks)}" if lacks else said
         counts = bool(lacks) and port.board in rig
-        checks.append(Check("attached", port.board.name, BROKEN if lacks else OK, text, port.board.name, _attached_remedy(lacks),
-                            counts))
+        checks.append(
+            Check("attached", port.board.name, BROKEN if lacks else OK, text, port.board.name, _attached_remedy(lacks), counts)
+        )
     return checks + [_absent(board, surveyed) for board in rig if _is_absent(board, config, surveyed)]
 
 
@@ -144,5 +146,12 @@ def _is_absent(board: Board, config: Config, surveyed: Sequence[Port]) -> bool:
 
 def _absent(board: Board, surveyed: Sequence[Port]) -> Check:
     seen = ", ".join(f"{p.port} {p.usb}".strip() for p in surveyed if p.status != ABSENT) or "no serial port"
-    return Check("attached", board.name, MISSING, f"not attached; there is {seen}", board.name,
-                 "plug it in, or wire it up in rig.toml (docs/rig.md)", True)
+    return Check(
+        "attached",
+        board.name,
+        MISSING,
+        f"not attached; there is {seen}",
+        board.name,
+        "plug it in, or wire it up in rig.toml (docs/rig.md)",
+        True,
+    )

@@ -19,9 +19,16 @@ from tinyrig.link.session import Session
 from tinyrig.link.usb import lock_key, place
 
 FREE, IN_USE, DENIED, ABSENT, SILENT, NOT_ASKED, BOOTLOADER, FOREIGN, STRANGER = (
-    "free", "in use", "can't be opened", "not there", "no answer", "not asked", "in its bootloader", "other firmware",
+    "free",
+    "in use",
+    "can't be opened",
+    "not there",
+    "no answer",
+    "not asked",
+    "in its bootloader",
+    "other firmware",
     "another board",
-)  # fmt: skip
+)
 """STRANGER: its chip is not the one that rig.toml names."""
 
 
@@ -58,8 +65,7 @@ def find(config: Config) -> list[Port]:
         usb = f"{info.vid:04x}:{info.pid:04x}" if info.vid is not None else ""
         names = tuple(name for name, port in wired.items() if port_key(port) == port_key(info.device))
         serial, what = printable(info.serial_number or "", 64), printable(info.description or "", 64)
-        found.append(Port(info.device, usb, serial, _board(usb, names, config), names, what=what,
-                          wanted_id=_id(config, names)))
+        found.append(Port(info.device, usb, serial, _board(usb, names, config), names, what=what, wanted_id=_id(config, names)))
     there = {port_key(p.port) for p in found}
     for port in dict.fromkeys(port for port in wired.values() if port_key(port) not in there):
         names = tuple(name for name, wire in wired.items() if wire == port)

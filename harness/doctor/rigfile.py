@@ -98,6 +98,7 @@ def space(config: Config) -> list[Check]:
         text = f"{free / 1e9:.1f} GB at {there}"
         good = free >= LEAST_BYTES
         remedy = "" if good else f"make room: {LEAST_BYTES // 1_000_000} MB at least"
-        found.setdefault(there.stat().st_dev, Check("results", name, OK if good else BROKEN, text, "builds and results", remedy,
-                                                    not good))
+        found.setdefault(
+            there.stat().st_dev, Check("results", name, OK if good else BROKEN, text, "builds and results", remedy, not good)
+        )
     return list(found.values())

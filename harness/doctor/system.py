@@ -19,17 +19,26 @@ INSTALL = f"tinyrig doctor --udev-rules | sudo tee /{RULES} && sudo udevadm cont
 SERIAL_GROUPS = ("dialout", "uucp")
 """Debian's, Arch's."""
 PROBES = {
-    "0483:3748": "ST-LINK/V2", "0483:374b": "ST-LINK/V2-1", "0483:3752": "ST-LINK/V2-1 without storage", 
-    "0483:374e": "ST-LINK/V3", "0483:374f": "ST-LINK/V3", "0483:3753": "ST-LINK/V3 with two ports",
-    "0483:3754": "ST-LINK/V3 without storage", "0d28:0204": "DAPLink (CMSIS-DAP)",
-}  # fmt: skip
+    "0483:3748": "ST-LINK/V2",
+    "0483:374b": "ST-LINK/V2-1",
+    "0483:3752": "ST-LINK/V2-1 without storage",
+    "0483:374e": "ST-LINK/V3",
+    "0483:374f": "ST-LINK/V3",
+    "0483:3753": "ST-LINK/V3 with two ports",
+    "0483:3754": "ST-LINK/V3 without storage",
+    "0d28:0204": "DAPLink (CMSIS-DAP)",
+}
 """Debug probes that pyOCD or st-flash open as USB devices."""
 GRABBERS: dict[str, tuple[str, str]] = {
-    "ModemManager": ("sends modem commands to new ports", f"install the udev rule ({INSTALL}), or: sudo systemctl disable --now "
-                     "ModemManager"),
-    "brltty": ("takes common USB-serial adapters for braille displays", "sudo apt-get remove brltty, or: sudo systemctl mask "
-               "brltty.path brltty.service"),
-}  # fmt: skip
+    "ModemManager": (
+        "sends modem commands to new ports",
+        f"install the udev rule ({INSTALL}), or: sudo systemctl disable --now ModemManager",
+    ),
+    "brltty": (
+        "takes common USB-serial adapters for braille displays",
+        "sudo apt-get remove brltty, or: sudo systemctl mask brltty.path brltty.service",
+    ),
+}
 """Program -> (what it does, remedy)."""
 
 
@@ -61,6 +70,7 @@ def _own_groups() -> tuple[str, ...]:
 
 # ---- udev ----
 
+
 def udev_rules(boards: Iterable[Board] = BOARDS.values()) -> str:
     """A rule for every USB id of the known boards and debug probes."""
     lines = [
@@ -77,8 +87,10 @@ def udev_rules(boards: Iterable[Board] = BOARDS.values()) -> str:
         lines.append(f'{board}, ENV{{ID_MM_DEVICE_IGNORE}}="1", ENV{{ID_MM_PORT_IGNORE}}="1"')
     for usb, name in PROBES.items():
         vendor, product = usb.split(":")
-        lines.append(f'SUBSYSTEM=="usb", ATTR{{idVendor}}=="{vendor}", ATTR{{idProduct}}=="{product}", MODE="0660", '
-                     f'GROUP="dialout", TAG+="uaccess"  # {name}')
+        lines.append(
+            f'SUBSYSTEM=="usb", ATTR{{idVendor}}=="{vendor}", ATTR{{idProduct}}=="{product}", MODE="0660", '
+            f'GROUP="dialout", TAG+="uaccess"  # {name}'
+        )
     # A comment behind a rule would be taken for a part of it.
     return "\n".join(_comment_first(line) for line in lines) + "\n"
 
@@ -103,6 +115,7 @@ def udev(host: Host) -> Check:
 
 # ---- groups ----
 
+
 def serial_group(host: Host) -> Check:
     """Whether this user may open serial ports in general."""
     what = "opening serial ports"
@@ -113,10 +126,22 @@ def serial_group(host: Host) -> Check:
         return Check("permissions", "serial group", OK, f"in {mine[0]}", what)
     there = next((name for name in SERIAL_GROUPS if _members(host, name) is not None), SERIAL_GROUPS[0])
     if _user() in (_members(host, there) or ()):
-        return Check("permissions", "serial group", BROKEN, f"you are in {there}, but not yet in this session", what,
-                     "log out and in again, or: newgrp " + there)
-    return Check("permissions", "serial group", MISSING, f"you are not in {there}", what,
-                 f"sudo usermod -aG {there} $USER, then log in again")
+        return Check(
+            "permissions",
+            "serial group",
+            BROKEN,
+            f"you are in {there}, but not yet in this session",
+            what,
+            "log out and in again, or: newgrp " + there,
+        )
+    return Check(
+        "permissions",
+        "serial group",
+        MISSING,
+        f"you are not in {there}",
+        what,
+        f"sudo usermod -aG {there} $USER, then log in again",
+    )
 
 
 def _members(host: Host, group: str) -> Sequence[str] | None:
@@ -137,6 +162,7 @@ def _user() -> str:
 
 
 # ---- who else opens ports ----
+
 
 def grabbers(host: Host) -> list[Check]:
     """Running services that open ports which are not theirs; the rule keeps ModemManager away."""

@@ -71,6 +71,7 @@ def look(name: str) -> Found:
 
 # ---- programs ----
 
+
 def _said(command: Sequence[str]) -> tuple[int, str]:
     """(exit status, output). Raises HostError for what can't be run or hangs."""
     done = run_tool(command, TOOL_S)
@@ -141,6 +142,7 @@ def _qemu() -> Found:
 
 
 # ---- libraries ----
+
 
 def _package(distribution: str, module: str, remedy: str = _PACKAGES, load: bool = True) -> Found:
     """An installed package; `load`: whether it also loads, in a process of its own, because native libraries may crash."""

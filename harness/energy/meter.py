@@ -53,10 +53,11 @@ def choose(ports: list[tuple[str, str]]) -> str:
     if len(first) == 1:
         return next(iter(first.values()))
     raise HostError(
-        "no PPK2 is attached" if not first else "several PPK2 are attached", expected="one, with USB id 1915:c00a",
+        "no PPK2 is attached" if not first else "several PPK2 are attached",
+        expected="one, with USB id 1915:c00a",
         received=", ".join(sorted(first.values())) or "none",
-        remedy="plug it in, or remove [energy] from rig.toml" if not first else 'name its port under [energy] in rig.toml',
-    )  # fmt: skip
+        remedy="plug it in, or remove [energy] from rig.toml" if not first else "name its port under [energy] in rig.toml",
+    )
 
 
 class Meter:
@@ -71,7 +72,10 @@ class Meter:
         words = [self.port, wanted.mode, str(wanted.voltage_mv), str(wanted.channel)]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tinyrig.energy.worker", *words],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            text=True,
         )
         try:
             self._answer(ANSWER_S)
@@ -124,9 +128,11 @@ class Meter:
             raise HostError("the power meter needs ppk2-api", received=told["lacking"], remedy="pip install 'tinyrig[energy]'")
         if "failed" in told:
             raise LinkError(
-                f"the power meter at {self.port} can't be used", expected="a Power Profiler Kit II", received=told["failed"],
+                f"the power meter at {self.port} can't be used",
+                expected="a Power Profiler Kit II",
+                received=told["failed"],
                 remedy="check port and cable; unplug and plug it in again; close other programs that use it",
-            )  # fmt: skip
+            )
         return told
 
 
@@ -143,8 +149,12 @@ def measure_energy(
         told, currents = meter.record(lambda found=samples: found.extend(_run(session, payload, repeats)))
         wrong = next((s for s in samples if s.outputs != outputs), None)
         if wrong is not None:
-            raise DeviceError("a marked inference gave other outputs", expected=outputs[:32].hex(),
-                              received=wrong.outputs[:32].hex(), remedy="check the supply: the meter may limit it")
+            raise DeviceError(
+                "a marked inference gave other outputs",
+                expected=outputs[:32].hex(),
+                received=wrong.outputs[:32].hex(),
+                remedy="check the supply: the meter may limit it",
+            )
         fault = _fault(meter.wanted, told, repeats)
         if fault is None:
             return tuple(samples), _kept(meter.wanted, told, currents)
@@ -162,32 +172,43 @@ def _fault(wanted: Energy, told: dict[str, Any], repeats: int) -> RigError | Non
     """Why a recording can't be used."""
     pin = f"D{wanted.channel}"
     if told["saturated"]:
-        return DeviceError("the current is beyond the power meter's range", expected="less than 1 A",
-                           received="its largest value",
-                           remedy="check the wiring for a short; supply other loads of the board elsewhere")
+        return DeviceError(
+            "the current is beyond the power meter's range",
+            expected="less than 1 A",
+            received="its largest value",
+            remedy="check the wiring for a short; supply other loads of the board elsewhere",
+        )
     if told["damaged"] or (told["marks"] < repeats and told["losses"]):
         return LinkError(
-            "samples of the power meter were lost", expected="none during a marked inference",
+            "samples of the power meter were lost",
+            expected="none during a marked inference",
             received=f"{told['losses']} gaps in {told['samples']} samples, {TRIES} times",
             remedy="connect it without a hub; leave the host less to do meanwhile",
-        )  # fmt: skip
+        )
     if not told["marks"]:
         return DeviceError(
-            "the power meter saw no mark", expected=f"{repeats} pulses on {pin}",
+            "the power meter saw no mark",
+            expected=f"{repeats} pulses on {pin}",
             received=f"{told['samples']} samples without one",
             remedy=f"wire the board's mark pin to {pin}, and both logic grounds and VCC (docs/energy.md)",
-        )  # fmt: skip
+        )
     if told["marks"] < repeats:
         return DeviceError(
-            "the power meter did not see every mark", expected=f"{repeats} pulses on {pin}", received=str(told["marks"]),
+            "the power meter did not see every mark",
+            expected=f"{repeats} pulses on {pin}",
+            received=str(told["marks"]),
             remedy=f"check the mark's wire; an inference shorter than {SAMPLE_US:g} us can't be measured",
-        )  # fmt: skip
+        )
     return None
 
 
 def _kept(wanted: Energy, told: dict[str, Any], currents: list[np.ndarray]) -> dict[str, Any]:
     """For the run's settings: raw figures of each marked inference."""
     return {
-        "uj": [round(energy_uj(ua, wanted.voltage_mv), 6) for ua in currents], "us": [len(ua) * SAMPLE_US for ua in currents],
-        "voltage_mv": wanted.voltage_mv, "mode": wanted.mode, "channel": wanted.channel, "losses": told["losses"],
+        "uj": [round(energy_uj(ua, wanted.voltage_mv), 6) for ua in currents],
+        "us": [len(ua) * SAMPLE_US for ua in currents],
+        "voltage_mv": wanted.voltage_mv,
+        "mode": wanted.mode,
+        "channel": wanted.channel,
+        "losses": told["losses"],
     }

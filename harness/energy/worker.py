@@ -73,7 +73,10 @@ def analyse(api: Any, raw: bytes, channel: int, file: str) -> dict[str, Any]:
     joined, lengths = [ua for span in currents for ua in span], [len(span) for span in currents]
     np.savez(file, currents_ua=np.asarray(joined), lengths=np.asarray(lengths))
     return {
-        "samples": len(samples), "marks": len(found), "damaged": len(found) - len(whole), "losses": len(missing),
+        "samples": len(samples),
+        "marks": len(found),
+        "damaged": len(found) - len(whole),
+        "losses": len(missing),
         "saturated": any(saturated(samples[s.start : s.end]) for s in found),
     }
 

@@ -38,7 +38,8 @@ def flash_arduino(job: Job, before: RigError | None) -> RigError | None:
         return None
     said = (done.stdout + done.stderr).strip()
     return LinkError(
-        f"{CLI} could not upload to {port}", expected="exit status 0",
+        f"{CLI} could not upload to {port}",
+        expected="exit status 0",
         received=f"exit status {done.returncode}: {said[-1000:]}",
         remedy="press the board's reset button twice quickly (its LED pulses), find its port with `tinyrig boards`, try again",
-    )  # fmt: skip
+    )

@@ -21,25 +21,29 @@ def flash_by_command(command: Sequence[str], values: Mapping[str, str], left_s: 
         late = error.what.endswith("hangs")
         raise HostError(
             f"the flash command {words[0]} {'is not done' if late else 'can not be run'}",
-            expected=f"done within flash_s, {left_s:.0f} s left" if late else error.expected, received=error.received,
+            expected=f"done within flash_s, {left_s:.0f} s left" if late else error.expected,
+            received=error.received,
             remedy="see flash_command in rig.toml, and flash_s under [limits]",
-        ) from error  # fmt: skip
+        ) from error
     if done.returncode == 0:
         return None
     said = "\n".join(part.strip() for part in (done.stdout, done.stderr) if part.strip())
     return DeviceError(
-        f"the flash command failed with exit status {done.returncode}", expected="exit status 0",
+        f"the flash command failed with exit status {done.returncode}",
+        expected="exit status 0",
         received=f"{' '.join(words)}\n{said[-TOLD:] or 'it said nothing'}",
         remedy="run it by hand; check probe, cable and power, or correct flash_command in rig.toml",
-    )  # fmt: skip
+    )
 
 
 def no_flasher(name: str) -> LinkError:
     """For a board that runs another firmware and that nobody can flash."""
     return LinkError(
-        f"{name} can't be flashed", expected=f"flash_command under [boards.{name}] in rig.toml", received="none",
+        f"{name} can't be flashed",
+        expected=f"flash_command under [boards.{name}] in rig.toml",
+        received="none",
         remedy="name the command that flashes it; docs/porting.md shows one",
-    )  # fmt: skip
+    )
 
 
 def _filled(word: str, values: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ written last and only after all else was verified: half an image looks like eras
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 
 from tinyrig.core.boards import Board
@@ -17,8 +18,10 @@ from tinyrig.core.errors import LinkError, ModelError, RigError
 from tinyrig.flash import probe
 from tinyrig.flash.arduino import flash_arduino
 from tinyrig.flash.command import flash_by_command, no_flasher
-from tinyrig.flash.job import Job, Progress, Say
+from tinyrig.flash.job import Job, Progress
 from tinyrig.flash.samba import ENTER_S, _enter_bootloader, flash_nano33
+
+log = logging.getLogger(__name__)
 
 TRIES = 2
 FLASH_S = 300.0
@@ -26,21 +29,29 @@ FLASH_S = 300.0
 
 
 def flash(
-    image_bin: bytes, board: Board, port: str, progress: Progress | None = None, *,
-    deadline_s: float = FLASH_S, tries: int = TRIES, say: Say = lambda text: None, files: Mapping[str, str] | None = None,
+    image_bin: bytes,
+    board: Board,
+    port: str,
+    progress: Progress | None = None,
+    *,
+    deadline_s: float = FLASH_S,
+    tries: int = TRIES,
+    files: Mapping[str, str] | None = None,
 ) -> int:
     """Erases, writes, verifies and starts `image_bin` (to stand at `board.flash_base`) through `port`; returns the tries it took.
 
     `port` is a serial port, or the id of a debug probe ("": the only one) where the board's flasher takes one.
 
-    The board may run any program or be in its bootloader already. `files`: the paths of the same image, "bin" and "elf". `say`
-    hears why a try failed. Raises ModelError (image too large), LinkError (nobody answers, port missing, busy or gone, not this
-    kind of board, `deadline_s` over) or DeviceError (refused; verification failed, with the address).
+    The board may run any program or be in its bootloader already. `files`: the paths of the same image, "bin" and "elf".
+    Why a try failed is logged. Raises ModelError (image too large), LinkError (nobody answers, port missing, busy or gone, not
+    this kind of board, `deadline_s` over) or DeviceError (refused; verification failed, with the address).
     """
     if len(image_bin) > board.flash_bytes:
         raise ModelError(
-            "the image does not fit the board's flash", expected=f"at most {board.flash_bytes} bytes",
-            received=f"{len(image_bin)} bytes", remedy="use a smaller model",
+            "the image does not fit the board's flash",
+            expected=f"at most {board.flash_bytes} bytes",
+            received=f"{len(image_bin)} bytes",
+            remedy="use a smaller model",
         )
     job = Job(image_bin, board, port, progress or (lambda done, total: None), Deadline("flash_s", deadline_s), files or {})
     failure: RigError | None = None
@@ -49,11 +60,13 @@ def flash(
         if failure is None:
             return attempt
         if attempt < tries and job.deadline.left():
-            say(f"flashing again, because {failure.what}")
+            log.info("flashing again, because %s", failure.what)
     assert failure is not None
     raise type(failure)(
         f"{failure.what} (tried {tries} times)" if tries > 1 else failure.what,
-        expected=failure.expected, received=failure.received, remedy=failure.remedy,
+        expected=failure.expected,
+        received=failure.received,
+        remedy=failure.remedy,
     ) from failure
 
 
@@ -69,8 +82,12 @@ def flash_not(job: Job, before: RigError | None) -> RigError | None:
 
 
 FLASHERS: dict[str, Callable[[Job, RigError | None], RigError | None]] = {
-    "nano33": flash_nano33, "arduino-cli": flash_arduino, "command": flash_own, "none": flash_not, **probe.FLASHERS,
-}  # fmt: skip
+    "nano33": flash_nano33,
+    "arduino-cli": flash_arduino,
+    "command": flash_own,
+    "none": flash_not,
+    **probe.FLASHERS,
+}
 ASKS_PROGRAM = ("nano33", "command")
 """Flashers before which a running firmware is asked to reboot into the bootloader; others see to that themselves."""
 
@@ -87,5 +104,3 @@ def restart(board: Board, port: str, deadline_s: float = 2 * ENTER_S) -> None:
     monitor = _enter_bootloader(board, port, deadline)
     monitor.start()
     monitor.close()
-
-

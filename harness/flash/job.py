@@ -10,7 +10,6 @@ from tinyrig.core.deadlines import Deadline
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all), first for writing, then for verifying."""
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from tinyrig.flash.job import Job
 
 FLASHERS: dict[str, Callable[[Job, RigError | None], RigError | None]] = {
-    "pyocd": pyocd.flash_pyocd, "st-flash": stlink.flash_stlink, "probe": lambda job, before: flash_probe(job, before),
-}  # fmt: skip
+    "pyocd": pyocd.flash_pyocd,
+    "st-flash": stlink.flash_stlink,
+    "probe": lambda job, before: flash_probe(job, before),
+}
 RESTARTERS: dict[str, Callable[[Board, str, Deadline], None]] = {
-    "pyocd": pyocd.restart_pyocd, "st-flash": stlink.restart_stlink,
+    "pyocd": pyocd.restart_pyocd,
+    "st-flash": stlink.restart_stlink,
     "probe": lambda board, probe, deadline: RESTARTERS[tool(board, deadline)](board, probe, deadline),
-}  # fmt: skip
+}
 
 
 def flash_probe(job: Job, before: RigError | None) -> RigError | None:
@@ -35,7 +38,8 @@ def tool(board: Board, deadline: Deadline) -> str:
         return "st-flash"
     raise HostError(
         f"no tool to flash {board.title} is installed",
-        expected=f"pyOCD with the target {board.swd_target}, or st-flash", received="neither",
+        expected=f"pyOCD with the target {board.swd_target}, or st-flash",
+        received="neither",
         remedy=f"apt-get install stlink-tools; or .venv/bin/pip install -e '.[swd]', then "
         f".venv/bin/python -m pyocd pack install {board.swd_target}",
-    )  # fmt: skip
+    )

@@ -30,19 +30,39 @@ CONNECT = {"nrf52840": "halt", "stm32f401retx": "under-reset"}
 """A program that hangs is stopped either way. Under reset needs the probe's reset line, which the ST-LINK of a Nucleo has."""
 FAILURES: tuple[tuple[str, type[RigError], str, str], ...] = (
     # (in what it says, class, what the user reads, remedy)
-    (r"No connected debug probe|No available debug probe", LinkError, "the debug probe is not attached",
-     "check its cable; `tinyrig boards` lists what is attached"),
-    (r"not recognized", HostError, "pyOCD does not know this chip",
-     "install its description: .venv/bin/python -m pyocd pack install {target}"),
-    (r"[Ii]nsufficient permissions|[Aa]ccess denied|LIBUSB_ERROR_ACCESS", HostError, "the debug probe may not be opened",
-     "install the probe's udev rule (https://pyocd.io/docs/installing.html, udev rules), then plug it in again"),
-    (r"APPROTECT enabled|[Tt]arget is locked|device is locked", DeviceError, "the chip is locked against debugging",
-     "flash it through its bootloader; unlocking would erase everything, the bootloader too"),
+    (
+        r"No connected debug probe|No available debug probe",
+        LinkError,
+        "the debug probe is not attached",
+        "check its cable; `tinyrig boards` lists what is attached",
+    ),
+    (
+        r"not recognized",
+        HostError,
+        "pyOCD does not know this chip",
+        "install its description: .venv/bin/python -m pyocd pack install {target}",
+    ),
+    (
+        r"[Ii]nsufficient permissions|[Aa]ccess denied|LIBUSB_ERROR_ACCESS",
+        HostError,
+        "the debug probe may not be opened",
+        "install the probe's udev rule (https://pyocd.io/docs/installing.html, udev rules), then plug it in again",
+    ),
+    (
+        r"APPROTECT enabled|[Tt]arget is locked|device is locked",
+        DeviceError,
+        "the chip is locked against debugging",
+        "flash it through its bootloader; unlocking would erase everything, the bootloader too",
+    ),
     (r"[Ff]lash erase", DeviceError, "the flash could not be erased", "check the board's power; flash again"),
     (r"[Ff]lash program|[Ff]lash .*fail", DeviceError, "the flash could not be written", "check the board's power; flash again"),
-    (r"No ACK|[Nn]o response|SWD|Transfer|transfer|[Cc]onnection refused|[Dd]isconnected|timed out", LinkError,
-     "the debug probe does not reach the chip", "check SWDIO, SWCLK, ground and the board's power"),
-)  # fmt: skip
+    (
+        r"No ACK|[Nn]o response|SWD|Transfer|transfer|[Cc]onnection refused|[Dd]isconnected|timed out",
+        LinkError,
+        "the debug probe does not reach the chip",
+        "check SWDIO, SWCLK, ground and the board's power",
+    ),
+)
 
 
 def find() -> list[str] | None:
@@ -112,8 +132,20 @@ class Probe:
         return file.read_bytes() if file.exists() else b""
 
     def _run(self, *commands: str) -> None:
-        options = ["--no-config", "-W", "-t", self._target, "-u", self._id, "-M", CONNECT[self._target],
-                   "-O", "auto_unlock=false", "-O", "chip_erase=sector"]  # fmt: skip
+        options = [
+            "--no-config",
+            "-W",
+            "-t",
+            self._target,
+            "-u",
+            self._id,
+            "-M",
+            CONNECT[self._target],
+            "-O",
+            "auto_unlock=false",
+            "-O",
+            "chip_erase=sector",
+        ]
         words = [word for command in commands for word in ("-c", command)]
         _call(["commander", *options, *words], self._deadline, self._target, self._folder)
 
@@ -123,15 +155,23 @@ def _json(what: str, deadline: Deadline) -> dict:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise HostError("pyOCD's list can't be read", expected="JSON", received=text[:200],
-                        remedy="install pyocd again: .venv/bin/pip install --force-reinstall pyocd") from error
+        raise HostError(
+            "pyOCD's list can't be read",
+            expected="JSON",
+            received=text[:200],
+            remedy="install pyocd again: .venv/bin/pip install --force-reinstall pyocd",
+        ) from error
 
 
 def _call(words: list[str], deadline: Deadline, target: str, folder: Path | None = None) -> str:
     command = find()
     if command is None:
-        raise HostError("pyOCD is missing", expected="pyocd on the PATH or in .venv", received="nothing",
-                        remedy="install it: .venv/bin/pip install -e '.[swd]'")
+        raise HostError(
+            "pyOCD is missing",
+            expected="pyocd on the PATH or in .venv",
+            received="nothing",
+            remedy="install it: .venv/bin/pip install -e '.[swd]'",
+        )
     limit_s = deadline.within(deadline.seconds, "while flashing", LinkError)
     done = run_tool([*command, *words], limit_s, deadline=deadline, folder=folder)
     if done.returncode:
@@ -145,5 +185,9 @@ def failure(said: str, target: str) -> RigError:
     for pattern, kind, what, remedy in FAILURES:
         if re.search(pattern, said):
             return kind(what, received=said[-500:], remedy=remedy.format(target=target))
-    return DeviceError("pyOCD failed", expected="its exit status 0", received=said[-500:] or "no word",
-                       remedy="check the probe's wires and the board's power; flash again")  # fmt: skip
+    return DeviceError(
+        "pyOCD failed",
+        expected="its exit status 0",
+        received=said[-500:] or "no word",
+        remedy="check the probe's wires and the board's power; flash again",
+    )

@@ -27,9 +27,11 @@ def with_flasher(board: Board, wired: BoardPorts) -> Board:
     fit = [name for name in FLASHERS if name == board.flasher or (name in BY_PROBE and board.swd_target)]
     if wired.flasher not in fit:
         raise UserError(
-            f"rig.toml: {board.name} can't be flashed by {wired.flasher!r}", expected=" or ".join(fit), received=wired.flasher,
+            f"rig.toml: {board.name} can't be flashed by {wired.flasher!r}",
+            expected=" or ".join(fit),
+            received=wired.flasher,
             remedy=f"correct flasher under [boards.{board.name}]",
-        )  # fmt: skip
+        )
     return replace(board, flasher=wired.flasher)
 
 
@@ -53,13 +55,16 @@ def no_link(board: Board) -> LinkError:
     if board.pins:
         return LinkError(
             f"no serial adapter is named for {board.name}: its data come over pins ({board.pins})",
-            expected=f'--board {board.name}@PORT, or link = "PORT" under [boards.{board.name}] in rig.toml', received="neither",
+            expected=f'--board {board.name}@PORT, or link = "PORT" under [boards.{board.name}] in rig.toml',
+            received="neither",
             remedy=f"`tinyrig boards` lists the ports of this machine; docs/{board.name}.md shows the wires",
-        )  # fmt: skip
+        )
     return LinkError(
-        f"no {board.title} is attached", expected="a port with USB id " + " or ".join(board.usb_ids), received="none",
+        f"no {board.title} is attached",
+        expected="a port with USB id " + " or ".join(board.usb_ids),
+        received="none",
         remedy="plug it in, name the port (--board PORT) or wire it up in rig.toml (docs/rig.md), or use --board virtual",
-    )  # fmt: skip
+    )
 
 
 def no_flash_port(board: Board, link: str, found: Sequence[str]) -> LinkError:
@@ -72,9 +77,9 @@ def no_flash_port(board: Board, link: str, found: Sequence[str]) -> LinkError:
         received=", ".join(found) or "none",
         remedy="connect the board's USB port too, and press its button twice if it does not appear (a bare-metal image has no "
         f'USB); or flash through a debug probe: flasher = "pyocd" (docs/{board.name}.md)',
-    )  # fmt: skip
+    )
 
 
 def _usb_id(port: str, attached: Attached) -> str | None:
-    """"" for a serial port that is not on the USB, None for what is no serial port of this machine, as a pty or URL."""
+    """ "" for a serial port that is not on the USB, None for what is no serial port of this machine, as a pty or URL."""
     return {os.path.realpath(name): usb for name, usb, _ in attached}.get(os.path.realpath(port))

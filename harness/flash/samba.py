@@ -63,7 +63,8 @@ def flash_nano33(job: Job, before: RigError | None) -> RigError | None:
         return None
     except (serial.SerialException, OSError) as error:
         return LinkError(
-            f"the board on {monitor.port} went away while it was flashed", received=str(error),
+            f"the board on {monitor.port} went away while it was flashed",
+            received=str(error),
             remedy="check cable, hub and power, then flash again: until then the board stays in its bootloader",
         )
     except (LinkError, DeviceError) as error:
@@ -120,8 +121,10 @@ class Monitor:
         chip = self._ask("I#", PROBE_S).strip(b"\n\r\0")
         if b"nRF52840" not in chip:
             raise LinkError(
-                f"the bootloader on {self.port} belongs to another board", expected="chip nRF52840",
-                received=f"chip {chip.decode(errors='replace')!r}", remedy="name the port of a Nano 33 BLE",
+                f"the bootloader on {self.port} belongs to another board",
+                expected="chip nRF52840",
+                received=f"chip {chip.decode(errors='replace')!r}",
+                remedy="name the port of a Nano 33 BLE",
             )
         return True
 
@@ -142,11 +145,15 @@ class Monitor:
     def _unexpected(self, command: str, expected: bytes, reply: bytes, timeout_s: float) -> RigError:
         if not reply:
             return LinkError(
-                f"the bootloader on {self.port} fell silent at {command!r}", expected=f"an answer within {timeout_s:.0f} s",
-                received="silence", remedy="check the board's power; press its button twice, then flash again",
+                f"the bootloader on {self.port} fell silent at {command!r}",
+                expected=f"an answer within {timeout_s:.0f} s",
+                received="silence",
+                remedy="check the board's power; press its button twice, then flash again",
             )
         return DeviceError(
-            f"the bootloader refused {command!r}", expected=repr(expected + END), received=repr(reply),
+            f"the bootloader refused {command!r}",
+            expected=repr(expected + END),
+            received=repr(reply),
             remedy="reset the board (press its button twice), flash again",
         )
 
@@ -157,13 +164,13 @@ class Monitor:
     def write(self, data: bytes, offset: int, count: int, _base: int) -> None:
         """Writes `count` bytes of `data` from `offset` on."""
         self._serial.write(b"S%08X,%08X#" % (BUFFER_ADDRESS, count))
-        self._serial.write(data[offset:offset + count])
+        self._serial.write(data[offset : offset + count])
         self._must(f"Y{BUFFER_ADDRESS:08X},0#", b"Y")
         self._must(f"Y{offset:08X},{count:08X}#", b"Y")
 
     def verify(self, data: bytes, offset: int, count: int, base: int) -> None:
         """Compares them. Raises DeviceError with the address (`base` + offset)."""
-        chunk = data[offset:offset + count]
+        chunk = data[offset : offset + count]
         if not (self._crc_matches(offset, chunk) if self._can_crc else self._read(offset, count) == chunk):
             self._report_difference(offset, chunk, base)
 
@@ -174,7 +181,9 @@ class Monitor:
             raise self._unexpected(command, b"Zxxxxxxxx#", reply, REPLY_S)
         if len(reply) != 12 or reply[:1] != b"Z" or reply[9:] != b"#" + END:
             raise LinkError(
-                "the bootloader's CRC reply is damaged", expected="Z, eight hex digits, #", received=repr(reply),
+                "the bootloader's CRC reply is damaged",
+                expected="Z, eight hex digits, #",
+                received=repr(reply),
                 remedy="check the USB cable and hub, then flash again",
             )
         return reply[1:9].upper() == b"%08X" % binascii.crc_hqx(chunk, 0)
@@ -188,7 +197,8 @@ class Monitor:
         found = self._read(offset, len(chunk))
         at = next((i for i, (a, b) in enumerate(zip(chunk, found, strict=False)) if a != b), 0)
         raise DeviceError(
-            f"flash verification failed at 0x{base + offset + at:08X}", expected=f"0x{chunk[at]:02X}",
+            f"flash verification failed at 0x{base + offset + at:08X}",
+            expected=f"0x{chunk[at]:02X}",
             received=f"0x{found[at]:02X}" if at < len(found) else "no data",
             remedy="flash again; if the same address fails, the board's flash is worn out",
         )
@@ -220,8 +230,10 @@ def _enter_bootloader(board: Board, port: str, deadline: Deadline) -> Monitor:
                 raise error
         time.sleep(0.02)
     raise error or LinkError(
-        f"no bootloader answers on {port}", expected=f"the bootloader of a {board.title} within {ENTER_S:.0f} s",
-        received="silence", remedy="press the board's reset button twice quickly, then flash again",
+        f"no bootloader answers on {port}",
+        expected=f"the bootloader of a {board.title} within {ENTER_S:.0f} s",
+        received="silence",
+        remedy="press the board's reset button twice quickly, then flash again",
     )
 
 
@@ -250,9 +262,10 @@ def _touch(port: str) -> LinkError | None:
     if not sets_baud(port):
         return LinkError(
             f"no bootloader answers on {port}, and a bare socket can't ask for it: it passes no change of the baud rate on",
-            expected="a board in its bootloader, or with firmware of tinyrig's that can be asked", received="neither answers",
+            expected="a board in its bootloader, or with firmware of tinyrig's that can be asked",
+            received="neither answers",
             remedy=f"{REMEDY_TOUCH}; or press the board's reset button twice",
-        )  # fmt: skip
+        )
     try:
         touched = _open(port, TOUCH_BAUD)
     except LinkError as error:
@@ -283,8 +296,10 @@ def _candidates(board: Board, port: str, plug: Plug) -> list[str]:
     bootloaders = [p for p in found if _usb_id(p) == BOOTLOADER_USB_ID] or found
     if len(bootloaders) > 1:
         raise LinkError(
-            "several boards could be meant", expected="one board in its bootloader",
-            received=", ".join(p.device for p in bootloaders), remedy="name the board's own USB port, or unplug the others",
+            "several boards could be meant",
+            expected="one board in its bootloader",
+            received=", ".join(p.device for p in bootloaders),
+            remedy="name the board's own USB port, or unplug the others",
         )
     return [p.device for p in bootloaders] or [port]
 

@@ -56,9 +56,11 @@ def check_chip(target: str, word: int) -> None:
     _, mask, value, name = CHIPS[target]
     if word & mask != value:
         raise LinkError(
-            "the debug probe is connected to another chip; nothing was flashed", expected=f"{target}: {name} 0x{value:X}",
-            received=f"0x{word & mask:X}", remedy="name the port of the right board, or its probe = \"ID\" in rig.toml",
-        )  # fmt: skip
+            "the debug probe is connected to another chip; nothing was flashed",
+            expected=f"{target}: {name} 0x{value:X}",
+            received=f"0x{word & mask:X}",
+            remedy='name the port of the right board, or its probe = "ID" in rig.toml',
+        )
 
 
 def only(ids: list[str], what: str) -> str:
@@ -66,8 +68,10 @@ def only(ids: list[str], what: str) -> str:
     if len(ids) == 1:
         return ids[0]
     raise LinkError(
-        f"several {what}s are attached" if ids else f"no {what} is attached", expected=f"one {what}, or its id in rig.toml",
+        f"several {what}s are attached" if ids else f"no {what} is attached",
+        expected=f"one {what}, or its id in rig.toml",
         received=", ".join(ids) or "none",
-        remedy='name it: probe = "ID" under [boards.NAME] in rig.toml' if ids
+        remedy='name it: probe = "ID" under [boards.NAME] in rig.toml'
+        if ids
         else "check its cable; `tinyrig boards` lists what is attached, docs/rig.md leads to the board's page",
     )

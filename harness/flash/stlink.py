@@ -19,19 +19,39 @@ if TYPE_CHECKING:
 
 FAILURES: tuple[tuple[str, type[RigError], str, str], ...] = (
     # (in what it says, class, what the user reads, remedy)
-    (r"Couldn't find any ST-Link|Unable to find|not found", LinkError, "the ST-LINK is not attached",
-     "check its cable; `tinyrig boards` lists what is attached"),
-    (r"LIBUSB_ERROR_ACCESS|[Pp]ermission|Could not open USB", HostError, "the ST-LINK may not be opened",
-     "the package stlink-tools brings the udev rules; plug the board in again"),
-    (r"[Pp]rotect(ed|ion)", DeviceError, "the chip is locked against debugging",
-     "remove its read-out protection with ST's tools, which erases its flash"),
+    (
+        r"Couldn't find any ST-Link|Unable to find|not found",
+        LinkError,
+        "the ST-LINK is not attached",
+        "check its cable; `tinyrig boards` lists what is attached",
+    ),
+    (
+        r"LIBUSB_ERROR_ACCESS|[Pp]ermission|Could not open USB",
+        HostError,
+        "the ST-LINK may not be opened",
+        "the package stlink-tools brings the udev rules; plug the board in again",
+    ),
+    (
+        r"[Pp]rotect(ed|ion)",
+        DeviceError,
+        "the chip is locked against debugging",
+        "remove its read-out protection with ST's tools, which erases its flash",
+    ),
     (r"[Vv]erification of flash failed", DeviceError, "flash verification failed", "flash again; then suspect the board's flash"),
     (r"[Ee]rase", DeviceError, "the flash could not be erased", "check the board's power; flash again"),
-    (r"write.*fail|[Ff]ailed to write|Flash loader|WRPERR|PGSERR", DeviceError, "the flash could not be written",
-     "check the board's power; flash again"),
-    (r"connect|[Cc]hip ?[Ii][Dd]|unknown chip|NRST|[Tt]arget", LinkError, "the ST-LINK does not reach the chip",
-     "check its two CN2 jumpers (both on) and the board's power"),
-)  # fmt: skip
+    (
+        r"write.*fail|[Ff]ailed to write|Flash loader|WRPERR|PGSERR",
+        DeviceError,
+        "the flash could not be written",
+        "check the board's power; flash again",
+    ),
+    (
+        r"connect|[Cc]hip ?[Ii][Dd]|unknown chip|NRST|[Tt]arget",
+        LinkError,
+        "the ST-LINK does not reach the chip",
+        "check its two CN2 jumpers (both on) and the board's power",
+    ),
+)
 
 
 def find() -> str | None:
@@ -103,9 +123,11 @@ def _listed(serial: str, attached: list[str]) -> str:
     found = names.get(serial.lower()) or names.get(serial.encode().hex())
     if found is None:
         raise LinkError(
-            "the ST-LINK is not attached", expected=serial, received=", ".join(attached) or "none",
-            remedy="check its cable, and probe = \"ID\" in rig.toml; `st-info --probe` lists what is attached",
-        )  # fmt: skip
+            "the ST-LINK is not attached",
+            expected=serial,
+            received=", ".join(attached) or "none",
+            remedy='check its cable, and probe = "ID" in rig.toml; `st-info --probe` lists what is attached',
+        )
     return found
 
 
@@ -118,8 +140,12 @@ def _probes(said: str) -> list[tuple[str, int]]:
 
 def _run(command: list[str], deadline: Deadline, folder: Path) -> str:
     if shutil.which(command[0]) is None:
-        raise HostError(f"{command[0]} is missing", expected=f"{command[0]} on the PATH", received="nothing",
-                        remedy="apt-get install stlink-tools")
+        raise HostError(
+            f"{command[0]} is missing",
+            expected=f"{command[0]} on the PATH",
+            received="nothing",
+            remedy="apt-get install stlink-tools",
+        )
     limit_s = deadline.within(deadline.seconds, "while flashing", LinkError)
     done = run_tool(command, limit_s, deadline=deadline, folder=folder)
     if done.returncode:
@@ -133,5 +159,9 @@ def failure(said: str) -> RigError:
     for pattern, kind, what, remedy in FAILURES:
         if re.search(pattern, said):
             return kind(what, received=said[-500:], remedy=remedy)
-    return LinkError("st-flash failed", expected="its exit status 0", received=said[-500:] or "no word",
-                     remedy="check the board's USB cable, plug it in again")  # fmt: skip
+    return LinkError(
+        "st-flash failed",
+        expected="its exit status 0",
+        received=said[-500:] or "no word",
+        remedy="check the board's USB cable, plug it in again",
+    )

@@ -34,9 +34,10 @@ def missing() -> HostError:
     """Of arduino-cli itself."""
     return HostError(
         f"{CLI} is missing, which builds and uploads the firmware that speaks over the board's own USB port",
-        expected=f"{CLI} on the PATH", received="nothing",
+        expected=f"{CLI} on the PATH",
+        received="nothing",
         remedy=f"install it (https://arduino.github.io/arduino-cli), then `{CLI} core install {CORE}`; see docs/nano33ble.md",
-    )  # fmt: skip
+    )
 
 
 def find_tools(limit_s: float = Limits.build_s) -> Tools:
@@ -48,7 +49,9 @@ def find_tools(limit_s: float = Limits.build_s) -> Tools:
     core = _core_version(_ask([path, "core", "list", "--format", "json"], limit_s))
     if not core:
         raise HostError(
-            f"the Arduino core {CORE} is not installed", expected=f"{CORE} in `{CLI} core list`", received="other cores, or none",
+            f"the Arduino core {CORE} is not installed",
+            expected=f"{CORE} in `{CLI} core list`",
+            received="other cores, or none",
             remedy=f"{CLI} core update-index && {CLI} core install {CORE}",
         )
     return Tools(path, str(version.get("VersionString", "?")) if isinstance(version, dict) else "?", core)
@@ -60,10 +63,11 @@ def _ask(command: list[str], limit_s: float) -> object:
         return json.loads(done.stdout)
     except ValueError as error:
         raise HostError(
-            f"`{' '.join(command)}` gave no usable answer", expected="JSON and exit status 0",
+            f"`{' '.join(command)}` gave no usable answer",
+            expected="JSON and exit status 0",
             received=f"exit status {done.returncode}: {(done.stderr or done.stdout).strip()[-500:]}",
             remedy=f"run it by hand, or update {CLI}",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _core_version(answer: object) -> str:

@@ -70,8 +70,12 @@ class Locks:
         until = time.monotonic() + _LOOK_S
         while (fd := _lock(_file(key))) is None:
             if time.monotonic() > until:
-                raise kind(f"{what} is in use by another process", expected="nobody else on it", received=_holder(_file(key)),
-                           remedy="wait for it or end it; the lock clears when that process is gone")
+                raise kind(
+                    f"{what} is in use by another process",
+                    expected="nobody else on it",
+                    received=_holder(_file(key)),
+                    remedy="wait for it or end it; the lock clears when that process is gone",
+                )
             time.sleep(_LOOK_S / 4)
         _write(fd, key)
         self._held[key] = fd
@@ -156,8 +160,11 @@ def _open(path: Path) -> int:
                 os.fchmod(fd, 0o666)  # whatever the umask: every user of the machine must be able to lock
             return fd
     except OSError as error:
-        raise HostError(f"no lock file can be opened at {path}", received=str(error),
-                        remedy="make that folder writable, or name another for all users in TINYRIG_LOCKS") from error
+        raise HostError(
+            f"no lock file can be opened at {path}",
+            received=str(error),
+            remedy="make that folder writable, or name another for all users in TINYRIG_LOCKS",
+        ) from error
 
 
 def _make_folder(folder: Path) -> None:

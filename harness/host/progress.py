@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
+from tinyrig.host.log import shown
+
 
 class progress:
-    """`with progress(4) as bar:` then `bar.say(text)` for what is happening and `bar.step()` for each finished part."""
+    """`with progress(4) as bar:` shows what is logged within; `bar.step()` for each finished part."""
 
     def __init__(self, total: int, what: str = "variants") -> None:
         self._total, self._what, self._done = total, what, 0
@@ -20,17 +22,29 @@ class progress:
             self._bar = _bars()
             self._bar.start()
             self._task = self._bar.add_task(self._what, total=self._total)
+        self._shown = shown(self._say, self._keep)
+        self._shown.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self._shown.__exit__(kind, value, trace)
         if self._bar:
             self._bar.stop()
 
-    def say(self, text: str) -> None:
+    def _say(self, text: str) -> None:
         if self._bar:
             self._bar.update(self._task, description=text)
         else:
             print(f"[{self._done}/{self._total}] {text}", file=sys.stderr, flush=True)
+
+    def _keep(self, text: str) -> None:
+        """A bar's text is soon replaced by the next: what must stay readable goes above it."""
+        if self._bar:
+            from rich.text import Text
+
+            self._bar.console.print(Text(text), soft_wrap=True)
+        else:
+            self._say(text)
 
     def step(self) -> None:
         self._done += 1

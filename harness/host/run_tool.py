@@ -17,16 +17,29 @@ Running = set["subprocess.Popen[str]"]
 
 
 def run_tool(
-    command: Sequence[str], limit_s: float, running: Running | None = None, *, limit: str = "build_s",
-    deadline: Deadline | None = None, folder: Path | None = None,
+    command: Sequence[str],
+    limit_s: float,
+    running: Running | None = None,
+    *,
+    limit: str = "build_s",
+    deadline: Deadline | None = None,
+    folder: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Its exit status and what it said; it stands in `running` as long as it runs, in `folder` if given. Raises HostError when it
     is not there or not done after `limit_s` seconds, which are the limit called `limit` or what is left of `deadline`."""
     running = set() if running is None else running
     try:
         # A group of its own: a compiler driver's children must end with it.
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
-                                   stdin=subprocess.DEVNULL, start_new_session=True, cwd=folder)
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd=folder,
+        )
     except OSError as error:
         raise HostError(f"{command[0]} can't be run", received=str(error), remedy="run `make setup`") from error
     running.add(process)

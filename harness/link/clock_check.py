@@ -72,9 +72,13 @@ class ClockWatch:
     """
 
     def __init__(
-        self, read: Read, clock_hz: int, timer_hz: int = 0,
-        now: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep,
-    ) -> None:  # fmt: skip
+        self,
+        read: Read,
+        clock_hz: int,
+        timer_hz: int = 0,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._read, self._clock_hz, self._timer_hz, self._now, self._sleep = read, clock_hz, timer_hz or clock_hz, now, sleep
         self._readings: list[Reading] = []
         self._silent = False  # the firmware does not know the request

@@ -40,11 +40,11 @@ class Statistics:
     """Counts of one session."""
 
     requests: int = 0
-    retries: int = 0     # frames sent again
-    timeouts: int = 0    # no reply, or half of one, within the deadline
-    damaged: int = 0     # bytes that are no good reply to the request
-    refused: int = 0     # the board saw a damaged or unfinished request
-    stale: int = 0       # whole replies to earlier requests, dropped
+    retries: int = 0  # frames sent again
+    timeouts: int = 0  # no reply, or half of one, within the deadline
+    damaged: int = 0  # bytes that are no good reply to the request
+    refused: int = 0  # the board saw a damaged or unfinished request
+    stale: int = 0  # whole replies to earlier requests, dropped
     bad_inputs: int = 0  # the board refused to run: its inputs were not the window's
     reconnects: int = 0  # the port had vanished and was found again
     bytes_sent: int = 0
@@ -88,16 +88,15 @@ class Refused(DeviceError):
         name = Status(reply.status).name if reply.status in list(Status) else f"status {reply.status}"
         why = reply.payload.decode("ascii", "replace")
         super().__init__(
-            f"the board refused {kind.name}", expected="status OK", received=f"{name} {why}".strip(),
+            f"the board refused {kind.name}",
+            expected="status OK",
+            received=f"{name} {why}".strip(),
             remedy="compare the board's firmware with the host's model; flash again",
-        )  # fmt: skip
+        )
         self.status = reply.status
 
 
-_RESENT = {
-    Status.BAD_CRC: "the board receives damaged frames",
-    Status.CUT: "the board receives frames that stop half-way",
-}
+_RESENT = {Status.BAD_CRC: "the board receives damaged frames", Status.CUT: "the board receives frames that stop half-way"}
 _CHECK_WIRES = "check the wires, their length, the ground and the baud rate"
 
 
@@ -196,9 +195,11 @@ class FrameReader:
                 self._drop(0)
             if self._clock() > until + BABBLE_S:
                 raise LinkError(
-                    f"{self._link.url} never falls silent", expected="a board that speaks only when asked",
-                    received="bytes without end", remedy="check the baud rate and that this is the board's port",
-                )  # fmt: skip
+                    f"{self._link.url} never falls silent",
+                    expected="a board that speaks only when asked",
+                    received="bytes without end",
+                    remedy="check the baud rate and that this is the board's port",
+                )
             return
         self._noise += len(self._buffer)
         self._buffer.clear()
@@ -206,9 +207,11 @@ class FrameReader:
             raise WireError(f"a damaged reply on {self._link.url}", received=f"{self._noise} bytes that are no frame")
         if self._clock() >= until:
             raise _Silence(
-                f"no answer on {self._link.url}", expected="a reply within the deadline", received="silence",
+                f"no answer on {self._link.url}",
+                expected="a reply within the deadline",
+                received="silence",
                 remedy="check that the board is powered, its TX and RX are connected and the baud rate is right",
-            )  # fmt: skip
+            )
 
     def _drop(self, least: int) -> None:
         """Noise up to the next place where a header may begin."""
@@ -243,9 +246,15 @@ class Exchange:
         self._reader = FrameReader(link, self._clock, self.statistics)
 
     def ask(
-        self, kind: Type, payload: bytes, check: Callable[[bytes], T], full_s: float, expect: int = 0, tries: int = 0,
+        self,
+        kind: Type,
+        payload: bytes,
+        check: Callable[[bytes], T],
+        full_s: float,
+        expect: int = 0,
+        tries: int = 0,
         board_s: Callable[[int], float] | None = None,
-    ) -> T:  # fmt: skip
+    ) -> T:
         """What `check` makes of a good reply's payload; it raises WireError for one that answers something else.
 
         `full_s` bounds one try's deadline without `board_s(tried)`, the time that the board itself needs; `expect`: bytes of the

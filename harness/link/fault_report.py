@@ -16,31 +16,45 @@ from tinyrig.core.records import FaultRecord
 PROCESSOR, HANG, STACK = 1, 2, 3
 
 CFSR_BITS = {
-    0: "instruction access violation", 1: "data access violation", 3: "memory fault on exception return",
-    4: "memory fault on exception entry", 5: "memory fault saving floating-point registers",
-    8: "bus fault on an instruction fetch", 9: "bus fault (precise)", 10: "bus fault (imprecise: pc is a little late)",
-    11: "bus fault on exception return", 12: "bus fault on exception entry", 13: "bus fault saving floating-point registers",
-    16: "undefined instruction", 17: "invalid state: a jump to an even address", 18: "invalid exception return",
-    19: "no coprocessor: the FPU is off", 24: "unaligned access", 25: "division by zero",
-}  # fmt: skip
+    0: "instruction access violation",
+    1: "data access violation",
+    3: "memory fault on exception return",
+    4: "memory fault on exception entry",
+    5: "memory fault saving floating-point registers",
+    8: "bus fault on an instruction fetch",
+    9: "bus fault (precise)",
+    10: "bus fault (imprecise: pc is a little late)",
+    11: "bus fault on exception return",
+    12: "bus fault on exception entry",
+    13: "bus fault saving floating-point registers",
+    16: "undefined instruction",
+    17: "invalid state: a jump to an even address",
+    18: "invalid exception return",
+    19: "no coprocessor: the FPU is off",
+    24: "unaligned access",
+    25: "division by zero",
+}
 HFSR_BITS = {1: "bus fault on a vector read", 31: "debug event: a breakpoint"}
 MMARVALID, BFARVALID = 1 << 7, 1 << 15
 
 TEXTS = {
     # kind: (what happened, expected, remedy)
     PROCESSOR: (
-        "the board faulted", "an inference without a fault",
+        "the board faulted",
+        "an inference without a fault",
         "an engine of your own: mend the access it names; one of tinyrig's: report this with the model",
     ),
     HANG: (
-        "the board hung", "an inference that ends",
+        "the board hung",
+        "an inference that ends",
         "look for an endless loop there; an inference twenty times slower than the slowest before it counts as hung too",
     ),
     STACK: (
-        "stack overflow", "an inference that fits the stack: all RAM that nothing else uses",
+        "stack overflow",
+        "an inference that fits the stack: all RAM that nothing else uses",
         "use less recursion and smaller local arrays there, or a model that leaves more RAM",
     ),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

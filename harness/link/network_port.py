@@ -39,7 +39,8 @@ class RefusedError(serial.SerialException):
 
 COMMAND = re.compile(
     rb"\xff(?:(?P<data>\xff)|\xfa(?P<sub>(?:[^\xff]|\xff\xff)*)\xff\xf0|(?P<verb>[\xfb-\xfe])(?P<option>.)|(?P<lone>[^\xfa-\xff]))",
-    re.DOTALL)  # fmt: skip
+    re.DOTALL,
+)
 """Telnet's commands (RFC 854): doubled data, a subnegotiation, will/won't/do/don't with an option, one of a single byte."""
 
 

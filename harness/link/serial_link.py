@@ -75,6 +75,7 @@ def open_link(url: str, baud: int) -> Link:
 
 def open_port(url: str, baud: int, timeout: float, write_timeout: float) -> serial.SerialBase:
     """pyserial's open port, for nobody else to open. Raises LinkError."""
+
     def attempt() -> serial.SerialBase:
         port = new_port(url, baud, timeout, write_timeout)
         # Two programs on one port steal each other's replies; URL schemes know no lock.
@@ -134,12 +135,15 @@ def _refused(url: str, error: RefusedError) -> LinkError:
     """The server is there and does not let us to its port."""
     if error.busy:
         return LinkError(
-            f"can't open {url}: another program holds it", expected="nobody else connected to that port", received=str(error),
+            f"can't open {url}: another program holds it",
+            expected="nobody else connected to that port",
+            received=str(error),
             remedy="end the other connection; it may come from another machine: `ss -tnp` on the server tells",
-        )  # fmt: skip
+        )
     remedy = "see whether the board is plugged in there and the server's configuration names its device; its log says more"
-    return LinkError(f"{url} is served, but its device can't be used", expected="a connection that stays", received=str(error),
-                     remedy=remedy)  # fmt: skip
+    return LinkError(
+        f"{url} is served, but its device can't be used", expected="a connection that stays", received=str(error), remedy=remedy
+    )
 
 
 def _gone(url: str, error: Exception) -> LinkGone:

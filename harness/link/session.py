@@ -67,9 +67,12 @@ class Session:
     """
 
     def __init__(
-        self, link: Link, clock: Callable[[], float] = time.monotonic, invoke_deadline_s: float = FIRST_INVOKE_DEADLINE_S,
+        self,
+        link: Link,
+        clock: Callable[[], float] = time.monotonic,
+        invoke_deadline_s: float = FIRST_INVOKE_DEADLINE_S,
         reopen: Callable[[], Link] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._exchange = Exchange(link, clock)
         self.elf: Path | None = None
         """The image that runs, to name the functions of a fault; None: not known."""
@@ -115,8 +118,10 @@ class Session:
         if hello.wire_version != wire.VERSION:
             raise DeviceError(
                 "the board speaks another wire version",
-                expected=str(wire.VERSION), received=str(hello.wire_version), remedy="flash a firmware built from this tree",
-            )  # fmt: skip
+                expected=str(wire.VERSION),
+                received=str(hello.wire_version),
+                remedy="flash a firmware built from this tree",
+            )
         if self._hello is None:
             self._out, self._in = Pace(hello.max_payload - wire.RUN_BYTES), Pace(hello.max_payload)
         self._hello = hello
@@ -180,9 +185,14 @@ class Session:
         self._hello = None
 
     def run(
-        self, inputs: bytes | Sequence[bytes], stack: bool = False, profile: bool = False, kind: str = "window", index: int = 0,
+        self,
+        inputs: bytes | Sequence[bytes],
+        stack: bool = False,
+        profile: bool = False,
+        kind: str = "window",
+        index: int = 0,
         mark: bool = False,
-    ) -> Sample:  # fmt: skip
+    ) -> Sample:
         """One inference. `inputs`: the bytes of each input tensor (of the only one). Returns a Sample of `kind` and `index`.
 
         `stack` asks for the high-water mark, `profile` for cycles of each step, `mark` for a pin that is high meanwhile. Raises
@@ -221,14 +231,17 @@ class Session:
             self.statistics.bytes_resent = self.statistics.bytes_sent - sent
         if self._vanished:
             raise LinkError(
-                f"{self._link.url} vanished again and again", expected="a port that stays for one window",
-                received=f"gone {self._vanished} times", remedy="check the cable and the hub's power",
-            )  # fmt: skip
+                f"{self._link.url} vanished again and again",
+                expected="a port that stays for one window",
+                received=f"gone {self._vanished} times",
+                remedy="check the cable and the hub's power",
+            )
         raise DeviceError(
             "the board's inputs do not stay as they were written",
-            expected=f"input tensors with CRC-32 {window.crc:08x}", received=f"other bytes, {WINDOW_TRIES} times in a row",
+            expected=f"input tensors with CRC-32 {window.crc:08x}",
+            received=f"other bytes, {WINDOW_TRIES} times in a row",
             remedy="check that the engine gives every input tensor memory of its own; check the board's power",
-        )  # fmt: skip
+        )
 
     def _infer(self, window: _Window, hello: Hello) -> RunReply:
         """Places the inputs piece by piece, the last one with the INVOKE where that is a single frame's risk at most."""
@@ -321,9 +334,14 @@ class Session:
     # ---- requests and what may end a session ----
 
     def _ask(
-        self, kind: Type, payload: bytes, check: Callable[[bytes], T], expect: int = 0, tries: int = 0,
+        self,
+        kind: Type,
+        payload: bytes,
+        check: Callable[[bytes], T],
+        expect: int = 0,
+        tries: int = 0,
         board_s: Callable[[int], float] | None = None,
-    ) -> T:  # fmt: skip
+    ) -> T:
         full_s = BASE_DEADLINE_S + BYTE_DEADLINE_S * (len(payload) + expect)
         try:
             return self._exchange.ask(kind, payload, check, full_s, expect, tries, board_s)
@@ -349,8 +367,10 @@ class Session:
             return self.fault_error()
         return DeviceError(
             "the board was reset during the session",
-            expected="the session to go on", received="no hello since its reset", remedy="check its power supply; then run again",
-        )  # fmt: skip
+            expected="the session to go on",
+            received="no hello since its reset",
+            remedy="check its power supply; then run again",
+        )
 
     def _reattach(self, gone: LinkGone) -> None:
         """Opens the port again and proves that the same board with the same firmware, not reset meanwhile, is behind it."""
@@ -368,9 +388,11 @@ class Session:
             except LinkError as error:  # not there yet, or gone again
                 if self._clock() > until:
                     raise LinkError(
-                        f"{gone.what} and did not come back", expected=f"the board again within {REATTACH_S:g} s",
-                        received=error.received or error.what, remedy=gone.remedy,
-                    ) from error  # fmt: skip
+                        f"{gone.what} and did not come back",
+                        expected=f"the board again within {REATTACH_S:g} s",
+                        received=error.received or error.what,
+                        remedy=gone.remedy,
+                    ) from error
             time.sleep(REATTACH_PAUSE_S)
         self.statistics.reconnects += 1
 
@@ -384,9 +406,10 @@ class Session:
             if getattr(now, what) != getattr(before, what):
                 raise DeviceError(
                     f"another board answers after the port came back: its {what} differs",
-                    expected=getattr(before, what), received=getattr(now, what),
+                    expected=getattr(before, what),
+                    received=getattr(now, what),
                     remedy="leave the boards plugged in during a run; name the port by its /dev/serial/by-id link",
-                )  # fmt: skip
+                )
 
 
 def _exactly(n: int) -> Callable[[bytes], bytes]:
@@ -407,9 +430,10 @@ def _reply_to(crc: int, flags: RunFlag, output_bytes: int) -> Callable[[bytes], 
         reply = wire.decode_run_reply(payload, output_bytes)
         if (reply.inputs_crc, reply.flags) != (crc, flags):
             raise WireError(
-                "a reply to another inference", expected=f"inputs {crc:08x}, flags {int(flags)}",
+                "a reply to another inference",
+                expected=f"inputs {crc:08x}, flags {int(flags)}",
                 received=f"inputs {reply.inputs_crc:08x}, flags {int(reply.flags)}",
-            )  # fmt: skip
+            )
         return reply
 
     return check

@@ -64,10 +64,11 @@ def place(port: str) -> str:
         return found[0].device
     known = ", ".join(f"{p.serial_number} ({p.device})" for p in found or list_ports.comports() if p.serial_number)
     raise LinkError(
-        f"{'several ports have' if found else 'no port has'} the USB serial number {serial}", expected="exactly one port",
+        f"{'several ports have' if found else 'no port has'} the USB serial number {serial}",
+        expected="exactly one port",
         received=known or "no USB device with a serial number",
         remedy="name the port by its link in /dev/serial/by-id" if found else "plug it in, or correct the number in rig.toml",
-    )  # fmt: skip
+    )
 
 
 def same_device(serial: str, board_id: str) -> bool:

@@ -228,9 +228,7 @@ def decode_run_reply(payload: bytes, output_bytes: int) -> RunReply:
     outputs = payload[end:] if len(payload) == end + output_bytes and not (flags & RunFlag.NO_OUTPUTS and output_bytes) else None
     if outputs is not None:
         check_outputs(outputs, outputs_crc)
-    return RunReply(
-        cycles, stack if flags & RunFlag.STACK else None, op_cycles, outputs, RunFlag(flags), inputs_crc, outputs_crc
-    )
+    return RunReply(cycles, stack if flags & RunFlag.STACK else None, op_cycles, outputs, RunFlag(flags), inputs_crc, outputs_crc)
 
 
 def check_outputs(outputs: bytes, crc: int) -> None:
@@ -258,21 +256,42 @@ def decode_hello(payload: bytes) -> Hello:
         raise WireError("HELLO reply of a wrong length", expected=f"{expected} bytes", received=f"{len(payload)} bytes")
     tensors = [_decode_tensor(payload, i, ins) for i in range(ins + outs)]
     return Hello(
-        wire_version=version, build_id=build.hex(), model_sha256=sha.hex(), engine=_text(engine), board_name=_text(name),
-        board_id=board.hex(), clock_hz=clock, max_payload=max_payload, arena_bytes=arena, timer_overhead_cycles=overhead,
-        op_count=ops, inputs=tuple(tensors[:ins]), outputs=tuple(tensors[ins:]),
+        wire_version=version,
+        build_id=build.hex(),
+        model_sha256=sha.hex(),
+        engine=_text(engine),
+        board_name=_text(name),
+        board_id=board.hex(),
+        clock_hz=clock,
+        max_payload=max_payload,
+        arena_bytes=arena,
+        timer_overhead_cycles=overhead,
+        op_count=ops,
+        inputs=tuple(tensors[:ins]),
+        outputs=tuple(tensors[ins:]),
         fault=_fault_text(fault_pc) if flags & _FLAG_FAULT else None,
-    )  # fmt: skip
+    )
 
 
 def encode_hello(hello: Hello) -> bytes:
     """The inverse of decode_hello (names of tensors do not travel)."""
     head = _HELLO.pack(
-        hello.wire_version, _FLAG_FAULT if hello.fault else 0, bytes.fromhex(hello.build_id),
-        bytes.fromhex(hello.model_sha256), bytes.fromhex(hello.board_id), hello.clock_hz, hello.max_payload,
-        hello.arena_bytes, hello.timer_overhead_cycles, _fault_pc(hello.fault),
-        hello.op_count, len(hello.inputs), len(hello.outputs), hello.engine.encode("ascii"), hello.board_name.encode("ascii"),
-    )  # fmt: skip
+        hello.wire_version,
+        _FLAG_FAULT if hello.fault else 0,
+        bytes.fromhex(hello.build_id),
+        bytes.fromhex(hello.model_sha256),
+        bytes.fromhex(hello.board_id),
+        hello.clock_hz,
+        hello.max_payload,
+        hello.arena_bytes,
+        hello.timer_overhead_cycles,
+        _fault_pc(hello.fault),
+        hello.op_count,
+        len(hello.inputs),
+        len(hello.outputs),
+        hello.engine.encode("ascii"),
+        hello.board_name.encode("ascii"),
+    )
     return head + b"".join(_encode_tensor(t) for t in (*hello.inputs, *hello.outputs))
 
 
@@ -297,17 +316,18 @@ def encode_fault(fault: FaultRecord | None) -> bytes:
     """The inverse of decode_fault."""
     if fault is None:
         return bytes(_FAULT.size)
-    return _FAULT.pack(
-        fault.kind, fault.flags, *fault.registers, fault.cfsr, fault.hfsr, fault.mmfar, fault.bfar, *fault.trace
-    )
+    return _FAULT.pack(fault.kind, fault.flags, *fault.registers, fault.cfsr, fault.hfsr, fault.mmfar, fault.bfar, *fault.trace)
 
 
 def _decode_tensor(payload: bytes, index: int, inputs: int) -> TensorSpec:
     dtype, rank, _, *rest = _TENSOR.unpack_from(payload, _HELLO.size + index * _TENSOR.size)
     dims, (scale, zero_point) = rest[:6], rest[6:]
     if dtype not in DTYPES or rank > len(dims):
-        raise WireError(f"tensor {index} of the HELLO reply", expected=f"dtype of {sorted(DTYPES)}, rank to 6",
-                        received=f"dtype {dtype}, rank {rank}")  # fmt: skip
+        raise WireError(
+            f"tensor {index} of the HELLO reply",
+            expected=f"dtype of {sorted(DTYPES)}, rank to 6",
+            received=f"dtype {dtype}, rank {rank}",
+        )
     name = f"input{index}" if index < inputs else f"output{index - inputs}"
     return TensorSpec(name, tuple(dims[:rank]), DTYPES[dtype], scale, zero_point)
 

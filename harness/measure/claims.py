@@ -11,13 +11,13 @@ from tinyrig.analysis.metrics import accuracy, withheld
 from tinyrig.core.boards import known_boards
 from tinyrig.core.config import Config
 from tinyrig.core.errors import ClaimError, InfraError
-from tinyrig.core.records import FAILED, NOT_MEASURED, PASSED, Claim, VariantRun
+from tinyrig.core.records import FAILED, NOT_MEASURED, PASSED, Claim, Measurement
 
 Finding = tuple[str, str]
 """(status, reason)."""
 
 
-def parity_claim(run: VariantRun, config: Config) -> Finding:
+def parity_claim(run: Measurement, config: Config) -> Finding:
     """Outputs agree with the oracle: integers byte for byte, floats within tolerance and without a changed top-1."""
     if run.parity is None:
         return NOT_MEASURED, "no oracle was asked for"
@@ -28,7 +28,7 @@ def parity_claim(run: VariantRun, config: Config) -> Finding:
     return (FAILED, reason) if reason else (PASSED, "")
 
 
-def accuracy_claim(run: VariantRun, config: Config) -> Finding:
+def accuracy_claim(run: Measurement, config: Config) -> Finding:
     """Accuracy on the device is not below the host's by more than config.accuracy_drop.
 
     Claimed only over all windows: a part of them has another accuracy.
@@ -46,7 +46,7 @@ def accuracy_claim(run: VariantRun, config: Config) -> Finding:
     return PASSED, ""
 
 
-def memory_claim(run: VariantRun, config: Config) -> Finding:
+def memory_claim(run: Measurement, config: Config) -> Finding:
     """Arena, static data, the stack as measured and the rig's own RAM fit the board together; so does the flash."""
     if run.image.footprint is None:
         return NOT_MEASURED, "the firmware was built elsewhere: what it needs is not known"
@@ -64,26 +64,28 @@ def memory_claim(run: VariantRun, config: Config) -> Finding:
     return PASSED, ""
 
 
-CLAIMS: dict[str, Callable[[VariantRun, Config], Finding]] = {
-    "parity": parity_claim, "accuracy": accuracy_claim, "memory": memory_claim,
+CLAIMS: dict[str, Callable[[Measurement, Config], Finding]] = {
+    "parity": parity_claim,
+    "accuracy": accuracy_claim,
+    "memory": memory_claim,
 }
 
 
-def judge(run: VariantRun, config: Config) -> tuple[Claim, ...]:
+def judge(run: Measurement, config: Config) -> tuple[Claim, ...]:
     """Every claim about one variant run."""
     return tuple(Claim(name, *claim(run, config)) for name, claim in CLAIMS.items())
 
 
-def claim_error(run: VariantRun, claim: Claim) -> ClaimError:
+def claim_error(run: Measurement, claim: Claim) -> ClaimError:
     """A failed claim as an error, named after its variant."""
     return ClaimError(f"{run.variant.name}: {claim.name}: {claim.reason}")
 
 
-def _streamed(run: VariantRun) -> int:
+def _streamed(run: Measurement) -> int:
     return len({s.index for s in run.samples if s.kind == "window"})
 
 
-def _accuracy(run: VariantRun) -> float | None:
+def _accuracy(run: Measurement) -> float | None:
     try:
         return accuracy(run)[0]
     except InfraError:  # fewer labels than windows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from tinyrig.board.rig import Rig
     from tinyrig.core.boards import Target
     from tinyrig.core.config import Config
-    from tinyrig.core.records import Variant, VariantRun
+    from tinyrig.core.records import Measurement, Variant
+
+log = logging.getLogger(__name__)
 
 SCHEMA = 1
 PEER = "cmsis-nn"
@@ -23,7 +26,6 @@ INSTRUCTION_WINDOWS = 5
 """Windows of the instruction-counting pass at most: counts vary little between windows."""
 VIRTUAL_REPEATS = 3
 """Repeats of one window on the virtual board, whose counts repeat to the digit."""
-Say = Callable[[str], None]
 
 
 def wrong_engines(document: dict[str, Any]) -> list[str]:
@@ -38,7 +40,7 @@ class Row:
     leaves to the portable kernels; `notes`: the steps that it does in another way than the usual."""
 
     engine: str
-    run: VariantRun | None = None
+    run: Measurement | None = None
     reason: str | None = None
     instructions: float | None = None
     fallbacks: list[dict[str, Any]] = dataclasses.field(default_factory=list)
@@ -59,7 +61,6 @@ class Comparison:
     engines: tuple[str, ...] = ENGINES
     limit: int | None = None
     oracle: str | None = None
-    say: Say = lambda text: None
     step: Callable[[], None] = lambda: None
 
     @property
@@ -100,26 +101,28 @@ class Comparison:
         return rows
 
     def _run(self, variant: Variant, row: Row, rig: Rig) -> None:
-        from tinyrig.measure.variant import Job, run_variant
+        from tinyrig.measure.variant import Request, measure_variant
 
         if row.engine == PEER:
             row.fallbacks, row.notes, row.reason = peer_coverage(variant)
         if not row.reason:
             repeats = VIRTUAL_REPEATS if self.counts_instructions else self.config.repeats
-            job = Job(variant, row.engine, self.limit, self.oracle or self.config.oracle)
-            self.say(f"{variant.name}: {row.name}")
-            row.run = run_variant(job, rig, dataclasses.replace(self.config, repeats=repeats), self.say)
+            request = Request(variant, row.engine, self.limit, self.oracle or self.config.oracle)
+            log.info("%s: %s", variant.name, row.name)
+            row.run = measure_variant(request, rig, dataclasses.replace(self.config, repeats=repeats))
 
     def _count(self, variant: Variant, rows: list[Row], rig: Rig) -> None:
         """Fills in the instructions of one inference: the median over a few windows."""
         from tinyrig.analysis.metrics import timed_cycles, withheld
-        from tinyrig.measure.variant import Job, run_variant
+        from tinyrig.measure.variant import Request, measure_variant
 
         config = dataclasses.replace(self.config, repeats=1)
         for row in (r for r in rows if r.run is not None and not withheld(r.run)):
-            self.say(f"{variant.name}: {row.name}: instructions")
-            job = Job(variant, row.engine, min(self.limit or INSTRUCTION_WINDOWS, INSTRUCTION_WINDOWS), "none")
-            row.instructions = statistics.median(timed_cycles(run_variant(job, rig, config)).tolist())
+            log.info("%s: %s: instructions", variant.name, row.name)
+            request = Request(variant, row.engine, min(self.limit or INSTRUCTION_WINDOWS, INSTRUCTION_WINDOWS), "none")
+            row.instructions = statistics.median(timed_cycles(measure_variant(request, rig, config)).tolist())
+
+
 Steps = list[dict[str, Any]]
 
 
@@ -150,7 +153,8 @@ def _board_of(found: list[tuple[Variant, list[Row]]]) -> dict[str, Any]:
     return {
         "board": {"name": run.board.name, "id": run.board.id, "clock_hz": run.board.clock_hz, "timing": run.board.timing},
         "toolchain": {"cc": facts["compiler"], "flags": facts["flags"]},
-        "timing_note": TIMING_NOTES.get(run.board.timing), "oracle_note": oracle_note(run),
+        "timing_note": TIMING_NOTES.get(run.board.timing),
+        "oracle_note": oracle_note(run),
     }
 
 
@@ -171,6 +175,8 @@ def _model_json(variant: Variant, rows: list[Row]) -> dict[str, Any]:
     for entry in entries:
         entry["ratio_to_peer"] = _ratios(entry, peer)
     return {"model": variant.name, "tflite_sha256": variant.sha256, "macs": macs, "engines": entries}
+
+
 _NOT_MEASURED = ("cycles", "timing", "cycles_per_mac", "ram", "flash", "parity", "windows", "latency_reason")
 
 
@@ -187,9 +193,14 @@ def _engine_json(row: Row, macs: int | None) -> dict[str, Any]:
     latency = metrics.latency(run)
     cycles = latency["cycles_median"] if latency else None
     return entry | {
-        "cycles": cycles, "timing": run.board.timing, "cycles_per_mac": cycles / macs if cycles and macs else None,
-        "ram": metrics.ram(run), "flash": metrics.flash(run), "parity": metrics.parity(run),
-        "windows": len(metrics.window_samples(run)), "latency_reason": metrics.withheld(run),
+        "cycles": cycles,
+        "timing": run.board.timing,
+        "cycles_per_mac": cycles / macs if cycles and macs else None,
+        "ram": metrics.ram(run),
+        "flash": metrics.flash(run),
+        "parity": metrics.parity(run),
+        "windows": len(metrics.window_samples(run)),
+        "latency_reason": metrics.withheld(run),
         "fallbacks": _with_cycles(row.fallbacks, metrics.ops(run)),
     }
 
@@ -205,8 +216,10 @@ def _with_cycles(fallbacks: list[dict[str, Any]], ops: list[dict[str, Any]]) -> 
 def _figures(entry: dict[str, Any]) -> dict[str, float | None]:
     ram, flash = entry["ram"] or {}, entry["flash"] or {}
     return {
-        "cycles": entry["cycles"], "instructions": entry["instructions"],
-        "ram": ram.get("model_total"), "flash": flash.get("model_total"),
+        "cycles": entry["cycles"],
+        "instructions": entry["instructions"],
+        "ram": ram.get("model_total"),
+        "flash": flash.get("model_total"),
     }
 
 

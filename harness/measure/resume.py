@@ -7,7 +7,7 @@ from typing import Any
 
 from tinyrig.core.boards import parse_board
 from tinyrig.core.errors import UserError
-from tinyrig.core.records import INTERRUPTED, OPEN, BoardInfo, Image, Sample, VariantRun
+from tinyrig.core.records import INTERRUPTED, OPEN, BoardInfo, Image, Measurement, Sample
 from tinyrig.host.locks import is_held
 from tinyrig.store.journal import JournalWriter
 from tinyrig.store.runs import Store, StoredRun
@@ -47,7 +47,7 @@ def check_same(kept: dict[str, Any], now: dict[str, Any], whose: str) -> None:
             )
 
 
-def finished_head(run: VariantRun) -> dict[str, Any]:
+def finished_head(run: Measurement) -> dict[str, Any]:
     """The head of a finished variant, as far as it was kept."""
     head = {"model_sha256": run.image.model_sha256, "build_id": run.image.build_id, **board_head(run.board)}
     windows = run.settings.get("windows_sha256")
@@ -119,8 +119,12 @@ def find_run(store: Store, wanted: str, board: str | None, bench: bool = False) 
 
 def _ours(run: StoredRun) -> StoredRun:
     if run.plan.get("board", "").startswith("mlperf@"):
-        raise UserError(f"run {run.run_id} can't be gone on with", expected="a run of our own firmware",
-                        received=run.plan["board"], remedy="measure anew: without --resume")
+        raise UserError(
+            f"run {run.run_id} can't be gone on with",
+            expected="a run of our own firmware",
+            received=run.plan["board"],
+            remedy="measure anew: without --resume",
+        )
     return run
 
 

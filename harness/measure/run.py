@@ -5,10 +5,8 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import platform
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -17,20 +15,20 @@ from tinyrig.core.boards import MLPERF, Board, Target
 from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import EXIT_RIG, InfraError, RigError, kind_of
-from tinyrig.core.records import FINISHED, INTERRUPTED, OPEN, BoardInfo, NotMeasured, Run, Variant, VariantRun
+from tinyrig.core.records import FINISHED, INTERRUPTED, OPEN, BoardInfo, Measurement, NotMeasured, Run, Variant
 from tinyrig.host.locks import Locks
+from tinyrig.host.log import about
 from tinyrig.measure.claims import judge
 from tinyrig.measure.resume import StoreRecorder, check_same, finished_head, image_head, run_key
-from tinyrig.measure.variant import Job, asked, compile_for, new_run_id, run_variant, windows_of
+from tinyrig.measure.variant import Request, asked, compile_for, measure_variant, new_run_id, windows_of
 from tinyrig.mlperf.bench import Asked, run_mlperf
 from tinyrig.store.runs import Store
 from tinyrig.workload.model_file import read_model
 
-Say = Callable[[str], None]
 _VERSIONS = ("tflite", "tflite-micro", "ai-edge-litert", "unicorn", "numpy", "pyserial", "tinyrig")
 
 
-class Campaign:
+class OpenRun:
     """Runs variants on one board and keeps what is measured: in memory by name, in the store sample by sample.
 
     A context manager; the board is attached at the first variant, so that a bad model costs no flash cycle, and anew after it
@@ -48,15 +46,14 @@ class Campaign:
         engine: str = "tinyrig",
         resume: str | None = None,
         clock: str = "cycles",
-        say: Say = lambda text: None,
         plan: dict[str, Any] | None = None,
         deadline: Deadline | None = None,
     ) -> None:
-        self._target, self._config, self._clock, self._say = target, config, clock, say
+        self._target, self._config, self._clock = target, config, clock
         self._oracle, self._limit, self._engine = oracle or config.oracle, limit, engine
         self._deadline = deadline or Deadline("run_s", config.limits.run_s)
         self._rig: Rig | None = None
-        self._done: dict[str, VariantRun] = {}
+        self._done: dict[str, Measurement] = {}
         self._kept: set[str] = set()
         self._board_info: BoardInfo | None = None
         self.failed: dict[str, RigError] = {}
@@ -93,10 +90,10 @@ class Campaign:
     def _settings(self) -> dict[str, Any]:
         return asked(self._engine, self._limit, self._oracle, self._config)
 
-    def _job(self, variant: Variant) -> Job:
-        return Job(variant, self._engine, self._limit, self._oracle)
+    def _request(self, variant: Variant) -> Request:
+        return Request(variant, self._engine, self._limit, self._oracle)
 
-    def __enter__(self) -> Campaign:
+    def __enter__(self) -> OpenRun:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
@@ -109,7 +106,7 @@ class Campaign:
             self._store.close()
             self._locks.close()
 
-    def run(self, variant: Variant) -> VariantRun:
+    def run(self, variant: Variant) -> Measurement:
         """The variant's run, made now or earlier, with its claims. Raises RigErrors, for a variant that failed the same one
         again: several claims ask for one variant, and a board that is gone is not tried for each."""
         if variant.name in self.failed:
@@ -117,7 +114,8 @@ class Campaign:
         if variant.name in self._done:
             return self._check_kept(variant)
         try:
-            outcome = self._run(variant)
+            with about(variant.name):
+                outcome = self._run(variant)
             self._store.add_variant(self.run_id, outcome)
         except RigError as error:
             self._fail(variant, error)
@@ -128,26 +126,22 @@ class Campaign:
         self._done[variant.name] = outcome
         return outcome
 
-    def _run(self, variant: Variant) -> VariantRun:
+    def _run(self, variant: Variant) -> Measurement:
         self._deadline.check(f"before {variant.name}")
         if self._target.board is MLPERF:
             return self._run_foreign(variant)
         recorder = StoreRecorder(self._store, self.run_id, variant.name, self._board_info)
-        job, rig = self._job(variant), self._attach()
-        outcome = run_variant(job, rig, self._config, partial(self._tell, variant.name), recorder, self._deadline)
+        request, rig = self._request(variant), self._attach()
+        outcome = measure_variant(request, rig, self._config, recorder, self._deadline)
         self._board_info = outcome.board
         return replace(outcome, claims=judge(outcome, self._config))
 
-    def _run_foreign(self, variant: Variant) -> VariantRun:
+    def _run_foreign(self, variant: Variant) -> Measurement:
         """On a board whose firmware somebody else built: nothing is compiled or flashed."""
         assert self._target.port is not None
         asked = Asked(variant, read_model(variant.tflite) if variant.sha256 else b"", self._limit, self._oracle)
-        say = partial(self._tell, variant.name)
-        outcome = run_mlperf(asked, MLPERF, self._target.port, self._config, say, self._deadline)
+        outcome = run_mlperf(asked, MLPERF, self._target.port, self._config, self._deadline)
         return replace(outcome, claims=judge(outcome, self._config))
-
-    def _tell(self, name: str, text: str) -> None:
-        self._say(f"{name}: {text}")
 
     def _fail(self, variant: Variant, error: RigError) -> None:
         """Keeps the reason; after a fault of the rig the next variant gets a board that is attached anew."""
@@ -157,12 +151,12 @@ class Campaign:
         with suppress(RigError):  # the fault may be the database's own
             self._store.add_not_measured(self.run_id, NotMeasured(variant.name, str(error), kind_of(error)))
 
-    def _check_kept(self, variant: Variant) -> VariantRun:
+    def _check_kept(self, variant: Variant) -> Measurement:
         """A variant that was finished before the interruption must still be what would be measured now."""
         known = self._done[variant.name]
         if variant.name in self._kept:
             image = compile_for(read_model(variant.tflite), self._board(), self._config, self._engine)
-            windows = windows_of(self._job(variant), image.inputs, self._config)
+            windows = windows_of(self._request(variant), image.inputs, self._config)
             now = {**image_head(image), "windows_sha256": windows.digest()}
             check_same(finished_head(known), now, f"{variant.name} of run {self.run_id}")
             self._kept.discard(variant.name)
@@ -204,5 +198,3 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-

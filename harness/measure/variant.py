@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import math
 import secrets
 import time
@@ -18,7 +19,7 @@ from tinyrig.core.boards import Board
 from tinyrig.core.config import ROOT, Config
 from tinyrig.core.deadlines import Deadline, exceeded
 from tinyrig.core.errors import DeviceError, LinkError, UserError
-from tinyrig.core.records import BoardInfo, Image, Sample, TensorSpec, Variant, VariantRun
+from tinyrig.core.records import BoardInfo, Image, Measurement, Sample, TensorSpec, Variant
 from tinyrig.energy.meter import measure_energy, meter_for
 from tinyrig.link.clock_check import clock_watch
 from tinyrig.link.session import Session
@@ -29,11 +30,11 @@ from tinyrig.workload.oracle import ORACLES
 from tinyrig.workload.user_engine import is_folder, user_engine
 from tinyrig.workload.windows import Windows, check_labels, load_windows, random_windows
 
-Say = Callable[[str], None]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Job:
+class Request:
     """What to run and how: `limit` windows at most (None: all), `oracle` a name of ORACLES or "none"."""
 
     variant: Variant
@@ -86,50 +87,50 @@ class NoRecorder:
         return {}
 
 
-def run_variant(
-    job: Job,
-    rig: Rig,
-    config: Config,
-    say: Say = lambda text: None,
-    recorder: Recorder | None = None,
-    deadline: Deadline | None = None,
-) -> VariantRun:
+def measure_variant(
+    request: Request, rig: Rig, config: Config, recorder: Recorder | None = None, deadline: Deadline | None = None
+) -> Measurement:
     """Everything raw about one variant on one board; what `recorder` kept of an earlier attempt is not measured again.
 
     Raises RigErrors; what it returns was streamed and compared in full.
     """
     recorder, deadline = recorder or NoRecorder(), deadline or Deadline("run_s", config.limits.run_s)
-    data = read_model(job.variant.tflite)
-    image = compile_for(data, rig.board, config, job.engine)
-    windows = windows_of(job, image.inputs, config)
+    data = read_model(request.variant.tflite)
+    image = compile_for(data, rig.board, config, request.engine)
+    windows = windows_of(request, image.inputs, config)
     check_labels(windows, image.outputs)
-    _check_oracle(data, job.oracle, windows)
+    _check_oracle(data, request.oracle, windows)
     deadline.check("before flashing")
     with meter_for(config, rig.board) as meter:  # before the board is needed: it may be the board's supply
-        session, hello = rig.prepare(image, say)
+        session, hello = rig.prepare(image)
         info = rig.info(hello)
-        done = recorder.start(head_of(job, image, windows, info, config))
-        say(f"streaming {len(windows)} windows" + (f", {len(done)} samples are there already" if done else ""))
+        done = recorder.start(head_of(request, image, windows, info, config))
+        there = f", {len(done)} samples are there already" if done else ""
+        log.info("streaming %d windows%s", len(windows), there)
         window_s, before = config.limits.on(rig.board).window_s, rig.injected()
         watch = clock_watch(session.counter, info)
         try:
             watch.start()
-            samples = measure(session, windows, config.repeats, done, recorder.add, window_s, deadline, watch.between)
+            samples = take_samples(session, windows, config.repeats, done, recorder.add, window_s, deadline, watch.between)
             clock = watch.finish(wait=not rig.clock_known)
         except LinkError as error:
             raise rig.diagnose(error) from error
         rig.clock_known = True
         if warning := clock_warning(clock):
-            say(f"warning: {warning}")
+            log.warning("warning: %s", warning)
         marked, energy = (), {}
         if meter is not None:
-            say(f"measuring the energy of {config.repeats} inferences")
+            log.info("measuring the energy of %d inferences", config.repeats)
             payload = tuple(a.tobytes() for a in windows.inputs[0])
             marked, energy = measure_energy(meter, session, payload, samples[0].outputs, config.repeats)
     deadline.check("before comparing with the oracle")
-    parity = None if job.oracle == "none" else compare(data, job.oracle, windows, samples, image.outputs, config.float_tolerance)
+    parity = (
+        None
+        if request.oracle == "none"
+        else compare(data, request.oracle, windows, samples, image.outputs, config.float_tolerance)
+    )
     settings = {
-        "oracle": job.oracle,
+        "oracle": request.oracle,
         "optimise": config.optimise,
         "random_windows": windows.random,
         "windows_sha256": windows.digest(),
@@ -147,7 +148,9 @@ def run_variant(
             "injected": {kind: n - before.get(kind, 0) for kind, n in rig.injected().items()},
         }
     all_samples = (*samples, *marked)
-    return VariantRun(job.variant, image, info, all_samples, parity, windows.labels, windows.class_names, settings, clock=clock)
+    return Measurement(
+        request.variant, image, info, all_samples, parity, windows.labels, windows.class_names, settings, clock=clock
+    )
 
 
 def _check_oracle(data: bytes, name: str, windows: Windows) -> None:
@@ -170,24 +173,24 @@ def asked(engine: str, limit: int | None, oracle: str, config: Config) -> dict[s
     }
 
 
-def head_of(job: Job, image: Image, windows: Windows, board: BoardInfo, config: Config) -> dict[str, Any]:
+def head_of(request: Request, image: Image, windows: Windows, board: BoardInfo, config: Config) -> dict[str, Any]:
     """What samples belong to: they are gone on with only where all of it is the same."""
     made_of = {"model_sha256": image.model_sha256, "build_id": image.build_id, "windows_sha256": windows.digest()}
-    return {**made_of, "board": board.name, "board_id": board.id, **asked(job.engine, job.limit, job.oracle, config)}
+    return {**made_of, "board": board.name, "board_id": board.id, **asked(request.engine, request.limit, request.oracle, config)}
 
 
-def windows_of(job: Job, inputs: tuple[TensorSpec, ...], config: Config) -> Windows:
+def windows_of(request: Request, inputs: tuple[TensorSpec, ...], config: Config) -> Windows:
     """The job's test windows, or seeded random ones where it has none."""
-    if job.limit is not None and job.limit < 1:
+    if request.limit is not None and request.limit < 1:
         raise UserError(
             "--limit can't be used",
             expected="a positive number of windows",
-            received=str(job.limit),
+            received=str(request.limit),
             remedy="leave it out for all",
         )
-    if job.variant.windows is None:
-        return random_windows(inputs, job.limit, config.seed)
-    return load_windows(job.variant.windows, inputs, job.limit)
+    if request.variant.windows is None:
+        return random_windows(inputs, request.limit, config.seed)
+    return load_windows(request.variant.windows, inputs, request.limit)
 
 
 @dataclass(frozen=True)
@@ -209,7 +212,7 @@ def steps(windows: int, repeats: int) -> list[Step]:
     ]
 
 
-def measure(
+def take_samples(
     session: Session,
     windows: Windows,
     repeats: int,
@@ -224,11 +227,11 @@ def measure(
 
     Raises DeviceError when a repetition's outputs differ from the first: such a board's timings mean nothing.
     """
-    measuring = Measuring(session, windows, repeats, window_s, deadline or Deadline("run_s", math.inf))
-    return measuring.run(done, keep, between)
+    sampling = Sampling(session, windows, repeats, window_s, deadline or Deadline("run_s", math.inf))
+    return sampling.run(done, keep, between)
 
 
-class Measuring:
+class Sampling:
     """The samples of one variant, in the order of `steps`. `window_s` is the limit of one inference, for messages."""
 
     def __init__(self, session: Session, windows: Windows, repeats: int, window_s: float, deadline: Deadline) -> None:
@@ -239,7 +242,7 @@ class Measuring:
     def run(
         self, done: Sequence[Sample], keep: Callable[[Sample], None], between: Callable[[], None] = lambda: None
     ) -> tuple[Sample, ...]:
-        """See measure()."""
+        """See take_samples()."""
         samples = list(done)
         for sample in samples:
             _check_repetition(sample, samples[0])
@@ -288,5 +291,3 @@ def _check_repetition(sample: Sample, first: Sample) -> None:
             remedy="check power and clock of the board, then measure in a new run: these samples stay as they are; an engine "
             "that keeps state between inferences can't be measured",
         )
-
-

@@ -20,7 +20,17 @@ from tinyrig.workload.model_file import read_model
 def built_variants(config: Config, names: Sequence[str] = (), deadline: Deadline | None = None) -> list[Variant]:
     """The variants of the configured dataset, built first where they are missing or stale (in a process of its own: only
     that one imports TensorFlow). Raises UserError for an unknown name or a failed build."""
-    command = [sys.executable, "-m", "tinyrig.variants", "--folder-only", "--dataset", config.dataset, "--seed", str(config.seed), *names]
+    command = [
+        sys.executable,
+        "-m",
+        "tinyrig.variants",
+        "--folder-only",
+        "--dataset",
+        config.dataset,
+        "--seed",
+        str(config.seed),
+        *names,
+    ]
     deadline = deadline or Deadline("run_s", config.limits.run_s)
     try:
         done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True, timeout=deadline.left())

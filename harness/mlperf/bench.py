@@ -1,10 +1,11 @@
-"""One benchmark on a board with an MLPerf Tiny firmware -> a VariantRun without an image: accuracy over all windows, then
+"""One benchmark on a board with an MLPerf Tiny firmware -> a Measurement without an image: accuracy over all windows, then
 throughput by the benchmark's rule. Flash and RAM stay unknown: the firmware was built elsewhere."""
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import pairwise
@@ -17,7 +18,7 @@ from tinyrig.core.boards import Board
 from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import DeviceError, LinkError, UserError
-from tinyrig.core.records import MEASURED, BoardInfo, Image, Parity, Sample, TensorSpec, Toolchain, Variant, VariantRun
+from tinyrig.core.records import MEASURED, BoardInfo, Image, Measurement, Parity, Sample, TensorSpec, Toolchain, Variant
 from tinyrig.core.text import printable
 from tinyrig.host.locks import Locks, port_key
 from tinyrig.link.serial_link import open_link
@@ -27,7 +28,8 @@ from tinyrig.mlperf.text import elapsed_us, printed_unit
 from tinyrig.workload.oracle import ORACLES
 from tinyrig.workload.windows import Windows, check_labels
 
-Say = Callable[[str], None]
+log = logging.getLogger(__name__)
+
 TIMESTAMPS = 8
 """Asked for beside those of the inferences, to see the timer's step."""
 MARGIN = 1.1
@@ -68,16 +70,25 @@ def mlperf_variant(windows: Path) -> Variant:
 
 
 def run_mlperf(
-    asked: Asked, board: Board, port: str, config: Config, say: Say = lambda text: None, deadline: Deadline | None = None,
-    rule: Rule | None = None, times: Times | None = None,
-) -> VariantRun:
+    asked: Asked,
+    board: Board,
+    port: str,
+    config: Config,
+    deadline: Deadline | None = None,
+    rule: Rule | None = None,
+    times: Times | None = None,
+) -> Measurement:
     """Everything raw about one benchmark. Raises RigErrors."""
     rule, deadline = rule or Rule(), deadline or Deadline("run_s", config.limits.run_s)
     times = times or replace(Times(), inferences_s=config.limits.window_s or board.window_s)
     graph = read_graph(asked.model, asked.variant.tflite) if asked.model else None
     if asked.variant.windows is None:
-        raise UserError("an MLPerf Tiny firmware can't be run without windows", expected="--windows FILE.npz", received="none",
-                        remedy="give the benchmark's windows in the form of docs/mlperf.md")
+        raise UserError(
+            "an MLPerf Tiny firmware can't be run without windows",
+            expected="--windows FILE.npz",
+            received="none",
+            remedy="give the benchmark's windows in the form of docs/mlperf.md",
+        )
     locks = Locks()
     locks.take(port_key(port), f"the board at {port}")
     try:
@@ -86,8 +97,8 @@ def run_mlperf(
             identity = device.identify()
             check_supported(identity.model)
             windows = windows_for(asked.variant.windows, identity.model, graph, asked.limit)
-            say(f"{printable(identity.model)} of {printable(identity.name)}, {baud} baud; {len(windows)} windows")
-            bench = _Bench(device, times, deadline, say)
+            log.info("%s of %s, %d baud; %d windows", printable(identity.model), printable(identity.name), baud, len(windows))
+            bench = _Bench(device, times, deadline)
             answers = bench.accuracy(windows)
             runs = bench.throughput(windows, rule)
             step_us = resolution_us(bench.intervals())
@@ -104,7 +115,7 @@ def run_mlperf(
     settings = _settings(asked, windows, unit, device, baud, identity, rule, runs, step_us)
     image = _no_image(asked, identity, windows, outputs)
     info = BoardInfo(board.name, printable(identity.name, 64), 0, MEASURED)
-    return VariantRun(asked.variant, image, info, samples, parity, windows.labels, windows.class_names, settings)
+    return Measurement(asked.variant, image, info, samples, parity, windows.labels, windows.class_names, settings)
 
 
 def find_device(port: str, times: Times) -> tuple[Device, int]:
@@ -122,10 +133,11 @@ def find_device(port: str, times: Times) -> tuple[Device, int]:
             link.close()
             raise
     raise LinkError(
-        f"no MLPerf Tiny firmware answers on {port}", expected="m-name-... and m-ready in reply to `name%`",
+        f"no MLPerf Tiny firmware answers on {port}",
+        expected="m-name-... and m-ready in reply to `name%`",
         received="; ".join(printable(text, 80) for text in heard),
         remedy="check port, wires and power, and that the firmware is one of docs/mlperf.md",
-    )  # fmt: skip
+    )
 
 
 TELL_EVERY = 100
@@ -133,8 +145,8 @@ TELL_EVERY = 100
 
 
 class _Bench:
-    def __init__(self, device: Device, times: Times, deadline: Deadline, say: Say) -> None:
-        self._device, self._times, self._deadline, self._say = device, times, deadline, say
+    def __init__(self, device: Device, times: Times, deadline: Deadline) -> None:
+        self._device, self._times, self._deadline = device, times, deadline
         self._slowest_us = 0.0
         self._intervals: list[int] = []
 
@@ -145,10 +157,14 @@ class _Bench:
             self._deadline.check(f"after {i} of {len(windows)} windows")
             found.append(self._run(data, 1, 0))
             if (i + 1) % TELL_EVERY == 0:
-                self._say(f"{i + 1} of {len(windows)} windows")
+                log.info("%d of %d windows", i + 1, len(windows))
             if len(found[-1].results.split(",")) != len(found[0].results.split(",")):
-                raise DeviceError("the firmware prints lists of several lengths", expected=found[0].results[:200],
-                                  received=found[-1].results[:200], remedy="reset the board, then run again")
+                raise DeviceError(
+                    "the firmware prints lists of several lengths",
+                    expected=found[0].results[:200],
+                    received=found[-1].results[:200],
+                    remedy="reset the board, then run again",
+                )
         return found
 
     def throughput(self, windows: Windows, rule: Rule) -> list[Inferences]:
@@ -166,10 +182,12 @@ class _Bench:
                 iterations = max(needed or iterations * 10, math.ceil(iterations * GROWTH))
             else:
                 raise DeviceError(
-                    "a throughput run does not get long enough", expected=f"{rule.seconds:g} s of the board's time",
-                    received=f"{run.elapsed_us} us for {run.iterations} inferences", remedy="check the firmware's timer",
-                )  # fmt: skip
-            self._say(f"run {i + 1} of {rule.runs}: {run.iterations} inferences in {run.elapsed_us / 1e6:.3f} s")
+                    "a throughput run does not get long enough",
+                    expected=f"{rule.seconds:g} s of the board's time",
+                    received=f"{run.elapsed_us} us for {run.iterations} inferences",
+                    remedy="check the firmware's timer",
+                )
+            log.info("run %d of %d: %d inferences in %.3f s", i + 1, rule.runs, run.iterations, run.elapsed_us / 1e6)
             found.append(run)
         return found
 
@@ -189,9 +207,11 @@ class _Bench:
                 return run
             self._device.statistics.damaged += 1
         raise DeviceError(
-            "the board's time is not the host's", expected=f"about {run.host_us:.0f} us, as the host saw it",
-            received=f"{run.elapsed_us} us", remedy="check the clock set-up behind the firmware's th_timestamp",
-        )  # fmt: skip
+            "the board's time is not the host's",
+            expected=f"about {run.host_us:.0f} us, as the host saw it",
+            received=f"{run.elapsed_us} us",
+            remedy="check the clock set-up behind the firmware's th_timestamp",
+        )
 
     def _allowed_s(self, inferences: int) -> float:
         if not self._slowest_us:
@@ -219,9 +239,7 @@ def _window_samples(answers: list[Inferences]) -> Iterable[Sample]:
         yield Sample("window", i, _numbers(answer).astype("<f4").tobytes(), answer.elapsed_us)
 
 
-def compare(
-    asked: Asked, model: str, graph: Any, windows: Windows, answers: list[Inferences], unit: float
-) -> Parity:
+def compare(asked: Asked, model: str, graph: Any, windows: Windows, answers: list[Inferences], unit: float) -> Parity:
     """The printed results against the oracle's. A window mismatches where a number is a whole last printed digit away: firmwares
     round or cut. The top-1 changed where the oracle puts the board's class behind its own by more than both may be off."""
     oracle, allowed = ORACLES[asked.oracle](asked.model), unit * (1 + 1e-3)
@@ -231,8 +249,12 @@ def compare(
         expected = oracle_results(graph, model, window, oracle.run([oracle_input(graph, window)])[0])
         received = _numbers(answer)
         if len(expected) != len(received):
-            raise UserError("the model file is not what the firmware runs", expected=f"{len(received)} results",
-                            received=f"{len(expected)} outputs", remedy="give the model that the firmware was built with")
+            raise UserError(
+                "the model file is not what the firmware runs",
+                expected=f"{len(received)} results",
+                received=f"{len(expected)} outputs",
+                remedy="give the model that the firmware was built with",
+            )
         gap = float(np.nan_to_num(np.abs(expected - received), nan=np.inf).max())
         worst = max(worst, gap)
         wrong += [i] if gap > allowed else []
@@ -247,21 +269,39 @@ def resolution_us(intervals: Iterable[int]) -> int:
 
 
 def _settings(
-    asked: Asked, windows: Windows, unit: float, device: Device, baud: int, identity: Identity, rule: Rule,
-    runs: list[Inferences], step_us: int,
+    asked: Asked,
+    windows: Windows,
+    unit: float,
+    device: Device,
+    baud: int,
+    identity: Identity,
+    rule: Rule,
+    runs: list[Inferences],
+    step_us: int,
 ) -> dict[str, Any]:
-    how = ("read back" if device.reads_back else "bytes counted by the firmware")
+    how = "read back" if device.reads_back else "bytes counted by the firmware"
     return {
-        "oracle": asked.oracle if asked.model else "none", "windows_sha256": windows.digest(), "random_windows": False,
-        "float_tolerance": unit * (1 + 1e-3), "link": device.statistics.summary(), "retries": device.statistics.retries,
+        "oracle": asked.oracle if asked.model else "none",
+        "windows_sha256": windows.digest(),
+        "random_windows": False,
+        "float_tolerance": unit * (1 + 1e-3),
+        "link": device.statistics.summary(),
+        "retries": device.statistics.retries,
         "mlperf": {
-            "name": printable(identity.name), "profile": printable(identity.profile), "model": printable(identity.model),
-            "baud": baud, "iterations": [r.iterations for r in runs], "host_us": [round(r.host_us) for r in runs],
-            "timer_resolution_us": step_us, "printed_unit": unit, "inputs": how,
-            "results": "printed twice" if device.repeats_results else "printed once", "reboots": device.reboots,
+            "name": printable(identity.name),
+            "profile": printable(identity.profile),
+            "model": printable(identity.model),
+            "baud": baud,
+            "iterations": [r.iterations for r in runs],
+            "host_us": [round(r.host_us) for r in runs],
+            "timer_resolution_us": step_us,
+            "printed_unit": unit,
+            "inputs": how,
+            "results": "printed twice" if device.repeats_results else "printed once",
+            "reboots": device.reboots,
             "rule": vars(rule),
         },
-    }  # fmt: skip
+    }
 
 
 def _no_image(asked: Asked, identity: Identity, windows: Windows, outputs: tuple[TensorSpec, ...]) -> Image:

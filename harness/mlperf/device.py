@@ -141,10 +141,11 @@ class Device:
             except Trouble as error:
                 heard = error.received or ("silence" if isinstance(error, Silent) else error.what)
         raise LinkError(
-            f"no MLPerf Tiny firmware answers on {self._link.url}", expected="m-name-... and m-ready in reply to `name%`",
+            f"no MLPerf Tiny firmware answers on {self._link.url}",
+            expected="m-name-... and m-ready in reply to `name%`",
             received=heard or "silence",
             remedy="check port, wires and power, and that the firmware is one of docs/mlperf.md",
-        )  # fmt: skip
+        )
 
     # ---- once ----
 
@@ -158,8 +159,11 @@ class Device:
         for i, chunk in enumerate(chunks):
             done = any(m.kind == "loaded" for m in self._chunk(chunk))
             if done != (i == len(chunks) - 1):
-                raise Trouble("bytes were lost while a window was loaded", expected="m-load-done after the last of them",
-                              received="none" if not done else f"it after {i + 1} of {len(chunks)} commands")
+                raise Trouble(
+                    "bytes were lost while a window was loaded",
+                    expected="m-load-done after the last of them",
+                    received="none" if not done else f"it after {i + 1} of {len(chunks)} commands",
+                )
         if self.reads_back:
             self._read_back(data)
 
@@ -180,9 +184,11 @@ class Device:
         told = [m.text for m in reply if m.kind == "noise" and "exceeds maximum" in m.text]
         if told:
             raise DeviceError(
-                "the window does not fit the firmware's buffer", expected=f"room for {size} bytes", received=told[0],
+                "the window does not fit the firmware's buffer",
+                expected=f"room for {size} bytes",
+                received=told[0],
                 remedy="give windows in the form that this benchmark streams (docs/mlperf.md)",
-            )  # fmt: skip
+            )
 
     def _read_back(self, data: bytes) -> None:
         try:
@@ -196,8 +202,11 @@ class Device:
             return
         buffer = b"".join(m.data for m in reply if m.kind == "buffer")
         if buffer != data:
-            raise Trouble("the board's buffer does not hold the window", expected=f"{len(data)} bytes {data[:16].hex()}...",
-                          received=f"{len(buffer)} bytes {buffer[:16].hex()}...")
+            raise Trouble(
+                "the board's buffer does not hold the window",
+                expected=f"{len(data)} bytes {data[:16].hex()}...",
+                received=f"{len(buffer)} bytes {buffer[:16].hex()}...",
+            )
         self._unread = -UNREAD * self._times.tries
 
     def _infer(self, data: bytes, iterations: int, warmups: int, seconds: float) -> Inferences:
@@ -211,8 +220,12 @@ class Device:
         reply = self._ask(f"infer {iterations} {warmups}", self._times.reply_s + seconds, mark)
         wrong = [m for m in reply if m.kind == "noise" and m.text.startswith("Input db has")]
         if wrong:
-            raise DeviceError("the firmware takes windows of another size", expected=wrong[0].text, received=f"{len(data)} bytes",
-                              remedy="give windows in the form that this benchmark streams (docs/mlperf.md)")
+            raise DeviceError(
+                "the firmware takes windows of another size",
+                expected=wrong[0].text,
+                received=f"{len(data)} bytes",
+                remedy="give windows in the form that this benchmark streams (docs/mlperf.md)",
+            )
         kinds = [m.kind for m in reply if m.kind != "noise"]
         damaged = any(m.kind == "noise" for m in reply)
         if "start" in kinds and "done" in kinds and "lap" not in kinds and not damaged:
@@ -221,8 +234,11 @@ class Device:
             raise Trouble("the reply to `infer` is not whole", expected="warm-up, two timestamps, results", received=_told(reply))
         ran = (_only(reply, "start").number, _only(reply, "warmup").number)
         if ran != (iterations, warmups):
-            raise Trouble("other inferences ran than were asked for", expected=f"{iterations} after {warmups}",
-                          received="{} after {}".format(*ran))
+            raise Trouble(
+                "other inferences ran than were asked for",
+                expected=f"{iterations} after {warmups}",
+                received="{} after {}".format(*ran),
+            )
         (first, at), (second, until) = times
         results = self._confirmed(_only(reply, "results").text)
         return Inferences(iterations, elapsed_us(first, second), (until - at) * 1e6, results)
@@ -337,7 +353,8 @@ def _told(reply: list[Message]) -> str:
 
 def _no_timestamps(error: LinkError | None = None) -> DeviceError:
     return DeviceError(
-        "the firmware prints no timestamps", expected="m-lap-us-... (a build with EE_CFG_ENERGY_MODE 0)",
+        "the firmware prints no timestamps",
+        expected="m-lap-us-... (a build with EE_CFG_ENERGY_MODE 0)",
         received=error.received if error else "inferences without them",
         remedy="build it for performance mode; an energy build marks its inferences on a pin only",
-    )  # fmt: skip
+    )

@@ -52,10 +52,12 @@ class Fault:
 
 def linear(results: int, seed: int) -> Callable[[bytes], np.ndarray]:
     """Softmax of a seeded linear layer over the loaded bytes."""
+
     def run(data: bytes) -> np.ndarray:
         x = np.frombuffer(data, np.int8).astype(np.float64) / 128
         logits = np.random.default_rng(seed).normal(size=(results, len(x))) @ x
         return np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+
     return run
 
 
@@ -63,9 +65,11 @@ def tflite(path: Path, model: str, dtype: str) -> Callable[[bytes], np.ndarray]:
     """What a reference firmware with this model prints, before rounding."""
     data = path.read_bytes()
     graph, oracle = read_graph(data, path), ORACLES["tflm"](data)
+
     def run(loaded: bytes) -> np.ndarray:
         window = np.frombuffer(loaded, np.dtype(dtype).newbyteorder("<")).astype(dtype)
         return oracle_results(graph, model, window, oracle.run([oracle_input(graph, window)])[0])
+
     return run
 
 
@@ -73,7 +77,7 @@ class Firmware:
     """Commands -> replies. `compute` gives the results of loaded bytes; `invoke_us` what one inference takes in all."""
 
     def __init__(
-        self, compute: Callable[[bytes], np.ndarray], model: str, faults: tuple[Fault, ...], invoke_us: float, tick_us: int,
+        self, compute: Callable[[bytes], np.ndarray], model: str, faults: tuple[Fault, ...], invoke_us: float, tick_us: int
     ) -> None:
         self._compute, self._model, self._invoke_us, self._tick_us = compute, model, invoke_us, tick_us
         self._faults = {fault.kind: fault.value for fault in faults}

@@ -47,8 +47,12 @@ STREAMING = ("sww01", "strww01")
 def check_supported(model: str) -> None:
     """Raises DeviceError for a benchmark that is not run by windows."""
     if model in STREAMING:
-        raise DeviceError(f"the benchmark {model} can't be run here", expected=", ".join(FORMS), received="streaming audio",
-                          remedy="it needs MLCommons' interface board and runner")
+        raise DeviceError(
+            f"the benchmark {model} can't be run here",
+            expected=", ".join(FORMS),
+            received="streaming audio",
+            remedy="it needs MLCommons' interface board and runner",
+        )
 
 
 def windows_for(path: Path, model: str, graph: Graph | None, limit: int | None) -> Windows:
@@ -67,8 +71,9 @@ def _as_stored(path: Path) -> TensorSpec:
     x = read_npz(path, _REMEDY).get("x")
     if x is None or x.ndim < 2 or x.dtype.name not in ("int8", "uint8", "float32"):
         received = "no x" if x is None else f"{x.dtype} of shape {x.shape}"
-        raise UserError(f"{path}: x can't be streamed", expected="N windows of int8, uint8 or float32", received=received,
-                        remedy=_REMEDY)
+        raise UserError(
+            f"{path}: x can't be streamed", expected="N windows of int8, uint8 or float32", received=received, remedy=_REMEDY
+        )
     return TensorSpec("the window", x.shape[1:], x.dtype.name)
 
 
@@ -76,8 +81,12 @@ def read_graph(data: bytes, path: Path) -> Graph:
     """A model that an oracle can stand for: one input. Raises ModelError, UserError."""
     graph = read_model(data)
     if len(graph.inputs) != 1:
-        raise UserError(f"{path} can't be what the firmware runs", expected="one input", received=str(len(graph.inputs)),
-                        remedy="give the model that the firmware was built with, or none")
+        raise UserError(
+            f"{path} can't be what the firmware runs",
+            expected="one input",
+            received=str(len(graph.inputs)),
+            remedy="give the model that the firmware was built with, or none",
+        )
     return graph
 
 
@@ -91,8 +100,12 @@ def oracle_input(graph: Graph, window: np.ndarray) -> np.ndarray:
     """What the firmware hands its model for a window. Raises UserError where the model takes something else."""
     spec = _spec(graph, graph.inputs[0])
     if window.size != spec.size:
-        raise UserError("the windows do not fit the model file", expected=f"{spec.size} values, as its input {spec.name!r}",
-                        received=f"{window.size} values", remedy="give the model that the firmware was built with")
+        raise UserError(
+            "the windows do not fit the model file",
+            expected=f"{spec.size} values, as its input {spec.name!r}",
+            received=f"{window.size} values",
+            remedy="give the model that the firmware was built with",
+        )
     flat = window.reshape(spec.shape)
     if window.dtype == np.uint8 and spec.dtype == "int8":
         return (flat.astype(np.int16) - PIXEL_OFFSET).astype(np.int8)

@@ -12,9 +12,10 @@ from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import ClaimError, DeviceError, HostError, InfraError, LinkError, ModelError, RigError, UserError
 from tinyrig.core.records import Variant
+from tinyrig.host.log import heard_only
 from tinyrig.host.process_pool import Tell
 from tinyrig.host.signals import alarm
-from tinyrig.measure.run import Campaign
+from tinyrig.measure.run import OpenRun
 from tinyrig.nightly.procedure import Cell, Outcome, Procedure
 from tinyrig.store.decisions import add_to_night
 from tinyrig.store.runs import Store
@@ -41,8 +42,15 @@ class Plan:
         models = [str(path.absolute()) for path in self.models]
         windows = str(self.windows.absolute()) if self.windows else None
         night = {"models": models, "limit": self.limit, "oracle": self.oracle, "engine": self.engine}
-        return {"board": board, "dataset": config.dataset, "variants": list(self.variants), "windows": windows,
-                "model": models[0] if len(models) == 1 else None, "night": night_id, "nightly": night}
+        return {
+            "board": board,
+            "dataset": config.dataset,
+            "variants": list(self.variants),
+            "windows": windows,
+            "model": models[0] if len(models) == 1 else None,
+            "night": night_id,
+            "nightly": night,
+        }
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,7 @@ class Part:
     def make(self, tell: Tell) -> None:
         """It has run_s of its own, reruns included. What fails is told and ends the part, with what was judged before."""
         deadline = Deadline("run_s", self.config.limits.run_s)
+        heard_only(lambda text: tell(SAY, text))
         try:
             with Store(self.config.results) as store, alarm(deadline):
                 bench = _Bench(self, store, deadline, tell)
@@ -71,28 +80,33 @@ class Part:
 
 
 class _Bench:
-    """Runs on one board through campaigns; what a campaign could not measure is told and kept."""
+    """Runs on one board through open runs; what one of them could not measure is told and kept."""
 
     def __init__(self, part: Part, store: Store, deadline: Deadline, tell: Tell) -> None:
         self._part, self._store, self._deadline, self._tell = part, store, deadline, tell
 
     def run(self, board: str, names: Sequence[str], rerun: int) -> Outcome:
         part, plan = self._part, self._part.plan
-        with Campaign(
-            parse_board(board, part.config.boards), part.config, oracle=plan.oracle, limit=plan.limit, engine=plan.engine,
-            resume=part.runs[0] if part.runs and not rerun else None, say=lambda text: self._tell(SAY, text),
-            plan=plan.stored(board, part.config, part.night_id), deadline=self._deadline,
-        ) as campaign:  # fmt: skip
-            add_to_night(self._store, part.night_id, campaign.run_id, rerun)
-            self._tell(RUN, (campaign.run_id, rerun))
+        with OpenRun(
+            parse_board(board, part.config.boards),
+            part.config,
+            oracle=plan.oracle,
+            limit=plan.limit,
+            engine=plan.engine,
+            resume=part.runs[0] if part.runs and not rerun else None,
+            plan=plan.stored(board, part.config, part.night_id),
+            deadline=self._deadline,
+        ) as open_run:
+            add_to_night(self._store, part.night_id, open_run.run_id, rerun)
+            self._tell(RUN, (open_run.run_id, rerun))
             runs: dict[str, Any] = {}
             for variant in (v for v in part.variants if v.name in names):
-                self._one(campaign, variant, runs, rerun)
-            return Outcome(campaign.run_id, runs, dict(campaign.failed))
+                self._one(open_run, variant, runs, rerun)
+            return Outcome(open_run.run_id, runs, dict(open_run.failed))
 
-    def _one(self, campaign: Campaign, variant: Variant, runs: dict[str, Any], rerun: int) -> None:
+    def _one(self, open_run: OpenRun, variant: Variant, runs: dict[str, Any], rerun: int) -> None:
         try:
-            runs[variant.name] = campaign.run(variant)
+            runs[variant.name] = open_run.run(variant)
         except RigError as error:
             self._tell(FAULT, f"{variant.name}: not measured: {error}")
         if not rerun:

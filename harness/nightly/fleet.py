@@ -24,7 +24,13 @@ class NightFleet:
     the board's process, and of what it started (the virtual board, compilers)."""
 
     def __init__(
-        self, plan: Plan, config: Config, night_id: str, started: str, variants: Sequence[Variant], log: NightLog,
+        self,
+        plan: Plan,
+        config: Config,
+        night_id: str,
+        started: str,
+        variants: Sequence[Variant],
+        log: NightLog,
         earlier: Mapping[str, Sequence[str]] = {},
     ) -> None:
         self._plan, self._config, self._night_id, self._started = plan, config, night_id, started
@@ -60,14 +66,25 @@ class NightFleet:
         """Why a board's process is gone, None where it has finished."""
         kept = f"what was measured is kept: tinyrig nightly --resume {self._night_id}"
         if ended.late:
-            return InfraError(f"the process of board {board} hung and was killed", expected="an end by itself soon after run_s",
-                              received=f"none within {self._config.limits.run_s + LATE_S:g} s", remedy=kept)
+            return InfraError(
+                f"the process of board {board} hung and was killed",
+                expected="an end by itself soon after run_s",
+                received=f"none within {self._config.limits.run_s + LATE_S:g} s",
+                remedy=kept,
+            )
         if board in self._crashed:
-            return InfraError(f"an error in tinyrig itself ended the process of board {board}", received=self._crashed[board],
-                              remedy=f"see the log; it says nothing about the models; {kept}")
+            return InfraError(
+                f"an error in tinyrig itself ended the process of board {board}",
+                received=self._crashed[board],
+                remedy=f"see the log; it says nothing about the models; {kept}",
+            )
         if ended.died or ended.status:
-            return InfraError(f"the process of board {board} was ended", expected="nobody to end it",
-                              received=ended.died or f"exit status {ended.status}", remedy=f"free memory, or ask who did; {kept}")
+            return InfraError(
+                f"the process of board {board} was ended",
+                expected="nobody to end it",
+                received=ended.died or f"exit status {ended.status}",
+                remedy=f"free memory, or ask who did; {kept}",
+            )
         return None
 
     def _hear(self, board: str, kind: str, value: Any) -> None:

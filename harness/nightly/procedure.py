@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tinyrig.analysis.metrics import comparable_metadata, measure, metadata_hash, outputs_hash, timed_cycles, withheld
+from tinyrig.analysis.metrics import comparable_metadata, metadata_hash, metric_values, outputs_hash, timed_cycles, withheld
 from tinyrig.analysis.verdicts import (
     CHANGED,
     GATES,
@@ -34,7 +34,7 @@ from tinyrig.analysis.verdicts import (
     timer_of,
 )
 from tinyrig.core.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_RIG, EXIT_USER, InfraError, RigError
-from tinyrig.core.records import FAILED, Accepted, BoardInfo, Claim, VariantRun
+from tinyrig.core.records import FAILED, Accepted, BoardInfo, Claim, Measurement
 from tinyrig.store import decisions, history
 from tinyrig.store.runs import Store
 
@@ -53,7 +53,7 @@ class Outcome:
     """What one run of a board came to: variants that were measured, and why others were not."""
 
     run_id: str
-    runs: Mapping[str, VariantRun]
+    runs: Mapping[str, Measurement]
     failed: Mapping[str, RigError]
 
 
@@ -140,6 +140,7 @@ def iso(moment: datetime.datetime) -> str:
 
 # ---- the night ----
 
+
 class Procedure:
     """One night in a store that it was begun in. `earlier`: runs of this night from before it was cut off."""
 
@@ -177,7 +178,9 @@ class Procedure:
         again = Reruns(lambda n: self._run(board, [name], n), name)
         past = Past.read(self._store, run, self._ids)
         verdicts = tuple(judge_run(past, run, again, self._policy))
-        stored = [decisions.stored_verdict(v.judgement, first.run_id, name, run.board.name, run.board.id, v.kind) for v in verdicts]
+        stored = [
+            decisions.stored_verdict(v.judgement, first.run_id, name, run.board.name, run.board.id, v.kind) for v in verdicts
+        ]
         decisions.save_verdicts(self._store, stored)
         cell = Cell(board, name, first.run_id, run.board, verdicts, run.claims, rerun_error=again.error)
         return self._accept(cell, past)
@@ -200,17 +203,17 @@ class Reruns:
 
     def __init__(self, measure: Callable[[int], Outcome], name: str) -> None:
         self._measure, self._name = measure, name
-        self.runs: list[VariantRun] = []
+        self.runs: list[Measurement] = []
         self.error: RigError | None = None
         self._values: dict[int, dict[str, Any]] = {}
 
-    def values(self, run: VariantRun) -> dict[str, Any]:
+    def values(self, run: Measurement) -> dict[str, Any]:
         """`tonight_values` of one of the night's runs, worked out once for all metrics."""
         if id(run) not in self._values:
             self._values[id(run)] = tonight_values(run)
         return self._values[id(run)]
 
-    def get(self, number: int) -> VariantRun | None:
+    def get(self, number: int) -> Measurement | None:
         """The `number`-th, from 1; None where the rig failed, which is not tried again."""
         while len(self.runs) < number and self.error is None:
             outcome = self._measure(len(self.runs) + 1)
@@ -223,6 +226,7 @@ class Reruns:
 
 # ---- what tonight is held against ----
 
+
 @dataclass(frozen=True)
 class Past:
     """The accepted runs that are comparable with tonight, oldest first; without any, `other` is what the last accepted run was
@@ -233,7 +237,7 @@ class Past:
     other: Mapping[str, Any] | None = None
 
     @classmethod
-    def read(cls, store: Store, run: VariantRun, tonight: Sequence[str]) -> Past:
+    def read(cls, store: Store, run: Measurement, tonight: Sequence[str]) -> Past:
         metadata, key = comparable_metadata(run), (run.board.id, run.variant.name)
         runs = history.baseline_runs(store, *key, metadata_hash(metadata), DRIFT_NIGHTS, tonight)
         other = None if runs else history.last_accepted_metadata(store, *key, tonight)
@@ -251,14 +255,15 @@ def _accepted_value(run: history.BaselineRun, metric: str) -> Any:
     return {OUTPUTS: run.outputs_sha256, "accuracy": run.hits}.get(metric, run.metrics.get(metric))
 
 
-def tonight_values(run: VariantRun) -> dict[str, Any]:
+def tonight_values(run: Measurement) -> dict[str, Any]:
     """What each gated metric is judged by: its number, or the hash of the outputs, or each window's hit."""
-    return {**measure(run), OUTPUTS: outputs_hash(run), "accuracy": hits(run)}
+    return {**metric_values(run), OUTPUTS: outputs_hash(run), "accuracy": hits(run)}
 
 
 # ---- judging ----
 
-def judge_run(past: Past, run: VariantRun, again: Reruns, policy: Policy = Policy()) -> list[Verdict]:
+
+def judge_run(past: Past, run: Measurement, again: Reruns, policy: Policy = Policy()) -> list[Verdict]:
     """Every gated metric of one variant run, and the drift of the noisy ones. Noisy metrics go first: exact ones are then looked
     at in all runs of the night."""
     kinds = {metric: kind for metric in GATES if (kind := gate(metric, run.board.timing))}
@@ -269,7 +274,7 @@ def judge_run(past: Past, run: VariantRun, again: Reruns, policy: Policy = Polic
     return [found[key] for metric in kinds for key in ((metric, decisions.NIGHT), (metric, decisions.DRIFT)) if key in found]
 
 
-def _judge_metric(metric: str, kind: str, past: Past, run: VariantRun, again: Reruns, policy: Policy) -> list[Verdict]:
+def _judge_metric(metric: str, kind: str, past: Past, run: Measurement, again: Reruns, policy: Policy) -> list[Verdict]:
     baseline = past.baseline(metric, kind)
     runs = [run] if kind == NOISY else [run, *again.runs]
     tonight = _tonight(metric, runs, again)
@@ -295,7 +300,7 @@ def _drift(baseline: Baseline, tonight: Tonight, rerun: Callable[[], Tonight], p
     return judgement
 
 
-def _tonight(metric: str, runs: Sequence[VariantRun], again: Reruns) -> Tonight:
+def _tonight(metric: str, runs: Sequence[Measurement], again: Reruns) -> Tonight:
     first, values = runs[0], tuple(again.values(run)[metric] for run in runs)
     why = (withheld(first) if metric.startswith(("latency", "cycles")) else None) or "no value tonight"
     return Tonight(values, comparable_metadata(first), max(1, len(timed_cycles(first))), timer_of(metric, first), why)
@@ -304,7 +309,7 @@ def _tonight(metric: str, runs: Sequence[VariantRun], again: Reruns) -> Tonight:
 class _Asker:
     """The reruns in order, as one metric of them."""
 
-    def __init__(self, metric: str, run: VariantRun, again: Reruns) -> None:
+    def __init__(self, metric: str, run: Measurement, again: Reruns) -> None:
         self._metric, self._run, self._again, self._asked = metric, run, again, 0
 
     def __call__(self) -> Tonight:

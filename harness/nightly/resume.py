@@ -37,17 +37,29 @@ def find_night(store: Store, wanted: str) -> Resumed:
     found = [n for n in nights(store) if n.night_id.startswith(wanted)]
     found = [n for n in found if n.night_id == wanted] or found[: None if wanted else 1]
     if len(found) != 1:
-        raise UserError(f"no single night {wanted!r} in {store.url}", expected="a night's id or its beginning",
-                        received=", ".join(n.night_id for n in found[:5]) or "none", remedy="leave out --resume for a new night")
+        raise UserError(
+            f"no single night {wanted!r} in {store.url}",
+            expected="a night's id or its beginning",
+            received=", ".join(n.night_id for n in found[:5]) or "none",
+            remedy="leave out --resume for a new night",
+        )
     night = found[0]
     runs = _runs(store, night)
     if not is_unfinished(night, runs):
-        raise UserError(f"night {night.night_id} has nothing to go on with", expected="one in which something was cut off",
-                        received=night.summary or "a finished night", remedy="leave out --resume for a new night")
+        raise UserError(
+            f"night {night.night_id} has nothing to go on with",
+            expected="one in which something was cut off",
+            received=night.summary or "a finished night",
+            remedy="leave out --resume for a new night",
+        )
     planned = next((run.plan for run in runs if "nightly" in run.plan), None)
     if planned is None:
-        raise UserError(f"night {night.night_id} was cut off before anything was measured", expected="a run that was begun",
-                        received="none", remedy="leave out --resume for a new night")
+        raise UserError(
+            f"night {night.night_id} was cut off before anything was measured",
+            expected="a run that was begun",
+            received="none",
+            remedy="leave out --resume for a new night",
+        )
     return Resumed(night, _plan(night, planned), planned["dataset"], _by_board(runs))
 
 

@@ -85,18 +85,26 @@ def _line(text: str) -> str:
 def night_to_json(result: NightResult, finished: str) -> dict[str, Any]:
     """Schema 1; keys may be added."""
     return {
-        "schema": 1, "night_id": result.night_id, "started": result.started, "finished": finished,
-        "exit_code": result.exit_code, "summary": summary(result),
+        "schema": 1,
+        "night_id": result.night_id,
+        "started": result.started,
+        "finished": finished,
+        "exit_code": result.exit_code,
+        "summary": summary(result),
         "runs": [{"board": board, "run_id": run_id, "rerun": rerun} for board, run_id, rerun in result.runs],
         "results": [_cell_to_json(cell) for cell in result.cells],
-    }  # fmt: skip
+    }
 
 
 def _cell_to_json(cell: Cell) -> dict[str, Any]:
     return {
-        "board": cell.board, "board_id": cell.info.id if cell.info else None, "variant": cell.variant, "run_id": cell.run_id,
-        "accepted": cell.accepted, "regressions": [v.judgement.metric for v in cell.regressions],
+        "board": cell.board,
+        "board_id": cell.info.id if cell.info else None,
+        "variant": cell.variant,
+        "run_id": cell.run_id,
+        "accepted": cell.accepted,
+        "regressions": [v.judgement.metric for v in cell.regressions],
         "claims": {c.name: {"status": c.status, "reason": c.reason} for c in cell.claims},
         "not_measured": [{"error": str(e), "kind": kind_of(e)} for e in cell.errors],
         "verdicts": [{**vars(v.judgement), "kind": v.kind, "gate": v.gate} for v in cell.verdicts],
-    }  # fmt: skip
+    }

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from tinyrig.analysis.metrics import measure, withheld
+from tinyrig.analysis.metrics import metric_values, withheld
 from tinyrig.board.rig import Rig
 from tinyrig.core.boards import Board, Target
 from tinyrig.core.config import Config
 from tinyrig.core.errors import ModelError, RigError
-from tinyrig.core.records import Variant, VariantRun
-from tinyrig.measure.variant import Job, compile_for, run_variant
+from tinyrig.core.records import Measurement, Variant
+from tinyrig.measure.variant import Request, compile_for, measure_variant
 from tinyrig.search.trainer import Trainer
 from tinyrig.workload.model_file import read_model
+
+log = logging.getLogger(__name__)
 
 SKETCH_REPEATS = 3
 
@@ -80,13 +82,13 @@ class Bench:
         self._target, self._config = target, config
         self._rig: Rig | None = None
 
-    def run(self, variant: Variant, limit: int | None = None, repeats: int | None = None) -> VariantRun:
-        """Raises RigErrors as run_variant()."""
+    def run(self, variant: Variant, limit: int | None = None, repeats: int | None = None) -> Measurement:
+        """Raises RigErrors as measure_variant()."""
         config = self._config if repeats is None else replace(self._config, repeats=repeats)
         if self._rig is None:
             self._rig = Rig(self._target, config)
         try:
-            return run_variant(Job(variant, limit=limit, oracle=config.oracle), self._rig, config)
+            return measure_variant(Request(variant, limit=limit, oracle=config.oracle), self._rig, config)
         except RigError:
             self.close()
             raise
@@ -101,16 +103,14 @@ class Bench:
             self._rig = None
 
 
-def evaluate(
-    name: str, trainer: Trainer, bench: Bench, budgets: Budgets, config: Config, say: Callable[[str], None] = lambda text: None
-) -> Measured:
+def evaluate(name: str, trainer: Trainer, bench: Bench, budgets: Budgets, config: Config) -> Measured:
     """Raises OverBudget (before the training wherever it is known before), UserError or ModelError for a candidate that can't be,
     and what the rig and the training process raise."""
-    say("sketch")
+    log.debug("sketch")
     _check_sketch(trainer.sketch(name).tflite, name, bench, budgets, config)
-    say("training")
+    log.debug("training")
     trained = trainer.train(name)
-    say("measuring")
+    log.debug("measuring")
     variant = variant_of(name, trained.tflite, trained.windows)
     run = bench.run(variant)
     if (reason := withheld(run)) is not None:
@@ -139,9 +139,14 @@ def _check_sketch(tflite: Path, name: str, bench: Bench, budgets: Budgets, confi
         ram = footprint.ram_arena + footprint.ram_static
         _check("static analysis", budgets, ram_bytes=ram, flash_bytes=footprint.flash_model)
     if budgets.latency_us is not None or budgets.ram_bytes is not None or board is None:
-        values = measure(bench.run(variant_of(name, tflite, None), limit=1, repeats=SKETCH_REPEATS))
-        _check("untrained on the board", budgets, ram_bytes=values["ram_model_total"], flash_bytes=values["flash_model_total"],
-               latency_us=values["latency_us_median"])
+        values = metric_values(bench.run(variant_of(name, tflite, None), limit=1, repeats=SKETCH_REPEATS))
+        _check(
+            "untrained on the board",
+            budgets,
+            ram_bytes=values["ram_model_total"],
+            flash_bytes=values["flash_model_total"],
+            latency_us=values["latency_us_median"],
+        )
 
 
 def variant_of(name: str, tflite: Path, windows: Path | None) -> Variant:
@@ -149,10 +154,21 @@ def variant_of(name: str, tflite: Path, windows: Path | None) -> Variant:
     return Variant(name, tflite, hashlib.sha256(data).hexdigest(), len(data), windows=windows)
 
 
-def measured(run: VariantRun, host_accuracy: float, macs: int, by_chance: float) -> Measured:
-    values = measure(run)
+def measured(run: Measurement, host_accuracy: float, macs: int, by_chance: float) -> Measured:
+    values = metric_values(run)
     return Measured(
-        values["accuracy"], values["latency_us_median"], values["ram_model_total"], values["flash_model_total"],
-        values["latency_cycles_median"], macs, values["windows"], host_accuracy, run.variant.sha256, run.variant.tflite_bytes,
-        run.board.name, run.board.id, run.board.timing, by_chance,
-    )  # fmt: skip
+        values["accuracy"],
+        values["latency_us_median"],
+        values["ram_model_total"],
+        values["flash_model_total"],
+        values["latency_cycles_median"],
+        macs,
+        values["windows"],
+        host_accuracy,
+        run.variant.sha256,
+        run.variant.tflite_bytes,
+        run.board.name,
+        run.board.id,
+        run.board.timing,
+        by_chance,
+    )

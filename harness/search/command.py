@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,13 @@ def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
     add("--max-ram", type=_count, metavar="BYTES", help="hard limit of the model's RAM (arena, static data, stack)")
     add("--max-flash", type=_count, metavar="BYTES", help="hard limit of the model's flash (weights and engine)")
     add("--max-latency", type=float, metavar="US", help="hard limit of the median latency, microseconds")
-    add("--min-accuracy", type=_percent, metavar="PERCENT", help="what stands on the front has at least this validation accuracy "
-        "(default: more than always naming the most frequent class)")
+    add(
+        "--min-accuracy",
+        type=_percent,
+        metavar="PERCENT",
+        help="what stands on the front has at least this validation accuracy "
+        "(default: more than always naming the most frequent class)",
+    )
     add("--study", metavar="NAME", help="name of the search (default: the dataset's)")
     add("--storage", metavar="URL", help="SQLAlchemy URL, for hosts that share a search (default: a SQLite file)")
     add("--resume", action="store_true", help="go on with a search that was cut off, or make it longer")
@@ -65,23 +69,36 @@ def search(arguments: argparse.Namespace) -> int:
 def _plan(arguments: argparse.Namespace, dataset: str, config: Any, known: dict[str, Any] | None) -> dict[str, Any]:
     """What the trials depend on. A resumed search takes what isn't given from how it was begun."""
     given = {
-        "dataset": arguments.dataset, "seed": arguments.seed, "epochs": arguments.epochs,
-        "families": arguments.family, "precisions": arguments.precision,
-        "max_ram": arguments.max_ram, "max_flash": arguments.max_flash, "max_latency": arguments.max_latency,
+        "dataset": arguments.dataset,
+        "seed": arguments.seed,
+        "epochs": arguments.epochs,
+        "families": arguments.family,
+        "precisions": arguments.precision,
+        "max_ram": arguments.max_ram,
+        "max_flash": arguments.max_flash,
+        "max_latency": arguments.max_latency,
         "min_accuracy": arguments.min_accuracy,
-    }  # fmt: skip
+    }
     from tinyrig.search.space import PRECISIONS
 
     default = {
-        "dataset": dataset, "seed": config.seed, "epochs": None, "families": ["cnn", "mlp"], "precisions": list(PRECISIONS),
-        "max_ram": None, "max_flash": None, "max_latency": None, "min_accuracy": None,
-    }  # fmt: skip
+        "dataset": dataset,
+        "seed": config.seed,
+        "epochs": None,
+        "families": ["cnn", "mlp"],
+        "precisions": list(PRECISIONS),
+        "max_ram": None,
+        "max_flash": None,
+        "max_latency": None,
+        "min_accuracy": None,
+    }
     return {key: value if value is not None else (known or {}).get(key, default[key]) for key, value in given.items()}
 
 
 def _run(arguments: argparse.Namespace, study: Any, plan: dict[str, Any], config: Any, folder: Path) -> None:
     from tinyrig.core.boards import parse_board
     from tinyrig.core.deadlines import Deadline
+    from tinyrig.host.log import shown
     from tinyrig.host.signals import alarm
     from tinyrig.search.candidate import Budgets
     from tinyrig.search.workers import Search, Task
@@ -90,11 +107,20 @@ def _run(arguments: argparse.Namespace, study: Any, plan: dict[str, Any], config
     boards = [parse_board(text) for text in arguments.board or ["virtual"]]
     workers = arguments.workers or (os.cpu_count() or 1 if all(_can_be_many(b) for b in boards) else len(boards))
     task = Task(
-        study, arguments.trials, config, Budgets(plan["max_ram"], plan["max_flash"], plan["max_latency"]), folder,
-        plan["dataset"], plan["seed"], plan["epochs"], tuple(plan["families"]), tuple(plan["precisions"]), deadline, _Progress(),
-    )  # fmt: skip
+        study,
+        arguments.trials,
+        config,
+        Budgets(plan["max_ram"], plan["max_flash"], plan["max_latency"]),
+        folder,
+        plan["dataset"],
+        plan["seed"],
+        plan["epochs"],
+        tuple(plan["families"]),
+        tuple(plan["precisions"]),
+        deadline,
+    )
     targets = [boards[i % len(boards)] for i in range(workers)] if all(_can_be_many(b) for b in boards) else boards[:workers]
-    with alarm(deadline):
+    with alarm(deadline), shown(_say, source="tinyrig.search"):
         Search(task, targets).run()
 
 
@@ -103,28 +129,21 @@ def _can_be_many(target: Any) -> bool:
     return target.port is None and target.board is not None and bool(target.board.starter)
 
 
-class _Progress:
-    """A line for each candidate that has come to something."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    def __call__(self, number: int, name: str, text: str) -> None:
-        if text in ("sketch", "training", "measuring"):
-            return
-        with self._lock:
-            _say(f"{number:4} {name}: {text}")
-
-
 def _finish(arguments: argparse.Namespace, study: Any, name: str, plan: dict[str, Any], folder: Path) -> int:
     from tinyrig.search import study as studies
 
     found = studies.entries(study)
     studies.check_board(found)
     measured, floor = [e for e in found if e["state"] == "complete"], plan["min_accuracy"]
-    document = {"schema": 1, "study": name, "plan": plan, "objectives": studies.OBJECTIVES, "trials": found,
-                "front": [e["number"] for e in studies.front(found, floor)],
-                "below_floor": [e["number"] for e in measured if not studies.is_above_floor(e, floor)]}  # fmt: skip
+    document = {
+        "schema": 1,
+        "study": name,
+        "plan": plan,
+        "objectives": studies.OBJECTIVES,
+        "trials": found,
+        "front": [e["number"] for e in studies.front(found, floor)],
+        "below_floor": [e["number"] for e in measured if not studies.is_above_floor(e, floor)],
+    }
     text = json.dumps(document, indent=1)
     for path in filter(None, (folder / "search.json", arguments.json)):
         _write(path, text)

@@ -52,9 +52,11 @@ def open_study(name: str, url: str, plan: Mapping[str, Any], resume: bool, seed:
     exists = name in package.get_all_study_names(storage)
     if exists and not resume:
         raise UserError(
-            f"a search named {name} exists", expected="a new name, or --resume", received=name,
+            f"a search named {name} exists",
+            expected="a new name, or --resume",
+            received=name,
             remedy=f"go on with it: tinyrig search --study {name} --resume; or choose another --study",
-        )  # fmt: skip
+        )
     seed += len(package.load_study(study_name=name, storage=storage).trials) if exists else 0  # not the same candidates once more
     sampler = package.samplers.TPESampler(seed=seed, n_startup_trials=startup, multivariate=True, group=True, constant_liar=True)
     study = package.create_study(
@@ -64,11 +66,13 @@ def open_study(name: str, url: str, plan: Mapping[str, Any], resume: bool, seed:
     if known is None:
         study.set_metric_names(list(OBJECTIVES))
         study.set_user_attr(PLAN, dict(plan))
-    elif (differences := [f"{k}: {known.get(k)!r} then, {v!r} now" for k, v in plan.items() if known.get(k) != v]):
+    elif differences := [f"{k}: {known.get(k)!r} then, {v!r} now" for k, v in plan.items() if known.get(k) != v]:
         raise UserError(
-            f"the search {name} was begun with something else", expected="the same data, seed, epochs and budgets",
-            received="; ".join(differences), remedy="leave those options as they were, or choose another --study",
-        )  # fmt: skip
+            f"the search {name} was begun with something else",
+            expected="the same data, seed, epochs and budgets",
+            received="; ".join(differences),
+            remedy="leave those options as they were, or choose another --study",
+        )
     return study
 
 
@@ -107,8 +111,10 @@ def _storage(url: str) -> Any:
         return package.storages.RDBStorage(url, engine_kwargs=options, heartbeat_interval=BEAT_S, grace_period=GRACE_S)
     except Exception as error:  # whatever the database's driver raises
         raise HostError(
-            "the search's storage can't be opened", expected="a SQLAlchemy URL of SQLite or PostgreSQL",
-            received=f"{type(error).__name__}: {error}"[:500], remedy="check --storage; PostgreSQL needs tinyrig[postgres]",
+            "the search's storage can't be opened",
+            expected="a SQLAlchemy URL of SQLite or PostgreSQL",
+            received=f"{type(error).__name__}: {error}"[:500],
+            remedy="check --storage; PostgreSQL needs tinyrig[postgres]",
         ) from error
 
 
@@ -121,7 +127,8 @@ def watched() -> Iterator[None]:
         yield
     except (SQLAlchemyError, optuna().exceptions.StorageInternalError) as error:
         raise HostError(
-            "the search's storage was lost", expected="a database that stays reachable",
+            "the search's storage was lost",
+            expected="a database that stays reachable",
             received=f"{type(error.__cause__ or error).__name__}: {error.__cause__ or error}"[:500],
             remedy="when it is back, go on with --resume: what was finished is kept",
         ) from error
@@ -231,12 +238,18 @@ def entries(study: Any) -> list[dict[str, Any]]:
     found = []
     for trial in sorted(finished(study), key=lambda t: t.number):
         attrs = trial.user_attrs
-        found.append({
-            "number": trial.number, "name": attrs.get(NAME, ""), "state": trial.state.name.lower(),
-            "seconds": trial.duration.total_seconds() if trial.duration else None,
-            "stage": attrs.get(STAGE), "reason": attrs.get(REASON), "excess": attrs.get(EXCESS, 1.0),
-            **(attrs.get(MEASURED) or {}),
-        })  # fmt: skip
+        found.append(
+            {
+                "number": trial.number,
+                "name": attrs.get(NAME, ""),
+                "state": trial.state.name.lower(),
+                "seconds": trial.duration.total_seconds() if trial.duration else None,
+                "stage": attrs.get(STAGE),
+                "reason": attrs.get(REASON),
+                "excess": attrs.get(EXCESS, 1.0),
+                **(attrs.get(MEASURED) or {}),
+            }
+        )
     return found
 
 
@@ -264,6 +277,8 @@ def check_board(found: Iterable[Mapping[str, Any]]) -> None:
     kinds = sorted({f"{e['board']} ({e['timing']})" for e in found if e["state"] == "complete"})
     if len(kinds) > 1:
         raise InfraError(
-            "this search has trials of different boards", expected="one kind of board", received=", ".join(kinds),
+            "this search has trials of different boards",
+            expected="one kind of board",
+            received=", ".join(kinds),
             remedy="begin a search of its own for each",
-        )  # fmt: skip
+        )

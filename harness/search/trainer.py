@@ -49,9 +49,17 @@ class Trainer:
 
     def __init__(self, folder: Path, dataset: str, seed: int, epochs: int | None) -> None:
         self._command = [
-            sys.executable, "-m", "tinyrig.variants.candidates", "--dataset", dataset, "--seed", str(seed), "--out", str(folder),
+            sys.executable,
+            "-m",
+            "tinyrig.variants.candidates",
+            "--dataset",
+            dataset,
+            "--seed",
+            str(seed),
+            "--out",
+            str(folder),
             *(["--epochs", str(epochs)] if epochs else []),
-        ]  # fmt: skip
+        ]
         self._process: subprocess.Popen[bytes] | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._left = 0
@@ -105,9 +113,11 @@ class Trainer:
         said = self._errors.read().decode(errors="replace").strip()[-2000:]
         self._stop()
         return HostError(
-            f"the training process failed at {name}", expected="an answer", received=f"{error}: {said or 'it said nothing'}",
+            f"the training process failed at {name}",
+            expected="an answer",
+            received=f"{error}: {said or 'it said nothing'}",
             remedy="free memory, or take fewer --workers",
-        )  # fmt: skip
+        )
 
     def _start(self) -> None:
         self._stop()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,17 @@ from tinyrig.core.boards import Target
 from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import HostError, ModelError, RigError, UserError
+from tinyrig.host.log import about
 from tinyrig.search import study as studies
 from tinyrig.search.candidate import Bench, Budgets, Measured, OverBudget, evaluate
 from tinyrig.search.space import name_of
 from tinyrig.search.trainer import Trainer
 
+log = logging.getLogger(__name__)
+
 MOST_RIG_FAILURES = 3
 """In a row: what fails so often fails for a reason that another try won't mend."""
 
-Say = Callable[[int, str, str], None]
 """Called with (trial, candidate, what it is at or has come to)."""
 
 
@@ -41,7 +44,6 @@ class Task:
     families: tuple[str, ...]
     precisions: tuple[str, ...]
     deadline: Deadline
-    say: Say
 
 
 class Search:
@@ -107,26 +109,30 @@ class Search:
             name = name_of(trial, task.families, task.precisions)
             studies.begin(trial, name)
             known = studies.same(task.study, name)
-        tell = lambda text: task.say(trial.number, name, text)  # noqa: E731
+        with about(f"{trial.number:4} {name}"):
+            self._try(trial, name, known, trainer, bench)
+
+    def _try(self, trial: Any, name: str, known: dict[str, Any] | None, trainer: Trainer, bench: Bench) -> None:
+        task = self._task
         if known is not None:
             self._repeat(trial, known)
-            tell(f"the same as trial {known['number']}")
+            log.info("the same as trial %d", known["number"])
             return
         try:
-            found = evaluate(name, trainer, bench, task.budgets, task.config, tell)
+            found = evaluate(name, trainer, bench, task.budgets, task.config)
         except OverBudget as over:
             studies.tell_given_up(task.study, trial, over.stage, over.reason, over.excess)
-            tell(f"given up ({over})")
+            log.info("given up (%s)", over)
         except (UserError, ModelError) as error:
             studies.tell_given_up(task.study, trial, "refused", _one_line(error))
-            tell(f"refused: {_one_line(error)}")
+            log.info("refused: %s", _one_line(error))
         except RigError as error:
-            self._rig_failed(trial, name, error, tell)
+            self._rig_failed(trial, error)
             return
         else:
             studies.tell_measured(task.study, trial, found)
-            tell(f"{found.accuracy:.2%}, {found.latency_us:,.0f} us {found.timing}, {found.ram_bytes:,} B RAM, "
-                 f"{found.flash_bytes:,} B flash")  # fmt: skip
+            costs = f"{found.latency_us:,.0f} us {found.timing}, {found.ram_bytes:,} B RAM, {found.flash_bytes:,} B flash"
+            log.info("%s, %s", f"{found.accuracy:.2%}", costs)
         self._failures = 0
 
     def _repeat(self, trial: Any, known: dict[str, Any]) -> None:
@@ -138,11 +144,11 @@ class Search:
             reason = known["stage"], known["reason"], known["excess"]
             studies.tell_given_up(self._task.study, trial, *reason)
 
-    def _rig_failed(self, trial: Any, name: str, error: RigError, tell: Callable[[str], None]) -> None:
+    def _rig_failed(self, trial: Any, error: RigError) -> None:
         if self._stop.is_set():
             return  # the search is over: the trial is told as cut off at the next --resume
         studies.tell_failed(self._task.study, trial, _one_line(error))
-        tell(f"not measured: {_one_line(error)}")
+        log.info("not measured: %s", _one_line(error))
         with self._lock:
             self._failures += 1
             if self._failures >= MOST_RIG_FAILURES:

@@ -60,10 +60,10 @@ def run_values(store: Store, run_id: str) -> list[Values]:
     """Every finished variant of a run, by its full id. Raises UserError for an unknown one."""
     v, m, c = schema.VARIANT_RUNS.c, schema.METRICS.c, schema.COMPARABLES.c
     query = (
-        select(v.id, v.variant, v.board_name, v.board_id, v.timing, v.outputs_sha256, v.hits, v.build_id,
-               c.metadata)
-        .join_from(schema.VARIANT_RUNS, schema.COMPARABLES, c.comparable == v.comparable, isouter=True).order_by(v.id)
-    )  # fmt: skip
+        select(v.id, v.variant, v.board_name, v.board_id, v.timing, v.outputs_sha256, v.hits, v.build_id, c.metadata)
+        .join_from(schema.VARIANT_RUNS, schema.COMPARABLES, c.comparable == v.comparable, isouter=True)
+        .order_by(v.id)
+    )
     with store.reading() as db:
         lines = db.execute(query.where(v.run_seq == store.seq(db, run_id))).all()
         stored = select(m.variant_run_id, m.name, m.value).where(m.variant_run_id.in_([line.id for line in lines]))
@@ -71,11 +71,19 @@ def run_values(store: Store, run_id: str) -> list[Values]:
         for key, name, value in db.execute(stored):
             metrics.setdefault(key, {})[name] = value
     return [
-        Values(line.variant, line.board_name, line.board_id, line.timing, json.loads(line.metadata) if line.metadata else None,
-               metrics.get(line.id, {}), line.outputs_sha256, None if line.hits is None else tuple(map(bool, line.hits)),
-               line.build_id)
+        Values(
+            line.variant,
+            line.board_name,
+            line.board_id,
+            line.timing,
+            json.loads(line.metadata) if line.metadata else None,
+            metrics.get(line.id, {}),
+            line.outputs_sha256,
+            None if line.hits is None else tuple(map(bool, line.hits)),
+            line.build_id,
+        )
         for line in lines
-    ]  # fmt: skip
+    ]
 
 
 def compare(first: list[Values], second: list[Values]) -> list[Pair]:
@@ -112,9 +120,10 @@ def differing(first: dict[str, Any] | None, second: dict[str, Any] | None) -> tu
     if first is None or second is None:
         return ("what it was measured with is not known",)
     return tuple(
-        f"{key}: {first.get(key)} in A, {second.get(key)} in B" for key in sorted({*first, *second})
+        f"{key}: {first.get(key)} in A, {second.get(key)} in B"
+        for key in sorted({*first, *second})
         if first.get(key) != second.get(key)
-    )  # fmt: skip
+    )
 
 
 def _row(metric: str, first: float | None, second: float | None, measured: bool) -> Row:
@@ -122,8 +131,15 @@ def _row(metric: str, first: float | None, second: float | None, measured: bool)
         return Row(metric, first, second, None, None, None)
     change, wanted = second - first, METRICS[metric].better
     better = None if not change or wanted is None else (change < 0) == (wanted == "lower")
-    return Row(metric, first, second, change, 100 * change / abs(first) if first else None, better,
-               measured and not METRICS[metric].exact)
+    return Row(
+        metric,
+        first,
+        second,
+        change,
+        100 * change / abs(first) if first else None,
+        better,
+        measured and not METRICS[metric].exact,
+    )
 
 
 def _notes(first: Values, second: Values) -> list[str]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sqlite3
-import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -25,19 +25,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from tinyrig.core.errors import InfraError, RigError, UserError
 from tinyrig.store import schema
 
+log = logging.getLogger(__name__)
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 _OURS = {schema.SCHEMA.name, schema.RUNS.name, schema.VARIANT_RUNS.name}
 """Tables that every tinyrig's database has."""
 _STAMP = "alembic_version"
 _MIGRATING = 0x74696E79726967
 """PostgreSQL's lock for it: "tinyrig" in ASCII."""
-
-Say = Callable[[str], None]
-
-
-def tell(text: str) -> None:
-    """The usual way to say what an upgrade does: the user must hear of it in whatever command it happens."""
-    print(f"tinyrig: {text}", file=sys.stderr)
 
 
 class Database:
@@ -47,7 +42,7 @@ class Database:
     is corrupt, locked beyond `busy_s` seconds, unwritable or of a newer tinyrig.
     """
 
-    def __init__(self, url: str, must_exist: bool, busy_s: float, say: Say = tell) -> None:
+    def __init__(self, url: str, must_exist: bool, busy_s: float) -> None:
         self._engine = _open_engine(url, must_exist, busy_s)
         self._writer = self._engine.execution_options(tinyrig_write=True)
         postgres = self._engine.dialect.name == "postgresql"
@@ -56,7 +51,7 @@ class Database:
         self._wal: Path | None = None
         try:
             with self._errors():
-                self._upgrade(say)
+                self._upgrade()
                 self._tune()
         except BaseException:
             self.close()
@@ -114,7 +109,7 @@ class Database:
         except (zlib.error, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise _corrupt(self.url, f"{type(error).__name__}: {error}") from error
 
-    def _upgrade(self, say: Say) -> None:
+    def _upgrade(self) -> None:
         """Creates or migrates the tables, all steps in one transaction. Raises before it has touched what is not ours."""
         with self._engine.begin() as db:
             if _revision(db, self.url)[0] == schema.REVISIONS[-1]:
@@ -128,7 +123,7 @@ class Database:
             if revision:
                 copy = _back_up(db)
                 beside = f"; as it was: {copy}" if copy else ""
-                say(f"upgrading {self.url} from revision {revision} to {schema.REVISIONS[-1]}{beside}")
+                log.warning("upgrading %s from revision %s to %s%s", self.url, revision, schema.REVISIONS[-1], beside)
             _migrate(db, None if stamped else revision)
 
     def _tune(self) -> None:
@@ -151,8 +146,11 @@ def look_at(url: str, busy_s: float = 2.0) -> str:
     if parsed.get_backend_name() == "sqlite" and (file := _file_of(parsed)) is not None and not file.exists():
         folder = next(p for p in file.absolute().parents if p.exists())
         if not os.access(folder, os.W_OK):
-            raise InfraError(f"no results database can be made at {file}", received=f"{folder} can't be written",
-                             remedy="name a writable place as results URL")
+            raise InfraError(
+                f"no results database can be made at {file}",
+                received=f"{folder} can't be written",
+                remedy="name a writable place as results URL",
+            )
         return f"{file}: none yet; the first run makes it"
     engine = _open_engine(url, True, busy_s)
     shown = engine.url.render_as_string(hide_password=True)
@@ -179,12 +177,13 @@ def _file_of(parsed: sa.URL) -> Path | None:
 
 # ---- opening ----
 
+
 def _parse(url: str) -> sa.URL:
     try:
         return make_url(url)
     except ArgumentError as error:
         raise UserError(
-            f"not a usable database URL: {error}", expected="e.g. sqlite:///results.sqlite", remedy="correct the results URL",
+            f"not a usable database URL: {error}", expected="e.g. sqlite:///results.sqlite", remedy="correct the results URL"
         ) from error
 
 
@@ -196,12 +195,15 @@ def _open_engine(url: str, must_exist: bool, busy_s: float) -> sa.Engine:
         engine = sa.create_engine(parsed, **_options(parsed, busy_s))
     except (ArgumentError, NoSuchModuleError) as error:
         raise UserError(
-            f"not a usable database URL: {error}", expected="e.g. sqlite:///results.sqlite", remedy="correct the results URL",
+            f"not a usable database URL: {error}", expected="e.g. sqlite:///results.sqlite", remedy="correct the results URL"
         ) from error
     except ModuleNotFoundError as error:
         extra = "tinyrig[postgres]" if parsed.get_backend_name() == "postgresql" else "its driver"
-        raise UserError(f"no driver for the database {parsed.drivername}", received=str(error),
-                        remedy=f"pip install '{extra}', or use sqlite:///FILE") from error
+        raise UserError(
+            f"no driver for the database {parsed.drivername}",
+            received=str(error),
+            remedy=f"pip install '{extra}', or use sqlite:///FILE",
+        ) from error
     if parsed.get_backend_name() == "sqlite":
         _prepare_file(parsed.database, must_exist)
         sa.event.listen(engine, "connect", _on_sqlite_connect)
@@ -233,8 +235,9 @@ def _prepare_file(database: str | None, must_exist: bool) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InfraError(f"can't create the folder of the results database: {error}",
-                         remedy="name a writable place as results URL") from error
+        raise InfraError(
+            f"can't create the folder of the results database: {error}", remedy="name a writable place as results URL"
+        ) from error
 
 
 def _on_sqlite_connect(connection: Any, _record: Any) -> None:
@@ -267,6 +270,7 @@ def _vacuum_sqlite(engine: sa.Engine) -> None:
 
 
 # ---- migrations ----
+
 
 def _revision(db: sa.Connection, url: str) -> tuple[str | None, bool]:
     """(revision of the tables, whether the database says so itself); (None, False) for an empty database."""
@@ -313,8 +317,11 @@ def _back_up(db: sa.Connection) -> Path | None:
     except (sqlite3.Error, OSError) as error:
         with suppress(OSError):
             part.unlink()
-        raise InfraError(f"can't copy {file} before its upgrade", received=str(error),
-                         remedy="make room beside it, or make it writable; the database was not changed") from error
+        raise InfraError(
+            f"can't copy {file} before its upgrade",
+            received=str(error),
+            remedy="make room beside it, or make it writable; the database was not changed",
+        ) from error
     return copy
 
 
@@ -341,31 +348,55 @@ def infra_error(url: str, error: SQLAlchemyError) -> RigError:
     text = str(error.orig) if isinstance(error, DBAPIError) and error.orig else str(error)
     low = text.lower()
     if any(word in low for word in _LOCKED):
-        return InfraError(f"results database {url} is locked", received=text,
-                          remedy="let the other tinyrig process finish, or end the one that holds it")
+        return InfraError(
+            f"results database {url} is locked",
+            received=text,
+            remedy="let the other tinyrig process finish, or end the one that holds it",
+        )
     if any(word in low for word in _UNWRITABLE):
-        return InfraError(f"results database {url} can't be opened or written", received=text,
-                          remedy="check permissions and free space, or name another results URL; what was stored is kept")
+        return InfraError(
+            f"results database {url} can't be opened or written",
+            received=text,
+            remedy="check permissions and free space, or name another results URL; what was stored is kept",
+        )
     if any(word in low for word in _UNREACHABLE):
-        return InfraError(f"results database {url} can't be reached", received=text.splitlines()[0],
-                          remedy="start the server or correct the results URL; what was stored is kept")
+        return InfraError(
+            f"results database {url} can't be reached",
+            received=text.splitlines()[0],
+            remedy="start the server or correct the results URL; what was stored is kept",
+        )
     if any(word in low for word in _DAMAGED):
         return _corrupt(url, text)
-    return InfraError(f"results database {url} failed", received=text.splitlines()[0] if text else type(error).__name__,
-                      remedy="check the results URL and that the database is reachable")
+    return InfraError(
+        f"results database {url} failed",
+        received=text.splitlines()[0] if text else type(error).__name__,
+        remedy="check the results URL and that the database is reachable",
+    )
 
 
 def _corrupt(url: str, text: str) -> InfraError:
-    return InfraError(f"results database {url} is damaged", expected="a tinyrig results database", received=text,
-                      remedy="move the file away (a new one is created) or name another results URL")
+    return InfraError(
+        f"results database {url} is damaged",
+        expected="a tinyrig results database",
+        received=text,
+        remedy="move the file away (a new one is created) or name another results URL",
+    )
 
 
 def _foreign(url: str, present: set[str]) -> UserError:
     shown = ", ".join(sorted(present)[:5])
-    return UserError(f"{url} is not a tinyrig results database", expected=f"an empty one, or one with {', '.join(sorted(_OURS))}",
-                     received=f"tables {shown}", remedy="name another results URL; nothing was changed there")
+    return UserError(
+        f"{url} is not a tinyrig results database",
+        expected=f"an empty one, or one with {', '.join(sorted(_OURS))}",
+        received=f"tables {shown}",
+        remedy="name another results URL; nothing was changed there",
+    )
 
 
 def _newer(url: str, expected: str, received: str) -> InfraError:
-    return InfraError(f"{url} was written by a newer tinyrig", expected=expected, received=received,
-                      remedy="update tinyrig, or name another database")
+    return InfraError(
+        f"{url} was written by a newer tinyrig",
+        expected=expected,
+        received=received,
+        remedy="update tinyrig, or name another database",
+    )

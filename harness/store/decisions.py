@@ -25,6 +25,7 @@ NIGHT, DRIFT = "night", "drift"
 
 # ---- nights ----
 
+
 def begin_night(store: Store, night_id: str, started: str, boards: Iterable[str]) -> None:
     """Raises InfraError when the id is taken."""
     row = {"night_id": night_id, "started": started, "boards": to_json(list(boards)), "summary": ""}
@@ -50,6 +51,7 @@ def end_night(store: Store, night_id: str, finished: str, exit_code: int, summar
 
 # ---- acceptances ----
 
+
 def accept(store: Store, *entries: Accepted) -> None:
     """All or none. Raises UserError for an unknown run, a variant that it lacks, or one that holds nothing to accept."""
     with store.writing() as db:
@@ -61,14 +63,25 @@ def _accept(db: sa.Connection, seq: int, entry: Accepted) -> None:
     v = schema.VARIANT_RUNS.c
     names = list(db.scalars(select(v.variant).where(v.run_seq == seq).order_by(v.id)))
     if not names or (entry.variant is not None and entry.variant not in names):
-        raise UserError(f"run {entry.run_id} holds no finished variant {entry.variant or ''}".rstrip(), expected="one to accept",
-                        received=", ".join(names) or "none", remedy="name another run or variant")
-    row = {"run_seq": seq, "variant": entry.variant, "accepted_at": entry.when, "who": entry.who, "why": entry.why,
-           "wanted": entry.wanted}
+        raise UserError(
+            f"run {entry.run_id} holds no finished variant {entry.variant or ''}".rstrip(),
+            expected="one to accept",
+            received=", ".join(names) or "none",
+            remedy="name another run or variant",
+        )
+    row = {
+        "run_seq": seq,
+        "variant": entry.variant,
+        "accepted_at": entry.when,
+        "who": entry.who,
+        "why": entry.why,
+        "wanted": entry.wanted,
+    }
     db.execute(schema.ACCEPTED.insert(), row)
 
 
 # ---- verdicts ----
+
 
 def stored_verdict(judgement: Any, run_id: str, variant: str, board: str, board_id: str, kind: str = NIGHT) -> StoredVerdict:
     """A verdicts.Judgement as a record of the store; fields that have no column of their own stand in `details`."""
@@ -79,8 +92,15 @@ def stored_verdict(judgement: Any, run_id: str, variant: str, board: str, board_
 
 
 _COLUMNS = {
-    "metric": "metric", "status": "status", "baseline": "old", "value": "new", "difference": "change",
-    "difference_percent": "change_percent", "threshold": "threshold", "detectable": "detectable", "p_value": "p_value",
+    "metric": "metric",
+    "status": "status",
+    "baseline": "old",
+    "value": "new",
+    "difference": "change",
+    "difference_percent": "change_percent",
+    "threshold": "threshold",
+    "detectable": "detectable",
+    "p_value": "p_value",
     "reason": "reason",
 }
 """Field of a Judgement -> field of a StoredVerdict."""

@@ -25,7 +25,16 @@ _HEAD = ("run_id", "started", "night", "rerun", "variant", "board", "board_id", 
 _TIMER = ("timer_hz", "timer_overhead_cycles", "clock_ppm", "clock_ppm_error", "clock_seconds")
 _TOOLS = ("compiler", "flags")
 RUN_COLUMNS = (
-    *_HEAD, "clock_hz", "tflite_sha256", "build_id", "comparable", "outputs_sha256", "pruned", "accepted", *_TIMER, *_TOOLS,
+    *_HEAD,
+    "clock_hz",
+    "tflite_sha256",
+    "build_id",
+    "comparable",
+    "outputs_sha256",
+    "pruned",
+    "accepted",
+    *_TIMER,
+    *_TOOLS,
     *METRIC_COLUMNS,
 )
 """`clock_ppm`: what the board's counter gained on `clock_hz` by the host's clock over `clock_seconds`; `accepted`: why somebody
@@ -39,11 +48,20 @@ Line = dict[str, Any]
 
 # ---- reading ----
 
+
 def run_lines(db: sa.Connection, **which: str | None) -> Iterator[Line]:
     """One for each variant run, oldest first; `which`: variant, board (kind or id), since (ISO-8601 UTC)."""
     v, m = schema.VARIANT_RUNS.c, schema.METRICS.c
-    more = (v.clock_hz, v.tflite_sha256, v.build_id, v.comparable, v.outputs_sha256, v.pruned,
-            *(v[name] for name in _TIMER), _accepted().label("accepted"))  # fmt: skip
+    more = (
+        v.clock_hz,
+        v.tflite_sha256,
+        v.build_id,
+        v.comparable,
+        v.outputs_sha256,
+        v.pruned,
+        *(v[name] for name in _TIMER),
+        _accepted().label("accepted"),
+    )
     tools = {c.comparable: json.loads(c.metadata) for c in db.execute(select(schema.COMPARABLES))}
     heads = db.execute(_select(more, **which)).mappings()
     while chunk := heads.fetchmany(_CHUNK):
@@ -71,11 +89,22 @@ def _select(
 ) -> sa.Select[Any]:
     v, r, n = schema.VARIANT_RUNS.c, schema.RUNS.c, schema.NIGHT_RUNS.c
     query = (
-        select(v.id, r.run_id, r.started, n.night_id.label("night"), n.rerun, v.variant, v.board_name.label("board"), v.board_id,
-               v.timing, *more)
+        select(
+            v.id,
+            r.run_id,
+            r.started,
+            n.night_id.label("night"),
+            n.rerun,
+            v.variant,
+            v.board_name.label("board"),
+            v.board_id,
+            v.timing,
+            *more,
+        )
         .join_from(schema.VARIANT_RUNS, schema.RUNS, r.seq == v.run_seq)
-        .join(schema.NIGHT_RUNS, n.run_seq == v.run_seq, isouter=True).order_by(r.started, v.id)
-    )  # fmt: skip
+        .join(schema.NIGHT_RUNS, n.run_seq == v.run_seq, isouter=True)
+        .order_by(r.started, v.id)
+    )
     conditions = [] if variant is None else [v.variant == variant]
     conditions += [] if board is None else [sa.or_(v.board_name == board, v.board_id.startswith(board, autoescape=True))]
     return query.where(*conditions, *([] if since is None else [r.started >= since]))
@@ -89,6 +118,7 @@ def _accepted() -> sa.ScalarSelect[Any]:
 
 
 # ---- writing ----
+
 
 def export(store: Store, out: TextIO | Path, form: str, samples: bool = False, **which: str | None) -> int:
     """Writes "csv", "json" or "parquet" (a path only) and returns the number of lines. Raises HostError where it can't."""
@@ -146,8 +176,9 @@ def _parquet(out: TextIO | Path, columns: tuple[str, ...], lines: Iterator[Line]
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise HostError("Parquet needs pyarrow", received=str(error),
-                        remedy="pip install 'tinyrig[parquet]', or export --format csv") from error
+        raise HostError(
+            "Parquet needs pyarrow", received=str(error), remedy="pip install 'tinyrig[parquet]', or export --format csv"
+        ) from error
     floats = (*METRIC_COLUMNS, "clock_ppm", "clock_ppm_error", "clock_seconds")
     kinds = {**dict.fromkeys(_INTEGERS, pyarrow.int64()), **dict.fromkeys(floats, pyarrow.float64())}
     types = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in columns])

@@ -24,9 +24,25 @@ from tinyrig.store.decisions import read_json
 from tinyrig.store.runs import Store
 
 __all__ = [
-    "Accepted", "BaselineRun", "Night", "Place", "Point", "Series", "StoredVerdict", "accepted", "all_series", "baseline_runs",
-    "comparables", "last_accepted_metadata", "moved_verdicts", "nights", "op_cycles", "series", "since_change", "verdicts",
-]  # fmt: skip
+    "Accepted",
+    "BaselineRun",
+    "Night",
+    "Place",
+    "Point",
+    "Series",
+    "StoredVerdict",
+    "accepted",
+    "all_series",
+    "baseline_runs",
+    "comparables",
+    "last_accepted_metadata",
+    "moved_verdicts",
+    "nights",
+    "op_cycles",
+    "series",
+    "since_change",
+    "verdicts",
+]
 _MOVED = ("better", "worse", "changed")
 
 
@@ -73,6 +89,7 @@ class Series:
 
 
 # ---- series ----
+
 
 class _Head(NamedTuple):
     """A variant run without its record."""
@@ -200,6 +217,7 @@ def op_cycles(store: Store, run_id: str, variant: str) -> list[tuple[str, str, f
 
 # ---- decisions ----
 
+
 def nights(store: Store, since: str | None = None) -> list[Night]:
     """Newest first, each with its runs in the order in which they were begun."""
     n, m, r = schema.NIGHTS.c, schema.NIGHT_RUNS.c, schema.RUNS.c
@@ -211,10 +229,18 @@ def nights(store: Store, since: str | None = None) -> list[Night]:
         for night_id, run_id, rerun in db.execute(links):
             runs.setdefault(night_id, []).append((run_id, rerun))
     return [
-        Night(h.night_id, h.started, tuple(json.loads(h.boards)), h.finished, h.exit_code, h.summary,
-              tuple(run for run, _ in runs.get(h.night_id, ())), tuple(n for _, n in runs.get(h.night_id, ())))
+        Night(
+            h.night_id,
+            h.started,
+            tuple(json.loads(h.boards)),
+            h.finished,
+            h.exit_code,
+            h.summary,
+            tuple(run for run, _ in runs.get(h.night_id, ())),
+            tuple(n for _, n in runs.get(h.night_id, ())),
+        )
         for h in heads
-    ]  # fmt: skip
+    ]
 
 
 def accepted(store: Store, wanted_only: bool = False) -> list[Accepted]:
@@ -244,11 +270,29 @@ def moved_verdicts(store: Store, since: str | None = None) -> list[StoredVerdict
 def _verdicts(db: sa.Connection, condition: sa.ColumnElement[bool]) -> list[StoredVerdict]:
     d, v, r = schema.VERDICTS.c, schema.VARIANT_RUNS.c, schema.RUNS.c
     query = (
-        select(r.run_id, v.variant, v.board_name, v.board_id, d.metric, d.kind, d.status, d.old, d.new, d.change,
-               d.change_percent, d.threshold, d.detectable, d.p_value, d.reason, d.details)
+        select(
+            r.run_id,
+            v.variant,
+            v.board_name,
+            v.board_id,
+            d.metric,
+            d.kind,
+            d.status,
+            d.old,
+            d.new,
+            d.change,
+            d.change_percent,
+            d.threshold,
+            d.detectable,
+            d.p_value,
+            d.reason,
+            d.details,
+        )
         .join_from(schema.VERDICTS, schema.VARIANT_RUNS, v.id == d.variant_run_id)
-        .join(schema.RUNS, r.seq == v.run_seq).where(condition).order_by(v.id, d.kind.desc(), d.metric)
-    )  # fmt: skip
+        .join(schema.RUNS, r.seq == v.run_seq)
+        .where(condition)
+        .order_by(v.id, d.kind.desc(), d.metric)
+    )
     return [
         StoredVerdict(*row[:7], read_json(row.old), read_json(row.new), *row[9:15], read_json(row.details))
         for row in db.execute(query)
@@ -256,6 +300,7 @@ def _verdicts(db: sa.Connection, condition: sa.ColumnElement[bool]) -> list[Stor
 
 
 # ---- baselines ----
+
 
 @dataclass(frozen=True)
 class BaselineRun:
@@ -326,8 +371,9 @@ def _candidates(db: sa.Connection, board: str, variant: str, before: Sequence[st
         select(v.id, r.run_id, r.started, n.night_id, v.board_id, v.comparable, is_accepted)
         .join_from(schema.VARIANT_RUNS, schema.RUNS, r.seq == v.run_seq)
         .join(schema.NIGHT_RUNS, n.run_seq == v.run_seq, isouter=True)
-        .where(v.variant == variant, _on(board)).order_by(v.id)
-    )  # fmt: skip
+        .where(v.variant == variant, _on(board))
+        .order_by(v.id)
+    )
     if before:
         first = select(sa.func.min(v.id)).join(schema.RUNS, r.seq == v.run_seq).where(r.run_id.in_(before))
         limit = db.scalar(first)
@@ -355,7 +401,13 @@ def _baseline_run(db: sa.Connection, group: Sequence[_Candidate], first: bool) -
     kept = db.execute(select(v.outputs_sha256, v.hits).where(v.id == last.id)).one()
     moved = db.scalars(select(d.metric).where(d.variant_run_id.in_(keys), d.status.in_(_MOVED)))
     return BaselineRun(
-        tuple(row.run_id for row in group), group[0].started, last.night or "", last.comparable or "",
-        {name: float(median(found)) for name, found in sorted(values.items())}, kept.outputs_sha256,
-        None if kept.hits is None else tuple(map(bool, kept.hits)), frozenset(moved), first,
+        tuple(row.run_id for row in group),
+        group[0].started,
+        last.night or "",
+        last.comparable or "",
+        {name: float(median(found)) for name, found in sorted(values.items())},
+        kept.outputs_sha256,
+        None if kept.hits is None else tuple(map(bool, kept.hits)),
+        frozenset(moved),
+        first,
     )

@@ -42,9 +42,14 @@ class JournalWriter:
 
     def _row(self, s: Sample) -> dict[str, Any]:
         return {
-            "journal_id": self._key, "position": self._position, "kind": s.kind, "window_index": int(s.index),
-            "cycles": int(s.cycles), "stack_bytes": None if s.stack_bytes is None else int(s.stack_bytes),
-            "outputs": s.outputs, "op_cycles": json.dumps([int(c) for c in s.op_cycles]),
+            "journal_id": self._key,
+            "position": self._position,
+            "kind": s.kind,
+            "window_index": int(s.index),
+            "cycles": int(s.cycles),
+            "stack_bytes": None if s.stack_bytes is None else int(s.stack_bytes),
+            "outputs": s.outputs,
+            "op_cycles": json.dumps([int(c) for c in s.op_cycles]),
         }
 
 

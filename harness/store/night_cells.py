@@ -34,8 +34,10 @@ def measured(store: Store, run_ids: Sequence[str]) -> list[Measured]:
     v, r = schema.VARIANT_RUNS.c, schema.RUNS.c
     query = (
         select(r.run_id, v.variant, v.board_name, v.board_id, v.timing, v.record, v.pruned, r.plan)
-        .join_from(schema.VARIANT_RUNS, schema.RUNS, r.seq == v.run_seq).where(r.run_id.in_(run_ids)).order_by(v.id)
-    )  # fmt: skip
+        .join_from(schema.VARIANT_RUNS, schema.RUNS, r.seq == v.run_seq)
+        .where(r.run_id.in_(run_ids))
+        .order_by(v.id)
+    )
     with store.reading() as db:
         lines = db.execute(query).all()
     return [_measured(*line[:-1])._replace(asked=_asked(line.plan)) for line in lines]
@@ -65,9 +67,11 @@ def not_measured(store: Store, run_ids: Sequence[str]) -> list[Missing]:
     """Of all these runs, in the order of storing."""
     n, r = schema.NOT_MEASURED.c, schema.RUNS.c
     query = (
-        select(r.run_id, r.plan, n.variant, n.error, n.kind).join_from(schema.NOT_MEASURED, schema.RUNS, r.seq == n.run_seq)
-        .where(r.run_id.in_(run_ids)).order_by(r.seq, n.variant)
-    )  # fmt: skip
+        select(r.run_id, r.plan, n.variant, n.error, n.kind)
+        .join_from(schema.NOT_MEASURED, schema.RUNS, r.seq == n.run_seq)
+        .where(r.run_id.in_(run_ids))
+        .order_by(r.seq, n.variant)
+    )
     with store.reading() as db:
         lines = db.execute(query).all()
     return [Missing(run, _asked(plan), NotMeasured(*what)) for run, plan, *what in lines]
@@ -86,15 +90,15 @@ class Limit(NamedTuple):
 def limits(store: Store, metrics: Sequence[str], since: str | None = None) -> list[Limit]:
     """Of every night's verdicts on `metrics` that have a number as baseline and a threshold."""
     d, v, r = schema.VERDICTS.c, schema.VARIANT_RUNS.c, schema.RUNS.c
-    query = (
-        select(d.variant_run_id, d.metric, d.old, d.threshold)
-        .where(d.kind == "night", d.metric.in_(metrics), d.threshold.is_not(None), d.old.is_not(None))
-    )  # fmt: skip
+    query = select(d.variant_run_id, d.metric, d.old, d.threshold).where(
+        d.kind == "night", d.metric.in_(metrics), d.threshold.is_not(None), d.old.is_not(None)
+    )
     runs = select(v.id, r.run_id, v.variant).join_from(schema.VARIANT_RUNS, schema.RUNS, r.seq == v.run_seq)
     with store.reading() as db:
         heads = {key: (run, name) for key, run, name in db.execute(runs if since is None else runs.where(r.started >= since))}
         lines = db.execute(query).all()
     return [
         Limit(*heads[key], metric, float(old), threshold)
-        for key, metric, old, threshold in lines if key in heads and old[:1] in "-0123456789"
-    ]  # fmt: skip
+        for key, metric, old, threshold in lines
+        if key in heads and old[:1] in "-0123456789"
+    ]

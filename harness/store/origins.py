@@ -52,21 +52,46 @@ def origins(store: Store, run_ids: Sequence[str], variant: str | None = None) ->
     """Of these runs (their full ids), in the order of storing."""
     v, r, c = schema.VARIANT_RUNS.c, schema.RUNS.c, schema.COMPARABLES.c
     query = (
-        select(r.run_id, v.variant, v.board_name, v.board_id, v.timing, v.clock_hz, v.timer_hz, v.timer_overhead_cycles,
-               v.build_id, v.clock_ppm, v.clock_ppm_error, v.clock_seconds, c.metadata)
+        select(
+            r.run_id,
+            v.variant,
+            v.board_name,
+            v.board_id,
+            v.timing,
+            v.clock_hz,
+            v.timer_hz,
+            v.timer_overhead_cycles,
+            v.build_id,
+            v.clock_ppm,
+            v.clock_ppm_error,
+            v.clock_seconds,
+            c.metadata,
+        )
         .join_from(schema.VARIANT_RUNS, schema.RUNS, r.seq == v.run_seq)
         .join(schema.COMPARABLES, c.comparable == v.comparable, isouter=True)
-        .where(r.run_id.in_(run_ids)).order_by(v.id)
-    )  # fmt: skip
+        .where(r.run_id.in_(run_ids))
+        .order_by(v.id)
+    )
     with store.reading() as db:
         lines = db.execute(query if variant is None else query.where(v.variant == variant)).all()
     return [_origin(*line) for line in lines]
 
 
 def _origin(
-    run_id: str, variant: str, board: str, board_id: str, timing: str, clock_hz: int, timer_hz: int | None, overhead: int | None,
-    build_id: str, ppm: float | None, error: float | None, seconds: float | None, metadata: str | None,
-) -> Origin:  # fmt: skip
+    run_id: str,
+    variant: str,
+    board: str,
+    board_id: str,
+    timing: str,
+    clock_hz: int,
+    timer_hz: int | None,
+    overhead: int | None,
+    build_id: str,
+    ppm: float | None,
+    error: float | None,
+    seconds: float | None,
+    metadata: str | None,
+) -> Origin:
     known = json.loads(metadata) if metadata else {}
     clock = None if ppm is None else ClockCheck(ppm, error, seconds or 0.0)
     tools = (str(known.get("compiler", "")), str(known.get("flags", "")))

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from tinyrig.analysis.metrics import comparable_metadata, measure, metadata_hash, outputs_hash, top1_hits
+from tinyrig.analysis.metrics import comparable_metadata, metadata_hash, metric_values, outputs_hash, top1_hits
 from tinyrig.core.errors import InfraError, RigError, UserError
 from tinyrig.core.records import (
     BoardInfo,
@@ -27,6 +27,7 @@ from tinyrig.core.records import (
     ClockCheck,
     Footprint,
     Image,
+    Measurement,
     NotMeasured,
     OpInfo,
     Parity,
@@ -34,7 +35,6 @@ from tinyrig.core.records import (
     TensorSpec,
     Toolchain,
     Variant,
-    VariantRun,
 )
 from tinyrig.store import schema
 
@@ -54,20 +54,31 @@ def _plain(value: Any) -> Any:
 
 # ---- writing ----
 
-def insert_variant(db: sa.Connection, seq: int, run: VariantRun) -> None:
+
+def insert_variant(db: sa.Connection, seq: int, run: Measurement) -> None:
     """A finished variant of run `seq`, with its samples and metrics."""
     row = {
-        "run_seq": seq, "variant": run.variant.name, "tflite_sha256": run.variant.sha256, "build_id": run.image.build_id,
-        "board_name": run.board.name, "board_id": run.board.id, "clock_hz": run.board.clock_hz, "timing": run.board.timing,
-        "record": to_json(_record(run)), "outputs": zlib.compress(b"".join(s.outputs for s in run.samples)),
-        "comparable": _comparable(db, run), "outputs_sha256": outputs_hash(run), "hits": _hits(run),
+        "run_seq": seq,
+        "variant": run.variant.name,
+        "tflite_sha256": run.variant.sha256,
+        "build_id": run.image.build_id,
+        "board_name": run.board.name,
+        "board_id": run.board.id,
+        "clock_hz": run.board.clock_hz,
+        "timing": run.board.timing,
+        "record": to_json(_record(run)),
+        "outputs": zlib.compress(b"".join(s.outputs for s in run.samples)),
+        "comparable": _comparable(db, run),
+        "outputs_sha256": outputs_hash(run),
+        "hits": _hits(run),
         **_timer_columns(run),
     }
     key = db.execute(schema.VARIANT_RUNS.insert(), row).inserted_primary_key[0]
     samples = [_sample_row(key, i, s) for i, s in enumerate(run.samples)]
     op_cycles = [
         {"variant_run_id": key, "position": i, "op_index": j, "cycles": int(cycles)}
-        for i, s in enumerate(run.samples) for j, cycles in enumerate(s.op_cycles)
+        for i, s in enumerate(run.samples)
+        for j, cycles in enumerate(s.op_cycles)
     ]
     for table, rows in ((schema.SAMPLES, samples), (schema.OP_CYCLES, op_cycles)):
         if rows:
@@ -86,13 +97,13 @@ def recompute(db: sa.Connection, key: int) -> None:
     _insert_metrics(db, key, run)
 
 
-def _insert_metrics(db: sa.Connection, key: int, run: VariantRun) -> None:
+def _insert_metrics(db: sa.Connection, key: int, run: Measurement) -> None:
     metrics = [{"variant_run_id": key, "name": name, "value": value} for name, value in _metrics(run).items()]
     if metrics:
         db.execute(schema.METRICS.insert(), metrics)
 
 
-def _comparable(db: sa.Connection, run: VariantRun) -> str:
+def _comparable(db: sa.Connection, run: Measurement) -> str:
     """The hash of the run's comparable metadata, which is stored where it is new. Two rigs may find the same new one at once."""
     metadata = comparable_metadata(run)
     key, c = metadata_hash(metadata), schema.COMPARABLES.c
@@ -102,7 +113,7 @@ def _comparable(db: sa.Connection, run: VariantRun) -> str:
     return key
 
 
-def _hits(run: VariantRun) -> bytes | None:
+def _hits(run: Measurement) -> bytes | None:
     try:
         hits = top1_hits(run)
     except RigError:
@@ -121,11 +132,11 @@ def delete_not_measured(db: sa.Connection, seq: int, variant: str) -> None:
     db.execute(schema.NOT_MEASURED.delete().where(c.run_seq == seq, c.variant == variant))
 
 
-def _metrics(run: VariantRun) -> dict[str, float]:
+def _metrics(run: Measurement) -> dict[str, float]:
     """Metrics as single numbers; those that were not measured or are withheld are left out. A run that metrics can't be
     computed of is stored without them: its samples are not lost."""
     try:
-        values = measure(run)
+        values = metric_values(run)
     except RigError:
         return {}
     low, high = values.pop("accuracy_ci95") or (None, None)
@@ -133,45 +144,62 @@ def _metrics(run: VariantRun) -> dict[str, float]:
     return {name: float(value) for name, value in values.items() if value is not None}
 
 
-def _timer_columns(run: VariantRun) -> dict[str, Any]:
+def _timer_columns(run: Measurement) -> dict[str, Any]:
     overhead, clock = run.settings.get("timer_overhead_cycles"), run.clock or ClockCheck(None, None, 0.0)
     return {
-        "timer_hz": run.board.timer_hz, "timer_overhead_cycles": overhead if isinstance(overhead, int) else None,
-        "clock_ppm": clock.ppm, "clock_ppm_error": clock.ppm_error,
+        "timer_hz": run.board.timer_hz,
+        "timer_overhead_cycles": overhead if isinstance(overhead, int) else None,
+        "clock_ppm": clock.ppm,
+        "clock_ppm_error": clock.ppm_error,
         "clock_seconds": None if clock.ppm is None else clock.seconds,
     }
 
 
 def _sample_row(key: int, position: int, s: Sample) -> dict[str, Any]:
     return {
-        "variant_run_id": key, "position": position, "kind": s.kind, "window_index": int(s.index), "cycles": int(s.cycles),
-        "stack_bytes": None if s.stack_bytes is None else int(s.stack_bytes), "output_bytes": len(s.outputs),
+        "variant_run_id": key,
+        "position": position,
+        "kind": s.kind,
+        "window_index": int(s.index),
+        "cycles": int(s.cycles),
+        "stack_bytes": None if s.stack_bytes is None else int(s.stack_bytes),
+        "output_bytes": len(s.outputs),
     }
 
 
-def _record(run: VariantRun) -> dict[str, Any]:
+def _record(run: Measurement) -> dict[str, Any]:
     # Beside the board: a tinyrig from before it takes the board's fields as they are.
     timer = {"timer_hz": (board := asdict(run.board)).pop("timer_hz")}
     clock = {"clock": None if run.clock is None else asdict(run.clock)}
     return {
-        "variant": asdict(run.variant), "image": asdict(run.image), "board": board, **timer, **clock,
+        "variant": asdict(run.variant),
+        "image": asdict(run.image),
+        "board": board,
+        **timer,
+        **clock,
         "parity": None if run.parity is None else asdict(run.parity),
         "labels": None if run.labels is None else [int(n) for n in run.labels],
-        "class_names": run.class_names, "settings": run.settings, "claims": [asdict(c) for c in run.claims],
+        "class_names": run.class_names,
+        "settings": run.settings,
+        "claims": [asdict(c) for c in run.claims],
     }
 
 
 # ---- reading ----
 
-def variant_runs(db: sa.Connection, seq: int) -> tuple[VariantRun, ...]:
+
+def variant_runs(db: sa.Connection, seq: int) -> tuple[Measurement, ...]:
     """The finished variants of run `seq`, in order of storing. Raises UserError where samples were pruned: what is left would
     look like a run without windows."""
     v = schema.VARIANT_RUNS.c
     rows = db.execute(select(v.id, v.variant, v.record, v.outputs, v.pruned).where(v.run_seq == seq).order_by(v.id)).all()
     pruned = next((r for r in rows if r.pruned), None)
     if pruned:
-        raise UserError(f"the raw samples of this run were pruned on {pruned.pruned}", received=f"variant {pruned.variant}",
-                        remedy="its metrics are kept: tinyrig history, tinyrig compare, tinyrig export")
+        raise UserError(
+            f"the raw samples of this run were pruned on {pruned.pruned}",
+            received=f"variant {pruned.variant}",
+            remedy="its metrics are kept: tinyrig history, tinyrig compare, tinyrig export",
+        )
     return tuple(_variant_run(json.loads(r.record), _load_samples(db, r.id, r.outputs)) for r in rows)
 
 
@@ -194,35 +222,50 @@ def _load_samples(db: sa.Connection, key: int, blob: bytes) -> tuple[Sample, ...
     return tuple(samples)
 
 
-def _variant_run(r: dict[str, Any], samples: tuple[Sample, ...]) -> VariantRun:
+def _variant_run(r: dict[str, Any], samples: tuple[Sample, ...]) -> Measurement:
     """Raises InfraError for a record that lacks a field or has an unknown one."""
     try:
         return _variant_run_fields(r, samples)
     except (KeyError, TypeError) as error:
-        raise InfraError("a stored variant run can't be read", received=f"{type(error).__name__}: {error}",
-                         remedy="read it with the tinyrig that wrote it, or make the run again") from error
+        raise InfraError(
+            "a stored variant run can't be read",
+            received=f"{type(error).__name__}: {error}",
+            remedy="read it with the tinyrig that wrote it, or make the run again",
+        ) from error
 
 
-def _variant_run_fields(r: dict[str, Any], samples: tuple[Sample, ...]) -> VariantRun:
+def _variant_run_fields(r: dict[str, Any], samples: tuple[Sample, ...]) -> Measurement:
     v = r["variant"]
     variant = Variant(**(v | {"tflite": Path(v["tflite"]), "windows": None if v["windows"] is None else Path(v["windows"])}))
-    return VariantRun(
-        variant, _image(r["image"]), BoardInfo(**r["board"], timer_hz=r.get("timer_hz")), samples,
+    return Measurement(
+        variant,
+        _image(r["image"]),
+        BoardInfo(**r["board"], timer_hz=r.get("timer_hz")),
+        samples,
         None if r["parity"] is None else Parity(**r["parity"]),
         None if r["labels"] is None else tuple(r["labels"]),
-        None if r["class_names"] is None else tuple(r["class_names"]), r["settings"],
+        None if r["class_names"] is None else tuple(r["class_names"]),
+        r["settings"],
         tuple(Claim(**c) for c in r.get("claims", ())),
         None if r.get("clock") is None else ClockCheck(**r["clock"]),
     )
 
 
 def _image(i: dict[str, Any]) -> Image:
-    return Image(**(i | {
-        "elf": Path(i["elf"]), "bin": Path(i["bin"]),
-        "toolchain": Toolchain(**i["toolchain"]), "footprint": None if i["footprint"] is None else Footprint(**i["footprint"]),
-        "inputs": tuple(map(_tensor, i["inputs"])), "outputs": tuple(map(_tensor, i["outputs"])),
-        "ops": tuple(OpInfo(**op) for op in i["ops"]),
-    }))
+    return Image(
+        **(
+            i
+            | {
+                "elf": Path(i["elf"]),
+                "bin": Path(i["bin"]),
+                "toolchain": Toolchain(**i["toolchain"]),
+                "footprint": None if i["footprint"] is None else Footprint(**i["footprint"]),
+                "inputs": tuple(map(_tensor, i["inputs"])),
+                "outputs": tuple(map(_tensor, i["outputs"])),
+                "ops": tuple(OpInfo(**op) for op in i["ops"]),
+            }
+        )
+    )
 
 
 def _tensor(t: dict[str, Any]) -> TensorSpec:

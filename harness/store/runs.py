@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from sqlalchemy import select
 
 from tinyrig.core.errors import InfraError, UserError
-from tinyrig.core.records import FINISHED, OPEN, NotMeasured, Run, VariantRun
+from tinyrig.core.records import FINISHED, OPEN, Measurement, NotMeasured, Run
 from tinyrig.store import journal, rows, schema
-from tinyrig.store.database import Database, Say, tell
+from tinyrig.store.database import Database
 from tinyrig.store.journal import Journal, JournalWriter
 
 
@@ -39,14 +39,14 @@ class StoredRun:
 
 
 class Store:
-    """Results behind one database URL; an older database is upgraded, after `say` was told where its copy lies.
+    """Results behind one database URL; an older database is upgraded, after it was logged where its copy lies.
 
     Raises UserError for an unusable URL, an unknown run, an absent file (with `must_exist`) or somebody else's database,
     InfraError for one that is corrupt, locked beyond `busy_s` seconds, unwritable or of a newer schema.
     """
 
-    def __init__(self, url: str, *, must_exist: bool = False, busy_s: float = 30.0, say: Say = tell) -> None:
-        self._database = Database(url, must_exist, busy_s, say)
+    def __init__(self, url: str, *, must_exist: bool = False, busy_s: float = 30.0) -> None:
+        self._database = Database(url, must_exist, busy_s)
         self.url = self._database.url
 
     def close(self) -> None:
@@ -84,7 +84,7 @@ class Store:
         with self._database.writing() as db:
             db.execute(schema.RUNS.update().where(schema.RUNS.c.seq == self.seq(db, run_id)).values(state=state))
 
-    def add_variant(self, run_id: str, run: VariantRun) -> None:
+    def add_variant(self, run_id: str, run: Measurement) -> None:
         """Append a finished variant to an open run in place of its journal, all or nothing, durable on return."""
         with self._database.writing() as db:
             seq = self.seq(db, run_id)
@@ -186,9 +186,15 @@ def _by_run(lines: Iterable[Any]) -> dict[int, list[Any]]:
 
 def _summary(head: Any, lines: list[Any], journaled: int, failed: list[Any]) -> StoredRun:
     return StoredRun(
-        head.run_id, head.started, tuple(line.variant for line in lines),
-        tuple(dict.fromkeys(line.board_name for line in lines)), tuple(dict.fromkeys(line.timing for line in lines)),
-        head.state or FINISHED, json.loads(head.plan) if head.plan else {}, journaled, tuple(line.variant for line in failed),
+        head.run_id,
+        head.started,
+        tuple(line.variant for line in lines),
+        tuple(dict.fromkeys(line.board_name for line in lines)),
+        tuple(dict.fromkeys(line.timing for line in lines)),
+        head.state or FINISHED,
+        json.loads(head.plan) if head.plan else {},
+        journaled,
+        tuple(line.variant for line in failed),
     )
 
 

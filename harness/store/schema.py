@@ -9,20 +9,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-)
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 STORE_SCHEMA = 1
 """What tinyrigs from before the migrations check. Raised whenever they could no longer read what this one writes."""
@@ -32,7 +19,8 @@ REVISIONS = ("0001", "0002", "0003", "0004")
 META = MetaData()
 SCHEMA = Table("tinyrig_schema", META, Column("version", Integer, primary_key=True, autoincrement=False))
 RUNS = Table(
-    "runs", META,
+    "runs",
+    META,
     Column("seq", Integer, primary_key=True),
     Column("run_id", String(128), nullable=False, unique=True),
     Column("started", String(64), nullable=False, index=True),
@@ -41,7 +29,8 @@ RUNS = Table(
     Column("plan", Text),
 )
 VARIANT_RUNS = Table(
-    "variant_runs", META,
+    "variant_runs",
+    META,
     Column("id", Integer, primary_key=True),
     Column("run_seq", Integer, ForeignKey("runs.seq"), nullable=False, index=True),
     Column("variant", String(255), nullable=False, index=True),
@@ -66,7 +55,8 @@ VARIANT_RUNS = Table(
     Index("ix_variant_runs_heads", "variant", "board_id", "board_name", "timing", "comparable", "run_seq"),
 )
 SAMPLES = Table(
-    "samples", META,
+    "samples",
+    META,
     Column("variant_run_id", Integer, ForeignKey("variant_runs.id"), primary_key=True, autoincrement=False),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("kind", String(32), nullable=False),
@@ -76,21 +66,24 @@ SAMPLES = Table(
     Column("output_bytes", Integer, nullable=False),
 )
 OP_CYCLES = Table(
-    "op_cycles", META,
+    "op_cycles",
+    META,
     Column("variant_run_id", Integer, ForeignKey("variant_runs.id"), primary_key=True, autoincrement=False),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("op_index", Integer, primary_key=True, autoincrement=False),
     Column("cycles", BigInteger, nullable=False),
 )
 METRICS = Table(
-    "metrics", META,
+    "metrics",
+    META,
     Column("variant_run_id", Integer, ForeignKey("variant_runs.id"), primary_key=True, autoincrement=False),
     Column("name", String(64), primary_key=True),
     Column("value", Float, nullable=False),
     Index("ix_metrics_series", "name", "variant_run_id", "value"),
 )
 JOURNALS = Table(
-    "journals", META,
+    "journals",
+    META,
     Column("id", Integer, primary_key=True),
     Column("run_seq", Integer, ForeignKey("runs.seq"), nullable=False, index=True),
     Column("variant", String(255), nullable=False),
@@ -98,7 +91,8 @@ JOURNALS = Table(
     Column("resumed", Text, nullable=False),  # JSON: the positions at which it was gone on with
 )
 JOURNAL_SAMPLES = Table(
-    "journal_samples", META,
+    "journal_samples",
+    META,
     Column("journal_id", Integer, ForeignKey("journals.id"), primary_key=True, autoincrement=False),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("kind", String(32), nullable=False),
@@ -109,19 +103,22 @@ JOURNAL_SAMPLES = Table(
     Column("op_cycles", Text, nullable=False),
 )
 NOT_MEASURED = Table(
-    "not_measured", META,
+    "not_measured",
+    META,
     Column("run_seq", Integer, ForeignKey("runs.seq"), primary_key=True, autoincrement=False),
     Column("variant", String(255), primary_key=True),
     Column("kind", String(16), nullable=False),
     Column("error", Text, nullable=False),
 )
 COMPARABLES = Table(
-    "comparables", META,
+    "comparables",
+    META,
     Column("comparable", String(64), primary_key=True),  # SHA-256 of the metadata
     Column("metadata", Text, nullable=False),
 )
 NIGHTS = Table(
-    "nights", META,
+    "nights",
+    META,
     Column("night_id", String(64), primary_key=True),
     Column("started", String(64), nullable=False, index=True),
     Column("finished", String(64)),  # NULL: under way, or cut off
@@ -130,13 +127,15 @@ NIGHTS = Table(
     Column("summary", Text, nullable=False),
 )
 NIGHT_RUNS = Table(
-    "night_runs", META,
+    "night_runs",
+    META,
     Column("run_seq", Integer, ForeignKey("runs.seq"), primary_key=True, autoincrement=False),
     Column("night_id", String(64), ForeignKey("nights.night_id"), nullable=False, index=True),
     Column("rerun", Integer, nullable=False),  # 0: the night's first run of its board
 )
 ACCEPTED = Table(
-    "accepted", META,
+    "accepted",
+    META,
     Column("id", Integer, primary_key=True),
     Column("run_seq", Integer, ForeignKey("runs.seq"), nullable=False, index=True),
     Column("variant", String(255)),  # NULL: all of the run
@@ -146,7 +145,8 @@ ACCEPTED = Table(
     Column("wanted", Boolean, nullable=False),  # somebody took responsibility for a change; else nothing had changed
 )
 VERDICTS = Table(
-    "verdicts", META,
+    "verdicts",
+    META,
     Column("variant_run_id", Integer, ForeignKey("variant_runs.id"), primary_key=True, autoincrement=False),
     Column("metric", String(64), primary_key=True),
     Column("kind", String(16), primary_key=True),  # "night" or "drift"

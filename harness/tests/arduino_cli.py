@@ -21,6 +21,7 @@ FIRMWARE = ROOT / "firmware"
 SHIM = FIRMWARE / "tests" / "arduino_shim"
 FQBN = "arduino:mbed_nano:nano33ble"
 
+
 def cores() -> dict:
     """The shim's sources are part of the version: an image built around an older shim is not taken again."""
     digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(SHIM.iterdir()))).hexdigest()[:8]
@@ -29,10 +30,23 @@ def cores() -> dict:
 
 # variants/ARDUINO_NANO33BLE/cflags.txt and cxxflags.txt of ArduinoCore-mbed, as far as they change code
 COMMON = [
-    "-Os", "-fdata-sections", "-ffunction-sections", "-fmessage-length=0", "-fno-delete-null-pointer-checks", "-fno-exceptions",
-    "-fomit-frame-pointer", "-funsigned-char", "-g1", "-mcpu=cortex-m4", "-mfloat-abi=softfp", "-mfpu=fpv4-sp-d16", "-mthumb",
-    "-DARDUINO_ARDUINO_NANO33BLE", "-DARDUINO_ARCH_NRF52840", "-DARDUINO_ARCH_MBED",
-]  # fmt: skip
+    "-Os",
+    "-fdata-sections",
+    "-ffunction-sections",
+    "-fmessage-length=0",
+    "-fno-delete-null-pointer-checks",
+    "-fno-exceptions",
+    "-fomit-frame-pointer",
+    "-funsigned-char",
+    "-g1",
+    "-mcpu=cortex-m4",
+    "-mfloat-abi=softfp",
+    "-mfpu=fpv4-sp-d16",
+    "-mthumb",
+    "-DARDUINO_ARDUINO_NANO33BLE",
+    "-DARDUINO_ARCH_NRF52840",
+    "-DARDUINO_ARCH_MBED",
+]
 C, CXX = ["-std=gnu11", *COMMON], ["-std=gnu++14", "-fno-rtti", *COMMON]
 WARN = ["-Wall", "-Wextra", "-Werror"]
 RENAMED = ("init", "read", "write", "cycles", "board_id", "reboot", "last_fault", "stack_limit", "name", "clock_hz")
@@ -124,10 +138,25 @@ def compile_sketch(args: Namespace) -> None:
 def link_for_virtual(objects: list[Path], elf: Path) -> None:
     port = FIRMWARE / "port"
     c, cxx = ["arm-none-eabi-gcc", *C, *WARN, f"-I{port}"], ["arm-none-eabi-g++", *CXX, *WARN, f"-I{SHIM}"]
-    shim = [compiled(port / "cortexm" / "startup.c", port, *c), compiled(port / "nrf52840" / "port.c", port, *c, *ON_VIRTUAL),
-            compiled(SHIM / "virtual.cpp", SHIM, *cxx)]  # fmt: skip
-    run("arm-none-eabi-gcc", *C, "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,--no-warn-rwx-segments",
-        f"-T{SHIM / 'virtual.ld'}", *objects, *shim, "-lm", "-o", elf)  # fmt: skip
+    shim = [
+        compiled(port / "cortexm" / "startup.c", port, *c),
+        compiled(port / "nrf52840" / "port.c", port, *c, *ON_VIRTUAL),
+        compiled(SHIM / "virtual.cpp", SHIM, *cxx),
+    ]
+    run(
+        "arm-none-eabi-gcc",
+        *C,
+        "-nostartfiles",
+        "--specs=nano.specs",
+        "-Wl,--gc-sections",
+        "-Wl,--no-warn-rwx-segments",
+        f"-T{SHIM / 'virtual.ld'}",
+        *objects,
+        *shim,
+        "-lm",
+        "-o",
+        elf,
+    )
 
 
 def upload(args: Namespace, folder: Path) -> None:

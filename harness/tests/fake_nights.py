@@ -1,6 +1,6 @@
 """A history of many nights, written with bulk inserts. Nothing in it was measured.
 
-    python -m tinyrig.tests.fake_nights FILE.sqlite [--nights 1000 --variants 8 --boards 4]
+python -m tinyrig.tests.fake_nights FILE.sqlite [--nights 1000 --variants 8 --boards 4]
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from tinyrig.analysis.metrics import comparable_metadata, metadata_hash, outputs_hash, top1_hits
-from tinyrig.core.records import BoardInfo, VariantRun
+from tinyrig.core.records import BoardInfo, Measurement
 from tinyrig.store import rows, schema
 from tinyrig.store.runs import Store
 from tinyrig.tests.fake_runs import SHAPES, make_variant_run
@@ -67,7 +67,7 @@ def fill(store: Store, plan: Plan = Plan()) -> None:
 class Cell:
     """One variant on one board, as it is before any noise."""
 
-    run: VariantRun
+    run: Measurement
     board: int
     variant: int
     row: dict[str, Any]
@@ -87,10 +87,19 @@ def _cell(board: int, variant: int) -> Cell:
     run = replace(run, board=info, variant=replace(run.variant, name=name))
     comparable, hits = metadata_hash(comparable_metadata(run)), top1_hits(run)
     row = {
-        "variant": name, "tflite_sha256": run.variant.sha256, "build_id": run.image.build_id, "board_name": info.name,
-        "board_id": info.id, "clock_hz": info.clock_hz, "timing": info.timing, "record": rows.to_json(rows._record(run)),
-        "outputs": zlib.compress(b""), "comparable": comparable, "outputs_sha256": outputs_hash(run),
-        "hits": None if hits is None else bytes(bool(h) for h in hits), "pruned": START.isoformat(),
+        "variant": name,
+        "tflite_sha256": run.variant.sha256,
+        "build_id": run.image.build_id,
+        "board_name": info.name,
+        "board_id": info.id,
+        "clock_hz": info.clock_hz,
+        "timing": info.timing,
+        "record": rows.to_json(rows._record(run)),
+        "outputs": zlib.compress(b""),
+        "comparable": comparable,
+        "outputs_sha256": outputs_hash(run),
+        "hits": None if hits is None else bytes(bool(h) for h in hits),
+        "pruned": START.isoformat(),
     }
     return Cell(run, board, variant, row, rows._metrics(run), comparable)
 
@@ -108,12 +117,28 @@ def _tables(plan: Plan, cells: list[Cell], nights: range, rng: np.random.Generat
     tables: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for night in nights:
         started = (START + datetime.timedelta(days=night)).isoformat(timespec="seconds")
-        tables["nights"].append({"night_id": night_id(night), "started": started, "finished": started, "exit_code": 0,
-                                 "boards": json.dumps([f"board{b}" for b in range(plan.boards)]), "summary": "nothing changed"})
+        tables["nights"].append(
+            {
+                "night_id": night_id(night),
+                "started": started,
+                "finished": started,
+                "exit_code": 0,
+                "boards": json.dumps([f"board{b}" for b in range(plan.boards)]),
+                "summary": "nothing changed",
+            }
+        )
         for board in range(plan.boards):
             seq = night * plan.boards + board + 1
-            tables["runs"].append({"seq": seq, "run_id": run_id(night, board), "started": started, "versions": "{}",
-                                   "state": "finished", "plan": None})
+            tables["runs"].append(
+                {
+                    "seq": seq,
+                    "run_id": run_id(night, board),
+                    "started": started,
+                    "versions": "{}",
+                    "state": "finished",
+                    "plan": None,
+                }
+            )
             tables["night_runs"].append({"run_seq": seq, "night_id": night_id(night), "rerun": 0})
             tables["accepted"].append(_accepted(plan, night, seq, started))
         for i, cell in enumerate(cells):
@@ -140,30 +165,46 @@ def _variant_run(plan: Plan, tables: dict[str, Any], key: int, night: int, cell:
     level, before = _level(plan, night, cell), _level(plan, night - 1, cell)
     factor = level * (1.0 if cell.board == 0 else math.exp(rng.normal(0, NOISE)))
     tables["variant_runs"].append(cell.row | {"id": key, "run_seq": night * plan.boards + cell.board + 1})
-    tables[_FACTORS.name].append({"id": key, "board": cell.board, "variant": cell.variant, "factor": factor, "before": before,
-                                  "changed": level != before})
+    tables[_FACTORS.name].append(
+        {"id": key, "board": cell.board, "variant": cell.variant, "factor": factor, "before": before, "changed": level != before}
+    )
 
 
 # ---- metrics and verdicts, most of the rows: the database multiplies them out ----
 
 _SCRATCH = sa.MetaData()
 _FACTORS = sa.Table(
-    "fake_factors", _SCRATCH, *(sa.Column(n, sa.Integer) for n in ("id", "board", "variant")),
-    *(sa.Column(n, sa.Float) for n in ("factor", "before")), sa.Column("changed", sa.Boolean), prefixes=["TEMPORARY"],
-)  # fmt: skip
+    "fake_factors",
+    _SCRATCH,
+    *(sa.Column(n, sa.Integer) for n in ("id", "board", "variant")),
+    *(sa.Column(n, sa.Float) for n in ("factor", "before")),
+    sa.Column("changed", sa.Boolean),
+    prefixes=["TEMPORARY"],
+)
 """For each variant run by what its noisy metrics are multiplied, and by what those of its baseline."""
 _LEVELS = sa.Table(
-    "fake_levels", _SCRATCH, *(sa.Column(n, sa.Integer) for n in ("board", "variant")), sa.Column("name", sa.String(64)),
-    sa.Column("value", sa.Float), sa.Column("noisy", sa.Boolean), prefixes=["TEMPORARY"],
-)  # fmt: skip
+    "fake_levels",
+    _SCRATCH,
+    *(sa.Column(n, sa.Integer) for n in ("board", "variant")),
+    sa.Column("name", sa.String(64)),
+    sa.Column("value", sa.Float),
+    sa.Column("noisy", sa.Boolean),
+    prefixes=["TEMPORARY"],
+)
 
 
 def _levels(cells: list[Cell]) -> list[dict[str, Any]]:
     return [
-        {"board": cell.board, "variant": cell.variant, "name": name, "value": value,
-         "noisy": name.startswith(_NOISY) and name != "latency_samples"}
-        for cell in cells for name, value in cell.metrics.items()
-    ]  # fmt: skip
+        {
+            "board": cell.board,
+            "variant": cell.variant,
+            "name": name,
+            "value": value,
+            "noisy": name.startswith(_NOISY) and name != "latency_samples",
+        }
+        for cell in cells
+        for name, value in cell.metrics.items()
+    ]
 
 
 def _multiply(db: sa.Connection) -> None:
@@ -175,10 +216,19 @@ def _multiply(db: sa.Connection) -> None:
     values = sa.select(f.id, t.name, new).join_from(_FACTORS, _LEVELS, both)
     db.execute(schema.METRICS.insert().from_select(["variant_run_id", "name", "value"], values))
     judged: dict[str, Any] = {
-        "variant_run_id": f.id, "metric": t.name, "kind": sa.literal("night"), "status": status, "old": sa.cast(old, sa.Text),
-        "new": sa.cast(new, sa.Text), "change": new - old, "change_percent": 100 * (new - old) / sa.func.nullif(old, 0),
-        "threshold": 0.0025 * old, "detectable": 0.004 * old, "reason": sa.literal(""), "details": sa.literal("{}"),
-    }  # fmt: skip
+        "variant_run_id": f.id,
+        "metric": t.name,
+        "kind": sa.literal("night"),
+        "status": status,
+        "old": sa.cast(old, sa.Text),
+        "new": sa.cast(new, sa.Text),
+        "change": new - old,
+        "change_percent": 100 * (new - old) / sa.func.nullif(old, 0),
+        "threshold": 0.0025 * old,
+        "detectable": 0.004 * old,
+        "reason": sa.literal(""),
+        "details": sa.literal("{}"),
+    }
     db.execute(schema.VERDICTS.insert().from_select(list(judged), sa.select(*judged.values()).join_from(_FACTORS, _LEVELS, both)))
 
 

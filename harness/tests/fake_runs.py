@@ -13,6 +13,7 @@ from tinyrig.core.records import (
     BoardInfo,
     Footprint,
     Image,
+    Measurement,
     OpInfo,
     Parity,
     Run,
@@ -20,7 +21,6 @@ from tinyrig.core.records import (
     TensorSpec,
     Toolchain,
     Variant,
-    VariantRun,
 )
 
 FLOAT_OUT = TensorSpec("softmax", (1, 8), "float32")
@@ -47,8 +47,8 @@ def outputs_for(labels: np.ndarray, right: int, spec: TensorSpec) -> list[bytes]
     return rows
 
 
-def make_variant_run(name: str = "simple", windows: int = 240, **changes: Any) -> VariantRun:
-    """A verified run of one of SHAPES; `changes` replace fields of the VariantRun."""
+def make_variant_run(name: str = "simple", windows: int = 240, **changes: Any) -> Measurement:
+    """A verified run of one of SHAPES; `changes` replace fields of the Measurement."""
     right, tflite_bytes, zip_bytes, flops, macs, cycles, dtype, flash, ram = SHAPES[name]
     out = FLOAT_OUT if dtype == "float32" else INT8_OUT
     labels = np.arange(windows) % 8
@@ -60,19 +60,47 @@ def make_variant_run(name: str = "simple", windows: int = 240, **changes: Any) -
     samples += [Sample("repeat", i, outputs[0], cycles + i % 3) for i in range(30)]
     samples += [Sample("profile", 0, outputs[0], cycles, None, tuple(int(cycles * part) for _, part in shares))]
     samples += [Sample("stack", 0, outputs[0], cycles, ram[2])]
-    run = VariantRun(
-        Variant(name, Path(f"{name}.tflite"), f"{name:0<64}", tflite_bytes, zip_bytes, Path("windows.npz"), "glove", True,
-                right / 240, flops, macs, {"engine_note": "fake"}),
-        Image(Path("fw.elf"), Path("fw.bin"), 0x10000, f"{name:0<64}", "0" * 32, "tinyrig", TOOLCHAIN,
-              Footprint(*flash, 5200, *ram[:2], 9100), (TensorSpec("x", (1, 59, 35), dtype),), (out,), ops),
-        BOARD, tuple(samples), Parity("tflm", windows, 0, 0.0 if dtype == "int8" else 2.4e-7, 0, None),
-        tuple(int(n) for n in labels), tuple(f"object {n}" for n in range(8)), {"repeat_window": 0},
+    run = Measurement(
+        Variant(
+            name,
+            Path(f"{name}.tflite"),
+            f"{name:0<64}",
+            tflite_bytes,
+            zip_bytes,
+            Path("windows.npz"),
+            "glove",
+            True,
+            right / 240,
+            flops,
+            macs,
+            {"engine_note": "fake"},
+        ),
+        Image(
+            Path("fw.elf"),
+            Path("fw.bin"),
+            0x10000,
+            f"{name:0<64}",
+            "0" * 32,
+            "tinyrig",
+            TOOLCHAIN,
+            Footprint(*flash, 5200, *ram[:2], 9100),
+            (TensorSpec("x", (1, 59, 35), dtype),),
+            (out,),
+            ops,
+        ),
+        BOARD,
+        tuple(samples),
+        Parity("tflm", windows, 0, 0.0 if dtype == "int8" else 2.4e-7, 0, None),
+        tuple(int(n) for n in labels),
+        tuple(f"object {n}" for n in range(8)),
+        {"repeat_window": 0},
     )
     return replace(run, **changes)
 
 
-def make_run(run_id: str = "20260101-120000-abcd", started: str = "2026-01-01T12:00:00+00:00",
-             names: tuple[str, ...] = tuple(SHAPES)) -> Run:
+def make_run(
+    run_id: str = "20260101-120000-abcd", started: str = "2026-01-01T12:00:00+00:00", names: tuple[str, ...] = tuple(SHAPES)
+) -> Run:
     """The paper's four variants in one run."""
     versions = {"python": "3.11.2", "numpy": "2.4.0", "unicorn": "2.1.4"}
     return Run(run_id, started, tuple(make_variant_run(name) for name in names), versions)

@@ -70,7 +70,9 @@ def sketch_program(name: str, engine: list[Path], folders: tuple[Path, ...], pay
         pytest.skip("no host C++ compiler (c++): the sketch's USB half is C++")
     work = build_folder() / f"sketch-{name}"
     rig = [p for p in arduino_sketch.rig_files() if p.suffix in (".c", ".cpp") and p.name != "null_engine.c"]
-    folder = arduino_sketch.write_sketch(work / arduino_sketch.NAME, [*rig, build_folder() / "build_id.c"], engine, folders, payload)
+    folder = arduino_sketch.write_sketch(
+        work / arduino_sketch.NAME, [*rig, build_folder() / "build_id.c"], engine, folders, payload
+    )
     objects = []
     for source in arduino_cli.sources(folder):
         if str(source.relative_to(folder)) not in arduino_cli.CHIP_ONLY:

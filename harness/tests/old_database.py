@@ -39,7 +39,8 @@ CREATE TABLE metrics (variant_run_id INTEGER NOT NULL, name VARCHAR(64) NOT NULL
 _COPIED = {
     "runs": "seq, run_id, started, versions",
     "variant_runs": "id, run_seq, variant, tflite_sha256, build_id, board_name, board_id, clock_hz, timing, record, outputs",
-    "samples": "*", "op_cycles": "*",
+    "samples": "*",
+    "op_cycles": "*",
 }
 
 

@@ -65,9 +65,14 @@ class Program:
         self.log = log
         with log.open("ab") as out:
             self._process = subprocess.Popen(
-                command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+                command,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
                 env={**os.environ, **environment},
-            )  # fmt: skip
+            )
 
     def wait_for(self, what: Callable[[], object]) -> None:
         wait_for(what, self._process, self.log)
@@ -93,9 +98,11 @@ class Ser2net(Program):
         self.rfc2217, self.socket = f"rfc2217://127.0.0.1:{ports[0]}", f"socket://127.0.0.1:{ports[1]}"
         connector = f"  connector: serialdev,{device},1000000n81,local\n  options: {options}\n"
         accepters = ("telnet(rfc2217),tcp(nodelay)", "tcp(nodelay)")
-        (folder / "ser2net.yaml").write_text("".join(
-            f"connection: &board{n}\n  accepter: {kind},127.0.0.1,{ports[n]}\n{connector}" for n, kind in enumerate(accepters)
-        ))  # fmt: skip
+        (folder / "ser2net.yaml").write_text(
+            "".join(
+                f"connection: &board{n}\n  accepter: {kind},127.0.0.1,{ports[n]}\n{connector}" for n, kind in enumerate(accepters)
+            )
+        )
         super().__init__([need_ser2net(), "-n", "-d", "-c", "ser2net.yaml"], folder / "ser2net.log", folder)
         try:
             self.wait_for(lambda: all(map(listens, ports)))
@@ -149,5 +156,13 @@ class Labgrid:
 
 def cli(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tinyrig.cli", *words]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
-                          stdin=subprocess.DEVNULL, env={**os.environ, **environment})  # fmt: skip
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **environment},
+    )

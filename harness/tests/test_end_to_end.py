@@ -19,9 +19,10 @@ from tinyrig.core.boards import BOARDS, VIRTUAL_ID_PREFIX, parse_board
 from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, LinkError, ModelError
 from tinyrig.core.records import ESTIMATED
+from tinyrig.host.log import heard
 from tinyrig.link.serial_link import open_link
 from tinyrig.link.session import Session
-from tinyrig.measure.run import Campaign
+from tinyrig.measure.run import OpenRun
 from tinyrig.measure.variants import model_variant
 from tinyrig.tests import small_models
 from tinyrig.virtual.launch import VirtualBoard
@@ -163,10 +164,13 @@ def test_flashes_only_what_does_not_run_already(tmp_path):
     image, other = built(small_models.dense_int8()), built(small_models.dense_int8(seed=7))
     said: list[str] = []
     with VirtualBoard() as board, Rig(parse_board(f"virtual@{board.port}"), Config()) as rig:
-        rig.prepare(image, said.append)
-        rig.prepare(image, said.append)
+        with heard(said.append):
+            rig.prepare(image)
+        with heard(said.append):
+            rig.prepare(image)
         assert len(said) == 1
-        _, hello = rig.prepare(other, said.append)
+        with heard(said.append):
+            _, hello = rig.prepare(other)
         assert len(said) == 2 and hello.model_sha256 == other.model_sha256
 
 
@@ -175,7 +179,8 @@ def test_the_same_model_in_other_firmware_is_stale(tmp_path):
     assert image.build_id != portable.build_id
     said: list[str] = []
     with VirtualBoard(image=portable.elf) as board, Rig(parse_board(f"virtual@{board.port}"), Config()) as rig:
-        _, hello = rig.prepare(image, said.append)
+        with heard(said.append):
+            _, hello = rig.prepare(image)
         assert said and hello.build_id == image.build_id
 
 
@@ -206,12 +211,12 @@ def test_a_board_that_writes_its_flash_badly_is_found_out():
 def test_an_interrupted_run_goes_on_where_it_stopped(home):
     config = dataclasses.replace(Config(), results=f"sqlite:///{home / 'results.sqlite'}")
     first, second = model_variant(home / "dense.tflite", None), model_variant(home / "float.tflite", None)
-    with Campaign(parse_board("virtual"), config, limit=2) as campaign:
-        campaign.run(first)
-        run_id = campaign.run_id
-    with Campaign(parse_board("virtual"), config, limit=2, resume=run_id) as again:
+    with OpenRun(parse_board("virtual"), config, limit=2) as open_run:
+        open_run.run(first)
+        run_id = open_run.run_id
+    with OpenRun(parse_board("virtual"), config, limit=2, resume=run_id) as again:
         kept = again.run(first)
-        assert kept.samples == campaign.run(first).samples
+        assert kept.samples == open_run.run(first).samples
         again.run(second)
         assert [r.variant.name for r in again.result().runs] == ["dense", "float"]
 
@@ -226,8 +231,8 @@ def test_integer_outputs_on_the_board_are_the_oracles(seed):
         path = pathlib.Path(folder) / "model.tflite"
         path.write_bytes(small_models.dense_int8(seed))
         config = dataclasses.replace(Config(), results=f"sqlite:///{folder}/results.sqlite", repeats=1)
-        with Campaign(parse_board("virtual"), config, limit=4) as campaign:
-            run = campaign.run(model_variant(path, None))
+        with OpenRun(parse_board("virtual"), config, limit=4) as open_run:
+            run = open_run.run(model_variant(path, None))
     assert run.parity is not None and (run.parity.compared, run.parity.mismatched_windows) == (4, 0)
 
 

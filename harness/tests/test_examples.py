@@ -24,8 +24,13 @@ def test_systemd_takes_the_units(tmp_path):
         text = unit.read_text().replace("%h/tinyrig/.venv/bin/tinyrig", sys.executable).replace("%h/tinyrig", str(tmp_path))
         (tmp_path / unit.name).write_text(text)
     command = ["systemd-analyze", "verify", "--user", *(str(tmp_path / unit.name) for unit in UNITS)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False,
-                          env={"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path), "PATH": "/usr/bin:/bin"})
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path), "PATH": "/usr/bin:/bin"},
+    )
     complaints = [line for line in done.stderr.splitlines() if str(tmp_path) in line or "tinyrig" in line]
     assert done.returncode == 0 and not complaints, done.stderr
 
@@ -35,8 +40,13 @@ def test_a_unit_with_a_slip_is_found(tmp_path):
         pytest.skip("no systemd here")
     bad = tmp_path / "tinyrig-bad.service"
     bad.write_text("[Service]\nType=oneshoot\nExecStart=/bin/true\n")
-    done = subprocess.run(["systemd-analyze", "verify", "--user", str(bad)], capture_output=True, text=True, check=False,
-                          env={"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path), "PATH": "/usr/bin:/bin"})
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--user", str(bad)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path), "PATH": "/usr/bin:/bin"},
+    )
     assert "oneshoot" in done.stderr
 
 

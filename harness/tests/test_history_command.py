@@ -30,8 +30,12 @@ def measured(tmp_path_factory):
         patch.setenv("TINYRIG_RESULTS", url(home))
         patch.setenv("TINYRIG_LOCKS", str(home / "locks"))
         patch.setenv("TINYRIG_REPEATS", "2")
-        for weights, engine in ((dense, "tinyrig"), (dense, "tinyrig"), ((home / "other.tflite").read_bytes(), "tinyrig"),
-                                (dense, "portable")):
+        for weights, engine in (
+            (dense, "tinyrig"),
+            (dense, "tinyrig"),
+            ((home / "other.tflite").read_bytes(), "tinyrig"),
+            (dense, "portable"),
+        ):
             (home / "dense.tflite").write_bytes(weights)
             assert main(["run", *MODEL, *FEW, "--engine", engine]) == 0
     return home
@@ -178,8 +182,9 @@ def test_prune_by_policy(runs, home, capfd):
     assert tell(capfd, "recompute", "none")[0] == 2
 
 
-@pytest.mark.parametrize("text", ['history = 5', '[history]\nkeep_samples = "soon"', '[history]\nkeep_samples = 90',
-                                  '[history]\nkeep = "90d"'])
+@pytest.mark.parametrize(
+    "text", ["history = 5", '[history]\nkeep_samples = "soon"', "[history]\nkeep_samples = 90", '[history]\nkeep = "90d"']
+)
 def test_a_policy_that_can_not_be_used(tmp_path, text):
     file = tmp_path / "rig.toml"
     file.write_text(text)
@@ -190,8 +195,14 @@ def test_a_policy_that_can_not_be_used(tmp_path, text):
 
 def test_without_a_database_the_remedy_says_how_to_make_one(tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("TINYRIG_RESULTS", url(tmp_path))
-    for words in (("history", "accuracy"), ("compare", "a", "b"), ("accept", "a", "-m", "b"), ("export",),
-                  ("prune", "--keep-samples", "1d"), ("recompute",)):
+    for words in (
+        ("history", "accuracy"),
+        ("compare", "a", "b"),
+        ("accept", "a", "-m", "b"),
+        ("export",),
+        ("prune", "--keep-samples", "1d"),
+        ("recompute",),
+    ):
         code, _, errors = tell(capfd, *words)
         assert code == 2 and "tinyrig run" in errors
     assert not (tmp_path / "results.sqlite").exists()

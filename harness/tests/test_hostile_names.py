@@ -28,11 +28,27 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMES = (
     b"*/ #error out /*",
     b"**// int x; /**",
-    b"*\\/ int y;", b"../../../etc/passwd", b"/etc/passwd", b"a\0b", b"a\nb\r\n#error line",
-    b'"; #include "stdio.h"', b"??/\n", b"trailing \\", b"$(touch pwned)", b"`touch pwned`; touch pwned", b"%n%s%n", b"x" * 9000,
-    "😀 ²³ ünïcode ‮drawkcab".encode(), b"\xff\xfe\xc0", b"<script>alert(1)</script>", b"| a | b |", b"[x](javascript:1) ![y](z)",
-    b"&lt;b&gt; &amp;", b"\x1b[31mred\x1b[0m", b"",
-)  # fmt: skip
+    b"*\\/ int y;",
+    b"../../../etc/passwd",
+    b"/etc/passwd",
+    b"a\0b",
+    b"a\nb\r\n#error line",
+    b'"; #include "stdio.h"',
+    b"??/\n",
+    b"trailing \\",
+    b"$(touch pwned)",
+    b"`touch pwned`; touch pwned",
+    b"%n%s%n",
+    b"x" * 9000,
+    "😀 ²³ ünïcode ‮drawkcab".encode(),
+    b"\xff\xfe\xc0",
+    b"<script>alert(1)</script>",
+    b"| a | b |",
+    b"[x](javascript:1) ![y](z)",
+    b"&lt;b&gt; &amp;",
+    b"\x1b[31mred\x1b[0m",
+    b"",
+)
 
 
 def with_names(data: bytes, names: tuple[bytes, ...]) -> bytes:

@@ -11,7 +11,13 @@ import tinyrig
 ROOT = Path(__file__).resolve().parents[2]
 MOST_MODULES = 12
 """Of one room, without __init__: what one finds one's way in."""
-OWN_PROCESS = ("tinyrig.virtual", "tinyrig.store.migrations", "tinyrig.board.labgrid_helper", "tinyrig.energy.worker", "tinyrig.bootstrap")
+OWN_PROCESS = (
+    "tinyrig.virtual",
+    "tinyrig.store.migrations",
+    "tinyrig.board.labgrid_helper",
+    "tinyrig.energy.worker",
+    "tinyrig.bootstrap",
+)
 """Run as programs of their own, or by other programs."""
 
 
@@ -36,7 +42,8 @@ def test_the_rig_side_loads_no_tensorflow_and_no_emulator():
     names = [n for n in names if not n.startswith(OWN_PROCESS) and not n.endswith("__main__")] + ["tinyrig.reports.run.tables"]
     assert len(names) > 100
     heavy = "m.split('.')[0] in ('tensorflow', 'unicorn', 'tf_keras', 'keras')"
-    code = f"import sys, importlib\nfor m in {names!r}: importlib.import_module(m)\nprint(*sorted(m for m in sys.modules if {heavy}))"
+    load = f"for m in {names!r}:\n    importlib.import_module(m)"
+    code = f"import sys, importlib\n{load}\nprint(*sorted(m for m in sys.modules if {heavy}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""

@@ -75,8 +75,13 @@ def test_a_night_ends_at_its_limit_and_says_what_was_not_measured(home, capfd, m
 
 @pytest.mark.parametrize(
     "words",
-    [("--board", "teapot", *MODEL), ("--windows", "windows.npz"), ("--model", "none.tflite"),
-     (*MODEL, "--json", "no/such/folder.json"), ("--model", "dense.tflite", "./dense.tflite")],
+    [
+        ("--board", "teapot", *MODEL),
+        ("--windows", "windows.npz"),
+        ("--model", "none.tflite"),
+        (*MODEL, "--json", "no/such/folder.json"),
+        ("--model", "dense.tflite", "./dense.tflite"),
+    ],
 )
 def test_a_users_mistake_is_exit_2_and_the_last_line_says_so(home, capfd, words):
     assert main(["nightly", *words]) == 2
@@ -87,6 +92,7 @@ def test_a_users_mistake_is_exit_2_and_the_last_line_says_so(home, capfd, words)
 def test_a_night_that_is_cut_off_is_stored_as_such(home, capfd, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
+
     monkeypatch.setattr(command, "_variants", interrupted)
     assert main(["nightly", *MODEL]) == 130
     with Store(url(home)) as store:
@@ -101,6 +107,7 @@ def test_json_that_can_no_longer_be_written_does_not_hide_a_regression(home, cap
 
     def full(path, text):
         raise OSError(28, "No space left on device")
+
     monkeypatch.setattr("pathlib.Path.write_text", full)
     assert main(["nightly", *MODEL, "--no-report", "--json", "night.json"]) == code
     out, errors = capfd.readouterr()
@@ -117,6 +124,7 @@ def test_the_report_is_written_and_named_before_the_last_line(home, capfd):
 
 
 # ---- rig.toml ----
+
 
 def plan(home, text, *words):
     from tinyrig.cli import _parser
@@ -150,7 +158,7 @@ def test_bad_logs_are_refused(home, monkeypatch, text):
         load_config()
 
 
-@pytest.mark.parametrize("text", ['[boards.a]\nfaults = "x"\nkind = 3', '[boards.a]\nfaults = [1]', '[boards.a]\nnumber = 1'])
+@pytest.mark.parametrize("text", ['[boards.a]\nfaults = "x"\nkind = 3', "[boards.a]\nfaults = [1]", "[boards.a]\nnumber = 1"])
 def test_bad_boards_are_refused(home, text):
     (home / "rig.toml").write_text(text)
     with pytest.raises(UserError):
@@ -168,9 +176,15 @@ def test_variants_and_models_of_rig_toml(home):
 
 @pytest.mark.parametrize(
     "text",
-    ["nightly = 3", "[nightly]\nboards = 'virtual'", "[nightly]\nboards = [1]", "[nightly]\nhour = 3",
-     "[nightly]\nwindows = ['a']",
-     '[nightly]\nvariants = ["a"]\nmodels = ["b"]', '[nightly]\nmodels = ["a\\u0007"]'],
+    [
+        "nightly = 3",
+        "[nightly]\nboards = 'virtual'",
+        "[nightly]\nboards = [1]",
+        "[nightly]\nhour = 3",
+        "[nightly]\nwindows = ['a']",
+        '[nightly]\nvariants = ["a"]\nmodels = ["b"]',
+        '[nightly]\nmodels = ["a\\u0007"]',
+    ],
 )
 def test_bad_settings_are_refused(home, text):
     (home / "rig.toml").write_text(text)

@@ -20,11 +20,11 @@ from tinyrig.tests.user_home import environment, furnish, url, wait_for_samples
 CONFTEST = '''
 import dataclasses, os
 from pathlib import Path
-from tinyrig.measure import reporting, run as campaign, variants as built
+from tinyrig.measure import reporting, run as measured_run, variants as built
 from tinyrig.core.errors import LinkError
 
 pytest_plugins = ["tinyrig.plugin"]
-run_variant = campaign.run_variant
+measure_variant = measured_run.measure_variant
 
 def variants(config, names=(), deadline=None):
     """In the place of the built ones: `dense`, whose accuracy on the host was perfect, and `other`, of which it is not known."""
@@ -36,19 +36,19 @@ def run(job, *rest):
         raise KeyError("a bug")
     if job.variant.name in os.environ.get("GONE", "").split(","):
         raise LinkError("the board is gone", remedy="look for it")
-    return run_variant(job, *rest)
+    return measure_variant(job, *rest)
 
-built.built_variants, campaign.run_variant = variants, run
+built.built_variants, measured_run.measure_variant = variants, run
 if "REPORT" not in os.environ:
     reporting.write_report = reporting.write_night = lambda *words: print("no report: it takes seconds")
 '''
-CALL = '''
+CALL = """
 from tinyrig.core.errors import DeviceError
 def test_raises_in_its_own_body():
     raise DeviceError("the board faulted")
 def test_is_wrong():
     assert False
-'''
+"""
 
 
 @pytest.fixture
@@ -65,8 +65,9 @@ def project(tmp_path):
 def start(project: Path, *words: str, folder: str = "bench/", **more: str) -> subprocess.Popen[str]:
     options = ["--rootdir=.", "--junitxml=junit.xml", "-rA", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", folder, *options, *words]
-    return subprocess.Popen(command, cwd=project, env=environment(project, **more), text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        command, cwd=project, env=environment(project, **more), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
 
 
 def run(project: Path, *words: str, **more: str) -> tuple[int, str, dict[str, str]]:
@@ -74,8 +75,10 @@ def run(project: Path, *words: str, **more: str) -> tuple[int, str, dict[str, st
     process = start(project, *words, **more)
     output, _ = process.communicate(timeout=120)
     root = ET.parse(project / "junit.xml")
-    kinds = {re.sub(r"^test_", "", case.get("name")): next((child.tag for child in case if child.tag != "properties"), "passed")
-             for case in root.iter("testcase")}
+    kinds = {
+        re.sub(r"^test_", "", case.get("name")): next((child.tag for child in case if child.tag != "properties"), "passed")
+        for case in root.iter("testcase")
+    }
     return process.returncode, output, kinds
 
 
@@ -86,10 +89,13 @@ def test_a_failed_claim_is_a_failure_and_what_was_not_asked_for_is_skipped(proje
     code, output, kinds = run(project)
     assert code == 1
     assert kinds == {
-        ACCURACY.format("dense"): "failure", ACCURACY.format("other"): "skipped",
-        PARITY.format("dense"): "passed", PARITY.format("other"): "passed",
-        MEMORY.format("dense"): "passed", MEMORY.format("other"): "passed",
-    }  # fmt: skip
+        ACCURACY.format("dense"): "failure",
+        ACCURACY.format("other"): "skipped",
+        PARITY.format("dense"): "passed",
+        PARITY.format("other"): "passed",
+        MEMORY.format("dense"): "passed",
+        MEMORY.format("other"): "passed",
+    }
     assert "not measured: the host's accuracy is not known" in output
 
 
@@ -115,9 +121,7 @@ def test_a_rig_that_fails_in_a_tests_own_body_is_an_error_too(project):
     assert (code, kinds) == (1, {"raises_in_its_own_body": "error", "is_wrong": "failure"})
 
 
-@pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)])
 def test_an_interrupted_session_says_how_to_go_on_and_does(project, number, status):
     process = start(project, "-k", "parity", TINYRIG_LINE_RATE="20000")
     wait_for_samples(project, process, 3)

@@ -21,9 +21,9 @@ def faults(tmp_path, monkeypatch):
     monkeypatch.setenv("TINYRIG_RESULTS", url(tmp_path))
     monkeypatch.setenv("TINYRIG_LOCKS", str(tmp_path / "locks"))
     found: dict[str, Exception] = {}
-    names, real = ("dense", "float", "other"), measure_run.run_variant
+    names, real = ("dense", "float", "other"), measure_run.measure_variant
 
-    def run_variant(job, *rest):
+    def measure_variant(job, *rest):
         if job.variant.name in found:
             raise found[job.variant.name]
         return real(job, *rest)
@@ -31,7 +31,8 @@ def faults(tmp_path, monkeypatch):
     def built_variants(config, wanted=(), deadline=None):
         variants = [model_variant(tmp_path / f"{n}.tflite", tmp_path / "windows.npz") for n in wanted or names]
         return [dataclasses.replace(v, host_accuracy=1.0) if v.name == "dense" else v for v in variants]
-    monkeypatch.setattr("tinyrig.measure.run.run_variant", run_variant)
+
+    monkeypatch.setattr("tinyrig.measure.run.measure_variant", measure_variant)
     monkeypatch.setattr("tinyrig.measure.variants.built_variants", built_variants)
     return found
 
@@ -44,8 +45,12 @@ def run(*words: str) -> tuple[int, dict]:
 
 @pytest.mark.parametrize(
     ("error", "kind", "code"),
-    [(LinkError("gone"), "link", 3), (DeviceError("faulted"), "device", 3), (InfraError("ended"), "infra", 3),
-     (ModelError("too large"), "model", 2)],
+    [
+        (LinkError("gone"), "link", 3),
+        (DeviceError("faulted"), "device", 3),
+        (InfraError("ended"), "infra", 3),
+        (ModelError("too large"), "model", 2),
+    ],
 )
 def test_the_others_are_measured_all_the_same(faults, capfd, error, kind, code):
     faults["float"] = error
@@ -89,6 +94,7 @@ def test_resuming_measures_what_the_rig_could_not(faults):
 def test_json_that_can_no_longer_be_written_is_exit_3_and_the_run_is_kept(faults, capfd, monkeypatch):
     def gone(path, text):
         raise OSError(28, "No space left on device")
+
     monkeypatch.setattr("pathlib.Path.write_text", gone)
     assert main(["run", "--variant", "other", "--no-report", "--json", "out.json"]) == 3
     assert "No space left" in capfd.readouterr().err

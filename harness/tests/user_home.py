@@ -43,9 +43,13 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 def start(folder: Path, *words: str, **more: str) -> subprocess.Popen[str]:
     """`tinyrig` with these words, as a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tinyrig.cli", *words], cwd=folder, env=environment(folder, **more), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        [sys.executable, "-m", "tinyrig.cli", *words],
+        cwd=folder,
+        env=environment(folder, **more),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def finish(process: subprocess.Popen[str], seconds: float = 120) -> tuple[int, str]:

@@ -27,7 +27,9 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     faults = "\n".join(f"  {name}:N  {text} (N {default} if left out)" for name, (default, text) in FAULTS.items())
     p = argparse.ArgumentParser(
-        prog="python -m tinyrig.virtual", description=__doc__, epilog=f"faults:\n{faults}\n{HELP}",
+        prog="python -m tinyrig.virtual",
+        description=__doc__,
+        epilog=f"faults:\n{faults}\n{HELP}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--link", type=Path, help="make this symbolic link to the port")

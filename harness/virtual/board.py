@@ -58,7 +58,7 @@ class Board:
         self._make_peripherals(options)
         self.bootloader = Bootloader(self.line, self.cpu.flash.bytes, options.faults, lambda: self._reset_wanted)
         for address, data in options.image:
-            self.cpu.flash.bytes[address:address + len(data)] = data
+            self.cpu.flash.bytes[address : address + len(data)] = data
         self._boot_ram = max((f.argument for f in options.faults if f.name == "boot-ram"), default=0)
         self.power.add_reason(PowerClock.REASON_PIN)
 
@@ -71,8 +71,13 @@ class Board:
         memory = Memory(lambda a, n: bytes(self.cpu.uc.mem_read(a, n)), lambda a, data: self.cpu.uc.mem_write(a, data))
         self.uarte = Uarte(self.line, memory, self._waited, self._program_cycles, self.report)
         self._pages: dict[int, Registers] = {
-            chip.PERIPHERALS_BASE: self.power, UARTE0: self.uarte, TIMER0: self.timer, NVMC: Nvmc(), chip.GPIO_BASE: Gpio(),
-            DWT: self.dwt, SCS: self.scs,
+            chip.PERIPHERALS_BASE: self.power,
+            UARTE0: self.uarte,
+            TIMER0: self.timer,
+            NVMC: Nvmc(),
+            chip.GPIO_BASE: Gpio(),
+            DWT: self.dwt,
+            SCS: self.scs,
         }
 
     def report(self, text: str) -> None:

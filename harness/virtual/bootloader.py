@@ -61,8 +61,16 @@ class Bootloader:
         self._source = 0
         self._pending = bytearray()
         self._commands: dict[bytes, Callable[[list[int]], bytes]] = {
-            b"N": lambda _: END, b"V": lambda _: VERSION + END, b"I": lambda _: CHIP + END, b"X": self._erase, b"S": self._load,
-            b"Y": self._write, b"Z": self._crc, b"R": self._read, b"W": self._store_word, b"w": self._read_word,
+            b"N": lambda _: END,
+            b"V": lambda _: VERSION + END,
+            b"I": lambda _: CHIP + END,
+            b"X": self._erase,
+            b"S": self._load,
+            b"Y": self._write,
+            b"Z": self._crc,
+            b"R": self._read,
+            b"W": self._store_word,
+            b"w": self._read_word,
         }
 
     def serve(self) -> None:
@@ -146,8 +154,8 @@ class Bootloader:
 
     def _load(self, arguments: list[int]) -> bytes:
         to, count = arguments[0] & RAM_MASK, arguments[1]
-        data = self._bytes(count)[:chip.RAM_BYTES - to]
-        self._ram[to:to + len(data)] = data
+        data = self._bytes(count)[: chip.RAM_BYTES - to]
+        self._ram[to : to + len(data)] = data
         return b""
 
     def _write(self, arguments: list[int]) -> bytes:
@@ -165,17 +173,17 @@ class Bootloader:
 
     def _program(self, offset: int, count: int) -> None:
         start = chip.IMAGE_BASE + offset
-        data = bytes(self._ram[self._source:self._source + min(count, max(chip.FLASH_BYTES - start, 0))])
-        before = self._flash[start:start + len(data)]
+        data = bytes(self._ram[self._source : self._source + min(count, max(chip.FLASH_BYTES - start, 0))])
+        before = self._flash[start : start + len(data)]
         # NOR flash: a write only clears bits
-        self._flash[start:start + len(data)] = bytes(a & b for a, b in zip(before, data, strict=True))
+        self._flash[start : start + len(data)] = bytes(a & b for a, b in zip(before, data, strict=True))
         for address in self._bad_writes:
             if start <= address < start + len(data):
                 self._flash[address] ^= 1
 
     def _span(self, arguments: list[int]) -> bytes:
         start = chip.IMAGE_BASE + arguments[0]
-        return bytes(self._flash[start:start + arguments[1]])
+        return bytes(self._flash[start : start + arguments[1]])
 
     def _crc(self, arguments: list[int]) -> bytes:
         return b"Z%08X#" % binascii.crc_hqx(self._span(arguments), 0) + END
@@ -185,17 +193,17 @@ class Bootloader:
 
     def _store_word(self, arguments: list[int]) -> bytes:
         to = arguments[0] & RAM_MASK & ~3
-        self._ram[to:to + 4] = (arguments[1] & 0xFFFFFFFF).to_bytes(4, "little")
+        self._ram[to : to + 4] = (arguments[1] & 0xFFFFFFFF).to_bytes(4, "little")
         return b""
 
     def _read_word(self, arguments: list[int]) -> bytes:
         at = arguments[0] & RAM_MASK & ~3
-        return bytes(self._ram[at:at + 4])
+        return bytes(self._ram[at : at + 4])
 
 
 def _parse(text: bytes) -> tuple[bytes, list[int]]:
     """(letter, arguments: always at least two, missing ones 0). What stands before the last letter that is no hex digit
     is ignored, as by the real monitor, which reads byte by byte."""
     head = text.rstrip(b"0123456789abcdefABCDEF,")
-    numbers = [int(part, 16) for part in text[len(head):].split(b",") if part]
+    numbers = [int(part, 16) for part in text[len(head) :].split(b",") if part]
     return head[-1:], [*numbers, 0, 0]

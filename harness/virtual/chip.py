@@ -47,13 +47,13 @@ def ficr_page(board_number: int) -> bytes:
     page = bytearray(b"\xff" * PAGE_BYTES)
     page[0x60:0x68] = ID_PREFIX + bytes([board_number])
     for offset, value in (
-        (0x010, PAGE_BYTES),             # CODEPAGESIZE, bytes
+        (0x010, PAGE_BYTES),  # CODEPAGESIZE, bytes
         (0x014, FLASH_BYTES // PAGE_BYTES),  # CODESIZE, pages
-        (0x100, 0x52840),                # INFO.PART
-        (0x104, 0x41414430),             # INFO.VARIANT "AAD0"
-        (0x108, 0x2004),                 # INFO.PACKAGE: QI
-        (0x10C, RAM_BYTES // 1024),      # INFO.RAM, KiB
-        (0x110, FLASH_BYTES // 1024),    # INFO.FLASH, KiB
+        (0x100, 0x52840),  # INFO.PART
+        (0x104, 0x41414430),  # INFO.VARIANT "AAD0"
+        (0x108, 0x2004),  # INFO.PACKAGE: QI
+        (0x10C, RAM_BYTES // 1024),  # INFO.RAM, KiB
+        (0x110, FLASH_BYTES // 1024),  # INFO.FLASH, KiB
     ):
         struct.pack_into("<I", page, offset, value)
     return bytes(page)

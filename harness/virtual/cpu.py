@@ -52,7 +52,14 @@ IBUSERR, PRECISERR, STKERR, BFARVALID = 1 << 8, 1 << 9, 1 << 12, 1 << 15
 UNDEFINSTR, INVSTATE = 1 << 16, 1 << 17
 """Bits of CFSR."""
 _FRAME = (
-    UC_ARM_REG_R0, UC_ARM_REG_R1, UC_ARM_REG_R2, UC_ARM_REG_R3, UC_ARM_REG_R12, UC_ARM_REG_LR, UC_ARM_REG_PC, UC_ARM_REG_XPSR,
+    UC_ARM_REG_R0,
+    UC_ARM_REG_R1,
+    UC_ARM_REG_R2,
+    UC_ARM_REG_R3,
+    UC_ARM_REG_R12,
+    UC_ARM_REG_LR,
+    UC_ARM_REG_PC,
+    UC_ARM_REG_XPSR,
 )
 """DDI 0403 B1.5.6: the basic exception frame, from the lowest address up."""
 
@@ -88,7 +95,9 @@ class Cpu:
         self.uc.mem_map(chip.FICR_BASE, 2 * chip.PAGE_BYTES, UC_PROT_READ)
         self.uc.mem_write(chip.FICR_BASE, ficr + b"\xff" * chip.PAGE_BYTES)  # the second page is UICR, erased
         for base, size in (
-            (chip.PERIPHERALS_BASE, chip.PERIPHERALS_BYTES), (chip.GPIO_BASE, chip.PAGE_BYTES), (chip.PPB_BASE, chip.PPB_BYTES),
+            (chip.PERIPHERALS_BASE, chip.PERIPHERALS_BYTES),
+            (chip.GPIO_BASE, chip.PAGE_BYTES),
+            (chip.PPB_BASE, chip.PPB_BYTES),
         ):
             self._map_io(base, size, read_io, write_io)
         self._invalid: tuple[int, int] | None = None  # (kind, address) of the access that failed
@@ -101,9 +110,12 @@ class Cpu:
 
     def _map_io(self, base: int, size: int, read_io: Callable, write_io: Callable) -> None:
         self.uc.mmio_map(
-            base, size,
-            lambda _uc, offset, _size, _data: read_io(base + offset), None,
-            lambda _uc, offset, _size, value, _data: write_io(base + offset, value), None,
+            base,
+            size,
+            lambda _uc, offset, _size, _data: read_io(base + offset),
+            None,
+            lambda _uc, offset, _size, value, _data: write_io(base + offset, value),
+            None,
         )
 
     def start(self, vectors: int) -> None:

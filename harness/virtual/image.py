@@ -33,6 +33,7 @@ def _segments(path: Path) -> tuple[tuple[int, bytes], ...]:
 
     with path.open("rb") as file:
         return tuple(
-            (segment["p_paddr"], segment.data()) for segment in ELFFile(file).iter_segments()
+            (segment["p_paddr"], segment.data())
+            for segment in ELFFile(file).iter_segments()
             if segment["p_type"] == "PT_LOAD" and segment["p_filesz"]
         )

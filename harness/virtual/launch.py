@@ -30,8 +30,16 @@ class VirtualBoard:
     """
 
     def __init__(
-        self, *, image: Path | str | None = None, link: Path | str | None = None, line_rate: int = 0, clock: str = "cycles",
-        hook: str = "auto", faults: Sequence[str] = (), number: int = 0, fault_seed: int = 0,
+        self,
+        *,
+        image: Path | str | None = None,
+        link: Path | str | None = None,
+        line_rate: int = 0,
+        clock: str = "cycles",
+        hook: str = "auto",
+        faults: Sequence[str] = (),
+        number: int = 0,
+        fault_seed: int = 0,
     ) -> None:
         options = ["--line-rate", str(line_rate), "--clock", clock, "--hook", hook, "--number", str(number)]
         options += ["--fault-seed", str(fault_seed)]
@@ -42,7 +50,10 @@ class VirtualBoard:
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tinyrig.virtual", "--until-eof", *options],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env={**os.environ, "PYTHONPATH": path},
         )
         self._held = -1
         try:
@@ -57,7 +68,8 @@ class VirtualBoard:
         if line.startswith("port ") and line.endswith("\n"):
             return line[5:].strip()
         raise InfraError(
-            "the virtual board did not start", expected="`port PATH` as its first line",
+            "the virtual board did not start",
+            expected="`port PATH` as its first line",
             received=f"{line!r}, exit code {self._process.poll()}, stderr: {self.stderr().strip() or 'empty'}",
         )
 

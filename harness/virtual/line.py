@@ -134,7 +134,7 @@ class Line:
         view = memoryview(data)
         while view:
             with contextlib.suppress(BlockingIOError):
-                view = view[os.write(self._master, view):]
+                view = view[os.write(self._master, view) :]
             if view and not select.select([], [self._master], [], _STUCK_S)[1]:
                 return
 

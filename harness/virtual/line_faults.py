@@ -30,13 +30,17 @@ BOTH_WAYS = ("stall", "disconnect")
 """Not to be had for one direction."""
 DEFAULT_RATE = {**dict.fromkeys(BYTE_FAULTS, 1e-4), "cut": 0.01, "delay": 0.01, "stall": 1e-3, "disconnect": 1e-3}
 SYNTAX = "line-KIND[:RATE[:SECONDS]], line-rx-KIND or line-tx-KIND for one direction (to or from the board)"
-HELP = "\n".join([
-    f"random faults of the line: {SYNTAX}",
-    "  RATE: a chance below 1, of each byte or transfer, or every Nth from 1 on",
-    *(f"  line-{kind}  {text} (RATE {DEFAULT_RATE[kind]:g} if left out)" for kind, text in BYTE_FAULTS.items()),
-    *(f"  line-{kind}  {text} (RATE {DEFAULT_RATE[kind]:g}, SECONDS {s:g} if left out)"
-      for kind, (s, text) in TRANSFER_FAULTS.items()),
-])
+HELP = "\n".join(
+    [
+        f"random faults of the line: {SYNTAX}",
+        "  RATE: a chance below 1, of each byte or transfer, or every Nth from 1 on",
+        *(f"  line-{kind}  {text} (RATE {DEFAULT_RATE[kind]:g} if left out)" for kind, text in BYTE_FAULTS.items()),
+        *(
+            f"  line-{kind}  {text} (RATE {DEFAULT_RATE[kind]:g}, SECONDS {s:g} if left out)"
+            for kind, (s, text) in TRANSFER_FAULTS.items()
+        ),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,10 @@ def parse_line_fault(text: str) -> LineFault:
     seconds = _number(numbers[1], text) if numbers[1:] else TRANSFER_FAULTS.get(kind, (0.0,))[0]
     if len(numbers) > 1 + timed or not 0 < rate < 1e9 or (rate > 1 and rate % 1) or not 0 <= seconds <= 3600:
         raise UserError(
-            f"fault {name}: bad argument", expected="a RATE: a chance below 1 or a whole number"
-            + (", then SECONDS up to 3600" if timed else ""), received=text,
-        )  # fmt: skip
+            f"fault {name}: bad argument",
+            expected="a RATE: a chance below 1 or a whole number" + (", then SECONDS up to 3600" if timed else ""),
+            received=text,
+        )
     return LineFault(kind, directions, rate, seconds)
 
 
@@ -109,8 +114,9 @@ class ByteFaults:
         self._random = random.Random(f"{seed} {direction}")
         self._schedules = [
             (f.kind, Schedule(f.rate, f"{seed} {direction} {f.kind}"))
-            for f in faults if f.kind in BYTE_FAULTS and direction in f.directions
-        ]  # fmt: skip
+            for f in faults
+            if f.kind in BYTE_FAULTS and direction in f.directions
+        ]
 
     def apply(self, data: bytes) -> bytes:
         """`data` as the other side will see it."""
@@ -143,9 +149,10 @@ class TransferFaults:
         self._direction, self._injected = direction, injected
         self._random = random.Random(f"{seed} {direction} transfers")
         self._faults = [
-            (f, Schedule(f.rate, f"{seed} {direction} {f.kind}")) for f in faults
+            (f, Schedule(f.rate, f"{seed} {direction} {f.kind}"))
+            for f in faults
             if f.kind in TRANSFER_FAULTS and direction in (("rx",) if f.kind in BOTH_WAYS else f.directions)
-        ]  # fmt: skip
+        ]
 
     def fate(self) -> LineFault | None:
         """Of the next transfer."""

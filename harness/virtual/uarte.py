@@ -18,7 +18,15 @@ from tinyrig.virtual.peripherals import Registers
 
 STARTRX, STOPRX, STARTTX, STOPTX, FLUSHRX = 0x000, 0x004, 0x008, 0x00C, 0x02C
 RXDRDY, ENDRX, TXDRDY, ENDTX, ERROR, RXTO, RXSTARTED, TXSTARTED, TXSTOPPED = (
-    0x108, 0x110, 0x11C, 0x120, 0x124, 0x144, 0x14C, 0x150, 0x158,
+    0x108,
+    0x110,
+    0x11C,
+    0x120,
+    0x124,
+    0x144,
+    0x14C,
+    0x150,
+    0x158,
 )
 SHORTS, ENABLE, PSEL_TXD, PSEL_RXD, BAUDRATE = 0x200, 0x500, 0x50C, 0x514, 0x524
 RXD_PTR, RXD_MAXCNT, RXD_AMOUNT, TXD_PTR, TXD_MAXCNT, TXD_AMOUNT = 0x534, 0x538, 0x53C, 0x544, 0x548, 0x54C
@@ -52,11 +60,19 @@ class Uarte(Registers):
     """One serial port on `line`. `waited(seconds)` hears how long a poll slept; `cycles()` is the CPU's time."""
 
     resets: ClassVar[dict[int, int]] = {
-        PSEL_TXD: 0xFFFFFFFF, PSEL_RXD: 0xFFFFFFFF, 0x508: 0xFFFFFFFF, 0x510: 0xFFFFFFFF, BAUDRATE: 0x04000000,
+        PSEL_TXD: 0xFFFFFFFF,
+        PSEL_RXD: 0xFFFFFFFF,
+        0x508: 0xFFFFFFFF,
+        0x510: 0xFFFFFFFF,
+        BAUDRATE: 0x04000000,
     }
 
     def __init__(
-        self, line: Line, memory: Memory, waited: Callable[[float], None], cycles: Callable[[], int],
+        self,
+        line: Line,
+        memory: Memory,
+        waited: Callable[[float], None],
+        cycles: Callable[[], int],
         report: Callable[[str], None],
     ) -> None:
         super().__init__()
@@ -67,8 +83,11 @@ class Uarte(Registers):
         self._receiving = self._sending = False
         self._last_byte = time.monotonic()
         self._tasks = {
-            STARTRX: self._start_rx, STOPRX: self._stop_rx, FLUSHRX: self._flush_rx,
-            STARTTX: self._start_tx, STOPTX: self._stop_tx,
+            STARTRX: self._start_rx,
+            STOPRX: self._stop_rx,
+            FLUSHRX: self._flush_rx,
+            STARTTX: self._start_tx,
+            STOPTX: self._stop_tx,
         }
 
     def reset(self) -> None:

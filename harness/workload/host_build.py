@@ -108,16 +108,26 @@ def _objects(model: CompiledModel, flags: tuple[str, ...]) -> list[Path]:
 
 class _EngineTensor(ctypes.Structure):
     _fields_ = (
-        ("data", ctypes.c_void_p), ("bytes", ctypes.c_uint32), ("dtype", ctypes.c_uint8), ("rank", ctypes.c_uint8),
-        ("dims", ctypes.c_uint32 * 6), ("scale", ctypes.c_float), ("zero_point", ctypes.c_int32),
+        ("data", ctypes.c_void_p),
+        ("bytes", ctypes.c_uint32),
+        ("dtype", ctypes.c_uint8),
+        ("rank", ctypes.c_uint8),
+        ("dims", ctypes.c_uint32 * 6),
+        ("scale", ctypes.c_float),
+        ("zero_point", ctypes.c_int32),
     )
 
 
 class _EngineInfo(ctypes.Structure):
     _fields_ = (
-        ("name", ctypes.c_char_p), ("model_sha256", ctypes.c_uint8 * 32), ("arena_bytes", ctypes.c_uint32),
-        ("input_count", ctypes.c_uint16), ("output_count", ctypes.c_uint16), ("op_count", ctypes.c_uint16),
-        ("inputs", ctypes.POINTER(_EngineTensor)), ("outputs", ctypes.POINTER(_EngineTensor)),
+        ("name", ctypes.c_char_p),
+        ("model_sha256", ctypes.c_uint8 * 32),
+        ("arena_bytes", ctypes.c_uint32),
+        ("input_count", ctypes.c_uint16),
+        ("output_count", ctypes.c_uint16),
+        ("op_count", ctypes.c_uint16),
+        ("inputs", ctypes.POINTER(_EngineTensor)),
+        ("outputs", ctypes.POINTER(_EngineTensor)),
     )
 
 

@@ -58,9 +58,7 @@ def find_compiler() -> tuple[str, str]:
     return path, f"{CC} {line}"
 
 
-def build_image(
-    model: CompiledModel, board: Board, build_dir: Path = ROOT / "build", build_s: float = Limits.build_s
-) -> Image:
+def build_image(model: CompiledModel, board: Board, build_dir: Path = ROOT / "build", build_s: float = Limits.build_s) -> Image:
     """Compiles and links the firmware around `model`; an image built before is taken again. No call of a compiler takes longer
     than `build_s` seconds.
 
@@ -195,7 +193,13 @@ def memory_script(board: Board) -> str:
 
 
 def _build(
-    model: CompiledModel, board: Board, payload: int, build_id: str, work: Path, build_s: float, tools: arduino_sketch.Tools | None
+    model: CompiledModel,
+    board: Board,
+    payload: int,
+    build_id: str,
+    work: Path,
+    build_s: float,
+    tools: arduino_sketch.Tools | None,
 ) -> Footprint:
     """Everything below `work`; image.json is written last and marks the folder as finished."""
     model_sources = _write_sources(model, work)

@@ -11,9 +11,17 @@ from tinyrig.core.errors import UserError
 from tinyrig.core.records import Variant
 
 _KEPT = (
-    "training", "weights", "sparsity", "host_correct", "host_windows", "host_interpreter", "parent", "notes", "compressed_bytes",
+    "training",
+    "weights",
+    "sparsity",
+    "host_correct",
+    "host_windows",
+    "host_interpreter",
+    "parent",
+    "notes",
+    "compressed_bytes",
     "weight_bytes",
-)  # fmt: skip
+)
 
 
 def read_built(folder: Path) -> list[Variant]:

@@ -54,8 +54,11 @@ class _Oracle:
 def _refused(library: str, e: ChildFailed) -> ModelError:
     if not e.died:
         return ModelError(f"{library} can't run the model", received=e.text, remedy="compare with another --oracle, or none")
-    return ModelError(f"{library} can't run the model: it ended with {e.died}", received=e.text,
-                      remedy="its quantisation is out of the reference's range; use another --oracle, or none")
+    return ModelError(
+        f"{library} can't run the model: it ended with {e.died}",
+        received=e.text,
+        remedy="its quantisation is out of the reference's range; use another --oracle, or none",
+    )
 
 
 class TflmOracle(_Oracle):
@@ -112,8 +115,10 @@ def _check_shapes(data: bytes) -> None:
         return
     if tensor is not None:
         raise ModelError(
-            "tflite-micro can't be the oracle of this model", expected="a model converted with a fixed batch",
-            received=f"{tensor}, which the file leaves open", remedy="compare with --oracle litert-ref",
+            "tflite-micro can't be the oracle of this model",
+            expected="a model converted with a fixed batch",
+            received=f"{tensor}, which the file leaves open",
+            remedy="compare with --oracle litert-ref",
         )
 
 

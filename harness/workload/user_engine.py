@@ -119,7 +119,9 @@ def _check_border(t: Tensor) -> None:
 def _check_fits(what: str, need: int, have: int) -> None:
     if need > have:
         raise ModelError(
-            f"the engine's {what} need {need} bytes", expected=f"at most {have} bytes", received=f"{need - have} too many",
+            f"the engine's {what} need {need} bytes",
+            expected=f"at most {have} bytes",
+            received=f"{need - have} too many",
             remedy="use a smaller model or a larger board",
         )
 

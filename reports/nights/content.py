@@ -118,6 +118,7 @@ class Page:
 
 # ---- gathering ----
 
+
 def gather(store: Store, since: str | None = None) -> Page:
     """Everything of the page but the newest run's tables; `since` (ISO-8601 UTC) limits trends and lists, never tonight."""
     every = history.nights(store)
@@ -133,11 +134,18 @@ def gather(store: Store, since: str | None = None) -> Page:
     trends = tuple(_trends(store, since, findings, moved, {run: n.night_id for n in every for run in n.runs}))
     kept = tuple(night for night in every if since is None or night.started >= since or night is newest)
     return Page(
-        real, kept, newest, findings, _faults(store, newest, measured), tuple(measured),
+        real,
+        kept,
+        newest,
+        findings,
+        _faults(store, newest, measured),
+        tuple(measured),
         trends,
         tuple(a for a in reversed(wanted) if since is None or a.when >= since),
-        _earlier(moved, newest, wanted, trends), since, tuple(origins(store, newest.runs)),
-    )  # fmt: skip
+        _earlier(moved, newest, wanted, trends),
+        since,
+        tuple(origins(store, newest.runs)),
+    )
 
 
 def _as_night(line: StoredRun) -> Night:
@@ -222,8 +230,16 @@ def _marked(series: Series, marks: _Marks) -> Iterable[Value]:
     for place, number in zip(series.places, series.values, strict=True):
         run = place.run_id
         night, key = marks.nights.get(run, run), (series.metric, series.variant, run)
-        value = Value(run, place.started, night, place.comparable, number, place.accepted, marks.alarms.get(key, ""),
-                      *marks.limits.get(key, (None, None)))
+        value = Value(
+            run,
+            place.started,
+            night,
+            place.comparable,
+            number,
+            place.accepted,
+            marks.alarms.get(key, ""),
+            *marks.limits.get(key, (None, None)),
+        )
         if group and (group[0].night, group[0].comparable) != (night, value.comparable):
             yield _together(group)
             group = []
@@ -241,6 +257,7 @@ def _together(group: Sequence[Value]) -> Value:
 
 
 # ---- the verdict ----
+
 
 @dataclass(frozen=True)
 class Headline:
@@ -303,8 +320,10 @@ def rig_faults(page: Page) -> list[str]:
     if night is None:
         return []
     found = [f"{fault.what.variant} on {_asked(page, fault)}: {fault.what.error}" for fault in page.faults if not _users(fault)]
-    found += [f"{f.cell.variant} on {f.cell.board} {f.cell.board_id}: {f.verdict.metric} was not measured: {f.verdict.reason}"
-              for f in page.having(NOT_MEASURED)]
+    found += [
+        f"{f.cell.variant} on {f.cell.board} {f.cell.board_id}: {f.verdict.metric} was not measured: {f.verdict.reason}"
+        for f in page.having(NOT_MEASURED)
+    ]
     seen = len({m.run_id for m in page.measured} & {run for run, n in zip(night.runs, night.reruns, strict=True) if not n})
     if page.real_nights and night.finished is not None and len(night.boards) > seen:
         found.append(f"{_count(len(night.boards), 'board')} asked for ({', '.join(night.boards)}), {seen} measured anything")

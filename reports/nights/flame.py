@@ -30,18 +30,24 @@ def flame(steps: Sequence[tuple[str, str, float]]) -> str:
     rows = [_box("inference", total, total, "#d9dee3")]
     rows.append("".join(_box(op, _sum(own), total, colours[op]) for op, own in ranked))
     rows.append("".join(_box(name, cycles, total, colours[op]) for op, own in ranked for name, cycles in _thick(own, total)))
-    return ('<div class="flame" role="img" aria-label="' + escape(_words(ranked, total)) + '">'
-            + "".join(f"<div>{row}</div>" for row in rows) + "</div>")
+    return (
+        '<div class="flame" role="img" aria-label="'
+        + escape(_words(ranked, total))
+        + '">'
+        + "".join(f"<div>{row}</div>" for row in rows)
+        + "</div>"
+    )
 
 
-def differences(
-    before: Sequence[tuple[str, str, float]], now: Sequence[tuple[str, str, float]]
-) -> list[tuple[str, float, str]]:
+def differences(before: Sequence[tuple[str, str, float]], now: Sequence[tuple[str, str, float]]) -> list[tuple[str, float, str]]:
     """(step, more cycles than before, in words of share) of those that differ most; of equal models only."""
     if [step[0] for step in before] != [step[0] for step in now]:
         return []
-    pairs = [(f"{i} {op} {plain(name, 60)}", new - old, old) for i, ((_, _, old), (op, name, new))
-             in enumerate(zip(before, now, strict=True)) if new != old]  # fmt: skip
+    pairs = [
+        (f"{i} {op} {plain(name, 60)}", new - old, old)
+        for i, ((_, _, old), (op, name, new)) in enumerate(zip(before, now, strict=True))
+        if new != old
+    ]
     ranked = sorted(pairs, key=lambda pair: -abs(pair[1]))[:_DIFFERENCES]
     return [(step, change, f"{100 * change / old:+.1f} %" if old else "new") for step, change, old in ranked]
 
@@ -54,7 +60,7 @@ def _thick(own: Sequence[tuple[str, float]], total: float) -> list[tuple[str, fl
     """The dearest first; those that nobody could see are put together."""
     ranked = sorted(own, key=lambda step: -step[1])
     seen = [step for step in ranked if step[1] >= _THINNEST * total]
-    rest = ranked[len(seen):]
+    rest = ranked[len(seen) :]
     return seen + ([(f"{len(rest)} small steps", _sum(rest))] if rest and _sum(rest) else [])
 
 

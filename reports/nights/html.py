@@ -42,12 +42,16 @@ Ops = Mapping[Cell, Cycles]
 def render(page: Page, tables: str = "", ops: Ops | None = None, database: str = "") -> str:
     """The whole document. `tables`: the newest runs' tables as HTML; `ops`: cycles by operator; `database`: its URL, shown."""
     body = [
-        _top(page), _nav(), _section("changes", "What changed since the baseline", _changes(page)),
+        _top(page),
+        _nav(),
+        _section("changes", "What changed since the baseline", _changes(page)),
         _section("matrix", "Boards and variants tonight", _matrix(page)),
-        _section("trends", "Trends", _trends(page)), _section("cycles", "Cycles by operator", _ops(ops or {})),
-        _section("nights", "Nights", _nights(page)), _section("tables", "Tables of the newest run", tables or _no_tables()),
+        _section("trends", "Trends", _trends(page)),
+        _section("cycles", "Cycles by operator", _ops(ops or {})),
+        _section("nights", "Nights", _nights(page)),
+        _section("tables", "Tables of the newest run", tables or _no_tables()),
         _section("raw", "Raw data", _raw(page, database)),
-    ]  # fmt: skip
+    ]
     title = "tinyrig nights" + (f": {page.tonight.night_id}" if page.tonight else "")
     head = (
         f'<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -55,8 +59,10 @@ def render(page: Page, tables: str = "", ops: Ops | None = None, database: str =
         f"<title>{escape(words.plain(title))}</title>\n<style>{STYLE}</style>"
     )
     main = "\n".join(body)
-    return (f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n<main>\n{main}\n</main>\n'
-            f"<script>{SCRIPT}</script>\n</body>\n</html>\n")
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n<main>\n{main}\n</main>\n'
+        f"<script>{SCRIPT}</script>\n</body>\n</html>\n"
+    )
 
 
 def _e(text: object) -> str:
@@ -72,8 +78,15 @@ def _section(key: str, title: str, inner: str) -> str:
 
 
 def _nav() -> str:
-    links = (("changes", "Changes"), ("matrix", "Matrix"), ("trends", "Trends"), ("cycles", "Cycles"), ("nights", "Nights"),
-             ("tables", "Tables"), ("raw", "Raw data"))
+    links = (
+        ("changes", "Changes"),
+        ("matrix", "Matrix"),
+        ("trends", "Trends"),
+        ("cycles", "Cycles"),
+        ("nights", "Nights"),
+        ("tables", "Tables"),
+        ("raw", "Raw data"),
+    )
     return '<nav aria-label="parts of this page">' + "".join(f'<a href="#{k}">{t}</a>' for k, t in links) + "</nav>"
 
 
@@ -88,7 +101,7 @@ def _table(label: str, head: Sequence[str], rows: Iterable[Sequence[str]], text:
     cells = "".join(f'<th scope="col"{" class=left" if i in left else ""}>{title}</th>' for i, title in enumerate(head))
     lines = [f"<thead><tr>{cells}</tr></thead>", "<tbody>"]
     for first, *others in rows:
-        data = "".join(f'<td{" class=text" if i in text else ""}>{c}</td>' for i, c in enumerate(others, 1))
+        data = "".join(f"<td{' class=text' if i in text else ''}>{c}</td>" for i, c in enumerate(others, 1))
         lines.append(f'<tr><th scope="row">{first}</th>{data}</tr>')
     return _wide(label, "<table>\n" + "\n".join(lines) + "\n</tbody></table>")
 
@@ -107,11 +120,14 @@ def _where(cell: Cell) -> str:
 
 # ---- verdict ----
 
+
 def _top(page: Page) -> str:
     line, night = headline(page), page.tonight
     if night is None:
-        return (f'<header><h1>tinyrig: nights</h1></header>\n<div class="banner {line.tone}"><h2>{_e(line.title)}</h2>'
-                "<p>The database holds no finished run.</p></div>")
+        return (
+            f'<header><h1>tinyrig: nights</h1></header>\n<div class="banner {line.tone}"><h2>{_e(line.title)}</h2>'
+            "<p>The database holds no finished run.</p></div>"
+        )
     what = "Night" if page.real_nights else "Run"
     facts = [f"{what} {_code(night.night_id)}, begun {_e(night.started)}"]
     if night.exit_code is not None:
@@ -119,8 +135,10 @@ def _top(page: Page) -> str:
     inner = f'<p class="soft">{", ".join(facts)}</p>'
     inner += f"<p>{_e(night.summary)}</p>" if night.summary else ""
     inner += _worst(page) + _claims(page) + _faults(page) + _notes(page)
-    return (f'<header><h1>tinyrig: nights</h1></header>\n<div class="banner {line.tone}" role="status">\n'
-            f"<h2>{_e(line.title)}</h2>\n{inner}\n</div>")
+    return (
+        f'<header><h1>tinyrig: nights</h1></header>\n<div class="banner {line.tone}" role="status">\n'
+        f"<h2>{_e(line.title)}</h2>\n{inner}\n</div>"
+    )
 
 
 def _worst(page: Page) -> str:
@@ -142,19 +160,24 @@ def _order(finding: Finding) -> tuple[int, int]:
 
 
 def _claims(page: Page) -> str:
-    found = [f'<span class="worse">{words.GLYPHS["worse"]} claim failed</span>: {_where(cell)}: {_e(name)}: {_e(reason)}'
-             for cell, name, reason in failed_claims(page)]
+    found = [
+        f'<span class="worse">{words.GLYPHS["worse"]} claim failed</span>: {_where(cell)}: {_e(name)}: {_e(reason)}'
+        for cell, name, reason in failed_claims(page)
+    ]
     return _list(found[:MOST_LINES], len(found) - MOST_LINES) if found else ""
 
 
 def _faults(page: Page) -> str:
-    told = (("Models and requests that could not be used", unusable(page)),
-            ("The rig's own faults: they say nothing about a model", rig_faults(page)))
+    told = (
+        ("Models and requests that could not be used", unusable(page)),
+        ("The rig's own faults: they say nothing about a model", rig_faults(page)),
+    )
     cross = f'<span class="not-measured">{words.GLYPHS["not measured"]}</span>'
     return "".join(
         f"<h3>{title}</h3>" + _list([f"{cross} {_e(text)}" for text in found[:MOST_LINES]], len(found) - MOST_LINES)
-        for title, found in told if found
-    )  # fmt: skip
+        for title, found in told
+        if found
+    )
 
 
 def _notes(page: Page) -> str:
@@ -174,6 +197,7 @@ def _notes(page: Page) -> str:
 
 # ---- changes ----
 
+
 def _changes(page: Page) -> str:
     moved = page.having(*MOVED)
     quiet = "<p>No metric of tonight moved.</p>" if page.findings else "<p>Nothing was judged.</p>"
@@ -183,8 +207,10 @@ def _changes(page: Page) -> str:
         reasons: dict[str, list[Finding]] = {}
         for finding in apart:
             reasons.setdefault(finding.verdict.reason, []).append(finding)
-        items = [f"{len(found)} metrics of {len({f.cell for f in found})} board and variant pairs: {_e(reason)}"
-                 for reason, found in reasons.items()]
+        items = [
+            f"{len(found)} metrics of {len({f.cell for f in found})} board and variant pairs: {_e(reason)}"
+            for reason, found in reasons.items()
+        ]
         parts.append("<h3>Not comparable</h3>" + _list(items[:MOST_LINES], len(items) - MOST_LINES))
     if page.earlier:
         inner = _findings("earlier changes", page.earlier[:MOST_LINES], dated=True)
@@ -195,8 +221,20 @@ def _changes(page: Page) -> str:
 
 
 def _findings(label: str, findings: Sequence[Finding], dated: bool = False) -> str:
-    head = ("metric", "status", "variant", "board", "baseline", "value", "change", "%", "threshold", "least that is found", "p",
-            "note")
+    head = (
+        "metric",
+        "status",
+        "variant",
+        "board",
+        "baseline",
+        "value",
+        "change",
+        "%",
+        "threshold",
+        "least that is found",
+        "p",
+        "note",
+    )
     return _table(label, head + (("run",) if dated else ()), (_row(f, dated) for f in findings), text=(11,))
 
 
@@ -207,12 +245,18 @@ def _row(f: Finding, dated: bool) -> list[str]:
     share = words.moved_by(f)
     least = words.difference(v.metric, v.detectable, signed=False)
     row = [
-        _e(words.label(v.metric, f.cell.timing)), _status(f.status), _code(f.cell.variant), _e(words.board(f.cell)),
+        _e(words.label(v.metric, f.cell.timing)),
+        _status(f.status),
+        _code(f.cell.variant),
+        _e(words.board(f.cell)),
         *(_e(words.quantity(v.metric, value, f.cell.timing)) for value in (v.old, v.new)),
         _e(words.difference(v.metric, v.change, timing=f.cell.timing)),
-        _e(share if share.endswith("%") else "-"), _e(words.threshold(f)), _e(least),
-        "-" if v.p_value is None else f"{v.p_value:.2g}", _e(note),
-    ]  # fmt: skip
+        _e(share if share.endswith("%") else "-"),
+        _e(words.threshold(f)),
+        _e(least),
+        "-" if v.p_value is None else f"{v.p_value:.2g}",
+        _e(note),
+    ]
     return [*row, _code(v.run_id)] if dated else row
 
 
@@ -285,8 +329,10 @@ def _panel(t: Trend, span: tuple[float, float]) -> str:
     verdict = f" {_status(t.status)}" if t.status else ""
     low, high = words.quantity(t.metric, min(numbers)), words.quantity(t.metric, max(numbers))
     accepted = sum(bool(v.why) for v in t.values)
-    label = (f"{words.name(t.metric)} of {t.cell.variant} on {words.board(t.cell)}, {len(numbers)} nights, from {low} to {high}, "
-             f"last {words.quantity(t.metric, last.value)}, {accepted} accepted changes")
+    label = (
+        f"{words.name(t.metric)} of {t.cell.variant} on {words.board(t.cell)}, {len(numbers)} nights, from {low} to {high}, "
+        f"last {words.quantity(t.metric, last.value)}, {accepted} accepted changes"
+    )
     name = f"{t.cell.variant} {t.cell.board} {t.cell.board_id} {t.cell.timing}"
     return (
         f'<figure data-name="{_e(name)}"><figcaption><b>{_code(t.cell.variant)}</b> {_e(words.board(t.cell))}<br>'
@@ -308,8 +354,10 @@ def _ops(ops: Ops) -> str:
     if not profiled:
         return "<p>No operators were profiled in the newest night's runs.</p>"
     profiled.sort(key=lambda item: not item[1].before)
-    first = ("<p>The newest night's last run of each: all cycles, by kind of operator, by step. Width is the share. Steps are "
-             "profiled in a pass of their own. Where the latency moved, the baseline's stands below.</p>")
+    first = (
+        "<p>The newest night's last run of each: all cycles, by kind of operator, by step. Width is the share. Steps are "
+        "profiled in a pass of their own. Where the latency moved, the baseline's stands below.</p>"
+    )
     blocks = [_flame(cell, cycles) for cell, cycles in profiled]
     more = "\n".join(blocks[MOST_FLAMES:])
     rest = f"<details><summary>{len(blocks) - MOST_FLAMES} more</summary>{more}</details>" if more else ""
@@ -331,8 +379,10 @@ def _nights(page: Page) -> str:
     boxes = "".join(map(_box, reversed(shown)))
     count = f"The last {len(shown)} of {len(page.nights)}" if len(page.nights) > len(shown) else str(len(shown))
     unit = "nights" if page.real_nights else "runs (no nights are stored)"
-    parts = [f"<p>{count} {unit}, oldest first: ✓ good, ▼ a claim or metric failed, ! unusable input, ✗ the rig failed, "
-             f'· no exit code.</p><ul class="strip" aria-label="exit codes">{boxes}</ul>']
+    parts = [
+        f"<p>{count} {unit}, oldest first: ✓ good, ▼ a claim or metric failed, ! unusable input, ✗ the rig failed, "
+        f'· no exit code.</p><ul class="strip" aria-label="exit codes">{boxes}</ul>'
+    ]
     bad = [n for n in page.nights if n.exit_code][:MOST_LINES]
     if bad:
         rows = ([_code(n.night_id), _e(n.started), str(n.exit_code), _e(n.summary)] for n in bad)
@@ -364,8 +414,10 @@ def _raw(page: Page, database: str) -> str:
     for m in page.measured:
         boards.setdefault(m.run_id, {})[f"{m.board} {m.board_id} ({m.timing})"] = None
     reruns = dict(zip(page.tonight.runs, page.tonight.reruns, strict=False))
-    rows = ([_code(run), _e(", ".join(boards.get(run, ())) or "nothing measured"), str(reruns.get(run, 0) or "first")]
-            for run in page.tonight.runs)
+    rows = (
+        [_code(run), _e(", ".join(boards.get(run, ())) or "nothing measured"), str(reruns.get(run, 0) or "first")]
+        for run in page.tonight.runs
+    )
     example = _e(shlex.quote(words.plain(page.tonight.runs[0]))) if page.tonight.runs else "RUN"
     commands = (
         f"tinyrig report {example}                 # tables of one run\n"

@@ -42,8 +42,12 @@ def load(store: Any, wanted: str) -> Morning:
     found = [n for n in nights(store) if n.night_id.startswith(wanted)]
     found = [n for n in found if n.night_id == wanted] or found[: None if wanted else 1]
     if len(found) != 1:
-        raise UserError(f"no single night {wanted!r} in {store.url}", expected="a night's id or its beginning",
-                        received=", ".join(n.night_id for n in found[:5]) or "none", remedy="tinyrig nightly makes one")
+        raise UserError(
+            f"no single night {wanted!r} in {store.url}",
+            expected="a night's id or its beginning",
+            received=", ".join(n.night_id for n in found[:5]) or "none",
+            remedy="tinyrig nightly makes one",
+        )
     night = found[0]
     runs = {run_id: store.load(run_id) for run_id in night.runs}
     return Morning(
@@ -61,10 +65,16 @@ def build(morning: Morning) -> list[Block]:
     night = morning.night
     blocks: list[Block] = [
         Heading(1, f"Night of {night.started[:10]}: {_WORDS.get(night.exit_code, 'ended')}"),
-        Text(f"`{night.summary or 'no summary'}`"), *map(Text, origin_rows.warnings(morning.origins)),
-        *_changes(morning), *_claims(morning), *_faults(morning), *_others(morning), *_accepted(morning), *_runs(night),
+        Text(f"`{night.summary or 'no summary'}`"),
+        *map(Text, origin_rows.warnings(morning.origins)),
+        *_changes(morning),
+        *_claims(morning),
+        *_faults(morning),
+        *_others(morning),
+        *_accepted(morning),
+        *_runs(night),
         *_belong(morning),
-    ]  # fmt: skip
+    ]
     return blocks
 
 
@@ -73,11 +83,19 @@ def _changes(morning: Morning) -> list[Block]:
     if not moved:
         return [Text("No metric changed.")] if morning.verdicts else []
     rows = [
-        {"variant": code(v.variant), "board": code(v.board), "metric": code(v.metric) + (" (drift)" if v.kind == "drift" else ""),
-         "verdict": v.status, "before": _value(v, v.old), "tonight": _value(v, v.new), "change": _change(v), "%": _percent(v),
-         "run": code(v.run_id)}
+        {
+            "variant": code(v.variant),
+            "board": code(v.board),
+            "metric": code(v.metric) + (" (drift)" if v.kind == "drift" else ""),
+            "verdict": v.status,
+            "before": _value(v, v.old),
+            "tonight": _value(v, v.new),
+            "change": _change(v),
+            "%": _percent(v),
+            "run": code(v.run_id),
+        }
         for v in moved
-    ]  # fmt: skip
+    ]
     advice = 'A change that is meant: `tinyrig accept RUN [--variant NAME] -m "why"`. Until then each night tells it again.'
     return [Heading(2, "What changed"), Grid(pd.DataFrame(rows), 4), Text(advice)]
 
@@ -123,10 +141,13 @@ def _others(morning: Morning) -> list[Block]:
     for v in morning.verdicts:
         groups.setdefault((v.variant, v.board), []).append(v)
     rows = [
-        {"variant": code(variant), "board": code(board), **{s: str(sum(v.status == s for v in of)) for s in
-         (*_MOVED, "same", "not comparable", "not measured")}}
+        {
+            "variant": code(variant),
+            "board": code(board),
+            **{s: str(sum(v.status == s for v in of)) for s in (*_MOVED, "same", "not comparable", "not measured")},
+        }
         for (variant, board), of in groups.items()
-    ]  # fmt: skip
+    ]
     if not rows:
         return []
     reasons = dict.fromkeys(
@@ -142,9 +163,7 @@ def _accepted(morning: Morning) -> list[Block]:
 
 
 def _runs(night: Night) -> list[Block]:
-    lines = tuple(
-        f"{code(run_id)}" + (f", rerun {n}" if n else "") for run_id, n in zip(night.runs, night.reruns, strict=True)
-    )  # fmt: skip
+    lines = tuple(f"{code(run_id)}" + (f", rerun {n}" if n else "") for run_id, n in zip(night.runs, night.reruns, strict=True))
     boards = ", ".join(code(b) for b in night.boards)
     return [Heading(2, "Runs"), Text(f"Night {code(night.night_id)} on {boards}."), Bullets(lines)]
 
@@ -157,9 +176,12 @@ def _belong(morning: Morning) -> list[Block]:
 
 # ---- command ----
 
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0, or that of the RigError, whose message goes to stderr."""
-    parser = argparse.ArgumentParser(prog="python -m tinyrig.reports.nights.summary", description="Write the Markdown summary of a night.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tinyrig.reports.nights.summary", description="Write the Markdown summary of a night."
+    )
     parser.add_argument("night", nargs="?", default="", metavar="NIGHT", help="its id or the beginning (default: the newest)")
     parser.add_argument("--store", metavar="URL", help="results database (default: rig.toml's)")
     parser.add_argument("-o", "--output", type=Path, metavar="PATH", help="file to write (default: reports/out/nights/NIGHT.md)")

@@ -85,9 +85,10 @@ def thin(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 def straight(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """Without points between two of the same height."""
     return [
-        point for i, point in enumerate(points)
+        point
+        for i, point in enumerate(points)
         if not 0 < i < len(points) - 1 or not points[i - 1][1] == point[1] == points[i + 1][1]
-    ]  # fmt: skip
+    ]
 
 
 def _band(values: Sequence[Value], axes: Scale) -> str:
@@ -98,8 +99,10 @@ def _band(values: Sequence[Value], axes: Scale) -> str:
         return ""
     columns = [next(group) for _, group in groupby(judged, key=lambda v: int(axes.x(seconds(v.started))))]
     columns += [judged[-1]] if columns[-1] is not judged[-1] else []
-    edges = [[(round(axes.x(seconds(v.started)), 1), _within(axes.y(y))) for v, y in zip(columns, side, strict=True)]
-             for side in ([v.high for v in columns], [v.low for v in columns])]  # fmt: skip
+    edges = [
+        [(round(axes.x(seconds(v.started)), 1), _within(axes.y(y))) for v, y in zip(columns, side, strict=True)]
+        for side in ([v.high for v in columns], [v.low for v in columns])
+    ]
     outline = [*straight(edges[0]), *reversed(straight(edges[1]))]
     return f'<path class="band" d="M{" ".join(f"{x:g},{y:g}" for x, y in outline)}Z"/>'
 

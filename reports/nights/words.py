@@ -20,13 +20,24 @@ from tinyrig.reports.nights.content import (
 )
 
 NAMES = {
-    "latency_us_median": "latency (median)", "latency_us_p95": "latency (95th percentile)",
-    "latency_cycles_median": "cycles (median)", "accuracy": "accuracy", "ram_model_total": "RAM of the model",
-    "flash_model_total": "flash of the model", "outputs": "outputs (their hash)",
-}  # fmt: skip
+    "latency_us_median": "latency (median)",
+    "latency_us_p95": "latency (95th percentile)",
+    "latency_cycles_median": "cycles (median)",
+    "accuracy": "accuracy",
+    "ram_model_total": "RAM of the model",
+    "flash_model_total": "flash of the model",
+    "outputs": "outputs (their hash)",
+}
 GLYPHS = {
-    WORSE: "▼", CHANGED: "≠", BETTER: "▲", ACCEPTED: "◆", SAME: "✓", NOT_MEASURED: "✗", NOT_COMPARABLE: "?", NOT_JUDGED: "·",
-}  # fmt: skip
+    WORSE: "▼",
+    CHANGED: "≠",
+    BETTER: "▲",
+    ACCEPTED: "◆",
+    SAME: "✓",
+    NOT_MEASURED: "✗",
+    NOT_COMPARABLE: "?",
+    NOT_JUDGED: "·",
+}
 """Beside each status's word: nothing is told by colour alone."""
 _TIMED = ("latency", "cycles")
 _LONGEST = 300

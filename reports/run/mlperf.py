@@ -35,8 +35,10 @@ def facts(section: Section) -> list[str]:
     if not applies(section):
         return []
     f = known(section.first)
-    return [f"Firmware: {code(f.get('profile', ''))}, model {code(f.get('model', ''))}, vendor {code(f.get('name', ''))}, "
-            f"{f.get('baud')} baud; inputs {f.get('inputs')}, results {f.get('results')}"]
+    return [
+        f"Firmware: {code(f.get('profile', ''))}, model {code(f.get('model', ''))}, vendor {code(f.get('name', ''))}, "
+        f"{f.get('baud')} baud; inputs {f.get('inputs')}, results {f.get('results')}"
+    ]
 
 
 def blocks(section: Section) -> list[Block]:

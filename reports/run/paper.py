@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tinyrig.core.records import VariantRun
+from tinyrig.core.records import Measurement
 
 TITLE = "Optimized TinyML Implementation for Resource-Constrained Microcontrollers"
 TEST_WINDOWS = 240
@@ -49,6 +49,6 @@ TABLE2_NOTES = (
 )
 
 
-def paper_row(run: VariantRun) -> PaperRow | None:
+def paper_row(run: Measurement) -> PaperRow | None:
     """The paper's row of a variant, or None: another dataset or a model that the paper does not have."""
     return PAPER.get(run.variant.name) if run.variant.dataset == DATASET else None

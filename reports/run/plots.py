@@ -69,6 +69,7 @@ def _plain(ax: Axes, grid: str) -> None:
 
 # ---- accuracy against latency ----
 
+
 def _accuracy_latency(section: Section) -> Figure | None:
     rows = [r for r in section.rows if r.values["accuracy"] is not None and r.values["latency_us_median"] is not None]
     if not rows:
@@ -99,7 +100,14 @@ def _accuracy_point(ax: Axes, row: Row, x: float, i: int) -> None:
     marker, colour = MARKERS[(i + i // len(COLOURS)) % len(MARKERS)], COLOURS[i % len(COLOURS)]
     label = f" {_name(row)}\n {y:.2f} %, {row.values['latency_us_median'] / 1000:.2f} ms"
     ax.errorbar(
-        x, y, yerr=[[max(0.0, y - lo)], [max(0.0, hi - y)]], fmt=marker, color=colour, markersize=8, capsize=4, linewidth=1.5,
+        x,
+        y,
+        yerr=[[max(0.0, y - lo)], [max(0.0, hi - y)]],
+        fmt=marker,
+        color=colour,
+        markersize=8,
+        capsize=4,
+        linewidth=1.5,
         label=label,
     )
 
@@ -113,6 +121,7 @@ def _side_by_side(values: Sequence[float]) -> list[float]:
 
 
 # ---- memory ----
+
 
 def _memory(section: Section) -> Figure | None:
     if any(row.run.image.footprint is None for row in section.rows):
@@ -135,7 +144,13 @@ def _stack(ax: Axes, rows: Sequence[Row], title: str, parts: Sequence[str], rig:
         left = [a + b for a, b in zip(left, values, strict=True)]
     apart = max(row.values[rig] for row in rows) / KB
     ax.barh(
-        len(rows), apart, height=0.66, color=RIG_COLOUR, edgecolor="#8C959F", hatch="///", linewidth=0.6,
+        len(rows),
+        apart,
+        height=0.66,
+        color=RIG_COLOUR,
+        edgecolor="#8C959F",
+        hatch="///",
+        linewidth=0.6,
         label="rig, not the model",
     )
     same = len({row.values[rig] for row in rows}) == 1
@@ -147,11 +162,12 @@ def _stack(ax: Axes, rows: Sequence[Row], title: str, parts: Sequence[str], rig:
     ax.margins(x=0.14)
     ax.set_xlabel(f"{title}, KB (1,024 bytes)")
     ax.legend(
-        loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False, fontsize=8.5, columnspacing=1.2, handlelength=1.4,
+        loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False, fontsize=8.5, columnspacing=1.2, handlelength=1.4
     )
 
 
 # ---- per op ----
+
 
 def _per_op(section: Section) -> Figure | None:
     panels = [(row, lines) for row in section.rows if (lines := _shortened(op_lines(row)))]

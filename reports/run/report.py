@@ -40,8 +40,12 @@ OPS_NOTE = (
 )
 CLAIMS_NOTE = "As judged when the run was made. `not measured` is no verdict on the model."
 FAULT_NOTES = {
-    "user": "the request", "model": "the model can't be run on this board", "host": "a fault of the host",
-    "link": "a fault of the link", "device": "a fault of the board", "infra": "a fault of the rig's own machinery",
+    "user": "the request",
+    "model": "the model can't be run on this board",
+    "host": "a fault of the host",
+    "link": "a fault of the link",
+    "device": "a fault of the board",
+    "infra": "a fault of the rig's own machinery",
 }
 _OVERHEAD = "timer_overhead_cycles"
 NOISE_NOTE = (
@@ -87,12 +91,25 @@ def lower(block: Block) -> Block:
 def section_blocks(section: Section, drawn: dict[str, Picture]) -> list[Block]:
     """All blocks of one section, in reading order; `drawn` holds its pictures by name."""
     return [
-        *map(Text, warnings(section)), Bullets(tuple(_facts(section))), tables.summary(section), *_withheld(section),
+        *map(Text, warnings(section)),
+        Bullets(tuple(_facts(section))),
+        tables.summary(section),
+        *_withheld(section),
         *_claims(section),
         *_pictures(drawn, "accuracy-latency"),
-        *_accuracy(section), *_size(section), *_cost(section), *lab.notes(section), *_parity(section), *_latency(section),
-        *_energy(section), *_line(section), *_memory(section), *_pictures(drawn, "memory"), *_ops(section),
-        *_pictures(drawn, "ops"), *_provenance(section),
+        *_accuracy(section),
+        *_size(section),
+        *_cost(section),
+        *lab.notes(section),
+        *_parity(section),
+        *_latency(section),
+        *_energy(section),
+        *_line(section),
+        *_memory(section),
+        *_pictures(drawn, "memory"),
+        *_ops(section),
+        *_pictures(drawn, "ops"),
+        *_provenance(section),
     ]
 
 
@@ -101,6 +118,7 @@ def _pictures(drawn: dict[str, Picture], name: str) -> list[Block]:
 
 
 # ---- head ----
+
 
 def _title(section: Section) -> str:
     dataset = section.metadata["dataset"] or "own model"
@@ -204,11 +222,13 @@ def not_measured_lines(runs: Sequence[Run]) -> tuple[str, ...]:
     """One for each variant that a run could not measure, with the reason on the same line."""
     return tuple(
         f"{code(n.variant)} ({FAULT_NOTES.get(n.kind, n.kind)}): {'; '.join(n.error.split(chr(10) + '  '))}"
-        for run in runs for n in run.not_measured
+        for run in runs
+        for n in run.not_measured
     )
 
 
 # ---- the paper's tables ----
+
 
 def _accuracy(section: Section) -> list[Block]:
     title = _table_title(section, "Table 1: accuracy", "Accuracy")
@@ -217,8 +237,12 @@ def _accuracy(section: Section) -> list[Block]:
     pairs = tables.noise(section)
     host = section.first.variant.details.get("host_interpreter")
     blocks: list[Block] = [Heading(2, title), tables.table1_accuracy(section)]
-    blocks.append(Text("Top-1 on the test windows, computed from the board's own outputs; intervals are Wilson's, 95 %. "
-                       f"The host column is the same .tflite run by {host or 'its builder'} on the host."))
+    blocks.append(
+        Text(
+            "Top-1 on the test windows, computed from the board's own outputs; intervals are Wilson's, 95 %. "
+            f"The host column is the same .tflite run by {host or 'its builder'} on the host."
+        )
+    )
     if tables.has_paper(section):
         blocks.append(Text(paper.TABLE1_NOTES[0]))
     blocks += _groups(section)
@@ -233,8 +257,12 @@ def _groups(section: Section) -> list[Block]:
     split = dataset.get("split", "") if isinstance(dataset, dict) else ""
     if "group" not in split:
         return []
-    return [Text(f"Data: {split}. Windows of one group resemble each other and the intervals count windows, not groups: for a "
-                 "new group (a person, a recording) they are too narrow.")]
+    return [
+        Text(
+            f"Data: {split}. Windows of one group resemble each other and the intervals count windows, not groups: for a "
+            "new group (a person, a recording) they are too narrow."
+        )
+    ]
 
 
 def _table_title(section: Section, with_paper: str, without: str) -> str:
@@ -245,8 +273,10 @@ def _size(section: Section) -> list[Block]:
     if all(row.values["tflite_bytes"] is None for row in section.rows):
         return []
     notes = [f"Paper: {paper.TITLE}."] if tables.has_paper(section) else [no_paper_note(section)]
-    notes.append("FLOPs as the TensorFlow profiler counts them: float operations only, so a full-integer model has none, nor "
-                 "has a model that was built elsewhere; MACs are the compiler's or the builder's.")
+    notes.append(
+        "FLOPs as the TensorFlow profiler counts them: float operations only, so a full-integer model has none, nor "
+        "has a model that was built elsewhere; MACs are the compiler's or the builder's."
+    )
     if tables.has_paper(section):
         notes.append(paper.TABLE1_NOTES[1])
     title = _table_title(section, "Table 1: size and work", "Size and work")
@@ -270,6 +300,7 @@ def _cost(section: Section) -> list[Block]:
 
 
 # ---- details ----
+
 
 def _parity(section: Section) -> list[Block]:
     tolerance = max(float_tolerance(row.run) for row in section.rows)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tinyrig.analysis.metrics import checked_metadata, counted, measure, unit, withheld
-from tinyrig.core.records import INSTRUCTIONS, Run, VariantRun
+from tinyrig.analysis.metrics import checked_metadata, counted, metric_values, unit, withheld
+from tinyrig.core.records import INSTRUCTIONS, Measurement, Run
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Row:
 
     label: str
     run_id: str
-    run: VariantRun
+    run: Measurement
     values: dict[str, Any]
     reason: str | None
 
@@ -31,7 +31,7 @@ class Section:
     versions: dict[str, str]
 
     @property
-    def first(self) -> VariantRun:
+    def first(self) -> Measurement:
         return self.rows[0].run
 
     @property
@@ -56,24 +56,26 @@ class Section:
 
 def sections(runs: Sequence[Run]) -> list[Section]:
     """Groups by board, clock, timing kind, compiler, flags, data and versions, in order of appearance."""
-    groups: dict[tuple[Any, ...], list[tuple[Run, VariantRun]]] = {}
+    groups: dict[tuple[Any, ...], list[tuple[Run, Measurement]]] = {}
     for run in runs:
         for variant_run in run.runs:
             groups.setdefault(tuple(_key(run, variant_run).values()), []).append((run, variant_run))
     return [_section(members) for members in groups.values()]
 
 
-def _key(run: Run, variant_run: VariantRun) -> dict[str, Any]:
+def _key(run: Run, variant_run: Measurement) -> dict[str, Any]:
     v = variant_run.variant
     return checked_metadata(variant_run) | {
-        "dataset": v.dataset, "synthetic data": v.synthetic, "random windows": bool(variant_run.settings.get("random_windows")),
+        "dataset": v.dataset,
+        "synthetic data": v.synthetic,
+        "random windows": bool(variant_run.settings.get("random_windows")),
         "injected faults": tuple(variant_run.settings.get("injected_faults", ())),
         "versions": tuple(sorted(run.versions.items())),
     }
 
 
-def _section(members: list[tuple[Run, VariantRun]]) -> Section:
-    rows = [Row(r.variant.name, run.run_id, r, measure(r), withheld(r)) for run, r in members]
+def _section(members: list[tuple[Run, Measurement]]) -> Section:
+    rows = [Row(r.variant.name, run.run_id, r, metric_values(r), withheld(r)) for run, r in members]
     run, first = members[0]
     metadata = {k: v for k, v in _key(run, first).items() if k != "versions"}
     return Section(metadata, _labelled(rows), dict(run.versions))

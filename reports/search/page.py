@@ -1,4 +1,4 @@
-"""`python -m tinyrig.reports.search.page search.json`: what a search found -> Markdown and a plot below reports/out; the front is printed."""
+"""`python -m tinyrig.reports.search.page search.json`: what a search found -> Markdown and a plot; the front is printed."""
 
 from __future__ import annotations
 
@@ -87,9 +87,15 @@ def front_table(document: Mapping[str, Any]) -> str:
         return "no candidate could be measured" if not measured(document) else "no candidate is accurate enough"
     timing = found[0]["timing"]
     rows = [
-        (e["number"], e["name"], f"{e['accuracy']:.2%}", f"{e['latency_us']:,.1f}",
-         *(f"{e[key]:,}" for key in ("ram_bytes", "flash_bytes", "macs"))) for e in found
-    ]  # fmt: skip
+        (
+            e["number"],
+            e["name"],
+            f"{e['accuracy']:.2%}",
+            f"{e['latency_us']:,.1f}",
+            *(f"{e[key]:,}" for key in ("ram_bytes", "flash_bytes", "macs")),
+        )
+        for e in found
+    ]
     headers = ["trial", "candidate", "validation accuracy", f"latency us ({timing})", "RAM B", "flash B", "MACs"]
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True, colalign=("right", "left", *["right"] * 5))
 
@@ -114,7 +120,7 @@ def page(document: Mapping[str, Any]) -> str:
         "## Again",
         "Each candidate is a variant: this trains it on all but the test part and measures it with the test windows.",
         f"    F=$(tinyrig variants '{example}' {options} --folder-only)\n"
-        f"    tinyrig run --model \"$F/{example}.tflite\" --windows \"$F/windows.npz\"",
+        f'    tinyrig run --model "$F/{example}.tflite" --windows "$F/windows.npz"',
         "## Given up",
         _given_up(document),
     ]

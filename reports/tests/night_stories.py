@@ -10,8 +10,8 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from tinyrig.analysis.metrics import measure
-from tinyrig.core.records import Accepted, BoardInfo, NotMeasured, Run, StoredVerdict, VariantRun
+from tinyrig.analysis.metrics import metric_values
+from tinyrig.core.records import Accepted, BoardInfo, Measurement, NotMeasured, Run, StoredVerdict
 from tinyrig.store.decisions import accept, add_to_night, begin_night, end_night, save_verdicts
 from tinyrig.store.runs import Store
 from tinyrig.tests.fake_nights import Plan, fill
@@ -35,13 +35,13 @@ def history(url: str, plan: Plan | None = None) -> Store:
     return store
 
 
-def on(board: BoardInfo, name: str, **changes: Any) -> VariantRun:
+def on(board: BoardInfo, name: str, **changes: Any) -> Measurement:
     run = make_variant_run(name, WINDOWS)
     return replace(run, **({"board": board} if board != run.board else {}), **changes)
 
 
 def verdict(
-    run_id: str, run: VariantRun, metric: str, status: str, old: Any = None, new: Any = None, **more: Any
+    run_id: str, run: Measurement, metric: str, status: str, old: Any = None, new: Any = None, **more: Any
 ) -> StoredVerdict:
     change = new - old if isinstance(old, int | float) and isinstance(new, int | float) else None
     percent = 100 * change / old if change is not None and old else None
@@ -49,8 +49,9 @@ def verdict(
     return StoredVerdict(*where, metric, "night", status, old, new, change, percent, **more)
 
 
-def slower(run: VariantRun, factor: float) -> VariantRun:
+def slower(run: Measurement, factor: float) -> Measurement:
     """All of it in the operator that costs most."""
+
     def steps(cycles: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(c + round((factor - 1) * sum(cycles)) if c == max(cycles) else c for c in cycles)
 
@@ -58,12 +59,12 @@ def slower(run: VariantRun, factor: float) -> VariantRun:
     return replace(run, samples=tuple(samples))
 
 
-def bigger(run: VariantRun, more: int) -> VariantRun:
+def bigger(run: Measurement, more: int) -> Measurement:
     footprint = replace(run.image.footprint, flash_engine=run.image.footprint.flash_engine + more)
     return replace(run, image=replace(run.image, footprint=footprint))
 
 
-def less_right(run: VariantRun, lost: int) -> VariantRun:
+def less_right(run: Measurement, lost: int) -> Measurement:
     """The first `lost` windows answer as the one after them."""
     data = [s.outputs for s in run.samples if s.kind == "window"]
     samples = (replace(s, outputs=data[s.index + 1]) if s.kind == "window" and s.index < lost else s for s in run.samples)
@@ -99,24 +100,26 @@ def _before(store: Store) -> None:
     end_night(store, "night-before", BEFORE, 0, "nothing changed")
 
 
-def _virtual(runs: list[VariantRun]) -> list[StoredVerdict]:
+def _virtual(runs: list[Measurement]) -> list[StoredVerdict]:
     same = [(run, metric) for run in runs for metric in ("ram_model_total", "latency_us_median")]
-    found = [verdict(VIRTUAL_RUN, run, m, "same", measure(run)[m], measure(run)[m], threshold=0.0) for run, m in same]
+    found = [verdict(VIRTUAL_RUN, run, m, "same", metric_values(run)[m], metric_values(run)[m], threshold=0.0) for run, m in same]
     for i, more in ((0, 128), (3, 4)):
-        new = measure(runs[i])["flash_model_total"]
+        new = metric_values(runs[i])["flash_model_total"]
         found.append(verdict(VIRTUAL_RUN, runs[i], "flash_model_total", "worse", new - more, new, threshold=0.0))
     found.append(verdict(VIRTUAL_RUN, runs[0], "outputs", "changed", "ab" * 32, "cd" * 32))
     lost = {"threshold": 0.458, "detectable": 0.458, "p_value": 6e-5, "reason": "12 windows lost, 0 won"}
-    return [*found, verdict(VIRTUAL_RUN, runs[2], "accuracy", "worse", 1.0, measure(runs[2])["accuracy"], **lost)]
+    return [*found, verdict(VIRTUAL_RUN, runs[2], "accuracy", "worse", 1.0, metric_values(runs[2])["accuracy"], **lost)]
 
 
-def _silicon(runs: list[VariantRun]) -> list[StoredVerdict]:
+def _silicon(runs: list[Measurement]) -> list[StoredVerdict]:
     simple, pruned, reshaped = runs
     quiet = {"threshold": 9.4, "detectable": 16.0, "p_value": 0.4}
-    found = [verdict(SILICON_RUN, simple, "latency_us_median", "same", 4254.2, measure(simple)["latency_us_median"], **quiet)]
+    found = [
+        verdict(SILICON_RUN, simple, "latency_us_median", "same", 4254.2, metric_values(simple)["latency_us_median"], **quiet)
+    ]
     for run_id in (SILICON_RUN, RERUN):
         for metric in ("latency_us_median", "latency_cycles_median", "latency_us_p95"):
-            new = measure(pruned)[metric]
+            new = metric_values(pruned)[metric]
             noise = {"threshold": 0.0022 * new, "detectable": 0.0038 * new, "p_value": 1e-7, "details": {"runs": 2}}
             found.append(verdict(run_id, pruned, metric, "worse", new / _SLOWER, new, **noise))
     reason = "cc: 'arm-none-eabi-gcc 12.2.1' in the baseline, 'arm-none-eabi-gcc 13.2.1' tonight"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tinyrig.analysis.metrics import latency, measure
+from tinyrig.analysis.metrics import latency, metric_values
 from tinyrig.analysis.run_json import run_to_json
 from tinyrig.analysis.verdicts import EXACT, NOISY, gate
 from tinyrig.core.boards import BOARDS, QEMU_ID_PREFIX, VIRTUAL_ID_PREFIX, recognise_id
@@ -29,7 +29,7 @@ def test_no_microsecond_follows_from_an_instruction(run):
     here, there = latency(run), latency(make_variant_run("pqt"))
     assert here["cycles_median"] == there["cycles_median"] and here["samples"] == there["samples"]
     assert here.keys() == there.keys() and all(v is None for k, v in here.items() if k.startswith("us_"))
-    values = measure(run)
+    values = metric_values(run)
     assert values["latency_us_median"] is None and values["latency_cycles_median"] and values["cycles_per_mac"]
 
 
@@ -49,11 +49,17 @@ def test_the_report_speaks_of_instructions_only(run):
         assert wrong not in text, wrong
 
 
-@pytest.mark.parametrize(("metric", "timing", "kind"), [
-    ("latency_cycles_median", INSTRUCTIONS, EXACT), ("cycles_per_mac", INSTRUCTIONS, EXACT),
-    ("latency_us_median", INSTRUCTIONS, None),
-    ("latency_cycles_median", ESTIMATED, EXACT), ("latency_us_median", MEASURED, NOISY), ("flash_total", INSTRUCTIONS, EXACT),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("metric", "timing", "kind"),
+    [
+        ("latency_cycles_median", INSTRUCTIONS, EXACT),
+        ("cycles_per_mac", INSTRUCTIONS, EXACT),
+        ("latency_us_median", INSTRUCTIONS, None),
+        ("latency_cycles_median", ESTIMATED, EXACT),
+        ("latency_us_median", MEASURED, NOISY),
+        ("flash_total", INSTRUCTIONS, EXACT),
+    ],
+)
 def test_a_night_judges_them_exactly(metric, timing, kind):
     assert gate(metric, timing) == kind
 

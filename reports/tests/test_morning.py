@@ -49,8 +49,13 @@ def text(store, night=""):
 
 
 def test_the_verdict_stands_first_and_then_what_changed(store):
-    keep(store, verdict("latency_cycles_median", "worse", 70000, 70700), verdict("outputs", "changed", *HASHES),
-         verdict("accuracy", "worse", 0.9, 0.8), verdict("ram_arena", "same", 10, 10))
+    keep(
+        store,
+        verdict("latency_cycles_median", "worse", 70000, 70700),
+        verdict("outputs", "changed", *HASHES),
+        verdict("accuracy", "worse", 0.9, 0.8),
+        verdict("ram_arena", "same", 10, 10),
+    )
     lines = text(store).splitlines()
     assert lines[0] == "# Night of 2026-01-08: something is worse"
     assert "pqt latency +1.0 %" in lines[2] and lines.index("## What changed") < lines.index("## Metrics judged")
@@ -60,16 +65,23 @@ def test_the_verdict_stands_first_and_then_what_changed(store):
 
 
 def test_what_was_not_measured_is_told_apart_from_what_got_worse(store):
-    keep(store, verdict("ram_arena", "same", 10, 10), code=3,
-         not_measured=(NotMeasured("simple", "flash verification failed", "device"),))
+    keep(
+        store,
+        verdict("ram_arena", "same", 10, 10),
+        code=3,
+        not_measured=(NotMeasured("simple", "flash verification failed", "device"),),
+    )
     found = text(store)
     assert "the rig failed" in found.splitlines()[0] and "says nothing about the models" in found
     assert "`simple` (device): flash verification failed" in found and "No metric changed." in found
 
 
 def test_claims_reasons_and_acceptances_are_told(store):
-    keep(store, verdict("ram_arena", "not comparable", reason="compiler: 'a' in the baseline, 'b' tonight"),
-         claims=(Claim("parity", FAILED, "2 windows differ"),))
+    keep(
+        store,
+        verdict("ram_arena", "not comparable", reason="compiler: 'a' in the baseline, 'b' tonight"),
+        claims=(Claim("parity", FAILED, "2 windows differ"),),
+    )
     decisions.accept(store, Accepted("r1", "pqt", "2026-01-08T08:00:00+00:00", "me@home", "the | new compiler", True))
     found = text(store)
     assert "parity: 2 windows differ" in found and "Not comparable, because:" in found and "in the baseline" in found

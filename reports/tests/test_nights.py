@@ -48,17 +48,23 @@ def squeezed(source):
 
 # ---- what it says ----
 
+
 def test_the_verdict_comes_first_in_words(source):
     text = squeezed(source)
     top = text[: text.index("What changed since the baseline")]
     for needed in (
-        "Regression: 5 metrics got worse, 1 exact value changed and the rig failed in part", "exit code 1",
+        "Regression: 5 metrics got worse, 1 exact value changed and the rig failed in part",
+        "exit code 1",
         "pruned on nano33ble 0000000000000001: latency (median), measured rose from 4,339.8 us to 4,384.1 us (+44.3 us, "
         "+1.02 %); threshold ± 9.6 us (0.22 %); seen in 2 runs; p = 1e-07. Also: cycles (median), latency (95th percentile).",
         "reshaped on virtual 5649525455414c00: accuracy fell from 100.00 % to 50.00 % (-50.00 points); threshold ± 45.80 points",
         "simple on virtual 5649525455414c00: flash of the model rose from 10,692 bytes to 10,820 bytes (+128 bytes, +1.20 %); "
-        "any difference counts", "they say nothing about a model", "the board stopped answering in window 17",
-        "3 boards asked for", "Synthetic data", "estimated come from the virtual board's timing model",
+        "any difference counts",
+        "they say nothing about a model",
+        "the board stopped answering in window 17",
+        "3 boards asked for",
+        "Synthetic data",
+        "estimated come from the virtual board's timing model",
         "2 metrics are not comparable",
     ):
         assert needed in top, needed
@@ -80,11 +86,15 @@ def test_a_rerun_s_verdict_stands_in_place_of_the_first(page):
 def test_the_matrix_tells_rig_faults_from_regressions(page):
     found = {(cell.variant, cell.board): worst(counts) for cell, counts in statuses(page).items()}
     assert found == {
-        ("simple", "virtual"): "worse", ("pruned", "virtual"): "same",
-        ("reshaped", "virtual"): "worse", ("pqt", "virtual"): "accepted",
-        ("simple", "nano33ble"): "same", ("pruned", "nano33ble"): "worse", ("reshaped", "nano33ble"): "not comparable",
+        ("simple", "virtual"): "worse",
+        ("pruned", "virtual"): "same",
+        ("reshaped", "virtual"): "worse",
+        ("pqt", "virtual"): "accepted",
+        ("simple", "nano33ble"): "same",
+        ("pruned", "nano33ble"): "worse",
+        ("reshaped", "nano33ble"): "not comparable",
         ("pqt", "nano33ble"): "not measured",
-    }  # fmt: skip
+    }
 
 
 def test_where_the_latency_moved_the_operator_is_named(source):
@@ -150,10 +160,16 @@ def history_line(*failed):
         (quiet(3, measured=()), "rig", "Rig fault: the rig failed"),
         (quiet(0, [finding("not measured")]), "rig", "Rig fault: the rig failed in part"),
         (quiet(1, [finding("same")]), "bad", "Not good: exit code 1"),
-        (quiet(1, [finding("same"), finding("not comparable", "macs")]), "bad",
-         "Not good: exit code 1, and 1 metric could not be compared"),
-        (quiet(1, [finding("same")], measured=(history_line(("accuracy", "93 % < 95 %")),)), "bad",
-         "Claim failed: 1 claim failed"),
+        (
+            quiet(1, [finding("same"), finding("not comparable", "macs")]),
+            "bad",
+            "Not good: exit code 1, and 1 metric could not be compared",
+        ),
+        (
+            quiet(1, [finding("same")], measured=(history_line(("accuracy", "93 % < 95 %")),)),
+            "bad",
+            "Claim failed: 1 claim failed",
+        ),
         (quiet(1, [finding("accepted")]), "good", "Good: only accepted changes"),
         (quiet(2, [finding("same")]), "bad", "Not good: the input or a model could not be used"),
         (quiet(0), "plain", "Measured, not judged: no verdicts are stored of this night"),
@@ -161,7 +177,7 @@ def history_line(*failed):
         (Page(False, (), None), "plain", "Nothing was measured yet"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
-)  # fmt: skip
+)
 def test_headlines(page, tone, title):
     assert (headline(page).tone, headline(page).title) == (tone, title)
     assert not Html(render(page)).faults
@@ -203,6 +219,7 @@ def test_a_slow_drift_is_told_as_one():
 
 # ---- little in the database ----
 
+
 def test_without_nights_each_run_counts_as_one(tmp_path):
     url = f"sqlite:///{tmp_path}/r.sqlite"
     with Store(url) as store:
@@ -236,6 +253,7 @@ def test_pruned_runs_have_no_tables_and_the_page_says_so(tmp_path):
 
 
 # ---- safe and self-contained ----
+
 
 def hostile_store(url):
     """Every name that a user, a board or an error can bring in."""
@@ -290,8 +308,10 @@ def luminance(colour):
 
 def test_colours_have_enough_contrast_in_light_and_dark(source):
     for block in re.findall(r":root \{(.*?)\}", source, re.S):
-        colours = {name: "#" + "".join(2 * c for c in code) if len(code) == 3 else f"#{code}"
-                   for name, code in re.findall(r"--(\w+): #([0-9a-f]{6}|[0-9a-f]{3});", block)}  # fmt: skip
+        colours = {
+            name: "#" + "".join(2 * c for c in code) if len(code) == 3 else f"#{code}"
+            for name, code in re.findall(r"--(\w+): #([0-9a-f]{6}|[0-9a-f]{3});", block)
+        }
         assert len(colours) == 10
         for name in ("text", "soft", "good", "bad", "rig", "line", "accepted"):
             for ground in ("page", "card"):
@@ -306,6 +326,7 @@ def test_a_password_is_not_shown():
 
 
 # ---- thinning ----
+
 
 @given(st.lists(st.tuples(st.floats(0, 320), st.floats(-1e3, 1e3)), min_size=1, max_size=400))
 def test_thinning_keeps_every_extreme(points):
@@ -339,6 +360,7 @@ def test_ten_times_the_nights_are_not_ten_times_the_page(tmp_path):
 
 # ---- flame ----
 
+
 def test_a_flame_shows_all_cycles():
     steps = [("CONV_2D", "a", 900.0), ("SOFTMAX", "b", 99.0), ("RESHAPE", "c", 0.0), ("MEAN", "d", 1.0), ("CONV_2D", "e", 0.0)]
     drawn = flame(steps)
@@ -356,6 +378,7 @@ def test_plain_text_is_one_visible_line():
 
 
 # ---- the command ----
+
 
 def test_the_command_writes_the_page(url, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command, "OUT", tmp_path / "out")

@@ -42,8 +42,18 @@ def shown(source, folder, width, dark=False):
     file = folder / f"frame-{width}.html"
     file.write_text(_FRAME.replace("{width}", str(width)).replace("{source}", escape(probed)), encoding="utf-8")
     scheme = ["--blink-settings=preferredColorScheme=0"] if dark else []
-    arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--virtual-time-budget=5000", *scheme,
-                 f"--user-data-dir={folder}/profile", "--window-size=1300,900", "--dump-dom", file.as_uri()]
+    arguments = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--enable-logging=stderr",
+        "--virtual-time-budget=5000",
+        *scheme,
+        f"--user-data-dir={folder}/profile",
+        "--window-size=1300,900",
+        "--dump-dom",
+        file.as_uri(),
+    ]
     done = subprocess.run([CHROMIUM, *arguments], capture_output=True, text=True, timeout=120, check=True)
     said = re.search(r'<pre id="said">(.*?)</pre>', done.stdout, re.S)
     assert said and said[1], done.stderr[-2000:]

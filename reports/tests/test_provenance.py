@@ -30,8 +30,18 @@ def both(run: Run, tmp_path) -> tuple[str, str]:
 
 def test_a_report_says_what_its_numbers_belong_to(tmp_path):
     for text in both(run_with(GOOD), tmp_path):
-        for fact in ("nano33ble", NANO.id, "64 MHz", "one step is 15.6 ns", "11 cycles of overhead", "arm-none-eabi-gcc 12.2.1",
-                     "-mcpu=cortex-m4", "feedc0defeedc0de", "-12 ppm, give or take 240 ppm", "Timing: measured"):
+        for fact in (
+            "nano33ble",
+            NANO.id,
+            "64 MHz",
+            "one step is 15.6 ns",
+            "11 cycles of overhead",
+            "arm-none-eabi-gcc 12.2.1",
+            "-mcpu=cortex-m4",
+            "feedc0defeedc0de",
+            "-12 ppm, give or take 240 ppm",
+            "Timing: measured",
+        ):
             assert fact in text.replace("\\", ""), fact
         assert "Warning" not in text
 

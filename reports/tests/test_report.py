@@ -44,10 +44,22 @@ def texts(run, folder=None):
 def test_the_report_says_what_has_to_be_said():
     text = texts(make_run())
     for needed in (
-        "zero wait states", "flash wait states and cache are not modelled", "no silicon check",  # the estimate's limits
-        "synthetic: generated, not recorded", "Edge Impulse's estimator", "not from a board in the loop",
-        "Wilson's, 95 %", "Exact McNemar", "within noise", "input and output included", "an image linked with an empty engine",
-        "TFLM's reference kernels", "arm-none-eabi-gcc 12.2.1", "-mfpu=fpv4-sp-d16", "numpy 2.4.0", "cycles/MAC",
+        "zero wait states",
+        "flash wait states and cache are not modelled",
+        "no silicon check",  # the estimate's limits
+        "synthetic: generated, not recorded",
+        "Edge Impulse's estimator",
+        "not from a board in the loop",
+        "Wilson's, 95 %",
+        "Exact McNemar",
+        "within noise",
+        "input and output included",
+        "an image linked with an empty engine",
+        "TFLM's reference kernels",
+        "arm-none-eabi-gcc 12.2.1",
+        "-mfpu=fpv4-sp-d16",
+        "numpy 2.4.0",
+        "cycles/MAC",
         "Optimized TinyML Implementation for Resource-Constrained Microcontrollers",
     ):
         assert needed in text, needed
@@ -108,13 +120,22 @@ def test_other_data_have_no_paper_column_and_it_says_so():
 def test_what_the_manifest_knows_is_told():
     run = make_variant_run("pqt")
     details = {
-        "host_interpreter": "LiteRT BUILTIN_REF", "packages": {"tensorflow": "2.21.0"}, "seed": 7,
-        "weights": {"total": 920, "nonzero": 913}, "training": {"epochs": 50, "start": "literal"},
+        "host_interpreter": "LiteRT BUILTIN_REF",
+        "packages": {"tensorflow": "2.21.0"},
+        "seed": 7,
+        "weights": {"total": 920, "nonzero": 913},
+        "training": {"epochs": 50, "start": "literal"},
         "dataset": {"source": "made up", "split": "stratified 80%/20%", "n_train": 960, "n_test": 240},
     }
     text = texts(Run("r", "2026", (replace(run, variant=replace(run.variant, details=details)), make_variant_run("simple"))))
-    for needed in ("LiteRT BUILTIN\\_REF", "tensorflow 2.21.0", "made up; split stratified 80%/20%; 960 windows to train",
-                   "240 to test", "Seed of the variants: 7", "literal"):
+    for needed in (
+        "LiteRT BUILTIN\\_REF",
+        "tensorflow 2.21.0",
+        "made up; split stratified 80%/20%; 960 windows to train",
+        "240 to test",
+        "Seed of the variants: 7",
+        "literal",
+    ):
         assert needed in text, needed
     assert "learning rate" not in text  # a column that nobody fills is left out
 
@@ -153,8 +174,11 @@ def test_both_renderers_escape_user_text(tmp_path):
 
     (tmp_path / "a b.png").write_bytes(PNG)
     blocks = [
-        Heading(2, "a_b <i>"), Text("x | *y* `<z>|`"), Bullets(("[l](u)",)),
-        Grid(pd.DataFrame({"h|": [code("a|`b")]})), Picture(tmp_path / "a b.png", "alt"),
+        Heading(2, "a_b <i>"),
+        Text("x | *y* `<z>|`"),
+        Bullets(("[l](u)",)),
+        Grid(pd.DataFrame({"h|": [code("a|`b")]})),
+        Picture(tmp_path / "a b.png", "alt"),
     ]
     text = markdown.render(blocks, tmp_path)
     assert text == (

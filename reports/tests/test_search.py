@@ -10,17 +10,29 @@ from tinyrig.reports.search import page
 
 def trial(number, accuracy=0.9, state="complete", **changes):
     measured = {
-        "accuracy": accuracy, "latency_us": 100.0 + number, "ram_bytes": 3000, "flash_bytes": 6000 - number, "macs": 5000,
-        "windows": 20, "timing": "estimated",
-    }  # fmt: skip
+        "accuracy": accuracy,
+        "latency_us": 100.0 + number,
+        "ram_bytes": 3000,
+        "flash_bytes": 6000 - number,
+        "macs": 5000,
+        "windows": 20,
+        "timing": "estimated",
+    }
     given_up = {"stage": "static analysis", "reason": "too much"} if state != "complete" else {"stage": None, "reason": None}
     values = measured | changes if state == "complete" else {}
     return {"number": number, "name": f"mlp-{number + 1}", "state": state, **given_up, **values}
 
 
 def document(trials, front, below=(), **plan):
-    return {"schema": 1, "study": "s", "plan": {"dataset": "glove", "seed": 0, "epochs": None, **plan}, "objectives": {},
-            "trials": trials, "front": list(front), "below_floor": list(below)}  # fmt: skip
+    return {
+        "schema": 1,
+        "study": "s",
+        "plan": {"dataset": "glove", "seed": 0, "epochs": None, **plan},
+        "objectives": {},
+        "trials": trials,
+        "front": list(front),
+        "below_floor": list(below),
+    }
 
 
 def made(tmp_path, found):
@@ -30,10 +42,13 @@ def made(tmp_path, found):
     return (tmp_path / "out" / "search.md").read_text()
 
 
-@pytest.mark.parametrize(("plan", "words"), [
-    ({}, "better than always naming the most frequent class; 1 measured candidates are not"),
-    ({"min_accuracy": 62.5}, "at least 62.5 % accurate; 1 measured candidates are not"),
-])
+@pytest.mark.parametrize(
+    ("plan", "words"),
+    [
+        ({}, "better than always naming the most frequent class; 1 measured candidates are not"),
+        ({"min_accuracy": 62.5}, "at least 62.5 % accurate; 1 measured candidates are not"),
+    ],
+)
 def test_the_page_tells_the_floor_and_how_many_are_below(tmp_path, plan, words):
     found = document([trial(0), trial(1, 0.2), trial(2, state="pruned")], [0], [1], **plan)
     text = made(tmp_path, found)
@@ -45,9 +60,10 @@ def test_a_front_without_a_floor_needs_no_words_on_it(tmp_path):
     assert "What stands on the front" not in made(tmp_path, document([trial(0)], [0]))
 
 
-@pytest.mark.parametrize(("trials", "words"), [
-    ([trial(0, state="pruned")], "no candidate could be measured"), ([trial(0, 0.1)], "no candidate is accurate enough"),
-])
+@pytest.mark.parametrize(
+    ("trials", "words"),
+    [([trial(0, state="pruned")], "no candidate could be measured"), ([trial(0, 0.1)], "no candidate is accurate enough")],
+)
 def test_an_empty_front_says_why(tmp_path, trials, words):
     assert words in made(tmp_path, document(trials, [], [0]))
 

@@ -48,8 +48,19 @@ def test_table1_puts_paper_measured_and_delta_side_by_side():
     assert cell(sizes, 0, "FLOPs, measured") == "193,648"
 
 
-LINK = {"requests": 1241, "retries": 37, "timeouts": 1, "damaged": 3, "refused": 33, "reconnects": 2, "bytes_sent": 151707,
-        "bytes_resent": 27362, "recoveries": 35, "recovery_median_s": 0.0213, "recovery_worst_s": 1.4076}  # fmt: skip
+LINK = {
+    "requests": 1241,
+    "retries": 37,
+    "timeouts": 1,
+    "damaged": 3,
+    "refused": 33,
+    "reconnects": 2,
+    "bytes_sent": 151707,
+    "bytes_resent": 27362,
+    "recoveries": 35,
+    "recovery_median_s": 0.0213,
+    "recovery_worst_s": 1.4076,
+}
 
 
 def with_link(name="pqt", **settings):
@@ -144,7 +155,9 @@ def test_labels_tell_rows_apart():
     run = make_variant_run("pqt")
     portable = replace(run, image=replace(run.image, engine="portable"))
     assert [r.label for r in one_section(run, portable, make_variant_run("simple")).rows] == [
-        "pqt (tinyrig)", "pqt (portable)", "simple",
+        "pqt (tinyrig)",
+        "pqt (portable)",
+        "simple",
     ]
     (section,) = sections([make_run("a", names=("pqt",)), make_run("b", names=("pqt",))])
     assert [r.label for r in section.rows] == ["pqt (a)", "pqt (b)"]

@@ -51,10 +51,11 @@ class Candidates:
         built = self._maker.built(chains.parse(name, builders.BUILT_IN, self._epochs))
         outputs = tflite_facts.host_outputs(built.tflite, self._parts.x_test)
         return {
-            "tflite": str(_write(self._out / f"{name}.tflite", built.tflite)), "windows": str(self._windows),
+            "tflite": str(_write(self._out / f"{name}.tflite", built.tflite)),
+            "windows": str(self._windows),
             "host_accuracy": float(np.mean(outputs.argmax(1) == self._parts.y_test)),
             "macs": tflite_facts.weights_and_macs(built.tflite)[1],
-        }  # fmt: skip
+        }
 
 
 def validation_parts(spec: str, seed: int) -> tuple[build.Parts, tuple[str, ...]]:
@@ -88,8 +89,10 @@ def sketched_net(node: chains.Node, data: TrainingPart) -> Net:
 def _with_biases(net: Net) -> Net:
     """The converter leaves biases of zeros out, which no trained network has."""
     rng = np.random.default_rng(0)
-    layers = {name: [w if w.ndim > 1 else rng.uniform(0.01, 0.1, w.shape).astype(np.float32) for w in weights]
-              for name, weights in net.layers.items()}  # fmt: skip
+    layers = {
+        name: [w if w.ndim > 1 else rng.uniform(0.01, 0.1, w.shape).astype(np.float32) for w in weights]
+        for name, weights in net.layers.items()
+    }
     return Net(net.architecture, layers)
 
 

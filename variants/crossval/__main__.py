@@ -74,9 +74,7 @@ def _outcomes(
 
 
 def _as_json(outcomes: Sequence[Outcome], data: datasets.Dataset, plan: Plan) -> dict[str, object]:
-    entries = [
-        dataclasses.asdict(o) | {"network": str(o.network), "test_mean": o.mean, "test_sd": o.spread} for o in outcomes
-    ]
+    entries = [dataclasses.asdict(o) | {"network": str(o.network), "test_mean": o.mean, "test_sd": o.spread} for o in outcomes]
     about = {"name": data.name, "synthetic": data.synthetic, "class_names": list(data.class_names)}
     return {"schema": 1, "dataset": about, "plan": dataclasses.asdict(plan), "networks": entries}
 
@@ -95,10 +93,7 @@ def _say(text: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tinyrig crossval", description=__doc__)
-    parser.add_argument(
-        "networks", nargs="*", metavar="NETWORK",
-        help=f"{families.GRAMMAR} (default: the paper's, {PAPER})",
-    )  # fmt: skip
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"{families.GRAMMAR} (default: the paper's, {PAPER})")
     parser.add_argument("--grid", action="store_true", help=f"both families over sizes, kernels and rates: {len(GRID)} of them")
     parser.add_argument("--dataset", default="glove", help="glove (synthetic), watch, an .npz file or a folder of CSV files")
     parser.add_argument("--folds", type=int, default=evaluate.FOLDS, metavar="K", help="default 10")

@@ -82,9 +82,11 @@ def _check_folds(data: datasets.Dataset, groups: np.ndarray | None, plan: Plan) 
     least = plan.folds if groups is None else 2
     if plan.folds < 2 or fewest < least:
         raise UserError(
-            f"dataset {data.name} can't be cut into {plan.folds} folds", expected=f"2 folds or more, and at least {least} {what}",
-            received=f"{fewest} {what}", remedy="choose fewer --folds, or record more",
-        )  # fmt: skip
+            f"dataset {data.name} can't be cut into {plan.folds} folds",
+            expected=f"2 folds or more, and at least {least} {what}",
+            received=f"{fewest} {what}",
+            remedy="choose fewer --folds, or record more",
+        )
 
 
 def evaluate(
@@ -102,9 +104,13 @@ def evaluate(
     weights = stacked.train(network, weights, arrays, order, on_epoch)
     seen, unseen = (stacked.predict(network, weights, arrays, rows) for rows in (train_rows, test_rows))
     return Outcome(
-        network, _accuracies(data.y, train_rows, seen), _accuracies(data.y, test_rows, unseen),
-        _confusion(data.y, test_rows, unseen, classes), *_size(network, data, weights), method,
-    )  # fmt: skip
+        network,
+        _accuracies(data.y, train_rows, seen),
+        _accuracies(data.y, test_rows, unseen),
+        _confusion(data.y, test_rows, unseen, classes),
+        *_size(network, data, weights),
+        method,
+    )
 
 
 def _accuracies(y: np.ndarray, rows: list[np.ndarray], found: list[np.ndarray]) -> tuple[float, ...]:
@@ -129,6 +135,7 @@ def _size(network: Network, data: datasets.Dataset, weights: stacked.Weights) ->
 
 
 # ---- kept outcomes ----
+
 
 def key_of(network: Network, data: datasets.Dataset, plan: Plan) -> str:
     """SHA-256 over everything that decides an outcome."""

@@ -11,7 +11,8 @@ GRID: tuple[Network, ...] = (
     *(Network(CNN, (Layer(f, k),), rate=rate) for f in (4, 8, 16, 32) for k in (3, 5, 7) for rate in _RATES),
     *(
         Network(MLP, tuple(map(Layer, units)), "flat", rate=rate)
-        for units in ((8,), (16,), (32,), (64,), (32, 16)) for rate in _RATES
+        for units in ((8,), (16,), (32,), (64,), (32, 16))
+        for rate in _RATES
     ),
-)  # fmt: skip
+)
 """Sizes, kernels and learning rates."""

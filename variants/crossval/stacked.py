@@ -61,9 +61,12 @@ def orders(rows: list[np.ndarray], epochs: int, batch: int, rng: np.random.Gener
 
 
 def train(
-    network: Network, weights: Weights, data: Data, order: tuple[np.ndarray, np.ndarray],
+    network: Network,
+    weights: Weights,
+    data: Data,
+    order: tuple[np.ndarray, np.ndarray],
     on_epoch: Callable[[int, int], None] = lambda done, total: None,
-) -> Weights:  # fmt: skip
+) -> Weights:
     """Adam on sparse categorical cross-entropy through all batches of `order` -> the trained weights as numpy arrays."""
     tf = models.tensorflow()
     stacked = [tf.Variable(w) for w in weights]

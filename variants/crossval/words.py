@@ -27,11 +27,9 @@ def smallest_of(outcomes: Sequence[Outcome]) -> Outcome:
 def table(outcomes: Sequence[Outcome]) -> str:
     """One line a configuration, the best first."""
     rows = [
-        (
-            str(o.network), o.parameters, o.macs, o.tflite_bytes, f"{_percent(o.train)}", f"{_percent(o.test)}",
-        )
+        (str(o.network), o.parameters, o.macs, o.tflite_bytes, f"{_percent(o.train)}", f"{_percent(o.test)}")
         for o in sorted(outcomes, key=lambda o: (-o.mean, o.macs))
-    ]  # fmt: skip
+    ]
     headers = ["network", "parameters", "MACs", ".tflite B", "training accuracy %", "test accuracy %"]
     return tabulate(rows, headers, tablefmt="github", colalign=("left", *["right"] * 5))
 

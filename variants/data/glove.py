@@ -17,9 +17,15 @@ from dataclasses import dataclass
 import numpy as np
 
 OBJECTS = (
-    "large cuboid", "large cube", "large sphere", "large pyramid",
-    "small cuboid", "small cube", "small sphere", "small pyramid",
-)  # fmt: skip
+    "large cuboid",
+    "large cube",
+    "large sphere",
+    "large pyramid",
+    "small cuboid",
+    "small cube",
+    "small sphere",
+    "small pyramid",
+)
 FINGERS = ("thumb", "index", "middle", "ring", "little")
 AXES = ("ax", "ay", "az", "gx", "gy", "gz")
 CHANNELS = (*(f"{finger}_{axis}" for finger in FINGERS for axis in AXES), *(f"{finger}_force" for finger in FINGERS))

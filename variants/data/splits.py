@@ -77,8 +77,10 @@ def _stratified_test(y: np.ndarray, rng: np.random.Generator, class_names: tuple
         if len(rows) < 2:
             raise UserError(
                 f"class {name!r} can't be in both the training and the test part",
-                expected="at least 2 windows", received=f"{len(rows)}", remedy="record more, or leave the class out",
-            )  # fmt: skip
+                expected="at least 2 windows",
+                received=f"{len(rows)}",
+                remedy="record more, or leave the class out",
+            )
         test[rng.permutation(rows)[: max(1, round(TEST_SHARE * len(rows)))]] = True
     return test
 
@@ -90,9 +92,11 @@ def _group_test(y: np.ndarray, group: np.ndarray, rng: np.random.Generator, clas
     for label, name in enumerate(class_names):
         if np.count_nonzero(counts[:, label]) < 2:
             raise UserError(
-                f"class {name!r} can't be tested on an unseen group", expected="its windows in at least 2 groups",
-                received="all of them in one", remedy="record it with another group, or leave the groups out",
-            )  # fmt: skip
+                f"class {name!r} can't be tested on an unseen group",
+                expected="its windows in at least 2 groups",
+                received="all of them in one",
+                remedy="record it with another group, or leave the groups out",
+            )
     valid = []
     for candidate in _candidates(counts, rng):
         part = counts[candidate].sum(0)
@@ -104,9 +108,10 @@ def _group_test(y: np.ndarray, group: np.ndarray, rng: np.random.Generator, clas
         return min(valid)[2]
     raise UserError(
         "the groups can't be split so that every class is on both sides",
-        expected="groups whose classes overlap", received=f"{len(counts)} groups; {_GROUP_TRIALS_MAX} splits tried, none fits",
+        expected="groups whose classes overlap",
+        received=f"{len(counts)} groups; {_GROUP_TRIALS_MAX} splits tried, none fits",
         remedy="record each class with more groups, or leave the groups out",
-    )  # fmt: skip
+    )
 
 
 def _distance(part: np.ndarray, whole: np.ndarray) -> float:

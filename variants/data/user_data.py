@@ -71,9 +71,11 @@ def load_npz(path: Path) -> RawData:
 def _windows(path: Path, x: np.ndarray) -> np.ndarray:
     if x.ndim != 3 or 0 in x.shape:
         raise UserError(
-            f"{path}: x has the wrong shape", expected="[windows, steps, channels], none of them 0", received=str(list(x.shape)),
+            f"{path}: x has the wrong shape",
+            expected="[windows, steps, channels], none of them 0",
+            received=str(list(x.shape)),
             remedy="for one channel, x[:, :, None]",
-        )  # fmt: skip
+        )
     if x.dtype.kind not in "fiu":
         raise UserError(f"{path}: x isn't numeric", expected="float32", received=str(x.dtype), remedy=_SEE)
     with np.errstate(over="ignore"):
@@ -81,19 +83,22 @@ def _windows(path: Path, x: np.ndarray) -> np.ndarray:
     if not np.isfinite(x).all():
         window, step, channel = np.argwhere(~np.isfinite(x))[0]
         raise UserError(
-            f"{path}: x has a value that is not a finite float32", expected="finite numbers",
+            f"{path}: x has a value that is not a finite float32",
+            expected="finite numbers",
             received=f"{x[window, step, channel]} in window {window}, step {step}, channel {channel}",
             remedy="drop or repair that window",
-        )  # fmt: skip
+        )
     return x
 
 
 def _labels(path: Path, y: np.ndarray, names: np.ndarray | None, n: int) -> tuple[np.ndarray, tuple[str, ...]]:
     if y.shape != (n,):
         raise UserError(
-            f"{path}: y doesn't fit x", expected=f"[{n}], one label a window", received=str(list(y.shape)),
+            f"{path}: y doesn't fit x",
+            expected=f"[{n}], one label a window",
+            received=str(list(y.shape)),
             remedy="store one label for each row of x",
-        )  # fmt: skip
+        )
     if y.dtype.kind not in "iuU" or (y.dtype.kind == "U" and names is not None):
         expected = "integers" if names is not None else "integers or str"
         raise UserError(f"{path}: y has the wrong type", expected=expected, received=str(y.dtype), remedy="y.astype('int64')")
@@ -106,9 +111,11 @@ def _labels(path: Path, y: np.ndarray, names: np.ndarray | None, n: int) -> tupl
     bad = np.flatnonzero((y < 0) | (y >= len(class_names)))
     if bad.size:
         raise UserError(
-            f"{path}: y has a label outside class_names", expected=f"0..{len(class_names) - 1}",
-            received=f"{y[bad[0]]} in row {bad[0]}", remedy="y holds indices into class_names, from 0",
-        )  # fmt: skip
+            f"{path}: y has a label outside class_names",
+            expected=f"0..{len(class_names) - 1}",
+            received=f"{y[bad[0]]} in row {bad[0]}",
+            remedy="y holds indices into class_names, from 0",
+        )
     return y.astype(np.int64), class_names
 
 
@@ -133,9 +140,11 @@ def _names(path: Path, key: str, names: np.ndarray | None, n: int, prefix: str) 
 def _groups(path: Path, groups: np.ndarray | None, n: int) -> np.ndarray | None:
     if groups is not None and (groups.shape != (n,) or groups.dtype.kind not in "iuU"):
         raise UserError(
-            f"{path}: groups is unusable", expected=f"[{n}] integers or str", received=f"{groups.dtype} {list(groups.shape)}",
+            f"{path}: groups is unusable",
+            expected=f"[{n}] integers or str",
+            received=f"{groups.dtype} {list(groups.shape)}",
             remedy="store one group (person, recording) for each row of x",
-        )  # fmt: skip
+        )
     return groups
 
 
@@ -152,15 +161,18 @@ def load_csv_folder(folder: Path) -> RawData:
         header = header or channels
         if channels != header:
             raise UserError(
-                f"{path}, row 1: other channels than {rows[0][1]['file']}", expected=", ".join(header),
-                received=", ".join(channels), remedy="give every trial the same columns in the same order",
-            )  # fmt: skip
+                f"{path}, row 1: other channels than {rows[0][1]['file']}",
+                expected=", ".join(header),
+                received=", ".join(channels),
+                remedy="give every trial the same columns in the same order",
+            )
         if trials and len(trial) != len(trials[0]):
             raise UserError(
                 f"{path}: another number of time steps than {rows[0][1]['file']}",
-                expected=f"{len(trials[0])} rows below the header", received=str(len(trial)),
+                expected=f"{len(trials[0])} rows below the header",
+                received=str(len(trial)),
                 remedy="cut or resample the trials to one length",
-            )  # fmt: skip
+            )
         trials.append(trial)
     names = sorted({row["label"] for _, row in rows})
     y = np.array([names.index(row["label"]) for _, row in rows], np.int64)
@@ -199,16 +211,22 @@ def _read_trial(path: Path) -> tuple[list[str], np.ndarray]:
     for number, cells in enumerate(body, 2):
         if len(cells) != len(header):
             raise UserError(
-                f"{path}, row {number}: ragged", expected=f"{len(header)} columns as in the header", received=str(len(cells)),
+                f"{path}, row {number}: ragged",
+                expected=f"{len(header)} columns as in the header",
+                received=str(len(cells)),
                 remedy="give every row one number for each channel",
-            )  # fmt: skip
+            )
     if not body or len(set(header)) != len(header) or any(_number(name) is not None or not _printable(name) for name in header):
         raise UserError(
-            f"{path}, row 1: no usable header", expected="different channel names, then rows of numbers",
-            received=",".join(header), remedy=_SEE,
-        )  # fmt: skip
-    values = [[_finite(path, number, name, cell) for name, cell in zip(header, cells, strict=True)]
-              for number, cells in enumerate(body, 2)]  # fmt: skip
+            f"{path}, row 1: no usable header",
+            expected="different channel names, then rows of numbers",
+            received=",".join(header),
+            remedy=_SEE,
+        )
+    values = [
+        [_finite(path, number, name, cell) for name, cell in zip(header, cells, strict=True)]
+        for number, cells in enumerate(body, 2)
+    ]
     return header, np.array(values, np.float32)
 
 
@@ -223,9 +241,11 @@ def _finite(path: Path, number: int, column: str, cell: str) -> float:
     value = _number(cell)
     if value is None or not abs(value) <= float(np.finfo(np.float32).max):
         raise UserError(
-            f"{path}, row {number}, column {column}: not a finite number", expected="a finite float32", received=repr(cell),
+            f"{path}, row {number}, column {column}: not a finite number",
+            expected="a finite float32",
+            received=repr(cell),
             remedy="drop or repair that trial",
-        )  # fmt: skip
+        )
     return value
 
 

@@ -19,9 +19,7 @@ from tinyrig.variants.lab import builders, cache, chains, coding, manifest, tfli
 from tinyrig.variants.networks import task
 
 PACKAGES = ("numpy", "tensorflow", "tf-keras", "tensorflow-model-optimization", "ai-edge-litert", "tflite")
-_COMMON = (
-    "data/glove", "data/user_data", "data/datasets", "data/splits", "networks/models", "networks/flops", "networks/task",
-)
+_COMMON = ("data/glove", "data/user_data", "data/datasets", "data/splits", "networks/models", "networks/flops", "networks/task")
 """Modules that decide what any network becomes; a builder's own module counts for it alone (chains.key)."""
 _MEASURED = ("lab/build", "lab/builders", "lab/chains", "lab/coding", "lab/tflite_facts")
 """Modules that decide what a folder says of its networks."""
@@ -86,12 +84,18 @@ def build(
             (partial / f"{node.name}.tflite").write_bytes(built.tflite)
             key = maker.key(node)
             entries.append(known.get((node.name, key)) or {**entry_of(node, built, parts), "key": key})
-        manifest.write_manifest(partial, {
-            "dataset": _describe(data, parts.chosen, seed),
-            "normalisation": {"mean": _floats(parts.norm.mean), "std": _floats(parts.norm.std)},
-            "windows": manifest.write_windows(partial, parts.x_test, parts.y_test, data.class_names),
-            "seed": seed, "packages": recipe["packages"], "variants": entries, "recipe": recipe,
-        })  # fmt: skip
+        manifest.write_manifest(
+            partial,
+            {
+                "dataset": _describe(data, parts.chosen, seed),
+                "normalisation": {"mean": _floats(parts.norm.mean), "std": _floats(parts.norm.std)},
+                "windows": manifest.write_windows(partial, parts.x_test, parts.y_test, data.class_names),
+                "seed": seed,
+                "packages": recipe["packages"],
+                "variants": entries,
+                "recipe": recipe,
+            },
+        )
     return manifest.read_manifest(folder)
 
 
@@ -131,19 +135,28 @@ def entry_of(node: chains.Node, built: task.Built, parts: Parts) -> dict[str, An
     outputs = tflite_facts.host_outputs(built.tflite, parts.x_test)
     correct = int(np.sum(outputs.argmax(1) == parts.y_test))
     return {
-        "name": node.name, "file": f"{node.name}.tflite", "sha256": manifest.sha256(built.tflite),
-        "tflite_bytes": len(built.tflite), "zip_bytes": tflite_facts.zip_bytes(built.tflite),
-        "flops": built.facts.get("flops"), "macs": macs,
+        "name": node.name,
+        "file": f"{node.name}.tflite",
+        "sha256": manifest.sha256(built.tflite),
+        "tflite_bytes": len(built.tflite),
+        "zip_bytes": tflite_facts.zip_bytes(built.tflite),
+        "flops": built.facts.get("flops"),
+        "macs": macs,
         "weights": {
-            "total": sum(w.total for w in weights), "nonzero": sum(w.nonzero for w in weights),
+            "total": sum(w.total for w in weights),
+            "nonzero": sum(w.nonzero for w in weights),
             "shapes": tflite_facts.shapes(weights),
         },
         "sparsity": round(tflite_facts.sparsity(weights), 6),
-        "host_accuracy": correct / len(parts.y_test), "host_correct": correct, "host_windows": len(parts.y_test),
-        "host_interpreter": tflite_facts.INTERPRETER, "training": built.training,
+        "host_accuracy": correct / len(parts.y_test),
+        "host_correct": correct,
+        "host_windows": len(parts.y_test),
+        "host_interpreter": tflite_facts.INTERPRETER,
+        "training": built.training,
         "parent": node.parent.name if node.parent else None,
-        **_compressed(node, weights), **({"notes": list(node.notes)} if node.notes else {}),
-    }  # fmt: skip
+        **_compressed(node, weights),
+        **({"notes": list(node.notes)} if node.notes else {}),
+    }
 
 
 def _compressed(node: chains.Node, weights: list[tflite_facts.Weight]) -> dict[str, int]:
@@ -157,11 +170,18 @@ def _compressed(node: chains.Node, weights: list[tflite_facts.Weight]) -> dict[s
 
 def _describe(data: datasets.Dataset, parts: splits.Split, seed: int) -> dict[str, Any]:
     return {
-        "name": data.name, "synthetic": data.synthetic, "source": data.source, "seed": seed,
-        "class_names": list(data.class_names), "channel_names": list(data.channel_names),
-        "n_train": len(parts.train), "n_test": len(parts.test), "split": parts.method, "fingerprint": data.fingerprint,
+        "name": data.name,
+        "synthetic": data.synthetic,
+        "source": data.source,
+        "seed": seed,
+        "class_names": list(data.class_names),
+        "channel_names": list(data.channel_names),
+        "n_train": len(parts.train),
+        "n_test": len(parts.test),
+        "split": parts.method,
+        "fingerprint": data.fingerprint,
         "class_counts_test": np.bincount(data.y[parts.test], minlength=len(data.class_names)).tolist(),
-    }  # fmt: skip
+    }
 
 
 def _floats(values: np.ndarray) -> list[float]:

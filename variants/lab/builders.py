@@ -97,65 +97,171 @@ INT16_NOTE = "int16 activations run on the engine's portable kernels: more exact
 
 BASES: dict[str, Base] = {
     "simple": Base(paper.build_simple, "the paper's network, trained", None, _TRAINED, filters=(_FULL,)),
-    "pruned": Base(paper.build_pruned, "simple, half of each kernel set to zero by magnitude while training on", "simple",
-                   {**_TUNED, "sparsity": 0.5}, SPARSE, (_FULL,), PRUNED_NOTE),
-    "reshaped": Base(paper.build_reshaped, "what is left of pruned, refilled into half the filters, trained on", "pruned",
-                     {**_RESHAPED, "start": "literal"}, filters=(_HALF,)),
-    "reshaped-random": Base(paper.build_reshaped_random, "control of reshaped: new random weights", None,
-                            {**_RESHAPED, "start": "random"}, filters=(_HALF,)),
-    "reshaped-l1": Base(filters.build_filters, "control of reshaped: the half of simple's filters with the highest L1 norm",
-                        "simple", {**_RESHAPED, "norm": "l1", "ratio": 0.5, "start": "l1"}, filters=(_HALF,)),
-    "pqt": Base(quantise.build_pqt, "reshaped, quantised after training to int8, input and output too", "reshaped",
-                {**_CALIBRATED, "dtype": "int8"}, CONVERTED, (_HALF,)),
+    "pruned": Base(
+        paper.build_pruned,
+        "simple, half of each kernel set to zero by magnitude while training on",
+        "simple",
+        {**_TUNED, "sparsity": 0.5},
+        SPARSE,
+        (_FULL,),
+        PRUNED_NOTE,
+    ),
+    "reshaped": Base(
+        paper.build_reshaped,
+        "what is left of pruned, refilled into half the filters, trained on",
+        "pruned",
+        {**_RESHAPED, "start": "literal"},
+        filters=(_HALF,),
+    ),
+    "reshaped-random": Base(
+        paper.build_reshaped_random,
+        "control of reshaped: new random weights",
+        None,
+        {**_RESHAPED, "start": "random"},
+        filters=(_HALF,),
+    ),
+    "reshaped-l1": Base(
+        filters.build_filters,
+        "control of reshaped: the half of simple's filters with the highest L1 norm",
+        "simple",
+        {**_RESHAPED, "norm": "l1", "ratio": 0.5, "start": "l1"},
+        filters=(_HALF,),
+    ),
+    "pqt": Base(
+        quantise.build_pqt,
+        "reshaped, quantised after training to int8, input and output too",
+        "reshaped",
+        {**_CALIBRATED, "dtype": "int8"},
+        CONVERTED,
+        (_HALF,),
+    ),
     "deep": Base(paper.build_deep, "the paper's network with three convolutions, trained", None, _TRAINED, filters=(_FULL,) * 3),
-}  # fmt: skip
+}
 
 
 def spelled(name: str) -> Base:
     """The base that a network's name is (variants/networks/families.py). Raises UserError for another name."""
     network = families.parse(name)
     settings = {"network": name, "epochs": families.EPOCHS, "learning_rate": network.learning_rate}
-    return Base(networks.build_network, "a network of a family, trained", None, settings,
-                filters=tuple(layer.units for layer in network.layers))  # fmt: skip
+    return Base(
+        networks.build_network,
+        "a network of a family, trained",
+        None,
+        settings,
+        filters=tuple(layer.units for layer in network.layers),
+    )
 
 
 DEFAULT = ("simple", "pruned", "reshaped", "pqt")
 EVERY_LINE = (
-    *BASES, "deep+trained@20", "deep+cut@1", "deep+cut@2", "simple+l1-filters@0.5", "simple+l2-filters@0.5",
-    "simple+random-init@0.5", "simple+pruned@0.75", "simple+pruned@0.75+reshaped", "simple+cluster@16",
-    "pruned+cluster@16", "simple+qat", "simple+pqt",
-    "simple+int16x8", "simple+dynamic", "simple+float16", "simple+l1-filters@0.5+pqt", "simple+l1-filters@0.5+qat",
-)  # fmt: skip
+    *BASES,
+    "deep+trained@20",
+    "deep+cut@1",
+    "deep+cut@2",
+    "simple+l1-filters@0.5",
+    "simple+l2-filters@0.5",
+    "simple+random-init@0.5",
+    "simple+pruned@0.75",
+    "simple+pruned@0.75+reshaped",
+    "simple+cluster@16",
+    "pruned+cluster@16",
+    "simple+qat",
+    "simple+pqt",
+    "simple+int16x8",
+    "simple+dynamic",
+    "simple+float16",
+    "simple+l1-filters@0.5+pqt",
+    "simple+l1-filters@0.5+qat",
+)
 EVERYTHING = "all"
 """This name stands for EVERY_LINE: a variant for each line of the two tables, and the chains that end in small integer models."""
 
 STEPS: dict[str, Step] = {
     "trained": Step(paper.build_trained, "trains on", {"learning_rate": 0.001}, Argument("epochs", int, 1, 10_000, "20")),
-    "l1-filters": Step(filters.build_filters, "removes this share of each layer's filters, those of the smallest L1 norm, and "
-                       "trains on", {**_FILTERS, "norm": "l1"}, _RATIO, check=filters.checked),
+    "l1-filters": Step(
+        filters.build_filters,
+        "removes this share of each layer's filters, those of the smallest L1 norm, and trains on",
+        {**_FILTERS, "norm": "l1"},
+        _RATIO,
+        check=filters.checked,
+    ),
     "l2-filters": Step(filters.build_filters, "the same by L2 norm", {**_FILTERS, "norm": "l2"}, _RATIO, check=filters.checked),
-    "random-init": Step(filters.build_random, "control: the network that the two leave, from new random weights", _TRAINED,
-                        _RATIO, check=filters.checked),
-    "cut": Step(exits.build_cut, "ends the network after so many convolutions, with a head of its own (early exit); trains on",
-                {"head_epochs": 20, "epochs": 20, "learning_rate": 0.001}, Argument("convolutions", int, 1, 100, "1"),
-                check=exits.checked),
-    "pruned": Step(paper.build_pruned, "sets this share of each kernel to zero by magnitude while training on", _TUNED,
-                   Argument("sparsity", float, 0, 1, "0.5"), gives=SPARSE, note=PRUNED_NOTE),
-    "reshaped": Step(paper.build_reshaped, "the paper's reshaping: right behind pruned@R, refills what is left into fewer "
-                     "filters", {**_RESHAPED, "start": "literal"}, takes=(SPARSE,)),
-    "cluster": Step(cluster.build_cluster, "trains each kernel down to so many different values", {"epochs": 20, "learning_rate":
-                    0.0005}, Argument("clusters", int, 2, 256, "16"), (DENSE, SPARSE), CLUSTERED, note=CLUSTER_NOTE),
-    "qat": Step(quantise.build_qat, "trains on with int8 rounding in the loop; int8, input and output too", _TUNED, None,
-                gives=CONVERTED),
-    "pqt": Step(quantise.build_pqt, "quantises after training to int8, input and output too", {**_CALIBRATED, "dtype": "int8"},
-                None, _ANY_FLOAT, CONVERTED),
-    "int16x8": Step(quantise.build_int16x8, "quantises after training to int16 activations and int8 weights",
-                    {**_CALIBRATED, "dtype": "int16x8"}, None, _ANY_FLOAT, CONVERTED, note=INT16_NOTE),
-    "dynamic": Step(quantise.build_dynamic, "quantises the weights alone to int8 (not measured: see docs/lab.md)",
-                    {"dtype": "dynamic"}, None, _ANY_FLOAT, CONVERTED, note=DYNAMIC_NOTE),
-    "float16": Step(quantise.build_float16, "stores the weights as float16", {"dtype": "float16"}, None, _ANY_FLOAT, CONVERTED,
-                    note=FLOAT16_NOTE),
-}  # fmt: skip
+    "random-init": Step(
+        filters.build_random,
+        "control: the network that the two leave, from new random weights",
+        _TRAINED,
+        _RATIO,
+        check=filters.checked,
+    ),
+    "cut": Step(
+        exits.build_cut,
+        "ends the network after so many convolutions, with a head of its own (early exit); trains on",
+        {"head_epochs": 20, "epochs": 20, "learning_rate": 0.001},
+        Argument("convolutions", int, 1, 100, "1"),
+        check=exits.checked,
+    ),
+    "pruned": Step(
+        paper.build_pruned,
+        "sets this share of each kernel to zero by magnitude while training on",
+        _TUNED,
+        Argument("sparsity", float, 0, 1, "0.5"),
+        gives=SPARSE,
+        note=PRUNED_NOTE,
+    ),
+    "reshaped": Step(
+        paper.build_reshaped,
+        "the paper's reshaping: right behind pruned@R, refills what is left into fewer filters",
+        {**_RESHAPED, "start": "literal"},
+        takes=(SPARSE,),
+    ),
+    "cluster": Step(
+        cluster.build_cluster,
+        "trains each kernel down to so many different values",
+        {"epochs": 20, "learning_rate": 0.0005},
+        Argument("clusters", int, 2, 256, "16"),
+        (DENSE, SPARSE),
+        CLUSTERED,
+        note=CLUSTER_NOTE,
+    ),
+    "qat": Step(
+        quantise.build_qat, "trains on with int8 rounding in the loop; int8, input and output too", _TUNED, None, gives=CONVERTED
+    ),
+    "pqt": Step(
+        quantise.build_pqt,
+        "quantises after training to int8, input and output too",
+        {**_CALIBRATED, "dtype": "int8"},
+        None,
+        _ANY_FLOAT,
+        CONVERTED,
+    ),
+    "int16x8": Step(
+        quantise.build_int16x8,
+        "quantises after training to int16 activations and int8 weights",
+        {**_CALIBRATED, "dtype": "int16x8"},
+        None,
+        _ANY_FLOAT,
+        CONVERTED,
+        note=INT16_NOTE,
+    ),
+    "dynamic": Step(
+        quantise.build_dynamic,
+        "quantises the weights alone to int8 (not measured: see docs/lab.md)",
+        {"dtype": "dynamic"},
+        None,
+        _ANY_FLOAT,
+        CONVERTED,
+        note=DYNAMIC_NOTE,
+    ),
+    "float16": Step(
+        quantise.build_float16,
+        "stores the weights as float16",
+        {"dtype": "float16"},
+        None,
+        _ANY_FLOAT,
+        CONVERTED,
+        note=FLOAT16_NOTE,
+    ),
+}
 
 
 @dataclass(frozen=True)

@@ -46,9 +46,11 @@ def save(key: str, built: Built) -> None:
         f"{i}/{k}": weight for i, weights in enumerate(built.net.layers.values()) for k, weight in enumerate(weights)
     }
     head = {
-        "architecture": built.net.architecture, "training": built.training, "facts": built.facts,
+        "architecture": built.net.architecture,
+        "training": built.training,
+        "facts": built.facts,
         "layers": [[name, len(weights)] for name, weights in built.net.layers.items()],
-    }  # fmt: skip
+    }
     arrays |= {"head": np.frombuffer(json.dumps(head).encode(), np.uint8), "tflite": np.frombuffer(built.tflite, np.uint8)}
     with contextlib.suppress(OSError):
         folder().mkdir(parents=True, exist_ok=True)

@@ -89,9 +89,11 @@ def _step(parent: Node, part: str, tables: Tables, epochs: int | None) -> Node:
         raise UserError(what, expected=", ".join(tables.steps), received=word, remedy=_LIST)
     if parent.gives not in step.takes:
         raise UserError(
-            f"{word} can't follow {parent.name}", expected=f"{word} on a network that is {' or '.join(step.takes)}",
-            received=f"{parent.name}, which is {parent.gives}", remedy=_UNDONE[parent.gives],
-        )  # fmt: skip
+            f"{word} can't follow {parent.name}",
+            expected=f"{word} on a network that is {' or '.join(step.takes)}",
+            received=f"{parent.name}, which is {parent.gives}",
+            remedy=_UNDONE[parent.gives],
+        )
     settings, filters = _shortened(step.settings, epochs), parent.filters
     if step.argument or at:
         value = _argument(part, word, step, text)
@@ -119,8 +121,12 @@ def _argument(part: str, word: str, step: Step, text: str) -> Any:
     spelled = f"{value:g}"
     if spelled != text or "e" in spelled:
         expected = argument.words if "e" in spelled else f"{word}@{spelled}"
-        raise UserError(f"{part}: one number has one spelling", expected=expected, received=part,
-                        remedy="one variant has one name, which is its file's too")  # fmt: skip
+        raise UserError(
+            f"{part}: one number has one spelling",
+            expected=expected,
+            received=part,
+            remedy="one variant has one name, which is its file's too",
+        )
     return value
 
 
@@ -141,6 +147,7 @@ def in_order(names: Iterable[str], tables: Tables) -> list[str]:
 
 
 # ---- keys ----
+
 
 def key(node: Node, source: dict[str, Any]) -> str:
     """SHA-256 of all that decides a variant: `source` (data, split, seed, packages, common code), its line's code and settings,

@@ -146,9 +146,11 @@ def check_replaceable(folder: Path) -> None:
     foreign = sorted(name for name in found if name not in (MANIFEST, WINDOWS) and not name.endswith(".tflite"))
     if found and (foreign or MANIFEST not in found):
         raise UserError(
-            f"{folder}: holds files of someone else", expected="an empty folder or an earlier build",
-            received=", ".join((foreign or sorted(found))[:5]), remedy="choose another --out, or delete the folder",
-        )  # fmt: skip
+            f"{folder}: holds files of someone else",
+            expected="an empty folder or an earlier build",
+            received=", ".join((foreign or sorted(found))[:5]),
+            remedy="choose another --out, or delete the folder",
+        )
 
 
 def write_windows(folder: Path, x: np.ndarray, y: np.ndarray, class_names: tuple[str, ...]) -> dict[str, str]:

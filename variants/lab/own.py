@@ -58,14 +58,18 @@ def _loaded(point: importlib.metadata.EntryPoint) -> Base | Step:
         line = point.load()
     except Exception as error:  # whatever a package's import raises
         raise UserError(
-            f"builder {point.name} of {_source(point)} can't be loaded", expected=point.value, received=f"{error!r}"[:300],
+            f"builder {point.name} of {_source(point)} can't be loaded",
+            expected=point.value,
+            received=f"{error!r}"[:300],
             remedy=f"mend or uninstall the package; {_SEE}",
-        ) from error  # fmt: skip
+        ) from error
     if not isinstance(line, Base | Step):
         raise UserError(
-            f"builder {point.name} of {_source(point)} can't be used", expected="a Base or a Step of tinyrig.variants.lab.builders",
-            received=type(line).__name__, remedy=_SEE,
-        )  # fmt: skip
+            f"builder {point.name} of {_source(point)} can't be used",
+            expected="a Base or a Step of tinyrig.variants.lab.builders",
+            received=type(line).__name__,
+            remedy=_SEE,
+        )
     return line
 
 
@@ -112,12 +116,18 @@ def _function(spec: str) -> Any:
         function = getattr(importlib.import_module(module), name)
     except Exception as error:  # whatever the user's import raises
         raise UserError(
-            f"{spec} can't be imported", expected="a function in a module that Python finds", received=f"{error!r}"[:300],
+            f"{spec} can't be imported",
+            expected="a function in a module that Python finds",
+            received=f"{error!r}"[:300],
             remedy="start tinyrig where the module lies, or install its package",
-        ) from error  # fmt: skip
+        ) from error
     if not callable(function):
-        raise UserError(f"{spec} is no function", expected="function(steps, channels, classes) -> Keras network",
-                        received=type(function).__name__, remedy=_SEE)  # fmt: skip
+        raise UserError(
+            f"{spec} is no function",
+            expected="function(steps, channels, classes) -> Keras network",
+            received=type(function).__name__,
+            remedy=_SEE,
+        )
     return function
 
 
@@ -154,25 +164,32 @@ def _load(path: str) -> Any:
                 return keras3.load(path)
         except Exception as second:
             raise UserError(
-                f"{path} can't be loaded", expected="a network saved by Keras 2 or Keras 3 as .keras or .h5",
-                received=f"{str(first)[:150]} / {str(second)[:150]}", remedy=f"name a module:function instead; {_SEE}",
-            ) from second  # fmt: skip
+                f"{path} can't be loaded",
+                expected="a network saved by Keras 2 or Keras 3 as .keras or .h5",
+                received=f"{str(first)[:150]} / {str(second)[:150]}",
+                remedy=f"name a module:function instead; {_SEE}",
+            ) from second
 
 
 def fitting(model: Any, task: Task, spec: str) -> Any:
     """The network as a plain chain of layers where it is one. UserError: it doesn't fit the dataset."""
     keras = models.tensorflow().keras
     if not isinstance(model, keras.Model):
-        raise UserError(f"{spec} gives no network", expected="a tf_keras (Keras 2) model", received=str(type(model))[:200],
-                        remedy="make it of tensorflow.keras or tf_keras layers, with TF_USE_LEGACY_KERAS=1")  # fmt: skip
+        raise UserError(
+            f"{spec} gives no network",
+            expected="a tf_keras (Keras 2) model",
+            received=str(type(model))[:200],
+            remedy="make it of tensorflow.keras or tf_keras layers, with TF_USE_LEGACY_KERAS=1",
+        )
     expected = ((None, *task.data.x.shape[1:]), (None, task.data.classes))
     received = (getattr(model, "input_shape", None), getattr(model, "output_shape", None))
     if received != expected:
         raise UserError(
-            f"{spec} doesn't fit the dataset", received=f"{_shape(received[0])} to {_shape(received[1])}",
+            f"{spec} doesn't fit the dataset",
+            received=f"{_shape(received[0])} to {_shape(received[1])}",
             expected=f"windows {_shape(expected[0])} to {task.data.classes} class probabilities",
             remedy="give it these shapes, or choose another --dataset",
-        )  # fmt: skip
+        )
     return keras.Sequential(model.layers) if _is_chain(model, keras) else model
 
 

@@ -80,9 +80,11 @@ def _repetitions(request: Request) -> list[Repetition]:
     data = datasets.load(request.dataset, request.seed)
     if data.groups is None:
         raise UserError(
-            f"dataset {data.name} has no groups to leave out", expected="groups (people, recordings) in the dataset",
-            received="none", remedy="use --seeds, or see docs/data.md",
-        )  # fmt: skip
+            f"dataset {data.name} has no groups to leave out",
+            expected="groups (people, recordings) in the dataset",
+            received="none",
+            remedy="use --seeds, or see docs/data.md",
+        )
     return [Repetition(request.seed, str(group)) for group in np.unique(data.groups)]
 
 
@@ -143,11 +145,17 @@ def _row(node: chains.Node, maker: build.Maker, parts: build.Parts, repetition: 
     entry = build.entry_of(node, maker.built(node), parts)
     kept = ("tflite_bytes", "zip_bytes", "compressed_bytes", "weight_bytes", "macs", "flops", "sparsity")
     return {
-        "variant": node.name, "seed": repetition.seed, "left_out": repetition.left_out,
-        "correct": entry["host_correct"], "windows": entry["host_windows"], "accuracy": entry["host_accuracy"],
-        "train_windows": len(parts.training.y), **{key: entry.get(key) for key in kept}, "key": maker.key(node),
+        "variant": node.name,
+        "seed": repetition.seed,
+        "left_out": repetition.left_out,
+        "correct": entry["host_correct"],
+        "windows": entry["host_windows"],
+        "accuracy": entry["host_accuracy"],
+        "train_windows": len(parts.training.y),
+        **{key: entry.get(key) for key in kept},
+        "key": maker.key(node),
         "tflite_sha256": entry["sha256"],
-    }  # fmt: skip
+    }
 
 
 def _read(path: Path) -> dict[str, Row]:

@@ -14,9 +14,23 @@ from tinyrig.variants.lab.repeat import Request, Row
 SIGNIFICANCE = 0.05
 _BASELINE = "simple"
 _COLUMNS = (
-    "variant", "seed", "left_out", "correct", "windows", "accuracy", "train_windows", "tflite_bytes", "zip_bytes",
-    "compressed_bytes", "weight_bytes", "macs", "flops", "sparsity", "key", "tflite_sha256",
-)  # fmt: skip
+    "variant",
+    "seed",
+    "left_out",
+    "correct",
+    "windows",
+    "accuracy",
+    "train_windows",
+    "tflite_bytes",
+    "zip_bytes",
+    "compressed_bytes",
+    "weight_bytes",
+    "macs",
+    "flops",
+    "sparsity",
+    "key",
+    "tflite_sha256",
+)
 
 
 def write(request: Request, rows: Sequence[Row], folder: Path) -> str:
@@ -46,8 +60,18 @@ def markdown(request: Request, rows: Sequence[Row]) -> str:
     corrected = holm([test.p_value for test in tests])
     lines = [_line(by_name[baseline], overlap, None, None)]
     lines += [_line(by_name[n], overlap, test, p) for n, test, p in zip(names[1:], tests, corrected, strict=True)]
-    headers = ["variant", "top-1, mean", "95 % interval", f"against {baseline}, points", "95 % interval", "p, Holm", "reading",
-               "file B", "coded weights B", "MACs"]  # fmt: skip
+    headers = [
+        "variant",
+        "top-1, mean",
+        "95 % interval",
+        f"against {baseline}, points",
+        "95 % interval",
+        "p, Holm",
+        "reading",
+        "file B",
+        "coded weights B",
+        "MACs",
+    ]
     table = tabulate(lines, headers, "pipe", disable_numparse=True, colalign=("left", *["right"] * 5, "left", *["right"] * 3))
     return f"{_title(request, by_name[baseline])}\n\n{table}\n\n{_notes(request, baseline, overlap)}"
 
@@ -58,8 +82,14 @@ def _line(rows: list[Row], overlap: float, test: Mean | None, p: float | None) -
     interval = f"{max(own.low, 0):.2f}-{min(own.high, 100):.2f} %"
     against = ["-"] * 3 if test is None else [f"{test.mean:+.2f}", f"{test.low:+.2f} to {test.high:+.2f}", _p(p or 0.0)]
     reading = "baseline" if test is None else _reading(test, p or 0.0)
-    return [f"`{rows[0]['variant']}`", f"{own.mean:.2f} %", interval, *against, reading,
-            *(_middle(rows, key) for key in ("tflite_bytes", "compressed_bytes", "macs"))]  # fmt: skip
+    return [
+        f"`{rows[0]['variant']}`",
+        f"{own.mean:.2f} %",
+        interval,
+        *against,
+        reading,
+        *(_middle(rows, key) for key in ("tflite_bytes", "compressed_bytes", "macs")),
+    ]
 
 
 def _p(p: float) -> str:
@@ -100,7 +130,8 @@ def _title(request: Request, rows: list[Row]) -> str:
 def _notes(request: Request, baseline: str, overlap: float) -> str:
     shared = (
         "The repetitions share one data set, so intervals and tests are widened by its overlap (Nadeau and Bengio 2003)."
-        if overlap else "Every seed generates data of its own: trials, split and initial weights differ together."
+        if overlap
+        else "Every seed generates data of its own: trials, split and initial weights differ together."
     )
     return (
         "Accuracy of the .tflite on the host's reference kernels. Pairs of the same "

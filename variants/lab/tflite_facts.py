@@ -88,8 +88,13 @@ def _values(model: Any, tensor: Any) -> np.ndarray:
 
     kinds = tflite.TensorType
     dtype = {
-        kinds.FLOAT32: "<f4", kinds.FLOAT16: "<f2", kinds.INT8: "i1", kinds.INT16: "<i2", kinds.INT32: "<i4", kinds.INT64: "<i8",
-    }  # fmt: skip
+        kinds.FLOAT32: "<f4",
+        kinds.FLOAT16: "<f2",
+        kinds.INT8: "i1",
+        kinds.INT16: "<i2",
+        kinds.INT32: "<i4",
+        kinds.INT64: "<i8",
+    }
     raw = model.Buffers(tensor.Buffer()).DataAsNumpy()
     return np.frombuffer(raw.tobytes() if isinstance(raw, np.ndarray) else b"", dtype[tensor.Type()])
 

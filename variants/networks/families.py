@@ -78,8 +78,9 @@ def parse(name: str) -> Network:
         raise UserError(
             f"{name!r} is no network",
             expected=f"{GRAMMAR}; at most {MOST_LAYERS} layers of {MOST_UNITS}, kernels up to {MOST_KERNEL}",
-            received=name[:100], remedy="for example cnn-16x3 or mlp-32",
-        )  # fmt: skip
+            received=name[:100],
+            remedy="for example cnn-16x3 or mlp-32",
+        )
     if str(network) != name:
         raise UserError(f"{name!r} has another spelling", expected=str(network), received=name, remedy="one network, one name")
     return network
@@ -113,9 +114,11 @@ def check_fits(network: Network, steps: int) -> None:
     """UserError if windows of `steps` time steps are too short for the convolutions."""
     if steps_left(network, steps) < 1:
         raise UserError(
-            f"{network} does not fit the windows", expected="at least one time step after the last convolution",
-            received=f"{steps} steps in a window", remedy="take smaller kernels, strides or pools, or fewer layers",
-        )  # fmt: skip
+            f"{network} does not fit the windows",
+            expected="at least one time step after the last convolution",
+            received=f"{steps} steps in a window",
+            remedy="take smaller kernels, strides or pools, or fewer layers",
+        )
 
 
 def keras_model(network: Network, steps: int, channels: int, classes: int) -> Any:

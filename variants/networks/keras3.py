@@ -46,5 +46,8 @@ def _twin(layer: Any, old: Any) -> Any:
 
 def _needed(settings: dict[str, Any], kind: Any) -> dict[str, Any]:
     """Settings without which a layer can't be made at all."""
-    return {name: settings[name] for name, parameter in inspect.signature(kind.__init__).parameters.items()
-            if parameter.default is parameter.empty and name in settings}  # fmt: skip
+    return {
+        name: settings[name]
+        for name, parameter in inspect.signature(kind.__init__).parameters.items()
+        if parameter.default is parameter.empty and name in settings
+    }

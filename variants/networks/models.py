@@ -88,12 +88,14 @@ def cnn(steps: int, channels: int, classes: int, filters: int = FILTERS) -> Any:
     """The paper's 1-D CNN, newly initialised: [N,steps,channels] float32 -> class probabilities [N,classes]."""
     keras = tensorflow().keras
     conv, pool, dense = LAYERS
-    return keras.Sequential([
-        keras.layers.Input((steps, channels), name="window"),
-        keras.layers.Conv1D(filters, KERNEL_STEPS, activation="relu", name=conv),
-        keras.layers.GlobalAveragePooling1D(name=pool),
-        keras.layers.Dense(classes, activation="softmax", name=dense),
-    ])  # fmt: skip
+    return keras.Sequential(
+        [
+            keras.layers.Input((steps, channels), name="window"),
+            keras.layers.Conv1D(filters, KERNEL_STEPS, activation="relu", name=conv),
+            keras.layers.GlobalAveragePooling1D(name=pool),
+            keras.layers.Dense(classes, activation="softmax", name=dense),
+        ]
+    )
 
 
 def deep_cnn(steps: int, channels: int, classes: int, convolutions: int = 3) -> Any:
@@ -104,28 +106,39 @@ def deep_cnn(steps: int, channels: int, classes: int, convolutions: int = 3) -> 
         keras.layers.Conv1D(FILTERS, KERNEL_STEPS, padding="same", activation="relu", name=f"{conv}{i}")
         for i in range(2, convolutions + 1)
     ]
-    return keras.Sequential([
-        keras.layers.Input((steps, channels), name="window"),
-        keras.layers.Conv1D(FILTERS, KERNEL_STEPS, activation="relu", name=conv),
-        *more,
-        keras.layers.GlobalAveragePooling1D(name=pool),
-        keras.layers.Dense(classes, activation="softmax", name=dense),
-    ])  # fmt: skip
+    return keras.Sequential(
+        [
+            keras.layers.Input((steps, channels), name="window"),
+            keras.layers.Conv1D(FILTERS, KERNEL_STEPS, activation="relu", name=conv),
+            *more,
+            keras.layers.GlobalAveragePooling1D(name=pool),
+            keras.layers.Dense(classes, activation="softmax", name=dense),
+        ]
+    )
 
 
 def train(
-    model: Any, x: np.ndarray, y: np.ndarray, *, epochs: int, learning_rate: float, callbacks: Sequence[Any] = (),
-    steps_per_execution: int = STEPS_PER_EXECUTION, on_epoch: EpochDone | None = None,
-) -> dict[str, float]:  # fmt: skip
+    model: Any,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    epochs: int,
+    learning_rate: float,
+    callbacks: Sequence[Any] = (),
+    steps_per_execution: int = STEPS_PER_EXECUTION,
+    on_epoch: EpochDone | None = None,
+) -> dict[str, float]:
     """Adam on sparse categorical cross-entropy -> the last epoch's training loss and accuracy.
 
     x float32 [N,T,C] normalised, y int64 [N].
     """
     keras = tensorflow().keras
     model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"],
+        optimizer=keras.optimizers.Adam(learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
         steps_per_execution=min(steps_per_execution, steps_per_epoch(len(x))),
-    )  # fmt: skip
+    )
     callbacks = list(callbacks)
     if on_epoch:
         callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, _logs: on_epoch(epoch + 1, epochs)))
@@ -168,7 +181,8 @@ def to_tflite(model: Any, mode: str = "float32", representative: np.ndarray | No
 
 
 _INTEGER = {
-    "int8": ("TFLITE_BUILTINS_INT8", "int8"), "trained-int8": ("TFLITE_BUILTINS_INT8", "int8"),
+    "int8": ("TFLITE_BUILTINS_INT8", "int8"),
+    "trained-int8": ("TFLITE_BUILTINS_INT8", "int8"),
     "int16x8": ("EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8", "int16"),
-}  # fmt: skip
+}
 """Each integer mode's operators and the dtype of its input and output."""

@@ -91,9 +91,14 @@ class Task:
     def train(self, model: Any, epochs: int | None = None, **options: Any) -> dict[str, float]:
         """Trains `model` for the settings' epochs at the settings' learning rate; options as models.train."""
         return models.train(
-            model, self.data.x, self.data.y, epochs=epochs or self.settings["epochs"],
-            learning_rate=self.settings["learning_rate"], on_epoch=self.on_epoch, **options,
-        )  # fmt: skip
+            model,
+            self.data.x,
+            self.data.y,
+            epochs=epochs or self.settings["epochs"],
+            learning_rate=self.settings["learning_rate"],
+            on_epoch=self.on_epoch,
+            **options,
+        )
 
     def as_float(self, trained: Any, outcome: dict[str, Any]) -> Built:
         """The result of a training step, converted from a fresh network with the trained weights, so that no file carries traces

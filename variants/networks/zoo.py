@@ -189,8 +189,12 @@ def build_net(net: ZooNet, out: Path, seed: int, windows: int = 16) -> dict[str,
         data = convert(model, x[:CALIBRATION_WINDOWS], suffix == "int8")
         macs[suffix] = count_macs(data)
         if macs[suffix] != net.macs:
-            raise RigError(f"network {net.name!r} came out different", expected=f"{net.macs} MACs", received=f"{macs[suffix]}",
-                           remedy="the converter changed the graph: compare its layers with variants/networks/zoo.py")
+            raise RigError(
+                f"network {net.name!r} came out different",
+                expected=f"{net.macs} MACs",
+                received=f"{macs[suffix]}",
+                remedy="the converter changed the graph: compare its layers with variants/networks/zoo.py",
+            )
         (out / f"{net.name}_{suffix}.tflite").write_bytes(data)
     outputs = model(test).numpy()
     labels = {"y": outputs.argmax(axis=1)} if net.name != "autoencoder" else {}
@@ -215,7 +219,9 @@ def build_zoo(names: Iterable[str], out: Path, seed: int = 1, windows: int = 16)
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns design.md's exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tinyrig.variants.networks.zoo", description="Build the test networks: random weights.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tinyrig.variants.networks.zoo", description="Build the test networks: random weights."
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(ZOO)} (default: all)")
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, metavar="DIR")
     parser.add_argument("--seed", type=int, default=1, metavar="N")

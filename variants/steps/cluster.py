@@ -38,9 +38,11 @@ def _check_sizes(kernels: dict[str, np.ndarray], clusters: int) -> None:
     for name, kernel in kernels.items():
         if np.unique(kernel).size < clusters:
             raise UserError(
-                f"layer {name} has fewer weights than clusters", expected=f"at most {np.unique(kernel).size} clusters",
-                received=str(clusters), remedy="ask for fewer clusters",
-            )  # fmt: skip
+                f"layer {name} has fewer weights than clusters",
+                expected=f"at most {np.unique(kernel).size} clusters",
+                received=str(clusters),
+                remedy="ask for fewer clusters",
+            )
 
 
 def _wrapped(model: Any, clusters: int, sparse: bool) -> Any:
@@ -48,8 +50,10 @@ def _wrapped(model: Any, clusters: int, sparse: bool) -> Any:
         import tensorflow_model_optimization as tfmot
         from tensorflow_model_optimization.python.core.clustering.keras.experimental import cluster as with_zeros
 
-    options = {"number_of_clusters": clusters,
-               "cluster_centroids_init": tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS}  # fmt: skip
+    options = {
+        "number_of_clusters": clusters,
+        "cluster_centroids_init": tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS,
+    }
     try:
         if sparse:
             return with_zeros.cluster_weights(model, preserve_sparsity=True, **options)

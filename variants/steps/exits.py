@@ -15,8 +15,17 @@ from tinyrig.variants.networks import models
 from tinyrig.variants.networks.task import Built, Net, Task, fresh_model, layer_configs
 
 _CONVOLUTIONS = ("Conv1D", "Conv2D")
-_FOLLOWS = ("Activation", "ReLU", "LeakyReLU", "BatchNormalization", "MaxPooling1D", "MaxPooling2D", "AveragePooling1D",
-            "AveragePooling2D", "Dropout")  # fmt: skip
+_FOLLOWS = (
+    "Activation",
+    "ReLU",
+    "LeakyReLU",
+    "BatchNormalization",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "Dropout",
+)
 """What belongs to a convolution when it stands right behind it."""
 
 
@@ -36,9 +45,11 @@ def checked(convolutions: int, filters: tuple[int, ...]) -> tuple[int, ...]:
     """Filters of each hidden layer before -> after. UserError: nothing would go."""
     if convolutions >= len(filters):
         raise UserError(
-            "there is nothing to cut", expected=f"fewer convolutions than the network has, {len(filters)}",
-            received=str(convolutions), remedy="cut a deeper network, such as deep",
-        )  # fmt: skip
+            "there is nothing to cut",
+            expected=f"fewer convolutions than the network has, {len(filters)}",
+            received=str(convolutions),
+            remedy="cut a deeper network, such as deep",
+        )
     return filters[:convolutions]
 
 
@@ -59,7 +70,8 @@ def cut(net: Net, convolutions: int, classes: int, seed: int) -> Any:
             layer.set_weights(net.layers[layer.name])
     keras = models.tensorflow().keras
     plane = len(model.output_shape) == 4
-    model.add(keras.layers.GlobalAveragePooling2D(name="exit_pool") if plane
-              else keras.layers.GlobalAveragePooling1D(name="exit_pool"))  # fmt: skip
+    model.add(
+        keras.layers.GlobalAveragePooling2D(name="exit_pool") if plane else keras.layers.GlobalAveragePooling1D(name="exit_pool")
+    )
     model.add(keras.layers.Dense(classes, activation="softmax", name="exit"))
     return model

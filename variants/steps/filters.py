@@ -20,10 +20,25 @@ NORMS = {"l1": 1, "l2": 2}
 _WEIGHTED = {"Conv1D": "filters", "Conv2D": "filters", "Dense": "units"}
 """Layers whose outputs can be pruned, and the setting that counts them."""
 _PASSED = (
-    "InputLayer", "Activation", "ReLU", "LeakyReLU", "Dropout", "SpatialDropout1D", "SpatialDropout2D", "ZeroPadding1D",
-    "MaxPooling1D", "MaxPooling2D", "AveragePooling1D", "AveragePooling2D", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
-    "GlobalMaxPooling1D", "GlobalMaxPooling2D", "Flatten", "BatchNormalization",
-)  # fmt: skip
+    "InputLayer",
+    "Activation",
+    "ReLU",
+    "LeakyReLU",
+    "Dropout",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "ZeroPadding1D",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "Flatten",
+    "BatchNormalization",
+)
 """Layers that keep channels apart, so that a missing one is missing behind them and nothing else changes."""
 
 
@@ -47,9 +62,10 @@ def kept(filters: int, ratio: float) -> int:
     if not 0 < gone < filters:
         raise UserError(
             "the ratio removes no filter" if not gone else "the ratio removes every filter",
-            expected=f"1 to {filters - 1} of the layer's {filters} filters to go", received=f"{ratio:g}, which is {gone}",
+            expected=f"1 to {filters - 1} of the layer's {filters} filters to go",
+            received=f"{ratio:g}, which is {gone}",
             remedy="choose another ratio",
-        )  # fmt: skip
+        )
     return filters - gone
 
 
@@ -73,9 +89,11 @@ def prune(net: Net, ratio: float, order: int) -> Net:
     weighted = [c["config"]["name"] for c in configs if c["class_name"] in _WEIGHTED]
     if len(weighted) < 2:
         raise UserError(
-            "this network has no filters to prune", expected="a Sequential network of a hidden layer or more",
-            received=f"{len(weighted)} layers with weights in a chain", remedy="leave the step out",
-        )  # fmt: skip
+            "this network has no filters to prune",
+            expected="a Sequential network of a hidden layer or more",
+            received=f"{len(weighted)} layers with weights in a chain",
+            remedy="leave the step out",
+        )
     walk = _Walk(ratio, order, weighted[-1])
     layers = {name: weights for config in configs if (pair := walk.pruned(config, net.layers)) for name, weights in [pair]}
     whole = json.loads(net.architecture)
@@ -105,8 +123,14 @@ class _Walk:
             settings[_WEIGHTED[kind]] = weights[0].shape[-1]
         elif kind == "BatchNormalization" and weights is not None and self._keep is not None:
             weights = [w[self._rows(len(w))] for w in weights]
-        self.configs.append({"module": config.get("module"), "class_name": kind, "config": settings,
-                             "registered_name": config.get("registered_name")})  # fmt: skip
+        self.configs.append(
+            {
+                "module": config.get("module"),
+                "class_name": kind,
+                "config": settings,
+                "registered_name": config.get("registered_name"),
+            }
+        )
         return (name, weights) if weights is not None else None
 
     def _weighted(self, weights: list[np.ndarray], stays_whole: bool) -> list[np.ndarray]:
@@ -135,6 +159,7 @@ def _check_layer(config: dict[str, Any], nothing_gone: bool) -> None:
     if grouped or not (kind in _WEIGHTED or kind in _PASSED or (nothing_gone and kind == "Reshape")):
         raise UserError(
             f"filters can't be pruned through layer {settings['name']!r} ({kind})",
-            expected=f"only {', '.join([*_WEIGHTED, *_PASSED[1:]])}; no groups, channels last", received=kind,
+            expected=f"only {', '.join([*_WEIGHTED, *_PASSED[1:]])}; no groups, channels last",
+            received=kind,
             remedy="leave the step out, or write a step of your own (docs/lab.md)",
-        )  # fmt: skip
+        )

@@ -57,9 +57,11 @@ def check_sparsity(layers: Layers, share: float, names: Collection[str]) -> None
         zeros = kernel.size - np.count_nonzero(kernel)
         if abs(zeros - expected) > (share != 0.5):
             raise InfraError(
-                f"pruning missed its target in layer {name}", expected=f"{expected} of {kernel.size} weights zero",
-                received=str(zeros), remedy="train longer, or more often than the pruning frequency",
-            )  # fmt: skip
+                f"pruning missed its target in layer {name}",
+                expected=f"{expected} of {kernel.size} weights zero",
+                received=str(zeros),
+                remedy="train longer, or more often than the pruning frequency",
+            )
 
 
 def build_reshaped(task: Task) -> Built:
@@ -86,9 +88,11 @@ def literal_start(layers: Layers) -> Layers:
     conv, _pool, dense = models.LAYERS
     if set(layers) != {conv, dense}:
         raise UserError(
-            "reshaping is defined for the paper's network only", expected="one convolution and one dense layer (`simple`)",
-            received=", ".join(layers), remedy="use l1-filters@R on other networks",
-        )  # fmt: skip
+            "reshaping is defined for the paper's network only",
+            expected="one convolution and one dense layer (`simple`)",
+            received=", ".join(layers),
+            remedy="use l1-filters@R on other networks",
+        )
     (conv_kernel, conv_bias), (dense_kernel, dense_bias) = layers[conv], layers[dense]
     filters = np.count_nonzero(dense_kernel) // dense_kernel.shape[1]
     return {
@@ -101,9 +105,9 @@ def _refill(kernel: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     kept = kernel[kernel != 0]
     if kept.size != np.prod(shape):
         raise UserError(
-            "the pruned weights don't fill a smaller network", expected=f"{np.prod(shape)} non-zero weights for {shape}",
-            received=str(kept.size), remedy="prune a share that leaves whole filters, such as 0.5 of 16",
-        )  # fmt: skip
+            "the pruned weights don't fill a smaller network",
+            expected=f"{np.prod(shape)} non-zero weights for {shape}",
+            received=str(kept.size),
+            remedy="prune a share that leaves whole filters, such as 0.5 of 16",
+        )
     return kept.reshape(shape)
-
-

@@ -55,9 +55,11 @@ def build_qat(task: Task) -> Built:
         model = tfmot.quantization.keras.quantize_model(model)
     except (ValueError, RuntimeError) as error:
         raise UserError(
-            "this network can't be trained with quantisation", expected="layers that the optimisation toolkit has quantisers for",
-            received=str(error).split("\n")[0][:300], remedy="use pqt instead",
-        ) from error  # fmt: skip
+            "this network can't be trained with quantisation",
+            expected="layers that the optimisation toolkit has quantisers for",
+            received=str(error).split("\n")[0][:300],
+            remedy="use pqt instead",
+        ) from error
     outcome = task.train(model)
     training = {**outcome, "batch": models.BATCH, "optimizer": "Adam"}
     return task.as_converted(models.to_tflite(model, "trained-int8"), training)
@@ -87,8 +89,10 @@ def as_2d(net: Net) -> Net:
     whole["config"]["layers"] = [source, {"class_name": "Reshape", "config": lift.get_config()}, *body]
     whole["config"].pop("build_input_shape", None)
     model = fresh_model(json.dumps(whole), 0)
-    layers = {name: [_lifted(w, model.get_layer(name).weights[i].shape) for i, w in enumerate(weights)]
-              for name, weights in net.layers.items()}  # fmt: skip
+    layers = {
+        name: [_lifted(w, model.get_layer(name).weights[i].shape) for i, w in enumerate(weights)]
+        for name, weights in net.layers.items()
+    }
     return Net(model.to_json(), layers)
 
 

@@ -18,16 +18,25 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.slow
 def test_every_other_step_builds_what_its_name_says(tmp_path):
     data = own_data(tmp_path / "mine.npz")
-    names = ("deep+cut@2+l2-filters@0.25+qat", "deep+l1-filters@0.5", "simple+l1-filters@0.5+float16",
-             "simple+pruned@0.75+reshaped", "simple+random-init@0.75", "simple+trained@2")  # fmt: skip
+    names = (
+        "deep+cut@2+l2-filters@0.25+qat",
+        "deep+l1-filters@0.5",
+        "simple+l1-filters@0.5+float16",
+        "simple+pruned@0.75+reshaped",
+        "simple+random-init@0.75",
+        "simple+trained@2",
+    )
     variants(*names, "--dataset", data, "--out", tmp_path / "out", "--epochs", 3)
     by_name = {v["name"]: v for v in manifest.read_manifest(tmp_path / "out")["variants"]}
     filters = {n: [s[0] for k, s in v["weights"]["shapes"].items() if "kernel" in k] for n, v in by_name.items()}
     assert filters == {
-        "deep+cut@2+l2-filters@0.25+qat": [12, 12, 2], "deep+l1-filters@0.5": [8, 8, 8, 2],
-        "simple+l1-filters@0.5+float16": [8, 2], "simple+pruned@0.75+reshaped": [4, 2], "simple+random-init@0.75": [4, 2],
+        "deep+cut@2+l2-filters@0.25+qat": [12, 12, 2],
+        "deep+l1-filters@0.5": [8, 8, 8, 2],
+        "simple+l1-filters@0.5+float16": [8, 2],
+        "simple+pruned@0.75+reshaped": [4, 2],
+        "simple+random-init@0.75": [4, 2],
         "simple+trained@2": [16, 2],
-    }  # fmt: skip
+    }
     assert by_name["simple+l1-filters@0.5+float16"]["flops"] > by_name["simple+random-init@0.75"]["flops"] > 0
     assert by_name["simple+trained@2"]["training"]["epochs"] == 3  # --epochs replaces the name's too
 
@@ -43,11 +52,26 @@ def test_a_chain_runs_on_the_virtual_board_and_what_can_not_run_is_not_measured(
     np.savez(data, x=(rng.normal(size=(40, 12, 32)) + y[:, None, None]).astype(np.float32), y=y)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "tinyrig.cli", "run", "--variant", "simple+l1-filters@0.5+pqt", "simple+dynamic", "--dataset",
-             str(data), "--no-report", "--json", str(tmp_path / "out.json")],
-            cwd=ROOT, capture_output=True, text=True, timeout=600,
+            [
+                sys.executable,
+                "-m",
+                "tinyrig.cli",
+                "run",
+                "--variant",
+                "simple+l1-filters@0.5+pqt",
+                "simple+dynamic",
+                "--dataset",
+                str(data),
+                "--no-report",
+                "--json",
+                str(tmp_path / "out.json"),
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=600,
             env={**os.environ, "TINYRIG_RESULTS": f"sqlite:///{tmp_path}/results.sqlite"},
-        )  # fmt: skip
+        )
     finally:
         shutil.rmtree(ROOT / "variants" / "out" / data.stem, ignore_errors=True)
     assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr

@@ -41,14 +41,32 @@ def small(tmp_path_factory):
     folder = tmp_path_factory.mktemp("small")
     data = own_data(folder / "mine.npz")
     out = folder / "out"
-    done = variants("simple", "reshaped", "pqt", "pruned", "reshaped-l1", "reshaped-random", *CHAINS, "--dataset", data, "--out",
-                    out, "--epochs", 3)  # fmt: skip
+    done = variants(
+        "simple",
+        "reshaped",
+        "pqt",
+        "pruned",
+        "reshaped-l1",
+        "reshaped-random",
+        *CHAINS,
+        "--dataset",
+        data,
+        "--out",
+        out,
+        "--epochs",
+        3,
+    )
     return data, out, done
 
 
 CHAINS = (
-    "pruned+cluster@4", "pruned+cluster@4+pqt", "simple+dynamic", "simple+int16x8", "simple+l1-filters@0.5+pqt", "simple+qat",
-)  # fmt: skip
+    "pruned+cluster@4",
+    "pruned+cluster@4+pqt",
+    "simple+dynamic",
+    "simple+int16x8",
+    "simple+l1-filters@0.5+pqt",
+    "simple+qat",
+)
 """In the order of a folder; test_all_builders.py has the steps that aren't among them."""
 
 
@@ -138,7 +156,19 @@ def test_same_seed_same_files_and_bars_on_a_terminal(small, tmp_path):
     """The second build runs on a terminal; neither that nor which variants are asked for changes a byte of them."""
     data, out, done = small
     master, slave = pty.openpty()
-    command = [sys.executable, "-m", "tinyrig.variants", "simple", "pqt", "--dataset", data, "--out", tmp_path / "again", "--epochs", "3"]
+    command = [
+        sys.executable,
+        "-m",
+        "tinyrig.variants",
+        "simple",
+        "pqt",
+        "--dataset",
+        data,
+        "--out",
+        tmp_path / "again",
+        "--epochs",
+        "3",
+    ]
     command.append("--force")  # else the first build's networks would be taken
     with subprocess.Popen([str(c) for c in command], cwd=ROOT, stderr=slave, stdout=subprocess.DEVNULL):
         os.close(slave)

@@ -27,8 +27,23 @@ def test_a_chain_starts_from_all_its_beginnings():
     assert lineage(parse("pqt")) == ["simple", "pruned", "reshaped", "pqt"]
 
 
-PARTS = st.sampled_from(["l1-filters@0.25", "l2-filters@0.5", "random-init@0.5", "trained@5", "cut@1", "pruned@0.5", "reshaped",
-                         "cluster@16", "qat", "pqt", "int16x8", "dynamic", "float16"])  # fmt: skip
+PARTS = st.sampled_from(
+    [
+        "l1-filters@0.25",
+        "l2-filters@0.5",
+        "random-init@0.5",
+        "trained@5",
+        "cut@1",
+        "pruned@0.5",
+        "reshaped",
+        "cluster@16",
+        "qat",
+        "pqt",
+        "int16x8",
+        "dynamic",
+        "float16",
+    ]
+)
 
 
 @given(st.sampled_from(list(BASES)), st.lists(PARTS, max_size=5))
@@ -47,25 +62,42 @@ def test_any_chain_is_read_or_refused_with_a_remedy(base, parts):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("", "no variant's name"), ("tiny", "unknown variant 'tiny'"), ("../x", "no variant's name"),
+        ("", "no variant's name"),
+        ("tiny", "unknown variant 'tiny'"),
+        ("../x", "no variant's name"),
         ("Simple", "no variant's name"),
-        ("simple+", "no variant's name"), ("simple++pqt", "no variant's name"), ("simple@2", "no variant's name"),
-        ("simple+foo", "unknown step 'foo' in simple"), ("qat", "put a base before it, like simple\\+qat"),
-        ("simple+l1-filters", "needs ratio"), ("simple+l1-filters@", "needs ratio"), ("simple+l1-filters@half", "needs ratio"),
-        ("simple+l1-filters@0", "ratio out of range"), ("simple+l1-filters@1", "ratio out of range"),
-        ("simple+l1-filters@nan", "out of range"), ("simple+l1-filters@1e-1", "one spelling"),
-        ("simple+l1-filters@0.50", "expected: l1-filters@0.5\n"), ("simple+l1-filters@.5", "expected: l1-filters@0.5\n"),
-        ("simple+l1-filters@0.01", "removes no filter"), ("simple+l1-filters@0.99", "removes every filter"),
-        ("simple+cluster@1", "clusters out of range"), ("simple+cluster@16.5", "needs clusters"),
+        ("simple+", "no variant's name"),
+        ("simple++pqt", "no variant's name"),
+        ("simple@2", "no variant's name"),
+        ("simple+foo", "unknown step 'foo' in simple"),
+        ("qat", "put a base before it, like simple\\+qat"),
+        ("simple+l1-filters", "needs ratio"),
+        ("simple+l1-filters@", "needs ratio"),
+        ("simple+l1-filters@half", "needs ratio"),
+        ("simple+l1-filters@0", "ratio out of range"),
+        ("simple+l1-filters@1", "ratio out of range"),
+        ("simple+l1-filters@nan", "out of range"),
+        ("simple+l1-filters@1e-1", "one spelling"),
+        ("simple+l1-filters@0.50", "expected: l1-filters@0.5\n"),
+        ("simple+l1-filters@.5", "expected: l1-filters@0.5\n"),
+        ("simple+l1-filters@0.01", "removes no filter"),
+        ("simple+l1-filters@0.99", "removes every filter"),
+        ("simple+cluster@1", "clusters out of range"),
+        ("simple+cluster@16.5", "needs clusters"),
         ("simple+cluster@016", "one spelling"),
-        ("simple+pqt@8", "takes no argument"), ("simple+cut@1", "nothing to cut"), ("deep+cut@3", "nothing to cut"),
+        ("simple+pqt@8", "takes no argument"),
+        ("simple+cut@1", "nothing to cut"),
+        ("deep+cut@3", "nothing to cut"),
         ("deep+cut@2+cut@2", "nothing to cut"),
         ("simple+pqt+l1-filters@0.5", "l1-filters can't follow simple\\+pqt[\\s\\S]*no float network"),
-        ("pqt+pqt", "pqt can't follow pqt"), ("simple+qat+float16", "float16 can't follow"),
-        ("pruned+l1-filters@0.5", "would fill the zeros"), ("simple+cluster@16+qat", "would undo the clusters"),
-        ("simple+reshaped", "right behind pruned@R"), ("simple" + "+trained@20" * 20, "no variant's name"),
+        ("pqt+pqt", "pqt can't follow pqt"),
+        ("simple+qat+float16", "float16 can't follow"),
+        ("pruned+l1-filters@0.5", "would fill the zeros"),
+        ("simple+cluster@16+qat", "would undo the clusters"),
+        ("simple+reshaped", "right behind pruned@R"),
+        ("simple" + "+trained@20" * 20, "no variant's name"),
     ],
-)  # fmt: skip
+)
 def test_what_makes_no_sense_is_refused_before_anything_is_trained(name, words):
     with pytest.raises(UserError, match=words):
         parse(name)

@@ -49,9 +49,20 @@ def test_a_network_is_spelled(text, expected):
 
 
 BAD = [
-    "", "cnn", "cnn-16", "cnn-0x3", "cnn-16x0", "mlp-8x3", "mlp-9999", "cnn-16x3@2", "mlp-1-1-1-1-1-1-1", "cnn-8x3s0",
-    "mlp-8-max", "cnn-8x3-lr0", "cnn-8x3-lr2000",
-]  # fmt: skip
+    "",
+    "cnn",
+    "cnn-16",
+    "cnn-0x3",
+    "cnn-16x0",
+    "mlp-8x3",
+    "mlp-9999",
+    "cnn-16x3@2",
+    "mlp-1-1-1-1-1-1-1",
+    "cnn-8x3s0",
+    "mlp-8-max",
+    "cnn-8x3-lr0",
+    "cnn-8x3-lr2000",
+]
 
 
 @pytest.mark.parametrize("text", BAD)
@@ -149,9 +160,10 @@ def test_outcomes_are_kept_by_content(tmp_path):
     data, plan = small(), Plan()
     key = evaluate.key_of(PAPER, data, plan)
     others = [
-        evaluate.key_of(parse("cnn-16x5"), data, plan), evaluate.key_of(PAPER, small(seed=2), plan),
+        evaluate.key_of(parse("cnn-16x5"), data, plan),
+        evaluate.key_of(PAPER, small(seed=2), plan),
         evaluate.key_of(PAPER, data, dataclasses.replace(plan, epochs=1)),
-    ]  # fmt: skip
+    ]
     assert len({key, *others}) == 4
     assert evaluate.kept(tmp_path, key) is None
     evaluate.keep(tmp_path, key, outcome())
@@ -201,7 +213,19 @@ def test_the_command_refuses_with_exit_2(own, words_, capsys):
 
 @pytest.mark.slow
 def test_the_command_trains_several_in_processes_of_their_own(own, capsys):
-    asked = [sys.executable, "-m", "tinyrig.variants.crossval", "mlp-4", "cnn-2x3", "--folds", "2", "--epochs", "1", "--workers", "2"]
+    asked = [
+        sys.executable,
+        "-m",
+        "tinyrig.variants.crossval",
+        "mlp-4",
+        "cnn-2x3",
+        "--folds",
+        "2",
+        "--epochs",
+        "1",
+        "--workers",
+        "2",
+    ]
     asked += ["--dataset", str(own / "own.npz"), "--out", str(own / "out")]
     done = subprocess.run(asked, capture_output=True, text=True, check=False)
     assert (done.returncode, "2/2" in done.stderr) == (0, True), done.stderr

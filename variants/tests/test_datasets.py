@@ -40,9 +40,11 @@ def test_fingerprint_covers_data_labels_names_and_groups():
     changed = data.x.copy()
     changed[0, 0, 0] += 1
     others = [
-        replace(data, x=changed), replace(data, y=data.y[::-1]), replace(data, groups=data.y),
+        replace(data, x=changed),
+        replace(data, y=data.y[::-1]),
+        replace(data, groups=data.y),
         replace(data, class_names=tuple(reversed(data.class_names))),
-    ]  # fmt: skip
+    ]
     assert len({d.fingerprint for d in (data, *others)}) == 5
     assert datasets.load_glove(seed=0, trials_per_object=5).fingerprint == data.fingerprint
 
@@ -61,8 +63,16 @@ def test_missing_path_is_the_users_error(tmp_path: Path):
 
 
 def small(n=20, steps=5, classes=2, **changes):
-    values = dict(name="small", x=np.zeros((n, steps, 1), np.float32), y=np.arange(n) % classes, groups=None, synthetic=False,
-                  class_names=tuple("abcdefgh"[:classes]), channel_names=("c",), source="")  # fmt: skip
+    values = dict(
+        name="small",
+        x=np.zeros((n, steps, 1), np.float32),
+        y=np.arange(n) % classes,
+        groups=None,
+        synthetic=False,
+        class_names=tuple("abcdefgh"[:classes]),
+        channel_names=("c",),
+        source="",
+    )
     return datasets.Dataset(**{**values, **changes})
 
 

@@ -22,10 +22,14 @@ def network(rng, tail="pool"):
     """conv 6 - batch norm - max pool 2 - conv 4 - pool or flatten - dense 5 - dense."""
     configs = [
         layer("InputLayer", "window", batch_input_shape=[None, STEPS, CHANNELS]),
-        layer("Conv1D", "a", filters=6), layer("BatchNormalization", "norm"), layer("MaxPooling1D", "max"),
-        layer("Conv1D", "b", filters=4), layer({"pool": "GlobalAveragePooling1D", "flat": "Flatten"}[tail], "tail"),
-        layer("Dense", "hidden", units=5), layer("Dense", "out", units=CLASSES),
-    ]  # fmt: skip
+        layer("Conv1D", "a", filters=6),
+        layer("BatchNormalization", "norm"),
+        layer("MaxPooling1D", "max"),
+        layer("Conv1D", "b", filters=4),
+        layer({"pool": "GlobalAveragePooling1D", "flat": "Flatten"}[tail], "tail"),
+        layer("Dense", "hidden", units=5),
+        layer("Dense", "out", units=CLASSES),
+    ]
     rows = 4 if tail == "pool" else 4 * 2
     shapes = {"a": (2, CHANNELS, 6), "b": (3, 6, 4), "hidden": (rows, 5), "out": (5, CLASSES)}
     layers = {n: [rng.normal(size=s), rng.normal(size=s[-1])] for n, s in shapes.items()}

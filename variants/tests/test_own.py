@@ -22,13 +22,17 @@ EXAMPLE = ROOT / "docs" / "examples" / "own_builder"
 @pytest.mark.parametrize(
     ("models", "words"),
     [
-        ({"simple": "json:loads"}, "name simple is taken"), ({"all": "json:loads"}, "name all is taken"),
-        ({"Mine": "json:loads"}, "can't be a base's or step's name"), ({"a+b": "json:loads"}, "can't be a base's or step's name"),
-        ({"mine": "gone.keras"}, "gone.keras can't be read"), ({"mine": "no_such_module:make"}, "can't be imported"),
-        ({"mine": "json:no_such"}, "can't be imported"), ({"mine": "json:__name__"}, "is no function"),
+        ({"simple": "json:loads"}, "name simple is taken"),
+        ({"all": "json:loads"}, "name all is taken"),
+        ({"Mine": "json:loads"}, "can't be a base's or step's name"),
+        ({"a+b": "json:loads"}, "can't be a base's or step's name"),
+        ({"mine": "gone.keras"}, "gone.keras can't be read"),
+        ({"mine": "no_such_module:make"}, "can't be imported"),
+        ({"mine": "json:no_such"}, "can't be imported"),
+        ({"mine": "json:__name__"}, "is no function"),
         ({"mine": "json"}, "json can't be read"),
     ],
-)  # fmt: skip
+)
 def test_what_can_not_be_a_base_is_refused(models, words):
     with pytest.raises(UserError, match=words):
         own.tables(models)
@@ -67,8 +71,14 @@ def installed(tmp_path_factory):
 
 def run(installed, *arguments, code=0, more=()):
     paths = os.pathsep.join(map(str, [installed, *more]))
-    done = subprocess.run([sys.executable, "-m", "tinyrig.variants", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": paths}, timeout=600)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "tinyrig.variants", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+        timeout=600,
+    )
     assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
     return done
 
@@ -93,23 +103,52 @@ def test_an_installed_packages_builders_and_a_function_build_from_end_to_end(ins
     listed = run(installed, "--list").stdout
     assert "wide " in listed and "rounded@BITS" in listed
     names = ["simple+rounded@3", "wide+pqt", "mine+l1-filters@0.5"]
-    run(installed, *names, "--own", "mine=my_nets:make", "--dataset", own_data(tmp_path / "mine.npz"), "--out", tmp_path / "out",
-        "--epochs", 2, more=[tmp_path])  # fmt: skip
+    run(
+        installed,
+        *names,
+        "--own",
+        "mine=my_nets:make",
+        "--dataset",
+        own_data(tmp_path / "mine.npz"),
+        "--out",
+        tmp_path / "out",
+        "--epochs",
+        2,
+        more=[tmp_path],
+    )
     by_name = {v["name"]: v for v in manifest.read_manifest(tmp_path / "out")["variants"]}
     assert set(by_name) == set(names)
     assert by_name["wide+pqt"]["weights"]["shapes"]["CONV_2D kernel"] == [12, 1, 5, 3]
     assert by_name["simple+rounded@3"]["training"] == {"bits": 3, "levels": 8, "batch": 32, "optimizer": "Adam"}
     assert by_name["mine+l1-filters@0.5"]["weights"]["shapes"]["FULLY_CONNECTED kernel"] == [3, 36]
-    refused = run(installed, "mine", "--own", "mine=my_nets:wrong", "--dataset", tmp_path / "mine.npz", "--out", tmp_path / "no",
-                  more=[tmp_path], code=2)  # fmt: skip
+    refused = run(
+        installed,
+        "mine",
+        "--own",
+        "mine=my_nets:wrong",
+        "--dataset",
+        tmp_path / "mine.npz",
+        "--out",
+        tmp_path / "no",
+        more=[tmp_path],
+        code=2,
+    )
     assert "doesn't fit the dataset" in refused.stderr and "2 class probabilities" in refused.stderr
 
 
 def test_entry_points_are_bases_and_steps(installed):
-    code = "from tinyrig.variants.lab import own; t = own.tables({})\n" \
-           "print(*(type(x).__name__ for x in (t.bases['wide'], t.steps['rounded'])))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,
-                          env={**os.environ, "PYTHONPATH": str(installed)})  # fmt: skip
+    code = (
+        "from tinyrig.variants.lab import own; t = own.tables({})\n"
+        "print(*(type(x).__name__ for x in (t.bases['wide'], t.steps['rounded'])))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(installed)},
+    )
     assert done.stdout.split() == [Base.__name__, Step.__name__]
 
 

@@ -17,8 +17,13 @@ def test_recipe_survives_json():
 def test_recipe_tells_apart_whatever_changes_a_build(tmp_path):
     path = tmp_path / "d.npz"
     np.savez(path, x=np.zeros((2, 3, 1)))
-    recipes = [build.recipe_of("glove", 0, None), build.recipe_of("glove", 1, None), build.recipe_of("glove", 0, 5),
-               build.recipe_of("watch", 0, None), build.recipe_of(str(path), 0, None)]  # fmt: skip
+    recipes = [
+        build.recipe_of("glove", 0, None),
+        build.recipe_of("glove", 1, None),
+        build.recipe_of("glove", 0, 5),
+        build.recipe_of("watch", 0, None),
+        build.recipe_of(str(path), 0, None),
+    ]
     np.savez(path, x=np.ones((2, 3, 1)))
     recipes.append(build.recipe_of(str(path), 0, None))
     assert len({json.dumps(recipe, sort_keys=True) for recipe in recipes}) == len(recipes)

@@ -12,8 +12,22 @@ from tinyrig.core.errors import InfraError
 from tinyrig.core.records import Parity, Run, Sample, TensorSpec
 from tinyrig.tests.fake_runs import SHAPES, make_run, make_variant_run
 
-SCHEMA_1 = {"variant", "tflite_sha256", "windows", "accuracy", "accuracy_ci95", "parity", "latency", "ram", "flash",
-            "tflite_bytes", "zip_bytes", "flops", "macs", "ops"}
+SCHEMA_1 = {
+    "variant",
+    "tflite_sha256",
+    "windows",
+    "accuracy",
+    "accuracy_ci95",
+    "parity",
+    "latency",
+    "ram",
+    "flash",
+    "tflite_bytes",
+    "zip_bytes",
+    "flops",
+    "macs",
+    "ops",
+}
 
 
 def with_parity(name="simple", **fields):
@@ -164,11 +178,11 @@ def test_ops_are_medians_of_the_profile_samples():
 
 
 def test_measure_names_every_metric_and_all_values_format():
-    for name, value in metrics.measure(make_variant_run("pqt")).items():
+    for name, value in metrics.metric_values(make_variant_run("pqt")).items():
         metric = metrics.METRICS[name]
         assert metric.better in ("lower", "higher", None)
         assert value is None or isinstance(metric.format(value), str)
-    missing = [n for n, v in metrics.measure(make_variant_run("simple")).items() if v is None]
+    missing = [n for n, v in metrics.metric_values(make_variant_run("simple")).items() if v is None]
     assert missing == ["auc", "energy_uj_median", "throughput"]  # of foreign firmware, and with a power meter
 
 

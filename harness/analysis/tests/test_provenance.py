@@ -19,7 +19,7 @@ from tinyrig.core.boards import BOARDS
 from tinyrig.core.records import ESTIMATED, MEASURED, BoardInfo, ClockCheck, Run
 from tinyrig.link.clock_check import LEAST_S, clock_watch
 from tinyrig.link.session import Session
-from tinyrig.measure.variant import measure
+from tinyrig.measure.variant import take_samples
 from tinyrig.nightly.procedure import Reruns, _tonight
 from tinyrig.store import schema
 from tinyrig.store.export import export
@@ -46,15 +46,22 @@ def run_of(*runs, run_id: str = "r") -> Run:
 
 # ---- words ----
 
-@pytest.mark.parametrize(("clock", "off", "text"), [
-    (GOOD, False, "-12 ppm, give or take 240 ppm, over 5.2 s"),
-    (WRONG, True, "-1.96 %, give or take 310 ppm, over 5.2 s"),
-    (ClockCheck(-10_300.0, 299.0, 2.0), True, "-1.03 %, give or take 299 ppm, over 2.0 s"),
-    (ClockCheck(9_900.0, 300.0, 2.0), None, "+9900 ppm, give or take 300 ppm, over 2.0 s; too short or the line too slow to tell "
-     "whether it is off by 1 %"),
-    (ClockCheck(None, None, 0.0, "estimated: nothing to check"), None, "estimated: nothing to check"),
-    (None, None, "not checked"),
-])  # fmt: skip
+
+@pytest.mark.parametrize(
+    ("clock", "off", "text"),
+    [
+        (GOOD, False, "-12 ppm, give or take 240 ppm, over 5.2 s"),
+        (WRONG, True, "-1.96 %, give or take 310 ppm, over 5.2 s"),
+        (ClockCheck(-10_300.0, 299.0, 2.0), True, "-1.03 %, give or take 299 ppm, over 2.0 s"),
+        (
+            ClockCheck(9_900.0, 300.0, 2.0),
+            None,
+            "+9900 ppm, give or take 300 ppm, over 2.0 s; too short or the line too slow to tell whether it is off by 1 %",
+        ),
+        (ClockCheck(None, None, 0.0, "estimated: nothing to check"), None, "estimated: nothing to check"),
+        (None, None, "not checked"),
+    ],
+)
 def test_a_clock_in_words(clock, off, text):
     assert clock_off(clock) is off and clock_text(clock) == text
     warning = clock_warning(clock)
@@ -62,16 +69,22 @@ def test_a_clock_in_words(clock, off, text):
     assert off is not True or ("clock set-up" in warning and text in warning)
 
 
-@pytest.mark.parametrize(("hz", "overhead", "text"), [
-    (64_000_000, 11, "64 MHz (one step is 15.6 ns), 11 cycles of overhead taken off"),
-    (1_000_000, 1, "1 MHz (one step is 1 us), 1 cycle of overhead taken off"), (1000, None, "1 kHz (one step is 1 ms)"),
-    (32_768, None, "32.768 kHz (one step is 30.5 us)"), (None, None, "not kept"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("hz", "overhead", "text"),
+    [
+        (64_000_000, 11, "64 MHz (one step is 15.6 ns), 11 cycles of overhead taken off"),
+        (1_000_000, 1, "1 MHz (one step is 1 us), 1 cycle of overhead taken off"),
+        (1000, None, "1 kHz (one step is 1 ms)"),
+        (32_768, None, "32.768 kHz (one step is 30.5 us)"),
+        (None, None, "not kept"),
+    ],
+)
 def test_a_timer_in_words(hz, overhead, text):
     assert timer_text(replace(NANO, timer_hz=hz), overhead) == text
 
 
 # ---- kept and compared ----
+
 
 def columns(store: Store) -> list[tuple]:
     v = schema.VARIANT_RUNS.c
@@ -80,8 +93,10 @@ def columns(store: Store) -> list[tuple]:
         return [tuple(row) for row in db.execute(query.order_by(v.id))]
 
 
-@pytest.mark.parametrize("run", [measured(), measured(WRONG), measured(None), measured(ClockCheck(None, None, 0.0, "no")),
-                                 make_variant_run("simple", 4)])  # fmt: skip
+@pytest.mark.parametrize(
+    "run",
+    [measured(), measured(WRONG), measured(None), measured(ClockCheck(None, None, 0.0, "no")), make_variant_run("simple", 4)],
+)
 def test_a_run_comes_back_with_its_timer_and_clock(any_url, run):
     with Store(any_url) as store:
         store.save(run_of(run))
@@ -95,7 +110,7 @@ def test_a_run_comes_back_with_its_timer_and_clock(any_url, run):
 def test_old_runs_keep_the_overhead_that_stood_among_their_settings(any_url):
     run = run_of(replace(make_variant_run("pqt", 4), settings=SETTINGS), make_variant_run("simple", 4))
     old_database.write_0002(any_url, run)
-    with Store(any_url, say=lambda text: None) as store:
+    with Store(any_url) as store:
         assert columns(store) == [(None, 11, None, None, None), (None,) * 5]
         assert store.load("r") == run
 
@@ -108,11 +123,18 @@ def test_the_history_of_a_board_goes_on_and_a_coarse_timer_begins_another():
 
 # ---- told ----
 
+
 def test_json_has_it_beside_every_variant():
     doc = json.loads(json.dumps(run_to_json(run_of(measured(WRONG), measured()))))
     wrong, good = doc["runs"]
-    assert wrong["board"] == {"name": "nano33ble", "id": NANO.id, "clock_hz": 64_000_000, "timing": MEASURED,
-                              "timer_hz": 64_000_000, "timer_overhead_cycles": 11}  # fmt: skip
+    assert wrong["board"] == {
+        "name": "nano33ble",
+        "id": NANO.id,
+        "clock_hz": 64_000_000,
+        "timing": MEASURED,
+        "timer_hz": 64_000_000,
+        "timer_overhead_cycles": 11,
+    }
     assert wrong["clock"]["ppm"] == WRONG.ppm and "clock set-up" in wrong["clock"]["warning"]
     assert good["clock"] == {"ppm": -12.4, "ppm_error": 240.0, "seconds": 5.21, "reason": None, "warning": None}
     assert run_to_json(make_run())["runs"][0]["clock"] is None
@@ -125,7 +147,11 @@ def test_the_export_has_it_on_every_line(any_url):
         assert export(store, out, "json") == 2
     wrong, old = json.loads(out.getvalue())
     assert (wrong["timer_hz"], wrong["timer_overhead_cycles"], wrong["clock_ppm"], wrong["clock_ppm_error"]) == (
-        64_000_000, 11, WRONG.ppm, WRONG.ppm_error)  # fmt: skip
+        64_000_000,
+        11,
+        WRONG.ppm,
+        WRONG.ppm_error,
+    )
     assert wrong["compiler"] == "arm-none-eabi-gcc 12.2.1" and "-mcpu=cortex-m4" in wrong["flags"] and wrong["build_id"]
     assert old["timer_hz"] is old["clock_ppm"] is None and old["compiler"]
 
@@ -144,6 +170,7 @@ def test_origins_are_read_without_samples(any_url):
 
 
 # ---- what the timer resolves ----
+
 
 def coarse(hz: int) -> BoardInfo:
     return replace(NANO, timer_hz=hz)
@@ -171,6 +198,7 @@ def test_a_night_does_not_take_one_step_of_a_coarse_timer_for_a_change():
 
 # ---- measured, with the real firmware ----
 
+
 @pytest.mark.parametrize("timing", [ESTIMATED, MEASURED])
 def test_a_run_holds_a_board_against_the_host_only_where_it_has_a_clock(tmp_path, monkeypatch, timing):
     """The virtual board, as it is and as if its cycles came from a clock: whatever comes out then, it took 2 s."""
@@ -182,11 +210,15 @@ def test_a_run_holds_a_board_against_the_host_only_where_it_has_a_clock(tmp_path
     (run,) = json.loads((tmp_path / "out.json").read_text())["runs"]
     assert run["timing"] == timing and run["board"]["timer_hz"] == 64_000_000
     if timing == ESTIMATED:
-        assert run["clock"] == {"ppm": None, "ppm_error": None, "seconds": 0.0, "reason": "estimated: nothing to check",
-                                "warning": None}  # fmt: skip
+        assert run["clock"] == {
+            "ppm": None,
+            "ppm_error": None,
+            "seconds": 0.0,
+            "reason": "estimated: nothing to check",
+            "warning": None,
+        }
     else:
         assert run["clock"]["seconds"] >= LEAST_S - 0.1 and run["clock"]["ppm_error"] > 0
-
 
 
 @pytest.mark.parametrize("flags", [(), ("-DPORT_CLOCK_HZ=1020000000u",)], ids=["right", "off by 2 %"])
@@ -197,6 +229,6 @@ def test_a_wrong_clock_is_noticed_while_windows_are_streamed(flags):
         windows: Windows = random_windows(hello.inputs, 40, 0)
         watch = clock_watch(session.counter, BoardInfo("host", hello.board_id, hello.clock_hz, MEASURED, hello.clock_hz))
         watch.start()
-        samples = measure(session, windows, 5, between=watch.between)
+        samples = take_samples(session, windows, 5, between=watch.between)
         clock = watch.finish(wait=True)
     assert len(samples) == 47 and clock_off(clock) is bool(flags), clock_text(clock)

@@ -68,6 +68,7 @@ def test_percentile_interpolates_and_refuses_nothing():
 
 # ---- repetitions ----
 
+
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=12).filter(lambda v: np.ptp(v) > 1e-3))
 def test_mean_of_is_students_test_and_interval(values):
     from scipy.stats import t, ttest_1samp

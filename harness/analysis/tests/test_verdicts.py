@@ -46,6 +46,7 @@ def clear_of_the_threshold(judgement):
 
 # ---- noisy metrics ----
 
+
 @given(runs, readings, st.integers(-30, 30))
 @settings(deadline=None)
 def test_a_unit_does_not_matter(values, tonight, power):
@@ -155,6 +156,7 @@ def test_few_earlier_runs_are_no_baseline():
 
 # ---- the timer ----
 
+
 def test_a_locked_tick_hides_less_than_two_readings():
     coarse = Timer(1000.0)
     assert noisy([4000.0] * 20, 5000.0, timer=coarse).status == SAME
@@ -189,6 +191,7 @@ def test_samples_needed_follow_the_square_of_tick_over_latency():
 
 
 # ---- confirmation ----
+
 
 @pytest.mark.parametrize("votes", [1, 2, 3])
 def test_a_vote_ends_needs_its_majority_and_mirrors(votes):
@@ -257,6 +260,7 @@ def test_the_rank_test_agrees_with_the_count_of_orders():
 
 # ---- exact metrics ----
 
+
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 @settings(deadline=None)
 def test_exact_metrics_gate_on_any_difference(before, now):
@@ -292,6 +296,7 @@ def test_estimated_cycles_are_exact_and_measured_ones_noisy():
 
 
 # ---- accuracy ----
+
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=200))
 @settings(deadline=None)
@@ -334,6 +339,7 @@ def test_other_windows_are_not_comparable():
 
 # ---- comparability ----
 
+
 @pytest.mark.parametrize("kind", [EXACT, NOISY, PAIRED])
 def test_other_metadata_are_named_and_never_compared(kind):
     one, two = metrics.checked_metadata(make_variant_run()), metrics.checked_metadata(make_variant_run())
@@ -358,6 +364,7 @@ def test_an_unknown_kind_is_a_mistake_of_the_caller():
 
 
 # ---- spread ----
+
 
 @given(st.lists(st.integers(-1000, 1000), min_size=3, max_size=40))
 @settings(deadline=None)

@@ -15,6 +15,7 @@ from tinyrig.core.config import BoardPorts, Config
 from tinyrig.core.deadlines import Limits
 from tinyrig.core.errors import DeviceError, LinkError
 from tinyrig.flash import samba
+from tinyrig.host.log import heard
 from tinyrig.link import session as session_module
 from tinyrig.tests import small_models
 from tinyrig.virtual.launch import VirtualBoard
@@ -43,12 +44,14 @@ int engine_invoke(void) {
 CASES = {
     # what the engine does in its third inference: what the user reads
     "calls = *(volatile int *)0x60000000": (
-        "the board faulted in own_trouble (own_engine/own_engine.c:", "bus fault (precise), at address 0x60000000"),
+        "the board faulted in own_trouble (own_engine/own_engine.c:",
+        "bus fault (precise), at address 0x60000000",
+    ),
     '__asm volatile("udf #0")': ("the board faulted in own_trouble (own_engine/own_engine.c:", "undefined instruction"),
     "while (calls) { }": ("the board hung in own_trouble (own_engine/own_engine.c:", "pc 0x"),
     "calls = own_dig(&calls_now)": ("stack overflow in own_dig (own_engine/own_engine.c:", "bus fault on exception entry"),
     '__asm volatile("cpsid i"); while (calls) { }': ("the board hung and was reset through its bootloader", "no answer"),
-}  # fmt: skip
+}
 
 
 def be_impatient(monkeypatch):
@@ -100,7 +103,8 @@ def test_another_board_than_asked_for_is_not_flashed():
         assert caught.value.exit_code == 3 and "rig.toml" in caught.value.remedy
         with Rig(target, wanting((VIRTUAL_ID_PREFIX + "07").upper())) as rig:
             said: list[str] = []
-            rig.prepare(first, said.append)
+            with heard(said.append):
+                rig.prepare(first)
         assert said == []  # nobody has flashed it meanwhile
 
 
@@ -108,8 +112,9 @@ def test_a_board_that_was_silent_is_checked_after_flashing():
     with VirtualBoard(number=7) as board:
         target = parse_board(f"virtual@{board.port}")
         said: list[str] = []
-        with Rig(target, wanting(VIRTUAL_ID_PREFIX + "08")) as rig, pytest.raises(DeviceError, match="not the one"):
-            rig.prepare(image(), said.append)
+        with Rig(target, wanting(VIRTUAL_ID_PREFIX + "08")) as rig, heard(said.append):
+            with pytest.raises(DeviceError, match="not the one"):
+                rig.prepare(image())
         assert "only after flashing" in said[0]
 
 
@@ -128,7 +133,8 @@ def test_a_brown_out_while_flashing_costs_a_second_try(monkeypatch):
     monkeypatch.setattr(samba, "REPLY_S", 0.5)
     said: list[str] = []
     with Rig(parse_board("virtual"), Config(), faults=("brown-out:2",)) as rig:
-        session, _ = rig.prepare(image(), said.append)
+        with heard(said.append):
+            session, _ = rig.prepare(image())
         assert rig.flash_tries == 2 and "flashing again, because the bootloader" in said[-1]
         assert len(session.run(bytes(20)).outputs) == 4
         rig.prepare(image())

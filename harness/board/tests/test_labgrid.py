@@ -18,6 +18,7 @@ from tinyrig.core.boards import BOARDS, parse_board
 from tinyrig.core.config import BoardPorts, Config, Labgrid, load_config
 from tinyrig.core.errors import HostError, LinkError, UserError
 from tinyrig.host.locks import port_key
+from tinyrig.host.log import heard
 from tinyrig.link import serial_link as link_module
 from tinyrig.tests import servers, small_models
 from tinyrig.tests.processes import children, wait_until_gone
@@ -81,10 +82,12 @@ def test_a_place_wired_up_in_rig_toml_is_acquired_once_for_both_ports(lab, confi
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("place", "what", "received"), [
+    ("place", "what", "received"),
+    [
         ("nope", "labgrid has no place nope", "bare, bench"),
         ("bare", "labgrid place bare can't be used as a board", "no serial port"),
-    ])  # fmt: skip
+    ],
+)
 def test_places_that_are_no_boards(lab, config, place, what, received):
     with pytest.raises(LinkError, match=what) as caught:
         rig_at(config, f"virtual@labgrid:{place}")
@@ -115,8 +118,9 @@ def test_a_place_is_waited_for_in_the_queue(lab, config):
         servers.wait_for(lambda: "name=bench" in lab.client("reservations"))
         lab.client("-p", "bench", "release", user="alice")
 
-    places = Places(replace(config.labgrid, wait_s=120.0), on_waiting)
-    assert places.reach("labgrid:bench").startswith("rfc2217://")
+    places = Places(replace(config.labgrid, wait_s=120.0))
+    with heard(on_waiting):
+        assert places.reach("labgrid:bench").startswith("rfc2217://")
     assert said == ["waiting up to 120 s for labgrid place bench, held by elsewhere/alice"]
     places.close()
     assert holder(lab) == "None" and "name=bench" not in lab.client("reservations")
@@ -188,6 +192,7 @@ def test_no_coordinator(lab, config):
 
 
 # ---- without labgrid ----
+
 
 def test_where_labgrid_is_not_installed(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")

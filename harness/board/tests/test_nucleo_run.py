@@ -55,7 +55,7 @@ def bridge(chip: Chip, master: int) -> None:
         elif data:
             answer, data = chip.exchange(data), b""
             while answer:
-                answer = answer[os.write(master, answer):]
+                answer = answer[os.write(master, answer) :]
 
 
 @pytest.mark.parametrize("hse", [True, False])

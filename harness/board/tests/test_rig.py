@@ -11,7 +11,7 @@ from tinyrig.core.boards import parse_board
 from tinyrig.core.config import BoardPorts, Config
 from tinyrig.core.errors import LinkError
 from tinyrig.link.usb import Plug, lock_key, plug_at, port_now
-from tinyrig.measure.run import Campaign
+from tinyrig.measure.run import OpenRun
 from tinyrig.measure.variants import model_variant
 from tinyrig.tests import small_models
 
@@ -87,14 +87,14 @@ def test_a_port_that_came_back_under_another_name_is_found_by_its_usb_serial_num
 
 def test_a_board_that_is_gone_is_tried_once_a_variant(tmp_path, monkeypatch):
     tries = []
-    monkeypatch.setattr("tinyrig.measure.run.run_variant", lambda job, *rest: tries.append(job.variant.name) or _gone())
+    monkeypatch.setattr("tinyrig.measure.run.measure_variant", lambda job, *rest: tries.append(job.variant.name) or _gone())
     (tmp_path / "m.tflite").write_bytes(small_models.dense_int8())
     variant = model_variant(tmp_path / "m.tflite", None)
     config = dataclasses.replace(Config(), results=f"sqlite:///{tmp_path / 'r.sqlite'}")
-    with Campaign(parse_board("virtual@/dev/none"), config) as campaign:
+    with OpenRun(parse_board("virtual@/dev/none"), config) as open_run:
         for _ in range(3):
             with pytest.raises(LinkError, match="gone"):
-                campaign.run(variant)
+                open_run.run(variant)
     assert tries == ["m"]
 
 
@@ -104,24 +104,37 @@ def _gone():
 
 # ---- by the USB device ----
 
+
 @pytest.fixture
 def usb(monkeypatch):
     """`usb(ttyACM0="A1", ...)`: what is plugged in; "A1 1.2:1.0" has a location too."""
+
     def plug(**ports):
         found = []
         for device, told in ports.items():
             serial, _, location = told.partition(" ")
-            found.append(SimpleNamespace(device=f"/dev/{device}", serial_number=serial or None, location=location or None,
-                                         vid=0x2341 if serial else None, pid=0x805A))
+            found.append(
+                SimpleNamespace(
+                    device=f"/dev/{device}",
+                    serial_number=serial or None,
+                    location=location or None,
+                    vid=0x2341 if serial else None,
+                    pid=0x805A,
+                )
+            )
         monkeypatch.setattr("serial.tools.list_ports.comports", lambda: found)
+
     return plug
 
 
-SERIALS = Config(boards={
-    "left": BoardPorts(kind="nano33ble", usb_serial="AAAA"), "right": BoardPorts(kind="nano33ble", usb_serial="bbbb"),
-    "bench": BoardPorts(kind="nano33ble", link="usb:UART7", usb_serial="AAAA"),
-    "known": BoardPorts(kind="nano33ble", id="00112233445566ff"),
-})
+SERIALS = Config(
+    boards={
+        "left": BoardPorts(kind="nano33ble", usb_serial="AAAA"),
+        "right": BoardPorts(kind="nano33ble", usb_serial="bbbb"),
+        "bench": BoardPorts(kind="nano33ble", link="usb:UART7", usb_serial="AAAA"),
+        "known": BoardPorts(kind="nano33ble", id="00112233445566ff"),
+    }
+)
 
 
 @pytest.mark.parametrize("order", [("ttyACM0", "ttyACM1"), ("ttyACM1", "ttyACM0")])

@@ -18,6 +18,7 @@ from tinyrig.core.boards import BOARDS, Target
 from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, HostError, LinkError
 from tinyrig.flash.flash import flash
+from tinyrig.host.log import heard
 from tinyrig.link import session as session_module
 from tinyrig.link.serial_link import open_link
 from tinyrig.link.session import Session
@@ -49,9 +50,10 @@ def measured(dtype: str, engine: str, board, folder: Path) -> tuple[list[bytes],
         return [s.outputs for s in samples], int(np.median([s.cycles for s in samples])), stack
 
 
-@pytest.mark.parametrize(("dtype", "engine"), [
-    ("int8", "tinyrig"), ("float32", "portable"), pytest.param("float32", "tinyrig", marks=pytest.mark.slow),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("dtype", "engine"),
+    [("int8", "tinyrig"), ("float32", "portable"), pytest.param("float32", "tinyrig", marks=pytest.mark.slow)],
+)
 def test_results_and_speed_do_not_depend_on_the_cores_flags(fake, tmp_path, dtype, engine):  # noqa: F811
     """-Os and softfp against the bare-metal image's -O3 and hard."""
     outputs, cycles, stack = measured(dtype, engine, BARE, tmp_path)
@@ -97,8 +99,9 @@ def test_upload_says_which_port_and_what(fake, tmp_path):  # noqa: F811
     (fake / "refuses").write_text("No device found on ttyACM0")
     (tmp_path / "by-id").symlink_to("/dev/null")
     said: list[str] = []
-    with pytest.raises(LinkError, match=r"arduino-cli could not upload to /dev/null \(tried 2 times\)") as caught:
-        flash(b"1234", BOARD, str(tmp_path / "by-id"), say=said.append)
+    refused = r"arduino-cli could not upload to /dev/null \(tried 2 times\)"
+    with heard(said.append), pytest.raises(LinkError, match=refused) as caught:
+        flash(b"1234", BOARD, str(tmp_path / "by-id"))
     assert "No device found" in caught.value.received and "twice" in caught.value.remedy and len(said) == 1
     call = (fake / "log").read_text().splitlines()[-1]
     assert '"upload", "--fqbn", "arduino:mbed_nano:nano33ble", "--port", "/dev/null", "--input-dir"' in call

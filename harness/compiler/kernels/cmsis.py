@@ -30,13 +30,21 @@ _CONV = "Source/ConvolutionFunctions/"
 _SUPPORT = "Source/NNSupportFunctions/"
 SOURCES: dict[str, tuple[str, ...]] = {
     "conv2d_s8": (
-        _CONV + "arm_convolve_wrapper_s8.c", _CONV + "arm_convolve_s8.c", _CONV + "arm_convolve_1_x_n_s8.c",
-        _CONV + "arm_convolve_1x1_s8.c", _CONV + "arm_convolve_1x1_s8_fast.c", _CONV + "arm_nn_mat_mult_kernel_s8_s16.c",
-        _SUPPORT + "arm_nn_mat_mult_nt_t_s8.c", _SUPPORT + "arm_q7_to_q15_with_offset.c",
+        _CONV + "arm_convolve_wrapper_s8.c",
+        _CONV + "arm_convolve_s8.c",
+        _CONV + "arm_convolve_1_x_n_s8.c",
+        _CONV + "arm_convolve_1x1_s8.c",
+        _CONV + "arm_convolve_1x1_s8_fast.c",
+        _CONV + "arm_nn_mat_mult_kernel_s8_s16.c",
+        _SUPPORT + "arm_nn_mat_mult_nt_t_s8.c",
+        _SUPPORT + "arm_q7_to_q15_with_offset.c",
     ),
     "depthwise_conv2d_s8": (
-        _CONV + "arm_depthwise_conv_wrapper_s8.c", _CONV + "arm_depthwise_conv_3x3_s8.c", _CONV + "arm_depthwise_conv_s8.c",
-        _CONV + "arm_depthwise_conv_s8_opt.c", _SUPPORT + "arm_q7_to_q15_with_offset.c",
+        _CONV + "arm_depthwise_conv_wrapper_s8.c",
+        _CONV + "arm_depthwise_conv_3x3_s8.c",
+        _CONV + "arm_depthwise_conv_s8.c",
+        _CONV + "arm_depthwise_conv_s8_opt.c",
+        _SUPPORT + "arm_q7_to_q15_with_offset.c",
     ),
     "fully_connected_s8": ("Source/FullyConnectedFunctions/arm_fully_connected_s8.c", _SUPPORT + "arm_nn_vec_mat_mult_t_s8.c"),
     "average_pool_s8": ("Source/PoolingFunctions/arm_avgpool_s8.c",),
@@ -194,9 +202,7 @@ def _kernel(step: Step, file_scope: str, call: str, constants: tuple[Constant, .
     )
 
 
-_ARGUMENTS = (
-    "&context, &@_params, &@_quant, &@_in_dims, in0, &@_filter_dims, @_weights, &@_bias_dims, @_bias, &@_out_dims, out0"
-)
+_ARGUMENTS = "&context, &@_params, &@_quant, &@_in_dims, in0, &@_filter_dims, @_weights, &@_bias_dims, @_bias, &@_out_dims, out0"
 
 
 def _convolution(step: Step, function: str, params: str, w: Window, filter_dims: tuple[int, int], sources: str = "") -> Kernel:

@@ -21,9 +21,7 @@ channel, equal at six); above, its taps are read in place, which needs no copy."
 WINOGRAD_BYTES = 384 * 1024
 """A layer whose transformed weights would take more flash keeps its own."""
 
-HEADERS = {
-    "f32_depthwise": "m4/f32_depthwise.h", "f32_depthwise_taps": "m4/f32_depthwise.h", "f32_winograd": "m4/f32_winograd.h",
-}
+HEADERS = {"f32_depthwise": "m4/f32_depthwise.h", "f32_depthwise_taps": "m4/f32_depthwise.h", "f32_winograd": "m4/f32_winograd.h"}
 """Source -> header; f32_conv.h declares the rest."""
 
 

@@ -51,8 +51,9 @@ def conv_parts(p: Conv2D, options: Options) -> ConvParts | None:
     return None
 
 
-def _conv_plan(p: Conv2D, options: Options, slide: bool, segments: int, weights: np.ndarray,
-               constants: tuple[Constant, ...]) -> ConvParts:
+def _conv_plan(
+    p: Conv2D, options: Options, slide: bool, segments: int, weights: np.ndarray, constants: tuple[Constant, ...]
+) -> ConvParts:
     words = pack_words(pad_to(weights, 2, 0))
     pairs = words.reshape(-1, 2, words.shape[1]).transpose(0, 2, 1)
     packed = Constant("weights", np.ascontiguousarray(pairs).ravel(), "[channel pair][step][channel], four weights a word")
@@ -69,8 +70,16 @@ def conv2d(step: Step, options: Options) -> Kernel | None:
     w, parts = step.params.window, conv_parts(step.params, options)
     if parts is None:
         return None
-    return shaped_kernel(f"q8_conv_{parts.kind}", "q8_conv_shape", parts.shape, "m4/q8_conv.h", parts.constants, parts.scratch,
-                         _batches(w, w.out_h * w.out_w * w.out_c), (0,) if _in_place(w) else ())
+    return shaped_kernel(
+        f"q8_conv_{parts.kind}",
+        "q8_conv_shape",
+        parts.shape,
+        "m4/q8_conv.h",
+        parts.constants,
+        parts.scratch,
+        _batches(w, w.out_h * w.out_w * w.out_c),
+        (0,) if _in_place(w) else (),
+    )
 
 
 def conv2d_mean(step: Step, options: Options) -> Kernel | None:
@@ -79,8 +88,15 @@ def conv2d_mean(step: Step, options: Options) -> Kernel | None:
     if parts is None:
         return None
     shape = f"{{{parts.shape}, {mean.in_zero}, {mean.out_zero}, {mean.multiplier}, {mean.shift}}}"
-    return shaped_kernel(f"q8_conv_mean_{parts.kind}", "q8_conv_mean_shape", shape, "m4/q8_conv_mean.h", parts.constants,
-                         parts.scratch + 4 * w.out_c, _batches(w, w.out_c))
+    return shaped_kernel(
+        f"q8_conv_mean_{parts.kind}",
+        "q8_conv_mean_shape",
+        shape,
+        "m4/q8_conv_mean.h",
+        parts.constants,
+        parts.scratch + 4 * w.out_c,
+        _batches(w, w.out_c),
+    )
 
 
 def is_compact(kind: str, macs: int, options: Options) -> bool:
@@ -144,8 +160,9 @@ def fully_connected(step: Step, options: Options) -> Kernel | None:
     return None
 
 
-def _dense_plan(p: FullyConnected, options: Options, segments: int, weights: np.ndarray,
-                constants: tuple[Constant, ...]) -> Kernel:
+def _dense_plan(
+    p: FullyConnected, options: Options, segments: int, weights: np.ndarray, constants: tuple[Constant, ...]
+) -> Kernel:
     words = pack_words(pad_to(weights, 4, 0))
     quads = words.reshape(-1, 4, words.shape[1]).transpose(0, 2, 1)
     packed = Constant("weights", np.ascontiguousarray(quads).ravel(), "[four outputs][step][output], four weights a word")
@@ -176,14 +193,39 @@ def depthwise_conv2d(step: Step, options: Options) -> Kernel | None:
     pitch = max(((2 * pairs - 1) * w.stride_w + k_w + 1) // 2, (w.out_w - 1) * w.stride_w // 2 + (k_w + 2) // 2)
     small = (w.k_h, k_w, w.dil_h) == (3, 3, 1) and w.stride_w <= 2 and 8 * pitch < 4096
     band = _band(w, pitch)
-    fields = (w.in_h, w.in_w, w.in_c, w.out_h, w.out_w, p.depth_multiplier, w.k_h, k_w, w.stride_h, w.stride_w, w.dil_h,
-              w.pad_top, w.pad_left, p.in_zero, range_text(p.requant), band, pitch)
+    fields = (
+        w.in_h,
+        w.in_w,
+        w.in_c,
+        w.out_h,
+        w.out_w,
+        p.depth_multiplier,
+        w.k_h,
+        k_w,
+        w.stride_h,
+        w.stride_w,
+        w.dil_h,
+        w.pad_top,
+        w.pad_left,
+        p.in_zero,
+        range_text(p.requant),
+        band,
+        pitch,
+    )
     scratch = 16 * _band_rows(w, band) * pitch + 4 * (2 * pairs + 2) + (0 if small else 8 * w.k_h * ((k_w + 2) // 2))
     weights = Constant("weights", pad_to(taps, 4, 2) if small else taps, "[channel][row][column]")
     in_place = w.out_w <= w.in_w and w.out_h <= w.in_h and p.depth_multiplier == 1
-    return shaped_kernel("q8_depthwise", "q8_depthwise_shape", f"{{{', '.join(map(str, fields))}}}", "m4/q8_depthwise.h",
-                         (weights, *constants), scratch, _batches(w, w.out_h * w.out_w * w.out_c), (0,) if in_place else (),
-                         "O3" if options.optimise == "speed" else "O2")
+    return shaped_kernel(
+        "q8_depthwise",
+        "q8_depthwise_shape",
+        f"{{{', '.join(map(str, fields))}}}",
+        "m4/q8_depthwise.h",
+        (weights, *constants),
+        scratch,
+        _batches(w, w.out_h * w.out_w * w.out_c),
+        (0,) if in_place else (),
+        "O3" if options.optimise == "speed" else "O2",
+    )
 
 
 def _band(w: Window, pitch: int) -> int:
@@ -196,9 +238,17 @@ def _band_rows(w: Window, band: int) -> int:
     return (band - 1) * w.stride_h + (w.k_h - 1) * w.dil_h + 1
 
 
-def shaped_kernel(template: str, shape_type: str, shape: str, header: str, constants: tuple[Constant, ...],
-                  scratch_bytes: int, batches: tuple[int, int, int] = (1, 0, 0), inplace: tuple[int, ...] = (),
-                  level: str = "O2") -> Kernel:
+def shaped_kernel(
+    template: str,
+    shape_type: str,
+    shape: str,
+    header: str,
+    constants: tuple[Constant, ...],
+    scratch_bytes: int,
+    batches: tuple[int, int, int] = (1, 0, 0),
+    inplace: tuple[int, ...] = (),
+    level: str = "O2",
+) -> Kernel:
     """A kernel whose code is `template` specialised for `shape`; steps with the same shape share the function. `level`: the
     templates say themselves what is to be unrolled, so -O3 mostly costs flash."""
     name = f"{template}_{hashlib.sha256(shape.encode()).hexdigest()[:8]}"
@@ -228,8 +278,22 @@ def range_text(q: Requant) -> str:
 
 
 def _geometry(w: Window) -> tuple[int, ...]:
-    return (w.in_h, w.in_w, w.in_c, w.out_h, w.out_w, w.out_c, w.k_h, w.k_w, w.stride_h, w.stride_w, w.dil_h, w.dil_w,
-            w.pad_top, w.pad_left)
+    return (
+        w.in_h,
+        w.in_w,
+        w.in_c,
+        w.out_h,
+        w.out_w,
+        w.out_c,
+        w.k_h,
+        w.k_w,
+        w.stride_h,
+        w.stride_w,
+        w.dil_h,
+        w.dil_w,
+        w.pad_top,
+        w.pad_left,
+    )
 
 
 def _round4(n: int) -> int:

@@ -34,8 +34,20 @@ def add(step: Step, options: Options) -> Kernel | None:
     if not p.shape.plain or min(shifts) < 0 or shifts[2] < 1 or max(shifts[:2]) > 28 or shifts[2] > MAX_RIGHT_SHIFT - 1:
         return None
     sign = -1 if step.kind.startswith("sub") else 1
-    fields = [p.shape.size, p.left, p.zeros[0], p.a[0], shifts[0], p.zeros[1], p.b[0], shifts[1], sign, p.out[0], shifts[2],
-              f"{{{p.zeros[2]}, {p.act_min}, {p.act_max}, 0}}"]
+    fields = [
+        p.shape.size,
+        p.left,
+        p.zeros[0],
+        p.a[0],
+        shifts[0],
+        p.zeros[1],
+        p.b[0],
+        shifts[1],
+        sign,
+        p.out[0],
+        shifts[2],
+        f"{{{p.zeros[2]}, {p.act_min}, {p.act_max}, 0}}",
+    ]
     inplace = tuple(i for i, t in enumerate(step.inputs) if t.data is None)
     return _map_kernel("q8_add", "q8_add_shape", fields, "m4/q8_add.h", options, operands=2, inplace=inplace)
 
@@ -46,8 +58,22 @@ def pool(step: Step, options: Options) -> Kernel | None:
     w = p.window
     if step.kind == "average_pool_s8" and w.k_h * w.k_w > MAX_SUMMANDS:
         return None
-    fields = [w.in_h, w.in_w, w.in_c, w.out_h, w.out_w, w.k_h, w.k_w, w.stride_h, w.stride_w, w.pad_top, w.pad_left,
-              int(w.padded), p.act_min, p.act_max]
+    fields = [
+        w.in_h,
+        w.in_w,
+        w.in_c,
+        w.out_h,
+        w.out_w,
+        w.k_h,
+        w.k_w,
+        w.stride_h,
+        w.stride_w,
+        w.pad_top,
+        w.pad_left,
+        int(w.padded),
+        p.act_min,
+        p.act_max,
+    ]
     template = f"q8_{step.kind.removesuffix('_s8')}"
     steps = w.in_h * w.in_w * w.in_c, w.out_h * w.out_w * w.out_c
     return _map_kernel(template, "q8_pool_shape", fields, "m4/q8_pool.h", options, batches=(w.batch, *steps))
@@ -90,8 +116,16 @@ def exponentials(p: Softmax) -> np.ndarray:
     return np.array([exp_negative(a, 5) for a in scaled], np.int32)
 
 
-def _map_kernel(template: str, shape_type: str, fields: list[object], header: str, options: Options, operands: int = 1,
-                batches: tuple[int, int, int] = (1, 0, 0), inplace: tuple[int, ...] = ()) -> Kernel:
+def _map_kernel(
+    template: str,
+    shape_type: str,
+    fields: list[object],
+    header: str,
+    options: Options,
+    operands: int = 1,
+    batches: tuple[int, int, int] = (1, 0, 0),
+    inplace: tuple[int, ...] = (),
+) -> Kernel:
     """`template` specialised for `fields`, shared by steps of equal shape; batches: count, bytes of one in and out."""
     shape = f"{{{', '.join(map(str, fields))}}}"
     name = f"{template}_{hashlib.sha256(shape.encode()).hexdigest()[:8]}"

@@ -63,8 +63,9 @@ SEGMENTS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Into how many parts a long sum may be cut."""
 
 
-def channels(weights: np.ndarray, bias: np.ndarray, in_zero: int, q: Requant, multiple: int, segments: int = 0) -> (
-        tuple[Constant, ...] | None):
+def channels(
+    weights: np.ndarray, bias: np.ndarray, in_zero: int, q: Requant, multiple: int, segments: int = 0
+) -> tuple[Constant, ...] | None:
     """bias, multiplier, shift of q8_channels, or None when the layer does not fit the format.
 
     weights int [n, k] in the order of the sum, k a multiple of 4 (and of 4 * segments); bias [n], padded to `multiple`

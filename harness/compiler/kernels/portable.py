@@ -106,7 +106,9 @@ def clamp(step: Step, options: Options) -> Kernel:
     p, t = step.params, _type(step)
     bounds = (c_float(p.act_min), c_float(p.act_max)) if t == "f32" else (p.act_min, p.act_max)
     name = "nn_clamp_f32s" if t == "f32" else f"nn_{step.kind}"
-    return Kernel(lambda _: f"{name}({p.size}, {bounds[0]}, {bounds[1]}, in0, out0);", inplace=(0,), sources=("portable/convert.c",))
+    return Kernel(
+        lambda _: f"{name}({p.size}, {bounds[0]}, {bounds[1]}, in0, out0);", inplace=(0,), sources=("portable/convert.c",)
+    )
 
 
 def rescale(step: Step, options: Options) -> Kernel:
@@ -118,12 +120,16 @@ def rescale(step: Step, options: Options) -> Kernel:
 
 def quantize(step: Step, options: Options) -> Kernel:
     p = step.params
-    return Kernel(lambda _: f"nn_{step.kind}({p.size}, {c_float(p.scale)}, {p.zero_point}, in0, out0);", sources=("portable/convert.c",))
+    return Kernel(
+        lambda _: f"nn_{step.kind}({p.size}, {c_float(p.scale)}, {p.zero_point}, in0, out0);", sources=("portable/convert.c",)
+    )
 
 
 def dequantize(step: Step, options: Options) -> Kernel:
     p = step.params
-    return Kernel(lambda _: f"nn_{step.kind}({p.size}, {c_float(p.scale)}, {p.zero_point}, in0, out0);", sources=("portable/convert.c",))
+    return Kernel(
+        lambda _: f"nn_{step.kind}({p.size}, {c_float(p.scale)}, {p.zero_point}, in0, out0);", sources=("portable/convert.c",)
+    )
 
 
 def _each_dim(shape: Broadcast) -> str:

@@ -40,9 +40,7 @@ def depthwise_conv2d(p: Program, op: Op) -> None:
     check(op, w, op.options["multiplier"] == multiplier, f"a depth multiplier of {multiplier}", str(op.options["multiplier"]))
     window = window_of(op, x, y, k_h, k_w, out_c)
     requant = _requant(op, x, w, y, out_c, 3)
-    params = DepthwiseConv2D(
-        window, weights[0], _bias(op, x, b, out_c), multiplier, x.zero_point, requant, *clamp_f32(op, x)
-    )
+    params = DepthwiseConv2D(window, weights[0], _bias(op, x, b, out_c), multiplier, x.zero_point, requant, *clamp_f32(op, x))
     p.emit(f"depthwise_conv2d_{SUFFIX[x.dtype]}", op, [x], [y], params, y.size * k_h * k_w)
 
 
@@ -88,8 +86,14 @@ def _weights(op: Op, x: Tensor, w: Tensor, y: Tensor, rank: int) -> np.ndarray:
     check_dtype(op, x, "float32", "int8", "int16")
     check_dtype(op, y, x.dtype)
     hybrid = x.dtype == "float32" and w.dtype == "int8"
-    check(op, w, not hybrid, "float32 weights, or int8 activations too", "int8 weights with float32 activations: the model "
-          "was converted with dynamic-range quantisation, which needs a representative dataset to become full int8")
+    check(
+        op,
+        w,
+        not hybrid,
+        "float32 weights, or int8 activations too",
+        "int8 weights with float32 activations: the model "
+        "was converted with dynamic-range quantisation, which needs a representative dataset to become full int8",
+    )
     check_dtype(op, w, "float32" if x.dtype == "float32" else "int8")
     weights = constant(op, w, "the weights")
     check(op, w, weights.ndim == rank, f"rank {rank}")

@@ -108,8 +108,12 @@ def prelu(p: Program, op: Op) -> None:
 
 
 _TABLES = {
-    "LOGISTIC": tables.logistic, "TANH": tables.tanh, "HARD_SWISH": tables.hard_swish, "ABS": tables.absolute,
-    "RSQRT": tables.rsqrt, "ELU": tables.elu,
+    "LOGISTIC": tables.logistic,
+    "TANH": tables.tanh,
+    "HARD_SWISH": tables.hard_swish,
+    "ABS": tables.absolute,
+    "RSQRT": tables.rsqrt,
+    "ELU": tables.elu,
 }
 _FIXED_OUTPUT = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
 """Scale and zero point that TFLite demands of the int8 output."""

@@ -70,9 +70,7 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
     "PRELU": elementwise.prelu,
     "LEAKY_RELU": elementwise.leaky_relu,
     **dict.fromkeys(("LOGISTIC", "TANH", "HARD_SWISH", "ABS", "RSQRT", "ELU"), elementwise.unary),
-    **dict.fromkeys(
-        ("EXP", "LOG", "SQRT", "SQUARE", "NEG", "FLOOR", "CEIL", "ROUND", "SIN", "COS"), elementwise.float_unary
-    ),
+    **dict.fromkeys(("EXP", "LOG", "SQRT", "SQUARE", "NEG", "FLOOR", "CEIL", "ROUND", "SIN", "COS"), elementwise.float_unary),
 }
 
 
@@ -95,8 +93,12 @@ def lower(graph: Graph) -> Lowered:
     program = Program(graph)
     for op in graph.ops:
         if op.code not in LOWER:
-            raise ModelError(f"{op} is not supported", expected=f"one of {', '.join(sorted(LOWER))}", received=op.code,
-                             remedy="replace the layer, or convert with built-in ops only")
+            raise ModelError(
+                f"{op} is not supported",
+                expected=f"one of {', '.join(sorted(LOWER))}",
+                received=op.code,
+                remedy="replace the layer, or convert with built-in ops only",
+            )
         _fix_shapes(program, op)
         LOWER[op.code](program, op)
     for i in graph.inputs + graph.outputs:
@@ -118,12 +120,19 @@ def _fix_shapes(program: Program, op: Op) -> None:
         for t, shape in zip(outputs, shapes or [], strict=False):
             program.tensors[t.index] = dataclasses.replace(t, shape=checked_shape(shape, str(t)))
         if shapes is None and any(t.free not in ((), (0,)) for t in outputs):
-            raise ModelError(f"{op} has an output of dynamic shape", expected="fixed dimensions", received=str(outputs[0]),
-                             remedy="convert with a fixed batch of 1")
+            raise ModelError(
+                f"{op} has an output of dynamic shape",
+                expected="fixed dimensions",
+                received=str(outputs[0]),
+                remedy="convert with a fixed batch of 1",
+            )
     empty = [i for i in (*op.inputs, *op.outputs) if i >= 0 and program.tensors[i].size == 0]
     if empty and op.code not in _MAY_BE_EMPTY:
-        raise ModelError(f"{op}: {program.tensors[empty[0]]} has an unusable shape", expected="no dimension of 0",
-                         received=str(list(program.tensors[empty[0]].shape)))
+        raise ModelError(
+            f"{op}: {program.tensors[empty[0]]} has an unusable shape",
+            expected="no dimension of 0",
+            received=str(list(program.tensors[empty[0]].shape)),
+        )
 
 
 def open_shape(data: bytes) -> Tensor | None:
@@ -145,7 +154,16 @@ def _check_border(t: Tensor) -> None:
 
 
 _CLAMPABLE = {
-    "conv2d", "depthwise_conv2d", "fully_connected", "transpose_conv", "average_pool", "max_pool", "clamp", "add", "sub", "mul",
+    "conv2d",
+    "depthwise_conv2d",
+    "fully_connected",
+    "transpose_conv",
+    "average_pool",
+    "max_pool",
+    "clamp",
+    "add",
+    "sub",
+    "mul",
 }
 
 
@@ -185,6 +203,7 @@ def _with_clamp(producer: Step, clamp: Step) -> Step:
 
 def _narrowed(bounds: object, lo: float, hi: float) -> dict[str, float]:
     """The value after both clamps, in this order: clamp(clamp(x, a, b), lo, hi)."""
+
     def both(v: float) -> float:
         return min(max(v, lo), hi)
 

@@ -150,9 +150,7 @@ def unpack(p: Program, op: Op) -> None:
     cut(p, op, x, axis, [part] * n, [shape] * n)
 
 
-def cut(
-    p: Program, op: Op, x: Tensor, axis: int, parts: list[tuple[int, ...]], shapes: list[tuple[int, ...]]
-) -> None:
+def cut(p: Program, op: Op, x: Tensor, axis: int, parts: list[tuple[int, ...]], shapes: list[tuple[int, ...]]) -> None:
     """x cut along the axis; each part's dimensions, and the shape that its tensor gives it. Empty parts are left out."""
     check_dtype(op, x, *MOVABLE)
     outputs, blocks, at, inner = [], [], 0, strides(x.shape)

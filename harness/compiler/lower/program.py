@@ -82,8 +82,11 @@ class Program:
 def check_foldable(tensor: Tensor) -> None:
     """Before anything of the size is made."""
     if tensor.nbytes > MAX_FOLDED_BYTES:
-        raise ModelError(f"{tensor} is a constant too large for any board", expected=f"at most {MAX_FOLDED_BYTES} bytes",
-                         received=f"{tensor.nbytes} bytes")
+        raise ModelError(
+            f"{tensor} is a constant too large for any board",
+            expected=f"at most {MAX_FOLDED_BYTES} bytes",
+            received=f"{tensor.nbytes} bytes",
+        )
 
 
 def step_name(tensor_name: str, code: str) -> str:
@@ -98,15 +101,19 @@ def check(op: Op, tensor: Tensor | None, good: bool, expected: str, received: st
     if good:
         return
     what = f"{op}: {tensor} can't be used" if tensor else f"{op} can't be compiled"
-    raise ModelError(what, expected=expected, received=received or str(tensor or ""),
-                     remedy="convert the model again or change the layer")
+    raise ModelError(
+        what, expected=expected, received=received or str(tensor or ""), remedy="convert the model again or change the layer"
+    )
 
 
 def check_dtype(op: Op, tensor: Tensor, *allowed: str) -> None:
     if tensor.dtype not in allowed:
-        raise ModelError(f"{op}: {tensor} has a dtype that this op is not supported with",
-                         expected=" or ".join(allowed), received=tensor.dtype,
-                         remedy="convert to float32 or to full int8 quantisation")
+        raise ModelError(
+            f"{op}: {tensor} has a dtype that this op is not supported with",
+            expected=" or ".join(allowed),
+            received=tensor.dtype,
+            remedy="convert to float32 or to full int8 quantisation",
+        )
 
 
 def check_shape(op: Op, tensor: Tensor, shape: tuple[int, ...]) -> None:

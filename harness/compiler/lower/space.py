@@ -46,8 +46,12 @@ def space_to_batch(p: Program, op: Op) -> None:
     """Image (by, bx) of the result takes every block-th row and column of the padded input, from (by, bx) on."""
     x, (sizes, pads), y = _pair(p, op, 3)
     blocks, before, after = _blocks_and_borders(op, x, sizes, pads)
-    check(op, pads, all((d + a + b) % s == 0 for d, a, b, s in zip(x.shape[1:], before, after, blocks, strict=False)),
-          f"padded sizes that are multiples of {blocks}")
+    check(
+        op,
+        pads,
+        all((d + a + b) % s == 0 for d, a, b, s in zip(x.shape[1:], before, after, blocks, strict=False)),
+        f"padded sizes that are multiples of {blocks}",
+    )
     n = len(blocks)
     space = [(x.shape[i + 1] + before[i] + after[i]) // s for i, s in enumerate(blocks)]
     check_shape(op, y, (x.shape[0] * int(np.prod(blocks)), *space, *x.shape[n + 1 :]))
@@ -163,8 +167,13 @@ def split_v(p: Program, op: Op) -> None:
     check_count(op, len(sizes))
     rest = x.shape[axis] - sum(s for s in sizes if s != -1)
     sizes = [rest if s == -1 else s for s in sizes]
-    check(op, sizes_tensor, min(sizes, default=-1) >= 0 and sum(sizes) == x.shape[axis], f"sizes that make {x.shape[axis]}",
-          str(sizes))
+    check(
+        op,
+        sizes_tensor,
+        min(sizes, default=-1) >= 0 and sum(sizes) == x.shape[axis],
+        f"sizes that make {x.shape[axis]}",
+        str(sizes),
+    )
     parts = [(*x.shape[:axis], s, *x.shape[axis + 1 :]) for s in sizes]
     cut(p, op, x, axis, parts, parts)
 

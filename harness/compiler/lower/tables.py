@@ -114,6 +114,7 @@ def absolute(x: Tensor, y: Tensor) -> np.ndarray:
 
 def elu(x: Tensor, y: Tensor) -> np.ndarray:
     """float32 arithmetic on each of the 256 values, as TFLM fills its table."""
+
     def element(q: int) -> int:
         v = np.float32(x.scale * np.float32(q - x.zero_point))
         f = np.float32(math.expm1(v)) if v < 0 else v
@@ -143,6 +144,7 @@ def rsqrt(x: Tensor, y: Tensor) -> np.ndarray:
 def sigmoid_table() -> np.ndarray:
     """uint16 [256]: sigmoid(i / 24) in Q0.16, for 16-bit LOGISTIC and TANH; each value is shifted by half the error that linear
     interpolation makes in the middle of the interval behind it. The last is the top."""
+
     def f(i: float) -> float:
         return 65536 / (1 + math.exp(-i / 24))
 

@@ -17,7 +17,13 @@ from tinyrig.core.errors import ModelError, RigError
 from tinyrig.core.text import printable
 
 DTYPES = {
-    "FLOAT32": "float32", "INT8": "int8", "INT16": "int16", "INT32": "int32", "INT64": "int64", "UINT8": "uint8", "BOOL": "bool",
+    "FLOAT32": "float32",
+    "INT8": "int8",
+    "INT16": "int16",
+    "INT32": "int32",
+    "INT64": "int64",
+    "UINT8": "uint8",
+    "BOOL": "bool",
     "FLOAT16": "float16",
 }
 """TFLite element type -> numpy name; a tensor of another type keeps its TFLite name and is refused where it is used."""
@@ -99,8 +105,11 @@ def read_model(data: bytes) -> Graph:
     if len(data) < 8 or data[4:8] != b"TFL3":
         raise ModelError("this is no .tflite file", expected="a FlatBuffer with the identifier TFL3", received=repr(data[4:8]))
     if len(data) > MAX_FILE_BYTES:
-        raise ModelError("the .tflite file is too large for any board", expected=f"at most {MAX_FILE_BYTES} bytes",
-                         received=f"{len(data)} bytes")
+        raise ModelError(
+            "the .tflite file is too large for any board",
+            expected=f"at most {MAX_FILE_BYTES} bytes",
+            received=f"{len(data)} bytes",
+        )
     try:
         verify(data)
         return _read(data)
@@ -117,8 +126,12 @@ def _corrupt(detail: str) -> ModelError:
 def _read(data: bytes) -> Graph:
     model = tflite.Model.GetRootAsModel(data, 0)
     if model.SubgraphsLength() != 1:
-        raise ModelError("the model must have exactly one subgraph", expected="1", received=str(model.SubgraphsLength()),
-                         remedy="convert one signature alone (signature_keys=[...]), without control flow (IF, WHILE, CALL)")
+        raise ModelError(
+            "the model must have exactly one subgraph",
+            expected="1",
+            received=str(model.SubgraphsLength()),
+            remedy="convert one signature alone (signature_keys=[...]), without control flow (IF, WHILE, CALL)",
+        )
     sub, constants = model.Subgraphs(0), _Constants(model)
     codes = [_op_name(model.OperatorCodes(i)) for i in range(_count("operator codes", model.OperatorCodesLength(), MAX_OPS))]
     tensors = tuple(_tensor(constants, sub.Tensors(i), i) for i in range(_count("tensors", sub.TensorsLength(), MAX_TENSORS)))
@@ -174,8 +187,12 @@ def _check_inputs(graph: Graph) -> None:
     for t in (graph.tensors[i] for i in graph.inputs):
         if t.free not in ((), (0,)):
             shape = [-1 if i in t.free else d for i, d in enumerate(t.shape)]
-            raise ModelError(f"{t} has a dynamic shape", expected="fixed dimensions behind the batch", received=str(shape),
-                             remedy="fix the input shape before converting the model")
+            raise ModelError(
+                f"{t} has a dynamic shape",
+                expected="fixed dimensions behind the batch",
+                received=str(shape),
+                remedy="fix the input shape before converting the model",
+            )
 
 
 def checked_shape(shape: tuple[int, ...], where: str) -> tuple[int, ...]:
@@ -194,8 +211,11 @@ def _quantization(t: Any, shape: tuple[int, ...], where: str) -> tuple[np.ndarra
         raise ModelError(f"{where} has custom quantisation", expected="affine quantisation (scale, zero point)")
     n, axis = q.ScaleLength(), q.QuantizedDimension()
     if n > max((1, *shape)):
-        raise ModelError(f"{where} has unusable quantisation parameters", expected="one scale, or one for each index",
-                         received=f"{n} scales for {list(shape)}")
+        raise ModelError(
+            f"{where} has unusable quantisation parameters",
+            expected="one scale, or one for each index",
+            received=f"{n} scales for {list(shape)}",
+        )
     scales = np.array(q.ScaleAsNumpy(), np.float32)
     # Without zero points runtimes take the tensor for one that is not quantised: the length check below refuses it.
     zeros = np.array(q.ZeroPointAsNumpy(), np.int64) if q.ZeroPointLength() else np.zeros(0, np.int64)
@@ -203,8 +223,11 @@ def _quantization(t: Any, shape: tuple[int, ...], where: str) -> tuple[np.ndarra
         zeros = np.repeat(zeros, n)
     large = (zeros > 1 << 31) | (zeros < -(1 << 31))
     if len(zeros) != n or not np.isfinite(scales).all() or (scales < 0).any() or large.any():
-        raise ModelError(f"{where} has unusable quantisation parameters", expected="as many zero points as finite scales >= 0",
-                         received=f"{n} scales from {scales[:1]}, {len(zeros)} zero points")
+        raise ModelError(
+            f"{where} has unusable quantisation parameters",
+            expected="as many zero points as finite scales >= 0",
+            received=f"{n} scales from {scales[:1]}, {len(zeros)} zero points",
+        )
     return scales, zeros, axis
 
 
@@ -238,8 +261,12 @@ def _decoded(raw: bytes, dtype: str, where: str) -> np.ndarray:
     """A NaN in a constant makes every output that depends on it NaN: no result of such a model means anything."""
     value = np.frombuffer(raw, np.dtype(dtype).newbyteorder("<")).astype(dtype)
     if value.dtype.kind == "f" and np.isnan(value).any():
-        raise ModelError(f"{where} holds NaN", expected="numbers", received=f"{int(np.isnan(value).sum())} of {value.size} NaN",
-                         remedy="train or convert the model again")
+        raise ModelError(
+            f"{where} holds NaN",
+            expected="numbers",
+            received=f"{int(np.isnan(value).sum())} of {value.size} NaN",
+            remedy="train or convert the model again",
+        )
     return value
 
 
@@ -266,8 +293,10 @@ def _check_references(graph: Graph) -> None:
                 raise _corrupt(f"{op} names tensor {i} of {n}")
         missing = [i for i in op.inputs if i >= 0 and i not in known]
         if missing:
-            raise ModelError(f"{op} reads {graph.tensors[missing[0]]} before anything has written it",
-                             remedy="variables and control flow are not supported")
+            raise ModelError(
+                f"{op} reads {graph.tensors[missing[0]]} before anything has written it",
+                remedy="variables and control flow are not supported",
+            )
         # Converters let all unused parts of a SPLIT_V share one empty tensor.
         written = [i for i in op.outputs if i < 0 or graph.tensors[i].size]
         again = [i for i in written if i in known or i < 0]

@@ -39,9 +39,17 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "CONCATENATION": ("ConcatenationOptions", {**_ACT, "axis": "Axis"}),
     "LEAKY_RELU": ("LeakyReluOptions", {"alpha": "Alpha"}),
     "RESIZE_NEAREST_NEIGHBOR": ("ResizeNearestNeighborOptions", {"align": "AlignCorners", "half_pixel": "HalfPixelCenters"}),
-    "STRIDED_SLICE": ("StridedSliceOptions", {
-        "begin_mask": "BeginMask", "end_mask": "EndMask", "ellipsis_mask": "EllipsisMask", "new_axis_mask": "NewAxisMask",
-        "shrink_mask": "ShrinkAxisMask", "offset": "Offset"}),
+    "STRIDED_SLICE": (
+        "StridedSliceOptions",
+        {
+            "begin_mask": "BeginMask",
+            "end_mask": "EndMask",
+            "ellipsis_mask": "EllipsisMask",
+            "new_axis_mask": "NewAxisMask",
+            "shrink_mask": "ShrinkAxisMask",
+            "offset": "Offset",
+        },
+    ),
     "SPLIT": ("SplitOptions", {"count": "NumSplits"}),
     "PACK": ("PackOptions", {"axis": "Axis", "count": "ValuesCount"}),
     "UNPACK": ("UnpackOptions", {"axis": "Axis", "count": "Num"}),

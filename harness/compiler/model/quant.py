@@ -9,9 +9,7 @@ import numpy as np
 
 INT_RANGE = {"int8": (-128, 127), "int16": (-32768, 32767), "uint8": (0, 255), "int32": (-(2**31), 2**31 - 1)}
 
-FLOAT_ACTIVATIONS = {
-    "NONE": (-np.inf, np.inf), "RELU": (0.0, np.inf), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0),
-}
+FLOAT_ACTIVATIONS = {"NONE": (-np.inf, np.inf), "RELU": (0.0, np.inf), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
 """Fused activations as clamps; TANH and SIGN_BIT are legal in the schema, but TFLM knows no kernel that takes them."""
 
 

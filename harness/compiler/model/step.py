@@ -17,8 +17,15 @@ import numpy as np
 from tinyrig.compiler.model.graph import Tensor
 
 C_TYPES = {
-    "float32": "float", "int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t",
-    "uint8": "uint8_t", "uint16": "uint16_t", "uint32": "uint32_t", "bool": "uint8_t",
+    "float32": "float",
+    "int8": "int8_t",
+    "int16": "int16_t",
+    "int32": "int32_t",
+    "int64": "int64_t",
+    "uint8": "uint8_t",
+    "uint16": "uint16_t",
+    "uint32": "uint32_t",
+    "bool": "uint8_t",
 }
 """numpy dtype name -> C type of a tensor's or constant's element."""
 KEPT = "noinline, noclone"

@@ -11,9 +11,15 @@ from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as sch
 from tinyrig.compiler.model.options import OPTIONS
 
 TYPES = {
-    "float32": schema.TensorType.FLOAT32, "int8": schema.TensorType.INT8, "int16": schema.TensorType.INT16,
-    "int32": schema.TensorType.INT32, "int64": schema.TensorType.INT64, "uint8": schema.TensorType.UINT8,
-    "bool": schema.TensorType.BOOL, "float16": schema.TensorType.FLOAT16, "int4": schema.TensorType.INT4,
+    "float32": schema.TensorType.FLOAT32,
+    "int8": schema.TensorType.INT8,
+    "int16": schema.TensorType.INT16,
+    "int32": schema.TensorType.INT32,
+    "int64": schema.TensorType.INT64,
+    "uint8": schema.TensorType.UINT8,
+    "bool": schema.TensorType.BOOL,
+    "float16": schema.TensorType.FLOAT16,
+    "int4": schema.TensorType.INT4,
 }
 
 
@@ -27,8 +33,15 @@ class ModelBuilder:
         self._buffers: list[Any] = [schema.BufferT()]
 
     def tensor(
-        self, shape: tuple[int, ...], dtype: str = "float32", scale: Any = None, zero: Any = 0, data: Any = None, axis: int = 0,
-        name: str = "", signature: tuple[int, ...] | None = None,
+        self,
+        shape: tuple[int, ...],
+        dtype: str = "float32",
+        scale: Any = None,
+        zero: Any = 0,
+        data: Any = None,
+        axis: int = 0,
+        name: str = "",
+        signature: tuple[int, ...] | None = None,
     ) -> int:
         """-> the tensor's index. scale: a number or one for each index of `axis`; data: a constant's value."""
         t = schema.TensorT()

@@ -188,8 +188,13 @@ activations = st.sampled_from(["NONE", "RELU", "RELU6", "RELU_N1_TO_1"])
 def _weighted(draw: st.DrawFn, dtype: str, **more: Any) -> Layer:
     zeros = (draw(zero_points(dtype)), draw(zero_points(dtype)))
     return Layer(
-        dtype=dtype, scale=draw(scales()), zeros=zeros, spread=draw(ranges), per_channel=draw(st.booleans()),
-        bias=more.pop("bias", None) if "bias" in more else draw(st.booleans()), **more,
+        dtype=dtype,
+        scale=draw(scales()),
+        zeros=zeros,
+        spread=draw(ranges),
+        per_channel=draw(st.booleans()),
+        bias=more.pop("bias", None) if "bias" in more else draw(st.booleans()),
+        **more,
     )
 
 
@@ -200,11 +205,18 @@ def conv2d(draw: st.DrawFn, dtype: str) -> Layer:
     group_c, per_group = draw(st.integers(1, 9)), draw(st.integers(1, 9 if groups == 1 else 4))
     n, out_c = draw(st.sampled_from([1, 1, 2])), groups * per_group
     options = _window_options(g, draw(activations)) | _dilation(g)
-    return draw(_weighted(
-        dtype, code="CONV_2D", in_shape=(n, g["in_h"], g["in_w"], groups * group_c), out_shape=(n, g["out_h"], g["out_w"], out_c),
-        weight_shape=(out_c, g["k_h"], g["k_w"], group_c), axis=0, options=options,
-        bias_type=draw(st.sampled_from(["int64", "int32"])) if dtype == "int16" else None,
-    ))
+    return draw(
+        _weighted(
+            dtype,
+            code="CONV_2D",
+            in_shape=(n, g["in_h"], g["in_w"], groups * group_c),
+            out_shape=(n, g["out_h"], g["out_w"], out_c),
+            weight_shape=(out_c, g["k_h"], g["k_w"], group_c),
+            axis=0,
+            options=options,
+            bias_type=draw(st.sampled_from(["int64", "int32"])) if dtype == "int16" else None,
+        )
+    )
 
 
 @st.composite
@@ -213,19 +225,33 @@ def depthwise(draw: st.DrawFn, dtype: str) -> Layer:
     in_c, multiplier = draw(st.integers(1, 9)), draw(st.sampled_from([1, 1, 2, 3]))
     n, out_c = draw(st.sampled_from([1, 1, 2])), in_c * multiplier
     options = _window_options(g, draw(activations)) | _dilation(g) | {"depthMultiplier": multiplier}
-    return draw(_weighted(
-        dtype, code="DEPTHWISE_CONV_2D", in_shape=(n, g["in_h"], g["in_w"], in_c), out_shape=(n, g["out_h"], g["out_w"], out_c),
-        weight_shape=(1, g["k_h"], g["k_w"], out_c), axis=3, options=options,
-    ))
+    return draw(
+        _weighted(
+            dtype,
+            code="DEPTHWISE_CONV_2D",
+            in_shape=(n, g["in_h"], g["in_w"], in_c),
+            out_shape=(n, g["out_h"], g["out_w"], out_c),
+            weight_shape=(1, g["k_h"], g["k_w"], out_c),
+            axis=3,
+            options=options,
+        )
+    )
 
 
 @st.composite
 def dense(draw: st.DrawFn, dtype: str) -> Layer:
     rows, in_n, out_n = draw(st.integers(1, 3)), draw(st.integers(1, 40)), draw(st.integers(1, 12))
-    layer = draw(_weighted(
-        dtype, code="FULLY_CONNECTED", in_shape=(rows, in_n), out_shape=(rows, out_n), weight_shape=(out_n, in_n), axis=0,
-        options={"fusedActivationFunction": ACTIVATION[draw(activations)]},
-    ))
+    layer = draw(
+        _weighted(
+            dtype,
+            code="FULLY_CONNECTED",
+            in_shape=(rows, in_n),
+            out_shape=(rows, out_n),
+            weight_shape=(out_n, in_n),
+            axis=0,
+            options={"fusedActivationFunction": ACTIVATION[draw(activations)]},
+        )
+    )
     # TFLM takes per-channel weights of this op for int8 only.
     return layer if dtype == "int8" else Layer(**{**vars(layer), "per_channel": False})
 

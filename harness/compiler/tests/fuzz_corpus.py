@@ -37,7 +37,11 @@ def _drawn(strategy: st.SearchStrategy) -> list[bytes]:
     made: list[bytes] = []
 
     @settings(
-        max_examples=4, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
+        max_examples=4,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
     @given(st.lists(strategy, min_size=1, max_size=3))

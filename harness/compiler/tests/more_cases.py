@@ -262,10 +262,17 @@ def transpose_conv(draw: st.DrawFn, dtype: str) -> TransposeConv:
     n, in_c, out_c = draw(st.sampled_from([1, 1, 2])), draw(st.integers(1, 6)), draw(st.integers(1, 6))
     options = {"padding": PADDING[g["padding"]], "strideH": g["s_h"], "strideW": g["s_w"]}
     return TransposeConv(
-        code="TRANSPOSE_CONV", dtype=dtype,
-        in_shape=(n, g["out_h"], g["out_w"], in_c), out_shape=(n, g["in_h"], g["in_w"], out_c),
-        weight_shape=(out_c, g["k_h"], g["k_w"], in_c), axis=0, options=options, scale=draw(scales()),
-        zeros=(draw(zero_points(dtype)), draw(zero_points(dtype))), spread=draw(ranges), per_channel=draw(st.booleans()),
+        code="TRANSPOSE_CONV",
+        dtype=dtype,
+        in_shape=(n, g["out_h"], g["out_w"], in_c),
+        out_shape=(n, g["in_h"], g["in_w"], out_c),
+        weight_shape=(out_c, g["k_h"], g["k_w"], in_c),
+        axis=0,
+        options=options,
+        scale=draw(scales()),
+        zeros=(draw(zero_points(dtype)), draw(zero_points(dtype))),
+        spread=draw(ranges),
+        per_channel=draw(st.booleans()),
         bias=draw(st.booleans()),
     )
 

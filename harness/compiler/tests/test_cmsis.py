@@ -45,8 +45,18 @@ def _steps(case: cases.Case) -> tuple[Step, ...]:
 def _layer(**change: object) -> cases.Layer:
     """A 3x3 convolution that CMSIS-NN can do, changed."""
     plain = cases.Layer(
-        "CONV_2D", "int8", (1, 8, 8, 4), (1, 8, 8, 6), (6, 3, 3, 4), 0, {"padding": 0, "strideH": 1, "strideW": 1},
-        0.02, (3, -5), 1.0, True, True,
+        "CONV_2D",
+        "int8",
+        (1, 8, 8, 4),
+        (1, 8, 8, 6),
+        (6, 3, 3, 4),
+        0,
+        {"padding": 0, "strideH": 1, "strideW": 1},
+        0.02,
+        (3, -5),
+        1.0,
+        True,
+        True,
     )
     return dataclasses.replace(plain, **change)  # type: ignore[arg-type]
 
@@ -96,8 +106,13 @@ def test_what_it_cannot_do_is_left_to_the_portable_kernels(case: cases.Case, wor
 
 def test_a_right_overhang_beyond_one_column_is_refused_for_3x3() -> None:
     """arm_depthwise_conv_3x3_s8 would read past the row's end there; a PAD folded into the layer could ask for it."""
-    layer = _layer(code="DEPTHWISE_CONV_2D", weight_shape=(1, 3, 3, 4), axis=3, out_shape=(1, 8, 8, 4),
-                   options={"padding": 0, "strideH": 1, "strideW": 1, "depthMultiplier": 1})
+    layer = _layer(
+        code="DEPTHWISE_CONV_2D",
+        weight_shape=(1, 3, 3, 4),
+        axis=3,
+        out_shape=(1, 8, 8, 4),
+        options={"padding": 0, "strideH": 1, "strideW": 1, "depthMultiplier": 1},
+    )
     (step,) = _steps(layer)
     assert cmsis.fallback(step) is None
     wide = dataclasses.replace(step.params.window, out_w=9)

@@ -20,14 +20,21 @@ from tinyrig.core.records import CompiledModel, TensorSpec
 from tinyrig.workload.oracle import TflmOracle
 
 FEW = settings(
-    max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck),
+    max_examples=3,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
     database=None,
 )
 """The smallest model and two drawn ones: an image and a board cost seconds, a layer nearly nothing."""
 
 KINDS = (
-    cases.conv2d("int8"), cases.depthwise("int8"), cases.dense("int8"),
-    cases.pool("int8", "AVERAGE_POOL_2D"), cases.pool("int8", "MAX_POOL_2D"),
+    cases.conv2d("int8"),
+    cases.depthwise("int8"),
+    cases.dense("int8"),
+    cases.pool("int8", "AVERAGE_POOL_2D"),
+    cases.pool("int8", "MAX_POOL_2D"),
 )
 
 
@@ -91,9 +98,17 @@ def probe(pairs: list[tuple[Step, Kernel]]) -> CompiledModel:
     sources = {p for _, k in pairs for p in k.extra_sources} | set(LIBRARY)
     text = PROBE.format(parameters=parameters, count=len(pairs), calls=calls, digest=", ".join(map(str, sha256)))
     return CompiledModel(
-        "probe", sha256.hex(), {"model.c": text}, (), (), (TensorSpec("sizes", (len(pairs),), "int32"),), (),
-        arena_bytes=4 * len(pairs), weight_bytes=0,
-        extra_sources=tuple(sorted(sources)), include_dirs=cmsis.include_dirs(),
+        "probe",
+        sha256.hex(),
+        {"model.c": text},
+        (),
+        (),
+        (TensorSpec("sizes", (len(pairs),), "int32"),),
+        (),
+        arena_bytes=4 * len(pairs),
+        weight_bytes=0,
+        extra_sources=tuple(sorted(sources)),
+        include_dirs=cmsis.include_dirs(),
     )
 
 

@@ -25,8 +25,15 @@ ROUNDS = settings(max_examples=3, deadline=None, suppress_health_check=list(Heal
 ENGINE = "tinyrig"
 
 
-def layer(code: str, in_shape: tuple[int, ...], out_shape: tuple[int, ...], k: tuple[int, int], stride: int, act: str,
-          padding: str = "SAME") -> cases.Layer:
+def layer(
+    code: str,
+    in_shape: tuple[int, ...],
+    out_shape: tuple[int, ...],
+    k: tuple[int, int],
+    stride: int,
+    act: str,
+    padding: str = "SAME",
+) -> cases.Layer:
     depthwise = code.startswith("DEPTHWISE")
     weights = (1, *k, out_shape[3]) if depthwise else (out_shape[3], *k, in_shape[3])
     options = {"padding": cases.PADDING[padding], "strideH": stride, "strideW": stride}
@@ -34,8 +41,9 @@ def layer(code: str, in_shape: tuple[int, ...], out_shape: tuple[int, ...], k: t
     return float_layer(code, in_shape, out_shape, weights, 3 if depthwise else 0, options)
 
 
-def float_layer(code: str, in_shape: tuple[int, ...], out_shape: tuple[int, ...], weights: tuple[int, ...], axis: int,
-                options: dict[str, int]) -> cases.Layer:
+def float_layer(
+    code: str, in_shape: tuple[int, ...], out_shape: tuple[int, ...], weights: tuple[int, ...], axis: int, options: dict[str, int]
+) -> cases.Layer:
     return cases.Layer(code, "float32", in_shape, out_shape, weights, axis, options, 1.0, (0, 0), 1.0, False, True)
 
 
@@ -101,7 +109,9 @@ STRATEGIES = {
     "dense": cases.dense("float32"),
     "pools": st.one_of(cases.pool("float32", "AVERAGE_POOL_2D"), cases.pool("float32", "MAX_POOL_2D"), cases.mean("float32")),
     "elementwise": st.one_of(
-        more.binary("ADD", "float32"), more.function("TANH", "float32"), more.function("LOGISTIC", "float32"),
+        more.binary("ADD", "float32"),
+        more.function("TANH", "float32"),
+        more.function("LOGISTIC", "float32"),
         cases.softmax("float32", "float32"),
     ),
 }
@@ -145,8 +155,14 @@ ARM_LAYERS = [
     conv_mean(layer("CONV_2D", (1, 1, 17, 5), (1, 1, 15, 6), (1, 3), 1, "RELU", "VALID")),
     conv_mean(layer("CONV_2D", (1, 5, 9, 3), (1, 5, 9, 4), (3, 3), 1, "NONE")),
     conv_mean(layer("CONV_2D", (1, 7, 6, 4), (1, 4, 3, 9), (3, 3), 2, "RELU")),
-    float_layer("DEPTHWISE_CONV_2D", (1, 5, 6, 3), (1, 5, 6, 21), (1, 3, 3, 21), 3,
-                {"padding": 0, "strideH": 1, "strideW": 1, "depthMultiplier": 7, "fusedActivationFunction": 1}),
+    float_layer(
+        "DEPTHWISE_CONV_2D",
+        (1, 5, 6, 3),
+        (1, 5, 6, 21),
+        (1, 3, 3, 21),
+        3,
+        {"padding": 0, "strideH": 1, "strideW": 1, "depthMultiplier": 7, "fusedActivationFunction": 1},
+    ),
     plain("ADD", (1, 5, 3, 3), 2, fusedActivationFunction=1),
     plain("ADD", (1, 4, 3, 3), 2, fusedActivationFunction=3),
     plain("AVERAGE_POOL_2D", (1, 5, 7, 11), 1, (1, 3, 4, 11), **POOL),

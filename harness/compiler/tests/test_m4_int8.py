@@ -46,10 +46,17 @@ def usual(draw: st.DrawFn, code: str) -> cases.Layer:
     options["fusedActivationFunction"] = cases.ACTIVATION[draw(cases.activations)]
     options |= {"depthMultiplier": 1} if depthwise else {}
     weights = (1, k_h, k_w, out_c) if depthwise else (out_c, k_h, k_w, in_c)
-    return draw(cases._weighted(
-        "int8", code=code, in_shape=(1, in_h, in_w, in_c), out_shape=(1, out_h, out_w, out_c), weight_shape=weights,
-        axis=3 if depthwise else 0, options=options,
-    ))
+    return draw(
+        cases._weighted(
+            "int8",
+            code=code,
+            in_shape=(1, in_h, in_w, in_c),
+            out_shape=(1, out_h, out_w, out_c),
+            weight_shape=weights,
+            axis=3 if depthwise else 0,
+            options=options,
+        )
+    )
 
 
 @st.composite
@@ -87,8 +94,11 @@ STRATEGIES = {
     "depthwise": st.one_of(cases.depthwise("int8"), usual("DEPTHWISE_CONV_2D")),
     "dense": st.one_of(cases.dense("int8"), wide_dense()),
     "maps": st.one_of(
-        cases.pool("int8", "AVERAGE_POOL_2D"), cases.pool("int8", "MAX_POOL_2D"), cases.mean("int8"),
-        more.binary("ADD", "int8"), more.binary("SUB", "int8"),
+        cases.pool("int8", "AVERAGE_POOL_2D"),
+        cases.pool("int8", "MAX_POOL_2D"),
+        cases.mean("int8"),
+        more.binary("ADD", "int8"),
+        more.binary("SUB", "int8"),
     ),
     "softmax": cases.softmax("int8", "int8"),
 }
@@ -187,8 +197,12 @@ def reference(acc: np.ndarray, m: int, e: int, zero: int) -> np.ndarray:
     return np.clip(x + zero, -128, 127).astype(np.int8)
 
 
-@given(m=st.one_of(st.sampled_from([1 << 30, (1 << 30) + 1, (1 << 31) - 1, 3 << 29]), st.integers(1 << 30, (1 << 31) - 1)),
-       e=st.integers(-6, m4_pack.MAX_RIGHT_SHIFT), zero=st.integers(-128, 127), seed=cases.seeds())
+@given(
+    m=st.one_of(st.sampled_from([1 << 30, (1 << 30) + 1, (1 << 31) - 1, 3 << 29]), st.integers(1 << 30, (1 << 31) - 1)),
+    e=st.integers(-6, m4_pack.MAX_RIGHT_SHIFT),
+    zero=st.integers(-128, 127),
+    seed=cases.seeds(),
+)
 def test_one_multiplication_equals_two_roundings(requant: ctypes.CDLL, m: int, e: int, zero: int, seed: int) -> None:
     """Accumulators around every tie that the output range has, both signs, and at random."""
     top = (1 << 23) - 1
@@ -236,8 +250,20 @@ Shape = tuple[int, ...]
 
 
 def fixed(code: str, in_shape: Shape, out_shape: Shape, weights: Shape, **options: int) -> cases.Layer:
-    return cases.Layer(code, "int8", in_shape, out_shape, weights, 3 if code.startswith("DEPTH") else 0, options, 0.05, (-128, 3),
-                       1.0, True, True)
+    return cases.Layer(
+        code,
+        "int8",
+        in_shape,
+        out_shape,
+        weights,
+        3 if code.startswith("DEPTH") else 0,
+        options,
+        0.05,
+        (-128, 3),
+        1.0,
+        True,
+        True,
+    )
 
 
 LONG = [
@@ -276,11 +302,16 @@ SMALL = fixed("CONV_2D", (1, 1, 59, 6), (1, 1, 57, 12), (12, 1, 3, 6), padding=1
 LARGE = fixed("CONV_2D", (1, 1, 59, 6), (1, 1, 57, 33), (33, 1, 3, 6), padding=1, strideH=1, strideW=1)
 
 
-@pytest.mark.parametrize(("layer", "optimise", "compact"), [
-    (SMALL, "speed", 1), (LARGE, "speed", 0), (LARGE, "size", 1),
-    (fixed("FULLY_CONNECTED", (1, 30), (1, 6), (6, 30)), "speed", 1),
-    (fixed("FULLY_CONNECTED", (1, 30), (1, 70), (70, 30)), "speed", 0),
-])
+@pytest.mark.parametrize(
+    ("layer", "optimise", "compact"),
+    [
+        (SMALL, "speed", 1),
+        (LARGE, "speed", 0),
+        (LARGE, "size", 1),
+        (fixed("FULLY_CONNECTED", (1, 30), (1, 6), (6, 30)), "speed", 1),
+        (fixed("FULLY_CONNECTED", (1, 30), (1, 70), (70, 30)), "speed", 0),
+    ],
+)
 def test_small_layers_are_built_compact(layer: cases.Layer, optimise: str, compact: int) -> None:
     bench = cases.Workbench(np.random.default_rng(1))
     layer(bench)

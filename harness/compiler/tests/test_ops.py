@@ -17,7 +17,11 @@ from tinyrig.workload.host_build import HostModel
 from tinyrig.workload.oracle import TflmOracle
 
 ROUNDS = settings(
-    max_examples=6, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
+    max_examples=6,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
 """Six models of up to 25 drawn ops each: the host compiler and the oracle run once a model. A failure names the drawn
@@ -41,7 +45,9 @@ STRATEGIES = {
     "softmax": st.one_of(cases.softmax("int8", "int8"), cases.softmax("int8", "int16"), cases.softmax("float32", "float32")),
     "relu": st.one_of([cases.elementwise(c, t) for c in ("RELU", "RELU6") for t in ("int8", "int16", "float32")]),
     "quantize": st.one_of(
-        cases.quantize_float("int8"), cases.quantize_float("int16"), cases.elementwise("DEQUANTIZE", "int8", "float32"),
+        cases.quantize_float("int8"),
+        cases.quantize_float("int16"),
+        cases.elementwise("DEQUANTIZE", "int8", "float32"),
         cases.elementwise("DEQUANTIZE", "int16", "float32"),
         *[cases.elementwise("QUANTIZE", a, b) for a in ("int8", "int16") for b in ("int8", "int16")],
     ),
@@ -146,6 +152,7 @@ def test_weight_scale_zero(engine: str) -> None:
 @pytest.mark.parametrize("scale", [2.0**-11, 2.0**-12, 2.0**-10, 3e-4, 1e-5, 0.01, 4.0])
 def test_sigmoids_of_every_int16(scale: float) -> None:
     """The whole table, its end, and scales with and without a multiplier."""
+
     def case(code: str) -> cases.Case:
         def add(b: cases.Workbench) -> None:
             x, y = b.input((256, 256), "int16", scale), b.output((256, 256), "int16", 2**-15)

@@ -16,7 +16,11 @@ from tinyrig.compiler.tests.test_ops import STRATEGIES
 from tinyrig.workload.oracle import TflmOracle
 
 ONCE = settings(
-    max_examples=2, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck),
+    max_examples=2,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
     database=None,
 )
 """The simplest model and a drawn one: an image and a board cost about three seconds, an op nearly nothing."""

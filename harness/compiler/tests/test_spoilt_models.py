@@ -50,38 +50,76 @@ FOUND: dict[str, tuple[bytes, str]] = {
     "UNPACK": (one_op("UNPACK", [((1, 4),)], ((4,),), axis=0, num=3), "1 parts in the options"),
     "SPLIT": (one_op("SPLIT", [((), "int32", None, 0, 0), ((2, 4),)], ((2, 4),), numSplits=2), "1 parts in the options"),
     "depth multiplier": (
-        one_op("DEPTHWISE_CONV_2D", [((1, 4, 4, 2),), ((1, 1, 1, 4), "float32", None, 0, np.ones((1, 1, 1, 4)))], ((1, 4, 4, 4),),
-               strideH=1, strideW=1, depthMultiplier=1), "a depth multiplier of 2"),
+        one_op(
+            "DEPTHWISE_CONV_2D",
+            [((1, 4, 4, 2),), ((1, 1, 1, 4), "float32", None, 0, np.ones((1, 1, 1, 4)))],
+            ((1, 4, 4, 4),),
+            strideH=1,
+            strideW=1,
+            depthMultiplier=1,
+        ),
+        "a depth multiplier of 2",
+    ),
     "dense rows by another size": (
-        one_op("FULLY_CONNECTED", [((3, 4),), ((5, 4), "float32", None, 0, W)], ((5, 3),)), "3 rows of 5 elements"),
+        one_op("FULLY_CONNECTED", [((3, 4),), ((5, 4), "float32", None, 0, W)], ((5, 3),)),
+        "3 rows of 5 elements",
+    ),
     "dense weights' zero point": (
-        one_op("FULLY_CONNECTED", [((1, 4), *H), ((5, 4), "int8", 0.1, -(2**30), W)], ((1, 5), *H)), "a zero point in"),
+        one_op("FULLY_CONNECTED", [((1, 4), *H), ((5, 4), "int8", 0.1, -(2**30), W)], ((1, 5), *H)),
+        "a zero point in",
+    ),
     "infinite weights": (
-        one_op("FULLY_CONNECTED", [((1, 4),), ((5, 4), "float32", None, 0, W * np.inf)], ((1, 5),)), "finite weights"),
+        one_op("FULLY_CONNECTED", [((1, 4),), ((5, 4), "float32", None, 0, W * np.inf)], ((1, 5),)),
+        "finite weights",
+    ),
     "NaN": (one_op("FULLY_CONNECTED", [((1, 4),), ((5, 4), "float32", None, 0, W * np.nan)], ((1, 5),)), "20 of 20 NaN"),
     "endless slope": (one_op("LEAKY_RELU", [((5,), *Q)], ((5,), *Q), alpha=3e38), "scales nearer"),
     "16-bit softmax of a huge scale": (
-        one_op("SOFTMAX", [((1, 4), "int16", 1e6, 0)], ((1, 4), "int16", 1 / 32768, 0), beta=1.0), "scale \\* beta below 2"),
+        one_op("SOFTMAX", [((1, 4), "int16", 1e6, 0)], ((1, 4), "int16", 1 / 32768, 0), beta=1.0),
+        "scale \\* beta below 2",
+    ),
     "a beta that is no number": (one_op("SOFTMAX", [((1, 4),)], ((1, 4),), beta=float("nan")), "a beta above 0"),
     "a negative beta": (one_op("SOFTMAX", [((1, 4),)], ((1, 4),), beta=-1.0), "a beta above 0"),
     "a hard swish of a tiny scale": (one_op("HARD_SWISH", [((3,), "int8", 1e-6, 0)], ((3,), *Q)), "512 times the input's"),
     "a root of a huge scale": (one_op("RSQRT", [((3,), *Q)], ((3,), "int8", 2e9, 0)), "scales nearer"),
     "a logistic of a tiny scale": (
-        one_op("LOGISTIC", [((3,), "int8", 1e-10, 0)], ((3,), "int8", 1 / 256, -128)), "an input scale of at least"),
+        one_op("LOGISTIC", [((3,), "int8", 1e-10, 0)], ((3,), "int8", 1 / 256, -128)),
+        "an input scale of at least",
+    ),
     "a tanh of a tiny scale": (
-        one_op("TANH", [((3,), "int8", 1e-10, 0)], ((3,), "int8", 1 / 128, 0)), "an input scale of at least"),
+        one_op("TANH", [((3,), "int8", 1e-10, 0)], ((3,), "int8", 1 / 128, 0)),
+        "an input scale of at least",
+    ),
     "a magnitude in a tiny scale": (one_op("ABS", [((3,), *Q)], ((3,), "int8", 1e-20, 0)), "scales nearer"),
     "an ELU in a tiny scale": (one_op("ELU", [((3,), *Q)], ((3,), "int8", 1e-30, 0)), "scales nearer"),
     "a slice of which runtimes make different things": (
-        one_op("STRIDED_SLICE", [((4, 3),), *(((2,), "int32", None, 0, np.array(v)) for v in ([0, 0], [0, 3], [-2, 1]))], ((3,),),
-               beginMask=1, shrinkAxisMask=1), "runtimes disagree"),
+        one_op(
+            "STRIDED_SLICE",
+            [((4, 3),), *(((2,), "int32", None, 0, np.array(v)) for v in ([0, 0], [0, 3], [-2, 1]))],
+            ((3,),),
+            beginMask=1,
+            shrinkAxisMask=1,
+        ),
+        "runtimes disagree",
+    ),
     "a scale without an inverse": (
-        one_op("RELU6", [((4,), "int8", 1e-45, 0)], ((4,), "int8", 1e-45, 0)), "one quantisation scale"),
+        one_op("RELU6", [((4,), "int8", 1e-45, 0)], ((4,), "int8", 1e-45, 0)),
+        "one quantisation scale",
+    ),
     "16-bit multiplier beyond 2^14": (
-        one_op("FULLY_CONNECTED", [((1, 4), "int16", 1e4, 0), ((5, 4), "int8", 1e2, 0, W)], ((1, 5), *H)), r"below 2\^14"),
+        one_op("FULLY_CONNECTED", [((1, 4), "int16", 1e4, 0), ((5, 4), "int8", 1e2, 0, W)], ((1, 5), *H)),
+        r"below 2\^14",
+    ),
     "a stride of 2^31 - 1": (
-        one_op("CONV_2D", [((1, 4, 4, 2), *Q), ((3, 2, 2, 2), "int8", 0.1, 0, np.ones((3, 2, 2, 2)))], ((1, 1, 1, 3), *Q),
-               strideH=1, strideW=2**31 - 1), "strides, dilations and filter sizes from 1 to"),
+        one_op(
+            "CONV_2D",
+            [((1, 4, 4, 2), *Q), ((3, 2, 2, 2), "int8", 0.1, 0, np.ones((3, 2, 2, 2)))],
+            ((1, 1, 1, 3), *Q),
+            strideH=1,
+            strideW=2**31 - 1,
+        ),
+        "strides, dilations and filter sizes from 1 to",
+    ),
 }
 
 

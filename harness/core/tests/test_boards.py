@@ -44,16 +44,26 @@ def test_a_virtual_board_never_passes_for_a_physical_one():
 
 # ---- boards of rig.toml ----
 
-ENTRIES = {"left": BoardPorts(kind="virtual#7"), "desk": BoardPorts(kind="nano33ble", link="/dev/ttyUSB0"),
-           "odd": BoardPorts(kind="teapot"), "nano33ble": BoardPorts(link="/dev/ttyUSB1")}
+ENTRIES = {
+    "left": BoardPorts(kind="virtual#7"),
+    "desk": BoardPorts(kind="nano33ble", link="/dev/ttyUSB0"),
+    "odd": BoardPorts(kind="teapot"),
+    "nano33ble": BoardPorts(link="/dev/ttyUSB1"),
+}
 
 
 @pytest.mark.parametrize(
     ("text", "name", "port", "entry", "number"),
-    [("left", "virtual", None, "left", 7), ("virtual#7", "virtual", None, "", 7), ("virtual#0", "virtual", None, "", 0),
-     ("desk", "nano33ble", None, "desk", 0), ("desk@/dev/ttyX", "nano33ble", "/dev/ttyX", "desk", 0),
-     ("nano33ble", "nano33ble", None, "", 0), ("usb:A50285BI", None, "usb:A50285BI", "", 0),
-     ("nano33ble@usb:A50285BI", "nano33ble", "usb:A50285BI", "", 0)],
+    [
+        ("left", "virtual", None, "left", 7),
+        ("virtual#7", "virtual", None, "", 7),
+        ("virtual#0", "virtual", None, "", 0),
+        ("desk", "nano33ble", None, "desk", 0),
+        ("desk@/dev/ttyX", "nano33ble", "/dev/ttyX", "desk", 0),
+        ("nano33ble", "nano33ble", None, "", 0),
+        ("usb:A50285BI", None, "usb:A50285BI", "", 0),
+        ("nano33ble@usb:A50285BI", "nano33ble", "usb:A50285BI", "", 0),
+    ],
 )
 def test_a_board_goes_by_its_name_in_rig_toml(text, name, port, entry, number):
     target = parse_board(text, ENTRIES)

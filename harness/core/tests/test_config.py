@@ -36,8 +36,16 @@ def test_environment_overrides_a_top_level_key(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "text",
-    ["nonsense = 1", "repeats = 'many'", "accuracy_drop = -1", "repeats = true", "dataset = 3", "boards = 3",
-     "[boards.x]\nfoo = 1", "= broken"],
+    [
+        "nonsense = 1",
+        "repeats = 'many'",
+        "accuracy_drop = -1",
+        "repeats = true",
+        "dataset = 3",
+        "boards = 3",
+        "[boards.x]\nfoo = 1",
+        "= broken",
+    ],
 )
 def test_what_cannot_be_used_is_the_users_error_and_names_the_file(tmp_path, text):
     with pytest.raises(UserError) as caught:

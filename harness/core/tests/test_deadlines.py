@@ -22,8 +22,8 @@ from tinyrig.flash.flash import flash
 from tinyrig.host.isolated import Child
 from tinyrig.host.run_tool import run_tool
 from tinyrig.host.signals import alarm
-from tinyrig.measure.run import Campaign
-from tinyrig.measure.variant import compile_for, measure
+from tinyrig.measure.run import OpenRun
+from tinyrig.measure.variant import compile_for, take_samples
 from tinyrig.measure.variants import built_variants, model_variant
 from tinyrig.store.runs import Store
 from tinyrig.tests import small_models
@@ -52,6 +52,7 @@ def check_says(error: BaseException, name: str, value: str) -> None:
 
 
 # ---- settings ----
+
 
 @pytest.mark.parametrize("name", NAMES)
 def test_rig_toml_and_the_environment_set_a_limit(tmp_path, monkeypatch, name):
@@ -103,6 +104,7 @@ def test_a_deadline_runs_out():
 
 # ---- build ----
 
+
 def test_a_compiler_that_hangs_is_ended_with_its_children(tmp_path):
     """As gcc's driver waits for cc1."""
     with pytest.raises(HostError, match="sh hangs") as caught:
@@ -118,7 +120,7 @@ def test_a_tool_that_is_not_there_is_named():
 
 def test_building_an_image_is_limited(tmp_path, monkeypatch):
     slow = tmp_path / "arm-none-eabi-gcc"
-    slow.write_text("#!/bin/sh\n[ \"$1\" = -dumpfullversion ] && exec echo 1.2.3\nsleep 60\n")
+    slow.write_text('#!/bin/sh\n[ "$1" = -dumpfullversion ] && exec echo 1.2.3\nsleep 60\n')
     slow.chmod(0o755)
     monkeypatch.setattr("tinyrig.workload.image.find_compiler", lambda: (str(slow), "arm-none-eabi-gcc 1.2.3"))
     with pytest.raises(HostError, match="hangs") as caught:
@@ -140,6 +142,7 @@ def test_whoever_ends_the_command_does_not_wait_for_its_compilers(tmp_path, monk
 
 
 # ---- flash, hello, window ----
+
 
 def test_flashing_is_limited():
     image = compile_for(small_models.dense_int8(), BOARDS["virtual"], Config())
@@ -184,7 +187,7 @@ class _OneWindow:
 def test_a_window_that_takes_its_whole_limit_says_so(seconds, limit):
     """A line that fails at once is not called slow."""
     with pytest.raises(LinkError, match="no answer") as caught:
-        measure(_Silent(seconds), _OneWindow(), 1, window_s=0.05)
+        take_samples(_Silent(seconds), _OneWindow(), 1, window_s=0.05)
     assert ("window_s = 0.05" in str(caught.value)) is limit
 
 
@@ -197,6 +200,7 @@ def test_the_session_waits_no_longer_than_the_limit():
 
 # ---- the whole command ----
 
+
 def test_a_run_whose_time_is_up_keeps_what_it_has_and_is_exit_3(home, capfd, monkeypatch):
     """Its deadline passes after some samples."""
     asked = []
@@ -205,6 +209,7 @@ def test_a_run_whose_time_is_up_keeps_what_it_has_and_is_exit_3(home, capfd, mon
     def out_of_time_at_the_eighth_look(self):
         asked.append(self.name == "run_s")
         return 0.0 if sum(asked) >= 8 else left(self)
+
     monkeypatch.setattr(Deadline, "left", out_of_time_at_the_eighth_look)
     assert main(["run", *MODEL, "--no-report"]) == 3
     errors = capfd.readouterr().err
@@ -215,12 +220,12 @@ def test_a_run_whose_time_is_up_keeps_what_it_has_and_is_exit_3(home, capfd, mon
 
 def test_no_variant_is_begun_after_the_time_is_up(home):
     config = dataclasses.replace(Config(), results=url(home))
-    with Campaign(VIRTUAL, config, deadline=Deadline("run_s", 1e-9)) as campaign:
+    with OpenRun(VIRTUAL, config, deadline=Deadline("run_s", 1e-9)) as open_run:
         for name in ("dense", "other"):
             with pytest.raises(InfraError, match=f"out of time before {name}") as caught:
-                campaign.run(model_variant(home / f"{name}.tflite", None))
+                open_run.run(model_variant(home / f"{name}.tflite", None))
             check_says(caught.value, "run_s", "1e-09")
-        assert [n.variant for n in campaign.result().not_measured] == ["dense", "other"]
+        assert [n.variant for n in open_run.result().not_measured] == ["dense", "other"]
 
 
 def test_waiting_without_a_deadline_is_cut_off(monkeypatch):
@@ -243,6 +248,7 @@ def test_an_oracle_that_hangs_is_ended_and_the_samples_stay(home, capfd, monkeyp
         if len(asked) > 1:  # not the look at one window before anything is flashed
             signal.setitimer(signal.ITIMER_REAL, 0.3)  # the run's time is up now
             Child(lambda: time.sleep(600), 600.0)
+
     monkeypatch.setattr("tinyrig.host.isolated.os.fork", lambda: children.append(fork()) or children[-1])
     monkeypatch.setattr("tinyrig.workload.oracle._check_shapes", hang)
     assert main(["run", *MODEL, "--no-report"]) == 3

@@ -76,7 +76,9 @@ def test_its_wiring_counts_like_any_boards(home, monkeypatch):
     monkeypatch.setattr("tinyrig.board.resolve.attached", lambda: [])
     entries = config(home, FACTS + WIRED)
     assert find_ports(parse_board("mine", entries.boards), entries) == (
-        entries.boards["mine"].own, Ports("/dev/ttyUSB9", "/dev/ttyUSB9"))
+        entries.boards["mine"].own,
+        Ports("/dev/ttyUSB9", "/dev/ttyUSB9"),
+    )
     assert find_ports(parse_board("/dev/ttyUSB9", entries.boards), entries)[0].name == "mine"
 
 

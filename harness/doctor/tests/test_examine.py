@@ -69,6 +69,7 @@ def by_name(checks) -> dict:
 
 # ---- ports and `boards` ----
 
+
 def surveyed(config=Config(), touch=ports.ask, all_ports=False):
     return survey(config, 20.0, touch, all_ports)
 
@@ -183,6 +184,7 @@ def test_a_port_for_flashing_only_is_opened_and_not_talked_to():
 
 # ---- permissions ----
 
+
 def machine(root: Path, *programs: str, group: str = "", rules: str | None = None, **changes) -> Host:
     for number, name in enumerate(programs, 100):
         (root / "proc" / str(number)).mkdir(parents=True)
@@ -195,11 +197,17 @@ def machine(root: Path, *programs: str, group: str = "", rules: str | None = Non
     return Host(root, **{"uid": 1000, "groups": ("users",), **changes})
 
 
-@pytest.mark.parametrize(("changes", "group", "status", "said"), [
-    ({"uid": 0}, "", OK, "root"), ({"groups": ("dialout",)}, "", OK, "in dialout"), ({"groups": ("uucp",)}, "", OK, "in uucp"),
-    ({}, "dialout:x:20:{me},other\n", BROKEN, "not yet in this session"), ({}, "dialout:x:20:other\n", MISSING, "not in dialout"),
-    ({}, "uucp:x:14:\n", MISSING, "not in uucp"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "group", "status", "said"),
+    [
+        ({"uid": 0}, "", OK, "root"),
+        ({"groups": ("dialout",)}, "", OK, "in dialout"),
+        ({"groups": ("uucp",)}, "", OK, "in uucp"),
+        ({}, "dialout:x:20:{me},other\n", BROKEN, "not yet in this session"),
+        ({}, "dialout:x:20:other\n", MISSING, "not in dialout"),
+        ({}, "uucp:x:14:\n", MISSING, "not in uucp"),
+    ],
+)
 def test_who_may_open_serial_ports(tmp_path, changes, group, status, said):
     check = system.serial_group(machine(tmp_path, group=group.format(me=system._user()), **changes))
     assert check.status == status and said in check.found and bool(check.remedy) == (status != OK)
@@ -233,6 +241,7 @@ def test_the_rules_name_every_usb_id_once_and_are_udev_syntax(capsys):
 
 # ---- rig.toml, results, space ----
 
+
 def test_rig_toml_that_does_not_load_is_told_and_the_rest_is_examined(capsys):
     Path("rig.toml").write_text("repeats = \n")
     assert main(["doctor"]) == 3
@@ -265,7 +274,7 @@ def test_the_database_is_looked_at_and_not_changed(tmp_path):
     before = file.read_bytes()
     assert "revision 0002; the next command upgrades it" in state(file)
     assert file.read_bytes() == before and not list(tmp_path.glob("r.sqlite.before*"))
-    Store(f"sqlite:///{file}", say=lambda text: None).close()
+    Store(f"sqlite:///{file}").close()
     assert "up to date" in state(file)
 
 
@@ -291,6 +300,7 @@ def test_too_little_space_counts(monkeypatch, tmp_path):
 
 
 # ---- all together ----
+
 
 def test_a_rig_of_the_virtual_board_needs_no_board_and_no_flasher(capsys):
     assert main(["doctor"]) == 0

@@ -38,10 +38,14 @@ def test_what_is_not_there_is_missing_with_a_remedy(path, name):
 GCC = 'case "$*" in *dumpfull*) echo 13.2.1;; *nano.specs*) echo {specs};; *libc_nano*) echo {libc};; esac'
 
 
-@pytest.mark.parametrize(("specs", "libc", "status"), [
-    ("/lib/nano.specs", "/lib/libc_nano.a", OK), ("nano.specs", "/lib/libc_nano.a", BROKEN),
-    ("/lib/nano.specs", "libc_nano.a", BROKEN),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("specs", "libc", "status"),
+    [
+        ("/lib/nano.specs", "/lib/libc_nano.a", OK),
+        ("nano.specs", "/lib/libc_nano.a", BROKEN),
+        ("/lib/nano.specs", "libc_nano.a", BROKEN),
+    ],
+)
 def test_a_compiler_without_its_library_is_broken(path, specs, libc, status):
     """A newlib without the hard-float variant is a common half of an installation."""
     path("arm-none-eabi-gcc", GCC.format(specs=specs, libc=libc))
@@ -64,9 +68,10 @@ def test_the_arduino_core_in_both_forms_of_the_list(path, version, core):
     assert look("arduino core") == tools.Found(OK, f"arduino:mbed_nano {core}")
 
 
-@pytest.mark.parametrize(("script", "status"), [
-    ("echo '[]'", MISSING), ("echo '{}'", MISSING), ("", MISSING), ("echo no json", BROKEN), ("exit 1", MISSING),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [("echo '[]'", MISSING), ("echo '{}'", MISSING), ("", MISSING), ("echo no json", BROKEN), ("exit 1", MISSING)],
+)
 def test_an_arduino_cli_without_the_core(path, script, status):
     path("arduino-cli", script)
     found = look("arduino core")

@@ -44,6 +44,7 @@ EXPECTED_UJ = ACTIVE_UA * MV * 1e-3 * PULSE_US * 1e-6
 
 # ---- the stream ----
 
+
 def stream(levels, first=0, adc=100, spread=2):
     n = len(levels)
     return np.asarray([adc | spread << 14 | ((first + i) & 63) << 18 | int(levels[i]) << 24 for i in range(n)], "<u4")
@@ -91,6 +92,7 @@ def test_the_medians_interval():
 
 
 # ---- the meter ----
+
 
 @contextmanager
 def ppk2(*options: str, pipe=None):
@@ -143,10 +145,15 @@ def test_a_stream_that_is_torn_or_lost_once_is_no_matter(pipe, fault):
     assert np.allclose(energy["uj"], EXPECTED_UJ, rtol=2e-3)
 
 
-@pytest.mark.parametrize(("fault", "kind", "told"), [
-    ("lose", LinkError, "samples of the power meter were lost"), ("no-mark", DeviceError, "saw no mark"),
-    ("saturated", DeviceError, "beyond the power meter's range"), ("deaf", LinkError, "does not tell its calibration"),
-])
+@pytest.mark.parametrize(
+    ("fault", "kind", "told"),
+    [
+        ("lose", LinkError, "samples of the power meter were lost"),
+        ("no-mark", DeviceError, "saw no mark"),
+        ("saturated", DeviceError, "beyond the power meter's range"),
+        ("deaf", LinkError, "does not tell its calibration"),
+    ],
+)
 def test_what_can_not_be_measured_is_told(pipe, fault, kind, told):
     pytest.importorskip("ppk2_api")
     with ppk2("--fault", fault, "--pulse-us", "5000", pipe=pipe) as port, pytest.raises(kind) as caught:
@@ -183,8 +190,10 @@ def test_a_missing_package_is_told(tmp_path, monkeypatch):
         Meter(Energy(port="/dev/null"))
 
 
-@pytest.mark.parametrize(("ports", "told"), [([], "no PPK2 is attached"),
-                                             ([("/dev/ttyACM0", "A"), ("/dev/ttyACM2", "B")], "several PPK2 are attached")])
+@pytest.mark.parametrize(
+    ("ports", "told"),
+    [([], "no PPK2 is attached"), ([("/dev/ttyACM0", "A"), ("/dev/ttyACM2", "B")], "several PPK2 are attached")],
+)
 def test_none_and_several_are_told(ports, told):
     with pytest.raises(HostError, match=told):
         choose(ports)
@@ -200,12 +209,14 @@ def test_which_board_it_is_wired_to(monkeypatch):
 
     def has(energy, name):
         return hasattr(meter_for(Config(energy=energy), BOARDS[name]), "wanted")
+
     assert not has(None, physical)
     assert has(Energy(), physical) and not has(Energy(), "virtual")
     assert has(Energy(board="virtual"), "virtual") and not has(Energy(board="virtual"), physical)
 
 
 # ---- settings, values ----
+
 
 def test_rig_toml(tmp_path):
     file = tmp_path / "rig.toml"

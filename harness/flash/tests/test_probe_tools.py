@@ -19,6 +19,7 @@ from tinyrig.core.errors import DeviceError, HostError, LinkError
 from tinyrig.flash import probe as choose
 from tinyrig.flash import pyocd, stlink
 from tinyrig.flash.flash import flash, restart
+from tinyrig.host.log import heard
 
 BOARD = dataclasses.replace(BOARDS["nucleo-f401re"], flasher="st-flash")
 BASE, SERIAL = BOARD.flash_base, "066DFF485550755187121723"
@@ -74,7 +75,7 @@ def tools(tmp_path, monkeypatch):
     for name in ("st-flash", "st-info"):
         (folder / name).write_text(STAND_IN.replace("PYTHON", sys.executable))
         (folder / name).chmod(0o755)
-    (folder / "flash").write_bytes(b"\x5A" * 0x20000)
+    (folder / "flash").write_bytes(b"\x5a" * 0x20000)
     monkeypatch.setenv("PATH", str(folder))
 
     def given(**state) -> Path:
@@ -116,7 +117,8 @@ def test_a_board_that_breaks_off_half_way_holds_nothing_that_starts(tools):
 def test_a_second_try_mends_it(tools):
     said: list[str] = []
     tools(fault="write2", says="ERROR common.c: Flash loader write error")
-    assert flash(image(40_000), BOARD, SERIAL, say=said.append) == 2
+    with heard(said.append):
+        assert flash(image(40_000), BOARD, SERIAL) == 2
     assert said == ["flashing again, because the flash could not be written"]
 
 
@@ -133,16 +135,25 @@ FAILURES = {
     "none": ({"serials": []}, LinkError, "no ST-LINK is attached"),
     "several": ({"serials": [SERIAL, "0672FF"]}, LinkError, "several ST-LINKs are attached"),
     "another chip": ({"chip": "415"}, LinkError, "another chip; nothing was flashed"),
-    "erase": ({"fault": "write1", "says": "ERROR flash_loader.c: Failed to erase_flash_page(0x8000000) == -1"}, DeviceError,
-              "could not be erased"),
-    "verify": ({"fault": "write1", "says": "ERROR common.c: Verification of flash failed at offset: 0"}, DeviceError,
-               "flash verification failed"),
-    "permission": ({"fault": "write1", "says": "libusb: error [_get_usbfs_fd] LIBUSB_ERROR_ACCESS"}, HostError,
-                   "may not be opened"),
+    "erase": (
+        {"fault": "write1", "says": "ERROR flash_loader.c: Failed to erase_flash_page(0x8000000) == -1"},
+        DeviceError,
+        "could not be erased",
+    ),
+    "verify": (
+        {"fault": "write1", "says": "ERROR common.c: Verification of flash failed at offset: 0"},
+        DeviceError,
+        "flash verification failed",
+    ),
+    "permission": (
+        {"fault": "write1", "says": "libusb: error [_get_usbfs_fd] LIBUSB_ERROR_ACCESS"},
+        HostError,
+        "may not be opened",
+    ),
     "unplugged": ({"fault": "read1", "says": "WARN usb.c: Couldn't find any ST-Link devices"}, LinkError, "is not attached"),
     "locked": ({"fault": "write1", "says": "ERROR common.c: Flash is read protected"}, DeviceError, "locked against debugging"),
     "no contact": ({"fault": "reset1", "says": "Failed to connect to target"}, LinkError, "does not reach the chip"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FAILURES)
@@ -184,7 +195,7 @@ def test_st_flash_resets_a_hanging_board(tools):
     assert log(folder) == [["reset"]]
 
 
-PYOCD = r'''#!PYTHON
+PYOCD = r"""#!PYTHON
 import json, pathlib, sys
 state = json.loads((pathlib.Path(__file__).parent / "pyocd.json").read_text())
 if sys.argv[1] == "json":
@@ -192,7 +203,7 @@ if sys.argv[1] == "json":
 else:
     print(state["says"], file=sys.stderr)
     sys.exit(1)
-'''
+"""
 
 
 @pytest.fixture

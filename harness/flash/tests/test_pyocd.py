@@ -40,7 +40,7 @@ def serve():
     def served(**faults) -> tuple[Target, str]:
         target = Target(**faults)
         target.flash[:BASE] = bytes(range(256)) * (BASE // 256)
-        target.flash[BASE:BASE + 0x4000] = b"\x5A" * 0x4000
+        target.flash[BASE : BASE + 0x4000] = b"\x5a" * 0x4000
         servers.append(Server(target))
         return target, servers[-1].probe
 
@@ -62,11 +62,11 @@ def test_an_image_is_flashed_behind_the_bootloader_and_starts(serve, tmp_path):
     target, probe = serve()
     target.registers[GPREGRET] = chip.GPREGRET_BOOTLOADER
     assert flash(data, BOARD, probe, lambda done, total: seen.append((done, total))) == 1
-    assert target.flash[BASE:BASE + len(data)] == data and untouched(target)
+    assert target.flash[BASE : BASE + len(data)] == data and untouched(target)
     assert len(data) > 4096 and target.erased[0] == target.erased[-1] == BASE  # first unmade, then made last
     assert min(target.erased) == BASE and max(target.erased) < BASE + len(data)
     assert target.registers[GPREGRET] == 0 and target.resets == 2 and seen[-1][0] >= len(data)
-    (tmp_path / "flash.bin").write_bytes(target.flash[BASE:BASE + len(data)])
+    (tmp_path / "flash.bin").write_bytes(target.flash[BASE : BASE + len(data)])
     with VirtualBoard(image=tmp_path / "flash.bin") as board, open_link(board.port, BOARD.baud) as link:
         assert Session(link).hello().build_id == image.build_id
 
@@ -104,7 +104,7 @@ def test_a_probe_that_goes_away_half_way_leaves_nothing_that_starts(serve):
     target, probe = serve(dies_at=BASE + 0x2000)
     with pytest.raises(LinkError):
         flash(bytes(0x4000), BOARD, probe, tries=1)
-    assert target.flash[BASE:BASE + 4096] == b"\xff" * 4096 and untouched(target)
+    assert target.flash[BASE : BASE + 4096] == b"\xff" * 4096 and untouched(target)
 
 
 def test_a_hanging_board_is_reset(serve):

@@ -17,6 +17,7 @@ from tinyrig.core.boards import BOARDS, VIRTUAL_ID_PREFIX, parse_board
 from tinyrig.core.config import BoardPorts, Config
 from tinyrig.core.deadlines import Limits
 from tinyrig.core.errors import LinkError, UserError
+from tinyrig.host.log import heard
 from tinyrig.tests import small_models
 from tinyrig.virtual.launch import VirtualBoard
 from tinyrig.workload.image import build_image
@@ -121,7 +122,8 @@ def test_a_silent_board_is_flashed_through_the_only_port_of_its_kind(attach, tmp
         with uart(board.port) as rig:
             attach((board.port, ADAPTER), (str(usb), BOOT))
             said: list[str] = []
-            rig.prepare(image(), said.append)
+            with heard(said.append):
+                rig.prepare(image())
             assert said == [f"flashing {image().bin.stat().st_size} bytes through {usb}"] and rig.flash_tries == 1
 
 
@@ -141,7 +143,8 @@ def test_a_running_board_is_flashed_through_the_port_that_appears_and_never_thro
 
             monkeypatch.setattr(rig_module.Session, "reboot", then_it_appears)
             said: list[str] = []
-            rig.prepare(image(7), said.append)
+            with heard(said.append):
+                rig.prepare(image(7))
             assert said[0].endswith(f"through {usb}") and not os.path.lexists(other)
 
 

@@ -39,6 +39,7 @@ def other():
         started.append(process)
         assert ready.wait(30)
         return process
+
     yield hold
     for process in started:
         process.kill()
@@ -110,7 +111,11 @@ def test_every_name_of_a_port_is_one_key(tmp_path):
     (tmp_path / "ttyX").write_text("")
     (tmp_path / "by-id").symlink_to(tmp_path / "ttyX")
     assert port_key(str(tmp_path / "by-id")) == port_key(str(tmp_path / "ttyX"))
-    assert port_key("socket://127.0.0.1:4000") == port_key("rfc2217://localhost:4000/?timeout=5") != port_key("socket://127.0.0.1:4001")
+    assert (
+        port_key("socket://127.0.0.1:4000")
+        == port_key("rfc2217://localhost:4000/?timeout=5")
+        != port_key("socket://127.0.0.1:4001")
+    )
 
 
 @pytest.mark.parametrize("key", ["../../etc/passwd", "a b;rm -rf /", "x" * 5000, "\n\0", "socket://h:1/?a=b"])
@@ -158,6 +163,7 @@ def test_a_link_in_the_place_of_a_lock_file_is_not_followed(folder, tmp_path):
 
 
 # ---- the rig ----
+
 
 def test_a_board_reached_by_port_is_locked_and_freed(other):
     with VirtualBoard() as board:

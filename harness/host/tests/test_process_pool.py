@@ -62,6 +62,7 @@ def test_half_a_line_of_a_killed_one_is_dropped():
     def task(tell):
         os.write(tell._pipe, _pack("say", "whole") + _pack("say", "half")[:-3])
         os.kill(os.getpid(), signal.SIGKILL)
+
     assert run(one=task)[1] == {"one": [("say", "whole")]}
 
 
@@ -84,6 +85,7 @@ def test_one_that_is_asked_to_end_closes_what_it_has_undisturbed(tmp_path):
     def hear(name, kind, value):
         if value == "ready":
             raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt), Fleet({"one": task}) as running:
         running.listen(hear, 60)
     assert (tmp_path / "closed").exists() and running.ended == {"one": Ended(128 + signal.SIGTERM)}
@@ -99,6 +101,7 @@ def test_one_that_does_not_end_when_it_is_asked_to_is_killed(monkeypatch):
 
     def hear(name, kind, value):
         raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt), Fleet({"one": deaf}) as running:
         running.listen(hear, 60)
     assert running.ended == {"one": Ended(0, "SIGKILL")}

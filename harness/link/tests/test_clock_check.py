@@ -65,9 +65,13 @@ def truth(hz: float, clock_hz: int) -> float:
 
 
 @given(
-    st.sampled_from([MHZ64, 84_000_000, 16_000_000, 1_000_000_000]), st.floats(0.05, 6.0), st.floats(0.0, 400.0),
-    st.floats(1e-3, 1.0), st.floats(1e-6, 0.05), st.integers(0, 2**32),
-)  # fmt: skip
+    st.sampled_from([MHZ64, 84_000_000, 16_000_000, 1_000_000_000]),
+    st.floats(0.05, 6.0),
+    st.floats(0.0, 400.0),
+    st.floats(1e-3, 1.0),
+    st.floats(1e-6, 0.05),
+    st.integers(0, 2**32),
+)
 def test_the_truth_lies_within_the_bound(clock_hz, factor, seconds, each, slowest, seed):
     """Whatever the clock really is, also over many turns of the counter."""
     bench = Bench(clock_hz * factor, slowest, seed)
@@ -162,13 +166,12 @@ def test_no_readings_are_no_result():
 
 # ---- the real firmware ----
 
+
 def info(session: Session) -> BoardInfo:
     return BoardInfo("host", "00", session.hello().clock_hz, MEASURED)
 
 
-@pytest.mark.parametrize(
-    ("flags", "wrong"), [((), False), (("-DPORT_CLOCK_HZ=1020000000u",), True)], ids=["right", "off by 2 %"]
-)
+@pytest.mark.parametrize(("flags", "wrong"), [((), False), (("-DPORT_CLOCK_HZ=1020000000u",), True)], ids=["right", "off by 2 %"])
 def test_the_firmwares_counter_against_the_hosts_clock(flags, wrong):
     with HostBoard(TOY, *flags) as board, Session(board.link()) as session:
         watch = clock_watch(session.counter, info(session))

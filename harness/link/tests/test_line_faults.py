@@ -16,7 +16,7 @@ from tinyrig.core.deadlines import Limits
 from tinyrig.core.errors import DeviceError, LinkError, UserError
 from tinyrig.link.serial_link import open_link
 from tinyrig.link.session import Session
-from tinyrig.measure.run import Campaign
+from tinyrig.measure.run import OpenRun
 from tinyrig.measure.variants import model_variant
 from tinyrig.tests import small_models
 from tinyrig.virtual.launch import VirtualBoard
@@ -25,10 +25,16 @@ from tinyrig.workload.image import build_image
 BOARD = BOARDS["virtual"]
 WINDOWS = 40
 FAULTS = [
-    ["line-drop:2e-3"], ["line-flip:2e-3"], ["line-insert:2e-3"], ["line-dup:2e-3"],
-    ["line-cut:12"], ["line-delay:25:0.8"], ["line-stall:20:0.3"], ["line-disconnect:18:0.2"],
+    ["line-drop:2e-3"],
+    ["line-flip:2e-3"],
+    ["line-insert:2e-3"],
+    ["line-dup:2e-3"],
+    ["line-cut:12"],
+    ["line-delay:25:0.8"],
+    ["line-stall:20:0.3"],
+    ["line-disconnect:18:0.2"],
     ["line-drop:5e-4", "line-flip:5e-4", "line-insert:5e-4", "line-dup:5e-4", "line-cut:25", "line-stall:40:0.2"],
-]  # fmt: skip
+]
 
 
 @pytest.fixture(scope="module")
@@ -159,14 +165,15 @@ def test_a_board_that_was_reset_meanwhile_is_not_a_line_fault(start, image):
 
 # ---- the whole run ----
 
+
 def test_a_run_with_injected_faults_is_labelled_and_equal(tmp_path):
     (tmp_path / "m.tflite").write_bytes(small_models.dense_int8())
     faults = ("line-flip:1e-3", "line-drop:1e-3", "line-disconnect:30:0.2")
     config = Config(results=f"sqlite:///{tmp_path / 'r.sqlite'}")
     runs = []
     for injected in ((), faults):
-        with Campaign(parse_board("virtual"), dataclasses.replace(config, faults=injected), limit=10, oracle="none") as campaign:
-            runs.append(campaign.run(model_variant(tmp_path / "m.tflite", None)))
+        with OpenRun(parse_board("virtual"), dataclasses.replace(config, faults=injected), limit=10, oracle="none") as open_run:
+            runs.append(open_run.run(model_variant(tmp_path / "m.tflite", None)))
     plain, faulty = runs
     assert faulty.samples == plain.samples
     assert "injected_faults" not in plain.settings and faulty.settings["injected_faults"] == list(faults)

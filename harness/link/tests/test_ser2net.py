@@ -138,8 +138,9 @@ def test_the_configuration_in_the_docs_serves(board, tmp_path):
     text = (ROOT / "docs" / "remote.md").read_text()
     lines = text[text.index("    connection: &board") :].split("\n\n")[0].splitlines()
     port = free_port()
-    (tmp_path / "ser2net.yaml").write_text(re.sub(r"/dev/[^,]+", board.port, textwrap.dedent("\n".join(lines)).replace(
-        "4000", f"127.0.0.1,{port}")) + "\n")
+    (tmp_path / "ser2net.yaml").write_text(
+        re.sub(r"/dev/[^,]+", board.port, textwrap.dedent("\n".join(lines)).replace("4000", f"127.0.0.1,{port}")) + "\n"
+    )
     command = [need_ser2net(), "-n", "-d", "-c", "ser2net.yaml"]
     with Program(command, tmp_path / "log", tmp_path) as server:
         server.wait_for(lambda: listens(port))
@@ -148,6 +149,7 @@ def test_the_configuration_in_the_docs_serves(board, tmp_path):
 
 
 # ---- without ser2net ----
+
 
 def test_a_refusal_over_a_bare_socket_is_read_before_it_is_dropped(monkeypatch):
     monkeypatch.setattr(link_module, "BUSY_S", 0.0)
@@ -184,10 +186,14 @@ def test_a_url_without_host_and_port_is_the_users_to_mend(url):
 
 
 @pytest.mark.parametrize(
-    ("said", "words"), [
-        (b"", ""), (b"\xff\xfb\x03\xff\xfa\xff\xf0Port in use\r\n", "Port in use"), (b"\x00\x1b[31mred\xe9\n", "[31mred\ufffd"),
+    ("said", "words"),
+    [
+        (b"", ""),
+        (b"\xff\xfb\x03\xff\xfa\xff\xf0Port in use\r\n", "Port in use"),
+        (b"\x00\x1b[31mred\xe9\n", "[31mred\ufffd"),
         (b"a" * 999, "a" * 200),
-    ])  # fmt: skip
+    ],
+)
 def test_words_are_printable_and_short(said, words):
     assert _words(said) == words
 
@@ -204,10 +210,11 @@ def telnet(data: bytes) -> bytes:
 PARTS = st.one_of(
     st.binary(max_size=20).map(lambda data: (telnet(data), data, ())),
     st.tuples(st.sampled_from([b"\xfb", b"\xfc", b"\xfd", b"\xfe"]), st.binary(min_size=1, max_size=1)).map(
-        lambda pair: (b"\xff" + pair[0] + pair[1], b"", (pair,))),
+        lambda pair: (b"\xff" + pair[0] + pair[1], b"", (pair,))
+    ),
     st.binary(max_size=9).map(lambda text: (b"\xff\xfa" + telnet(text) + b"\xff\xf0", b"", ((b"\xfa", text),))),
     st.sampled_from([b"\xf1", b"\xf6"]).map(lambda one: (b"\xff" + one, b"", ((one, b""),))),
-)  # fmt: skip
+)
 
 
 @given(st.lists(PARTS, max_size=12), st.integers(1, 7))
@@ -218,7 +225,10 @@ def test_telnet_is_taken_apart_wherever_it_is_cut(parts, size):
         plain, found, rest = split_telnet(rest + stream[at : at + size])
         data, commands = data + plain, commands + found
     assert (data, commands, rest) == (
-        b"".join(plain for _, plain, _ in parts), [command for _, _, found in parts for command in found], b"")
+        b"".join(plain for _, plain, _ in parts),
+        [command for _, _, found in parts for command in found],
+        b"",
+    )
 
 
 @given(st.binary(max_size=60))

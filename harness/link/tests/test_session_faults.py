@@ -133,9 +133,11 @@ def test_reply_of_another_inference_is_not_taken(connect, change):
 
 
 REQUESTS = [
-    (TOY, lambda s: s.hello()), (TOY, lambda s: s.echo(b"four")), (TOY, lambda s: s.run(bytes(8))),
+    (TOY, lambda s: s.hello()),
+    (TOY, lambda s: s.echo(b"four")),
+    (TOY, lambda s: s.run(bytes(8))),
     (MULTI, lambda s: s.run(inputs(1))),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("engine", "request_"), REQUESTS)

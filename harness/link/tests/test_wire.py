@@ -122,10 +122,21 @@ def hexes(n: int):
 faults = st.none() | st.just("pc unknown") | st.integers(1, 0xFFFFFFFF).map(lambda pc: f"pc 0x{pc:08x}")
 hellos = st.builds(
     Hello,
-    wire_version=u16, build_id=hexes(16), model_sha256=hexes(32), engine=names, board_name=names, board_id=hexes(8), clock_hz=u32,
-    max_payload=u32, arena_bytes=u32, timer_overhead_cycles=u32, op_count=u16, inputs=st.lists(tensors, max_size=3).map(tuple),
-    outputs=st.lists(tensors, max_size=3).map(tuple), fault=faults,
-)  # fmt: skip
+    wire_version=u16,
+    build_id=hexes(16),
+    model_sha256=hexes(32),
+    engine=names,
+    board_name=names,
+    board_id=hexes(8),
+    clock_hz=u32,
+    max_payload=u32,
+    arena_bytes=u32,
+    timer_overhead_cycles=u32,
+    op_count=u16,
+    inputs=st.lists(tensors, max_size=3).map(tuple),
+    outputs=st.lists(tensors, max_size=3).map(tuple),
+    fault=faults,
+)
 
 
 @given(frames)

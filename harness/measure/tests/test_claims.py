@@ -45,12 +45,20 @@ def test_a_good_run_passes_every_claim():
         ("accuracy", replace(good(), samples=good().samples[:5]), NOT_MEASURED, "5 of 240"),
         ("accuracy", good(variant={"host_accuracy": 1.0}), FAILED, "allowed drop 0.005"),
         ("memory", without(good(), "stack"), NOT_MEASURED, "stack"),
-        ("memory", replace(good(), image=replace(good().image, footprint=replace(good().image.footprint, ram_arena=1 << 20))),
-         FAILED, "bytes of RAM"),
-        ("memory", replace(good(), image=replace(good().image, footprint=replace(good().image.footprint, flash_rig=1 << 20))),
-         FAILED, "bytes of flash"),
+        (
+            "memory",
+            replace(good(), image=replace(good().image, footprint=replace(good().image.footprint, ram_arena=1 << 20))),
+            FAILED,
+            "bytes of RAM",
+        ),
+        (
+            "memory",
+            replace(good(), image=replace(good().image, footprint=replace(good().image.footprint, flash_rig=1 << 20))),
+            FAILED,
+            "bytes of flash",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_a_claim_comes_to(name, run, expected, word):
     found, reason = status(name, run)
     assert found == expected and word in reason
@@ -69,6 +77,7 @@ def test_claims_and_what_was_not_measured_are_stored_and_in_the_json(tmp_path):
         assert store.load("r") == run
         document = run_to_json(store.load("r"))
     assert document["runs"][0]["claims"] == {
-        "parity": {"status": "passed", "reason": ""}, "accuracy": {"status": "not measured", "reason": "no labels"},
-    }  # fmt: skip
+        "parity": {"status": "passed", "reason": ""},
+        "accuracy": {"status": "not measured", "reason": "no labels"},
+    }
     assert document["not_measured"] == [{"variant": "simple", "error": "the board is gone", "kind": "link"}]

@@ -152,9 +152,7 @@ def test_a_table_that_is_full_loses_nothing(home):
         assert len(store.find_journal("r", "v").samples) == added > 0
 
 
-@pytest.mark.parametrize(
-    ("number", "status"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
-)
+@pytest.mark.parametrize(("number", "status"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_command_which_says_how_to_go_on(home, number, status):
     expected = whole(home)
     process = start(home, "run", *MODEL, "--no-report", TINYRIG_LINE_RATE="20000")

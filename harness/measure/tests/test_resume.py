@@ -16,8 +16,8 @@ from tinyrig.core.errors import DeviceError, InfraError, LinkError, UserError
 from tinyrig.core.records import FINISHED, INTERRUPTED, OPEN, Sample
 from tinyrig.host.locks import Locks
 from tinyrig.measure.resume import find_run, run_key
-from tinyrig.measure.run import Campaign
-from tinyrig.measure.variant import measure, steps
+from tinyrig.measure.run import OpenRun
+from tinyrig.measure.variant import steps, take_samples
 from tinyrig.measure.variants import model_variant
 from tinyrig.store.journal import JournalWriter
 from tinyrig.store.runs import Store
@@ -52,6 +52,7 @@ def cut_off_after(samples: int, monkeypatch, error: type[BaseException] = CutOff
         count.append(sample)
         if len(count) == samples:
             raise error
+
     monkeypatch.setattr(JournalWriter, "add", add_and_end)
 
 
@@ -59,9 +60,9 @@ def interrupted(config, variant, samples, monkeypatch, **options) -> str:
     """The id of a run that ended after so many samples."""
     with monkeypatch.context() as patch, pytest.raises(CutOff):
         cut_off_after(samples, patch)
-        with Campaign(VIRTUAL, config, **options) as campaign:
-            campaign.run(variant)
-    return campaign.run_id
+        with OpenRun(VIRTUAL, config, **options) as open_run:
+            open_run.run(variant)
+    return open_run.run_id
 
 
 def dense(home, name="dense"):
@@ -72,8 +73,8 @@ def dense(home, name="dense"):
 def whole(tmp_path_factory):
     """The uninterrupted run of `dense`."""
     folder = furnish(tmp_path_factory.mktemp("whole"))
-    with Campaign(VIRTUAL, dataclasses.replace(Config(), results=url(folder), repeats=5)) as campaign:
-        return campaign.run(dense(folder))
+    with OpenRun(VIRTUAL, dataclasses.replace(Config(), results=url(folder), repeats=5)) as open_run:
+        return open_run.run(dense(folder))
 
 
 @pytest.mark.parametrize("samples", [1, WINDOWS, WINDOWS + 1, WINDOWS + 7])
@@ -82,9 +83,9 @@ def test_a_resumed_run_equals_the_uninterrupted_one(home, config, monkeypatch, w
     asked = []
     run = JournalWriter.add
     monkeypatch.setattr(JournalWriter, "add", lambda self, sample: asked.append(sample) or run(self, sample))
-    with Campaign(VIRTUAL, config, resume=run_id) as campaign:
-        again = campaign.run(dense(home))
-        result = campaign.result()
+    with OpenRun(VIRTUAL, config, resume=run_id) as open_run:
+        again = open_run.run(dense(home))
+        result = open_run.result()
     assert len(asked) == WINDOWS + 7 - samples  # only what was missing was measured
     assert again.samples == whole.samples and again.parity == whole.parity and again.claims == whole.claims
     assert again.settings["resumed_at"] == [samples]
@@ -99,9 +100,9 @@ def test_states_of_a_run(home, config, monkeypatch):
     with Store(config.results) as store:
         line = store.runs()[0]
         assert (line.run_id, line.state, line.journaled, line.variants) == (run_id, INTERRUPTED, 3, ())
-        with Campaign(VIRTUAL, config, resume=run_id) as campaign:
+        with OpenRun(VIRTUAL, config, resume=run_id) as open_run:
             assert store.runs()[0].state == OPEN
-            campaign.run(dense(home))
+            open_run.run(dense(home))
         line = store.runs()[0]
         assert (line.state, line.journaled, line.variants) == (FINISHED, 0, ("dense",))
 
@@ -113,8 +114,8 @@ def test_what_has_changed_is_refused(home, config, monkeypatch, change, kept):
     if kept:
         run_id = interrupted(config, dense(home), kept, monkeypatch)
     else:
-        with Campaign(VIRTUAL, config) as campaign:
-            run_id = (campaign.run(dense(home)), campaign.run_id)[1]
+        with OpenRun(VIRTUAL, config) as open_run:
+            run_id = (open_run.run(dense(home)), open_run.run_id)[1]
     words = {
         "model": lambda: (home / "dense.tflite").write_bytes((home / "other.tflite").read_bytes()) and "the model",
         "windows": lambda: _change_a_value(home / "windows.npz") or "the test windows",
@@ -122,9 +123,9 @@ def test_what_has_changed_is_refused(home, config, monkeypatch, change, kept):
         "board": lambda: _another_id(monkeypatch) or "the board is",
     }[change]()
     before = _kept(config)
-    with Campaign(VIRTUAL, config, resume=run_id) as campaign, pytest.raises(UserError, match=words) as caught:
-        campaign.run(dense(home))
-        campaign.run(dense(home, "other"))  # of a finished variant the board is not asked: the next one's is
+    with OpenRun(VIRTUAL, config, resume=run_id) as open_run, pytest.raises(UserError, match=words) as caught:
+        open_run.run(dense(home))
+        open_run.run(dense(home, "other"))  # of a finished variant the board is not asked: the next one's is
     assert caught.value.expected and caught.value.received and "--resume" in caught.value.remedy
     assert caught.value.exit_code == 2
     assert _kept(config) == before
@@ -154,10 +155,10 @@ def test_other_options_and_settings_are_refused_by_name(home, config, monkeypatc
     run_id = interrupted(config, dense(home), 3, monkeypatch)
     for option, words in (({"limit": 4}, "--limit"), ({"oracle": "none"}, "the oracle"), ({"engine": "portable"}, "the engine")):
         with pytest.raises(UserError, match=words):
-            Campaign(VIRTUAL, config, resume=run_id, **option)
+            OpenRun(VIRTUAL, config, resume=run_id, **option)
     for key in ("repeats", "seed", "float_tolerance", "accuracy_drop"):
         with pytest.raises(UserError, match=f"`{key}`"):
-            Campaign(VIRTUAL, dataclasses.replace(config, **{key: getattr(config, key) + 1}), resume=run_id)
+            OpenRun(VIRTUAL, dataclasses.replace(config, **{key: getattr(config, key) + 1}), resume=run_id)
 
 
 def test_a_run_that_another_process_makes_is_not_taken_from_it(home, config, monkeypatch):
@@ -165,7 +166,7 @@ def test_a_run_that_another_process_makes_is_not_taken_from_it(home, config, mon
     other = Locks()
     other.take(run_key(run_id), "run")
     with pytest.raises(InfraError, match="in use by another process"):
-        Campaign(VIRTUAL, config, resume=run_id)
+        OpenRun(VIRTUAL, config, resume=run_id)
     with Store(config.results) as store, pytest.raises(UserError, match="no run to go on with") as caught:
         find_run(store, "", "virtual")
     assert "1 under way" in caught.value.received
@@ -181,15 +182,16 @@ def test_a_journaled_sample_that_the_board_no_longer_gives_is_an_error(home, con
     def forged(self, *names):
         found = real(self, *names)
         return dataclasses.replace(found, samples=(*found.samples[:-1], dataclasses.replace(found.samples[-1], outputs=b"else")))
+
     monkeypatch.setattr(Store, "find_journal", forged)
-    with Campaign(VIRTUAL, config, resume=run_id) as campaign, pytest.raises(DeviceError, match="no longer answers"):
-        campaign.run(dense(home))
+    with OpenRun(VIRTUAL, config, resume=run_id) as open_run, pytest.raises(DeviceError, match="no longer answers"):
+        open_run.run(dense(home))
 
 
 def test_a_kept_repetition_that_differs_stays_an_error():
     done = [Sample("window", 0, b"a", 1), Sample("repeat", 0, b"b", 1)]
     with pytest.raises(DeviceError, match="does not repeat itself"):
-        measure(None, _NoWindows(), 1, done)
+        take_samples(None, _NoWindows(), 1, done)
 
 
 class _NoWindows:
@@ -201,11 +203,17 @@ class _NoWindows:
 
 def test_the_steps_of_a_variant():
     assert [(s.kind, s.index, s.window) for s in steps(2, 2)] == [
-        ("window", 0, 0), ("window", 1, 1), ("repeat", 0, 0), ("repeat", 1, 0), ("stack", 0, 0), ("profile", 0, 0),
-    ]  # fmt: skip
+        ("window", 0, 0),
+        ("window", 1, 1),
+        ("repeat", 0, 0),
+        ("repeat", 1, 0),
+        ("stack", 0, 0),
+        ("profile", 0, 0),
+    ]
 
 
 # ---- the command ----
+
 
 def test_resume_needs_no_word_of_what_was_asked_for(home, monkeypatch, capfd):
     assert main(["run", *MODEL, "--limit", "8", "--no-report", "--json", "whole.json"]) == 0
@@ -223,7 +231,7 @@ def test_resume_needs_no_word_of_what_was_asked_for(home, monkeypatch, capfd):
 def test_a_finished_run_is_told_again_without_measuring(home, monkeypatch):
     assert main(["run", *MODEL, "--no-report", "--json", "whole.json"]) == 0
     run_id = Store(url(home)).runs()[0].run_id
-    monkeypatch.setattr("tinyrig.measure.run.run_variant", None)
+    monkeypatch.setattr("tinyrig.measure.run.measure_variant", None)
     assert main(["run", "--resume", run_id, "--no-report", "--json", "out.json"]) == 0
     assert numbers(home / "out.json") == numbers(home / "whole.json")
 
@@ -265,8 +273,9 @@ def test_the_newest_unfinished_run_of_the_board_is_meant(home, config, monkeypat
 
 # ---- faults of the rig ----
 
+
 def test_a_rig_fault_leaves_one_variant_unmeasured_and_the_next_gets_a_new_board(home, config, monkeypatch):
-    from tinyrig.measure.run import run_variant
+    from tinyrig.measure.run import measure_variant
 
     boards, calls = [], []
 
@@ -275,22 +284,23 @@ def test_a_rig_fault_leaves_one_variant_unmeasured_and_the_next_gets_a_new_board
         calls.append(job.variant.name)
         if len(calls) == 1:
             raise LinkError("the board is gone", remedy="look for it")
-        return run_variant(job, rig, *rest)
-    monkeypatch.setattr("tinyrig.measure.run.run_variant", fails_once)
-    with Campaign(VIRTUAL, config) as campaign:
+        return measure_variant(job, rig, *rest)
+
+    monkeypatch.setattr("tinyrig.measure.run.measure_variant", fails_once)
+    with OpenRun(VIRTUAL, config) as open_run:
         with pytest.raises(LinkError):
-            campaign.run(dense(home))
-        campaign.run(dense(home, "other"))
-        document = run_to_json(campaign.result())
+            open_run.run(dense(home))
+        open_run.run(dense(home, "other"))
+        document = run_to_json(open_run.result())
     assert boards[0] is not boards[1]
     assert [r["variant"] for r in document["runs"]] == ["other"]
     assert document["not_measured"] == [{"variant": "dense", "error": "the board is gone\n  remedy: look for it", "kind": "link"}]
     with Store(config.results) as store:
         assert store.runs()[0].state == INTERRUPTED and store.runs()[0].not_measured == ("dense",)
-    with Campaign(VIRTUAL, config, resume=campaign.run_id) as campaign:
-        campaign.run(dense(home))
-        campaign.run(dense(home, "other"))
-        assert campaign.result().not_measured == ()
+    with OpenRun(VIRTUAL, config, resume=open_run.run_id) as open_run:
+        open_run.run(dense(home))
+        open_run.run(dense(home, "other"))
+        assert open_run.result().not_measured == ()
     with Store(config.results) as store:
         assert store.runs()[0].state == FINISHED and set(store.runs()[0].variants) == {"dense", "other"}
 

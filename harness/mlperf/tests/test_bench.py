@@ -71,8 +71,9 @@ def test_a_bad_line_changes_no_result(windows, fault):
     assert (run.settings["mlperf"]["reboots"] > 0) == fault.startswith("reboot")
 
 
-@pytest.mark.parametrize(("fault", "key", "word"), [("no-print", "inputs", "bytes counted by the firmware"),
-                                                    ("no-results", "results", "printed once")])
+@pytest.mark.parametrize(
+    ("fault", "key", "word"), [("no-print", "inputs", "bytes counted by the firmware"), ("no-results", "results", "printed once")]
+)
 def test_a_firmware_that_lacks_a_command_is_told(windows, fault, key, word):
     with FakeBoard("--model", "own01", "--fault", fault) as board:
         run = measure(board.port, windows)

@@ -61,12 +61,15 @@ def test_a_rig_that_fails_leaves_it_unmeasured(home, capfd, monkeypatch):
     assert json.loads((home / "out.json").read_text())["not_measured"][0]["kind"] == "link"
 
 
-@pytest.mark.parametrize(("words", "told"), [
-    (["--board=mlperf@/dev/null"], "needs windows"),
-    (["--board=mlperf", "--windows", "own.npz"], "can't be found by itself"),
-    (["--board=mlperf@/dev/null", "--windows", "own.npz", "--engine", "portable"], "--engine can't be used"),
-    (["--board=mlperf@/dev/null", "--windows", "own.npz", "--resume"], "--resume can't be used"),
-])
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--board=mlperf@/dev/null"], "needs windows"),
+        (["--board=mlperf", "--windows", "own.npz"], "can't be found by itself"),
+        (["--board=mlperf@/dev/null", "--windows", "own.npz", "--engine", "portable"], "--engine can't be used"),
+        (["--board=mlperf@/dev/null", "--windows", "own.npz", "--resume"], "--resume can't be used"),
+    ],
+)
 def test_a_slip_of_the_user_is_told(home, capsys, words, told):
     assert main(["run", *words]) == 2
     assert told in capsys.readouterr().err

@@ -6,17 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinyrig.mlperf.text import (
-    COMMAND_BYTES,
-    MAX_LINE,
-    Decoder,
-    Message,
-    command,
-    elapsed_us,
-    load_commands,
-    parse,
-    printed_unit,
-)
+from tinyrig.mlperf.text import COMMAND_BYTES, MAX_LINE, Decoder, Message, command, elapsed_us, load_commands, parse, printed_unit
 
 TRANSCRIPT = (
     b"m-timestamp-mode-performance\r\nm-lap-us-2\r\nm-init-done\r\nm-ready\r\n"
@@ -29,14 +19,31 @@ TRANSCRIPT = (
     b"e-[Unknown command: nmae]\r\nm-ready\r\n"
 )
 MESSAGES = [
-    Message("mode", "performance"), Message("lap", "2"), Message("boot"), Message("ready"),
-    Message("name", "unspecified"), Message("ready"),
-    Message("profile", "ULPMark for tinyML Firmware V0.0.1"), Message("model", "kws01"), Message("ready"),
-    Message("expecting", "3"), Message("ready"), Message("loaded"), Message("ready"),
-    Message("buffer", "00-7f-ff"), Message("ready"),
-    Message("warmup", "1"), Message("warm"), Message("start", "10"), Message("lap", "4294967290"), Message("lap", "10"),
-    Message("done"), Message("results", "0.000,0.996,0.004"), Message("ready"),
-    Message("error", "Unknown command: nmae"), Message("ready"),
+    Message("mode", "performance"),
+    Message("lap", "2"),
+    Message("boot"),
+    Message("ready"),
+    Message("name", "unspecified"),
+    Message("ready"),
+    Message("profile", "ULPMark for tinyML Firmware V0.0.1"),
+    Message("model", "kws01"),
+    Message("ready"),
+    Message("expecting", "3"),
+    Message("ready"),
+    Message("loaded"),
+    Message("ready"),
+    Message("buffer", "00-7f-ff"),
+    Message("ready"),
+    Message("warmup", "1"),
+    Message("warm"),
+    Message("start", "10"),
+    Message("lap", "4294967290"),
+    Message("lap", "10"),
+    Message("done"),
+    Message("results", "0.000,0.996,0.004"),
+    Message("ready"),
+    Message("error", "Unknown command: nmae"),
+    Message("ready"),
 ]
 
 
@@ -68,8 +75,19 @@ def test_a_lost_byte_damages_no_other_line(at):
     assert len(same) >= len(MESSAGES) - 2
 
 
-NOISE = ["m-read", "m-ready ", "m-results-[]", "m-results-[0.1,x]", "m-lap-us-", "m-lap-us--3", "m-lap-us-12345678901",
-         "m-buffer-0-1f", "xm-ready", "e-[Unknown command", "m-results-[0.1,,0.2]"]
+NOISE = [
+    "m-read",
+    "m-ready ",
+    "m-results-[]",
+    "m-results-[0.1,x]",
+    "m-lap-us-",
+    "m-lap-us--3",
+    "m-lap-us-12345678901",
+    "m-buffer-0-1f",
+    "xm-ready",
+    "e-[Unknown command",
+    "m-results-[0.1,,0.2]",
+]
 
 
 @pytest.mark.parametrize("line", NOISE)
@@ -108,7 +126,9 @@ def test_time_passes_over_the_wrap(start, duration):
     assert elapsed_us(start, (start + duration) % 2**32) == duration
 
 
-@pytest.mark.parametrize(("text", "unit"), [("0.125,0.870", 1e-3), ("1,0", 1.0), ("0.5,0.25", 0.1), ("1.25e-2,1.00e-1", 1e-3),
-                                            ("nan,0.12", 0.01), ("-3.50", 0.01)])
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [("0.125,0.870", 1e-3), ("1,0", 1.0), ("0.5,0.25", 0.1), ("1.25e-2,1.00e-1", 1e-3), ("nan,0.12", 0.01), ("-3.50", 0.01)],
+)
 def test_the_last_printed_digit(text, unit):
     assert printed_unit(text) == pytest.approx(unit)

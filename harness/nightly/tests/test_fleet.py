@@ -139,7 +139,7 @@ def test_a_night_that_was_killed_is_told_by_the_next_one_and_gone_on_with(home, 
     assert nightly(*MODEL, "--board", "left") == 0
     errors = capfd.readouterr().err
     with Store(url(home)) as store:
-        cut, = (n for n in history.nights(store) if n.finished is None)
+        (cut,) = (n for n in history.nights(store) if n.finished is None)
     assert "was cut off, and says nothing of what it did not judge; 2 of its runs are kept" in errors
     assert f"to go on with it: tinyrig nightly --resume {cut.night_id}\n" in errors
     assert json.loads((home / "night.json").read_text())["cut_off_before"]
@@ -211,6 +211,7 @@ def test_a_crash_in_tinyrig_itself_costs_one_board(home, capfd, monkeypatch):
             if board == "right":
                 raise ZeroDivisionError("a slip")
             return super().cells(board, variants)
+
     monkeypatch.setattr(night_board, "Procedure", Broken)
     assert nightly(*MODEL) == 3
     out, errors = capfd.readouterr()
@@ -240,7 +241,9 @@ def test_many_processes_write_one_database_and_none_finds_it_locked(home):
                 journal = store.begin_journal(f"run-{number}", "v", {"a": number})
                 for i in range(40):
                     journal.add(Sample("window", i, bytes([number]), 10, None, ()))
+
         return task
+
     told = []
     with Fleet({str(n): writing(n) for n in range(6)}) as fleet:
         fleet.listen(lambda name, kind, value: told.append((name, kind, value)), 120)
@@ -261,6 +264,7 @@ def test_an_image_that_several_boards_need_is_built_once(home, monkeypatch):
         with built.open("a") as file:
             file.write("x")
         return real(*words)
+
     monkeypatch.setattr(image, "_build", counted)
     told = {}
     folder = home / "images"
@@ -283,6 +287,7 @@ def test_each_commit_is_synced_to_the_disk_before_it_counts(home, monkeypatch):
 
         def full(fd):
             raise OSError(28, "No space left on device")
+
         monkeypatch.setattr(os, "fsync", full)
         with pytest.raises(Exception, match="can't sync") as caught:
             store.begin_run("s", "2026")

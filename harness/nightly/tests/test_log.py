@@ -68,7 +68,12 @@ def test_without_a_terminal_each_line_names_its_board_and_how_far_it_is(capsys):
     with boards_progress(("virtual",), 1) as view:
         view.say("virtual", "alone")
     assert capsys.readouterr().err.splitlines() == [
-        "[0/2] left: flashing", "[1/2] left: [bold]", "[0/2] right: flashing", "tinyrig: right: gone", "[0/1] alone"]
+        "[0/2] left: flashing",
+        "[1/2] left: [bold]",
+        "[0/2] right: flashing",
+        "tinyrig: right: gone",
+        "[0/1] alone",
+    ]
 
 
 class Terminal(io.StringIO):

@@ -32,7 +32,7 @@ def made(name="pqt", factor=1.0, **changes):
 
 
 class Bench:
-    """Nights one after another. What a run finds, a VariantRun or a RigError for each name, may depend on the rerun."""
+    """Nights one after another. What a run finds, a Measurement or a RigError for each name, may depend on the rerun."""
 
     def __init__(self, store):
         self.store, self.nights, self.asked = store, 0, []
@@ -71,13 +71,16 @@ def moved(cell):
 
 # ---- exact metrics, on the virtual board ----
 
+
 def test_the_first_night_is_accepted_by_itself_and_so_is_one_in_which_nothing_moved(store):
     bench = Bench(store)
     first, second = bench.night({"pqt": made()}), bench.night({"pqt": made()})
     assert (first.exit_code, second.exit_code) == (0, 0)
     assert [c.accepted for c in (*first.cells, *second.cells)] == [FIRST, NOTHING_MOVED]
     assert [(a.run_id, a.variant, a.wanted) for a in history.accepted(store)] == [
-        ("night-001-virtual-1", "pqt", False), ("night-002-virtual-1", "pqt", False)]
+        ("night-001-virtual-1", "pqt", False),
+        ("night-002-virtual-1", "pqt", False),
+    ]
     assert all(v.judgement.status == "same" for v in second.cells[0].verdicts)
 
 
@@ -148,6 +151,7 @@ def test_accuracy_goes_by_the_windows_that_were_lost(store, right, status):
 
 # ---- noisy metrics, on a physical board ----
 
+
 def usual_nights(bench, count=12):
     """Medians that scatter by 0.05 %."""
     rng = np.random.default_rng(1)
@@ -205,6 +209,7 @@ def test_a_slow_drift_is_found(store):
 
 # ---- what the rig or the user did ----
 
+
 def test_a_fault_of_the_rig_is_not_measured_and_leaves_the_baseline_alone(store):
     bench = Bench(store)
     bench.night({"pqt": made()})
@@ -216,8 +221,13 @@ def test_a_fault_of_the_rig_is_not_measured_and_leaves_the_baseline_alone(store)
 
 @pytest.mark.parametrize(
     ("found", "code"),
-    [((None, None), 0), ((ModelError("too large"), None), 2), ((ModelError("too large"), LinkError("gone")), 3),
-     ((LinkError("gone"), 1.01), 1), ((ModelError("too large"), 1.01), 1)],
+    [
+        ((None, None), 0),
+        ((ModelError("too large"), None), 2),
+        ((ModelError("too large"), LinkError("gone")), 3),
+        ((LinkError("gone"), 1.01), 1),
+        ((ModelError("too large"), 1.01), 1),
+    ],
 )
 def test_the_exit_code_tells_a_regression_before_the_rig_before_the_user(store, found, code):
     bench = Bench(store)

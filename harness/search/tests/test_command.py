@@ -31,10 +31,24 @@ def home(tmp_path):
 
 def command(home, *words, storage=None, workers=2):
     return [
-        sys.executable, "-m", "tinyrig.cli", "search", "--dataset", str(home / "own.npz"), "--study", f"test-{home.name}",
-        "--storage", storage or f"sqlite:///{home / 'study.db'}", "--epochs", "1", "--workers", str(workers),
-        "--json", str(home / "found.json"), *words,
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "tinyrig.cli",
+        "search",
+        "--dataset",
+        str(home / "own.npz"),
+        "--study",
+        f"test-{home.name}",
+        "--storage",
+        storage or f"sqlite:///{home / 'study.db'}",
+        "--epochs",
+        "1",
+        "--workers",
+        str(workers),
+        "--json",
+        str(home / "found.json"),
+        *words,
+    ]
 
 
 def run(home, *words):
@@ -44,9 +58,13 @@ def run(home, *words):
 
 def test_a_search_is_killed_and_resumed(home):
     process = subprocess.Popen(
-        command(home, "--trials", "30"), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=ROOT,
+        command(home, "--trials", "30"),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        cwd=ROOT,
         env=os.environ | {"TINYRIG_NETS": str(home / "nets")},
-    )  # fmt: skip
+    )
     line = process.stderr.readline()  # the first candidate has come to something
     time.sleep(0.5)
     os.kill(process.pid, signal.SIGKILL)

@@ -13,6 +13,7 @@ from tinyrig.cli import main
 from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import HostError, InfraError, LinkError, UserError
+from tinyrig.host.log import heard
 from tinyrig.search import study as studies
 from tinyrig.search import trainer as trainers
 from tinyrig.search import workers
@@ -43,9 +44,14 @@ def test_every_candidate_is_a_plain_word_with_its_precision_last(data):
 
 
 ENTRY = st.fixed_dictionaries(
-    {"accuracy": st.integers(0, 3), "latency_us": st.integers(0, 3), "ram_bytes": st.integers(0, 3),
-     "flash_bytes": st.integers(0, 3), "state": st.sampled_from(["complete", "complete", "pruned"])}
-)  # fmt: skip
+    {
+        "accuracy": st.integers(0, 3),
+        "latency_us": st.integers(0, 3),
+        "ram_bytes": st.integers(0, 3),
+        "flash_bytes": st.integers(0, 3),
+        "state": st.sampled_from(["complete", "complete", "pruned"]),
+    }
+)
 
 
 @given(st.lists(ENTRY, max_size=12))
@@ -254,7 +260,8 @@ def test_a_refused_candidate_is_the_users_error(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ("sys.exit('out of memory')", "out of memory"), ("print('no json')", "failed at mlp-8"),
+        ("sys.exit('out of memory')", "out of memory"),
+        ("print('no json')", "failed at mlp-8"),
         ("print(json.dumps({'failed': 'disk full'}))", "disk full"),
     ],
 )
@@ -275,6 +282,7 @@ def test_a_silent_training_process_is_given_up(tmp_path, monkeypatch):
 
 # ---- workers ----
 
+
 class Closable:
     def __init__(self, *args):
         pass
@@ -293,10 +301,10 @@ def search(url, tmp_path, monkeypatch):
     def run(evaluate, trials=6, count=2, families=("cnn", "mlp")):
         monkeypatch.setattr(workers, "evaluate", lambda name, *rest: evaluate(name))
         task = workers.Task(
-            study, trials, Config(), Budgets(), tmp_path, "glove", 0, None, families, ("int8",), Deadline("run_s", 60),
-            lambda number, name, text: told.append((number, name, text)),
-        )  # fmt: skip
-        workers.Search(task, [None] * count).run()
+            study, trials, Config(), Budgets(), tmp_path, "glove", 0, None, families, ("int8",), Deadline("run_s", 60)
+        )
+        with heard(told.append, "tinyrig.search"):
+            workers.Search(task, [None] * count).run()
         return study, told
 
     return run
@@ -315,7 +323,7 @@ def test_a_search_ends_with_so_many_finished_trials(search):
     found = studies.entries(study)
     assert len(found) == 6
     assert sorted(e["stage"] for e in found if e["state"] == "pruned")[:2] == ["refused", "static analysis"]
-    assert any("given up (static analysis: too big)" in text for _, _, text in told)
+    assert any("given up (static analysis: too big)" in text for text in told)
     study, _ = search(evaluate, trials=8)
     assert len(studies.entries(study)) == 8
 
@@ -329,7 +337,7 @@ def test_a_candidate_that_was_tried_before_is_not_tried_again(search):
 
     study, told = search(evaluate, trials=40, count=1, families=("mlp",))
     assert len(studies.entries(study)) == 40
-    assert len(names) == len(set(names)) == 40 - sum("the same as trial" in text for _, _, text in told)
+    assert len(names) == len(set(names)) == 40 - sum("the same as trial" in text for text in told)
 
 
 def test_what_is_under_way_gives_signs_of_life(search, url, monkeypatch):

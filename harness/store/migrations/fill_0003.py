@@ -14,9 +14,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-_RUNS = sa.table(
-    "variant_runs", *map(sa.column, ("id", "record", "outputs", "comparable", "outputs_sha256", "hits")),
-)  # fmt: skip
+_RUNS = sa.table("variant_runs", *map(sa.column, ("id", "record", "outputs", "comparable", "outputs_sha256", "hits")))
 _SAMPLES = sa.table("samples", *map(sa.column, ("variant_run_id", "position", "kind", "window_index", "output_bytes")))
 _COMPARABLES = sa.table("comparables", sa.column("comparable"), sa.column("metadata"))
 
@@ -60,8 +58,13 @@ def _windows(db: sa.Connection, key: int, blob: bytes) -> Iterator[tuple[int, by
 def _metadata(record: dict[str, Any], windows: int) -> dict[str, Any]:
     board, image, labels = record["board"], record["image"], record["labels"]
     return {
-        "board": board["name"], "clock_hz": board["clock_hz"], "timing": board["timing"],
-        "compiler": image["toolchain"]["cc"], "flags": image["toolchain"]["flags"], "engine": image["engine"], "windows": windows,
+        "board": board["name"],
+        "clock_hz": board["clock_hz"],
+        "timing": board["timing"],
+        "compiler": image["toolchain"]["cc"],
+        "flags": image["toolchain"]["flags"],
+        "engine": image["engine"],
+        "windows": windows,
         "labels": None if labels is None else sha256(json.dumps(labels).encode()).hexdigest()[:16],
     }
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tinyrig.analysis.metrics import measure
+from tinyrig.analysis.metrics import metric_values
 from tinyrig.core.records import BoardInfo, Run
 from tinyrig.store.comparison import compare, run_values
 from tinyrig.store.runs import Store
@@ -38,7 +38,7 @@ def test_changes_have_a_size_and_a_direction():
     rows = {row.metric: row for row in pair.rows}
     flash, accuracy = rows["flash_model_total"], rows["accuracy"]
     assert (flash.change, flash.better) == (-100, True)
-    assert flash.percent == pytest.approx(-100 * 100 / measure(base)["flash_model_total"])
+    assert flash.percent == pytest.approx(-100 * 100 / metric_values(base)["flash_model_total"])
     assert accuracy.first == right / 240 and accuracy.change == pytest.approx(-7 / 240) and accuracy.better is False
     assert pair.notes == ("the outputs differ", "7 windows lost, 0 won")
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from tinyrig.analysis.metrics import measure
+from tinyrig.analysis.metrics import metric_values
 from tinyrig.core.errors import HostError
 from tinyrig.core.records import Accepted
 from tinyrig.store import decisions
@@ -42,14 +42,19 @@ def written(store, form, **which):
 def test_every_metric_of_every_variant_run(store):
     lines = written(store, "json")
     assert [(line["run_id"], line["variant"]) for line in lines] == [
-        ("a", "pqt"), *(("b", name) for name in ("simple", "pruned", "reshaped", "pqt"))]
+        ("a", "pqt"),
+        *(("b", name) for name in ("simple", "pruned", "reshaped", "pqt")),
+    ]
     for line in lines:
         assert tuple(line) == RUN_COLUMNS
-        expected = measure(make_variant_run(line["variant"]))
+        expected = metric_values(make_variant_run(line["variant"]))
         low, high = expected.pop("accuracy_ci95")
         assert {name: line[name] for name in METRIC_COLUMNS} == {**expected, "accuracy_ci95_low": low, "accuracy_ci95_high": high}
     assert [(line["night"], line["rerun"], line["accepted"]) for line in lines] == [
-        (None, None, None), *[("night", 0, None)] * 3, ("night", 0, 'new, "better" layer\n')]
+        (None, None, None),
+        *[("night", 0, None)] * 3,
+        ("night", 0, 'new, "better" layer\n'),
+    ]
 
 
 def test_csv_says_the_same_as_json(store):

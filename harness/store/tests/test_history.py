@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinyrig.analysis.metrics import comparable_metadata, measure, metadata_hash, outputs_hash, top1_hits
+from tinyrig.analysis.metrics import comparable_metadata, metadata_hash, metric_values, outputs_hash, top1_hits
 from tinyrig.core.errors import InfraError, UserError
 from tinyrig.core.records import Accepted, BoardInfo, Run, Sample, StoredVerdict, Toolchain
 from tinyrig.store import decisions, history
@@ -57,12 +57,13 @@ def medians(runs):
 
 # ---- series ----
 
+
 def test_a_series_is_the_metric_of_each_run_in_order_of_time(store):
     run = keep(store, "b", 2, 1.5)
     keep(store, "a", 1)
     (series,) = history.series(store, "latency_cycles_median")
     assert [(p.run_id, p.started[:10]) for p in series.points] == [("a", "2026-01-01"), ("b", "2026-01-02")]
-    assert series.points[1].value == measure(run)["latency_cycles_median"]
+    assert series.points[1].value == metric_values(run)["latency_cycles_median"]
     assert (series.variant, series.board, series.board_id, series.timing) == ("pqt", "virtual", BOARD_ID, "estimated")
     assert {p.comparable for p in series.points} == {usual_hash()}
 
@@ -122,6 +123,7 @@ def test_cycles_by_operator(store):
 
 # ---- nights, acceptances, verdicts ----
 
+
 def test_nights_are_newest_first_and_know_their_runs(store):
     keep(store, "a", 1, night="n1")
     keep(store, "b", 2, night="n2")
@@ -140,7 +142,9 @@ def test_acceptances_are_kept_for_ever(store):
     keep(store, "a", 1, accept=True)
     decisions.accept(store, Accepted("a", "pqt", "2026-01-02", "me", "again", True))
     assert [(e.run_id, e.variant, e.why, e.wanted) for e in history.accepted(store)] == [
-        ("a", None, "nothing changed", False), ("a", "pqt", "again", True)]
+        ("a", None, "nothing changed", False),
+        ("a", "pqt", "again", True),
+    ]
     assert [e.why for e in history.accepted(store, wanted_only=True)] == ["again"]
 
 
@@ -201,16 +205,19 @@ def test_a_judgement_becomes_a_verdict_and_loses_nothing():
     assert (made.old, made.new, made.change, made.change_percent) == (100.0, 110.0, 10.0, 10.0)
     assert made.details == {"baseline_runs": 20}
     names = {f.name for f in dataclasses.fields(StoredVerdict)}
-    assert set(decisions._COLUMNS.values()) <= names and set(decisions._COLUMNS) <= {f.name for f in dataclasses.fields(FakeJudgement)}
+    assert set(decisions._COLUMNS.values()) <= names and set(decisions._COLUMNS) <= {
+        f.name for f in dataclasses.fields(FakeJudgement)
+    }
 
 
 # ---- baselines ----
+
 
 def test_the_baseline_is_the_last_accepted_comparable_runs(store):
     runs = [keep(store, f"r{day}", day, 1 + day / 100, accept=day != 3) for day in range(1, 6)]
     found = history.baseline_runs(store, "virtual", "pqt", usual_hash(), 3)
     assert [r.run_ids for r in found] == [("r2",), ("r4",), ("r5",)]
-    assert medians(found) == [measure(runs[i])["latency_cycles_median"] for i in (1, 3, 4)]
+    assert medians(found) == [metric_values(runs[i])["latency_cycles_median"] for i in (1, 3, 4)]
     assert found[0].outputs_sha256 == outputs_hash(runs[0]) and list(found[0].hits) == list(top1_hits(runs[0]))
     assert not any(r.first for r in found)
     before = history.baseline_runs(store, BOARD_ID, "pqt", usual_hash(), before=["r4", "r5"])
@@ -233,7 +240,10 @@ def test_a_new_compiler_has_no_baseline_and_what_differs_is_known(store):
     metadata = comparable_metadata(new)
     assert history.baseline_runs(store, "virtual", "pqt", metadata_hash(metadata), before=["b"]) == []
     assert history.last_accepted_metadata(store, "virtual", "pqt", before=["b"]) == {
-        **metadata, "compiler": image.toolchain.cc, "flags": image.toolchain.flags}
+        **metadata,
+        "compiler": image.toolchain.cc,
+        "flags": image.toolchain.flags,
+    }
 
 
 def test_the_runs_of_one_night_count_as_one_with_their_median(store):
@@ -265,6 +275,7 @@ def test_what_was_before_an_accepted_change_of_this_metric_does_not_count(store)
 
 
 # ---- the generator that other tests and benchmarks share ----
+
 
 def test_fake_nights_read_like_stored_ones(store):
     fake_nights.fill(store, Plan(nights=9, variants=5, boards=2, accept_every=4))
@@ -302,8 +313,15 @@ def test_series_and_baselines_are_what_was_stored(runs, count):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.builds(Sample, st.sampled_from(["window", "repeat"]), st.integers(0, 5), st.binary(min_size=8, max_size=8),
-                          st.just(1)), max_size=12), st.none() | st.lists(st.integers(0, 7), max_size=6))
+@given(
+    st.lists(
+        st.builds(
+            Sample, st.sampled_from(["window", "repeat"]), st.integers(0, 5), st.binary(min_size=8, max_size=8), st.just(1)
+        ),
+        max_size=12,
+    ),
+    st.none() | st.lists(st.integers(0, 7), max_size=6),
+)
 def test_what_outlives_the_samples_is_computed_of_them(samples, labels):
     run = replace(make_variant_run("pqt", 1), samples=tuple(samples), labels=None if labels is None else tuple(labels))
     with Store("sqlite://") as store:

@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 
 from tinyrig.core.errors import InfraError, UserError
 from tinyrig.core.records import FINISHED
+from tinyrig.host.log import heard
 from tinyrig.store import schema
 from tinyrig.store.database import MIGRATIONS
 from tinyrig.store.runs import Store
@@ -66,15 +67,19 @@ def _odd_run():
     first, second, *rest = base.samples
     return replace(
         make_run(names=("pqt",)),
-        runs=(make_variant_run("pqt", 9), replace(base, labels=None), replace(base, labels=(1, 2)),
-              replace(base, samples=(second, first, *rest, replace(first, outputs=second.outputs)))),
-    )  # fmt: skip
+        runs=(
+            make_variant_run("pqt", 9),
+            replace(base, labels=None),
+            replace(base, labels=(1, 2)),
+            replace(base, samples=(second, first, *rest, replace(first, outputs=second.outputs))),
+        ),
+    )
 
 
 @pytest.mark.parametrize("run", [make_run(), _odd_run()], ids=["usual", "odd"])
 def test_what_0003_computes_of_old_runs_is_what_is_stored_with_new_ones(any_url, run):
     old_database.write_0002(any_url, run)
-    with Store("sqlite://") as fresh, Store(any_url, say=lambda text: None) as upgraded:
+    with Store("sqlite://") as fresh, Store(any_url) as upgraded:
         fresh.save(run)
         assert upgraded.load(run.run_id) == run
         assert _columns(upgraded) == _columns(fresh)
@@ -87,7 +92,7 @@ def test_an_old_run_that_can_not_be_read_is_upgraded_without_them(any_url):
     with engine.begin() as db:
         db.execute(sa.text("UPDATE variant_runs SET record = '{}' WHERE id = 1"))
     engine.dispose()
-    with Store(any_url, say=lambda text: None) as store:
+    with Store(any_url) as store:
         assert [row[0] for row in _columns(store)] == ["pruned", "reshaped", "pqt"]
         assert len(store.runs()[0].variants) == 4
 
@@ -103,14 +108,14 @@ def test_a_database_from_before_the_migrations_is_upgraded_beside_a_copy(path, m
     run, said = make_run(), []
     old_database.write(path, run, metrics)
     before = old_database.contents(path)
-    with opened(path, say=said.append) as store:
+    with heard(said.append), opened(path) as store:
         assert store.load(run.run_id) == run
         assert store.runs()[0].state == FINISHED
         store.begin_run("next", "2027")
     (copy,) = backups(path)
     assert old_database.contents(copy) == before
     assert len(said) == 1 and str(copy) in said[0]
-    with opened(path, say=said.append):
+    with heard(said.append), opened(path):
         assert len(said) == 1 and backups(path) == [copy]
 
 
@@ -121,7 +126,7 @@ def test_a_second_copy_does_not_replace_the_first(path):
             Path(f"{path}{rest}").unlink(missing_ok=True)
         path.with_suffix(".new").unlink(missing_ok=True)
         old_database.write(path, make_run())
-        opened(path, say=lambda text: None).close()
+        opened(path).close()
     assert len(backups(path)) == 2
 
 
@@ -132,12 +137,12 @@ def test_a_migration_that_fails_changes_nothing(path, monkeypatch):
         db.execute("CREATE TABLE not_measured (x)")
         db.commit()
     with pytest.raises(InfraError, match="failed"):
-        opened(path, say=lambda text: None)
+        opened(path)
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("DROP TABLE not_measured")
         db.commit()
     assert old_database.contents(path) == before
-    with opened(path, say=lambda text: None) as store:
+    with opened(path) as store:
         assert store.load(make_run().run_id) == make_run()
 
 
@@ -146,12 +151,12 @@ def test_without_room_for_the_copy_nothing_is_upgraded(path):
     before = old_database.contents(path)
     (path.parent / f"{path.name}.before-{schema.REVISIONS[-1]}.part").mkdir()  # in the place of the copy
     with pytest.raises(InfraError, match="can't copy"):
-        opened(path, say=lambda text: None)
+        opened(path)
     assert old_database.contents(path) == before
 
 
 def _open_once(path):
-    opened(path, say=lambda text: None).close()
+    opened(path).close()
 
 
 def test_two_processes_that_upgrade_at_once_agree(path):

@@ -40,13 +40,16 @@ def test_what_was_not_measured_and_on_which_board(store):
 def test_limits_are_those_of_verdicts_with_numbers(store):
     store.save(Run("r1", STARTED, (make_variant_run("pqt", 8),)))
     where = ("r1", "pqt", "virtual", "5649525455414c00")
-    decisions.save_verdicts(store, [
-        StoredVerdict(*where, "macs", "night", "same", 5, 5, threshold=0.0),
-        StoredVerdict(*where, "latency_us_median", "night", "same", 10.5, 10.6, threshold=0.25),
-        StoredVerdict(*where, "latency_us_median", "drift", "same", 1.0, 1.0, threshold=0.1),
-        StoredVerdict(*where, "outputs", "night", "same", "ab", "ab", threshold=0.0),
-        StoredVerdict(*where, "accuracy", "night", "not comparable"),
-    ])  # fmt: skip
+    decisions.save_verdicts(
+        store,
+        [
+            StoredVerdict(*where, "macs", "night", "same", 5, 5, threshold=0.0),
+            StoredVerdict(*where, "latency_us_median", "night", "same", 10.5, 10.6, threshold=0.25),
+            StoredVerdict(*where, "latency_us_median", "drift", "same", 1.0, 1.0, threshold=0.1),
+            StoredVerdict(*where, "outputs", "night", "same", "ab", "ab", threshold=0.0),
+            StoredVerdict(*where, "accuracy", "night", "not comparable"),
+        ],
+    )
     asked = ("latency_us_median", "outputs", "accuracy")
     assert night_cells.limits(store, asked) == [("r1", "pqt", "latency_us_median", 10.5, 0.25)]
     assert night_cells.limits(store, asked, since="2026-02-01") == []

@@ -46,7 +46,7 @@ def test_the_journal_holds_samples_until_the_variant_is_finished(postgres_url):
 
 def _rig(url, name, count):
     for i in range(count):
-        with Store(url, say=lambda text: None) as store:
+        with Store(url) as store:
             run_id = f"{name}-{i}"
             store.begin_run(run_id, f"2026-01-{i + 1:02d}")
             writer = store.begin_journal(run_id, "pqt", {})
@@ -72,7 +72,7 @@ def test_rigs_that_begin_a_history_together_lose_nothing(postgres_url):
 
 
 def _open_once(url):
-    Store(url, say=lambda text: None).close()
+    Store(url).close()
 
 
 def test_processes_that_upgrade_at_once_agree(postgres_url):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tinyrig.analysis.metrics import measure
+from tinyrig.analysis.metrics import metric_values
 from tinyrig.core.errors import UserError
 from tinyrig.core.records import Accepted, Run, Sample
 from tinyrig.store import comparison, decisions, history, schema
@@ -142,4 +142,4 @@ def test_what_was_pruned_keeps_its_metrics(store):
     prune(store, BEFORE, NOW)
     assert recompute(store) == (2, 2) and recompute(store, "old") == (0, 2)
     (series,) = history.series(store, "latency_cycles_median", "pqt")
-    assert set(series.values) == {measure(make_variant_run("pqt"))["latency_cycles_median"]}
+    assert set(series.values) == {metric_values(make_variant_run("pqt"))["latency_cycles_median"]}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tinyrig.analysis.metrics import measure
+from tinyrig.analysis.metrics import metric_values
 from tinyrig.analysis.run_json import run_to_json
 from tinyrig.core.errors import InfraError, UserError
 from tinyrig.core.records import Parity, Run, Sample
@@ -35,29 +35,44 @@ def test_round_trip_of_a_whole_run(any_url):
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=6,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
 )
 cycles = st.integers(0, 2**32 - 1)
 samples = st.builds(
-    Sample, st.sampled_from(["window", "repeat", "profile", "stack"]), st.integers(0, 10**6), st.binary(max_size=40), cycles,
-    st.none() | cycles, st.lists(cycles, max_size=5).map(tuple),
+    Sample,
+    st.sampled_from(["window", "repeat", "profile", "stack"]),
+    st.integers(0, 10**6),
+    st.binary(max_size=40),
+    cycles,
+    st.none() | cycles,
+    st.lists(cycles, max_size=5).map(tuple),
 )
 parities = st.none() | st.builds(
-    Parity, st.text(max_size=8), cycles, cycles, st.floats(allow_nan=False), cycles, st.none() | cycles,
+    Parity, st.text(max_size=8), cycles, cycles, st.floats(allow_nan=False), cycles, st.none() | cycles
 )
 
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.lists(samples, max_size=12).map(tuple), parities, st.none() | st.lists(st.integers(0, 99), max_size=9).map(tuple),
+    st.lists(samples, max_size=12).map(tuple),
+    parities,
+    st.none() | st.lists(st.integers(0, 99), max_size=9).map(tuple),
     st.none() | st.lists(st.text(max_size=9), max_size=4).map(tuple),
     st.dictionaries(st.text(max_size=5), json_values, max_size=3),
     st.text(min_size=1, max_size=20),
 )
 def test_anything_round_trips(some_samples, parity, labels, class_names, extra, name):
     base = make_variant_run("pqt", 1)
-    run = replace(base, samples=some_samples, parity=parity, labels=labels, class_names=class_names, settings=extra,
-                  variant=replace(base.variant, name=name, details=extra, windows=None, host_accuracy=None))
+    run = replace(
+        base,
+        samples=some_samples,
+        parity=parity,
+        labels=labels,
+        class_names=class_names,
+        settings=extra,
+        variant=replace(base.variant, name=name, details=extra, windows=None, host_accuracy=None),
+    )
     with Store("sqlite://") as store:
         _check_round_trip(store, Run("id", "2026", (run, base), {"a": name}))
 
@@ -86,9 +101,12 @@ def _check_round_trip(store, run):
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(some_samples=st.lists(samples, max_size=6).map(tuple), parity=parities,
-       extra=st.dictionaries(st.text(max_size=5), json_values, max_size=3),
-       name=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20))
+@given(
+    some_samples=st.lists(samples, max_size=6).map(tuple),
+    parity=parities,
+    extra=st.dictionaries(st.text(max_size=5), json_values, max_size=3),
+    name=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20),
+)
 def test_anything_round_trips_on_a_server(postgres_url, some_samples, parity, extra, name):
     """Text columns hold no NUL there; a variant is named after a file, which can't either."""
     base = make_variant_run("pqt", 1)
@@ -100,8 +118,12 @@ def test_anything_round_trips_on_a_server(postgres_url, some_samples, parity, ex
 
 def test_numpy_values_are_stored_as_plain_ones(any_url):
     base = make_variant_run("pqt", 2)
-    run = replace(base, labels=tuple(np.array([3, 4])), settings={"a": np.float32(0.5), "b": np.arange(2), "c": Path("x/y")},
-                  samples=(Sample("window", np.int64(0), b"ab", np.uint32(7), np.int32(9), (np.uint32(1),)),))
+    run = replace(
+        base,
+        labels=tuple(np.array([3, 4])),
+        settings={"a": np.float32(0.5), "b": np.arange(2), "c": Path("x/y")},
+        samples=(Sample("window", np.int64(0), b"ab", np.uint32(7), np.int32(9), (np.uint32(1),)),),
+    )
     with Store(any_url) as store:
         store.save(Run("id", "2026", (run,)))
         got = store.load("id").runs[0]
@@ -253,7 +275,7 @@ def test_metrics_stand_beside_the_samples_for_sql(tmp_path):
     run = make_variant_run("pqt")
     with Store(f"sqlite:///{tmp_path / 'r.sqlite'}") as store:
         store.save(Run("r1", "2026-01-01T00:00:00+00:00", (run,)))
-    stored, expected = metrics_in(tmp_path / "r.sqlite"), measure(run)
+    stored, expected = metrics_in(tmp_path / "r.sqlite"), metric_values(run)
     low, high = expected["accuracy_ci95"]
     assert stored["pqt", "accuracy_ci95_low"] == low and stored["pqt", "accuracy_ci95_high"] == high
     for name in ("latency_cycles_median", "ram_model_total", "flash_model_total", "accuracy"):

@@ -21,8 +21,22 @@ def elf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """image.c as an ELF."""
     path = tmp_path_factory.mktemp("image") / "image.elf"
     subprocess.run(
-        ["arm-none-eabi-gcc", "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", *BOARDS["virtual"].cpu_flags, "-ffreestanding",
-         "-nostdlib", "-T", HERE / "image.ld", HERE / "image.c", "-o", path],
+        [
+            "arm-none-eabi-gcc",
+            "-std=c11",
+            "-O2",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            *BOARDS["virtual"].cpu_flags,
+            "-ffreestanding",
+            "-nostdlib",
+            "-T",
+            HERE / "image.ld",
+            HERE / "image.c",
+            "-o",
+            path,
+        ],
         check=True,
     )
     return path
@@ -40,6 +54,7 @@ def image_bin(elf: Path) -> bytes:
 def start(elf: Path) -> Iterator[Callable[..., tuple[VirtualBoard, serial.Serial]]]:
     """start(**options) -> a board that runs image.c, and its open port."""
     with ExitStack() as stack:
+
         def go(**options) -> tuple[VirtualBoard, serial.Serial]:
             board = stack.enter_context(VirtualBoard(**{"image": elf, **options}))
             return board, stack.enter_context(serial.Serial(board.port, 1_000_000, timeout=10))

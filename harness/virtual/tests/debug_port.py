@@ -23,9 +23,14 @@ DHCSR, DCRSR, DCRDR, DEMCR, AIRCR, DFSR = 0xE000EDF0, 0xE000EDF4, 0xE000EDF8, 0x
 HALT, REGRDY, S_HALT, RESET_ST = 1 << 1, 1 << 16, 1 << 17, 1 << 25
 ROM_TABLE = 0xE00FF000
 CORE_REGISTERS = (
-    *(getattr(arm, f"UC_ARM_REG_R{n}") for n in range(13)), arm.UC_ARM_REG_SP, arm.UC_ARM_REG_LR, arm.UC_ARM_REG_PC,
-    arm.UC_ARM_REG_XPSR, arm.UC_ARM_REG_MSP, arm.UC_ARM_REG_PSP,
-)  # fmt: skip
+    *(getattr(arm, f"UC_ARM_REG_R{n}") for n in range(13)),
+    arm.UC_ARM_REG_SP,
+    arm.UC_ARM_REG_LR,
+    arm.UC_ARM_REG_PC,
+    arm.UC_ARM_REG_XPSR,
+    arm.UC_ARM_REG_MSP,
+    arm.UC_ARM_REG_PSP,
+)
 
 
 def _ids(base: int, cidr: int, pidr: tuple[int, int, int, int, int]) -> dict[int, int]:
@@ -35,13 +40,19 @@ def _ids(base: int, cidr: int, pidr: tuple[int, int, int, int, int]) -> dict[int
 
 
 FIXED = {
-    ROM_TABLE: 0xFFF0F003, ROM_TABLE + 4: 0xFFF02003, ROM_TABLE + 8: 0xFFF03003,  # SCS, DWT, FPB
+    ROM_TABLE: 0xFFF0F003,
+    ROM_TABLE + 4: 0xFFF02003,
+    ROM_TABLE + 8: 0xFFF03003,  # SCS, DWT, FPB
     **_ids(ROM_TABLE, 0x10, (0x08, 0x40, 0x04, 0x00, 0x02)),
     **_ids(0xE000E000, 0xE0, (0x0C, 0xB0, 0x0B, 0x00, 0x04)),
     **_ids(0xE0001000, 0xE0, (0x02, 0xB0, 0x3B, 0x00, 0x04)),
     **_ids(0xE0002000, 0xE0, (0x03, 0xB0, 0x2B, 0x00, 0x04)),
-    0xE000ED00: 0x410FC241, 0xE0001000: 0x40000000, 0xE0002000: 0x260, 0x4001E400: 1, 0x4001E408: 1,
-}  # fmt: skip
+    0xE000ED00: 0x410FC241,
+    0xE0001000: 0x40000000,
+    0xE0002000: 0x260,
+    0x4001E400: 1,
+    0x4001E408: 1,
+}
 
 
 class Target:
@@ -66,13 +77,17 @@ class Target:
         self._uc.mem_write(chip.FICR_BASE + 0x100, struct.pack("<I", part))
         for base, size in ((0, chip.FLASH_BYTES), (0x40000000, 0x50000), (0xE0000000, 0x100000)):
             self._uc.mmio_map(
-                base, size, lambda _u, at, n, b: self._load(b + at, n), base,
-                lambda _u, at, n, v, b: self._store(b + at, n, v), base,
-            )  # fmt: skip
+                base,
+                size,
+                lambda _u, at, n, b: self._load(b + at, n),
+                base,
+                lambda _u, at, n, v, b: self._store(b + at, n, v),
+                base,
+            )
 
     def _load(self, address: int, count: int) -> int:
         if address < chip.FLASH_BYTES:
-            return int.from_bytes(self.flash[address:address + count], "little")
+            return int.from_bytes(self.flash[address : address + count], "little")
         if address == DHCSR:
             status = self.registers.get(DHCSR, 0) & 0xFFFF | REGRDY | S_HALT * self._halted | RESET_ST * self._reset_seen
             self._reset_seen = False
@@ -86,7 +101,7 @@ class Target:
         self.registers[address] = value
         if address == NVMC_ERASEPAGE and self.registers.get(NVMC_CONFIG) == 2:
             self.erased.append(value)
-            self.flash[value:value + 4096] = b"\xff" * 4096
+            self.flash[value : value + 4096] = b"\xff" * 4096
         elif address == NVMC_ERASEALL and value & 1:
             self._erase_all()
         elif address == DCRSR:
@@ -100,8 +115,8 @@ class Target:
         """4.3.2: only while CONFIG allows it, and only from 1 to 0."""
         self._silent |= address == self._dies_at
         if self.registers.get(NVMC_CONFIG) == 1 and not (self._bad is not None and address <= self._bad < address + len(data)):
-            old = self.flash[address:address + len(data)]
-            self.flash[address:address + len(data)] = bytes(a & b for a, b in zip(old, data, strict=True))
+            old = self.flash[address : address + len(data)]
+            self.flash[address : address + len(data)] = bytes(a & b for a, b in zip(old, data, strict=True))
 
     def _erase_all(self) -> None:
         self.mass_erases += 1
@@ -144,7 +159,7 @@ class Target:
         if chip.FICR_BASE <= address < chip.FICR_BASE + 0x2000 or chip.RAM_BASE <= address < chip.RAM_BASE + chip.RAM_BYTES:
             return bytes(self._uc.mem_read(address, count))
         if address < chip.FLASH_BYTES:
-            return bytes(self.flash[address:address + count])
+            return bytes(self.flash[address : address + count])
         return b"".join(struct.pack("<I", self._load(at, 4) & 0xFFFFFFFF) for at in range(address, address + count, 4))[:count]
 
     def write(self, address: int, data: bytes) -> None:
@@ -154,14 +169,17 @@ class Target:
             self._uc.mem_write(address, data)
             return
         for at in range(0, len(data), 4):
-            self._store(address + at, 4, int.from_bytes(data[at:at + 4], "little"))
+            self._store(address + at, 4, int.from_bytes(data[at : at + 4], "little"))
 
     def ap(self, address: int) -> int:
         """An AP's register: 0 the AHB-AP, 1 the CTRL-AP, no others."""
         known = {
-            0x000000FC: AHB_AP_IDR, 0x000000F8: ROM_TABLE | 3, 0x00000000: 0x23000042 if not self.locked else 0x23000002,
-            0x010000FC: CTRL_AP_IDR, 0x0100000C: 0 if self.locked else 1,
-        }  # fmt: skip
+            0x000000FC: AHB_AP_IDR,
+            0x000000F8: ROM_TABLE | 3,
+            0x00000000: 0x23000042 if not self.locked else 0x23000002,
+            0x010000FC: CTRL_AP_IDR,
+            0x0100000C: 0 if self.locked else 1,
+        }
         return known.get(address, 0)
 
     def write_ap(self, address: int, value: int) -> None:
@@ -204,8 +222,13 @@ class Handler(socketserver.StreamRequestHandler):
         return method(*arguments) if method else None
 
     def do_readprop(self, name: str):
-        return {"capabilities": ["MANAGED_AP_SELECTION"], "supported_wire_protocols": ["DEFAULT", "SWD"], "wire_protocol": "SWD",
-                "vendor_name": "tinyrig", "product_name": "model"}.get(name)  # fmt: skip
+        return {
+            "capabilities": ["MANAGED_AP_SELECTION"],
+            "supported_wire_protocols": ["DEFAULT", "SWD"],
+            "wire_protocol": "SWD",
+            "vendor_name": "tinyrig",
+            "product_name": "model",
+        }.get(name)
 
     def do_reset(self) -> None:
         self.server.target.reset()

@@ -82,12 +82,22 @@ class Chip:
     """Runs an ELF linked for the chip. `exchange()` is its serial line. `hse`: whether the ST-LINK's clock arrives."""
 
     RESETS: ClassVar[dict[int, int]] = {
-        RCC: 0x83, RCC + 0x04: 0x24003010, PWR: 0x8000, PWR + 4: 0, GPIOA: 0x0C000000, GPIOA + 0x08: 0x0C000000,
-        GPIOA + 0x0C: 0x64000000, USART2: 0xC0, SCS + 0xD0C: 0xFA050000,
-    }  # fmt: skip
+        RCC: 0x83,
+        RCC + 0x04: 0x24003010,
+        PWR: 0x8000,
+        PWR + 4: 0,
+        GPIOA: 0x0C000000,
+        GPIOA + 0x08: 0x0C000000,
+        GPIOA + 0x0C: 0x64000000,
+        USART2: 0xC0,
+        SCS + 0xD0C: 0xFA050000,
+    }
     CLOCKS: ClassVar[dict[int, tuple[int, int]]] = {  # block: (enable register of RCC, bit), 6.3.9 and 6.3.11
-        GPIOA: (0x30, 0), TIM2: (0x40, 0), USART2: (0x40, 17), PWR: (0x40, 28),
-    }  # fmt: skip
+        GPIOA: (0x30, 0),
+        TIM2: (0x40, 0),
+        USART2: (0x40, 17),
+        PWR: (0x40, 28),
+    }
 
     def __init__(self, elf: Path, hse: bool = True) -> None:
         self._hse = hse

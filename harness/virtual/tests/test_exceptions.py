@@ -73,9 +73,14 @@ def test_masked_timer_counts_but_does_not_interrupt(timer) -> None:
 
 STACKS = {
     # SP: whether the frame of 32 bytes can be written
-    chip.RAM_BASE + chip.RAM_BYTES: True, chip.RAM_BASE + 32: True, chip.RAM_BASE + 31: False, chip.RAM_BASE: False,
-    chip.RAM_BASE - 4096: False, 0x30000000: False, 0: False,
-}  # fmt: skip
+    chip.RAM_BASE + chip.RAM_BYTES: True,
+    chip.RAM_BASE + 32: True,
+    chip.RAM_BASE + 31: False,
+    chip.RAM_BASE: False,
+    chip.RAM_BASE - 4096: False,
+    0x30000000: False,
+    0: False,
+}
 ENTER = f"""
 import struct
 from unicorn.arm_const import *

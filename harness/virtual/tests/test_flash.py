@@ -139,7 +139,11 @@ PORT_CHOICES = {
     "a pty is never exchanged for USB": ([("/dev/a1", BOOT, "1-2")], "/dev/null", Plug(), ["/dev/null"]),
     "nor is a URL": ([("/dev/a1", BOOT, "1-2")], "socket://host:1", Plug(), ["socket://host:1"]),
     "its number, in another socket": (
-        [("/dev/a1", BOOT, "1-3", "00ab"), ("/dev/a2", APP, "1-2", "C")], "/dev/a0", Plug("AB", "1-2"), ["/dev/a1"]),
+        [("/dev/a1", BOOT, "1-3", "00ab"), ("/dev/a2", APP, "1-2", "C")],
+        "/dev/a0",
+        Plug("AB", "1-2"),
+        ["/dev/a1"],
+    ),
     "a number of its own": ([("/dev/a1", BOOT, "1-2", "X")], "/dev/a0", Plug("AB", "1-2"), ["/dev/a1"]),
 }
 

@@ -13,6 +13,7 @@ from tinyrig.core.boards import BOARDS
 from tinyrig.core.errors import DeviceError, LinkError, RigError
 from tinyrig.flash import samba
 from tinyrig.flash.flash import flash, restart
+from tinyrig.host.log import heard
 from tinyrig.virtual.launch import VirtualBoard
 from tinyrig.virtual.tests.test_flash import alive
 
@@ -36,15 +37,23 @@ def bootloader_answers(port: str) -> bool:
         return tty.read(2) == b"\n\r"
 
 
-SURVIVED = ["boot-refuse-verify:2", "boot-silent-verify:1",
-            "brown-out:2", "brown-out:5", "boot-refuse:1", "boot-refuse:4", "boot-silent:1", "boot-silent:3"]  # fmt: skip
+SURVIVED = [
+    "boot-refuse-verify:2",
+    "boot-silent-verify:1",
+    "brown-out:2",
+    "brown-out:5",
+    "boot-refuse:1",
+    "boot-refuse:4",
+    "boot-silent:1",
+    "boot-silent:3",
+]
 
 
 @pytest.mark.parametrize("fault", SURVIVED)
 def test_a_second_try_mends_it_and_says_so(image_bin: bytes, fault: str) -> None:
     said: list[str] = []
-    with VirtualBoard(faults=[fault]) as board:
-        assert flash(image_bin + PAGES, BOARD, board.port, say=said.append) == 2
+    with VirtualBoard(faults=[fault]) as board, heard(said.append):
+        assert flash(image_bin + PAGES, BOARD, board.port) == 2
         assert alive(board.port)
     assert len(said) == 1 and said[0].startswith("flashing again, because")
 

@@ -53,10 +53,24 @@ def test_every_kind_has_a_default():
 
 @pytest.mark.parametrize(
     "text",
-    ["line-", "line-gremlin", "line-drop:0", "line-drop:-1", "line-drop:1.5", "line-drop:x", "line-drop:nan", "line-drop:inf",
-     "line-drop:0.1:3", "line-cut:0.1:3", "line-delay:0.1:-1", "line-delay:0.1:1:1", "line-rx-stall", "line-tx-disconnect:5",
-     "line-xx-drop"],
-)  # fmt: skip
+    [
+        "line-",
+        "line-gremlin",
+        "line-drop:0",
+        "line-drop:-1",
+        "line-drop:1.5",
+        "line-drop:x",
+        "line-drop:nan",
+        "line-drop:inf",
+        "line-drop:0.1:3",
+        "line-cut:0.1:3",
+        "line-delay:0.1:-1",
+        "line-delay:0.1:1:1",
+        "line-rx-stall",
+        "line-tx-disconnect:5",
+        "line-xx-drop",
+    ],
+)
 def test_what_can_not_be_understood_is_refused(text):
     with pytest.raises(UserError):
         parse_fault(text)

@@ -25,8 +25,18 @@ from tinyrig.workload.image import FIRMWARE, build_image
 from tinyrig.workload.oracle import ORACLES
 
 BOARD = BOARDS["nucleo-f401re"]
-FLAGS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-infinite-recursion", "-Os", "-gdwarf-4", "-nostartfiles",
-         "--specs=nano.specs", "-DMEASURE_LONGEST_US=3000"]  # fmt: skip
+FLAGS = [
+    "-std=gnu11",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wno-infinite-recursion",
+    "-Os",
+    "-gdwarf-4",
+    "-nostartfiles",
+    "--specs=nano.specs",
+    "-DMEASURE_LONGEST_US=3000",
+]
 
 
 def compiled(data: bytes):
@@ -161,7 +171,7 @@ PLANTED = {
     "pins not set up": ("port.c", "AF_USART2 = 7", "AF_USART2 = 8", "a byte was sent while pins or USART are not set up"),
     "no clock": ("port.c", "APB1ENR_USART2 (1u << 17)", "APB1ENR_USART2 (1u << 18)", "0x40004400 used without its clock"),
     "PWR has no clock": ("clock.c", "APB1ENR_PWREN (1u << 28)", "APB1ENR_PWREN (1u << 27)", "0x40007000 used without its clock"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", [n if i % 3 == 0 else pytest.param(n, marks=pytest.mark.slow) for i, n in enumerate(PLANTED)])
@@ -185,7 +195,7 @@ def test_footprint_and_what_does_not_fit(tmp_path, image):
     assert f.flash_rig > 1000 and f.ram_arena > 0
     big = compiled(small_models.dense_int8())
     filler = "\nstatic unsigned char filler[98000];\n"
-    filler += "unsigned char *const filler_at __attribute__((section(\".vectors\"))) = filler;\n"
+    filler += 'unsigned char *const filler_at __attribute__((section(".vectors"))) = filler;\n'
     big = dataclasses.replace(big, sources=big.sources | {"model.c": big.sources["model.c"] + filler})
     with pytest.raises(ModelError, match="does not fit ST NUCLEO-F401RE") as caught:
         build_image(big, BOARD, tmp_path)

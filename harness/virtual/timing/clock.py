@@ -93,7 +93,7 @@ class PythonCounter:
         for memory in self._memories:
             offset = address - memory.start
             if offset >= 0 and offset + size <= len(memory.bytes):
-                self._blocks[address, size] = block_cost(bytes(memory.bytes[offset:offset + size]), address)
+                self._blocks[address, size] = block_cost(bytes(memory.bytes[offset : offset + size]), address)
                 return self._blocks[address, size]
         return None
 
@@ -104,10 +104,17 @@ class _Operand(ctypes.Structure):
 
 class _Row(ctypes.Structure):
     _fields_ = (
-        ("mask", ctypes.c_uint32), ("value", ctypes.c_uint32),
-        ("kind", ctypes.c_uint8), ("cycles", ctypes.c_uint8), ("penalty", ctypes.c_uint8),
-        ("counted", _Operand), ("base", _Operand), ("address", _Operand * 2), ("writes", _Operand * 2),
-        ("fp_reads", _Operand * 3), ("fp_writes", _Operand),
+        ("mask", ctypes.c_uint32),
+        ("value", ctypes.c_uint32),
+        ("kind", ctypes.c_uint8),
+        ("cycles", ctypes.c_uint8),
+        ("penalty", ctypes.c_uint8),
+        ("counted", _Operand),
+        ("base", _Operand),
+        ("address", _Operand * 2),
+        ("writes", _Operand * 2),
+        ("fp_reads", _Operand * 3),
+        ("fp_writes", _Operand),
     )
 
 
@@ -117,8 +124,17 @@ def _operands(words: str, count: int) -> ctypes.Array:
 
 def _row(row: Row) -> _Row:
     return _Row(
-        row.mask, row.value, row.kind, row.cycles, row.penalty, _operands(row.counted, 1)[0], _operands(row.base, 1)[0],
-        _operands(row.address, 2), _operands(row.writes, 2), _operands(row.fp_reads, 3), _operands(row.fp_writes, 1)[0],
+        row.mask,
+        row.value,
+        row.kind,
+        row.cycles,
+        row.penalty,
+        _operands(row.counted, 1)[0],
+        _operands(row.base, 1)[0],
+        _operands(row.address, 2),
+        _operands(row.writes, 2),
+        _operands(row.fp_reads, 3),
+        _operands(row.fp_writes, 1)[0],
     )
 
 

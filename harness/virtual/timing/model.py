@@ -18,12 +18,22 @@ from tinyrig.virtual.timing.table import NARROW, WIDE, Kind, Row
 OPERANDS: dict[str, tuple[int, int, int]] = {
     # word: (how, bit, low bit), as struct timing_operand of timing.c
     "": (0, 0, 0),
-    "t0": (1, 0, 0), "t3": (1, 3, 0), "t6": (1, 6, 0), "t8": (1, 8, 0),
-    "q0": (2, 0, 0), "q8": (2, 8, 0), "q12": (2, 12, 0), "q16": (2, 16, 0),
+    "t0": (1, 0, 0),
+    "t3": (1, 3, 0),
+    "t6": (1, 6, 0),
+    "t8": (1, 8, 0),
+    "q0": (2, 0, 0),
+    "q8": (2, 8, 0),
+    "q12": (2, 12, 0),
+    "q16": (2, 16, 0),
     "hi": (3, 0, 0),
     "sp": (4, 13, 0),
-    "list8": (5, 8, 0), "list9": (5, 9, 0), "list16": (5, 16, 0),
-    "sd": (6, 12, 22), "sn": (6, 16, 7), "sm": (6, 0, 5),
+    "list8": (5, 8, 0),
+    "list9": (5, 9, 0),
+    "list16": (5, 16, 0),
+    "sd": (6, 12, 22),
+    "sn": (6, 16, 7),
+    "sm": (6, 0, 5),
     "imm8": (7, 0, 0),
 }
 
@@ -96,8 +106,15 @@ def decode(code: int, wide: bool) -> Instruction:
     row = match(code, wide)
     count = code & 0xFF if row.counted == "imm8" else registers(row.counted, code).bit_count()
     return Instruction(
-        row.kind, (row.cycles + count) & 0xFF, row.penalty, registers(row.base, code), registers(row.address, code),
-        registers(row.writes, code), registers(row.fp_reads, code), registers(row.fp_writes, code), row.source,
+        row.kind,
+        (row.cycles + count) & 0xFF,
+        row.penalty,
+        registers(row.base, code),
+        registers(row.address, code),
+        registers(row.writes, code),
+        registers(row.fp_reads, code),
+        registers(row.fp_writes, code),
+        row.source,
     )
 
 
@@ -124,12 +141,12 @@ def instructions(code: bytes) -> Iterator[tuple[int, bool]]:
     """(word, wide) of the Thumb instructions in `code`; a cut-off last one is left out."""
     at = 0
     while at + 2 <= len(code):
-        word = int.from_bytes(code[at:at + 2], "little")
+        word = int.from_bytes(code[at : at + 2], "little")
         wide = word >> 11 >= 0x1D
         if wide and at + 4 > len(code):
             return
         if wide:
-            word = word << 16 | int.from_bytes(code[at + 2:at + 4], "little")
+            word = word << 16 | int.from_bytes(code[at + 2 : at + 4], "little")
         yield word, wide
         at += 4 if wide else 2
 
@@ -143,8 +160,13 @@ def block_cost(code: bytes, address: int = 0) -> Block:
         cycles = current.cycles + (pairing(before, current) if before else 0)
         entry = int(wide and bool(address & 2)) if before is None else result.entry
         result = replace(
-            result, cycles=result.cycles + cycles, instructions=result.instructions + 1, penalty=current.penalty, entry=entry,
-            first=result.first or current, last=current,
+            result,
+            cycles=result.cycles + cycles,
+            instructions=result.instructions + 1,
+            penalty=current.penalty,
+            entry=entry,
+            first=result.first or current,
+            last=current,
         )
         before = current
     return result

@@ -28,8 +28,8 @@ class Kind(IntEnum):
     """How an instruction pairs with its neighbours."""
 
     ALU = 0
-    LOAD = 1            # single load: pipelines with a following load or store
-    LOAD_MANY = 2       # LDM, LDRD, VLDM: never pipelined
+    LOAD = 1  # single load: pipelines with a following load or store
+    LOAD_MANY = 2  # LDM, LDRD, VLDM: never pipelined
     STORE_IMMEDIATE = 3  # single store, immediate offset: its data phase is buffered
     STORE_REGISTER = 4  # single store, register offset: needs a third register read
     STORE_MANY = 5
@@ -88,8 +88,9 @@ NARROW: tuple[Row, ...] = (
     Row(0xF500, 0xB100, _BR, "[T] CBZ, CBNZ", penalty=PENALTY_DIRECT),
     Row(0xFF00, 0xB000, _ALU, "[T] ADD, SUB SP", writes="sp"),
     Row(0xFE00, 0xB400, _STM, "[T] PUSH: 1 + N", counted="list9", address="sp"),
-    Row(0xFF00, 0xBD00, _BR, "[T] POP with PC: 1 + N + P", counted="list9", penalty=PENALTY_INDIRECT,
-        address="sp", writes="list8"),
+    Row(
+        0xFF00, 0xBD00, _BR, "[T] POP with PC: 1 + N + P", counted="list9", penalty=PENALTY_INDIRECT, address="sp", writes="list8"
+    ),
     Row(0xFF00, 0xBC00, _MANY, "[T] POP: 1 + N", counted="list9", address="sp", writes="list8"),
     Row(0xFF0F, 0xBF00, Kind.NOP, "[T] NOP and hints"),
     Row(0xFF00, 0xBF00, Kind.IT, "[T] IT: folded into a preceding instruction"),
@@ -127,8 +128,16 @@ _FLOAT: tuple[Row, ...] = (
 )
 
 _MEMORY: tuple[Row, ...] = (
-    Row(0xFE508000, 0xE8108000, _BR, "[T] LDM with PC: 1 + N + P", counted="list16", penalty=PENALTY_INDIRECT,
-        address="q16", writes="list16"),
+    Row(
+        0xFE508000,
+        0xE8108000,
+        _BR,
+        "[T] LDM with PC: 1 + N + P",
+        counted="list16",
+        penalty=PENALTY_INDIRECT,
+        address="q16",
+        writes="list16",
+    ),
     Row(0xFE500000, 0xE8100000, _MANY, "[T] LDM: 1 + N", counted="list16", address="q16", writes="list16"),
     Row(0xFE500000, 0xE8000000, _STM, "[T] STM: 1 + N", counted="list16", address="q16"),
     Row(0xFFF000E0, 0xE8D00000, _BR, "[T] TBB, TBH: 2 + P", cycles=3, penalty=PENALTY_INDIRECT + 1, address="q16 q0"),

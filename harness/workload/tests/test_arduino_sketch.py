@@ -49,8 +49,11 @@ def generated(model: CompiledModel, work: Path, rig: Sequence[Path] = ()) -> tup
     work.mkdir(parents=True)
     for name, text in model.sources.items():
         (work / name).write_text(text)
-    engine = [*(work / n for n in model.sources if n.endswith(".c")), *(FIRMWARE / "nn" / k for k in model.kernels),
-              *model.extra_sources]  # fmt: skip
+    engine = [
+        *(work / n for n in model.sources if n.endswith(".c")),
+        *(FIRMWARE / "nn" / k for k in model.kernels),
+        *model.extra_sources,
+    ]
     folders = (work, *(FIRMWARE / f for f in ("app", "nn", "port")), *model.include_dirs)
     return arduino_sketch.write_sketch(work / arduino_sketch.NAME, list(rig), engine, folders, 4096), folders
 

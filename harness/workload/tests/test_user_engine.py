@@ -17,7 +17,7 @@ from tinyrig.core.boards import BOARDS, parse_board
 from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, ModelError, UserError
 from tinyrig.measure.parity import compare
-from tinyrig.measure.variant import measure
+from tinyrig.measure.variant import take_samples
 from tinyrig.tests import small_models
 from tinyrig.workload.host_build import HostModel
 from tinyrig.workload.image import build_image
@@ -50,7 +50,7 @@ def test_the_example_runs_and_agrees_on_the_virtual_board(tmp_path):
     windows = random_windows(model.inputs, 4, seed=2)
     with Rig(parse_board("virtual"), Config()) as rig:
         session, hello = rig.prepare(image)
-        samples = measure(session, windows, repeats=2)
+        samples = take_samples(session, windows, repeats=2)
     assert (hello.engine, hello.arena_bytes, hello.op_count) == ("own", 1024, 0)
     parity = compare(data, "tflm", windows, samples, model.outputs, 1e-5)
     assert parity.compared == 4 and parity.mismatched_windows == 0 and parity.top1_changed == 0

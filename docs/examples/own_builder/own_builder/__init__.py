@@ -12,12 +12,14 @@ from tinyrig.variants.networks.task import Built, Net, Task
 def build_wide(task: Task) -> Built:
     """A network with a wider view in time: five steps at once."""
     keras = models.fresh(task.data.seed).keras  # seeded: the same weights every time
-    model = keras.Sequential([
-        keras.layers.Input(task.data.x.shape[1:], name="window"),
-        keras.layers.Conv1D(12, 5, activation="relu", name="look"),
-        keras.layers.GlobalAveragePooling1D(name="pool"),
-        keras.layers.Dense(task.data.classes, activation="softmax", name="decide"),
-    ])  # fmt: skip
+    model = keras.Sequential(
+        [
+            keras.layers.Input(task.data.x.shape[1:], name="window"),
+            keras.layers.Conv1D(12, 5, activation="relu", name="look"),
+            keras.layers.GlobalAveragePooling1D(name="pool"),
+            keras.layers.Dense(task.data.classes, activation="softmax", name="decide"),
+        ]
+    )
     return task.as_float(model, task.train(model))
 
 

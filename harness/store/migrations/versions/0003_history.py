@@ -11,14 +11,14 @@ down_revision = "0002"
 
 def upgrade() -> None:
     for column in (
-        sa.Column("comparable", sa.String(64)), sa.Column("outputs_sha256", sa.String(64)),
-        sa.Column("hits", sa.LargeBinary), sa.Column("pruned", sa.String(64)),
-    ):  # fmt: skip
+        sa.Column("comparable", sa.String(64)),
+        sa.Column("outputs_sha256", sa.String(64)),
+        sa.Column("hits", sa.LargeBinary),
+        sa.Column("pruned", sa.String(64)),
+    ):
         op.add_column("variant_runs", column)
     op.create_table(
-        "comparables",
-        sa.Column("comparable", sa.String(64), primary_key=True),
-        sa.Column("metadata", sa.Text, nullable=False),
+        "comparables", sa.Column("comparable", sa.String(64), primary_key=True), sa.Column("metadata", sa.Text, nullable=False)
     )
     fill(op.get_bind())
     heads = ["variant", "board_id", "board_name", "timing", "comparable", "run_seq"]

@@ -13,9 +13,12 @@ _RUNS = sa.table("variant_runs", *map(sa.column, ("id", "record", "timer_overhea
 
 def upgrade() -> None:
     for column in (
-        sa.Column("timer_hz", sa.BigInteger), sa.Column("timer_overhead_cycles", sa.BigInteger),
-        sa.Column("clock_ppm", sa.Float), sa.Column("clock_ppm_error", sa.Float), sa.Column("clock_seconds", sa.Float),
-    ):  # fmt: skip
+        sa.Column("timer_hz", sa.BigInteger),
+        sa.Column("timer_overhead_cycles", sa.BigInteger),
+        sa.Column("clock_ppm", sa.Float),
+        sa.Column("clock_ppm_error", sa.Float),
+        sa.Column("clock_seconds", sa.Float),
+    ):
         op.add_column("variant_runs", column)
     _fill(op.get_bind())
 
