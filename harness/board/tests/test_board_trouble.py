@@ -112,9 +112,12 @@ def test_a_board_that_was_silent_is_checked_after_flashing():
     with VirtualBoard(number=7) as board:
         target = parse_board(f"virtual@{board.port}")
         said: list[str] = []
-        with Rig(target, wanting(VIRTUAL_ID_PREFIX + "08")) as rig, heard(said.append):
-            with pytest.raises(DeviceError, match="not the one"):
-                rig.prepare(image())
+        with (
+            Rig(target, wanting(VIRTUAL_ID_PREFIX + "08")) as rig,
+            heard(said.append),
+            pytest.raises(DeviceError, match="not the one"),
+        ):
+            rig.prepare(image())
         assert "only after flashing" in said[0]
 
 
