@@ -21,9 +21,9 @@ from tinyrig.run_command import add_parser as add_run
 from tinyrig.search.command import add_parser as add_search
 
 _PACKAGES = {
-    "variants": ("variants", "build model variants"),
+    "variants": ("tinyrig.variants", "build model variants"),
     "crossval": ("tinyrig.variants.crossval", "cross-validate model families and their grid"),
-    "report": ("reports", "write a report of stored runs"),
+    "report": ("tinyrig.reports", "write a report of stored runs"),
 }
 """Commands that are packages of their own, and what they are for."""
 _EXITS = "exit codes: 0 good; 1 a claim failed; 2 unusable input or model; 3 the rig failed"

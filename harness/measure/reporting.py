@@ -20,7 +20,7 @@ def write_night(night_id: str, config: Config) -> int:
 
 def write_page(path: Path, config: Config) -> int:
     """The HTML page of all nights; returns its exit status."""
-    return _reporting("reports", "--nights", "--store", config.results, "-o", str(path))
+    return _reporting("tinyrig.reports", "--nights", "--store", config.results, "-o", str(path))
 
 
 def _reporting(*words: str) -> int:

@@ -266,7 +266,9 @@ def test_ops_is_exit_1_at_the_first_wrong_step(home, capfd, monkeypatch):
 @pytest.mark.parametrize(
     "command", [["report", "--format", "html", "--help"], ["variants", "--seed", "1", "--help"], ["variants", "--help"]]
 )
-def test_commands_of_other_packages_take_their_options_in_any_place(command):
-    done = subprocess.run([sys.executable, "-m", "tinyrig.cli", *command], capture_output=True, text=True, check=False)
+def test_commands_of_other_packages_take_their_options_in_any_place(command, tmp_path):
+    """In any folder, too: the checkout's own folders must not be what makes the packages importable."""
+    words = [sys.executable, "-m", "tinyrig.cli", *command]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "--seed" in done.stdout if command[0] == "variants" else "--format" in done.stdout
