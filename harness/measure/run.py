@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
+import logging
 import platform
-from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -24,6 +24,8 @@ from tinyrig.measure.variant import Request, asked, compile_for, measure_variant
 from tinyrig.mlperf.bench import Asked, run_mlperf
 from tinyrig.store.runs import Store
 from tinyrig.workload.model_file import read_model
+
+log = logging.getLogger(__name__)
 
 _VERSIONS = ("tflite", "tflite-micro", "ai-edge-litert", "unicorn", "numpy", "pyserial", "tinyrig")
 
@@ -99,8 +101,9 @@ class OpenRun:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         unfinished = kind is not None or self.interrupted or any(e.exit_code == EXIT_RIG for e in self.failed.values())
         try:
-            with suppress(RigError):  # of a database that is gone: a run left open can be gone on with too
-                self._store.set_state(self.run_id, INTERRUPTED if unfinished else FINISHED)
+            self._store.set_state(self.run_id, INTERRUPTED if unfinished else FINISHED)
+        except RigError as lost:  # of a database that is gone: a run left open can be resumed too
+            log.warning("the end of run %s is not stored: %s", self.run_id, lost)
         finally:
             self._detach()
             self._store.close()
@@ -148,8 +151,10 @@ class OpenRun:
         self.failed[variant.name] = error
         if error.exit_code == EXIT_RIG:
             self._detach()
-        with suppress(RigError):  # the fault may be the database's own
+        try:
             self._store.add_not_measured(self.run_id, NotMeasured(variant.name, str(error), kind_of(error)))
+        except RigError as lost:  # the fault may be the database's own
+            log.warning("why %s was not measured is not stored: %s", variant.name, lost)
 
     def _check_kept(self, variant: Variant) -> Measurement:
         """A variant that was finished before the interruption must still be what would be measured now."""

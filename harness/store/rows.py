@@ -8,6 +8,7 @@ compressed blob, in sample order; a sample keeps its length.
 from __future__ import annotations
 
 import json
+import logging
 import zlib
 from contextlib import suppress
 from dataclasses import asdict
@@ -37,6 +38,8 @@ from tinyrig.core.records import (
     Variant,
 )
 from tinyrig.store import schema
+
+log = logging.getLogger(__name__)
 
 
 def to_json(value: Any) -> str:
@@ -116,7 +119,7 @@ def _comparable(db: sa.Connection, run: Measurement) -> str:
 def _hits(run: Measurement) -> bytes | None:
     try:
         hits = top1_hits(run)
-    except RigError:
+    except RigError:  # _metrics says it
         return None
     return None if hits is None else bytes(bool(hit) for hit in hits)
 
@@ -137,7 +140,8 @@ def _metrics(run: Measurement) -> dict[str, float]:
     computed of is stored without them: its samples are not lost."""
     try:
         values = metric_values(run)
-    except RigError:
+    except RigError as error:
+        log.warning("%s is stored without metrics: %s", run.variant.name, error)
         return {}
     low, high = values.pop("accuracy_ci95") or (None, None)
     values |= {"accuracy_ci95_low": low, "accuracy_ci95_high": high}

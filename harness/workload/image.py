@@ -21,9 +21,10 @@ from pathlib import Path
 from tinyrig.core.boards import Board
 from tinyrig.core.config import ROOT
 from tinyrig.core.deadlines import Limits
-from tinyrig.core.errors import HostError, ModelError
+from tinyrig.core.errors import HostError, ModelError, UserError
 from tinyrig.core.records import CompiledModel, Footprint, Image, Toolchain
 from tinyrig.host import arduino_cli
+from tinyrig.host.arduino_cli import Tools
 from tinyrig.host.locks import alone
 from tinyrig.host.run_tool import Running, end_all, run_tool
 from tinyrig.link.wire import HELLO_BYTES, HELLO_TENSOR_BYTES, RUN_BYTES, RUN_REPLY_BYTES
@@ -166,10 +167,25 @@ def port_folder(board: Board) -> Path:
     return FIRMWARE / "port" / board.port  # an absolute path stays what it is
 
 
+SHARED = ("fault.c", "fault.h")
+"""Of firmware/port/cortexm, for every port: both ends of the wire rely on their record of a fault."""
+REPLACEABLE = ("guard.c", "link.ld", "mark.c", "startup.c")
+"""Of the same folder: a port that brings a file of this name uses its own."""
+
+
 def port_files(board: Board) -> dict[str, Path]:
-    """What every Cortex-M4 shares, replaced by files of the same name where the port has its own."""
-    folders = (FIRMWARE / "port" / "cortexm", port_folder(board))
-    return {p.name: p for folder in folders for p in sorted(folder.glob("*")) if p.suffix in (".c", ".h", ".ld")}
+    """By name, the port's own files and the shared ones that it brings no replacement for. Raises UserError for a file that
+    would hide a shared one which no port may replace."""
+    shared, folder = FIRMWARE / "port" / "cortexm", port_folder(board)
+    own = {p.name: p for p in sorted(folder.glob("*")) if p.suffix in (".c", ".h", ".ld")}
+    if hidden := [name for name in SHARED if name in own]:
+        raise UserError(
+            f"the port of board {board.name} may not have a {hidden[0]} of its own",
+            expected=f"a name that {shared} does not use, or one of {', '.join(REPLACEABLE)}, which a port may replace",
+            received=str(own[hidden[0]]),
+            remedy="give the file another name",
+        )
+    return {name: shared / name for name in (*SHARED, *REPLACEABLE)} | own
 
 
 def _rig_sources(board: Board) -> list[Path]:
@@ -193,13 +209,7 @@ def memory_script(board: Board) -> str:
 
 
 def _build(
-    model: CompiledModel,
-    board: Board,
-    payload: int,
-    build_id: str,
-    work: Path,
-    build_s: float,
-    tools: arduino_sketch.Tools | None,
+    model: CompiledModel, board: Board, payload: int, build_id: str, work: Path, build_s: float, tools: Tools | None
 ) -> Footprint:
     """Everything below `work`; image.json is written last and marks the folder as finished."""
     model_sources = _write_sources(model, work)
@@ -342,7 +352,7 @@ def _footprint(model: CompiledModel, work: Path) -> Footprint:
     )
 
 
-def _toolchain(board: Board, folder: Path, tools: arduino_sketch.Tools | None) -> Toolchain:
+def _toolchain(board: Board, folder: Path, tools: Tools | None) -> Toolchain:
     if tools:
         return Toolchain(f"{tools.name}, {arduino_sketch.compiler_of(folder / 'firmware.elf')}", arduino_sketch.FLAGS)
     return Toolchain(find_compiler()[1], " ".join((*board.cpu_flags, *MODEL_FLAGS)))

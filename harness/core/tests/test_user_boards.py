@@ -16,7 +16,7 @@ from tinyrig.core.records import FAILED, INSTRUCTIONS, MEASURED, NOT_MEASURED, P
 from tinyrig.flash.flash import flash
 from tinyrig.measure.claims import memory_claim
 from tinyrig.tests.fake_runs import make_variant_run
-from tinyrig.workload.image import memory_script, port_files
+from tinyrig.workload.image import FIRMWARE, REPLACEABLE, SHARED, memory_script, port_files
 
 FACTS = """
 port = "port"
@@ -54,10 +54,25 @@ def test_a_board_in_full_is_known_by_its_name(home):
         parse_board("mine")
 
 
-def test_a_file_of_the_same_name_replaces_the_shared_one(home):
+def test_a_port_replaces_the_shared_files_that_it_may(home):
     board = config(home, FACTS).boards["mine"].own
-    (home / "port" / "guard.c").write_text("/* */\n")
-    assert port_files(board)["guard.c"] == home / "port" / "guard.c" and port_files(board)["fault.c"].parent.name == "cortexm"
+    for name in REPLACEABLE:
+        assert port_files(board)[name].parent.name == "cortexm"
+        (home / "port" / name).write_text("/* */\n")
+        assert port_files(board)[name] == home / "port" / name
+
+
+def test_a_file_that_would_hide_a_shared_one_is_refused(home):
+    board = config(home, FACTS).boards["mine"].own
+    (home / "port" / "fault.h").write_text("/* the vendor's */\n")
+    with pytest.raises(UserError, match=r"fault\.h of its own") as caught:
+        port_files(board)
+    assert str(home / "port" / "fault.h") in caught.value.received and "guard.c" in caught.value.expected
+
+
+def test_every_shared_file_is_listed():
+    folder = FIRMWARE / "port" / "cortexm"
+    assert sorted(p.name for p in folder.iterdir()) == sorted((*SHARED, *REPLACEABLE))
 
 
 def test_like_takes_over_every_fact_that_is_not_named(home):

@@ -15,6 +15,7 @@ from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, InfraError, LinkError, UserError
 from tinyrig.core.records import FINISHED, INTERRUPTED, OPEN, Sample
 from tinyrig.host.locks import Locks
+from tinyrig.host.log import heard
 from tinyrig.measure.resume import find_run, run_key
 from tinyrig.measure.run import OpenRun
 from tinyrig.measure.variant import steps, take_samples
@@ -303,6 +304,25 @@ def test_a_rig_fault_leaves_one_variant_unmeasured_and_the_next_gets_a_new_board
         assert open_run.result().not_measured == ()
     with Store(config.results) as store:
         assert store.runs()[0].state == FINISHED and set(store.runs()[0].variants) == {"dense", "other"}
+
+
+def test_a_reason_and_an_end_that_can_not_be_stored_are_logged(home, config, monkeypatch):
+    """Whoever reads only the database sees a run under way: the log is the one place that says what happened."""
+    said = []
+    with heard(said.append), pytest.raises(LinkError), OpenRun(VIRTUAL, config) as open_run:
+        monkeypatch.setattr("tinyrig.measure.run.measure_variant", _raise(LinkError("the board is gone")))
+        for method in ("add_not_measured", "set_state"):
+            monkeypatch.setattr(Store, method, _raise(InfraError("the disk is full")))
+        open_run.run(dense(home))
+    lost = [line for line in said if "the disk is full" in line]
+    assert len(lost) == 2 and "why dense was not measured is not stored" in lost[0] and open_run.run_id in lost[1]
+
+
+def _raise(error):
+    def fail(*_):
+        raise error
+
+    return fail
 
 
 def test_samples_are_counted_as_the_command_does():

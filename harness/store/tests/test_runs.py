@@ -15,6 +15,7 @@ from tinyrig.analysis.metrics import metric_values
 from tinyrig.analysis.run_json import run_to_json
 from tinyrig.core.errors import InfraError, UserError
 from tinyrig.core.records import Parity, Run, Sample
+from tinyrig.host.log import heard
 from tinyrig.store.runs import Store
 from tinyrig.tests.fake_runs import make_run, make_variant_run
 
@@ -291,8 +292,9 @@ def test_an_unverified_run_stores_no_timing(tmp_path):
 
 
 def test_a_run_that_metrics_can_not_be_computed_of_is_stored_all_the_same(tmp_path):
-    run = replace(make_variant_run("pqt"), labels=())
-    with Store(f"sqlite:///{tmp_path / 'r.sqlite'}") as store:
+    run, said = replace(make_variant_run("pqt"), labels=()), []
+    with heard(said.append), Store(f"sqlite:///{tmp_path / 'r.sqlite'}") as store:
         store.save(Run("r1", "2026-01-01T00:00:00+00:00", (run,)))
         assert store.load("r1").runs == (run,)
     assert metrics_in(tmp_path / "r.sqlite") == {}
+    assert len(said) == 1 and "pqt is stored without metrics" in said[0] and "has no label" in said[0]
