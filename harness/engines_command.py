@@ -36,13 +36,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Runs, then prints the table, or the JSON alone when that goes to stdout. EXIT_CLAIM when an engine's outputs are wrong."""
-    from tinyrig.core.boards import parse_board
+    from tinyrig.core.boards import parse_own_board
     from tinyrig.core.config import load_config
     from tinyrig.host.progress import progress
     from tinyrig.measure.variants import built_variants, model_variant
 
     config = load_config()
-    target = parse_board(arguments.board, config.boards)
+    target = parse_own_board(arguments.board, config.boards)
     if arguments.windows and not arguments.model:
         raise UserError("--windows needs --model", expected="--model FILE.tflite --windows FILE.npz", received="--windows alone")
     if arguments.json not in (None, "-") and not _is_writable(Path(arguments.json)):

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tinyrig.core.errors import EXIT_CLAIM, EXIT_RIG, EXIT_USER, RigError, UserError
+from tinyrig.core.errors import EXIT_CLAIM, EXIT_RIG, EXIT_USER, RigError
 
 if TYPE_CHECKING:
-    from tinyrig.core.boards import Target
     from tinyrig.core.config import Config
     from tinyrig.core.deadlines import Deadline
     from tinyrig.core.records import Measurement, Variant
@@ -37,6 +36,7 @@ _CODES = pytest.StashKey[set[int]]()
 _SIGNALS = pytest.StashKey[list[int]]()
 """Signals that asked for the end."""
 _NIGHTLY_ONLY = "test_regression.py"
+_NEEDS_OWN = "bench/ needs our own firmware on the board: it measures built variants, their memory and their ops"
 _PRECEDENCE = (EXIT_CLAIM, EXIT_RIG, EXIT_USER)
 """A failed claim says something about a model, whatever else the rig could not do; run_command.py decides the same."""
 
@@ -60,27 +60,15 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_configure(config: pytest.Config) -> None:
     """A --board or --resume that can't be used is said before anything is collected."""
-    from tinyrig.core.boards import parse_board
+    from tinyrig.core.boards import parse_own_board
 
     try:
         config.stash[_RESUMED] = resumed = _find_resumed(config)
         config.option.board = config.option.board or (resumed and resumed.plan.get("board")) or "virtual"
         if config.option.board != "virtual":  # unit tests need no rig.toml
-            _check_ours(parse_board(config.option.board, _config(config).boards))
+            parse_own_board(config.option.board, _config(config).boards, _NEEDS_OWN)
     except RigError as error:
         pytest.exit(str(error), returncode=error.exit_code)
-
-
-def _check_ours(target: Target) -> None:
-    from tinyrig.core.boards import MLPERF
-
-    if target.board is MLPERF:
-        raise UserError(
-            "bench/ needs our own firmware on the board: it measures built variants, their memory and their ops",
-            expected="a board of `tinyrig boards`",
-            received="mlperf, whose firmware somebody else built",
-            remedy="tinyrig run --board=mlperf@PORT --windows FILE.npz [--model FILE.tflite]",
-        )
 
 
 def _find_resumed(config: pytest.Config) -> StoredRun | None:

@@ -117,7 +117,9 @@ def _check_words(arguments: argparse.Namespace) -> None:
 
 def _foreign(arguments: argparse.Namespace) -> bool:
     """Whether the board runs a firmware that somebody else built."""
-    return (arguments.board or "").partition("@")[0] == "mlperf"
+    from tinyrig.core.boards import names_mlperf
+
+    return names_mlperf(arguments.board or "")
 
 
 def _check_foreign(arguments: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tinyrig.core.boards import BOARDS, USB_PORT, Board, Target, known_boards, recognise_usb
+from tinyrig.core.boards import BOARDS, USB_PORT, Board, BoardTarget, MlperfTarget, Target, known_boards, recognise_usb
 from tinyrig.core.config import BoardPorts, Config
 from tinyrig.core.errors import LinkError
 from tinyrig.flash.route import flash_port_beside, no_link, probe_id, with_flasher
@@ -22,7 +22,7 @@ class Ports:
     probe: str = ""
 
 
-def resolved(target: Target, config: Config) -> Target:
+def resolved(target: BoardTarget, config: Config) -> BoardTarget:
     """A bare port that rig.toml wires up is the board that it is wired to."""
     if target.board is not None or not target.port:
         return target
@@ -33,12 +33,12 @@ def resolved(target: Target, config: Config) -> Target:
     return target
 
 
-def entry_of(target: Target, board: Board | None, config: Config) -> BoardPorts:
+def entry_of(target: BoardTarget, board: Board | None, config: Config) -> BoardPorts:
     """What rig.toml says of this board."""
     return config.boards.get(target.entry or (board.name if board else ""), BoardPorts())
 
 
-def is_started_here(target: Target, config: Config) -> bool:
+def is_started_here(target: BoardTarget, config: Config) -> bool:
     """Whether it is an emulator that starts and ends with its rig."""
     emulated = target.port is None and target.board is not None and bool(target.board.starter)
     return emulated and not entry_of(target, target.board, config).link
@@ -46,6 +46,8 @@ def is_started_here(target: Target, config: Config) -> bool:
 
 def identity(target: Target, config: Config) -> list[str]:
     """What is known of this one board before it is reached; two boards share none of it."""
+    if isinstance(target, MlperfTarget):
+        return [f"port {port_key(target.port)}"]
     if is_started_here(target, config) and target.board is not None:
         return [f"{target.board.name} board number {target.number}"]
     wired = entry_of(target, target.board, config)
@@ -55,7 +57,7 @@ def identity(target: Target, config: Config) -> list[str]:
     return [f"{name} {value}" for name, value in known.items() if value not in ("", "/")]
 
 
-def find_ports(target: Target, config: Config) -> tuple[Board, Ports]:
+def find_ports(target: BoardTarget, config: Config) -> tuple[Board, Ports]:
     """Board and ports of a physical (or already started virtual) board.
 
     A named port counts for both directions, unless rig.toml wires it up with another one or it is a serial adapter, which reaches

@@ -14,7 +14,7 @@ import numpy as np
 from tinyrig.board.labgrid import Places
 from tinyrig.board.qemu import QemuBoard
 from tinyrig.board.resolve import Ports, entry_of, find_ports, is_started_here, ports_of, resolved
-from tinyrig.core.boards import Board, Target, recognise_id
+from tinyrig.core.boards import Board, BoardTarget, recognise_id
 from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import DeviceError, LinkError, RigError, UserError
@@ -44,7 +44,7 @@ class Rig:
     rig.toml's, which are injected together.
     """
 
-    def __init__(self, target: Target, config: Config, clock: str = "cycles", faults: tuple[str, ...] = ()) -> None:
+    def __init__(self, target: BoardTarget, config: Config, clock: str = "cycles", faults: tuple[str, ...] = ()) -> None:
         self._virtual: VirtualBoard | QemuBoard | None = None
         self._session: Session | None = None
         self._blank = False
@@ -67,7 +67,7 @@ class Rig:
         self._limits = config.limits.on(self.board)
         self._wanted_id = entry_of(target, self.board, config).id.lower()
 
-    def _attach(self, target: Target, config: Config, clock: str) -> tuple[Board, Ports]:
+    def _attach(self, target: BoardTarget, config: Config, clock: str) -> tuple[Board, Ports]:
         if is_started_here(target, config) and target.board is not None:
             return STARTERS[target.board.starter](self, target, config, clock)
         if self.faults:
@@ -77,7 +77,7 @@ class Rig:
             self._locks.take(lock_key(port), f"the board at {port}")
         return board, Ports(self._places.reach(ports.link), self._places.reach(ports.flash), ports.probe)
 
-    def _start_virtual(self, target: Target, config: Config, clock: str) -> tuple[Board, Ports]:
+    def _start_virtual(self, target: BoardTarget, config: Config, clock: str) -> tuple[Board, Ports]:
         moves = "disconnect" in [getattr(parse_fault(text), "kind", "") for text in self.faults]
         self._folder = tempfile.TemporaryDirectory(prefix="tinyrig-tty-") if moves else None
         link = Path(self._folder.name) / "virtual" if self._folder else None
@@ -93,7 +93,7 @@ class Rig:
         port = str(link or self._virtual.port)
         return target.board, Ports(port, port)
 
-    def _start_qemu(self, target: Target, config: Config, clock: str) -> tuple[Board, Ports]:
+    def _start_qemu(self, target: BoardTarget, config: Config, clock: str) -> tuple[Board, Ports]:
         if self.faults:
             raise no_faults(self.faults)
         self._virtual = QemuBoard()
@@ -312,7 +312,7 @@ class Rig:
             self._session = None
 
 
-STARTERS: dict[str, Callable[[Rig, Target, Config, str], tuple[Board, Ports]]] = {
+STARTERS: dict[str, Callable[[Rig, BoardTarget, Config, str], tuple[Board, Ports]]] = {
     "virtual": Rig._start_virtual,
     "qemu": Rig._start_qemu,
 }

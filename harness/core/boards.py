@@ -155,32 +155,33 @@ BOARDS: dict[str, Board] = {
 EMULATORS = {VIRTUAL_ID_PREFIX: "virtual", QEMU_ID_PREFIX: "qemu"}
 """By what the ids of emulated boards begin with."""
 
-MLPERF = Board(
-    "mlperf",
-    "any board with a firmware of MLPerf Tiny",
-    port="",
-    flasher="",
-    timing=MEASURED,
-    clock_hz=0,
-    flash_base=0,
-    flash_bytes=0,
-    ram_base=0,
-    ram_bytes=0,
-    cpu_flags=(),
-    baud=115_200,
-)
-"""Runs what somebody else built and flashed, so nothing of its hardware is known: docs/mlperf.md. Always with a port."""
+MLPERF = "mlperf"
+"""In the place of a board's name: any board that runs a firmware of MLPerf Tiny."""
 
 
 @dataclass(frozen=True)
-class Target:
-    """What --board named: a known board, a port, or both. `board` None: recognise it by USB id or hello. `entry` is its name
-    under [boards] in rig.toml, empty where it goes by its kind; `number`, the last byte of its id, tells virtual boards apart."""
+class BoardTarget:
+    """A board for our own firmware, as --board named it: a known board, a port, or both.
+
+    board: None: recognise it by USB id or hello. entry: its name under [boards] in rig.toml, empty where it goes by its kind.
+    number: the last byte of its id, which tells virtual boards apart.
+    """
 
     board: Board | None
     port: str | None
     entry: str = ""
     number: int = 0
+
+
+@dataclass(frozen=True)
+class MlperfTarget:
+    """A port behind which a firmware of MLPerf Tiny runs. Somebody else built and flashed it, so nothing is known of the board's
+    hardware: docs/mlperf.md."""
+
+    port: str
+
+
+Target = BoardTarget | MlperfTarget
 
 
 def known_boards(entries: Mapping[str, Any] | None = None) -> dict[str, Board]:
@@ -191,22 +192,44 @@ def known_boards(entries: Mapping[str, Any] | None = None) -> dict[str, Board]:
 
 def parse_board(text: str, entries: Mapping[str, Any] | None = None) -> Target:
     """`virtual`, `virtual#3`, `nano33ble`, `/dev/ttyACM0`, `usb:SERIAL`, `socket://host:port`, `labgrid:PLACE` or `name@port`
-    -> Target. `entries`: rig.toml's [boards], whose names are known too. Raises UserError."""
+    -> BoardTarget, `mlperf@port` -> MlperfTarget. `entries`: rig.toml's [boards], whose names are known too. Raises UserError."""
     name, at, port = text.partition("@")
-    if name == MLPERF.name:
-        return Target(MLPERF, _named_port(port))
+    if name == MLPERF:
+        return MlperfTarget(_named_port(port))
     known = _known(name, entries or {})
     if known and bool(at) == bool(port) and not (port and known.number):
         check_place(port)
         return replace(known, port=port or None)
     check_place(text)
     if text.startswith(("/", USB_PORT, PLACE)) or "://" in text or text.upper().startswith("COM"):
-        return Target(None, text)
+        return BoardTarget(None, text)
     raise UserError(
         f"unknown board {text!r}",
         expected=f"one of {', '.join({**BOARDS, **(entries or {})})}, virtual#NUMBER, a serial port or URL, or NAME@PORT",
         received=repr(text),
         remedy="run `tinyrig boards` to see known and attached boards",
+    )
+
+
+def names_mlperf(text: str) -> bool:
+    """Whether --board, or a stored run's, names an MlperfTarget."""
+    return text.partition("@")[0] == MLPERF
+
+
+def parse_own_board(text: str, entries: Mapping[str, Any] | None = None, what: str = "") -> BoardTarget:
+    """parse_board() where only our own firmware will do; `what` begins the error for another. Raises UserError."""
+    return own_target(parse_board(text, entries), what)
+
+
+def own_target(target: Target, what: str = "") -> BoardTarget:
+    """Raises UserError for a firmware that somebody else built."""
+    if isinstance(target, BoardTarget):
+        return target
+    raise UserError(
+        what or "this needs our own firmware on the board",
+        expected="a board of `tinyrig boards`",
+        received="mlperf, whose firmware somebody else built",
+        remedy="tinyrig run --board=mlperf@PORT --windows FILE.npz [--model FILE.tflite]",
     )
 
 
@@ -221,7 +244,7 @@ def _named_port(port: str) -> str:
     )
 
 
-def _known(name: str, entries: Mapping[str, Any]) -> Target | None:
+def _known(name: str, entries: Mapping[str, Any]) -> BoardTarget | None:
     """A board of the table or of rig.toml by its name."""
     kind = getattr(entries.get(name), "kind", "")
     boards = known_boards(entries)
@@ -237,8 +260,8 @@ def _known(name: str, entries: Mapping[str, Any]) -> Target | None:
         return replace(known, entry=name)
     base, mark, number = name.partition("#")
     if mark and base == "virtual" and re.fullmatch(r"[0-9]{1,3}", number) and int(number) <= 255:
-        return Target(BOARDS[base], None, number=int(number))
-    return Target(boards[name], None) if name in boards else None
+        return BoardTarget(BOARDS[base], None, number=int(number))
+    return BoardTarget(boards[name], None) if name in boards else None
 
 
 def check_place(port: str) -> None:

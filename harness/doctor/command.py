@@ -53,9 +53,9 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _boards(names: Sequence[str], entries: Mapping[str, Any]) -> list[Board]:
-    from tinyrig.core.boards import BOARDS, parse_board
+    from tinyrig.core.boards import BOARDS, parse_own_board
 
-    found = [parse_board(name, entries).board for name in names]
+    found = [parse_own_board(name, entries).board for name in names]
     if None in found:
         raise UserError(
             "a port does not say which board is meant",

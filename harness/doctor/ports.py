@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tinyrig.core.boards import BOARDS, PLACE, Board, parse_board, recognise_id, recognise_usb
+from tinyrig.core.boards import BOARDS, PLACE, Board, parse_own_board, recognise_id, recognise_usb
 from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, LinkError, RigError, UserError
 from tinyrig.core.records import Hello
@@ -95,7 +95,7 @@ def _board(usb: str, wired: tuple[str, ...], config: Config) -> Board | None:
     """The one of rig.toml comes first: several boards may share a USB id."""
     for where in wired:
         with contextlib.suppress(UserError):
-            return parse_board(where.rsplit(" ", 1)[0], config.boards).board
+            return parse_own_board(where.rsplit(" ", 1)[0], config.boards).board
     return recognise_usb(usb, config.boards) if usb else None
 
 

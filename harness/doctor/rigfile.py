@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from tinyrig.core.boards import BOARDS, Board, parse_board
+from tinyrig.core.boards import BOARDS, Board, BoardTarget, parse_board
 from tinyrig.core.config import ROOT, Config
 from tinyrig.core.errors import RigError, UserError
 from tinyrig.doctor.checks import BROKEN, MISSING, OK, Check
@@ -24,9 +24,11 @@ def rig_boards(config: Config) -> list[Board]:
     named: list[Board] = []
     for text in (*config.boards, *config.nightly.boards):
         try:
-            named += [board] if (board := parse_board(text, config.boards).board) else []
+            target = parse_board(text, config.boards)
         except UserError:
             continue  # told by `entries`
+        if isinstance(target, BoardTarget) and target.board:
+            named.append(target.board)
     return list(dict.fromkeys(named)) or [BOARDS["virtual"]]
 
 

@@ -13,7 +13,7 @@ from tinyrig.core.errors import DeviceError, ModelError
 
 if TYPE_CHECKING:
     from tinyrig.board.rig import Rig
-    from tinyrig.core.boards import Target
+    from tinyrig.core.boards import BoardTarget
     from tinyrig.core.config import Config
     from tinyrig.core.records import Measurement, Variant
 
@@ -56,7 +56,7 @@ class Row:
 class Comparison:
     """What to compare and how. `engines` are names of the compiler's engines, or folders of a user's own (docs/engine.md)."""
 
-    target: Target
+    target: BoardTarget
     config: Config
     engines: tuple[str, ...] = ENGINES
     limit: int | None = None

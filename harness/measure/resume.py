@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from typing import Any
 
-from tinyrig.core.boards import parse_board
+from tinyrig.core.boards import names_mlperf, parse_own_board
 from tinyrig.core.errors import UserError
 from tinyrig.core.records import INTERRUPTED, OPEN, BoardInfo, Image, Measurement, Sample
 from tinyrig.host.locks import is_held
@@ -103,7 +103,7 @@ def find_run(store: Store, wanted: str, board: str | None, bench: bool = False) 
         run_id = store.resolve(wanted)  # of whatever host: who names it knows
         return _of_built(_ours(next(r for r in runs if r.run_id == run_id)), bench)
     board = board or "virtual"
-    candidates = [r for r in runs if not r.plan.get("board", "").startswith("mlperf@")]
+    candidates = [r for r in runs if not names_mlperf(r.plan.get("board", ""))]
     candidates = [r for r in candidates if _unfinished(r) and _of_this_host(r) and _same_board(r, board)]
     candidates = [r for r in candidates if not (bench and r.plan.get("model"))]
     free = next((r for r in candidates if not is_held(run_key(r.run_id))), None)
@@ -118,7 +118,7 @@ def find_run(store: Store, wanted: str, board: str | None, bench: bool = False) 
 
 
 def _ours(run: StoredRun) -> StoredRun:
-    if run.plan.get("board", "").startswith("mlperf@"):
+    if names_mlperf(run.plan.get("board", "")):
         raise UserError(
             f"run {run.run_id} can't be gone on with",
             expected="a run of our own firmware",
@@ -156,7 +156,7 @@ def _same_board(run: StoredRun, board: str) -> bool:
     if planned == board:
         return True
     try:
-        there, here = parse_board(planned).board, parse_board(board).board
+        there, here = parse_own_board(planned).board, parse_own_board(board).board
     except UserError:
         return False
     return there is not None and there == here

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from tinyrig.board.rig import Rig
-from tinyrig.core.boards import MLPERF, Board, Target
+from tinyrig.core.boards import Board, MlperfTarget, Target, own_target
 from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import EXIT_RIG, InfraError, RigError, kind_of
@@ -131,19 +131,18 @@ class OpenRun:
 
     def _run(self, variant: Variant) -> Measurement:
         self._deadline.check(f"before {variant.name}")
-        if self._target.board is MLPERF:
-            return self._run_foreign(variant)
+        if isinstance(self._target, MlperfTarget):
+            return self._run_foreign(variant, self._target)
         recorder = StoreRecorder(self._store, self.run_id, variant.name, self._board_info)
         request, rig = self._request(variant), self._attach()
         outcome = measure_variant(request, rig, self._config, recorder, self._deadline)
         self._board_info = outcome.board
         return replace(outcome, claims=judge(outcome, self._config))
 
-    def _run_foreign(self, variant: Variant) -> Measurement:
+    def _run_foreign(self, variant: Variant, target: MlperfTarget) -> Measurement:
         """On a board whose firmware somebody else built: nothing is compiled or flashed."""
-        assert self._target.port is not None
         asked = Asked(variant, read_model(variant.tflite) if variant.sha256 else b"", self._limit, self._oracle)
-        outcome = run_mlperf(asked, MLPERF, self._target.port, self._config, self._deadline)
+        outcome = run_mlperf(asked, target.port, self._config, self._deadline)
         return replace(outcome, claims=judge(outcome, self._config))
 
     def _fail(self, variant: Variant, error: RigError) -> None:
@@ -168,11 +167,11 @@ class OpenRun:
         return known
 
     def _board(self) -> Board:
-        return self._target.board or self._attach().board
+        return own_target(self._target).board or self._attach().board
 
     def _attach(self) -> Rig:
         if self._rig is None:
-            self._rig = Rig(self._target, self._config, self._clock)
+            self._rig = Rig(own_target(self._target), self._config, self._clock)
         return self._rig
 
     def release(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyrig.core.boards import Board
+from tinyrig.core.boards import MLPERF
 from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import DeviceError, LinkError, UserError
@@ -30,6 +30,8 @@ from tinyrig.workload.windows import Windows, check_labels
 
 log = logging.getLogger(__name__)
 
+WINDOW_S = 30.0
+"""For one inference of which nothing is known yet, where rig.toml's [limits] say nothing."""
 TIMESTAMPS = 8
 """Asked for beside those of the inferences, to see the timer's step."""
 MARGIN = 1.1
@@ -71,7 +73,6 @@ def mlperf_variant(windows: Path) -> Variant:
 
 def run_mlperf(
     asked: Asked,
-    board: Board,
     port: str,
     config: Config,
     deadline: Deadline | None = None,
@@ -80,7 +81,7 @@ def run_mlperf(
 ) -> Measurement:
     """Everything raw about one benchmark. Raises RigErrors."""
     rule, deadline = rule or Rule(), deadline or Deadline("run_s", config.limits.run_s)
-    times = times or replace(Times(), inferences_s=config.limits.window_s or board.window_s)
+    times = times or replace(Times(), inferences_s=config.limits.window_s or WINDOW_S)
     graph = read_graph(asked.model, asked.variant.tflite) if asked.model else None
     if asked.variant.windows is None:
         raise UserError(
@@ -114,7 +115,7 @@ def run_mlperf(
     samples = (*_window_samples(answers), *(Sample("throughput", i, b"", r.elapsed_us) for i, r in enumerate(runs)))
     settings = _settings(asked, windows, unit, device, baud, identity, rule, runs, step_us)
     image = _no_image(asked, identity, windows, outputs)
-    info = BoardInfo(board.name, printable(identity.name, 64), 0, MEASURED)
+    info = BoardInfo(MLPERF, printable(identity.name, 64), 0, MEASURED)
     return Measurement(asked.variant, image, info, samples, parity, windows.labels, windows.class_names, settings)
 
 

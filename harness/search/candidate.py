@@ -11,7 +11,7 @@ import numpy as np
 
 from tinyrig.analysis.metrics import metric_values, withheld
 from tinyrig.board.rig import Rig
-from tinyrig.core.boards import Board, Target
+from tinyrig.core.boards import Board, BoardTarget
 from tinyrig.core.config import Config
 from tinyrig.core.errors import ModelError, RigError
 from tinyrig.core.records import Measurement, Variant
@@ -78,7 +78,7 @@ class OverBudget(Exception):
 class Bench:
     """A board that measures one candidate after another. It is attached at the first, and anew after it failed."""
 
-    def __init__(self, target: Target, config: Config) -> None:
+    def __init__(self, target: BoardTarget, config: Config) -> None:
         self._target, self._config = target, config
         self._rig: Rig | None = None
 

@@ -96,7 +96,7 @@ def _plan(arguments: argparse.Namespace, dataset: str, config: Any, known: dict[
 
 
 def _run(arguments: argparse.Namespace, study: Any, plan: dict[str, Any], config: Any, folder: Path) -> None:
-    from tinyrig.core.boards import parse_board
+    from tinyrig.core.boards import parse_own_board
     from tinyrig.core.deadlines import Deadline
     from tinyrig.host.log import shown
     from tinyrig.host.signals import alarm
@@ -104,7 +104,7 @@ def _run(arguments: argparse.Namespace, study: Any, plan: dict[str, Any], config
     from tinyrig.search.workers import Search, Task
 
     deadline = Deadline("run_s", config.limits.run_s)
-    boards = [parse_board(text) for text in arguments.board or ["virtual"]]
+    boards = [parse_own_board(text) for text in arguments.board or ["virtual"]]
     workers = arguments.workers or (os.cpu_count() or 1 if all(_can_be_many(b) for b in boards) else len(boards))
     task = Task(
         study,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from tinyrig.core.boards import Target
+from tinyrig.core.boards import BoardTarget
 from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import HostError, ModelError, RigError, UserError
@@ -49,7 +49,7 @@ class Task:
 class Search:
     """Runs until the study has `task.trials` finished trials. `targets`: one board for each worker."""
 
-    def __init__(self, task: Task, targets: Sequence[Target]) -> None:
+    def __init__(self, task: Task, targets: Sequence[BoardTarget]) -> None:
         self._task, self._targets = task, targets
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -80,7 +80,7 @@ class Search:
         if not self._errors.empty():
             raise self._errors.get()
 
-    def _work(self, target: Target) -> None:
+    def _work(self, target: BoardTarget) -> None:
         task = self._task
         trainer = Trainer(task.folder, task.dataset, task.seed, task.epochs)
         self._trainers.append(trainer)

@@ -14,7 +14,7 @@ import pytest
 from tinyrig.board.rig import Rig
 from tinyrig.compiler.compile import compile_model
 from tinyrig.compiler.tests.models import conv_net, finish_net
-from tinyrig.core.boards import BOARDS, Target
+from tinyrig.core.boards import BOARDS, BoardTarget
 from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, HostError, LinkError
 from tinyrig.flash.flash import flash
@@ -43,7 +43,7 @@ def measured(dtype: str, engine: str, board, folder: Path) -> tuple[list[bytes],
     """(outputs, median cycles, stack bytes) of one model as `board` gets it, on a virtual one."""
     room = {"flash_bytes": BOARD.flash_bytes, "ram_bytes": BOARD.ram_bytes}
     image = build_image(compile_model(finish_net(conv_net(dtype=dtype)), **room, engine=engine), board, folder)
-    with VirtualBoard() as virtual, Rig(Target(board, virtual.port), Config()) as rig:
+    with VirtualBoard() as virtual, Rig(BoardTarget(board, virtual.port), Config()) as rig:
         session, _ = rig.prepare(image)
         samples = [session.run(x) for x in windows(dtype)]
         stack = session.run(windows(dtype)[0], stack=True).stack_bytes
@@ -84,7 +84,7 @@ def test_port_that_comes_back_under_another_name_is_followed(fake, tmp_path, mon
     model = compile_model(finish_net(conv_net()), flash_bytes=BOARD.flash_bytes, ram_bytes=BOARD.ram_bytes)
     image = build_image(model, BOARD, tmp_path / "build")
     (fake / "renames").write_text(f"{names[0]} {names[1]}")
-    with VirtualBoard(link=names[0]), Rig(Target(None, str(names[0])), Config()) as rig:
+    with VirtualBoard(link=names[0]), Rig(BoardTarget(None, str(names[0])), Config()) as rig:
         assert rig.board is BOARD  # by its USB id
         session, hello = rig.prepare(image)
         assert hello.build_id == image.build_id and session.run(windows("int8")[0]).outputs

@@ -14,7 +14,7 @@ from tinyrig.compiler.compile import compile_model
 from tinyrig.compiler.kernels.m4_f32 import pack_tiles, pack_winograd
 from tinyrig.compiler.tests import cases
 from tinyrig.compiler.tests import more_cases as more
-from tinyrig.core.boards import BOARDS, Target
+from tinyrig.core.boards import BOARDS, BoardTarget
 from tinyrig.core.config import Config
 from tinyrig.measure.parity import split_outputs
 from tinyrig.workload.image import build_image
@@ -189,7 +189,7 @@ def test_arm_code_equals_tflm(optimise: str, tmp_path: Path) -> None:
     assert {f"m4/f32_{name}.c" for name in used} <= set(model.kernels)
     assert ("m4/f32_winograd.c" in model.kernels) == (optimise == "speed")
     image = build_image(model, board, tmp_path)
-    with Rig(Target(board, None), Config(), clock="off") as rig:
+    with Rig(BoardTarget(board, None), Config(), clock="off") as rig:
         session, _ = rig.prepare(image)
         outputs = session.run([x.tobytes() for x in bench.values]).outputs
     cases.compare(split_outputs(outputs, image.outputs), TflmOracle(data).run(bench.values), model.ops)

@@ -19,7 +19,7 @@ from tinyrig.compiler.model.params import Requant, Softmax
 from tinyrig.compiler.model.quant import softmax_scaling
 from tinyrig.compiler.tests import cases
 from tinyrig.compiler.tests import more_cases as more
-from tinyrig.core.boards import BOARDS, Target
+from tinyrig.core.boards import BOARDS, BoardTarget
 from tinyrig.core.config import Config
 from tinyrig.measure.parity import split_outputs
 from tinyrig.workload.host_build import FAST_FLAGS, NN_DIR, HostModel, _cc
@@ -165,7 +165,7 @@ def check_on_board(bench: cases.Workbench, folder: Path) -> None:
     model = compile_model(data, flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes, engine=ENGINE)
     assert "m4/q8_" in model.sources["model.c"]
     image = build_image(model, board, folder)
-    with Rig(Target(board, None), Config(), clock="off") as rig:
+    with Rig(BoardTarget(board, None), Config(), clock="off") as rig:
         session, _ = rig.prepare(image)
         outputs = session.run([x.tobytes() for x in bench.values]).outputs
     cases.compare(split_outputs(outputs, model.outputs), TflmOracle(data).run(bench.values), model.ops)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tinyrig.analysis import metrics
+from tinyrig.board.resolve import identity
 from tinyrig.compiler.tests.build import ModelBuilder
-from tinyrig.core.boards import MLPERF, parse_board
+from tinyrig.core.boards import MlperfTarget, parse_board, parse_own_board
 from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, LinkError, UserError
 from tinyrig.core.records import Variant
@@ -37,7 +38,7 @@ def measure(port, windows, model=b"", tflite=None, oracle="tflm", times=QUICK, r
     variant = mlperf_variant(windows)
     if tflite is not None:
         variant = Variant("m", tflite, "0" * 64, len(model), windows=windows)
-    return run_mlperf(Asked(variant, model, None, oracle), MLPERF, port, Config(), times=times, rule=rule)
+    return run_mlperf(Asked(variant, model, None, oracle), port, Config(), times=times, rule=rule)
 
 
 def test_a_benchmark_by_the_rule(windows):
@@ -175,7 +176,14 @@ def test_the_timers_step():
 
 
 def test_the_board_needs_its_port():
-    assert parse_board("mlperf@/dev/ttyACM0").board is MLPERF
+    assert parse_board("mlperf@/dev/ttyACM0") == MlperfTarget("/dev/ttyACM0")
     for text in ("mlperf", "mlperf@"):
         with pytest.raises(UserError, match="can't be found by itself"):
             parse_board(text)
+
+
+def test_what_needs_our_firmware_refuses_the_board():
+    with pytest.raises(UserError, match="our own firmware") as caught:
+        parse_own_board("mlperf@/dev/ttyACM0")
+    assert caught.value.exit_code == 2 and "tinyrig run --board=mlperf@PORT" in caught.value.remedy
+    assert identity(parse_board("mlperf@/dev/ttyACM0"), Config()) == identity(parse_board("/dev/ttyACM0"), Config())
