@@ -12,9 +12,7 @@ import importlib.util
 import json
 import logging
 import os
-import select
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -23,6 +21,7 @@ from typing import Any
 from tinyrig.core.boards import PLACE
 from tinyrig.core.config import Labgrid
 from tinyrig.core.errors import HostError, LinkError, RigError
+from tinyrig.host.helper import Helper, NoAnswer
 from tinyrig.host.locks import lock_folder
 
 log = logging.getLogger(__name__)
@@ -65,14 +64,11 @@ class Place:
         self._coordinator = coordinator(settings)
         note = note_of(name, self._coordinator)
         left = _left_behind(note)
-        self._buffer = b""
-        self._helper = subprocess.Popen(
-            [_python(settings), str(HELPER), self._coordinator, name, f"{settings.wait_s:g}", "1" if left else "0", str(note)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for us: the helper must live to release the place
-        )
+        options = [self._coordinator, name, f"{settings.wait_s:g}", "1" if left else "0", str(note)]
+        try:
+            self._helper = Helper([_python(settings), str(HELPER), *options])
+        except OSError as error:
+            raise _no_client(str(error)) from error
         try:
             self.url = self._acquire(settings.wait_s, left)
         except BaseException:
@@ -96,23 +92,12 @@ class Place:
 
     def _event(self, seconds: float) -> dict[str, Any]:
         """The helper's next line. Raises LinkError when none comes, HostError when it ended without one."""
-        output, until = self._helper.stdout, time.monotonic() + seconds
-        assert output is not None and self._helper.stderr is not None
-        while b"\n" not in self._buffer:
-            if not select.select([output], [], [], max(0.0, until - time.monotonic()))[0]:
-                return {"event": "error", "kind": "coordinator", "received": f"silence for {seconds:.0f} s"}
-            data = os.read(output.fileno(), 65536)
-            if not data:
-                said = self._helper.stderr.read().decode(errors="replace").strip()
-                raise HostError(
-                    "labgrid's client does not run",
-                    expected="labgrid 25 or newer",
-                    received=said[-500:] or "no word",
-                    remedy="install labgrid (docs/remote.md) and name its interpreter: python = ... under [labgrid] in rig.toml",
-                )
-            self._buffer += data
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return json.loads(line)
+        try:
+            return self._helper.answer(seconds)
+        except NoAnswer as error:
+            if not error.ended:
+                return {"event": "error", "kind": "coordinator", "received": str(error)}
+            raise _no_client(error.said[-500:] or "no word") from error
 
     def _error(self, told: dict[str, Any], wait_s: float) -> RigError:
         received, name = told.get("received", ""), self.name
@@ -155,17 +140,17 @@ class Place:
 
     def close(self) -> None:
         """Releases the place, if acquiring it was our doing."""
-        helper = self._helper
-        with contextlib.suppress(OSError):
-            helper.stdin.close()
-        try:
-            helper.wait(RELEASE_S)
-        except subprocess.TimeoutExpired:
+        if not self._helper.close(RELEASE_S):
             log.warning(f"labgrid did not confirm the release of {self.name}; see `labgrid-client -p {self.name} show`")
-            helper.kill()
-            helper.wait()
-        for stream in (helper.stdout, helper.stderr):
-            stream.close()
+
+
+def _no_client(received: str) -> HostError:
+    return HostError(
+        "labgrid's client does not run",
+        expected="labgrid 25 or newer",
+        received=received,
+        remedy="install labgrid (docs/remote.md) and name its interpreter: python = ... under [labgrid] in rig.toml",
+    )
 
 
 def coordinator(settings: Labgrid) -> str:

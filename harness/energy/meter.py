@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import select
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from tinyrig.core.boards import Board
-from tinyrig.core.config import ROOT, Config, Energy
+from tinyrig.core.config import Config, Energy
 from tinyrig.core.errors import DeviceError, HostError, LinkError, RigError
 from tinyrig.core.records import MEASURED, Sample
 from tinyrig.energy.stream import SAMPLE_US, energy_uj
+from tinyrig.host.helper import Helper, NoAnswer, module_command
 from tinyrig.host.locks import Locks, port_key
 from tinyrig.link.session import Session
 
@@ -28,6 +25,7 @@ USB_IDS = ((0x1915, 0xC00A),)
 """Nordic Semiconductor's for the PPK2."""
 ANSWER_S = 20.0
 """For opening the meter, and for ending a recording beyond a second for each second of it."""
+STOP_S = 5.0
 TRIES = 3
 """At a recording of which samples were lost."""
 
@@ -70,15 +68,9 @@ class Meter:
         self._locks.take(port_key(self.port), f"the power meter at {self.port}")
         self._folder = tempfile.TemporaryDirectory(prefix="tinyrig-energy-")
         words = [self.port, wanted.mode, str(wanted.voltage_mv), str(wanted.channel)]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tinyrig.energy.worker", *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-            text=True,
-        )
+        self._helper = Helper(module_command("tinyrig.energy.worker", *words))
         try:
-            self._answer(ANSWER_S)
+            self._checked(lambda: self._helper.answer(ANSWER_S))
         except BaseException:
             self.close()
             raise
@@ -90,40 +82,31 @@ class Meter:
         self.close()
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+        self._helper.close(STOP_S)
         self._folder.cleanup()
         self._locks.close()
 
     def record(self, doing: Callable[[], None]) -> tuple[dict[str, Any], list[np.ndarray]]:
         """What was recorded while `doing` ran, and the currents (uA) of each marked span. Raises HostError, LinkError."""
-        self._ask("start", ANSWER_S)
+        self._ask({"do": "start"}, ANSWER_S)
         started = time.monotonic()
         file = Path(self._folder.name) / "spans.npz"
         try:
             doing()
         finally:
-            told = self._ask(f"stop {file}", ANSWER_S + 2 * (time.monotonic() - started))
+            told = self._ask({"do": "stop", "file": str(file)}, ANSWER_S + 2 * (time.monotonic() - started))
         with np.load(file) as arrays:
             lengths, currents = arrays["lengths"].astype(int), arrays["currents_ua"]
         return told, np.split(currents, np.cumsum(lengths)[:-1]) if len(lengths) else []
 
-    def _ask(self, line: str, seconds: float) -> dict[str, Any]:
-        with contextlib.suppress(OSError):  # a dead process is told by its last line
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
-        return self._answer(seconds)
+    def _ask(self, request: dict[str, str], seconds: float) -> dict[str, Any]:
+        return self._checked(lambda: self._helper.ask(request, seconds))
 
-    def _answer(self, seconds: float) -> dict[str, Any]:
-        ready, _, _ = select.select([self._process.stdout], [], [], seconds)
-        line = self._process.stdout.readline() if ready else ""
-        told = json.loads(line) if line.startswith("{") else {"failed": "its process ended" if ready else "no answer"}
+    def _checked(self, answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        try:
+            told = answer()
+        except NoAnswer as error:
+            told = {"failed": f"{error}: {error.said}" if error.said else str(error)}
         if "lacking" in told:
             raise HostError("the power meter needs ppk2-api", received=told["lacking"], remedy="pip install 'tinyrig[energy]'")
         if "failed" in told:

@@ -1,8 +1,8 @@
 """ppk2-api in a process of its own: `python -m tinyrig.energy.worker PORT MODE VOLTAGE_MV CHANNEL`.
 
 Of its own for two reasons: the meter sends 400 kB/s that must be read whatever the rig does meanwhile, and ppk2-api is GPL-2.0.
-Lines on standard input: `start`, `stop FILE`; each is answered by a line of JSON, after one that says that the meter is ready.
-FILE becomes an .npz of `currents_ua` of all marked spans one after another, and `lengths` of each.
+Lines of JSON on standard input: {"do": "start"}, {"do": "stop", "file": FILE}; each is answered by one, after one that says
+that the meter is ready. FILE becomes an .npz of `currents_ua` of all marked spans one after another, and `lengths` of each.
 """
 
 from __future__ import annotations
@@ -106,18 +106,18 @@ def serve(port: str, mode: str, voltage_mv: int, channel: int) -> None:
     say({"ready": True})
     recording: Recording | None = None
     for line in sys.stdin:
-        word, _, file = line.strip().partition(" ")
-        if word == "start":
+        request = json.loads(line)
+        if request["do"] == "start":
             recording = Recording(api)
             api.start_measuring()
             time.sleep(SETTLE_S)
             say({"started": True})
-        elif word == "stop" and recording is not None:
+        elif request["do"] == "stop" and recording is not None:
             time.sleep(SETTLE_S)
             api.stop_measuring()
             time.sleep(SETTLE_S)  # what is still under way
             raw, recording = recording.stop(), None
-            say(analyse(api, raw, channel, file))
+            say(analyse(api, raw, channel, request["file"]))
     api.stop_measuring()
 
 

@@ -8,12 +8,13 @@ import os
 import resource
 import signal
 import tempfile
-import warnings
 import weakref
 from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from tinyrig.host.forked import Forked, died_of
 
 MEMORY_BYTES = 1 << 30
 """What the child may take beyond the address space that it is forked with."""
@@ -37,14 +38,11 @@ class Child:
         self._timeout_s = timeout_s
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  what the library prints; closed by _end
         self._pipe, theirs = Pipe()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads: the child only runs the library
-            self._pid = os.fork()
-        if self._pid == 0:
-            self._pipe.close()
-            _serve(make, theirs, self._output.fileno())
+        pipe, output = self._pipe, self._output.fileno()
+        forked = Forked(lambda: _serve(make, pipe, theirs, output))
         theirs.close()
-        self._end = weakref.finalize(self, _end, self._pid, self._pipe, self._output)
+        self.pid = forked.pid
+        self._end = weakref.finalize(self, _end, forked, self._pipe, self._output)
         self._answer()
 
     def call(self, method: str, *args: Any) -> Any:
@@ -79,42 +77,39 @@ class Child:
     def _cause(self) -> str:
         if not self._end.alive:
             return "the process was ended before"
-        status = self._end()
-        return signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit status {os.WEXITSTATUS(status)}"
+        code = self._end()
+        assert code is not None  # it was alive
+        return died_of(code) or f"exit status {code}"
 
     def close(self) -> None:
         self._end()
 
 
-def _end(pid: int, pipe: Connection, output: Any) -> int:
-    """-> the child's wait status. A child that has not ended by itself is killed."""
+def _end(forked: Forked, pipe: Connection[Any, Any], output: IO[bytes]) -> int:
+    """-> the child's exit code. A child that has not ended by itself is killed."""
     pipe.close()
     output.close()
-    done, status = os.waitpid(pid, os.WNOHANG)
-    if not done:
-        os.kill(pid, signal.SIGKILL)
-        status = os.waitpid(pid, 0)[1]
-    return status
+    return forked.end()
 
 
-def _serve(make: Callable[[], Any], pipe: Connection, output: int) -> None:
-    """The child's whole life; never returns. An abort is expected here, so no dump is made for it."""
-    try:
-        faulthandler.disable()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business, which then closes the pipe
-        for fd in (1, 2):
-            os.dup2(output, fd)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        limit_memory(MEMORY_BYTES)
-        target = _guarded(pipe, make)
+def _serve(make: Callable[[], Any], parents: Connection[Any, Any], pipe: Connection[Any, Any], output: int) -> int:
+    """The child's whole life. An abort is expected here, so no dump is made for it."""
+    parents.close()
+    faulthandler.disable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business, which then closes the pipe
+    for fd in (1, 2):
+        os.dup2(output, fd)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limit_memory(MEMORY_BYTES)
+    target = _guarded(pipe, make)
+    with contextlib.suppress(EOFError):  # the parent is done with it, or gone
         while target is not None:
             method, args = pipe.recv()
             _guarded(pipe, getattr(target, method), *args, send=True)
-    finally:
-        os._exit(0)
+    return 0
 
 
-def _guarded(pipe: Connection, action: Callable[..., Any], *args: Any, send: bool = False) -> Any:
+def _guarded(pipe: Connection[Any, Any], action: Callable[..., Any], *args: Any, send: bool = False) -> Any:
     try:
         value = action(*args)
     except Exception as error:

@@ -19,12 +19,13 @@ import sys
 import threading
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import FrameType, TracebackType
-from typing import Any, NoReturn
+from typing import Any
 
+from tinyrig.host.forked import CRASH_STATUS, Forked, died_of
+from tinyrig.host.helper import Lines
 from tinyrig.host.signals import Terminated
 
 STOP_S = 20.0
@@ -32,7 +33,6 @@ STOP_S = 20.0
 _LOOK_S = 0.2
 """How often processes are looked after where none of them says anything."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-CRASH_STATUS = 70
 USAGE = "usage"
 """The last thing that is told: (CPU seconds of the process itself, of the processes it started and waited for)."""
 CRASH = "crash"
@@ -55,17 +55,17 @@ class Ended:
     late: bool = False
 
 
-class Fleet:
+class ProcessPool:
     """`tasks` by name, each in a process that is forked at once. A context manager: whatever still runs when it is left is asked
     to end, then killed."""
 
     def __init__(self, tasks: Mapping[str, Callable[[Tell], None]]) -> None:
         self.ended: dict[str, Ended] = {}
-        self._pids: dict[str, int] = {}
+        self._running: dict[str, Forked] = {}
         self._pipes: dict[str, int] = {}
-        self._rest: dict[str, bytes] = {}
+        self._lines: dict[str, Lines] = {}
         self._late: set[str] = set()
-        self._life = os.pipe()  # its writing end is open as long as this process lives
+        self._life: tuple[int, ...] = os.pipe()  # its writing end is open as long as this process lives
         try:
             for name, task in tasks.items():
                 self._fork(name, task)
@@ -75,16 +75,14 @@ class Fleet:
 
     def _fork(self, name: str, task: Callable[[Tell], None]) -> None:
         ours, theirs = os.pipe()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # threads of others (test runners, BLAS) hold no lock of ours
-            pid = os.fork()
-        if pid == 0:
-            _live(task, theirs, self._life, (ours, *self._pipes.values()))
+        reads, writes = self._life
+        not_its = (writes, ours, *self._pipes.values())
+        self._running[name] = Forked(lambda: _live(task, theirs, reads, not_its))
         os.close(theirs)
         os.set_blocking(ours, False)
-        self._pids[name], self._pipes[name], self._rest[name] = pid, ours, b""
+        self._pipes[name], self._lines[name] = ours, Lines()
 
-    def __enter__(self) -> Fleet:
+    def __enter__(self) -> ProcessPool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
@@ -96,14 +94,14 @@ class Fleet:
         with selectors.DefaultSelector() as selector:
             for name, pipe in self._pipes.items():
                 selector.register(pipe, selectors.EVENT_READ, name)
-            while self._pids:
+            while self._running:
                 for key, _ in selector.select(_LOOK_S):
                     if not self._read(key.data, hear):
                         selector.unregister(key.fd)
-                for name in [n for n in tuple(self._pids) if self._reap(n)]:
+                for name in [n for n in tuple(self._running) if self._reap(n)]:
                     self._read(name, hear)  # what it said last
                 if time.monotonic() > until:
-                    self._late |= set(self._pids)
+                    self._late |= set(self._running)
                     self._signal(signal.SIGKILL)
 
     def _read(self, name: str, hear: Hear) -> bool:
@@ -113,26 +111,22 @@ class Fleet:
                 data = os.read(self._pipes[name], 1 << 16)
             except BlockingIOError:
                 return True
-            *lines, self._rest[name] = (self._rest[name] + data).split(b"\n")
-            for line in lines:
+            for line in self._lines[name].feed(data):
                 hear(name, *_unpack(line))
             if not data:
                 return False
 
     def _reap(self, name: str) -> bool:
-        pid, status = os.waitpid(self._pids[name], os.WNOHANG)
-        if not pid:
+        code = self._running[name].exit_code()
+        if code is None:
             return False
-        code = os.waitstatus_to_exitcode(status)
-        died = signal.Signals(-code).name if code < 0 else ""
-        self.ended[name] = Ended(max(code, 0), died, name in self._late)
-        del self._pids[name]
+        self.ended[name] = Ended(max(code, 0), died_of(code), name in self._late)
+        del self._running[name]
         return True
 
     def _signal(self, number: int) -> None:
-        for pid in self._pids.values():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+        for forked in self._running.values():
+            forked.signal(number)
 
     def close(self) -> None:
         """More than once is fine."""
@@ -148,9 +142,9 @@ class Fleet:
 
     def _wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while self._pids and time.monotonic() < until:
+        while self._running and time.monotonic() < until:
             self._drain()
-            if not [n for n in tuple(self._pids) if self._reap(n)]:
+            if not [n for n in tuple(self._running) if self._reap(n)]:
                 time.sleep(0.01)
 
     def _drain(self) -> None:
@@ -166,20 +160,16 @@ class Fleet:
 _inherited: list[Any] = []
 
 
-def _live(task: Callable[[Tell], None], pipe: int, life: tuple[int, int], others: tuple[int, ...]) -> NoReturn:
-    """Never returns into what was forked."""
-    status = CRASH_STATUS
-    try:
-        _obey()
-        for fd in (life[1], *others):
-            os.close(fd)
-        threading.Thread(target=_watch, args=(life[0],), daemon=True).start()
-        teller = _Teller(pipe)
-        _inherited.extend((sys.stdout, sys.stderr))  # one that is dropped would write its buffer a second time
-        sys.stdout = sys.stderr = _Printed(teller)
-        status = _work(task, teller)
-    finally:
-        os._exit(status)  # no handlers of the process that it was forked from
+def _live(task: Callable[[Tell], None], pipe: int, life: int, not_ours: tuple[int, ...]) -> int:
+    """All that it does; its exit status."""
+    _obey()
+    for fd in not_ours:
+        os.close(fd)
+    threading.Thread(target=_watch, args=(life,), daemon=True).start()
+    teller = _Teller(pipe)
+    _inherited.extend((sys.stdout, sys.stderr))  # one that is dropped would write its buffer a second time
+    sys.stdout = sys.stderr = _Printed(teller)
+    return _work(task, teller)
 
 
 def _work(task: Callable[[Tell], None], tell: Tell) -> int:

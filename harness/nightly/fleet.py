@@ -8,7 +8,7 @@ from typing import Any
 from tinyrig.core.config import Config
 from tinyrig.core.errors import InfraError, RigError
 from tinyrig.core.records import Variant
-from tinyrig.host.process_pool import CRASH, PRINTED, USAGE, Ended, Fleet
+from tinyrig.host.process_pool import CRASH, PRINTED, USAGE, Ended, ProcessPool
 from tinyrig.host.progress import boards_progress
 from tinyrig.host.signals import GRACE_S
 from tinyrig.nightly.board_worker import CELL, FAILED, FAULT, RUN, SAY, STEP, Part, Plan
@@ -44,7 +44,7 @@ class NightFleet:
 
     def run(self) -> NightResult:
         """No store may be open here: connections don't survive a fork."""
-        with Fleet({board: self._part(board).make for board in self._plan.boards}) as fleet, self._view:
+        with ProcessPool({board: self._part(board).make for board in self._plan.boards}) as fleet, self._view:
             fleet.listen(self._hear, self._config.limits.run_s + LATE_S)
         for board, ended in fleet.ended.items():
             if board not in self._failed and (error := self._death(board, ended)):

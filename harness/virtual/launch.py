@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
 from tinyrig.core.errors import InfraError
+from tinyrig.host.helper import Helper, NoAnswer, module_command
 
 START_TIMEOUT_S = 30.0
 """The first start may compile the timing hook, and test machines are busy."""
 STOP_TIMEOUT_S = 5.0
-ROOT = Path(__file__).parents[2]
 
 
 class VirtualBoard:
@@ -46,15 +42,7 @@ class VirtualBoard:
         options += ["--image", str(image)] if image else []
         options += ["--link", str(link)] if link else []
         options += [word for fault in faults for word in ("--fault", fault)]
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tinyrig.virtual", "--until-eof", *options],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env={**os.environ, "PYTHONPATH": path},
-        )
+        self._helper = Helper(module_command("tinyrig.virtual", "--until-eof", *options))
         self._held = -1
         try:
             self.port = self._read_port()
@@ -64,13 +52,17 @@ class VirtualBoard:
             raise
 
     def _read_port(self) -> str:
-        line = self._first_line(time.monotonic() + START_TIMEOUT_S)
-        if line.startswith("port ") and line.endswith("\n"):
-            return line[5:].strip()
+        try:
+            line = self._helper.line(START_TIMEOUT_S)
+            received = repr(line)
+        except NoAnswer as error:
+            line, received = "", str(error)
+        if line.startswith("port "):
+            return line.removeprefix("port ").strip()
         raise InfraError(
             "the virtual board did not start",
             expected="`port PATH` as its first line",
-            received=f"{line!r}, exit code {self._process.poll()}, stderr: {self.stderr().strip() or 'empty'}",
+            received=f"{received}, stderr: {self.stderr().strip() or 'empty'}",
         )
 
     def _hold(self) -> int:
@@ -81,66 +73,42 @@ class VirtualBoard:
             self.check()
             raise InfraError("the virtual board's port can't be opened", received=str(e)) from e
 
-    def _first_line(self, deadline: float) -> str:
-        output = self._process.stdout
-        assert output is not None
-        line = b""
-        while not line.endswith(b"\n"):
-            if not select.select([output], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                break
-            byte = os.read(output.fileno(), 1)
-            if not byte:
-                self._process.wait(STOP_TIMEOUT_S)
-                break
-            line += byte
-        return line.decode(errors="replace")
-
     def stderr(self) -> str:
         """What the board said of faults and unmodelled accesses so far."""
-        size = os.fstat(self._errors.fileno()).st_size
-        return os.pread(self._errors.fileno(), size, 0).decode(errors="replace")  # pread: the offset is shared with the child
+        return self._helper.said()
 
     def injected(self) -> dict[str, int]:
         """Faults of the line so far, by direction and kind (`rx-flip`, `disconnect`). Raises InfraError."""
         before = len(self.stderr())
-        self._process.send_signal(signal.SIGUSR1)
+        self._helper.signal(signal.SIGUSR1)
         deadline = time.monotonic() + STOP_TIMEOUT_S
         while time.monotonic() < deadline:
             self.check()
             *lines, _ = self.stderr()[before:].split("\n")  # the last may be half written
             told = [line for line in lines if line.startswith("injected ")]
             if told:
-                return json.loads(told[-1].removeprefix("injected "))
+                counts: dict[str, int] = json.loads(told[-1].removeprefix("injected "))
+                return counts
             time.sleep(0.01)
         raise InfraError("the virtual board does not tell what it injected", received=self.stderr().strip() or "silence")
 
     def check(self) -> None:
         """Raises InfraError, with the board's stderr, if its process has ended."""
-        if self._process.poll() is not None:
+        if (code := self._helper.exit_code()) is not None:
             raise InfraError(
-                "the virtual board's process ended",
-                received=f"exit code {self._process.returncode}, stderr: {self.stderr().strip() or 'empty'}",
+                "the virtual board's process ended", received=f"exit code {code}, stderr: {self.stderr().strip() or 'empty'}"
             )
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return self._helper.pid
 
     def close(self) -> None:
         """Ends the process; more than once is fine."""
-        if self._errors.closed:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._errors):
-            if stream:
-                stream.close()
+        self._helper.close(STOP_TIMEOUT_S)
         if self._held >= 0:
             os.close(self._held)
+            self._held = -1
 
     def __enter__(self) -> VirtualBoard:
         return self

@@ -14,13 +14,13 @@ import argparse
 import dataclasses
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
 from tinyrig.core.errors import RigError, UserError
+from tinyrig.host.helper import requests
 from tinyrig.variants.data import datasets, splits
 from tinyrig.variants.lab import build, builders, chains, tflite_facts
 from tinyrig.variants.networks import families, models
@@ -111,10 +111,9 @@ def _write_windows(folder: Path, x: np.ndarray, y: np.ndarray, class_names: tupl
     return partial.replace(folder / WINDOWS)
 
 
-def answer(candidates: Candidates, line: str) -> dict[str, Any]:
+def answer(candidates: Candidates, request: dict[str, Any]) -> dict[str, Any]:
     """One request."""
     try:
-        request = json.loads(line)
         return {"sketch": candidates.sketch, "train": candidates.train}[request["do"]](request["name"])
     except UserError as error:
         return {"refused": {"what": error.what, "expected": error.expected, "received": error.received, "remedy": error.remedy}}
@@ -122,19 +121,19 @@ def answer(candidates: Candidates, line: str) -> dict[str, Any]:
         return {"failed": f"{type(error).__name__}: {error}"[:2000]}
 
 
-def serve(requests: TextIO, answers: TextIO, args: argparse.Namespace) -> None:
-    """Until the requests end."""
-    candidates: Candidates | RigError | None = None
-    for line in requests:
+def serve(answers: TextIO, args: argparse.Namespace) -> None:
+    """Until this process ends with its standard input."""
+    candidates: Candidates | None = None
+    for request in requests():
         try:
             candidates = candidates or Candidates(Path(args.out), args.dataset, args.seed, args.epochs)
-            found = answer(candidates, line)
+            found = answer(candidates, request)
         except UserError as error:
             found = {"failed": str(error)}
         print(json.dumps(found), file=answers, flush=True)
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tinyrig.variants.candidates", description=__doc__)
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--seed", type=int, default=0)
@@ -143,9 +142,8 @@ def main() -> int:
     args = parser.parse_args()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what native code prints must not get between the answers
-    serve(sys.stdin, answers, args)
-    return 0
+    serve(answers, args)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -66,7 +66,7 @@ def test_a_hang_ends_at_the_limit_and_the_child_with_it() -> None:
     with pytest.raises(ChildFailed, match="no answer within"):
         child.call("hang")
     with pytest.raises(ProcessLookupError):
-        os.kill(child._pid, 0)
+        os.kill(child.pid, 0)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the address space is only limited where /proc tells its size")
@@ -84,7 +84,7 @@ def test_an_object_that_can_not_be_made() -> None:
 
 def test_a_dropped_child_is_gone() -> None:
     child = Child(Library, 30)
-    pid = child._pid
+    pid = child.pid
     del child
     assert not Path(f"/proc/{pid}").exists()
 

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from tinyrig.core.errors import DeviceError
 from tinyrig.host import process_pool
-from tinyrig.host.process_pool import CRASH, PRINTED, USAGE, Ended, Fleet, _pack, _unpack
+from tinyrig.host.process_pool import CRASH, PRINTED, USAGE, Ended, ProcessPool, _pack, _unpack
 from tinyrig.tests.processes import children, wait_until_gone
 
 
 def run(seconds=60.0, **tasks):
     """(how each ended, what each told without the usage)."""
     told = {name: [] for name in tasks}
-    with Fleet(tasks) as running:
+    with ProcessPool(tasks) as running:
         running.listen(lambda name, kind, value: told[name].append((kind, value)), seconds)
     return running.ended, {name: [t for t in of if t[0] != USAGE] for name, of in told.items()}
 
@@ -86,7 +86,7 @@ def test_one_that_is_asked_to_end_closes_what_it_has_undisturbed(tmp_path):
         if value == "ready":
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), Fleet({"one": task}) as running:
+    with pytest.raises(KeyboardInterrupt), ProcessPool({"one": task}) as running:
         running.listen(hear, 60)
     assert (tmp_path / "closed").exists() and running.ended == {"one": Ended(128 + signal.SIGTERM)}
 
@@ -102,7 +102,7 @@ def test_one_that_does_not_end_when_it_is_asked_to_is_killed(monkeypatch):
     def hear(name, kind, value):
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), Fleet({"one": deaf}) as running:
+    with pytest.raises(KeyboardInterrupt), ProcessPool({"one": deaf}) as running:
         running.listen(hear, 60)
     assert running.ended == {"one": Ended(0, "SIGKILL")}
 
@@ -111,7 +111,7 @@ def test_all_of_them_end_when_the_process_that_started_them_is_killed(tmp_path):
     parent = os.fork()
     if parent == 0:
         try:
-            with Fleet({"a": sleeping, "b": sleeping}) as running:
+            with ProcessPool({"a": sleeping, "b": sleeping}) as running:
                 running.listen(lambda name, kind, value: (tmp_path / name).write_text(""), 600)
         finally:
             os._exit(0)

@@ -18,7 +18,7 @@ from tinyrig.core.boards import BOARDS, VIRTUAL_ID_PREFIX
 from tinyrig.core.config import ROOT
 from tinyrig.core.records import Sample
 from tinyrig.host.locks import Locks
-from tinyrig.host.process_pool import USAGE, Fleet
+from tinyrig.host.process_pool import USAGE, ProcessPool
 from tinyrig.link.usb import lock_key
 from tinyrig.store import history
 from tinyrig.store.runs import Store
@@ -245,7 +245,7 @@ def test_many_processes_write_one_database_and_none_finds_it_locked(home):
         return task
 
     told = []
-    with Fleet({str(n): writing(n) for n in range(6)}) as fleet:
+    with ProcessPool({str(n): writing(n) for n in range(6)}) as fleet:
         fleet.listen(lambda name, kind, value: told.append((name, kind, value)), 120)
     assert [t for t in told if t[1] != USAGE] == []
     with Store(url(home)) as store:
@@ -269,7 +269,7 @@ def test_an_image_that_several_boards_need_is_built_once(home, monkeypatch):
     told = {}
     folder = home / "images"
     tasks = {str(n): lambda tell: tell("image", image.build_image(model, board, folder).build_id) for n in range(3)}
-    with Fleet(tasks) as fleet:
+    with ProcessPool(tasks) as fleet:
         fleet.listen(lambda name, kind, value: told.setdefault(kind, []).append(value), 300)
     assert len(set(told["image"])) == 1 and len(told["image"]) == 3 and built.read_text() == "x"
     assert not list(folder.glob(".*"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections import Counter
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinyrig.core.errors import UserError
+from tinyrig.tests.processes import wait_until_gone
 from tinyrig.virtual.faults import parse_fault
 from tinyrig.virtual.launch import VirtualBoard
 from tinyrig.virtual.line_faults import (
@@ -129,8 +131,8 @@ def test_injected_faults_are_counted(start):
 def test_counts_are_told_at_the_end_too(elf: Path, capfd):
     with VirtualBoard(image=elf, faults=["line-flip:100"]) as board, serial.Serial(board.port, 1_000_000, timeout=10) as port:
         echo(port, bytes(1024))
-        board._process.terminate()
-        board._process.wait(10)
+        os.kill(board.pid, signal.SIGTERM)
+        wait_until_gone([board.pid])
         assert 'injected {"rx-flip": 10, "tx-flip": 10}' in board.stderr()
 
 
