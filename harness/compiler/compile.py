@@ -10,7 +10,7 @@ from tinyrig.compiler.kernels.choose import select_kernel
 from tinyrig.compiler.lower.lower import lower
 from tinyrig.compiler.memory import plan_memory
 from tinyrig.compiler.model.graph import Tensor, read_model
-from tinyrig.compiler.model.step import Options
+from tinyrig.compiler.model.step import CompileOptions
 from tinyrig.core.errors import ModelError, UserError
 from tinyrig.core.records import CompiledModel, OpInfo, TensorSpec
 
@@ -28,9 +28,9 @@ def compile_model(
     Raises ModelError; UserError for an unknown `engine` or `optimise` ("speed" or "size")."""
     if optimise not in ("speed", "size"):
         raise UserError("unknown optimisation", expected="speed or size", received=optimise)
-    unit = plan_unit(data, engine, Options(optimise))
+    unit = plan_unit(data, engine, CompileOptions(optimise))
     if _weights(unit) > flash_bytes - FIRMWARE_FLASH or unit.memory.arena_bytes > ram_bytes - FIRMWARE_RAM:
-        smaller = plan_unit(data, engine, Options("size"))
+        smaller = plan_unit(data, engine, CompileOptions("size"))
         unit = min(unit, smaller, key=lambda u: _weights(u) + u.memory.arena_bytes)
     lowered, kernels, memory = unit.lowered, unit.kernels, unit.memory
     weights = _weights(unit)
@@ -54,7 +54,7 @@ def compile_model(
     )
 
 
-def plan_unit(data: bytes, engine: str, options: Options) -> Unit:
+def plan_unit(data: bytes, engine: str, options: CompileOptions) -> Unit:
     """All decisions before any C text: steps, their kernels and offsets."""
     lowered = fuse(lower(read_model(data)), engine, options)
     kernels = [select_kernel(step, engine, options) for step in lowered.steps]

@@ -9,9 +9,9 @@ import numpy as np
 
 from tinyrig.compiler.kernels.ctext import c_array, c_float
 from tinyrig.compiler.lower.lower import Lowered
-from tinyrig.compiler.memory import Memory
+from tinyrig.compiler.memory import ArenaLayout
 from tinyrig.compiler.model.graph import Tensor
-from tinyrig.compiler.model.step import C_TYPES, Constant, Kernel, Step
+from tinyrig.compiler.model.step import C_TYPES, Constant, Kernel, ProgramStep
 
 ENGINE_DTYPES = {"float32": 0, "int32": 2, "uint8": 3, "int64": 4, "bool": 6, "int16": 7, "int8": 9}
 """numpy name -> number of the schema's TensorType, as in engine.h."""
@@ -26,7 +26,7 @@ class Unit:
 
     lowered: Lowered
     kernels: list[Kernel]
-    memory: Memory
+    memory: ArenaLayout
     engine: str
     sha256: str
 
@@ -37,7 +37,7 @@ def emit_model(unit: Unit) -> str:
     return "\n".join(p for p in parts if p)
 
 
-def prefix_of(step: Step) -> str:
+def prefix_of(step: ProgramStep) -> str:
     return f"step{step.index}_{step.name}"
 
 
@@ -69,11 +69,11 @@ def _comment_text(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_ ./,:;()+-]", "_", name)[:100]
 
 
-def _pointer(t: Tensor, memory: Memory) -> str:
+def _pointer(t: Tensor, memory: ArenaLayout) -> str:
     return f"tensor{t.index}_data" if t.data is not None else f"(arena + {memory.offsets[t.index]})"
 
 
-def _step(step: Step, kernel: Kernel, memory: Memory) -> str:
+def _step(step: ProgramStep, kernel: Kernel, memory: ArenaLayout) -> str:
     prefix = prefix_of(step)
     parts = [_comment(step, memory), *(c_array(f"{prefix}_{c.name}", c) for c in kernel.constants)]
     parts += [kernel.file_scope(prefix)] if kernel.file_scope else []
@@ -84,12 +84,12 @@ def _step(step: Step, kernel: Kernel, memory: Memory) -> str:
     return "".join(parts) + f"static void __attribute__((noinline)) {prefix}(void) {{\n" + "\n".join(lines) + "\n}\n"
 
 
-def _local(const: str, name: str, t: Tensor, memory: Memory) -> str:
+def _local(const: str, name: str, t: Tensor, memory: ArenaLayout) -> str:
     ctype = f"{const}{C_TYPES[t.dtype]} *"
     return f"    {ctype}{name} = ({ctype}){_pointer(t, memory)};"
 
 
-def _comment(step: Step, memory: Memory) -> str:
+def _comment(step: ProgramStep, memory: ArenaLayout) -> str:
     def place(t: Tensor) -> str:
         where = "constant" if t.data is not None else f"arena + {memory.offsets[t.index]}"
         return f"{t.dtype} {'x'.join(map(str, t.shape)) or 'scalar'} at {where}"
@@ -129,7 +129,7 @@ def _rows(rows: list[str]) -> str:
     return "".join(f"    {r},\n" for r in rows) or "    {0},\n"
 
 
-def _tensor(t: Tensor, memory: Memory) -> str:
+def _tensor(t: Tensor, memory: ArenaLayout) -> str:
     dims = [*t.shape, *[0] * (MAX_RANK - len(t.shape))]
     return (
         f"{{(void *){_pointer(t, memory)}, {t.nbytes}, {ENGINE_DTYPES[t.dtype]}, {len(t.shape)}, "

@@ -10,7 +10,7 @@ from tinyrig.compiler.plan import Buffer, plan
 
 
 @dataclass(frozen=True)
-class Memory:
+class ArenaLayout:
     """`offsets` of every tensor that lives in the arena (views included), by index; `scratch` offsets by step."""
 
     offsets: dict[int, int]
@@ -19,7 +19,7 @@ class Memory:
     lower_bound: int
 
 
-def plan_memory(lowered: Lowered, kernels: list[Kernel]) -> Memory:
+def plan_memory(lowered: Lowered, kernels: list[Kernel]) -> ArenaLayout:
     """Inputs live from before the first step until their last reader, outputs until behind the last step."""
     spans = _spans(lowered)
     shared = _share(lowered, kernels, spans)
@@ -35,7 +35,7 @@ def plan_memory(lowered: Lowered, kernels: list[Kernel]) -> Memory:
     owners = {i: result.offsets["tensor", _owner(shared, i)] for i in spans}
     offsets = {t.index: owners[lowered.root(t.index)] for t in lowered.tensors if lowered.root(t.index) in owners}
     scratch = {key[1]: o for key, o in result.offsets.items() if key[0] == "scratch"}  # type: ignore[index]
-    return Memory(offsets, scratch, result.size, result.lower_bound)
+    return ArenaLayout(offsets, scratch, result.size, result.lower_bound)
 
 
 def _spans(lowered: Lowered) -> dict[int, tuple[int, int]]:

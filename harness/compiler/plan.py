@@ -22,7 +22,7 @@ class Buffer:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Placement:
     """Offsets by key, the arena's size, and the bound that no plan can beat: the most bytes alive at once."""
 
     offsets: dict[object, int]
@@ -30,7 +30,7 @@ class Plan:
     lower_bound: int
 
 
-def plan(buffers: Iterable[Buffer], align: int = ALIGN) -> Plan:
+def plan(buffers: Iterable[Buffer], align: int = ALIGN) -> Placement:
     """First fit in several orders, the best wins; a bounded exact search when that misses the lower bound."""
     rounded = [Buffer(b.key, -(-b.size // align) * align, b.first, b.last) for b in buffers]
     bound = lower_bound(rounded)
@@ -45,7 +45,7 @@ def plan(buffers: Iterable[Buffer], align: int = ALIGN) -> Plan:
             break
     if size > bound:
         best, size = _improve(rounded, best, size, bound)
-    return Plan(best, size, bound)
+    return Placement(best, size, bound)
 
 
 def lower_bound(buffers: list[Buffer]) -> int:

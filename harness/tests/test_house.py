@@ -16,7 +16,6 @@ EXCEPTIONS = {
     ("class", "harness/board/rig.py", "Rig"): 273,
     ("class", "harness/link/session.py", "Session"): 351,
     ("class", "harness/mlperf/device.py", "Device"): 266,
-    ("function", "harness/compiler/kernels/m4_int8.py", "depthwise_conv2d"): 49,
     ("function", "harness/measure/variant.py", "measure_variant"): 57,
 }
 

@@ -95,10 +95,10 @@ def main(argv: list[str] | None = None) -> int:
     try:
         faults = tuple(parse_fault(text) for text in args.fault)
         image = load_image(args.image) if args.image else ()
-        from tinyrig.virtual.board import Board, Options  # late: --help needs no emulator
+        from tinyrig.virtual.board import Board, BoardOptions  # late: --help needs no emulator
 
         signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, TELL))
-        board = Board(Options(image, args.line_rate, args.clock, args.hook, faults, args.number, args.fault_seed))
+        board = Board(BoardOptions(image, args.line_rate, args.clock, args.hook, faults, args.number, args.fault_seed))
         if args.link:
             make_link(args.link, board.line.path)
             board.line.moved = lambda path: make_link(args.link, path) if path else drop_link(args.link, board.line.path)

@@ -11,11 +11,11 @@ from tinyrig.virtual import chip
 from tinyrig.virtual.bootloader import Bootloader
 from tinyrig.virtual.cpu import HARDFAULT, PRECISERR, STKERR, Cpu, Trap
 from tinyrig.virtual.faults import Fault
-from tinyrig.virtual.line import Line
+from tinyrig.virtual.line import SerialLine
 from tinyrig.virtual.line_faults import LineFault
 from tinyrig.virtual.peripherals import CoreDebug, Dwt, Gpio, Nvmc, PowerClock, Registers, SystemControl, Timer, Unmodelled
 from tinyrig.virtual.timing.clock import make_counter
-from tinyrig.virtual.uarte import BusError, Memory, Uarte
+from tinyrig.virtual.uarte import BusError, DmaAccess, Uarte
 
 UARTE0, TIMER0, NVMC, DWT, SCS = 0x40002000, 0x40008000, 0x4001E000, 0xE0001000, 0xE000E000
 TIMER0_IRQ = 8
@@ -29,7 +29,7 @@ def time_of_host() -> float:
 
 
 @dataclass(frozen=True)
-class Options:
+class BoardOptions:
     """As on the command line; `image` is (address, bytes) pieces to preload, empty for blank flash."""
 
     image: tuple[tuple[int, bytes], ...] = ()
@@ -44,8 +44,8 @@ class Options:
 class Board:
     """`run()` never returns; `tick()` is called from another thread some fifty times a second."""
 
-    def __init__(self, options: Options) -> None:
-        self.line = Line(options.line_rate, options.faults, options.fault_seed)
+    def __init__(self, options: BoardOptions) -> None:
+        self.line = SerialLine(options.line_rate, options.faults, options.fault_seed)
         self.cpu = Cpu(chip.ficr_page(options.number), self._read_io, self._write_io)
         self.counter = make_counter(options.clock, options.hook, [self.cpu.flash, self.cpu.ram])
         self.counter.attach(self.cpu.uc)
@@ -62,13 +62,13 @@ class Board:
         self._boot_ram = max((f.argument for f in options.faults if f.name == "boot-ram"), default=0)
         self.power.add_reason(PowerClock.REASON_PIN)
 
-    def _make_peripherals(self, options: Options) -> None:
+    def _make_peripherals(self, options: BoardOptions) -> None:
         debug = CoreDebug()
         self.power, self.dwt = PowerClock(), Dwt(self.counter, options.clock == "instructions", debug)
         self.scs = SystemControl(debug, self._request_reset)
         self.scs.dwt = self.dwt
         self.timer = Timer(time_of_host if options.clock == "off" else self._time_us)
-        memory = Memory(lambda a, n: bytes(self.cpu.uc.mem_read(a, n)), lambda a, data: self.cpu.uc.mem_write(a, data))
+        memory = DmaAccess(lambda a, n: bytes(self.cpu.uc.mem_read(a, n)), lambda a, data: self.cpu.uc.mem_write(a, data))
         self.uarte = Uarte(self.line, memory, self._waited, self._program_cycles, self.report)
         self._pages: dict[int, Registers] = {
             chip.PERIPHERALS_BASE: self.power,

@@ -23,7 +23,7 @@ from collections.abc import Callable
 
 from tinyrig.virtual import chip
 from tinyrig.virtual.faults import Fault
-from tinyrig.virtual.line import Line
+from tinyrig.virtual.line import SerialLine
 from tinyrig.virtual.line_faults import LineFault
 
 VERSION = b"Arduino Bootloader (SAM-BA extended) 2.0 [Arduino:IKXYZ]"
@@ -48,7 +48,7 @@ class Bootloader:
     """`serve()` talks until `K`, until `reset_wanted()`, or until a fault ends it."""
 
     def __init__(
-        self, line: Line, flash: ctypes.Array, faults: tuple[Fault | LineFault, ...], reset_wanted: Callable[[], bool]
+        self, line: SerialLine, flash: ctypes.Array, faults: tuple[Fault | LineFault, ...], reset_wanted: Callable[[], bool]
     ) -> None:
         self._line, self._flash, self._reset_wanted = line, flash, reset_wanted
         self._bad_writes = tuple(f.argument for f in faults if isinstance(f, Fault) and f.name == "flash-bad-write")

@@ -54,7 +54,7 @@ class Way:
         return ready
 
 
-class Line:
+class SerialLine:
     """Both ends of the pty. `rate` in baud throttles each direction to a real line's pace; 0 is as fast as it goes.
 
     `injected` counts the faults by kind. `moved` hears None when the port vanishes and its new path when it is back.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tinyrig.virtual import chip
-from tinyrig.virtual.line import BITS_PER_BYTE, Line
+from tinyrig.virtual.line import BITS_PER_BYTE, SerialLine
 from tinyrig.virtual.peripherals import Registers
 
 STARTRX, STOPRX, STARTTX, STOPTX, FLUSHRX = 0x000, 0x004, 0x008, 0x00C, 0x02C
@@ -49,7 +49,7 @@ class BusError(Exception):
 
 
 @dataclass
-class Memory:
+class DmaAccess:
     """How the DMA reaches RAM."""
 
     read: Callable[[int, int], bytes]
@@ -69,8 +69,8 @@ class Uarte(Registers):
 
     def __init__(
         self,
-        line: Line,
-        memory: Memory,
+        line: SerialLine,
+        memory: DmaAccess,
         waited: Callable[[float], None],
         cycles: Callable[[], int],
         report: Callable[[str], None],

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinyrig.compiler.compile import compile_model, plan_unit
 from tinyrig.compiler.model.graph import Tensor
-from tinyrig.compiler.model.step import Options, Step
+from tinyrig.compiler.model.step import CompileOptions, ProgramStep
 from tinyrig.core.errors import UserError
 from tinyrig.core.records import TensorSpec
 from tinyrig.workload.host_build import HostModel
@@ -46,7 +46,7 @@ def compare_ops(
     add up along the network: the first row that differs names the culprit. Raises ModelError, UserError, HostError."""
     if oracle not in ORACLES:
         raise UserError(f"unknown oracle {oracle!r}", expected=" or ".join(ORACLES), received=oracle)
-    unit = plan_unit(data, engine, Options(optimise))
+    unit = plan_unit(data, engine, CompileOptions(optimise))
     compiled = compile_model(data, flash_bytes=_NO_LIMIT, ram_bytes=_NO_LIMIT, engine=engine, optimise=optimise)
     host, reference = HostModel(compiled), ORACLES[oracle](data)
     base = unit.memory.offsets[unit.lowered.inputs[0]]
@@ -62,7 +62,7 @@ def compare_ops(
 
 
 class _Row:
-    def __init__(self, step: Step, tensor: Tensor) -> None:
+    def __init__(self, step: ProgramStep, tensor: Tensor) -> None:
         self._step, self._tensor = step, tensor
         self._worst: float | None = None
         self._differing = self._compared = 0

@@ -18,7 +18,7 @@ import numpy as np
 from tinyrig.compiler.lower.lower import lower
 from tinyrig.compiler.model.graph import read_model
 from tinyrig.compiler.model.params import Requant, Window
-from tinyrig.compiler.model.step import Constant, Kernel, Options, Select, Step
+from tinyrig.compiler.model.step import CompileOptions, Constant, Kernel, ProgramStep, Select
 from tinyrig.core.errors import HostError
 
 ENGINE = "cmsis-nn"
@@ -78,26 +78,26 @@ def include_dirs() -> tuple[Path, ...]:
     return SHIM, folder / "cmsis_nn" / "Include", folder / "cmsis_core" / "Include"
 
 
-def fallback(step: Step) -> str | None:
+def fallback(step: ProgramStep) -> str | None:
     """Why CMSIS-NN can't do this step and the portable kernel does; None when it can."""
     if step.kind not in KERNELS:
         return "no such function in CMSIS-NN as packaged"
     return _LIMITS[step.kind](step)
 
 
-def coverage(data: bytes) -> list[tuple[Step, str | None, str | None]]:
+def coverage(data: bytes) -> list[tuple[ProgramStep, str | None, str | None]]:
     """Every step of a .tflite with why CMSIS-NN can't do it (None: it can) and its note. Raises ModelError."""
     return [(s, fallback(s), note(s)) for s in lower(read_model(data)).steps]
 
 
-def _conv_limit(step: Step) -> str | None:
+def _conv_limit(step: ProgramStep) -> str | None:
     p, w = step.params, step.params.window
     if p.groups != 1:
         return "arm_convolve_s8 has no groups"
     return _size_limit(w, w.in_c * w.k_h * w.k_w)
 
 
-def _depthwise_limit(step: Step) -> str | None:
+def _depthwise_limit(step: ProgramStep) -> str | None:
     w = step.params.window
     overhang = (w.out_w - 1) * w.stride_w - w.pad_left + (w.k_w - 1) * w.dil_w - (w.in_w - 1)
     if (w.k_h, w.k_w) == (3, 3) and overhang > 1:
@@ -111,25 +111,25 @@ def _size_limit(w: Window, taps: int) -> str | None:
     return None
 
 
-def _dense_limit(step: Step) -> str | None:
+def _dense_limit(step: ProgramStep) -> str | None:
     p = step.params
     if max(p.rows, p.in_n, p.out_n) > MAX_DIM:
         return f"CMSIS-NN's dimensions end at {MAX_DIM}"
     return "arm_fully_connected_s8 has no weight zero point" if p.weight_zero else None
 
 
-def note(step: Step) -> str | None:
+def note(step: ProgramStep) -> str | None:
     """How CMSIS-NN does a step that its function of that name can't do; None for the usual way."""
     if step.kind == "fully_connected_s8" and not fallback(step) and not step.params.requant.uniform:
         return "per-channel weight scales: run as a 1x1 convolution, because arm_fully_connected_s8 takes one scale for all"
     return None
 
 
-def _pool_limit(step: Step) -> str | None:
+def _pool_limit(step: ProgramStep) -> str | None:
     return "CMSIS-NN's poolings take a batch of 1" if step.params.window.batch != 1 else None
 
 
-_LIMITS: dict[str, Callable[[Step], str | None]] = {
+_LIMITS: dict[str, Callable[[ProgramStep], str | None]] = {
     "conv2d_s8": _conv_limit,
     "depthwise_conv2d_s8": _depthwise_limit,
     "fully_connected_s8": _dense_limit,
@@ -138,7 +138,7 @@ _LIMITS: dict[str, Callable[[Step], str | None]] = {
 }
 
 
-def scratch_bytes(step: Step) -> int:
+def scratch_bytes(step: ProgramStep) -> int:
     """What CMSIS-NN's `*_get_buffer_size` returns on a core with the DSP extension, by its documented formulas.
 
     A test asks the functions themselves on the board.
@@ -153,7 +153,7 @@ def scratch_bytes(step: Step) -> int:
     return 4 * w.in_c if step.kind == "average_pool_s8" else 0  # int32 sums
 
 
-def _weights(step: Step) -> tuple[Constant, ...]:
+def _weights(step: ProgramStep) -> tuple[Constant, ...]:
     return Constant("weights", step.params.weights), Constant("bias", step.params.bias.astype(np.int32))
 
 
@@ -185,7 +185,7 @@ def _range(q: Requant | object) -> str:
     return f".activation = {{.min = {q.act_min}, .max = {q.act_max}}}"  # type: ignore[attr-defined]
 
 
-def _kernel(step: Step, file_scope: str, call: str, constants: tuple[Constant, ...] = (), sources: str = "") -> Kernel:
+def _kernel(step: ProgramStep, file_scope: str, call: str, constants: tuple[Constant, ...] = (), sources: str = "") -> Kernel:
     """`@` stands for the step's prefix; `sources` is a key of SOURCES where it is not the step's kind. Arguments were
     checked before, so that the returned status is always success."""
     size = scratch_bytes(step)
@@ -205,7 +205,9 @@ def _kernel(step: Step, file_scope: str, call: str, constants: tuple[Constant, .
 _ARGUMENTS = "&context, &@_params, &@_quant, &@_in_dims, in0, &@_filter_dims, @_weights, &@_bias_dims, @_bias, &@_out_dims, out0"
 
 
-def _convolution(step: Step, function: str, params: str, w: Window, filter_dims: tuple[int, int], sources: str = "") -> Kernel:
+def _convolution(
+    step: ProgramStep, function: str, params: str, w: Window, filter_dims: tuple[int, int], sources: str = ""
+) -> Kernel:
     """`filter_dims`: CMSIS-NN's n and c of the filter."""
     text = params + _window_dims(w, *filter_dims) + _dims("bias_dims", 1, 1, 1, w.out_c)
     text += "static const cmsis_nn_per_channel_quant_params @_quant = {(int32_t *)@_multiplier, (int32_t *)@_shift};\n"
@@ -213,18 +215,18 @@ def _convolution(step: Step, function: str, params: str, w: Window, filter_dims:
     return _kernel(step, text, f"{function}({_ARGUMENTS})", constants, sources)
 
 
-def _conv(step: Step, w: Window, sources: str = "") -> Kernel:
+def _conv(step: ProgramStep, w: Window, sources: str = "") -> Kernel:
     """The filter's dims are CMSIS-NN's [out_c, k_h, k_w, in_c]."""
     fields = f"{_offsets(step.params.in_zero, step.params.requant)} {_geometry(w)} {_range(step.params.requant)}"
     params = f"static const cmsis_nn_conv_params @_params = {{{fields}}};\n"
     return _convolution(step, "arm_convolve_wrapper_s8", params, w, (w.out_c, w.in_c), sources)
 
 
-def conv2d(step: Step, options: Options) -> Kernel | None:
+def conv2d(step: ProgramStep, options: CompileOptions) -> Kernel | None:
     return None if fallback(step) else _conv(step, step.params.window)
 
 
-def depthwise(step: Step, options: Options) -> Kernel | None:
+def depthwise(step: ProgramStep, options: CompileOptions) -> Kernel | None:
     """The filter's dims are CMSIS-NN's [1, k_h, k_w, out_c]."""
     if fallback(step):
         return None
@@ -234,7 +236,7 @@ def depthwise(step: Step, options: Options) -> Kernel | None:
     return _convolution(step, "arm_depthwise_conv_wrapper_s8", params, w, (1, w.out_c))
 
 
-def dense(step: Step, options: Options) -> Kernel | None:
+def dense(step: ProgramStep, options: CompileOptions) -> Kernel | None:
     if fallback(step):
         return None
     p, q = step.params, step.params.requant
@@ -248,7 +250,7 @@ def dense(step: Step, options: Options) -> Kernel | None:
     return _kernel(step, text, f"arm_fully_connected_s8({_ARGUMENTS})", _weights(step))
 
 
-def pool(step: Step, options: Options) -> Kernel | None:
+def pool(step: ProgramStep, options: CompileOptions) -> Kernel | None:
     if fallback(step):
         return None
     w = step.params.window

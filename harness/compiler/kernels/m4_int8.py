@@ -16,7 +16,7 @@ import numpy as np
 from tinyrig.compiler.kernels import m4_int8_map
 from tinyrig.compiler.kernels.m4_pack import SEGMENTS, channels, pack_words, pad_to, plain_channels
 from tinyrig.compiler.model.params import Conv2D, DepthwiseConv2D, FullyConnected, Requant, Window
-from tinyrig.compiler.model.step import KEPT, Constant, Kernel, Options, Select, Step
+from tinyrig.compiler.model.step import KEPT, CompileOptions, Constant, Kernel, ProgramStep, Select
 
 COMPACT_MACS = {"conv": 20_000, "dense": 2_000}
 """A layer of fewer multiply-accumulates is built compact: unrolled it would save some 100 or 10 us at most (at 64 MHz) and cost
@@ -37,7 +37,7 @@ class ConvParts:
     scratch: int
 
 
-def conv_parts(p: Conv2D, options: Options) -> ConvParts | None:
+def conv_parts(p: Conv2D, options: CompileOptions) -> ConvParts | None:
     """Four positions by two channels (q8_conv.h); None when the layer does not fit the number format."""
     if p.groups != 1:
         return None
@@ -52,7 +52,7 @@ def conv_parts(p: Conv2D, options: Options) -> ConvParts | None:
 
 
 def _conv_plan(
-    p: Conv2D, options: Options, slide: bool, segments: int, weights: np.ndarray, constants: tuple[Constant, ...]
+    p: Conv2D, options: CompileOptions, slide: bool, segments: int, weights: np.ndarray, constants: tuple[Constant, ...]
 ) -> ConvParts:
     words = pack_words(pad_to(weights, 2, 0))
     pairs = words.reshape(-1, 2, words.shape[1]).transpose(0, 2, 1)
@@ -65,7 +65,7 @@ def _conv_plan(
     return ConvParts("slide" if slide else "patch", shape, (packed, *constants), scratch)
 
 
-def conv2d(step: Step, options: Options) -> Kernel | None:
+def conv2d(step: ProgramStep, options: CompileOptions) -> Kernel | None:
     """conv2d_s8."""
     w, parts = step.params.window, conv_parts(step.params, options)
     if parts is None:
@@ -82,7 +82,7 @@ def conv2d(step: Step, options: Options) -> Kernel | None:
     )
 
 
-def conv2d_mean(step: Step, options: Options) -> Kernel | None:
+def conv2d_mean(step: ProgramStep, options: CompileOptions) -> Kernel | None:
     """conv2d_mean_s8: the map is summed, never stored (q8_conv_mean.h)."""
     w, mean, parts = step.params.conv.window, step.params.mean, conv_parts(step.params.conv, options)
     if parts is None:
@@ -99,7 +99,7 @@ def conv2d_mean(step: Step, options: Options) -> Kernel | None:
     )
 
 
-def is_compact(kind: str, macs: int, options: Options) -> bool:
+def is_compact(kind: str, macs: int, options: CompileOptions) -> bool:
     """Whether a layer's code is to be small rather than fast."""
     return options.optimise == "size" or macs < COMPACT_MACS[kind]
 
@@ -147,7 +147,7 @@ def _unroll(steps: int) -> int:
     return min(range(1, MAX_UNROLL + 1), key=lambda u: (5 * (steps // u) + (8 if steps % u else 0), u))
 
 
-def fully_connected(step: Step, options: Options) -> Kernel | None:
+def fully_connected(step: ProgramStep, options: CompileOptions) -> Kernel | None:
     """fully_connected_s8: one input vector by four outputs (q8_dense.h)."""
     p: FullyConnected = step.params
     if p.weight_zero:
@@ -161,7 +161,7 @@ def fully_connected(step: Step, options: Options) -> Kernel | None:
 
 
 def _dense_plan(
-    p: FullyConnected, options: Options, segments: int, weights: np.ndarray, constants: tuple[Constant, ...]
+    p: FullyConnected, options: CompileOptions, segments: int, weights: np.ndarray, constants: tuple[Constant, ...]
 ) -> Kernel:
     words = pack_words(pad_to(weights, 4, 0))
     quads = words.reshape(-1, 4, words.shape[1]).transpose(0, 2, 1)
@@ -175,7 +175,7 @@ BAND_BYTES = 3072
 """Planes of a depthwise layer's band may take this much scratch, if one output row at a time does not need more."""
 
 
-def depthwise_conv2d(step: Step, options: Options) -> Kernel | None:
+def depthwise_conv2d(step: ProgramStep, options: CompileOptions) -> Kernel | None:
     """depthwise_conv2d_s8: bands of four channel planes (q8_depthwise.h); the output may overwrite the input."""
     p: DepthwiseConv2D = step.params
     w = p.window
@@ -183,49 +183,61 @@ def depthwise_conv2d(step: Step, options: Options) -> Kernel | None:
         # One input channel: an ordinary convolution.
         conv = Conv2D(w, p.weights.transpose(2, 0, 1)[..., None], p.bias, p.in_zero, p.requant)
         return conv2d(dataclasses.replace(step, params=conv), options)
-    k_w = (w.k_w - 1) * w.dil_w + 1
-    taps = np.zeros((w.out_c, w.k_h, k_w), np.int8)
-    taps[:, :, :: w.dil_w] = p.weights.transpose(2, 0, 1)
+    taps = _spread_taps(p)
     constants = plain_channels(taps.reshape(w.out_c, -1), p.bias, p.in_zero, p.requant)
     if constants is None or w.dil_w > 2:
         return None
-    pairs = -(-w.out_w // 2)
-    pitch = max(((2 * pairs - 1) * w.stride_w + k_w + 1) // 2, (w.out_w - 1) * w.stride_w // 2 + (k_w + 2) // 2)
-    small = (w.k_h, k_w, w.dil_h) == (3, 3, 1) and w.stride_w <= 2 and 8 * pitch < 4096
-    band = _band(w, pitch)
-    fields = (
-        w.in_h,
-        w.in_w,
-        w.in_c,
-        w.out_h,
-        w.out_w,
-        p.depth_multiplier,
-        w.k_h,
-        k_w,
-        w.stride_h,
-        w.stride_w,
-        w.dil_h,
-        w.pad_top,
-        w.pad_left,
-        p.in_zero,
-        range_text(p.requant),
-        band,
-        pitch,
-    )
-    scratch = 16 * _band_rows(w, band) * pitch + 4 * (2 * pairs + 2) + (0 if small else 8 * w.k_h * ((k_w + 2) // 2))
-    weights = Constant("weights", pad_to(taps, 4, 2) if small else taps, "[channel][row][column]")
+    planes = _planes(w, taps.shape[2])
+    weights = Constant("weights", pad_to(taps, 4, 2) if planes.small else taps, "[channel][row][column]")
     in_place = w.out_w <= w.in_w and w.out_h <= w.in_h and p.depth_multiplier == 1
     return shaped_kernel(
         "q8_depthwise",
         "q8_depthwise_shape",
-        f"{{{', '.join(map(str, fields))}}}",
+        _depthwise_shape(p, taps.shape[2], planes),
         "m4/q8_depthwise.h",
         (weights, *constants),
-        scratch,
+        planes.scratch,
         _batches(w, w.out_h * w.out_w * w.out_c),
         (0,) if in_place else (),
         "O3" if options.optimise == "speed" else "O2",
     )
+
+
+@dataclass(frozen=True)
+class _Planes:
+    """How a depthwise layer's input is laid out: output rows a band, pairs of columns a row, bytes of scratch; `small` is
+    the unrolled 3x3 kernel."""
+
+    band: int
+    pitch: int
+    small: bool
+    scratch: int
+
+
+def _spread_taps(p: DepthwiseConv2D) -> np.ndarray:
+    """int8 [channel, row, column]: a dilated row with zeros in its gaps."""
+    w = p.window
+    taps = np.zeros((w.out_c, w.k_h, (w.k_w - 1) * w.dil_w + 1), np.int8)
+    taps[:, :, :: w.dil_w] = p.weights.transpose(2, 0, 1)
+    return taps
+
+
+def _planes(w: Window, k_w: int) -> _Planes:
+    pairs = -(-w.out_w // 2)
+    pitch = max(((2 * pairs - 1) * w.stride_w + k_w + 1) // 2, (w.out_w - 1) * w.stride_w // 2 + (k_w + 2) // 2)
+    small = (w.k_h, k_w, w.dil_h) == (3, 3, 1) and w.stride_w <= 2 and 8 * pitch < 4096
+    band = _band(w, pitch)
+    scratch = 16 * _band_rows(w, band) * pitch + 4 * (2 * pairs + 2) + (0 if small else 8 * w.k_h * ((k_w + 2) // 2))
+    return _Planes(band, pitch, small, scratch)
+
+
+def _depthwise_shape(p: DepthwiseConv2D, k_w: int, planes: _Planes) -> str:
+    """The initialiser of q8_depthwise_shape."""
+    w = p.window
+    sizes = (w.in_h, w.in_w, w.in_c, w.out_h, w.out_w, p.depth_multiplier, w.k_h, k_w)
+    steps = (w.stride_h, w.stride_w, w.dil_h, w.pad_top, w.pad_left)
+    fields = (*sizes, *steps, p.in_zero, range_text(p.requant), planes.band, planes.pitch)
+    return f"{{{', '.join(map(str, fields))}}}"
 
 
 def _band(w: Window, pitch: int) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from tinyrig.compiler.kernels.m4_pack import MAX_RIGHT_SHIFT
 from tinyrig.compiler.lower.fixed import exp_negative, mul_high, wrap32
 from tinyrig.compiler.model.params import AddInt, Mean, Pool, Softmax
-from tinyrig.compiler.model.step import KEPT, Constant, Kernel, Options, Select, Step
+from tinyrig.compiler.model.step import KEPT, CompileOptions, Constant, Kernel, ProgramStep, Select
 
 MAX_SUMMANDS = 256
 """int8 values that always fit an int16 sum."""
@@ -26,7 +26,7 @@ TABLE_VALUES = 128
 LEVEL = {"speed": "O3", "size": "O2"}
 
 
-def add(step: Step, options: Options) -> Kernel | None:
+def add(step: ProgramStep, options: CompileOptions) -> Kernel | None:
     """add_s8 and sub_s8 of equal shapes."""
     p: AddInt = step.params
     shifts = [-p.a[1], -p.b[1], -p.out[1]]
@@ -52,7 +52,7 @@ def add(step: Step, options: Options) -> Kernel | None:
     return _map_kernel("q8_add", "q8_add_shape", fields, "m4/q8_add.h", options, operands=2, inplace=inplace)
 
 
-def pool(step: Step, options: Options) -> Kernel | None:
+def pool(step: ProgramStep, options: CompileOptions) -> Kernel | None:
     """average_pool_s8 and max_pool_s8."""
     p: Pool = step.params
     w = p.window
@@ -79,7 +79,7 @@ def pool(step: Step, options: Options) -> Kernel | None:
     return _map_kernel(template, "q8_pool_shape", fields, "m4/q8_pool.h", options, batches=(w.batch, *steps))
 
 
-def mean(step: Step, options: Options) -> Kernel | None:
+def mean(step: ProgramStep, options: CompileOptions) -> Kernel | None:
     """mean_s8 where the channels stay: [outer, reduced, inner] with inner a multiple of 4."""
     p: Mean = step.params
     if p.inner % 4 or p.reduced == 1:
@@ -89,7 +89,7 @@ def mean(step: Step, options: Options) -> Kernel | None:
     return _map_kernel("q8_mean", "q8_mean_shape", fields, "m4/q8_pool.h", options, batches=batches)
 
 
-def softmax(step: Step, options: Options) -> Kernel | None:
+def softmax(step: ProgramStep, options: CompileOptions) -> Kernel | None:
     """softmax_s8 with int8 out; the exponentials from a table where that is as short as the code, or much used."""
     p: Softmax = step.params
     if p.out_dtype != "int8":
@@ -121,7 +121,7 @@ def _map_kernel(
     shape_type: str,
     fields: list[object],
     header: str,
-    options: Options,
+    options: CompileOptions,
     operands: int = 1,
     batches: tuple[int, int, int] = (1, 0, 0),
     inplace: tuple[int, ...] = (),

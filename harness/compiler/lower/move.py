@@ -6,7 +6,7 @@ import numpy as np
 
 from tinyrig.compiler.lower.program import Program, check, check_dtype, check_foldable, check_shape, constant
 from tinyrig.compiler.model.graph import Op, Tensor
-from tinyrig.compiler.model.params import Block, Move, Resize
+from tinyrig.compiler.model.params import CopyBlock, Move, Resize
 
 INTEGERS = ("int32", "int64")
 MOVABLE = ("float32", "int8", "int16", "int32", "int64", "uint8", "bool")
@@ -23,7 +23,7 @@ def strides(shape: tuple[int, ...]) -> list[int]:
 
 def block(
     source: int, target: int, offsets: tuple[int, int], dims: tuple[int, ...], steps: tuple[list[int], list[int]], size: int
-) -> Block:
+) -> CopyBlock:
     """A block of `dims` elements of `size` bytes, steps and offsets in elements, merged into the fewest dimensions: a
     dimension joins its inner neighbour where both sides run on without a gap."""
     rows = [(d, i * size, o * size) for d, i, o in zip(dims, *steps, strict=True) if d > 1]
@@ -37,10 +37,12 @@ def block(
     if merged and merged[0][1:] == (size, size):
         run = merged.pop(0)[0] * size
     merged.reverse()
-    return Block(source, target, offsets[0] * size, offsets[1] * size, run, tuple(merged))
+    return CopyBlock(source, target, offsets[0] * size, offsets[1] * size, run, tuple(merged))
 
 
-def emit_move(p: Program, op: Op, inputs: list[Tensor], outputs: list[Tensor], blocks: list[Block], fill: bytes = b"") -> None:
+def emit_move(
+    p: Program, op: Op, inputs: list[Tensor], outputs: list[Tensor], blocks: list[CopyBlock], fill: bytes = b""
+) -> None:
     p.copies += len(blocks)
     check(op, None, p.copies <= MAX_COPIES, f"at most {MAX_COPIES} copies of blocks in the whole model", str(p.copies))
     if all(t.data is not None for t in inputs):
@@ -52,7 +54,7 @@ def emit_move(p: Program, op: Op, inputs: list[Tensor], outputs: list[Tensor], b
         p.emit("move", op, inputs, outputs, Move(tuple(blocks), fill))
 
 
-def moved(inputs: list[np.ndarray], outputs: list[Tensor], blocks: list[Block], fill: bytes) -> list[np.ndarray]:
+def moved(inputs: list[np.ndarray], outputs: list[Tensor], blocks: list[CopyBlock], fill: bytes) -> list[np.ndarray]:
     """What the step would compute, for constant inputs."""
     sources = [np.frombuffer(np.ascontiguousarray(a).tobytes(), np.uint8) for a in inputs]
     results = [np.zeros(t.nbytes, np.uint8) for t in outputs]

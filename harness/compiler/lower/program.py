@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinyrig.compiler.model.graph import Graph, Op, Tensor
-from tinyrig.compiler.model.step import Step
+from tinyrig.compiler.model.step import ProgramStep
 from tinyrig.core.errors import ModelError
 
 SUFFIX = {"float32": "f32", "int8": "s8", "int16": "s16", "int32": "s32", "uint8": "u8"}
@@ -28,7 +28,7 @@ class Program:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.tensors: list[Tensor] = list(graph.tensors)
-        self.steps: list[Step] = []
+        self.steps: list[ProgramStep] = []
         self.roots: dict[int, int] = {}
         self.copies = 0
         """Blocks that the moving steps copy, all together."""
@@ -75,7 +75,9 @@ class Program:
     def emit(self, kind: str, op: Op, inputs: list[Tensor], outputs: list[Tensor], params: Any, macs: int = 0) -> None:
         index = len(self.steps)
         self.steps.append(
-            Step(index, kind, step_name(outputs[0].name, op.code), op.code, op.index, tuple(inputs), tuple(outputs), params, macs)
+            ProgramStep(
+                index, kind, step_name(outputs[0].name, op.code), op.code, op.index, tuple(inputs), tuple(outputs), params, macs
+            )
         )
 
 

@@ -20,7 +20,7 @@ from tinyrig.compiler.lower.move import (
 )
 from tinyrig.compiler.lower.program import Program, check, check_dtype, check_foldable, check_shape, constant
 from tinyrig.compiler.model.graph import Op, Tensor
-from tinyrig.compiler.model.params import Block
+from tinyrig.compiler.model.params import CopyBlock
 
 MAX_BLOCKS = 1024
 """Copies of one step that are worth their parameters in flash; what needs more is refused."""
@@ -79,7 +79,7 @@ class _Phase:
     def __init__(self, dims: tuple[int, ...], offsets: tuple[int, int], steps: tuple[list[int], list[int]]) -> None:
         self.dims, self.offsets, self.steps = dims, offsets, steps
 
-    def block(self, size: int, from_batch: bool) -> Block:
+    def block(self, size: int, from_batch: bool) -> CopyBlock:
         order = (0, 1) if from_batch else (1, 0)
         offsets = (self.offsets[order[0]], self.offsets[order[1]])
         return block(0, 0, offsets, self.dims, (self.steps[order[0]], self.steps[order[1]]), size)

@@ -209,7 +209,7 @@ class Dequantize:
 
 
 @dataclass(frozen=True)
-class Block:
+class CopyBlock:
     """Copies runs of `run` bytes from input `source` to output `target`: offsets in bytes, `dims` from the outermost as
     (count, input step, output step) in bytes; steps may be negative."""
 
@@ -225,7 +225,7 @@ class Block:
 class Move:
     """move: any element type. Where `fill` is given (one element's bytes), output 0 is filled with it first."""
 
-    blocks: tuple[Block, ...]
+    blocks: tuple[CopyBlock, ...]
     fill: bytes = b""
 
 

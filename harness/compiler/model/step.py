@@ -1,6 +1,6 @@
 """What passes between the compiler's stages: steps (lowered ops), their parameters, and the kernels chosen for them.
 
-A `Step` says what must be computed, once and for all engines: constants are numpy arrays in `params`, everything that
+A `ProgramStep` says what must be computed, once and for all engines: constants are numpy arrays in `params`, everything that
 TFLite leaves to run time (paddings, multipliers, activation ranges) is already a number. A `Kernel` says how one engine
 does it. Kernels are looked up in literal tables, `dict[kind, Select]`, one table an engine (see kernels.py).
 """
@@ -34,14 +34,14 @@ pointers inside, loses sight of what the copy writes, and drops the call (seen a
 
 
 @dataclass(frozen=True)
-class Options:
+class CompileOptions:
     """What the user asked for. `optimise`: "speed" may spend flash on re-laid weights and unrolled code, "size" may not."""
 
     optimise: str = "speed"
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class ProgramStep:
     """One call of the compiled program. `inputs` and `outputs` are the tensors that the kernel gets pointers to (an input
     may be a constant: `data` is then not None); weights and the like are in `params`. `op`/`op_index` name the (first)
     TFLite op it came from, for messages and profiles."""
@@ -98,5 +98,5 @@ class Kernel:
         return sum(c.data.nbytes for c in self.constants)
 
 
-Select = Callable[[Step, Options], Kernel | None]
+Select = Callable[[ProgramStep, CompileOptions], Kernel | None]
 """A table's entry: the kernel for this step, or None when the engine has none for this shape (the portable one is used)."""

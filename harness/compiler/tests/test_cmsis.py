@@ -14,7 +14,7 @@ from tinyrig.compiler.compile import compile_model
 from tinyrig.compiler.kernels import cmsis
 from tinyrig.compiler.lower.lower import lower
 from tinyrig.compiler.model.graph import read_model
-from tinyrig.compiler.model.step import Options, Step
+from tinyrig.compiler.model.step import CompileOptions, ProgramStep
 from tinyrig.compiler.tests import cases
 from tinyrig.core.errors import HostError
 
@@ -36,7 +36,7 @@ def test_op_equals_tflm(name: str, data: st.DataObject) -> None:
     cases.check(drawn, data.draw(cases.seeds()), engine=cmsis.ENGINE)
 
 
-def _steps(case: cases.Case) -> tuple[Step, ...]:
+def _steps(case: cases.Case) -> tuple[ProgramStep, ...]:
     bench = cases.Workbench(np.random.default_rng(1))
     case(bench)
     return lower(read_model(bench.finish())).steps
@@ -80,7 +80,7 @@ def test_what_it_can_do_has_no_reason() -> None:
 def test_a_per_channel_dense_layer_runs_as_a_convolution_and_says_so() -> None:
     (plain,), (per_channel,) = _steps(_dense(False)), _steps(_dense(True))
     assert cmsis.note(plain) is None and "1x1 convolution" in (cmsis.note(per_channel) or "")
-    kernels = [cmsis.dense(step, Options()) for step in (plain, per_channel)]
+    kernels = [cmsis.dense(step, CompileOptions()) for step in (plain, per_channel)]
     assert ["arm_fully_connected_s8(" in k.body("p") for k in kernels if k] == [True, False]
     assert cmsis.fallback(per_channel) is None and kernels[1] is not None and kernels[1].scratch_bytes == 0
 

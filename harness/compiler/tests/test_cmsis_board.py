@@ -13,7 +13,7 @@ from tinyrig.compiler.kernels import cmsis
 from tinyrig.compiler.kernels.ctext import c_array
 from tinyrig.compiler.lower.lower import lower
 from tinyrig.compiler.model.graph import read_model
-from tinyrig.compiler.model.step import Kernel, Options, Step
+from tinyrig.compiler.model.step import CompileOptions, Kernel, ProgramStep
 from tinyrig.compiler.tests import cases
 from tinyrig.compiler.tests.board import BOARD, run_on_board
 from tinyrig.core.records import CompiledModel, TensorSpec
@@ -86,7 +86,7 @@ int engine_invoke(void) {{
 """
 
 
-def probe(pairs: list[tuple[Step, Kernel]]) -> CompiledModel:
+def probe(pairs: list[tuple[ProgramStep, Kernel]]) -> CompiledModel:
     """An engine whose output is what CMSIS-NN's size functions return for these steps, int32."""
     parameters, calls = "", ""
     for i, (step, kernel) in enumerate(pairs):
@@ -119,7 +119,7 @@ def test_scratch_is_what_the_librarys_own_functions_ask_for(tmp_path_factory, dr
     for case in drawn:
         case(bench)
     steps = [s for s in lower(read_model(bench.finish())).steps if s.kind in SIZE_CALLS]
-    chosen = [(s, cmsis.KERNELS[s.kind](s, Options())) for s in steps]
+    chosen = [(s, cmsis.KERNELS[s.kind](s, CompileOptions())) for s in steps]
     pairs = [(s, k) for s, k in chosen if k is not None]
     assert len({s.kind for s, _ in pairs}) == len(SIZE_CALLS)
     (sizes,) = run_on_board(probe(pairs), [], tmp_path_factory.mktemp("probe"))

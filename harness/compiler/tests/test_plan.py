@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinyrig.compiler.compile import compile_model, plan_unit
-from tinyrig.compiler.model.step import Options
-from tinyrig.compiler.plan import Buffer, Plan, first_fit, lower_bound, plan
+from tinyrig.compiler.model.step import CompileOptions
+from tinyrig.compiler.plan import Buffer, Placement, first_fit, lower_bound, plan
 from tinyrig.compiler.tests.build import ModelBuilder
 from tinyrig.compiler.tests.cases import compare, random_values
 from tinyrig.compiler.tests.models import conv_net, finish_net
@@ -25,7 +25,7 @@ def buffers(draw: st.DrawFn, most: int, times: int) -> list[Buffer]:
     return [Buffer(i, size, first, first + length) for i, (size, first, length) in enumerate(rows)]
 
 
-def assert_sound(found: Plan, wanted: list[Buffer], align: int) -> None:
+def assert_sound(found: Placement, wanted: list[Buffer], align: int) -> None:
     """Aligned, inside the arena, and no two buffers that live at once share a byte."""
     for b in wanted:
         assert found.offsets[b.key] % align == 0 and 0 <= found.offsets[b.key] <= found.size - b.size
@@ -71,7 +71,7 @@ def test_lower_bound_counts_what_lives_at_once() -> None:
 @pytest.mark.parametrize("dtype", ["int8", "float32"])
 @pytest.mark.parametrize("engine", ["portable", "tinyrig"])
 def test_network_arena_is_optimal(dtype: str, engine: str) -> None:
-    memory = plan_unit(finish_net(conv_net(dtype=dtype)), engine, Options()).memory
+    memory = plan_unit(finish_net(conv_net(dtype=dtype)), engine, CompileOptions()).memory
     assert memory.arena_bytes == memory.lower_bound
 
 

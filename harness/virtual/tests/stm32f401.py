@@ -209,13 +209,8 @@ class Chip:
             return
         before = self.registers.get(address, 0)
         self.registers[address] = value
-        if address == RCC:
-            self._control(before, value)
-        elif address == RCC + 4:
-            self._demand(not self.registers[RCC] >> 24 & 1, "PLLCFGR written while the PLL is on")
-        elif address == RCC + 8:
-            self.registers[address] = value & ~12 | (value & 3) << 2
-            self._check_switch()
+        if block == RCC:
+            self._write_clocks(address, before, value)
         elif address == PWR:
             self._demand(not self.registers[RCC] >> 24 & 1, "VOS written while the PLL is on")
         elif address == USART2 + 4:
@@ -229,6 +224,15 @@ class Chip:
             self._set_alarm()
         elif address == SCS + 0xD28:
             self.registers[address] = before & ~value
+
+    def _write_clocks(self, address: int, before: int, value: int) -> None:
+        if address == RCC:
+            self._control(before, value)
+        elif address == RCC + 4:
+            self._demand(not self.registers[RCC] >> 24 & 1, "PLLCFGR written while the PLL is on")
+        elif address == RCC + 8:
+            self.registers[address] = value & ~12 | (value & 3) << 2
+            self._check_switch()
 
     def _control(self, before: int, value: int) -> None:
         """RCC_CR: oscillators are ready at once, or never."""

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Protocol
 
 from tinyrig.core.errors import HostError
-from tinyrig.virtual.timing.model import OPERANDS, Block, block_cost, seam
+from tinyrig.virtual.timing.model import OPERANDS, CodeBlock, block_cost, seam
 from tinyrig.virtual.timing.table import NARROW, WIDE, Row
 
 SOURCE = Path(__file__).with_name("timing.c")
 CFLAGS = ("-O2", "-shared", "-fPIC")
 
 
-class Memory(Protocol):
+class CodeRegion(Protocol):
     """Host memory that code runs from."""
 
     start: int
@@ -59,12 +59,12 @@ class PythonCounter:
 
     name = "python"
 
-    def __init__(self, memories: list[Memory]) -> None:
+    def __init__(self, memories: list[CodeRegion]) -> None:
         self.cycles = self.instructions = 0
         self._memories = memories
-        self._blocks: dict[tuple[int, int], Block] = {}
+        self._blocks: dict[tuple[int, int], CodeBlock] = {}
         self._expected = 0
-        self._before: Block | None = None
+        self._before: CodeBlock | None = None
 
     def attach(self, uc) -> None:
         from unicorn import UC_HOOK_BLOCK
@@ -89,7 +89,7 @@ class PythonCounter:
         self.instructions += block.instructions
         self._expected, self._before = block.end, block
 
-    def _cost(self, address: int, size: int) -> Block | None:
+    def _cost(self, address: int, size: int) -> CodeBlock | None:
         for memory in self._memories:
             offset = address - memory.start
             if offset >= 0 and offset + size <= len(memory.bytes):
@@ -148,7 +148,7 @@ class CompiledCounter:
 
     name = "c"
 
-    def __init__(self, memories: list[Memory], library: Path) -> None:
+    def __init__(self, memories: list[CodeRegion], library: Path) -> None:
         self._lib = ctypes.CDLL(str(library))
         self._lib.timing_new.restype = ctypes.c_void_p
         self._lib.timing_cycles.restype = self._lib.timing_instructions.restype = ctypes.c_uint64
@@ -219,7 +219,7 @@ def compile_hook() -> Path | None:
     return library
 
 
-def make_counter(clock: str, hook: str, memories: list[Memory]) -> Counter:
+def make_counter(clock: str, hook: str, memories: list[CodeRegion]) -> Counter:
     """`clock` cycles, instructions or off; `hook` auto, c or python. Raises HostError if `c` can't be had."""
     if clock == "off":
         return NoCounter()

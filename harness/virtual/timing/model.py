@@ -56,7 +56,7 @@ class Instruction:
 
 
 @dataclass(frozen=True)
-class Block:
+class CodeBlock:
     """Cost of straight-line code; `penalty` if control leaves it other than by falling through, `entry` if it came so.
     `first` and `last` are its instructions there; None: it has none."""
 
@@ -69,7 +69,7 @@ class Block:
     last: Instruction | None = None
 
 
-def seam(before: Block | None, current: Block) -> int:
+def seam(before: CodeBlock | None, current: CodeBlock) -> int:
     """Cycles of the pair across the border of two blocks that follow each other without a branch."""
     if before is None or before.last is None or before.penalty or current.first is None:
         return 0
@@ -151,9 +151,9 @@ def instructions(code: bytes) -> Iterator[tuple[int, bool]]:
         at += 4 if wide else 2
 
 
-def block_cost(code: bytes, address: int = 0) -> Block:
+def block_cost(code: bytes, address: int = 0) -> CodeBlock:
     """Cost of the straight-line `code` at `address`."""
-    result = Block(0, 0, 0, 0, address + len(code))
+    result = CodeBlock(0, 0, 0, 0, address + len(code))
     before = None
     for word, wide in instructions(code):
         current = decode(word, wide)
