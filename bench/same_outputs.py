@@ -15,13 +15,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tinyrig.core.config import load_config
 from tinyrig.core.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_RIG
+from tinyrig.core.records import RunState
 from tinyrig.store.comparison import Values, run_values
 from tinyrig.store.runs import Store
 
 
 def newest(store: Store, board: str) -> dict[str, Values]:
     """The variants of the newest finished run on `board`; none where there is no such run."""
-    runs = [run for run in store.runs() if run.boards == (board,) and run.state == "finished"]
+    runs = [run for run in store.runs() if run.boards == (board,) and run.state == RunState.FINISHED]
     return {values.variant: values for values in run_values(store, max(runs, key=lambda run: run.run_id).run_id)} if runs else {}
 
 

@@ -262,7 +262,7 @@ _WORDS = {True: "better", False: "worse", None: ""}
 
 
 def _accept(arguments: argparse.Namespace) -> int:
-    from tinyrig.core.records import Accepted
+    from tinyrig.core.records import MOVED, Accepted
     from tinyrig.store.decisions import accept
     from tinyrig.store.history import verdicts
 
@@ -272,7 +272,7 @@ def _accept(arguments: argparse.Namespace) -> int:
     with _open() as store:
         run_id = store.resolve(arguments.run)
         accept(store, *(Accepted(run_id, variant, _now(), _who(), why, True) for variant in arguments.variant or [None]))
-        moved = [v for v in verdicts(store, run_id) if v.status in ("better", "worse", "changed")]
+        moved = [v for v in verdicts(store, run_id) if v.status in MOVED]
     print(f"accepted {', '.join(arguments.variant or ['all variants'])} of run {run_id}: {why}")
     for v in moved:
         if arguments.variant is None or v.variant in arguments.variant:

@@ -173,14 +173,15 @@ def _tell(result: NightResult, log: NightLog) -> None:
 
 
 def _told(result: NightResult) -> Iterator[str]:
+    from tinyrig.core.records import MOVED, VerdictStatus
     from tinyrig.nightly.summary import findings
 
     for cell in result.cells:
-        for status in ("worse", "changed", "better"):
+        for status in MOVED:
             for text in findings(cell, status):
                 yield f"{cell.variant} on {cell.board}: {text}: {status}, run {cell.run_id}"
         if cell.not_comparable:
-            reason = next((v.judgement.reason for v in cell.verdicts if v.judgement.status == "not comparable"), "")
+            reason = next((v.judgement.reason for v in cell.verdicts if v.judgement.status == VerdictStatus.NOT_COMPARABLE), "")
             yield f"{cell.variant} on {cell.board}: not comparable: {reason}; run {cell.run_id}"
         for claim in cell.failed_claims:
             yield f"{cell.variant} on {cell.board}: claim failed: {claim.name}: {claim.reason}"

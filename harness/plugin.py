@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tinyrig.core.errors import EXIT_CLAIM, EXIT_RIG, EXIT_USER, RigError
+from tinyrig.core.errors import EXIT_CLAIM, EXIT_RIG, RigError, decisive
 
 if TYPE_CHECKING:
     from tinyrig.core.config import Config
@@ -37,8 +37,6 @@ _SIGNALS = pytest.StashKey[list[int]]()
 """Signals that asked for the end."""
 _NIGHTLY_ONLY = "test_regression.py"
 _NEEDS_OWN = "bench/ needs our own firmware on the board: it measures built variants, their memory and their ops"
-_PRECEDENCE = (EXIT_CLAIM, EXIT_RIG, EXIT_USER)
-"""A failed claim says something about a model, whatever else the rig could not do; run_command.py decides the same."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -176,14 +174,14 @@ def night(pytestconfig: pytest.Config, config: Config, open_run: OpenRun) -> Ite
 @pytest.fixture
 def claim(outcome: Measurement) -> Callable[[str], None]:
     """`claim(name)` of measure/claims.py on this measurement: passes, raises ClaimError, or skips where nothing was measured."""
-    from tinyrig.core.records import FAILED, NOT_MEASURED
+    from tinyrig.core.records import ClaimStatus
     from tinyrig.measure.claims import claim_error
 
     def check(name: str) -> None:
         found = next(c for c in outcome.claims if c.name == name)
-        if found.status == NOT_MEASURED:
+        if found.status == ClaimStatus.NOT_MEASURED:
             pytest.skip(f"not measured: {found.reason}")
-        if found.status == FAILED:
+        if found.status == ClaimStatus.FAILED:
             raise claim_error(outcome, found)
 
     return check
@@ -220,7 +218,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[N
     if interrupted:
         session.exitstatus = 128 + (stash[_SIGNALS] or [signal.SIGINT])[0]
     elif exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-        session.exitstatus = next((code for code in _PRECEDENCE if code in codes), exitstatus)
+        session.exitstatus = decisive(codes) or exitstatus
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

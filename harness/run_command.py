@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinyrig.core.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_RIG, EXIT_USER, HostError, ModelError, RigError, UserError
+from tinyrig.core.errors import EXIT_CLAIM, EXIT_RIG, HostError, ModelError, RigError, UserError, decisive
 
 if TYPE_CHECKING:
     from tinyrig.core.config import Config
@@ -266,11 +266,12 @@ def _write(path: Path, text: str) -> None:
 
 def _verdict(result: Run, failures: Sequence[RigError], config: Config) -> int:
     """Each failed claim is named on stderr; those of a run from before they were kept are judged now."""
-    from tinyrig.core.records import FAILED
+    from tinyrig.core.records import ClaimStatus
     from tinyrig.measure.claims import judge
 
-    failed = [(run.variant.name, c) for run in result.runs for c in run.claims or judge(run, config) if c.status == FAILED]
+    claims = [(run.variant.name, claim) for run in result.runs for claim in run.claims or judge(run, config)]
+    failed = [(name, claim) for name, claim in claims if claim.status == ClaimStatus.FAILED]
     for name, claim in failed:
         print(f"tinyrig: claim failed: {name}: {claim.name}: {claim.reason}", file=sys.stderr)
     codes = {e.exit_code for e in failures} | ({EXIT_CLAIM} if failed else set())
-    return next((code for code in (EXIT_CLAIM, EXIT_RIG, EXIT_USER) if code in codes), EXIT_GOOD)
+    return decisive(codes)

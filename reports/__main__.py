@@ -89,21 +89,21 @@ def _configured_store() -> str:
 
 def _load(url: str, names: Sequence[str]) -> tuple[list[Run], str | None, list[str]]:
     """The named runs (each once) or the latest, the id of the newest of all, and a note for each run that is not finished."""
-    from tinyrig.core.records import FINISHED
+    from tinyrig.core.records import RunState
     from tinyrig.store.runs import Store
 
     with Store(url, must_exist=True) as store:
         ids = dict.fromkeys(map(store.resolve, names)) if names else [store.latest()]
         lines = store.runs()
         newest = next((run.run_id for run in lines if run.variants), None)
-        notes = [_note(line) for line in lines if line.run_id in ids and line.state != FINISHED]
+        notes = [_note(line) for line in lines if line.run_id in ids and line.state != RunState.FINISHED]
         return [store.load(run_id) for run_id in ids], newest, notes
 
 
 def _note(line: StoredRun) -> str:
-    from tinyrig.core.records import OPEN
+    from tinyrig.core.records import RunState
 
-    word = "under way, or was cut off" if line.state == OPEN else line.state
+    word = "under way, or was cut off" if line.state == RunState.OPEN else line.state
     kept = f"; {line.journaled} samples of an unfinished variant are kept" if line.journaled else ""
     return f"Run {line.run_id} is not complete: it is {word}{kept}. `tinyrig run --resume {line.run_id}` goes on with it."
 

@@ -16,15 +16,7 @@ import numpy as np
 from tinyrig.analysis import drift, stats
 from tinyrig.analysis.metrics import METRICS, top1_hits, total_macs
 from tinyrig.analysis.stats import FINE, Spread, Timer
-from tinyrig.core.records import ESTIMATED, INSTRUCTIONS, Measurement
-
-SAME = "same"
-BETTER = "better"
-WORSE = "worse"
-CHANGED = "changed"
-"""An exact value differs and neither is the better one."""
-NOT_COMPARABLE = "not comparable"
-NOT_MEASURED = "not measured"
+from tinyrig.core.records import ESTIMATED, INSTRUCTIONS, MOVED, Measurement, VerdictStatus
 
 EXACT = "exact"
 """Any difference counts."""
@@ -120,7 +112,7 @@ class Judgement:
     With `needs_confirmation` nothing is decided: measure once more and ask again."""
 
     metric: str
-    status: str
+    status: VerdictStatus
     reason: str = ""
     baseline: Any = None
     value: Any = None
@@ -139,7 +131,7 @@ class Judgement:
     @property
     def moved(self) -> bool:
         """A difference that stands: better, worse or changed, and confirmed where that is asked for."""
-        return self.status in (BETTER, WORSE, CHANGED) and not self.needs_confirmation
+        return self.status in MOVED and not self.needs_confirmation
 
 
 # ---- what is compared ----
@@ -175,12 +167,12 @@ def differing(baseline: Mapping[str, Any], tonight: Mapping[str, Any]) -> str:
 def judge(baseline: Baseline, tonight: Tonight, kind: str, policy: Policy = Policy()) -> Judgement:
     """The judgement of `baseline.metric`, judged as `kind` (see gate). Raises ValueError for a kind not known."""
     if not tonight.values or any(v is None for v in tonight.values):
-        return Judgement(baseline.metric, NOT_MEASURED, tonight.why_not or "no value tonight")
+        return Judgement(baseline.metric, VerdictStatus.NOT_MEASURED, tonight.why_not or "no value tonight")
     if not baseline.values:
-        return Judgement(baseline.metric, NOT_COMPARABLE, "no accepted run yet", runs=len(tonight.values))
+        return Judgement(baseline.metric, VerdictStatus.NOT_COMPARABLE, "no accepted run yet", runs=len(tonight.values))
     differences = differing(baseline.metadata, tonight.metadata)
     if differences:
-        return Judgement(baseline.metric, NOT_COMPARABLE, differences, runs=len(tonight.values))
+        return Judgement(baseline.metric, VerdictStatus.NOT_COMPARABLE, differences, runs=len(tonight.values))
     if kind not in _JUDGES:
         raise ValueError(f"a metric is judged as {', '.join(_JUDGES)}, not {kind!r}")
     return _JUDGES[kind](baseline, tonight, policy)
@@ -195,7 +187,7 @@ def judge_with_reruns(
         more = rerun()
         differences = differing(tonight.metadata, more.metadata)
         if differences:
-            return Judgement(baseline.metric, NOT_COMPARABLE, f"the rerun: {differences}", runs=judgement.runs + 1)
+            return Judgement(baseline.metric, VerdictStatus.NOT_COMPARABLE, f"the rerun: {differences}", runs=judgement.runs + 1)
         tonight = replace(tonight, values=tonight.values + more.values, why_not=more.why_not)
         judgement = judge(baseline, tonight, kind, policy)
     return judgement
@@ -204,11 +196,11 @@ def judge_with_reruns(
 def _exact(baseline: Baseline, tonight: Tonight, policy: Policy) -> Judgement:
     if any(v != tonight.values[0] for v in tonight.values):
         reason = "an exact metric, yet its values differ between the runs of one night: " + ", ".join(map(str, tonight.values))
-        return Judgement(baseline.metric, CHANGED, reason, baseline.values[-1], runs=len(tonight.values))
+        return Judgement(baseline.metric, VerdictStatus.CHANGED, reason, baseline.values[-1], runs=len(tonight.values))
     before, value = baseline.values[-1], tonight.values[-1]
     number = all(isinstance(v, int | float | np.number) for v in (before, value))
     difference = value - before if number else None
-    status = SAME if value == before else _direction(baseline.metric, float(difference or 0))
+    status = VerdictStatus.SAME if value == before else _direction(baseline.metric, float(difference or 0))
     return Judgement(
         baseline.metric,
         status,
@@ -226,14 +218,14 @@ def _paired(baseline: Baseline, tonight: Tonight, policy: Policy) -> Judgement:
     before, now = np.asarray(baseline.values[-1], bool), np.asarray(tonight.values[-1], bool)
     if before.shape != now.shape or not before.size:
         reason = f"windows: {before.size} in the baseline, {now.size} tonight"
-        return Judgement(baseline.metric, NOT_COMPARABLE, reason, runs=len(tonight.values))
+        return Judgement(baseline.metric, VerdictStatus.NOT_COMPARABLE, reason, runs=len(tonight.values))
     test = stats.mcnemar_exact(before, now)
     net = test.only_second - test.only_first
     least = stats.mcnemar_least(min(test.only_first, test.only_second), policy.accuracy_alpha) / before.size
     accuracy = float(before.mean())
     return Judgement(
         baseline.metric,
-        _direction(baseline.metric, net) if test.p_value <= policy.accuracy_alpha else SAME,
+        _direction(baseline.metric, net) if test.p_value <= policy.accuracy_alpha else VerdictStatus.SAME,
         f"{test.only_first} windows lost, {test.only_second} won",
         accuracy,
         float(now.mean()),
@@ -254,14 +246,14 @@ def _noisy(baseline: Baseline, tonight: Tonight, policy: Policy) -> Judgement:
     values = np.asarray(tonight.values, np.float64)
     if len(earlier) < max(3, policy.min_runs):
         reason = f"{len(earlier)} accepted runs, {max(3, policy.min_runs)} are needed to know the noise"
-        return Judgement(baseline.metric, NOT_COMPARABLE, reason, value=float(np.median(values)), runs=len(values))
+        return Judgement(baseline.metric, VerdictStatus.NOT_COMPARABLE, reason, value=float(np.median(values)), runs=len(values))
     base = stats.spread(earlier)
     centre, limit = float(base.centre), limits(base, tonight.samples, tonight.timer, policy)
     difference = float(np.median(values)) - centre
     sign, decided = vote(side(values, centre, float(limit.threshold)), policy.votes)
     return Judgement(
         baseline.metric,
-        _direction(baseline.metric, sign) if sign else SAME,
+        _direction(baseline.metric, sign) if sign else VerdictStatus.SAME,
         "",
         centre,
         float(np.median(values)),
@@ -365,19 +357,19 @@ def judge_drift(history: Baseline, tonight: Tonight, policy: Policy = Policy()) 
     """Whether the level has crept away since the last accepted change: `history.values` are the nights since then, oldest
     first, tonight not among them. An alarm stands when it stands with the median of two or more runs of tonight."""
     if not tonight.values or any(v is None for v in tonight.values):
-        return Judgement(history.metric, NOT_MEASURED, tonight.why_not or "no value tonight")
+        return Judgement(history.metric, VerdictStatus.NOT_MEASURED, tonight.why_not or "no value tonight")
     differences = differing(history.metadata, tonight.metadata)
     if differences:
-        return Judgement(history.metric, NOT_COMPARABLE, differences, runs=len(tonight.values))
+        return Judgement(history.metric, VerdictStatus.NOT_COMPARABLE, differences, runs=len(tonight.values))
     values = np.asarray([*history.values, float(np.median(tonight.values))], np.float64)
     if len(values) < 2 * drift.MIN_NIGHTS:
         reason = f"{len(values)} nights since the last accepted change, {2 * drift.MIN_NIGHTS} are needed to see a drift"
-        return Judgement(history.metric, NOT_COMPARABLE, reason, runs=len(tonight.values))
+        return Judgement(history.metric, VerdictStatus.NOT_COMPARABLE, reason, runs=len(tonight.values))
     found, least = find_drift(values, tonight.samples, tonight.timer, policy)
     sign = int(np.sign(found.change)) if found.nights and abs(found.change) > least else 0
     return Judgement(
         history.metric,
-        _direction(history.metric, sign) if sign else SAME,
+        _direction(history.metric, sign) if sign else VerdictStatus.SAME,
         "",
         found.before,
         found.after,
@@ -406,11 +398,11 @@ def find_drift(values: np.ndarray, samples: int, timer: Timer, policy: Policy = 
 # ---- shared ----
 
 
-def _direction(metric: str, difference: float) -> str:
+def _direction(metric: str, difference: float) -> VerdictStatus:
     better = METRICS[metric].better if metric in METRICS else None
     if better is None:
-        return CHANGED
-    return BETTER if (difference < 0) == (better == "lower") else WORSE
+        return VerdictStatus.CHANGED
+    return VerdictStatus.BETTER if (difference < 0) == (better == "lower") else VerdictStatus.WORSE
 
 
 def _percent(difference: Any, base: Any) -> float | None:

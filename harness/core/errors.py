@@ -6,10 +6,18 @@ Exit codes of every tinyrig command: 0 good; 1 a claim failed; 2 the user's inpu
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 EXIT_GOOD = 0
 EXIT_CLAIM = 1
 EXIT_USER = 2
 EXIT_RIG = 3
+
+
+def decisive(codes: Collection[int]) -> int:
+    """The one exit code that stands for all of these, EXIT_GOOD where there is none. A failed claim counts most, because it says
+    something about a model, whatever else happened; then what the rig left unmeasured; then unusable input."""
+    return next((code for code in (EXIT_CLAIM, EXIT_RIG, EXIT_USER) if code in codes), EXIT_GOOD)
 
 
 class RigError(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,44 @@ MEASURED = "measured"
 INSTRUCTIONS = "instructions"
 """No cycles at all: an emulator counted the instructions that it executed."""
 
-PASSED, FAILED = "passed", "failed"
-NOT_MEASURED = "not measured"
-"""Nothing is known of the model: the rig failed, or the user asked for less than the claim needs."""
-OPEN, FINISHED, INTERRUPTED = "open", "finished", "interrupted"
-"""States of a run. An open one is under way, or was cut off without a chance to say so."""
+
+class ClaimStatus(StrEnum):
+    """What a claim came to, as it is stored. NOT_MEASURED: nothing is known of the model, because the rig failed or the user
+    asked for less than the claim needs."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_MEASURED = "not measured"
+
+
+class RunState(StrEnum):
+    """Of a run, as it is stored. An open one is under way, or was cut off without a chance to say so."""
+
+    OPEN = "open"
+    FINISHED = "finished"
+    INTERRUPTED = "interrupted"
+
+
+class VerdictStatus(StrEnum):
+    """What a verdict says of a metric, as it is stored. CHANGED: an exact value differs and neither is the better one."""
+
+    SAME = "same"
+    BETTER = "better"
+    WORSE = "worse"
+    CHANGED = "changed"
+    NOT_COMPARABLE = "not comparable"
+    NOT_MEASURED = "not measured"
+
+
+MOVED = (VerdictStatus.WORSE, VerdictStatus.CHANGED, VerdictStatus.BETTER)
+"""The verdicts that found a difference, the most urgent first."""
+
+
+class VerdictKind(StrEnum):
+    """NIGHT: tonight against the baseline; DRIFT: the last levels of the history against each other."""
+
+    NIGHT = "night"
+    DRIFT = "drift"
 
 
 @dataclass(frozen=True)
@@ -263,10 +297,10 @@ class ClockCheck:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a claim came to: PASSED, FAILED or NOT_MEASURED; `reason` says why, empty where it passed."""
+    """What a claim came to; `reason` says why, empty where it passed."""
 
     name: str
-    status: str
+    status: ClaimStatus
     reason: str = ""
 
 
@@ -343,16 +377,16 @@ class Accepted:
 
 @dataclass(frozen=True)
 class StoredVerdict:
-    """A judgement (verdicts.py) of one metric of a stored variant run. `kind` is "night" or "drift"; `old` and `new` are numbers
-    or hashes; `details` is what else the judgement says, by its own names."""
+    """A judgement (verdicts.py) of one metric of a stored variant run. `old` and `new` are numbers or hashes;
+    `details` is what else the judgement says, by its own names."""
 
     run_id: str
     variant: str
     board: str
     board_id: str
     metric: str
-    kind: str
-    status: str
+    kind: VerdictKind
+    status: VerdictStatus
     old: Any = None
     new: Any = None
     change: float | None = None

@@ -11,21 +11,21 @@ from tinyrig.analysis.metrics import accuracy, withheld
 from tinyrig.core.boards import known_boards
 from tinyrig.core.config import Config
 from tinyrig.core.errors import ClaimError, InfraError
-from tinyrig.core.records import FAILED, NOT_MEASURED, PASSED, Claim, Measurement
+from tinyrig.core.records import Claim, ClaimStatus, Measurement
 
-Finding = tuple[str, str]
+Finding = tuple[ClaimStatus, str]
 """(status, reason)."""
 
 
 def parity_claim(run: Measurement, config: Config) -> Finding:
     """Outputs agree with the oracle: integers byte for byte, floats within tolerance and without a changed top-1."""
     if run.parity is None:
-        return NOT_MEASURED, "no oracle was asked for"
+        return ClaimStatus.NOT_MEASURED, "no oracle was asked for"
     streamed = _streamed(run)
     if not run.parity.compared or run.parity.compared < streamed:
-        return NOT_MEASURED, f"the oracle compared {run.parity.compared} of {streamed} windows"
+        return ClaimStatus.NOT_MEASURED, f"the oracle compared {run.parity.compared} of {streamed} windows"
     reason = withheld(run)
-    return (FAILED, reason) if reason else (PASSED, "")
+    return (ClaimStatus.FAILED, reason) if reason else (ClaimStatus.PASSED, "")
 
 
 def accuracy_claim(run: Measurement, config: Config) -> Finding:
@@ -35,33 +35,34 @@ def accuracy_claim(run: Measurement, config: Config) -> Finding:
     """
     expected, whole, streamed = run.variant.host_accuracy, run.variant.details.get("host_windows"), _streamed(run)
     if expected is None:
-        return NOT_MEASURED, "the host's accuracy is not known"
+        return ClaimStatus.NOT_MEASURED, "the host's accuracy is not known"
     if whole is not None and whole != streamed:
-        return NOT_MEASURED, f"{streamed} of {whole} windows were streamed"
+        return ClaimStatus.NOT_MEASURED, f"{streamed} of {whole} windows were streamed"
     measured = _accuracy(run)
     if measured is None:
-        return NOT_MEASURED, "the windows carry no labels, or not for each"
+        return ClaimStatus.NOT_MEASURED, "the windows carry no labels, or not for each"
     if measured < expected - config.accuracy_drop:
-        return FAILED, f"accuracy {measured:.4f} on the board, {expected:.4f} on the host, allowed drop {config.accuracy_drop}"
-    return PASSED, ""
+        reason = f"accuracy {measured:.4f} on the board, {expected:.4f} on the host, allowed drop {config.accuracy_drop}"
+        return ClaimStatus.FAILED, reason
+    return ClaimStatus.PASSED, ""
 
 
 def memory_claim(run: Measurement, config: Config) -> Finding:
     """Arena, static data, the stack as measured and the rig's own RAM fit the board together; so does the flash."""
     if run.image.footprint is None:
-        return NOT_MEASURED, "the firmware was built elsewhere: what it needs is not known"
+        return ClaimStatus.NOT_MEASURED, "the firmware was built elsewhere: what it needs is not known"
     board, footprint = known_boards(config.boards).get(run.board.name), run.image.footprint
     if board is None:
-        return NOT_MEASURED, f"rig.toml no longer has a board {run.board.name}"
+        return ClaimStatus.NOT_MEASURED, f"rig.toml no longer has a board {run.board.name}"
     marks = [s.stack_bytes for s in run.samples if s.stack_bytes is not None]
     if not marks:
-        return NOT_MEASURED, "the stack was not measured"
+        return ClaimStatus.NOT_MEASURED, "the stack was not measured"
     ram = footprint.ram_arena + footprint.ram_static + footprint.ram_rig + max(marks)
     if ram > board.ram_bytes:
-        return FAILED, f"{ram} bytes of RAM, the board has {board.ram_bytes}"
+        return ClaimStatus.FAILED, f"{ram} bytes of RAM, the board has {board.ram_bytes}"
     if footprint.flash_total > board.flash_bytes:
-        return FAILED, f"{footprint.flash_total} bytes of flash, the board has {board.flash_bytes}"
-    return PASSED, ""
+        return ClaimStatus.FAILED, f"{footprint.flash_total} bytes of flash, the board has {board.flash_bytes}"
+    return ClaimStatus.PASSED, ""
 
 
 CLAIMS: dict[str, Callable[[Measurement, Config], Finding]] = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from tinyrig.core.boards import names_mlperf, parse_own_board
 from tinyrig.core.errors import UserError
-from tinyrig.core.records import INTERRUPTED, OPEN, BoardInfo, Image, Measurement, Sample
+from tinyrig.core.records import BoardInfo, Image, Measurement, RunState, Sample
 from tinyrig.host.locks import is_held
 from tinyrig.store.journal import JournalWriter
 from tinyrig.store.runs import Store, StoredRun
@@ -142,7 +142,7 @@ def _of_built(run: StoredRun, bench: bool) -> StoredRun:
 def _unfinished(run: StoredRun) -> bool:
     """One that said it was interrupted and holds nothing failed at its first step: there is nothing to go on with."""
     holds = bool(run.journaled or run.variants or run.not_measured)
-    return run.state == OPEN or (run.state == INTERRUPTED and holds)
+    return run.state == RunState.OPEN or (run.state == RunState.INTERRUPTED and holds)
 
 
 def _of_this_host(run: StoredRun) -> bool:

@@ -15,7 +15,7 @@ from tinyrig.core.boards import Board, MlperfTarget, Target, own_target
 from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import EXIT_RIG, InfraError, RigError, kind_of
-from tinyrig.core.records import FINISHED, INTERRUPTED, OPEN, BoardInfo, Measurement, NotMeasured, Run, Variant
+from tinyrig.core.records import BoardInfo, Measurement, NotMeasured, Run, RunState, Variant
 from tinyrig.host.locks import Locks
 from tinyrig.host.log import about
 from tinyrig.measure.claims import judge
@@ -86,7 +86,7 @@ class OpenRun:
         self._done = {r.variant.name: r if r.claims else replace(r, claims=judge(r, self._config)) for r in earlier.runs}
         self._kept = set(self._done)
         self._board_info = earlier.runs[0].board if earlier.runs else None
-        self._store.set_state(run_id, OPEN)
+        self._store.set_state(run_id, RunState.OPEN)
         return run_id
 
     def _settings(self) -> dict[str, Any]:
@@ -101,7 +101,7 @@ class OpenRun:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         unfinished = kind is not None or self.interrupted or any(e.exit_code == EXIT_RIG for e in self.failed.values())
         try:
-            self._store.set_state(self.run_id, INTERRUPTED if unfinished else FINISHED)
+            self._store.set_state(self.run_id, RunState.INTERRUPTED if unfinished else RunState.FINISHED)
         except RigError as lost:  # of a database that is gone: a run left open can be resumed too
             log.warning("the end of run %s is not stored: %s", self.run_id, lost)
         finally:

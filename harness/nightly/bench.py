@@ -8,7 +8,7 @@ from tinyrig.core.boards import parse_board
 from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import EXIT_RIG, ClaimError, RigError
-from tinyrig.core.records import Measurement
+from tinyrig.core.records import Measurement, VerdictStatus
 from tinyrig.measure.run import OpenRun
 from tinyrig.nightly.procedure import Cell, NightResult, Outcome, Procedure, close_quietly, iso, new_night_id, utc_now
 from tinyrig.nightly.summary import findings, summary
@@ -59,7 +59,7 @@ class BenchNight:
             (self._cells[name],) = self._procedure.board(self._board, [name])
         cell = self._cells[name]
         if cell.regressions:
-            told = [text for status in ("worse", "changed") for text in findings(cell, status)]
+            told = [text for status in (VerdictStatus.WORSE, VerdictStatus.CHANGED) for text in findings(cell, status)]
             raise ClaimError(
                 f"{name}: worse than what was accepted: {'; '.join(told)}",
                 remedy=f'a change that is meant: tinyrig accept {cell.run_id} --variant {name} -m "why"',

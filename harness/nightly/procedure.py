@@ -15,13 +15,9 @@ from typing import Any
 
 from tinyrig.analysis.metrics import comparable_metadata, metadata_hash, metric_values, outputs_hash, timed_cycles, withheld
 from tinyrig.analysis.verdicts import (
-    CHANGED,
     GATES,
     NOISY,
-    NOT_COMPARABLE,
-    NOT_MEASURED,
     OUTPUTS,
-    WORSE,
     Baseline,
     Judgement,
     Policy,
@@ -33,8 +29,8 @@ from tinyrig.analysis.verdicts import (
     judge_with_reruns,
     timer_of,
 )
-from tinyrig.core.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_RIG, EXIT_USER, InfraError, RigError
-from tinyrig.core.records import FAILED, Accepted, BoardInfo, Claim, Measurement
+from tinyrig.core.errors import EXIT_CLAIM, InfraError, RigError, decisive
+from tinyrig.core.records import Accepted, BoardInfo, Claim, ClaimStatus, Measurement, VerdictKind, VerdictStatus
 from tinyrig.store import decisions, history
 from tinyrig.store.runs import Store
 
@@ -63,9 +59,9 @@ Measure = Callable[[str, Sequence[str], int], Outcome]
 
 @dataclass(frozen=True)
 class Verdict:
-    """One judgement; `kind` is ledger.NIGHT or ledger.DRIFT, `gate` how the metric is judged (verdicts.py)."""
+    """One judgement; `gate` is how the metric is judged (verdicts.py)."""
 
-    kind: str
+    kind: VerdictKind
     gate: str
     judgement: Judgement
 
@@ -73,7 +69,7 @@ class Verdict:
     def regression(self) -> bool:
         """Keeps the night red until it is accepted."""
         j = self.judgement
-        return j.moved and (j.status == WORSE or (j.status == CHANGED and j.metric not in SUMS))
+        return j.moved and (j.status == VerdictStatus.WORSE or (j.status == VerdictStatus.CHANGED and j.metric not in SUMS))
 
 
 @dataclass(frozen=True)
@@ -97,7 +93,7 @@ class Cell:
 
     @property
     def failed_claims(self) -> list[Claim]:
-        return [c for c in self.claims if c.status == FAILED]
+        return [c for c in self.claims if c.status == ClaimStatus.FAILED]
 
     @property
     def errors(self) -> list[RigError]:
@@ -106,8 +102,9 @@ class Cell:
     @property
     def not_comparable(self) -> bool:
         """Measured with something else than what was accepted: a person must say that this is meant."""
-        found = [v.judgement for v in self.verdicts if v.kind == decisions.NIGHT]
-        return bool(found) and all(j.status in (NOT_COMPARABLE, NOT_MEASURED) for j in found) and not self.accepted
+        found = [v.judgement for v in self.verdicts if v.kind == VerdictKind.NIGHT]
+        unknown = (VerdictStatus.NOT_COMPARABLE, VerdictStatus.NOT_MEASURED)
+        return bool(found) and all(j.status in unknown for j in found) and not self.accepted
 
 
 @dataclass(frozen=True)
@@ -120,10 +117,9 @@ class NightResult:
 
     @property
     def exit_code(self) -> int:
-        """A regression counts most, because it says something about a model; then what the rig left unmeasured."""
         codes = {e.exit_code for cell in self.cells for e in cell.errors}
         codes |= {EXIT_CLAIM for cell in self.cells if cell.regressions or cell.failed_claims}
-        return next((code for code in (EXIT_CLAIM, EXIT_RIG, EXIT_USER) if code in codes), EXIT_GOOD)
+        return decisive(codes)
 
 
 def new_night_id(now: datetime.datetime) -> str:
@@ -271,7 +267,7 @@ def judge_run(past: Past, run: Measurement, again: Reruns, policy: Policy = Poli
     for metric in sorted(kinds, key=lambda m: kinds[m] != NOISY):
         for verdict in _judge_metric(metric, kinds[metric], past, run, again, policy):
             found[metric, verdict.kind] = verdict
-    return [found[key] for metric in kinds for key in ((metric, decisions.NIGHT), (metric, decisions.DRIFT)) if key in found]
+    return [found[key] for metric in kinds for key in ((metric, VerdictKind.NIGHT), (metric, VerdictKind.DRIFT)) if key in found]
 
 
 def _judge_metric(metric: str, kind: str, past: Past, run: Measurement, again: Reruns, policy: Policy) -> list[Verdict]:
@@ -281,9 +277,9 @@ def _judge_metric(metric: str, kind: str, past: Past, run: Measurement, again: R
     if tonight.values[0] is None and (past.other is not None or not baseline.values):
         return []  # neither then nor now: accuracy without labels, FLOPs of an integer model
     judged = judge_with_reruns(baseline, tonight, kind, _Asker(metric, run, again), policy)
-    verdicts = [Verdict(decisions.NIGHT, kind, judged)]
+    verdicts = [Verdict(VerdictKind.NIGHT, kind, judged)]
     if kind == NOISY:
-        verdicts.append(Verdict(decisions.DRIFT, kind, _drift(baseline, tonight, _Asker(metric, run, again), policy)))
+        verdicts.append(Verdict(VerdictKind.DRIFT, kind, _drift(baseline, tonight, _Asker(metric, run, again), policy)))
     return verdicts
 
 
@@ -293,7 +289,7 @@ def _drift(baseline: Baseline, tonight: Tonight, rerun: Callable[[], Tonight], p
         more = rerun()
         differences = differing(tonight.metadata, more.metadata)
         if differences:
-            return Judgement(baseline.metric, NOT_COMPARABLE, f"the rerun: {differences}", runs=judgement.runs + 1)
+            return Judgement(baseline.metric, VerdictStatus.NOT_COMPARABLE, f"the rerun: {differences}", runs=judgement.runs + 1)
         values = tonight.values + more.values
         tonight = Tonight(values, tonight.metadata, tonight.samples, tonight.timer, more.why_not)
         judgement = judge_drift(baseline, tonight, policy)
@@ -326,7 +322,7 @@ def acceptance(cell: Cell, past: Past) -> str:
     judgements = [v.judgement for v in cell.verdicts]
     if past.other is not None or cell.errors or cell.failed_claims:
         return ""
-    if any(j.moved or j.status == NOT_MEASURED for j in judgements):
+    if any(j.moved or j.status == VerdictStatus.NOT_MEASURED for j in judgements):
         return ""
     return NOTHING_MOVED if past.runs else FIRST
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tinyrig.core.errors import UserError
-from tinyrig.core.records import FINISHED, Night
+from tinyrig.core.records import Night, RunState
 from tinyrig.host.locks import is_held
 from tinyrig.nightly.board_worker import Plan
 from tinyrig.nightly.procedure import CUT_OFF
@@ -81,7 +81,7 @@ def cut_off_before(store: Store) -> str:
 def is_unfinished(night: Night, runs: list[StoredRun]) -> bool:
     """A run that is not finished is one in which the rig failed or a process was killed."""
     cut = night.finished is None or night.summary.startswith(CUT_OFF)
-    return cut or any(run.state != FINISHED for run in runs)
+    return cut or any(run.state != RunState.FINISHED for run in runs)
 
 
 def _runs(store: Store, night: Night) -> list[StoredRun]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tinyrig.analysis.metrics import METRICS
-from tinyrig.analysis.verdicts import BETTER, CHANGED, OUTPUTS, WORSE
+from tinyrig.analysis.verdicts import OUTPUTS
 from tinyrig.core.errors import EXIT_RIG, EXIT_USER, kind_of
+from tinyrig.core.records import MOVED, VerdictKind, VerdictStatus
 from tinyrig.nightly.procedure import SUMS, Cell, NightResult, Verdict
-from tinyrig.store import decisions
 
 _FAMILIES = {"cycles": "latency", "tflite": "file", "zip": "file", "flops": "work", "macs": "work"}
 
@@ -22,7 +22,7 @@ def family(metric: str) -> str:
 def finding(verdict: Verdict) -> str:
     """`latency +1.0 %`, `flash +256 bytes (+2.3 %)`, `outputs changed`."""
     j = verdict.judgement
-    name = family(j.metric) + (" drift" if verdict.kind == decisions.DRIFT else "")
+    name = family(j.metric) + (" drift" if verdict.kind == VerdictKind.DRIFT else "")
     if j.metric == OUTPUTS or j.difference is None:
         return f"{name} changed"
     percent = "" if j.difference_percent is None else f"{j.difference_percent:+.1f} %"
@@ -34,7 +34,7 @@ def finding(verdict: Verdict) -> str:
     return f"{name} {j.difference:+,.0f} {unit}" + (f" ({percent})" if percent else "")
 
 
-def findings(cell: Cell, status: str) -> list[str]:
+def findings(cell: Cell, status: VerdictStatus) -> list[str]:
     """One text for each family and kind that has this status, of its largest difference."""
     chosen: dict[tuple[str, str], Verdict] = {}
     for v in cell.verdicts:
@@ -50,12 +50,15 @@ def summary(result: NightResult) -> str:
     """One line for a notification."""
     boards = len({cell.board for cell in result.cells})
     where = (lambda c: f"{c.variant} on {c.board}") if boards > 1 else (lambda c: c.variant)
-    told = {s: [f"{where(c)} {text}" for c in result.cells for text in findings(c, s)] for s in (WORSE, CHANGED, BETTER)}
+    told: dict[str, list[str]] = {s: [f"{where(c)} {text}" for c in result.cells for text in findings(c, s)] for s in MOVED}
     told["claims failed"] = [f"{where(c)} {claim.name}" for c in result.cells for claim in c.failed_claims]
-    told["not comparable"] = [where(c) for c in result.cells if c.not_comparable]
+    told[VerdictStatus.NOT_COMPARABLE] = [where(c) for c in result.cells if c.not_comparable]
     told["unusable"] = [where(c) for c in result.cells for e in c.errors if e.exit_code == EXIT_USER]
     faults = [(where(c), e.what) for c in result.cells for e in c.errors if e.exit_code == EXIT_RIG]
-    parts = [_counted(told[WORSE], WORSE), *(_counted(told[s], s) for s in told if s != WORSE and told[s])]
+    parts = [
+        _counted(told[VerdictStatus.WORSE], VerdictStatus.WORSE),
+        *(_counted(told[s], s) for s in told if s != VerdictStatus.WORSE and told[s]),
+    ]
     parts.append(_counted(_by_reason(faults), "rig fault" + "s" * (len(faults) != 1), len(faults)))
     return f"tinyrig nightly {result.started[:10]}: {', '.join(parts)}, exit {result.exit_code}"
 

@@ -14,14 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy import select
 
 from tinyrig.core.errors import InfraError, UserError
-from tinyrig.core.records import Accepted, StoredVerdict
+from tinyrig.core.records import Accepted, StoredVerdict, VerdictKind
 from tinyrig.store import schema
 from tinyrig.store.rows import to_json
 from tinyrig.store.runs import Store
-
-NIGHT, DRIFT = "night", "drift"
-"""Kinds of verdicts: tonight against the baseline, and the last levels of the history against each other."""
-
 
 # ---- nights ----
 
@@ -83,7 +79,9 @@ def _accept(db: sa.Connection, seq: int, entry: Accepted) -> None:
 # ---- verdicts ----
 
 
-def stored_verdict(judgement: Any, run_id: str, variant: str, board: str, board_id: str, kind: str = NIGHT) -> StoredVerdict:
+def stored_verdict(
+    judgement: Any, run_id: str, variant: str, board: str, board_id: str, kind: VerdictKind = VerdictKind.NIGHT
+) -> StoredVerdict:
     """A verdicts.Judgement as a record of the store; fields that have no column of their own stand in `details`."""
     fields = dataclasses.asdict(judgement)
     own = {new: fields.pop(old, None) for old, new in _COLUMNS.items()}

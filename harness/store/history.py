@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from tinyrig.core.records import Accepted, Night, StoredVerdict
+from tinyrig.core.records import MOVED, Accepted, Night, StoredVerdict, VerdictKind, VerdictStatus
 from tinyrig.store import schema
 from tinyrig.store.decisions import read_json
 from tinyrig.store.runs import Store
@@ -43,7 +43,6 @@ __all__ = [
     "since_change",
     "verdicts",
 ]
-_MOVED = ("better", "worse", "changed")
 
 
 class Place(NamedTuple):
@@ -262,7 +261,7 @@ def verdicts(store: Store, run_id: str) -> list[StoredVerdict]:
 
 def moved_verdicts(store: Store, since: str | None = None) -> list[StoredVerdict]:
     """All that found a metric better, worse or changed."""
-    condition = schema.VERDICTS.c.status.in_(_MOVED)
+    condition = schema.VERDICTS.c.status.in_(MOVED)
     with store.reading() as db:
         return _verdicts(db, condition if since is None else sa.and_(condition, schema.RUNS.c.started >= since))
 
@@ -273,7 +272,7 @@ def _verdicts(db: sa.Connection, condition: sa.ColumnElement[bool]) -> list[Stor
         select(
             r.run_id,
             v.variant,
-            v.board_name,
+            v.board_name.label("board"),
             v.board_id,
             d.metric,
             d.kind,
@@ -294,7 +293,11 @@ def _verdicts(db: sa.Connection, condition: sa.ColumnElement[bool]) -> list[Stor
         .order_by(v.id, d.kind.desc(), d.metric)
     )
     return [
-        StoredVerdict(*row[:7], read_json(row.old), read_json(row.new), *row[9:15], read_json(row.details))
+        StoredVerdict(
+            **dict(row._mapping)
+            | {name: read_json(row._mapping[name]) for name in ("old", "new", "details")}
+            | {"kind": VerdictKind(row.kind), "status": VerdictStatus(row.status)}
+        )
         for row in db.execute(query)
     ]
 
@@ -399,7 +402,7 @@ def _baseline_run(db: sa.Connection, group: Sequence[_Candidate], first: bool) -
     for name, value in db.execute(select(m.name, m.value).where(m.variant_run_id.in_(keys))):
         values.setdefault(name, []).append(value)
     kept = db.execute(select(v.outputs_sha256, v.hits).where(v.id == last.id)).one()
-    moved = db.scalars(select(d.metric).where(d.variant_run_id.in_(keys), d.status.in_(_MOVED)))
+    moved = db.scalars(select(d.metric).where(d.variant_run_id.in_(keys), d.status.in_(MOVED)))
     return BaselineRun(
         tuple(row.run_id for row in group),
         group[0].started,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import select
 
-from tinyrig.core.records import FAILED, NotMeasured
+from tinyrig.core.records import ClaimStatus, NotMeasured
 from tinyrig.store import schema
 from tinyrig.store.runs import Store
 
@@ -50,7 +50,7 @@ def _asked(plan: str | None) -> str:
 def _measured(run_id: str, variant: str, board: str, board_id: str, timing: str, record: str, pruned: str | None) -> Measured:
     known = json.loads(record)
     built, claims = known.get("variant", {}), known.get("claims", ())
-    failed = tuple((c["name"], c.get("reason", "")) for c in claims if c.get("status") == FAILED)
+    failed = tuple((c["name"], c.get("reason", "")) for c in claims if c.get("status") == ClaimStatus.FAILED)
     synthetic = bool(built.get("synthetic"))
     return Measured(run_id, variant, board, board_id, timing, built.get("dataset"), synthetic, bool(pruned), failed)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from tinyrig.core.records import FINISHED, OPEN
+from tinyrig.core.records import RunState
 from tinyrig.store import rows, schema
 from tinyrig.store.runs import Store
 
@@ -49,7 +49,7 @@ def _old(db: sa.Connection, before: str) -> list[tuple[int, int]]:
     """(variant run, run) that have samples and are of that age."""
     v, r = schema.VARIANT_RUNS.c, schema.RUNS.c
     query = select(v.id, v.run_seq).join(schema.RUNS, r.seq == v.run_seq).order_by(v.id)
-    query = query.where(r.started < before, v.pruned.is_(None), sa.func.coalesce(r.state, FINISHED) != OPEN)
+    query = query.where(r.started < before, v.pruned.is_(None), sa.func.coalesce(r.state, RunState.FINISHED) != RunState.OPEN)
     return [(row.id, row.run_seq) for row in db.execute(query).all()]
 
 

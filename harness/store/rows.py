@@ -25,6 +25,7 @@ from tinyrig.core.errors import InfraError, RigError, UserError
 from tinyrig.core.records import (
     BoardInfo,
     Claim,
+    ClaimStatus,
     ClockCheck,
     Footprint,
     Image,
@@ -230,7 +231,7 @@ def _variant_run(r: dict[str, Any], samples: tuple[Sample, ...]) -> Measurement:
     """Raises InfraError for a record that lacks a field or has an unknown one."""
     try:
         return _variant_run_fields(r, samples)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise InfraError(
             "a stored variant run can't be read",
             received=f"{type(error).__name__}: {error}",
@@ -250,7 +251,7 @@ def _variant_run_fields(r: dict[str, Any], samples: tuple[Sample, ...]) -> Measu
         None if r["labels"] is None else tuple(r["labels"]),
         None if r["class_names"] is None else tuple(r["class_names"]),
         r["settings"],
-        tuple(Claim(**c) for c in r.get("claims", ())),
+        tuple(Claim(**(c | {"status": ClaimStatus(c["status"])})) for c in r.get("claims", ())),
         None if r.get("clock") is None else ClockCheck(**r["clock"]),
     )
 

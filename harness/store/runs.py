@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import select
 
 from tinyrig.core.errors import InfraError, UserError
-from tinyrig.core.records import FINISHED, OPEN, Measurement, NotMeasured, Run
+from tinyrig.core.records import Measurement, NotMeasured, Run, RunState
 from tinyrig.store import journal, rows, schema
 from tinyrig.store.database import Database
 from tinyrig.store.journal import Journal, JournalWriter
@@ -24,15 +24,15 @@ from tinyrig.store.journal import Journal, JournalWriter
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A line of the list of runs; `boards` and `timings` hold distinct values. `state` is OPEN, FINISHED or INTERRUPTED; `plan`
-    what was asked for, empty where it was not kept; `journaled` counts the samples of unfinished variants."""
+    """A line of the list of runs; `boards` and `timings` hold distinct values. `plan` is what was asked for, empty where it was
+    not kept; `journaled` counts the samples of unfinished variants."""
 
     run_id: str
     started: str
     variants: tuple[str, ...]
     boards: tuple[str, ...]
     timings: tuple[str, ...]
-    state: str = FINISHED
+    state: RunState = RunState.FINISHED
     plan: dict[str, Any] = field(default_factory=dict)
     journaled: int = 0
     not_measured: tuple[str, ...] = ()
@@ -77,10 +77,9 @@ class Store:
     ) -> None:
         """Open a run without variants; `started` is ISO-8601 UTC. Raises InfraError when the id is taken."""
         with self._database.writing() as db:
-            self._insert_run(db, Run(run_id, started, (), versions or {}), OPEN, plan)
+            self._insert_run(db, Run(run_id, started, (), versions or {}), RunState.OPEN, plan)
 
-    def set_state(self, run_id: str, state: str) -> None:
-        """OPEN, FINISHED or INTERRUPTED."""
+    def set_state(self, run_id: str, state: RunState) -> None:
         with self._database.writing() as db:
             db.execute(schema.RUNS.update().where(schema.RUNS.c.seq == self.seq(db, run_id)).values(state=state))
 
@@ -116,13 +115,13 @@ class Store:
     def save(self, run: Run) -> None:
         """Store a whole run in one transaction."""
         with self._database.writing() as db:
-            seq = self._insert_run(db, run, FINISHED, None)
+            seq = self._insert_run(db, run, RunState.FINISHED, None)
             for variant_run in run.runs:
                 rows.insert_variant(db, seq, variant_run)
             for what in run.not_measured:
                 rows.insert_not_measured(db, seq, what)
 
-    def _insert_run(self, db: sa.Connection, run: Run, state: str, plan: dict[str, Any] | None) -> int:
+    def _insert_run(self, db: sa.Connection, run: Run, state: RunState, plan: dict[str, Any] | None) -> int:
         if db.scalar(select(schema.RUNS.c.seq).where(schema.RUNS.c.run_id == run.run_id)) is not None:
             raise InfraError(f"run {run.run_id} is already stored in {self.url}", remedy="use a fresh run id")
         row = {"run_id": run.run_id, "started": run.started, "versions": rows.to_json(run.versions), "state": state}
@@ -191,7 +190,7 @@ def _summary(head: Any, lines: list[Any], journaled: int, failed: list[Any]) -> 
         tuple(line.variant for line in lines),
         tuple(dict.fromkeys(line.board_name for line in lines)),
         tuple(dict.fromkeys(line.timing for line in lines)),
-        head.state or FINISHED,
+        RunState(head.state or RunState.FINISHED),
         json.loads(head.plan) if head.plan else {},
         journaled,
         tuple(line.variant for line in failed),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple
 
-from tinyrig.core.records import NotMeasured
+from tinyrig.core.records import MOVED, NotMeasured, VerdictKind, VerdictStatus
 from tinyrig.store import history, night_cells
 from tinyrig.store.history import Accepted, Night, Series, StoredVerdict
 from tinyrig.store.night_cells import Measured
@@ -16,14 +16,20 @@ from tinyrig.store.runs import Store, StoredRun
 
 CURVES = ("latency_us_median", "accuracy", "ram_model_total", "flash_model_total")
 """The metrics whose trends are drawn."""
-WORSE, CHANGED, BETTER, SAME = "worse", "changed", "better", "same"
-NOT_MEASURED, NOT_COMPARABLE = "not measured", "not comparable"
 ACCEPTED = "accepted"
 """It moved, and somebody said that this was meant."""
 NOT_JUDGED = "not judged"
-SEVERITY = (WORSE, NOT_MEASURED, CHANGED, NOT_COMPARABLE, BETTER, ACCEPTED, SAME, NOT_JUDGED)
+SEVERITY = (
+    VerdictStatus.WORSE,
+    VerdictStatus.NOT_MEASURED,
+    VerdictStatus.CHANGED,
+    VerdictStatus.NOT_COMPARABLE,
+    VerdictStatus.BETTER,
+    ACCEPTED,
+    VerdictStatus.SAME,
+    NOT_JUDGED,
+)
 """Of several statuses the first one stands for all."""
-MOVED = (WORSE, CHANGED, BETTER, ACCEPTED)
 RIG_EXIT = 3
 
 
@@ -158,7 +164,7 @@ def _why(wanted: Iterable[Accepted]) -> dict[tuple[str, str | None], str]:
 
 def _finding(cell: Cell, verdict: StoredVerdict, why: dict[tuple[str, str | None], str]) -> Finding:
     reason = why.get((verdict.run_id, verdict.variant)) or why.get((verdict.run_id, None), "")
-    status = ACCEPTED if reason and verdict.status in (WORSE, CHANGED, BETTER) else verdict.status
+    status = ACCEPTED if reason and verdict.status in MOVED else verdict.status
     return Finding(cell, verdict, status, reason if status == ACCEPTED else "")
 
 
@@ -208,7 +214,9 @@ class _Marks:
 def _trends(
     store: Store, since: str | None, findings: Sequence[Finding], moved: Sequence[StoredVerdict], nights: dict[str, str]
 ) -> Iterable[Trend]:
-    judged = {(f.verdict.metric, f.cell.variant, f.cell.board_id): f.status for f in findings if f.verdict.kind == "night"}
+    judged = {
+        (f.verdict.metric, f.cell.variant, f.cell.board_id): f.status for f in findings if f.verdict.kind == VerdictKind.NIGHT
+    }
     marks = _Marks({(v.metric, v.variant, v.run_id): v.status for v in moved}, _limits(store, since), nights)
     for series in history.all_series(store, CURVES, since=since):
         cell = Cell(series.variant, series.board, series.board_id, series.timing)
@@ -272,7 +280,8 @@ def headline(page: Page) -> Headline:
     night = page.tonight
     if night is None:
         return Headline("plain", "Nothing was measured yet")
-    worse, changed, claims, faults = page.having(WORSE), page.having(CHANGED), failed_claims(page), rig_faults(page)
+    worse, changed = page.having(VerdictStatus.WORSE), page.having(VerdictStatus.CHANGED)
+    claims, faults = failed_claims(page), rig_faults(page)
     told = (
         ("Regression", worse, _count(len(worse), "metric") + " got worse"),
         ("Claim failed", claims, _count(len(claims), "claim") + " failed"),
@@ -298,13 +307,13 @@ def _quiet(page: Page, night: Night) -> Headline:
     if not page.findings:
         what = "night" if page.real_nights else "run"
         return Headline("plain", f"Measured, not judged: no verdicts are stored of this {what}")
-    if not page.having(SAME, BETTER, ACCEPTED):
+    if not page.having(VerdictStatus.SAME, VerdictStatus.BETTER, ACCEPTED):
         return Headline("bad" if night.exit_code else "plain", "Not comparable: no metric has a baseline, so nothing was judged")
     if night.exit_code and not page.having(ACCEPTED):
-        apart = ", and " + _count(len(page.having(NOT_COMPARABLE)), "metric") + " could not be compared"
-        return Headline("bad", "Not good: exit code 1" + (apart if page.having(NOT_COMPARABLE) else ""))
-    if page.having(BETTER):
-        return Headline("good", f"Good: nothing got worse, {_count(len(page.having(BETTER)), 'metric')} got better")
+        apart = ", and " + _count(len(page.having(VerdictStatus.NOT_COMPARABLE)), "metric") + " could not be compared"
+        return Headline("bad", "Not good: exit code 1" + (apart if page.having(VerdictStatus.NOT_COMPARABLE) else ""))
+    if page.having(VerdictStatus.BETTER):
+        return Headline("good", f"Good: nothing got worse, {_count(len(page.having(VerdictStatus.BETTER)), 'metric')} got better")
     return Headline("good", "Good: only accepted changes" if page.having(ACCEPTED) else "Good: nothing changed")
 
 
@@ -322,7 +331,7 @@ def rig_faults(page: Page) -> list[str]:
     found = [f"{fault.what.variant} on {_asked(page, fault)}: {fault.what.error}" for fault in page.faults if not _users(fault)]
     found += [
         f"{f.cell.variant} on {f.cell.board} {f.cell.board_id}: {f.verdict.metric} was not measured: {f.verdict.reason}"
-        for f in page.having(NOT_MEASURED)
+        for f in page.having(VerdictStatus.NOT_MEASURED)
     ]
     seen = len({m.run_id for m in page.measured} & {run for run, n in zip(night.runs, night.reruns, strict=True) if not n})
     if page.real_nights and night.finished is not None and len(night.boards) > seen:
@@ -362,7 +371,7 @@ def statuses(page: Page) -> dict[Cell, dict[str, int]]:
     for fault in page.faults:
         for board_id in fault.boards:
             cell = boards[board_id]._replace(variant=fault.what.variant)
-            found.setdefault(cell, {})[NOT_MEASURED] = 1
+            found.setdefault(cell, {})[VerdictStatus.NOT_MEASURED] = 1
     return {cell: counts or {NOT_JUDGED: 1} for cell, counts in found.items()}
 
 

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from tinyrig.analysis.metrics import counted, unit
+from tinyrig.core.records import MOVED, VerdictKind, VerdictStatus
 from tinyrig.reports.nights import origin_rows, svg, words
 from tinyrig.reports.nights.content import (
     ACCEPTED,
     CURVES,
-    MOVED,
-    NOT_COMPARABLE,
     SEVERITY,
     Cell,
     Cycles,
@@ -144,7 +143,7 @@ def _top(page: Page) -> str:
 def _worst(page: Page) -> str:
     """A line for each cell whose metrics moved without being accepted: its first metric in full, the others by name."""
     cells: dict[tuple[Cell, str], list[Finding]] = {}
-    for finding in sorted(page.having("worse", "changed", "better"), key=_order):
+    for finding in sorted(page.having(*MOVED), key=_order):
         cells.setdefault((finding.cell, finding.status), []).append(finding)
     items = []
     for (cell, status), (first, *others) in list(cells.items())[:MOST_LINES]:
@@ -156,12 +155,12 @@ def _worst(page: Page) -> str:
 def _order(finding: Finding) -> tuple[int, int]:
     key = ("accuracy", "latency_us_median", "ram_model_total", "flash_model_total")
     metric = finding.verdict.metric
-    return ("worse", "changed", "better").index(finding.status), key.index(metric) if metric in key else len(key)
+    return MOVED.index(finding.status), key.index(metric) if metric in key else len(key)
 
 
 def _claims(page: Page) -> str:
     found = [
-        f'<span class="worse">{words.GLYPHS["worse"]} claim failed</span>: {_where(cell)}: {_e(name)}: {_e(reason)}'
+        f'<span class="worse">{words.GLYPHS[VerdictStatus.WORSE]} claim failed</span>: {_where(cell)}: {_e(name)}: {_e(reason)}'
         for cell, name, reason in failed_claims(page)
     ]
     return _list(found[:MOST_LINES], len(found) - MOST_LINES) if found else ""
@@ -172,7 +171,7 @@ def _faults(page: Page) -> str:
         ("Models and requests that could not be used", unusable(page)),
         ("The rig's own faults: they say nothing about a model", rig_faults(page)),
     )
-    cross = f'<span class="not-measured">{words.GLYPHS["not measured"]}</span>'
+    cross = f'<span class="not-measured">{words.GLYPHS[VerdictStatus.NOT_MEASURED]}</span>'
     return "".join(
         f"<h3>{title}</h3>" + _list([f"{cross} {_e(text)}" for text in found[:MOST_LINES]], len(found) - MOST_LINES)
         for title, found in told
@@ -189,7 +188,7 @@ def _notes(page: Page) -> str:
         notes.append("Latencies marked <b>estimated</b> come from the virtual board's timing model, not from silicon.")
     if made_up := sorted({m.dataset or "unnamed" for m in page.measured if m.synthetic}):
         notes.append(f"Synthetic data (generated, not recorded): {', '.join(map(_code, made_up))}.")
-    count = len(page.having(NOT_COMPARABLE))
+    count = len(page.having(VerdictStatus.NOT_COMPARABLE))
     if count:
         notes.append(f'{count} metrics are <a href="#changes">not comparable</a>: they were not judged.')
     return _list(notes) if notes else ""
@@ -202,7 +201,7 @@ def _changes(page: Page) -> str:
     moved = page.having(*MOVED)
     quiet = "<p>No metric of tonight moved.</p>" if page.findings else "<p>Nothing was judged.</p>"
     parts = [_findings("tonight's changes", moved) if moved else quiet]
-    apart = page.having(NOT_COMPARABLE)
+    apart = page.having(VerdictStatus.NOT_COMPARABLE)
     if apart:
         reasons: dict[str, list[Finding]] = {}
         for finding in apart:
@@ -240,7 +239,7 @@ def _findings(label: str, findings: Sequence[Finding], dated: bool = False) -> s
 
 def _row(f: Finding, dated: bool) -> list[str]:
     v = f.verdict
-    drift = "drift over nights" if v.kind == "drift" else ""
+    drift = "drift over nights" if v.kind == VerdictKind.DRIFT else ""
     note = "; ".join(filter(None, (f"accepted: {f.why}" if f.why else "", drift, v.reason)))
     share = words.moved_by(f)
     least = words.difference(v.metric, v.detectable, signed=False)
@@ -278,7 +277,7 @@ def _matrix_cell(counts: dict[str, int] | None, page: Page, cell: Cell) -> str:
     status, total = worst(counts), sum(counts.values())
     which = [f for f in page.having(status) if f.cell == cell]
     note = f"{counts[status]} of {total} metrics" if which else ""
-    if which and status in MOVED:
+    if which and status in (*MOVED, ACCEPTED):
         first = sorted(which, key=_order)[0] if status != ACCEPTED else which[0]
         note = f"{words.name(first.verdict.metric)} {words.moved_by(first)}".rstrip()
         note += f", {counts[status] - 1} more" if counts[status] > 1 else ""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from html import escape
 
 from tinyrig.core.errors import RigError
-from tinyrig.reports.nights.content import Cell, Cycles, Page, gather, last_runs
+from tinyrig.core.records import VerdictStatus
+from tinyrig.reports.nights.content import ACCEPTED, Cell, Cycles, Page, gather, last_runs
 from tinyrig.reports.nights.html import Ops, render
 from tinyrig.reports.nights.words import plain, timed
 from tinyrig.store import history
@@ -24,7 +25,7 @@ def nights_page(store: Store, since: str | None = None) -> str:
 
 def _ops(store: Store, page: Page) -> Ops:
     cells = list(last_runs(page).items())[:MOST_VARIANTS]
-    moved = {f.cell for f in page.having("worse", "better", "accepted") if timed(f.verdict.metric)}
+    moved = {f.cell for f in page.having(VerdictStatus.WORSE, VerdictStatus.BETTER, ACCEPTED) if timed(f.verdict.metric)}
     return {cell: _cycles(store, page, cell, run_id, cell in moved) for cell, run_id in cells}
 
 

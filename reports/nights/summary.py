@@ -13,14 +13,23 @@ import pandas as pd
 
 from tinyrig.analysis.metrics import METRICS
 from tinyrig.core.errors import HostError, RigError, UserError
-from tinyrig.core.records import FAILED, Accepted, Claim, Night, NotMeasured, StoredVerdict
+from tinyrig.core.records import (
+    MOVED,
+    Accepted,
+    Claim,
+    ClaimStatus,
+    Night,
+    NotMeasured,
+    StoredVerdict,
+    VerdictKind,
+    VerdictStatus,
+)
 from tinyrig.reports.blocks import Block, Bullets, Grid, Heading, Text, code
 from tinyrig.reports.nights import origin_rows
 from tinyrig.store.history import accepted, nights, verdicts
 from tinyrig.store.origins import Origin, origins
 
 OUT = Path(__file__).resolve().parents[1] / "out" / "nights"
-_MOVED = ("worse", "changed", "better")
 _WORDS = {0: "nothing worse", 1: "something is worse", 2: "unusable input", 3: "the rig failed", None: "under way, or cut off"}
 _NONE = "-"
 
@@ -54,7 +63,13 @@ def load(store: Any, wanted: str) -> Morning:
         night,
         tuple(v for run_id in runs for v in verdicts(store, run_id)),
         tuple((run_id, what) for run_id, run in runs.items() for what in run.not_measured),
-        tuple((i, r.variant.name, c) for i, run in runs.items() for r in run.runs for c in r.claims if c.status == FAILED),
+        tuple(
+            (i, r.variant.name, c)
+            for i, run in runs.items()
+            for r in run.runs
+            for c in r.claims
+            if c.status == ClaimStatus.FAILED
+        ),
         tuple(a for a in accepted(store, wanted_only=True) if a.run_id in runs),
         tuple(origins(store, list(runs))),
     )
@@ -79,14 +94,14 @@ def build(morning: Morning) -> list[Block]:
 
 
 def _changes(morning: Morning) -> list[Block]:
-    moved = [v for status in _MOVED for v in morning.verdicts if v.status == status]
+    moved = [v for status in MOVED for v in morning.verdicts if v.status == status]
     if not moved:
         return [Text("No metric changed.")] if morning.verdicts else []
     rows = [
         {
             "variant": code(v.variant),
             "board": code(v.board),
-            "metric": code(v.metric) + (" (drift)" if v.kind == "drift" else ""),
+            "metric": code(v.metric) + (" (drift)" if v.kind == VerdictKind.DRIFT else ""),
             "verdict": v.status,
             "before": _value(v, v.old),
             "tonight": _value(v, v.new),
@@ -129,7 +144,7 @@ def _claims(morning: Morning) -> list[Block]:
 
 def _faults(morning: Morning) -> list[Block]:
     lines = [f"{code(what.variant)} ({what.kind}): {what.error} (run {code(run_id)})" for run_id, what in morning.not_measured]
-    unknown = [v for v in morning.verdicts if v.status == "not measured"]
+    unknown = [v for v in morning.verdicts if v.status == VerdictStatus.NOT_MEASURED]
     lines += [f"{code(v.variant)} on {code(v.board)}: {code(v.metric)}: {v.reason}" for v in unknown]
     advice = "A fault of the rig says nothing about the models."
     return [Heading(2, "Not measured"), Text(advice), Bullets(tuple(lines))] if lines else []
@@ -144,14 +159,19 @@ def _others(morning: Morning) -> list[Block]:
         {
             "variant": code(variant),
             "board": code(board),
-            **{s: str(sum(v.status == s for v in of)) for s in (*_MOVED, "same", "not comparable", "not measured")},
+            **{
+                s: str(sum(v.status == s for v in of))
+                for s in (*MOVED, VerdictStatus.SAME, VerdictStatus.NOT_COMPARABLE, VerdictStatus.NOT_MEASURED)
+            },
         }
         for (variant, board), of in groups.items()
     ]
     if not rows:
         return []
     reasons = dict.fromkeys(
-        f"{code(v.variant)}: {v.reason}" for v in morning.verdicts if v.status == "not comparable" and v.kind == "night"
+        f"{code(v.variant)}: {v.reason}"
+        for v in morning.verdicts
+        if v.status == VerdictStatus.NOT_COMPARABLE and v.kind == VerdictKind.NIGHT
     )
     notes: list[Block] = [Text("Not comparable, because:"), Bullets(tuple(reasons))] if reasons else []
     return [Heading(2, "Metrics judged"), Grid(pd.DataFrame(rows), 2), *notes]

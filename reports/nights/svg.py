@@ -9,6 +9,7 @@ from functools import lru_cache
 from html import escape
 from itertools import groupby
 
+from tinyrig.core.records import VerdictStatus
 from tinyrig.reports.nights.content import Trend, Value
 from tinyrig.reports.nights.words import plain
 
@@ -120,7 +121,7 @@ def _marks(trend: Trend, axes: Scale) -> list[str]:
             marks.append(f'<line class="accepted" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{HEIGHT}"><title>{note}</title></line>')
         if value.moved and not value.why:
             note = escape(plain(f"{day}, run {value.run_id}: {value.moved}"))
-            tone = value.moved if value.moved in ("worse", "better") else "changed"
+            tone = value.moved if value.moved in (VerdictStatus.WORSE, VerdictStatus.BETTER) else VerdictStatus.CHANGED
             where = f'cx="{x:.1f}" cy="{axes.y(value.value):.1f}"'
             marks.append(f'<circle class="alarm {tone}" {where} r="4"><title>{note}</title></circle>')
     return marks

@@ -5,19 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tinyrig.analysis.metrics import METRICS, unit
-from tinyrig.core.records import INSTRUCTIONS
-from tinyrig.reports.nights.content import (
-    ACCEPTED,
-    BETTER,
-    CHANGED,
-    NOT_COMPARABLE,
-    NOT_JUDGED,
-    NOT_MEASURED,
-    SAME,
-    WORSE,
-    Cell,
-    Finding,
-)
+from tinyrig.core.records import INSTRUCTIONS, VerdictKind, VerdictStatus
+from tinyrig.reports.nights.content import ACCEPTED, NOT_JUDGED, Cell, Finding
 
 NAMES = {
     "latency_us_median": "latency (median)",
@@ -29,13 +18,13 @@ NAMES = {
     "outputs": "outputs (their hash)",
 }
 GLYPHS = {
-    WORSE: "▼",
-    CHANGED: "≠",
-    BETTER: "▲",
+    VerdictStatus.WORSE: "▼",
+    VerdictStatus.CHANGED: "≠",
+    VerdictStatus.BETTER: "▲",
     ACCEPTED: "◆",
-    SAME: "✓",
-    NOT_MEASURED: "✗",
-    NOT_COMPARABLE: "?",
+    VerdictStatus.SAME: "✓",
+    VerdictStatus.NOT_MEASURED: "✗",
+    VerdictStatus.NOT_COMPARABLE: "?",
     NOT_JUDGED: "·",
 }
 """Beside each status's word: nothing is told by colour alone."""
@@ -133,7 +122,7 @@ def sentence(finding: Finding) -> str:
 
 def _moved(finding: Finding) -> str:
     v = finding.verdict
-    drift = " slowly" if v.kind == "drift" else ""
+    drift = " slowly" if v.kind == VerdictKind.DRIFT else ""
     if v.change is None or v.change == 0:
         return "changed"
     return ("rose" if v.change > 0 else "fell") + drift

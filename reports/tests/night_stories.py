@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from tinyrig.analysis.metrics import metric_values
-from tinyrig.core.records import Accepted, BoardInfo, Measurement, NotMeasured, Run, StoredVerdict
+from tinyrig.core.records import Accepted, BoardInfo, Measurement, NotMeasured, Run, StoredVerdict, VerdictKind
 from tinyrig.store.decisions import accept, add_to_night, begin_night, end_night, save_verdicts
 from tinyrig.store.runs import Store
 from tinyrig.tests.fake_nights import Plan, fill
@@ -46,7 +46,7 @@ def verdict(
     change = new - old if isinstance(old, int | float) and isinstance(new, int | float) else None
     percent = 100 * change / old if change is not None and old else None
     where = (run_id, run.variant.name, run.board.name, run.board.id)
-    return StoredVerdict(*where, metric, "night", status, old, new, change, percent, **more)
+    return StoredVerdict(*where, metric, VerdictKind.NIGHT, status, old, new, change, percent, **more)
 
 
 def slower(run: Measurement, factor: float) -> Measurement:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tinyrig.core.errors import UserError
-from tinyrig.core.records import FAILED, Accepted, Claim, NotMeasured, Run, StoredVerdict
+from tinyrig.core.records import Accepted, Claim, ClaimStatus, NotMeasured, Run, StoredVerdict, VerdictKind
 from tinyrig.reports.markdown import render
 from tinyrig.reports.nights.summary import build, load, main
 from tinyrig.store import decisions
@@ -32,7 +32,7 @@ def store(url):
 def verdict(metric, status, old=None, new=None, variant="pqt", **more):
     change = new - old if isinstance(old, int | float) else None
     percent = 100 * change / old if change is not None else None
-    return StoredVerdict("r1", variant, *BOARD, metric, "night", status, old, new, change, percent, **more)
+    return StoredVerdict("r1", variant, *BOARD, metric, VerdictKind.NIGHT, status, old, new, change, percent, **more)
 
 
 def keep(store, *verdicts, night="n1", code=1, claims=(), not_measured=()):
@@ -80,7 +80,7 @@ def test_claims_reasons_and_acceptances_are_told(store):
     keep(
         store,
         verdict("ram_arena", "not comparable", reason="compiler: 'a' in the baseline, 'b' tonight"),
-        claims=(Claim("parity", FAILED, "2 windows differ"),),
+        claims=(Claim("parity", ClaimStatus.FAILED, "2 windows differ"),),
     )
     decisions.accept(store, Accepted("r1", "pqt", "2026-01-08T08:00:00+00:00", "me@home", "the | new compiler", True))
     found = text(store)

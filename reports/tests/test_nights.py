@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinyrig.core.records import Accepted, BoardInfo, Night, NotMeasured, OpInfo, Run
+from tinyrig.core.records import Accepted, BoardInfo, Night, NotMeasured, OpInfo, Run, VerdictKind
 from tinyrig.reports import __main__ as command
 from tinyrig.reports.nights import svg
 from tinyrig.reports.nights.content import Cell, Fault, Finding, Page, Trend, Value, gather, headline, rig_faults, statuses, worst
@@ -213,7 +213,7 @@ def test_a_board_that_measured_nothing_is_named_as_it_was_asked_for(tmp_path):
 
 def test_a_slow_drift_is_told_as_one():
     drift = finding("worse", "latency_us_median")
-    drift = replace(drift, verdict=replace(drift.verdict, kind="drift"))
+    drift = replace(drift, verdict=replace(drift.verdict, kind=VerdictKind.DRIFT))
     assert "rose slowly from 1.0 us to 2.0 us" in sentence(drift)
 
 

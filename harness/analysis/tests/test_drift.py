@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from tinyrig.analysis import drift
 from tinyrig.analysis.stats import Timer
-from tinyrig.analysis.verdicts import BETTER, NOT_COMPARABLE, NOT_MEASURED, SAME, WORSE, Baseline, Tonight, judge_drift
+from tinyrig.analysis.verdicts import Baseline, Tonight, judge_drift
+from tinyrig.core.records import VerdictStatus
 
 METRIC = "latency_us_median"
 seeds = st.integers(0, 2**32 - 1)
@@ -62,8 +63,8 @@ def test_equal_nights_have_one_level(value, nights):
 def test_a_bump_that_is_over_is_no_drift_and_one_that_lasts_is():
     values = history(1, 80)
     values[30:45] += 10
-    assert judged(values, 1000.0).status == SAME
-    assert judged([*values, *[1010.0] * 12], 1010.0, 1010.0).status == WORSE
+    assert judged(values, 1000.0).status == VerdictStatus.SAME
+    assert judged([*values, *[1010.0] * 12], 1010.0, 1010.0).status == VerdictStatus.WORSE
 
 
 def test_a_step_without_any_noise_is_found():
@@ -74,31 +75,31 @@ def test_a_slow_drift_is_found_and_confirmed_before_it_is_an_alarm():
     values = history(3, 100)
     ramp = np.maximum(0, np.arange(100) - 69) * 0.2  # 0.02 % a night for 30 nights
     once = judged(values + ramp, 1006.0)
-    assert (once.status, once.needs_confirmation, once.moved) == (WORSE, True, False)
+    assert (once.status, once.needs_confirmation, once.moved) == (VerdictStatus.WORSE, True, False)
     twice = judged(values + ramp, 1006.0, 1005.8)
-    assert (twice.status, twice.moved) == (WORSE, True)
+    assert (twice.status, twice.moved) == (VerdictStatus.WORSE, True)
     assert 0 < twice.drift_nights <= 30
-    assert judged(values - ramp, 994.0, 994.0).status == BETTER
+    assert judged(values - ramp, 994.0, 994.0).status == VerdictStatus.BETTER
 
 
 def test_a_drift_below_the_least_change_of_interest_is_none():
     values = np.r_[[1000.0] * 30, [1000.5] * 30]
-    assert judged(values, 1000.5).status == SAME
-    assert judged(np.r_[[1000.0] * 30, [1001.5] * 30], 1001.5).status == WORSE
+    assert judged(values, 1000.5).status == VerdictStatus.SAME
+    assert judged(np.r_[[1000.0] * 30, [1001.5] * 30], 1001.5).status == VerdictStatus.WORSE
 
 
 def test_a_step_of_one_locked_tick_is_none():
     values = np.r_[[4000.0] * 30, [5000.0] * 30]
-    assert judged(values, 5000.0, timer=Timer(1000.0)).status == SAME
-    assert judged(values + np.r_[[0.0] * 30, [1000.0] * 30], 6000.0, timer=Timer(1000.0)).status == WORSE
+    assert judged(values, 5000.0, timer=Timer(1000.0)).status == VerdictStatus.SAME
+    assert judged(values + np.r_[[0.0] * 30, [1000.0] * 30], 6000.0, timer=Timer(1000.0)).status == VerdictStatus.WORSE
 
 
 def test_few_nights_no_value_and_other_metadata_are_said():
     assert "9 nights since" in judged([1000.0] * 8, 1000.0).reason
-    assert judged([1000.0] * 8, 1000.0).status == NOT_COMPARABLE
-    assert judged([1000.0] * 30, None).status == NOT_MEASURED
+    assert judged([1000.0] * 8, 1000.0).status == VerdictStatus.NOT_COMPARABLE
+    assert judged([1000.0] * 30, None).status == VerdictStatus.NOT_MEASURED
     other = judge_drift(Baseline(METRIC, (1.0,) * 30, {"clock_hz": 1}), Tonight((1.0,), {"clock_hz": 2}))
-    assert (other.status, other.reason) == (NOT_COMPARABLE, "clock_hz: 1 in the baseline, 2 tonight")
+    assert (other.status, other.reason) == (VerdictStatus.NOT_COMPARABLE, "clock_hz: 1 in the baseline, 2 tonight")
 
 
 def test_the_search_agrees_with_the_best_split_by_hand():

@@ -13,10 +13,10 @@ from tinyrig.analysis.metrics import comparable_metadata, metadata_hash
 from tinyrig.analysis.provenance import clock_off, clock_text, clock_warning, timer_text
 from tinyrig.analysis.run_json import run_to_json
 from tinyrig.analysis.stats import FINE
-from tinyrig.analysis.verdicts import SAME, WORSE, Baseline, judge, timer_of
+from tinyrig.analysis.verdicts import Baseline, judge, timer_of
 from tinyrig.cli import main
 from tinyrig.core.boards import BOARDS
-from tinyrig.core.records import ESTIMATED, MEASURED, BoardInfo, ClockCheck, Run
+from tinyrig.core.records import ESTIMATED, MEASURED, BoardInfo, ClockCheck, Run, VerdictStatus
 from tinyrig.link.clock_check import LEAST_S, clock_watch
 from tinyrig.link.session import Session
 from tinyrig.measure.variant import take_samples
@@ -190,7 +190,7 @@ def test_a_night_does_not_take_one_step_of_a_coarse_timer_for_a_change():
     run = measured(board=coarse(1000))
     tonight = _tonight("latency_us_median", [run], Reruns(lambda number: pytest.fail("asked"), "pqt"))
     assert tonight.timer.tick == 1000.0 and tonight.metadata["timer_hz"] == 1000
-    for step, status in ((1000.0, SAME), (4000.0, WORSE)):
+    for step, status in ((1000.0, VerdictStatus.SAME), (4000.0, VerdictStatus.WORSE)):
         at = replace(tonight, values=(80_000.0 + step,))
         judgement = judge(Baseline("latency_us_median", (80_000.0,) * 12, at.metadata), at, "noisy")
         assert judgement.status == status and judgement.threshold >= 1000.0

@@ -9,16 +9,10 @@ from hypothesis import strategies as st
 from tinyrig.analysis import metrics, stats, verdicts
 from tinyrig.analysis.stats import Timer
 from tinyrig.analysis.verdicts import (
-    BETTER,
-    CHANGED,
     EXACT,
     GATES,
     NOISY,
-    NOT_COMPARABLE,
-    NOT_MEASURED,
     PAIRED,
-    SAME,
-    WORSE,
     Baseline,
     Policy,
     Tonight,
@@ -26,6 +20,7 @@ from tinyrig.analysis.verdicts import (
     judge_drift,
     judge_with_reruns,
 )
+from tinyrig.core.records import VerdictStatus
 from tinyrig.tests.fake_runs import make_variant_run
 
 META = {"board": "nano33ble", "clock_hz": 64_000_000}
@@ -75,13 +70,20 @@ def test_up_mirrors_down(values, tonight):
     assume(clear_of_the_threshold(up))
     assert down.difference == pytest.approx(-up.difference)
     assert down.threshold == pytest.approx(up.threshold)
-    assert down.status == {BETTER: WORSE, WORSE: BETTER, SAME: SAME}[up.status]
+    assert (
+        down.status
+        == {
+            VerdictStatus.BETTER: VerdictStatus.WORSE,
+            VerdictStatus.WORSE: VerdictStatus.BETTER,
+            VerdictStatus.SAME: VerdictStatus.SAME,
+        }[up.status]
+    )
 
 
 @given(runs, st.lists(readings, min_size=2, max_size=6))
 @settings(deadline=None)
 def test_a_larger_latency_is_never_judged_better_than_a_smaller_one(values, tonight):
-    order = [BETTER, SAME, WORSE]
+    order = [VerdictStatus.BETTER, VerdictStatus.SAME, VerdictStatus.WORSE]
     judged = [noisy(values, t) for t in sorted(tonight)]
     ranks = [order.index(j.status) for j in judged]
     assert ranks == sorted(ranks)
@@ -102,10 +104,10 @@ def test_the_order_of_the_earlier_runs_does_not_matter(values, random):
 @settings(deadline=None)
 def test_identical_data_never_alarms(value, earlier, tonight):
     judgement = noisy([value] * earlier, *[value] * tonight)
-    assert (judgement.status, judgement.difference, judgement.p_value) == (SAME, 0.0, 1.0)
+    assert (judgement.status, judgement.difference, judgement.p_value) == (VerdictStatus.SAME, 0.0, 1.0)
     assert not judgement.needs_confirmation and not judgement.moved
     drifted = judge_drift(Baseline(LATENCY, (value,) * earlier, META), Tonight((value,), META))
-    assert drifted.status in (SAME, NOT_COMPARABLE)
+    assert drifted.status in (VerdictStatus.SAME, VerdictStatus.NOT_COMPARABLE)
 
 
 @given(st.lists(st.integers(999_000, 1_001_000), min_size=20, max_size=20), st.lists(st.integers(1, 10**9), max_size=3))
@@ -122,35 +124,35 @@ def test_three_wild_earlier_runs_move_neither_centre_nor_threshold_beyond_the_ot
 @settings(deadline=None)
 def test_an_alarm_lies_beyond_the_threshold_and_is_unlikely(values, tonight):
     judgement = noisy(values, tonight)
-    assert (judgement.status != SAME) == (abs(judgement.difference) > judgement.threshold)
+    assert (judgement.status != VerdictStatus.SAME) == (abs(judgement.difference) > judgement.threshold)
     assert judgement.threshold >= 1e-3 * judgement.baseline - 1e-6
     assert judgement.detectable >= judgement.threshold
-    assert judgement.status == SAME or judgement.p_value <= Policy().alpha * 1.001
-    assert judgement.needs_confirmation == (judgement.status != SAME)
+    assert judgement.status == VerdictStatus.SAME or judgement.p_value <= Policy().alpha * 1.001
+    assert judgement.needs_confirmation == (judgement.status != VerdictStatus.SAME)
 
 
 def test_the_threshold_by_hand():
     # 20 runs at 1000 +- 1 (ten each): trimmed mean 1000, plain deviation sqrt(20/19), Student's t with 13 degrees 4.5975.
     judgement = noisy([999.0, 1001.0] * 10, 1004.0)
     assert judgement.threshold == pytest.approx(4.5975 * np.sqrt(20 / 19) * np.sqrt(21 / 20), rel=1e-4)
-    assert (judgement.status, judgement.baseline, judgement.difference) == (SAME, 1000.0, 4.0)
-    assert noisy([999.0, 1001.0] * 10, 1005.0).status == WORSE
+    assert (judgement.status, judgement.baseline, judgement.difference) == (VerdictStatus.SAME, 1000.0, 4.0)
+    assert noisy([999.0, 1001.0] * 10, 1005.0).status == VerdictStatus.WORSE
 
 
 def test_only_the_last_runs_count():
-    assert noisy([5.0] * 50 + [1000.0] * 20, 1000.0).status == SAME
-    assert noisy([1000.0] * 50 + [5.0] * 20, 1000.0).status == WORSE
+    assert noisy([5.0] * 50 + [1000.0] * 20, 1000.0).status == VerdictStatus.SAME
+    assert noisy([1000.0] * 50 + [5.0] * 20, 1000.0).status == VerdictStatus.WORSE
 
 
 def test_a_metric_where_more_is_better_turns_the_verdict_around():
-    assert noisy([0.9] * 10, 0.8, metric="host_accuracy").status == WORSE
-    assert noisy([0.9] * 10, 0.95, metric="host_accuracy").status == BETTER
-    assert noisy([0.9] * 10, 0.95, metric="made up").status == CHANGED
+    assert noisy([0.9] * 10, 0.8, metric="host_accuracy").status == VerdictStatus.WORSE
+    assert noisy([0.9] * 10, 0.95, metric="host_accuracy").status == VerdictStatus.BETTER
+    assert noisy([0.9] * 10, 0.95, metric="made up").status == VerdictStatus.CHANGED
 
 
 def test_few_earlier_runs_are_no_baseline():
     judgement = noisy([1000.0] * 9, 2000.0)
-    assert judgement.status == NOT_COMPARABLE
+    assert judgement.status == VerdictStatus.NOT_COMPARABLE
     assert "9 accepted runs, 10 are needed" in judgement.reason
 
 
@@ -159,9 +161,9 @@ def test_few_earlier_runs_are_no_baseline():
 
 def test_a_locked_tick_hides_less_than_two_readings():
     coarse = Timer(1000.0)
-    assert noisy([4000.0] * 20, 5000.0, timer=coarse).status == SAME
-    assert noisy([4000.0] * 20, 6000.0, timer=coarse).status == WORSE
-    assert noisy([4000.0] * 20, 5000.0, timer=Timer(1.0)).status == WORSE
+    assert noisy([4000.0] * 20, 5000.0, timer=coarse).status == VerdictStatus.SAME
+    assert noisy([4000.0] * 20, 6000.0, timer=coarse).status == VerdictStatus.WORSE
+    assert noisy([4000.0] * 20, 5000.0, timer=Timer(1.0)).status == VerdictStatus.WORSE
 
 
 @given(st.floats(2.0, 50.0), st.integers(0, 2**32 - 1))
@@ -218,12 +220,12 @@ def rerunner(*values):
 @pytest.mark.parametrize(
     ("first", "reruns", "left", "status"),
     [
-        (1000.0, [], 0, SAME),
-        (1050.0, [1049.0, 9.0], 1, WORSE),
-        (1050.0, [1000.0, 1000.0], 0, SAME),
-        (1050.0, [1000.0, 1051.0], 0, WORSE),
-        (1050.0, [950.0, 1000.0], 0, SAME),
-        (950.0, [951.0], 0, BETTER),
+        (1000.0, [], 0, VerdictStatus.SAME),
+        (1050.0, [1049.0, 9.0], 1, VerdictStatus.WORSE),
+        (1050.0, [1000.0, 1000.0], 0, VerdictStatus.SAME),
+        (1050.0, [1000.0, 1051.0], 0, VerdictStatus.WORSE),
+        (1050.0, [950.0, 1000.0], 0, VerdictStatus.SAME),
+        (950.0, [951.0], 0, VerdictStatus.BETTER),
     ],
 )
 def test_nothing_is_an_alarm_until_two_runs_agree(first, reruns, left, status):
@@ -231,7 +233,7 @@ def test_nothing_is_an_alarm_until_two_runs_agree(first, reruns, left, status):
     judgement = judge_with_reruns(Baseline(LATENCY, (1000.0,) * 20, META), Tonight((first,), META), NOISY, rerun)
     assert (judgement.status, judgement.needs_confirmation, len(rest)) == (status, False, left)
     assert judgement.runs == 1 + len(reruns) - left
-    assert judgement.moved == (status != SAME)
+    assert judgement.moved == (status != VerdictStatus.SAME)
     assert (judgement.rank_p_value is None) == (judgement.runs == 1)
 
 
@@ -240,7 +242,7 @@ def test_a_rerun_that_fails_is_no_regression():
         return Tonight((None,), META, why_not="the board did not answer")
 
     judgement = judge_with_reruns(Baseline(LATENCY, (1000.0,) * 20, META), Tonight((1050.0,), META), NOISY, rerun)
-    assert (judgement.status, judgement.reason) == (NOT_MEASURED, "the board did not answer")
+    assert (judgement.status, judgement.reason) == (VerdictStatus.NOT_MEASURED, "the board did not answer")
 
 
 def test_a_rerun_under_other_conditions_is_not_comparable():
@@ -248,7 +250,7 @@ def test_a_rerun_under_other_conditions_is_not_comparable():
         return Tonight((1050.0,), META | {"clock_hz": 32_000_000})
 
     judgement = judge_with_reruns(Baseline(LATENCY, (1000.0,) * 20, META), Tonight((1050.0,), META), NOISY, rerun)
-    assert judgement.status == NOT_COMPARABLE
+    assert judgement.status == VerdictStatus.NOT_COMPARABLE
 
 
 def test_the_rank_test_agrees_with_the_count_of_orders():
@@ -265,7 +267,9 @@ def test_the_rank_test_agrees_with_the_count_of_orders():
 @settings(deadline=None)
 def test_exact_metrics_gate_on_any_difference(before, now):
     judgement = judge(Baseline("ram_arena", (7, before), META), Tonight((now,), META), EXACT)
-    assert judgement.status == (SAME if now == before else BETTER if now < before else WORSE)
+    assert judgement.status == (
+        VerdictStatus.SAME if now == before else VerdictStatus.BETTER if now < before else VerdictStatus.WORSE
+    )
     assert (judgement.difference, judgement.p_value, judgement.needs_confirmation) == (now - before, None, False)
 
 
@@ -275,15 +279,15 @@ def test_output_hashes_and_the_rigs_own_memory_change_without_direction():
     one, two = metrics.outputs_hash(first), metrics.outputs_hash(replace(first, samples=samples))
     again = metrics.outputs_hash(replace(first, samples=tuple(reversed(first.samples))))
     assert one == again != two
-    assert judge(Baseline("outputs", (one,), META), Tonight((again,), META), EXACT).status == SAME
+    assert judge(Baseline("outputs", (one,), META), Tonight((again,), META), EXACT).status == VerdictStatus.SAME
     judgement = judge(Baseline("outputs", (one,), META), Tonight((two,), META), EXACT)
-    assert (judgement.status, judgement.difference) == (CHANGED, None)
-    assert judge(Baseline("flash_rig", (5,), META), Tonight((6,), META), EXACT).status == CHANGED
+    assert (judgement.status, judgement.difference) == (VerdictStatus.CHANGED, None)
+    assert judge(Baseline("flash_rig", (5,), META), Tonight((6,), META), EXACT).status == VerdictStatus.CHANGED
 
 
 def test_exact_values_must_agree_within_a_night():
     judgement = judge(Baseline("latency_us_median", (5.0,), META), Tonight((5.0, 5.5, 5.0), META), EXACT)
-    assert judgement.status == CHANGED and "values differ between the runs of one night" in judgement.reason
+    assert judgement.status == VerdictStatus.CHANGED and "values differ between the runs of one night" in judgement.reason
 
 
 def test_estimated_cycles_are_exact_and_measured_ones_noisy():
@@ -306,7 +310,9 @@ def test_accuracy_is_judged_by_mcnemar(pairs):
     test = stats.mcnemar_exact(before, now)
     assert judgement.p_value == test.p_value
     assert judgement.difference == pytest.approx(np.mean(now) - np.mean(before), abs=1e-12)
-    expected = SAME if test.p_value > 1e-3 else WORSE if judgement.difference < 0 else BETTER
+    expected = (
+        VerdictStatus.SAME if test.p_value > 1e-3 else VerdictStatus.WORSE if judgement.difference < 0 else VerdictStatus.BETTER
+    )
     assert judgement.status == expected
 
 
@@ -324,7 +330,7 @@ def test_eleven_lost_windows_are_the_least_to_find_and_hits_come_from_the_run():
     run = make_variant_run("simple")
     before = verdicts.hits(run)
     assert len(before) == 240 and sum(before) == 236
-    for lost, status in ((10, SAME), (11, WORSE)):
+    for lost, status in ((10, VerdictStatus.SAME), (11, VerdictStatus.WORSE)):
         now = (False,) * lost + before[lost:]
         judgement = judge(Baseline("accuracy", (before,), META), Tonight((now,), META), PAIRED)
         assert (judgement.status, judgement.reason) == (status, f"{lost} windows lost, 0 won")
@@ -334,7 +340,7 @@ def test_eleven_lost_windows_are_the_least_to_find_and_hits_come_from_the_run():
 
 def test_other_windows_are_not_comparable():
     judgement = judge(Baseline("accuracy", ((True,) * 5,), META), Tonight(((True,) * 4,), META), PAIRED)
-    assert (judgement.status, judgement.reason) == (NOT_COMPARABLE, "windows: 5 in the baseline, 4 tonight")
+    assert (judgement.status, judgement.reason) == (VerdictStatus.NOT_COMPARABLE, "windows: 5 in the baseline, 4 tonight")
 
 
 # ---- comparability ----
@@ -345,7 +351,7 @@ def test_other_metadata_are_named_and_never_compared(kind):
     one, two = metrics.checked_metadata(make_variant_run()), metrics.checked_metadata(make_variant_run())
     two["compiler"] = "arm-none-eabi-gcc 13.1"
     judgement = judge(Baseline(LATENCY, (1.0,) * 20, one), Tonight((2.0,), two), kind)
-    assert judgement.status == NOT_COMPARABLE
+    assert judgement.status == VerdictStatus.NOT_COMPARABLE
     assert judgement.reason == "compiler: 'arm-none-eabi-gcc 12.2.1' in the baseline, 'arm-none-eabi-gcc 13.1' tonight"
     assert (judgement.difference, judgement.moved) == (None, False)
 
@@ -353,9 +359,9 @@ def test_other_metadata_are_named_and_never_compared(kind):
 @pytest.mark.parametrize("kind", [EXACT, NOISY, PAIRED])
 def test_no_value_and_no_baseline_are_said(kind):
     none = judge(Baseline(LATENCY, (1.0,) * 20, META), Tonight((None,), META, why_not="parity failed"), kind)
-    assert (none.status, none.reason) == (NOT_MEASURED, "parity failed")
+    assert (none.status, none.reason) == (VerdictStatus.NOT_MEASURED, "parity failed")
     first = judge(Baseline(LATENCY, (), {}), Tonight((1.0,), META), kind)
-    assert (first.status, first.reason) == (NOT_COMPARABLE, "no accepted run yet")
+    assert (first.status, first.reason) == (VerdictStatus.NOT_COMPARABLE, "no accepted run yet")
 
 
 def test_an_unknown_kind_is_a_mistake_of_the_caller():

@@ -12,7 +12,7 @@ from tinyrig.board.resolve import Ports, find_ports
 from tinyrig.core.boards import BOARDS, known_boards, parse_board, recognise_usb
 from tinyrig.core.config import load_config
 from tinyrig.core.errors import DeviceError, HostError, LinkError, UserError
-from tinyrig.core.records import FAILED, INSTRUCTIONS, MEASURED, NOT_MEASURED, PASSED, BoardInfo
+from tinyrig.core.records import INSTRUCTIONS, MEASURED, BoardInfo, ClaimStatus
 from tinyrig.flash.flash import flash
 from tinyrig.measure.claims import memory_claim
 from tinyrig.tests.fake_runs import make_variant_run
@@ -140,10 +140,10 @@ def test_memory_is_judged_by_the_users_own_figures(home):
     def here(name: str):
         return replace(run, board=BoardInfo(name, "00", 1, MEASURED))
 
-    assert memory_claim(here("mine"), entries)[0] == PASSED
+    assert memory_claim(here("mine"), entries)[0] == ClaimStatus.PASSED
     small = config(home, FACTS.replace("1_048_576", "4096"))
-    assert memory_claim(here("mine"), small)[0] == FAILED
-    assert memory_claim(here("gone"), entries)[0] == NOT_MEASURED
+    assert memory_claim(here("mine"), small)[0] == ClaimStatus.FAILED
+    assert memory_claim(here("gone"), entries)[0] == ClaimStatus.NOT_MEASURED
 
 
 def flashed_by(home: Path, text: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from tinyrig.analysis.run_json import run_to_json
 from tinyrig.core.config import Config
 from tinyrig.core.errors import ClaimError
-from tinyrig.core.records import FAILED, NOT_MEASURED, PASSED, Claim, NotMeasured, Run
+from tinyrig.core.records import Claim, ClaimStatus, NotMeasured, Run
 from tinyrig.measure.claims import CLAIMS, claim_error, judge
 from tinyrig.store.runs import Store
 from tinyrig.tests.fake_runs import make_variant_run
@@ -30,31 +30,31 @@ def without(run, kind):
 
 
 def test_a_good_run_passes_every_claim():
-    assert judge(good(), Config()) == tuple(Claim(name, PASSED) for name in CLAIMS)
+    assert judge(good(), Config()) == tuple(Claim(name, ClaimStatus.PASSED) for name in CLAIMS)
 
 
 @pytest.mark.parametrize(
     ("name", "run", "expected", "word"),
     [
-        ("parity", good(parity=None), NOT_MEASURED, "no oracle"),
-        ("parity", good(parity=replace(good().parity, compared=3)), NOT_MEASURED, "3 of 240"),
-        ("parity", good(parity=replace(good().parity, mismatched_windows=1)), FAILED, "1 of 240 windows differ"),
-        ("accuracy", good(variant={"host_accuracy": None}), NOT_MEASURED, "host"),
-        ("accuracy", good(labels=None), NOT_MEASURED, "labels"),
-        ("accuracy", good(labels=(0,)), NOT_MEASURED, "labels"),
-        ("accuracy", replace(good(), samples=good().samples[:5]), NOT_MEASURED, "5 of 240"),
-        ("accuracy", good(variant={"host_accuracy": 1.0}), FAILED, "allowed drop 0.005"),
-        ("memory", without(good(), "stack"), NOT_MEASURED, "stack"),
+        ("parity", good(parity=None), ClaimStatus.NOT_MEASURED, "no oracle"),
+        ("parity", good(parity=replace(good().parity, compared=3)), ClaimStatus.NOT_MEASURED, "3 of 240"),
+        ("parity", good(parity=replace(good().parity, mismatched_windows=1)), ClaimStatus.FAILED, "1 of 240 windows differ"),
+        ("accuracy", good(variant={"host_accuracy": None}), ClaimStatus.NOT_MEASURED, "host"),
+        ("accuracy", good(labels=None), ClaimStatus.NOT_MEASURED, "labels"),
+        ("accuracy", good(labels=(0,)), ClaimStatus.NOT_MEASURED, "labels"),
+        ("accuracy", replace(good(), samples=good().samples[:5]), ClaimStatus.NOT_MEASURED, "5 of 240"),
+        ("accuracy", good(variant={"host_accuracy": 1.0}), ClaimStatus.FAILED, "allowed drop 0.005"),
+        ("memory", without(good(), "stack"), ClaimStatus.NOT_MEASURED, "stack"),
         (
             "memory",
             replace(good(), image=replace(good().image, footprint=replace(good().image.footprint, ram_arena=1 << 20))),
-            FAILED,
+            ClaimStatus.FAILED,
             "bytes of RAM",
         ),
         (
             "memory",
             replace(good(), image=replace(good().image, footprint=replace(good().image.footprint, flash_rig=1 << 20))),
-            FAILED,
+            ClaimStatus.FAILED,
             "bytes of flash",
         ),
     ],
@@ -65,12 +65,12 @@ def test_what_a_claim_comes_to(name, run, expected, word):
 
 
 def test_an_error_of_a_claim_names_variant_and_claim():
-    error = claim_error(good(), Claim("accuracy", FAILED, "it fell"))
+    error = claim_error(good(), Claim("accuracy", ClaimStatus.FAILED, "it fell"))
     assert isinstance(error, ClaimError) and error.exit_code == 1 and str(error) == "pqt: accuracy: it fell"
 
 
 def test_claims_and_what_was_not_measured_are_stored_and_in_the_json(tmp_path):
-    claims = (Claim("parity", PASSED), Claim("accuracy", NOT_MEASURED, "no labels"))
+    claims = (Claim("parity", ClaimStatus.PASSED), Claim("accuracy", ClaimStatus.NOT_MEASURED, "no labels"))
     run = Run("r", "2026", (good(claims=claims),), {}, (NotMeasured("simple", "the board is gone", "link"),))
     with Store(f"sqlite:///{tmp_path}/r.sqlite") as store:
         store.save(run)

@@ -13,7 +13,7 @@ from tinyrig.cli import main
 from tinyrig.core.boards import parse_board
 from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, InfraError, LinkError, UserError
-from tinyrig.core.records import FINISHED, INTERRUPTED, OPEN, Sample
+from tinyrig.core.records import RunState, Sample
 from tinyrig.host.locks import Locks
 from tinyrig.host.log import heard
 from tinyrig.measure.resume import find_run, run_key
@@ -100,12 +100,12 @@ def test_states_of_a_run(home, config, monkeypatch):
     run_id = interrupted(config, dense(home), 3, monkeypatch)
     with Store(config.results) as store:
         line = store.runs()[0]
-        assert (line.run_id, line.state, line.journaled, line.variants) == (run_id, INTERRUPTED, 3, ())
+        assert (line.run_id, line.state, line.journaled, line.variants) == (run_id, RunState.INTERRUPTED, 3, ())
         with OpenRun(VIRTUAL, config, resume=run_id) as open_run:
-            assert store.runs()[0].state == OPEN
+            assert store.runs()[0].state == RunState.OPEN
             open_run.run(dense(home))
         line = store.runs()[0]
-        assert (line.state, line.journaled, line.variants) == (FINISHED, 0, ("dense",))
+        assert (line.state, line.journaled, line.variants) == (RunState.FINISHED, 0, ("dense",))
 
 
 @pytest.mark.parametrize("kept", [3, None], ids=["under way", "finished"])
@@ -297,13 +297,13 @@ def test_a_rig_fault_leaves_one_variant_unmeasured_and_the_next_gets_a_new_board
     assert [r["variant"] for r in document["runs"]] == ["other"]
     assert document["not_measured"] == [{"variant": "dense", "error": "the board is gone\n  remedy: look for it", "kind": "link"}]
     with Store(config.results) as store:
-        assert store.runs()[0].state == INTERRUPTED and store.runs()[0].not_measured == ("dense",)
+        assert store.runs()[0].state == RunState.INTERRUPTED and store.runs()[0].not_measured == ("dense",)
     with OpenRun(VIRTUAL, config, resume=open_run.run_id) as open_run:
         open_run.run(dense(home))
         open_run.run(dense(home, "other"))
         assert open_run.result().not_measured == ()
     with Store(config.results) as store:
-        assert store.runs()[0].state == FINISHED and set(store.runs()[0].variants) == {"dense", "other"}
+        assert store.runs()[0].state == RunState.FINISHED and set(store.runs()[0].variants) == {"dense", "other"}
 
 
 def test_a_reason_and_an_end_that_can_not_be_stored_are_logged(home, config, monkeypatch):

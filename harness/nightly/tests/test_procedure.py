@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tinyrig.core.errors import DeviceError, LinkError, ModelError
-from tinyrig.core.records import FAILED, MEASURED, Accepted, BoardInfo, Claim, Run
+from tinyrig.core.records import MEASURED, Accepted, BoardInfo, Claim, ClaimStatus, Run, VerdictKind
 from tinyrig.nightly.procedure import FIRST, NOTHING_MOVED, NightResult, Outcome, Procedure
 from tinyrig.nightly.summary import findings, night_to_json, summary
 from tinyrig.store import decisions, history
@@ -179,7 +179,7 @@ def test_before_the_noise_is_known_a_night_is_accepted_and_says_what_is_missing(
     bench = Bench(store)
     usual_nights(bench, 3)
     night = bench.night({"pqt": made(board=REAL)}, ("nano33ble",))
-    reasons = {v.judgement.metric: v.judgement.reason for v in night.cells[0].verdicts if v.kind == decisions.NIGHT}
+    reasons = {v.judgement.metric: v.judgement.reason for v in night.cells[0].verdicts if v.kind == VerdictKind.NIGHT}
     assert "3 accepted runs, 10 are needed" in reasons["latency_cycles_median"] and night.cells[0].accepted == NOTHING_MOVED
 
 
@@ -189,7 +189,7 @@ def test_a_rerun_that_the_rig_fails_is_not_measured_and_no_regression(store):
     gone = lambda board, rerun: {"pqt": LinkError("the port is gone") if rerun else made(factor=1.01, board=REAL)}  # noqa: E731
     night = bench.night(gone, ("nano33ble",))
     assert night.exit_code == 3 and not night.cells[0].accepted and len(bench.asked) == 2
-    statuses = {v.judgement.metric: v.judgement.status for v in night.cells[0].verdicts if v.kind == decisions.NIGHT}
+    statuses = {v.judgement.metric: v.judgement.status for v in night.cells[0].verdicts if v.kind == VerdictKind.NIGHT}
     assert statuses["latency_cycles_median"] == "not measured" and statuses["flash_total"] == "same"
 
 
@@ -203,7 +203,7 @@ def test_a_slow_drift_is_found(store):
         kinds |= {v.kind for v in night.cells[0].regressions}
         if night.exit_code:
             break
-    assert codes[-1] == 1 and decisions.DRIFT in kinds
+    assert codes[-1] == 1 and VerdictKind.DRIFT in kinds
     assert "drift" in summary(night)
 
 
@@ -250,7 +250,7 @@ def test_another_compiler_is_not_comparable_and_waits_for_a_person(store):
 
 
 def test_a_failed_claim_is_red_even_without_a_baseline(store):
-    night = Bench(store).night({"pqt": made(claims=(Claim("parity", FAILED, "2 windows differ"),))})
+    night = Bench(store).night({"pqt": made(claims=(Claim("parity", ClaimStatus.FAILED, "2 windows differ"),))})
     assert night.exit_code == 1 and not night.cells[0].accepted and "claims failed (pqt parity)" in summary(night)
 
 

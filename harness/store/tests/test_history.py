@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tinyrig.analysis.metrics import comparable_metadata, metadata_hash, metric_values, outputs_hash, top1_hits
 from tinyrig.core.errors import InfraError, UserError
-from tinyrig.core.records import Accepted, BoardInfo, Run, Sample, StoredVerdict, Toolchain
+from tinyrig.core.records import Accepted, BoardInfo, Run, Sample, StoredVerdict, Toolchain, VerdictKind, VerdictStatus
 from tinyrig.store import decisions, history
 from tinyrig.store.runs import Store
 from tinyrig.tests import fake_nights
@@ -158,7 +158,7 @@ def test_only_what_was_measured_can_be_accepted(store):
 
 
 def verdict(run_id="a", metric="ram_arena", status="same", **more):
-    return StoredVerdict(run_id, "pqt", "virtual", BOARD_ID, metric, "night", status, **more)
+    return StoredVerdict(run_id, "pqt", "virtual", BOARD_ID, metric, VerdictKind.NIGHT, VerdictStatus(status), **more)
 
 
 def test_verdicts_round_trip_and_the_last_word_counts(store):
@@ -166,8 +166,10 @@ def test_verdicts_round_trip_and_the_last_word_counts(store):
     numbers = verdict(old=1.5, new=0.1 + 0.2, change=-1.2, threshold=0.25, detectable=0.4, p_value=1e-9, details={"runs": 2})
     hashes = verdict(metric="outputs", status="changed", old="ab", new="cd", reason="they differ")
     decisions.save_verdicts(store, [verdict(status="worse"), hashes])
-    decisions.save_verdicts(store, [numbers, replace(numbers, kind="drift")])
-    assert set(map(repr, history.verdicts(store, "a"))) == {repr(v) for v in (numbers, hashes, replace(numbers, kind="drift"))}
+    decisions.save_verdicts(store, [numbers, replace(numbers, kind=VerdictKind.DRIFT)])
+    assert set(map(repr, history.verdicts(store, "a"))) == {
+        repr(v) for v in (numbers, hashes, replace(numbers, kind=VerdictKind.DRIFT))
+    }
     assert history.moved_verdicts(store) == [hashes]
     assert history.moved_verdicts(store, since="2027") == []
     with pytest.raises(UserError, match="no finished variant"):

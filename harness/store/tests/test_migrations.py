@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from tinyrig.core.errors import InfraError, UserError
-from tinyrig.core.records import FINISHED
+from tinyrig.core.records import RunState
 from tinyrig.host.log import heard
 from tinyrig.store import schema
 from tinyrig.store.database import MIGRATIONS
@@ -110,7 +110,7 @@ def test_a_database_from_before_the_migrations_is_upgraded_beside_a_copy(path, m
     before = old_database.contents(path)
     with heard(said.append), opened(path) as store:
         assert store.load(run.run_id) == run
-        assert store.runs()[0].state == FINISHED
+        assert store.runs()[0].state == RunState.FINISHED
         store.begin_run("next", "2027")
     (copy,) = backups(path)
     assert old_database.contents(copy) == before

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tinyrig.core.records import FAILED, PASSED, Claim, NotMeasured, Run, StoredVerdict
+from tinyrig.core.records import Claim, ClaimStatus, NotMeasured, Run, StoredVerdict
 from tinyrig.store import decisions, night_cells
 from tinyrig.store.runs import Store
 from tinyrig.tests.fake_runs import make_variant_run
@@ -19,7 +19,7 @@ def store(any_url):
 
 
 def test_what_was_measured_and_which_claims_failed(store):
-    claims = (Claim("parity", PASSED), Claim("accuracy", FAILED, "93 % < 95 %"))
+    claims = (Claim("parity", ClaimStatus.PASSED), Claim("accuracy", ClaimStatus.FAILED, "93 % < 95 %"))
     store.save(Run("r1", STARTED, (replace(make_variant_run("pqt", 8), claims=claims), make_variant_run("simple", 8))))
     store.save(Run("r2", STARTED, (make_variant_run("simple", 8),)))
     pqt, simple = night_cells.measured(store, ["r1"])
