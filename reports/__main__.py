@@ -15,7 +15,7 @@ from tinyrig.core.errors import HostError, RigError
 from tinyrig.reports.files import write_text_file
 
 if TYPE_CHECKING:
-    from tinyrig.core.records import Run
+    from tinyrig.reports.run.report import Report
     from tinyrig.store.runs import StoredRun
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,12 +25,14 @@ OUT = ROOT / "reports" / "out"
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tinyrig report", description="Write a report of stored runs.")
     parser.add_argument("runs", nargs="*", metavar="RUN", help="run id or its beginning (default: the latest run)")
-    parser.add_argument("--format", choices=("md", "html"), help="default: by the ending of -o, else md")
+    parser.add_argument("--format", choices=("md", "html"), help="default: from the ending of -o, else md")
     parser.add_argument("-o", "--output", type=Path, metavar="PATH", help="file to write (default: reports/out/RUN.md)")
     parser.add_argument("--store", metavar="URL", help="results database (default: rig.toml's)")
-    parser.add_argument("--summary", action="store_true", help="print a short table too")
-    parser.add_argument("--nights", action="store_true", help="the HTML page of all nights (default: reports/out/nights.html)")
-    parser.add_argument("--since", metavar="WHEN", help="with --nights, trends from then on: an age (90d, 1y) or a date")
+    parser.add_argument("--summary", action="store_true", help="also print a short table")
+    parser.add_argument(
+        "--nights", action="store_true", help="write the HTML page of all nights (default: reports/out/nights.html)"
+    )
+    parser.add_argument("--since", metavar="WHEN", help="with --nights: start trends at this age (90d, 1y) or date")
     options = parser.parse_args(arguments)
     if options.nights and (options.runs or options.format == "md" or options.summary):
         parser.error("--nights is one HTML page of the whole history: no RUN, --format md or --summary")
@@ -43,13 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0, or that of the RigError, whose message goes to stderr."""
     options = parse(arguments)
     try:
-        return _nights(options) if options.nights else _report(options)
+        return (_write_nights_page if options.nights else _write_run_report)(options)
     except RigError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
 
 
-def _nights(options: argparse.Namespace) -> int:
+def _write_nights_page(options: argparse.Namespace) -> int:
     from tinyrig.core.time_spec import moment
     from tinyrig.reports.nights.page import page_of
 
@@ -63,17 +65,18 @@ def _nights(options: argparse.Namespace) -> int:
     return 0
 
 
-def _report(options: argparse.Namespace) -> int:
-    runs, newest, notes = _load(options.store or _configured_store(), options.runs)
+def _write_run_report(options: argparse.Namespace) -> int:
+    report, newest = _load(options.store or _configured_store(), options.runs)
     if options.summary:
-        _print_summary(runs, notes)
-    name = f"{'+'.join(run.run_id for run in runs)}.{options.format or 'md'}"
+        _print_summary(report)
+    run_ids = [run.run_id for run in report.runs]
+    name = f"{'+'.join(run_ids)}.{options.format or 'md'}"
     target = options.output or OUT / name
     target = target / name if target.is_dir() else target
     kind = options.format or ("html" if target.suffix.lower() in (".html", ".htm") else "md")
     try:
-        _write(runs, target, kind, notes)
-        if options.output is None and [run.run_id for run in runs] == [newest]:
+        (_write_markdown if kind == "md" else _write_html)(report, target)
+        if options.output is None and run_ids == [newest]:
             write_text_file(OUT / f"latest.{kind}", target.read_text(encoding="utf-8"))
     except OSError as error:
         raise HostError(f"can't write the report: {error}", remedy="choose a writable place with -o") from error
@@ -87,53 +90,64 @@ def _configured_store() -> str:
     return load_config().results
 
 
-def _load(url: str, names: Sequence[str]) -> tuple[list[Run], str | None, list[str]]:
-    """The named runs (each once) or the latest, the id of the newest of all, and a note for each run that is not finished."""
+def _load(url: str, names: Sequence[str]) -> tuple[Report, str | None]:
+    """The report of the named runs (each once) or of the latest, with a note for each run that is not finished; and the id of
+    the newest run of all."""
     from tinyrig.core.records import RunState
+    from tinyrig.reports.run.report import report_of
     from tinyrig.store.runs import Store
 
     with Store(url, must_exist=True) as store:
         ids = dict.fromkeys(map(store.resolve, names)) if names else [store.latest()]
-        lines = store.runs()
-        newest = next((run.run_id for run in lines if run.variants), None)
-        notes = [_note(line) for line in lines if line.run_id in ids and line.state != RunState.FINISHED]
-        return [store.load(run_id) for run_id in ids], newest, notes
+        stored = store.runs()
+        newest = next((run.run_id for run in stored if run.variants), None)
+        notes = [_unfinished_note(run) for run in stored if run.run_id in ids and run.state != RunState.FINISHED]
+        return report_of([store.load(run_id) for run_id in ids], notes), newest
 
 
-def _note(line: StoredRun) -> str:
+def _unfinished_note(run: StoredRun) -> str:
     from tinyrig.core.records import RunState
 
-    word = "under way, or was cut off" if line.state == RunState.OPEN else line.state
-    kept = f"; {line.journaled} samples of an unfinished variant are kept" if line.journaled else ""
-    return f"Run {line.run_id} is not complete: it is {word}{kept}. `tinyrig run --resume {line.run_id}` goes on with it."
+    state = "under way, or was cut off" if run.state == RunState.OPEN else run.state
+    count = run.journaled
+    kept = f"; {count} {'sample' if count == 1 else 'samples'} of an unfinished variant {'is' if count == 1 else 'are'} kept"
+    return (
+        f"Run {run.run_id} is not complete: it is {state}{kept if count else ''}. "
+        f"`tinyrig run --resume {run.run_id}` continues it."
+    )
 
 
-def _print_summary(runs: Sequence[Run], notes: Sequence[str] = ()) -> None:
+def _print_summary(report: Report) -> None:
     from tinyrig.reports.markdown import table
     from tinyrig.reports.run.report import not_measured_lines, summary_grids, warning_lines
 
-    for title, grid in summary_grids(runs):
+    for title, grid in summary_grids(report):
         print(f"{title}\n{table(grid, 'simple')}\n")
-    for line in not_measured_lines(runs):
+    for line in not_measured_lines(report):
         print("not measured: " + line.replace("`", ""))
-    for line in warning_lines(runs):
+    for line in warning_lines(report):
         print(line.replace("`", ""))
-    for note in notes:
+    for note in report.notes:
         print(note)
 
 
-def _write(runs: Sequence[Run], target: Path, kind: str, notes: Sequence[str] = ()) -> None:
-    """The document at `target`; plots in a folder of the same name beside it, or inside the file for HTML."""
-    from tinyrig.reports import html, markdown
+def _write_markdown(report: Report, target: Path) -> None:
+    """Plots go into a folder of the same name beside it."""
+    from tinyrig.reports import markdown
     from tinyrig.reports.run.report import build
 
-    if kind == "md":
-        folder = target.with_suffix("") if target.suffix else target.with_name(f"{target.name}-plots")
-        write_text_file(target, markdown.render(build(runs, folder, notes), target.parent))
-        return
+    folder = target.with_suffix("") if target.suffix else target.with_name(f"{target.name}-plots")
+    write_text_file(target, markdown.render(build(report, folder), target.parent))
+
+
+def _write_html(report: Report, target: Path) -> None:
+    """Plots are embedded."""
+    from tinyrig.reports import html
+    from tinyrig.reports.run.report import build
+
     with tempfile.TemporaryDirectory() as folder:
-        blocks = build(runs, Path(folder), notes)
-        write_text_file(target, html.render(blocks, f"tinyrig report: {', '.join(run.run_id for run in runs)}"))
+        blocks = build(report, Path(folder))
+        write_text_file(target, html.render(blocks, f"tinyrig report: {', '.join(run.run_id for run in report.runs)}"))
 
 
 if __name__ == "__main__":

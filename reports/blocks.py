@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from tinyrig.reports.text import one_line
+
 
 @dataclass(frozen=True)
 class Heading:
@@ -45,5 +47,9 @@ Block = Heading | Text | Bullets | Grid | Picture
 
 def code(text: object) -> str:
     """User-given text as code, on one line; a backtick inside would end it."""
-    line = "".join(c if c.isprintable() else " " for c in str(text))
-    return "`" + line.replace("`", "'") + "`"
+    return "`" + one_line(text).replace("`", "'") + "`"
+
+
+def lower(block: Block) -> Block:
+    """One level further down, if it is a heading."""
+    return Heading(block.level + 1, block.text) if isinstance(block, Heading) else block

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Sequence
 from html import escape
 
 from tinyrig.reports.blocks import Block, Bullets, Grid, Heading, Picture, Text
+from tinyrig.reports.text import one_line
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -25,19 +27,19 @@ img { max-width: 100%; height: auto; margin: .6rem 0; }
 """
 
 
-def render(blocks: list[Block], title: str) -> str:
+def render(blocks: Sequence[Block], title: str) -> str:
     """The whole document."""
     head = '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">'
     head += f"\n<title>{escape(title)}</title>\n<style>{_STYLE}</style>"
     return f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{body(blocks)}\n</body>\n</html>\n'
 
 
-def body(blocks: list[Block]) -> str:
-    """What stands in a document of its own or of another."""
-    return "\n".join(_block(block) for block in blocks)
+def body(blocks: Sequence[Block]) -> str:
+    """The blocks alone, for a document of its own or of another."""
+    return "\n".join(_block_html(block) for block in blocks)
 
 
-def _block(block: Block) -> str:
+def _block_html(block: Block) -> str:
     match block:
         case Heading(level, text):
             return f"<h{level}>{_inline(text)}</h{level}>"
@@ -54,16 +56,15 @@ def _block(block: Block) -> str:
 
 
 def _table(grid: Grid) -> str:
-    rows = [_cells("th", list(grid.frame.columns), grid.left)]
-    rows += [_cells("td", list(values), grid.left) for values in grid.frame.itertuples(index=False, name=None)]
+    rows = [_table_row("th", list(grid.frame.columns), grid.left)]
+    rows += [_table_row("td", list(values), grid.left) for values in grid.frame.itertuples(index=False, name=None)]
     return '<div class="wide"><table>\n' + "\n".join(rows) + "\n</table></div>"
 
 
-def _cells(tag: str, texts: list[str], left: int) -> str:
+def _table_row(tag: str, texts: list[str], left: int) -> str:
     cells = (f"<{tag}{' class=left' if i < left else ''}>{_inline(text)}</{tag}>" for i, text in enumerate(texts))
     return "<tr>" + "".join(cells) + "</tr>"
 
 
 def _inline(text: str) -> str:
-    seen = "".join(c if c.isprintable() else " " for c in text)
-    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(seen))
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(one_line(text)))

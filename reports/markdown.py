@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 from tabulate import tabulate
 
 from tinyrig.reports.blocks import Block, Bullets, Grid, Heading, Picture, Text
 
 
-def render(blocks: list[Block], folder: Path) -> str:
+def render(blocks: Sequence[Block], folder: Path) -> str:
     """The whole document; pictures are linked relative to `folder`, where the document will lie."""
-    return "\n\n".join(_block(block, folder) for block in blocks) + "\n"
+    return "\n\n".join(_block_markdown(block, folder) for block in blocks) + "\n"
 
 
-def _block(block: Block, folder: Path) -> str:
+def _block_markdown(block: Block, folder: Path) -> str:
     match block:
         case Heading(level, text):
             return f"{'#' * level} {escape(text)}"
@@ -33,14 +33,19 @@ def _block(block: Block, folder: Path) -> str:
 
 def table(grid: Grid, style: str) -> str:
     """`style` is tabulate's: "pipe" for Markdown (escaped), "simple" for a terminal (backticks dropped)."""
-    mend = _cell if style == "pipe" else lambda text: text.replace("`", "")
-    frame: pd.DataFrame = grid.frame.rename(columns=mend).map(mend)
-    align = ["left" if i < grid.left else "right" for i in range(len(frame.columns))]
-    return tabulate(frame, headers="keys", tablefmt=style, showindex=False, colalign=align, disable_numparse=True)
+    adapt = _escaped_cell if style == "pipe" else _without_backticks
+    headers = [adapt(title) for title in grid.frame.columns]
+    rows = [[adapt(text) for text in values] for values in grid.frame.itertuples(index=False, name=None)]
+    align = ["left" if i < grid.left else "right" for i in range(len(headers))]
+    return tabulate(rows, headers, tablefmt=style, colalign=align, disable_numparse=True)
 
 
-def _cell(text: str) -> str:
+def _escaped_cell(text: str) -> str:
     return escape(text).replace("|", "\\|")
+
+
+def _without_backticks(text: str) -> str:
+    return text.replace("`", "")
 
 
 def escape(text: str) -> str:

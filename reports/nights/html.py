@@ -433,5 +433,5 @@ def _raw(page: Page, database: str) -> str:
 
 def _belong(page: Page) -> str:
     told = origin_rows.rows(page.origins)
-    table = _table("what these numbers belong to", origin_rows.TITLES, [list(map(_e, row)) for row in told], range(1, 8))
-    return f"<h3>What these numbers belong to</h3>{table}" if told else ""
+    table = _table("where these numbers come from", origin_rows.TITLES, [list(map(_e, row)) for row in told], range(1, 8))
+    return f"<h3>Where these numbers come from</h3>{table}" if told else ""

@@ -58,9 +58,10 @@ def _tables(store: Store, page: Page) -> str:
 def _of_runs(store: Store, run_ids: Sequence[str]) -> str:
     """pandas is imported only where there is something to put into tables."""
     from tinyrig.reports import html
-    from tinyrig.reports.run.report import lower, paper_blocks
+    from tinyrig.reports.blocks import lower
+    from tinyrig.reports.run.report import paper_blocks, report_of
 
-    blocks = paper_blocks([store.load(run_id) for run_id in run_ids])
+    blocks = paper_blocks(report_of([store.load(run_id) for run_id in run_ids]))
     return html.body([lower(block) for block in blocks])
 
 

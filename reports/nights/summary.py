@@ -191,7 +191,7 @@ def _runs(night: Night) -> list[Block]:
 def _belong(morning: Morning) -> list[Block]:
     told = [tuple(map(code, row)) for row in origin_rows.rows(morning.origins)]
     grid = Grid(pd.DataFrame(told, columns=list(origin_rows.TITLES)), len(origin_rows.TITLES))
-    return [Heading(2, "What these numbers belong to"), grid] if told else []
+    return [Heading(2, "Where these numbers come from"), grid] if told else []
 
 
 # ---- command ----

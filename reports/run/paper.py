@@ -35,20 +35,22 @@ PAPER: dict[str, PaperRow] = {
     "pqt": PaperRow("PQT-Reshaped", 93.33, 224, 4448, 5810, None, 9, 6.2, 33.8),
 }
 
-TABLE1_NOTES = (
-    "The paper used recordings of its own, which are not public; this run's windows are other windows, so the accuracies are two "
+ACCURACY_NOTE = (
+    "The paper used recordings of its own, which are not public. This run uses other windows, so the accuracies are two "
     "independent samples: where the two intervals overlap, no difference is shown. The paper's interval is computed here from "
-    "its 240 test windows.",
+    "its 240 test windows."
+)
+ZIP_NOTE = (
     "The paper's 5,810 zipped bytes for a 4,448-byte file can't come from deflate, which never grows a file by 30 %; "
-    "zipped here is what deflate really gives.",
+    "the zipped sizes measured here are what deflate really gives."
 )
-TABLE2_NOTES = (
+COST_NOTE = (
     "The paper's latency, RAM and flash come from Edge Impulse's estimator for the Arduino Nano 33 BLE Sense, not from a board "
-    "in the loop: 410 ms at 64 MHz would be 274 cycles a MAC. Its RAM and flash subtract a baseline application.",
-    "1 KB is taken as 1,024 bytes.",
+    "in the loop: 410 ms at 64 MHz would be 274 cycles a MAC. Its RAM and flash have a baseline application subtracted."
 )
+KB_NOTE = "1 KB is 1,024 bytes."
 
 
-def paper_row(run: Measurement) -> PaperRow | None:
+def paper_row(measurement: Measurement) -> PaperRow | None:
     """The paper's row of a variant, or None: another dataset or a model that the paper does not have."""
-    return PAPER.get(run.variant.name) if run.variant.dataset == DATASET else None
+    return PAPER.get(measurement.variant.name) if measurement.variant.dataset == DATASET else None

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tinyrig.core.errors import HostError
 from tinyrig.reports.blocks import Picture
 from tinyrig.reports.run.sections import Row, Section
-from tinyrig.reports.run.tables import KB, op_lines, shorten
+from tinyrig.reports.run.tables import KB, profiled_ops, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,11 +36,11 @@ def draw(section: Section, folder: Path, prefix: str = "") -> dict[str, Picture]
     for name, alt, make in plots:
         figure = make(section)
         if figure is not None:
-            pictures[name] = Picture(_write(figure, folder / f"{prefix}{name}.png"), alt)
+            pictures[name] = Picture(_saved(figure, folder / f"{prefix}{name}.png"), alt)
     return pictures
 
 
-def _write(figure: Figure, path: Path) -> Path:
+def _saved(figure: Figure, path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{os.getpid()}")
@@ -60,7 +60,7 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _plain(ax: Axes, grid: str) -> None:
+def _bare_axes(ax: Axes, grid: Literal["both", "x", "y"]) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis=grid, color="#E3E7EB", linewidth=0.8)
     ax.set_axisbelow(True)
@@ -80,11 +80,11 @@ def _accuracy_latency(section: Section) -> Figure | None:
     placed = _side_by_side(latencies)
     for i, (row, x) in enumerate(zip(rows, placed, strict=True)):
         _accuracy_point(ax, row, x, i)
-    _plain(ax, "both")
+    _bare_axes(ax, "both")
     ax.margins(x=0.12, y=0.1)
     ax.set_xlim(left=0)
     ax.set_ylim(top=min(100.5, ax.get_ylim()[1]))
-    moved = "\n(like values are drawn side by side)" if placed != latencies else ""
+    moved = "\n(equal values are drawn side by side)" if placed != latencies else ""
     ax.set_xlabel(f"median latency of one inference, ms ({section.counted}){moved}")
     ax.set_ylabel("top-1 accuracy, %  (bars: Wilson 95 %)")
     # Points of like latency and accuracy would cover each other's labels, so the names stand beside the plot.
@@ -124,7 +124,7 @@ def _side_by_side(values: Sequence[float]) -> list[float]:
 
 
 def _memory(section: Section) -> Figure | None:
-    if any(row.run.image.footprint is None for row in section.rows):
+    if any(row.measurement.image.footprint is None for row in section.rows):
         return None
     height = 1.7 + 0.36 * (len(section.rows) + 1)
     figure = _figure(10.5, height)
@@ -158,7 +158,7 @@ def _stack(ax: Axes, rows: Sequence[Row], title: str, parts: Sequence[str], rig:
         ax.text(value, y, f" {value:.1f}", va="center", fontsize=9)
     ax.set_yticks(range(len(rows) + 1), [*(_name(row) for row in rows), "rig" if same else "rig (at most)"])
     ax.invert_yaxis()
-    _plain(ax, "x")
+    _bare_axes(ax, "x")
     ax.margins(x=0.14)
     ax.set_xlabel(f"{title}, KB (1,024 bytes)")
     ax.legend(
@@ -170,12 +170,12 @@ def _stack(ax: Axes, rows: Sequence[Row], title: str, parts: Sequence[str], rig:
 
 
 def _per_op(section: Section) -> Figure | None:
-    panels = [(row, lines) for row in section.rows if (lines := _shortened(op_lines(row)))]
+    panels = [(row, ops) for row in section.rows if (ops := _most_costly(profiled_ops(row)))]
     if not panels:
         return None
     columns = min(2, len(panels))
     depth = -(-len(panels) // columns)
-    bars = max(len(lines) for _, lines in panels)
+    bars = max(len(ops) for _, ops in panels)
     figure = _figure(5.4 * columns, 0.9 + depth * (0.9 + 0.3 * bars))
     axes = figure.subplots(depth, columns, squeeze=False).ravel()
     for i, ax in enumerate(axes):
@@ -187,30 +187,31 @@ def _per_op(section: Section) -> Figure | None:
     return figure
 
 
-def _shortened(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _most_costly(ops: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """At most MAX_OPS bars, in execution order; the cheapest of the others become one."""
-    if len(lines) <= MAX_OPS:
-        return lines
-    kept = {line["index"] for line in sorted(lines, key=lambda line: -line["cycles"])[: MAX_OPS - 1]}
-    rest = [line for line in lines if line["index"] not in kept]
-    total = {"index": "", "op": f"{len(rest)} others", "cycles": sum(r["cycles"] for r in rest)}
-    return [line for line in lines if line["index"] in kept] + [total | {"share": sum(r["share"] or 0 for r in rest)}]
+    if len(ops) <= MAX_OPS:
+        return list(ops)
+    kept = {op["index"] for op in sorted(ops, key=lambda op: -float(op["cycles"]))[: MAX_OPS - 1]}
+    rest = [op for op in ops if op["index"] not in kept]
+    cycles, share = sum(op["cycles"] for op in rest), sum(op["share"] or 0 for op in rest)
+    total = {"index": "", "op": f"{len(rest)} others", "cycles": cycles, "share": share}
+    return [*(op for op in ops if op["index"] in kept), total]
 
 
-def _op_panel(ax: Axes, row: Row, lines: list[dict[str, Any]], colour: str, unit: str) -> None:
-    cycles = [line["cycles"] for line in lines]
-    ax.barh(range(len(lines)), cycles, height=0.66, color=colour)
-    for y, line in enumerate(lines):
-        ax.text(line["cycles"], y, f" {line['cycles']:,.0f}  ({100 * (line['share'] or 0):.1f} %)", va="center", fontsize=8.5)
-    ax.set_yticks(range(len(lines)), [shorten(f"{line['index']} {line['op']}".strip(), 28) for line in lines])
+def _op_panel(ax: Axes, row: Row, ops: Sequence[dict[str, Any]], colour: str, unit: str) -> None:
+    cycles = [op["cycles"] for op in ops]
+    ax.barh(range(len(ops)), cycles, height=0.66, color=colour)
+    for y, op in enumerate(ops):
+        ax.text(op["cycles"], y, f" {op['cycles']:,.0f}  ({100 * (op['share'] or 0):.1f} %)", va="center", fontsize=8.5)
+    ax.set_yticks(range(len(ops)), [shorten(f"{op['index']} {op['op']}".strip(), 28) for op in ops])
     ax.invert_yaxis()
-    _plain(ax, "x")
+    _bare_axes(ax, "x")
     # Room for the text behind the longest bar.
     ax.set_xlim(0, max(*cycles, 1) * 1.42)
     ax.locator_params(axis="x", nbins=5)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     ax.set_title(_name(row), loc="left", fontsize=10, fontweight="bold")
-    ax.set_xlabel(unit, fontsize=9)
+    ax.set_xlabel(f"{unit} of one inference", fontsize=9)
 
 
 def _name(row: Row) -> str:

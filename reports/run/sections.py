@@ -1,25 +1,37 @@
-"""Runs -> sections. Only runs whose checked metadata agree share a section, so an estimate never stands beside a measurement."""
+"""Runs -> sections. Only measurements whose checked metadata agree share a section, so an estimate never stands beside a
+measured value. Every metric of a report is computed here, once; tables and plots only look it up."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tinyrig.analysis.metrics import checked_metadata, counted, metric_values, unit, withheld
+import numpy as np
+
+from tinyrig.analysis import metrics
 from tinyrig.core.records import INSTRUCTIONS, Measurement, Run
 
 
 @dataclass(frozen=True)
 class Row:
-    """One variant run with its computed metrics; `reason` says why it has no timing, None when verified."""
+    """One measurement with all that is computed from it; it is a row of every table of its section.
+
+    `values` has every name of METRICS, `ops` the steps (as metrics.ops), `hits` whether each window's top-1 is right; `link`,
+    `energy` and `throughput` are None where they were not measured; `withheld` says why there is no timing, None when verified.
+    """
 
     label: str
     run_id: str
-    run: Measurement
+    measurement: Measurement
     values: dict[str, Any]
-    reason: str | None
+    ops: tuple[dict[str, Any], ...]
+    link: dict[str, Any] | None
+    energy: dict[str, Any] | None
+    throughput: dict[str, Any] | None
+    hits: np.ndarray | None
+    withheld: str | None
 
 
 @dataclass(frozen=True)
@@ -32,11 +44,11 @@ class Section:
 
     @property
     def first(self) -> Measurement:
-        return self.rows[0].run
+        return self.rows[0].measurement
 
     @property
     def timing(self) -> str:
-        return self.metadata["timing"]
+        return str(self.metadata["timing"])
 
     @property
     def timed(self) -> bool:
@@ -46,48 +58,70 @@ class Section:
     @property
     def unit(self) -> str:
         """What was counted: `cycles` or `instructions`."""
-        return unit(self.timing)
+        return metrics.unit(self.timing)
 
     @property
     def counted(self) -> str:
         """The same with its origin, `estimated cycles`."""
-        return counted(self.timing)
+        return metrics.counted(self.timing)
 
 
 def sections(runs: Sequence[Run]) -> list[Section]:
     """Groups by board, clock, timing kind, compiler, flags, data and versions, in order of appearance."""
     groups: dict[tuple[Any, ...], list[tuple[Run, Measurement]]] = {}
     for run in runs:
-        for variant_run in run.runs:
-            groups.setdefault(tuple(_key(run, variant_run).values()), []).append((run, variant_run))
+        for measurement in run.runs:
+            groups.setdefault(tuple(_common(run, measurement).values()), []).append((run, measurement))
     return [_section(members) for members in groups.values()]
 
 
-def _key(run: Run, variant_run: Measurement) -> dict[str, Any]:
-    v = variant_run.variant
-    return checked_metadata(variant_run) | {
+def _common(run: Run, measurement: Measurement) -> dict[str, Any]:
+    """What must be equal within a section."""
+    v, settings = measurement.variant, measurement.settings
+    return metrics.checked_metadata(measurement) | {
         "dataset": v.dataset,
         "synthetic data": v.synthetic,
-        "random windows": bool(variant_run.settings.get("random_windows")),
-        "injected faults": tuple(variant_run.settings.get("injected_faults", ())),
+        "random windows": bool(settings.get("random_windows")),
+        "injected faults": tuple(settings.get("injected_faults", ())),
         "versions": tuple(sorted(run.versions.items())),
     }
 
 
-def _section(members: list[tuple[Run, Measurement]]) -> Section:
-    rows = [Row(r.variant.name, run.run_id, r, metric_values(r), withheld(r)) for run, r in members]
+def _section(members: Sequence[tuple[Run, Measurement]]) -> Section:
+    rows = [_row(run.run_id, measurement) for run, measurement in members]
     run, first = members[0]
-    metadata = {k: v for k, v in _key(run, first).items() if k != "versions"}
+    metadata = {k: v for k, v in _common(run, first).items() if k != "versions"}
     return Section(metadata, _labelled(rows), dict(run.versions))
 
 
+def _row(run_id: str, measurement: Measurement) -> Row:
+    return Row(
+        measurement.variant.name,
+        run_id,
+        measurement,
+        metrics.metric_values(measurement),
+        tuple(metrics.ops(measurement)),
+        metrics.link(measurement),
+        metrics.energy(measurement),
+        metrics.throughput(measurement),
+        metrics.top1_hits(measurement),
+        metrics.withheld(measurement),
+    )
+
+
+_DISTINCTIONS: tuple[Callable[[Row], str], ...] = (
+    lambda r: r.measurement.image.engine,
+    lambda r: r.run_id,
+    lambda r: r.measurement.variant.sha256[:8],
+)
+"""What a label gets, one after another, while two rows have the same."""
+
+
 def _labelled(rows: list[Row]) -> tuple[Row, ...]:
-    """Adds engine, run and model hash to a label as far as they are needed to tell the rows apart."""
-    parts = (lambda r: r.run.image.engine, lambda r: r.run_id, lambda r: r.run.variant.sha256[:8])
-    for part in parts:
-        if len({r.label for r in rows}) == len(rows):
-            break
+    for part in _DISTINCTIONS:
         same = Counter(r.label for r in rows)
-        differs = len({part(r) for r in rows}) > 1
-        rows = [replace(r, label=f"{r.label} ({part(r)})") if differs and same[r.label] > 1 else r for r in rows]
+        if len(same) == len(rows):
+            break
+        if len({part(r) for r in rows}) > 1:
+            rows = [replace(r, label=f"{r.label} ({part(r)})") if same[r.label] > 1 else r for r in rows]
     return tuple(rows)

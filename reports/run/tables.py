@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tinyrig.analysis.metrics import METRICS, energy, link, ops, top1_hits, unit, window_samples
+from tinyrig.analysis.metrics import METRICS, unit, window_samples
 from tinyrig.analysis.provenance import clock_text
-from tinyrig.analysis.stats import mcnemar_exact, wilson
+from tinyrig.analysis.stats import mcnemar_exact
 from tinyrig.core.records import ESTIMATED, INSTRUCTIONS
 from tinyrig.reports.blocks import Grid, code
-from tinyrig.reports.run.paper import TEST_WINDOWS, PaperRow, paper_row
 from tinyrig.reports.run.sections import Row, Section
 
 NONE = "-"
@@ -23,198 +22,113 @@ SIGNIFICANCE = 0.05
 KB = 1024
 _NAME_LENGTH = 48
 
+Column = Callable[[Row], str]
+"""What a column shows of each row."""
 
-def shown(row: Row, metric: str) -> str:
+
+def shown(row: Row, name: str) -> str:
     """A metric's value as text, NONE where it was not measured; a withheld latency says so once, in its median."""
-    value = row.values[metric]
+    value = row.values[name]
     if value is None:
-        median = "latency_cycles_median" if row.run.board.timing == INSTRUCTIONS else "latency_us_median"
-        return NO_TIMING if metric == median and row.reason else NONE
-    return METRICS[metric].format(value)
+        median = "latency_cycles_median" if row.measurement.board.timing == INSTRUCTIONS else "latency_us_median"
+        return NO_TIMING if name == median and row.withheld else NONE
+    return METRICS[name].format(value)
 
 
-def milliseconds(row: Row, metric: str = "latency_us_median") -> str:
-    value = row.values[metric]
-    return shown(row, metric) if value is None else f"{value / 1000:.3f}"
+def metric(name: str) -> Column:
+    return lambda row: shown(row, name)
 
 
-def delta(measured: float | None, paper: float | None) -> str:
-    """Relative change from the paper's value, signed percent."""
-    return NONE if measured is None or paper is None else f"{100 * (measured - paper) / paper:+.1f} %"
+def milliseconds(row: Row, name: str = "latency_us_median") -> str:
+    value = row.values[name]
+    return shown(row, name) if value is None else f"{value / 1000:.3f}"
 
 
-def has_paper(section: Section) -> bool:
-    return any(paper_row(row.run) for row in section.rows)
-
-
-def _grid(section: Section, columns: dict[str, Callable[[Row], str]], left: int = 1) -> Grid:
-    data = {title: [cell(row) for row in section.rows] for title, cell in columns.items()}
+def by_variant(section: Section, columns: Mapping[str, Column], left: int = 1) -> Grid:
+    """A line for each row of the section, its label first."""
+    data = {title: [column(row) for row in section.rows] for title, column in columns.items()}
     return Grid(pd.DataFrame({"variant": [code(row.label) for row in section.rows], **data}), left)
 
 
-def _metrics_grid(section: Section, columns: dict[str, str]) -> Grid:
-    return _grid(section, {title: (lambda row, m=metric: shown(row, m)) for title, metric in columns.items()})
+def _metrics_by_variant(section: Section, names: Mapping[str, str]) -> Grid:
+    return by_variant(section, {title: metric(name) for title, name in names.items()})
 
 
-def instructions(row: Row) -> str:
-    """The median where instructions were counted."""
-    return shown(row, "latency_cycles_median")
+instructions = metric("latency_cycles_median")
+"""The median where instructions were counted."""
+
+
+def _group_cell(group: Callable[[Row], Mapping[str, Any] | None], name: str, form: str) -> Column:
+    """A value of a group that not every row has."""
+
+    def column(row: Row) -> str:
+        value = (group(row) or {}).get(name)
+        return NONE if value is None else form.format(value)
+
+    return column
 
 
 # ---- overview ----
 
 
-def verdict(row: Row) -> str:
+def parity_status(row: Row) -> str:
     """One word for parity: verified, or why not."""
-    if row.run.parity is None:
+    if row.measurement.parity is None:
         return "not compared"
-    return "verified" if row.reason is None else "FAILED"
+    return "verified" if row.withheld is None else "FAILED"
 
 
 def summary(section: Section) -> Grid:
     """The short table: also what `--summary` prints."""
-    return _grid(
-        section,
-        {
-            "top-1": lambda r: shown(r, "accuracy"),
-            "95 % interval": lambda r: shown(r, "accuracy_ci95"),
-            "outputs": verdict,
-            **({f"ms, {section.timing}": milliseconds} if section.timed else {section.unit: instructions}),
-            "RAM B": lambda r: shown(r, "ram_model_total"),
-            "flash B": lambda r: shown(r, "flash_model_total"),
-            **({f"uJ, {_how(section)}": lambda r: shown(r, "energy_uj_median")} if has_energy(section) else {}),
-        },
-    )
-
-
-def _how(section: Section) -> str:
-    return "trial" if section.timing == ESTIMATED else "measured"
+    columns: dict[str, Column] = {
+        "top-1": metric("accuracy"),
+        "95 % interval": metric("accuracy_ci95"),
+        "outputs": parity_status,
+        **({f"ms, {section.timing}": milliseconds} if section.timed else {section.unit: instructions}),
+        "RAM B": metric("ram_model_total"),
+        "flash B": metric("flash_model_total"),
+    }
+    if has_energy(section):
+        how = "trial" if section.timing == ESTIMATED else "measured"
+        columns[f"uJ, {how}"] = metric("energy_uj_median")
+    return by_variant(section, columns)
 
 
 def has_energy(section: Section) -> bool:
     return any(row.values["energy_uj_median"] is not None for row in section.rows)
 
 
-def energy_of(section: Section) -> Grid:
+def energy(section: Section) -> Grid:
     """What a power meter measured of marked inferences."""
 
-    def cell(name: str, form: str = "{:,.1f}") -> Callable[[Row], str]:
-        return lambda r: NONE if (energy(r.run) or {}).get(name) is None else form.format((energy(r.run) or {})[name])
+    def cell(name: str, form: str = "{:,.1f}") -> Column:
+        return _group_cell(lambda row: row.energy, name, form)
 
-    def interval(row: Row) -> str:
-        bounds = (energy(row.run) or {}).get("uj_ci95")
-        return NONE if bounds is None else f"{bounds[0]:,.1f}-{bounds[1]:,.1f}"
-
-    return _grid(
+    return by_variant(
         section,
         {
             "uJ, median": cell("uj_median"),
-            "95 % interval": interval,
+            "95 % interval": cell("uj_ci95", "{0[0]:,.1f}-{0[1]:,.1f}"),
             "min": cell("uj_min"),
             "max": cell("uj_max"),
             "inferences": cell("inferences", "{:,}"),
             "us marked": cell("us_median"),
             "mW": cell("mw_mean", "{:,.2f}"),
-            "supply": lambda r: NONE if energy(r.run) is None else "{voltage_mv} mV, {mode}".format(**(energy(r.run) or {})),
+            "supply": lambda row: NONE if row.energy is None else "{voltage_mv} mV, {mode}".format(**row.energy),
         },
     )
 
 
 def claims(section: Section) -> Grid | None:
-    """What each claim came to; None where none was stored (runs from before claims were kept)."""
-    names = list(dict.fromkeys(c.name for row in section.rows for c in row.run.claims))
-    return _grid(section, {name: (lambda r, n=name: _claim(r, n)) for name in names}, 1 + len(names)) if names else None
+    """The status of each claim; None where none was stored (runs from before claims were kept)."""
+    names = list(dict.fromkeys(c.name for row in section.rows for c in row.measurement.claims))
+    if not names:
+        return None
+    return by_variant(section, {name: _claim_status(name) for name in names}, 1 + len(names))
 
 
-def _claim(row: Row, name: str) -> str:
-    return next((c.status for c in row.run.claims if c.name == name), NONE)
-
-
-# ---- the paper's tables ----
-
-
-def _paper(cell: Callable[[PaperRow, Row], str]) -> Callable[[Row], str]:
-    """A column that needs the paper's row; NONE for a variant that the paper does not have."""
-
-    def column(row: Row) -> str:
-        printed = paper_row(row.run)
-        return NONE if printed is None else cell(printed, row)
-
-    return column
-
-
-def _points(printed: PaperRow, row: Row) -> str:
-    value = row.values["accuracy"]
-    return NONE if value is None else f"{100 * value - printed.accuracy_percent:+.2f}"
-
-
-def _plain(value: float | None) -> str:
-    return NONE if value is None else f"{value:,}"
-
-
-def table1_accuracy(section: Section) -> Grid:
-    """Table 1, accuracy: paper beside measured, both with Wilson's 95 % interval."""
-    measured = {
-        "measured": lambda r: shown(r, "accuracy"),
-        "measured, 95 %": lambda r: shown(r, "accuracy_ci95"),
-        "host": lambda r: shown(r, "host_accuracy"),
-        "windows": lambda r: shown(r, "windows"),
-    }
-    if not has_paper(section):
-        return _grid(section, measured)
-    interval = METRICS["accuracy_ci95"].format
-    return _grid(
-        section,
-        {
-            "paper": _paper(lambda p, r: f"{p.accuracy_percent:.2f} %"),
-            "paper, 95 %": _paper(lambda p, r: interval(wilson(p.correct, TEST_WINDOWS))),
-            "measured": measured["measured"],
-            "measured, 95 %": measured["measured, 95 %"],
-            "delta, points": _paper(_points),
-            "host": measured["host"],
-            "windows": measured["windows"],
-        },
-    )
-
-
-def table1_size(section: Section) -> Grid:
-    """Table 1, sizes and work."""
-    columns: dict[str, Callable[[Row], str]] = {}
-    for title, metric in (("file B", "tflite_bytes"), ("zipped B", "zip_bytes"), ("FLOPs", "flops")):
-        if has_paper(section):
-            columns[f"{title}, paper"] = _paper(lambda p, r, m=metric: _plain(getattr(p, m)))
-        columns[title if not has_paper(section) else f"{title}, measured"] = lambda r, m=metric: shown(r, m)
-        if has_paper(section):
-            columns[f"{title}, delta"] = _paper(lambda p, r, m=metric: delta(r.values[m], getattr(p, m)))
-    return _grid(section, columns | {"MACs": lambda r: shown(r, "macs")})
-
-
-_TABLE2 = (
-    # title, the metric, what divides it into the paper's unit, the paper's field
-    ("ms", "latency_us_median", 1000, "latency_ms"),
-    ("RAM KB", "ram_model_total", KB, "ram_kb"),
-    ("flash KB", "flash_model_total", KB, "flash_kb"),
-)
-
-
-def table2(section: Section) -> Grid:
-    """Table 2: latency, RAM and flash of the model, the paper's estimate beside this run's value."""
-    columns: dict[str, Callable[[Row], str]] = {}
-    if not section.timed:
-        columns[section.unit] = instructions
-    for title, metric, divisor, name in _TABLE2[0 if section.timed else 1 :]:
-        label = section.timing if title == "ms" else "measured"
-        value = _scaled(metric, divisor)
-        if has_paper(section):
-            columns[f"{title}, paper"] = _paper(lambda p, r, n=name: f"{getattr(p, n):g}")
-        columns[f"{title}, {label}"] = lambda r, v=value, m=metric: shown(r, m) if v(r) is None else f"{v(r):.2f}"
-        if has_paper(section):
-            columns[f"{title}, delta"] = _paper(lambda p, r, v=value, n=name: delta(v(r), getattr(p, n)))
-    return _grid(section, columns)
-
-
-def _scaled(metric: str, unit: float) -> Callable[[Row], float | None]:
-    return lambda row: None if row.values[metric] is None else row.values[metric] / unit
+def _claim_status(name: str) -> Column:
+    return lambda row: next((str(c.status) for c in row.measurement.claims if c.name == name), NONE)
 
 
 # ---- details ----
@@ -222,79 +136,78 @@ def _scaled(metric: str, unit: float) -> Callable[[Row], float | None]:
 
 def noise(section: Section) -> Grid | None:
     """Exact McNemar test of every pair that saw the same windows; None when there is no such pair."""
-    lines = []
-    for a, b in combinations(section.rows, 2):
-        if not _same_windows(a, b):
-            continue
-        test = mcnemar_exact(top1_hits(a.run), top1_hits(b.run))
-        lines.append(
-            {
-                "pair": f"{code(a.label)} / {code(b.label)}",
-                "top-1": f"{shown(a, 'accuracy')} / {shown(b, 'accuracy')}",
-                "only first right": str(test.only_first),
-                "only second right": str(test.only_second),
-                "p": f"{test.p_value:.3f}",
-                "reading": "within noise" if test.p_value >= SIGNIFICANCE else "differs",
-            }
-        )
+    lines = [line for a, b in combinations(section.rows, 2) if (line := _compared(a, b))]
     return Grid(pd.DataFrame(lines)) if lines else None
 
 
+def _compared(a: Row, b: Row) -> dict[str, str]:
+    """Empty for rows that did not see the same windows."""
+    if a.hits is None or b.hits is None or not _same_windows(a, b):
+        return {}
+    test = mcnemar_exact(a.hits, b.hits)
+    return {
+        "pair": f"{code(a.label)} / {code(b.label)}",
+        "top-1": f"{shown(a, 'accuracy')} / {shown(b, 'accuracy')}",
+        "only first right": str(test.only_first),
+        "only second right": str(test.only_second),
+        "p": f"{test.p_value:.3f}",
+        "reading": "within noise" if test.p_value >= SIGNIFICANCE else "differs",
+    }
+
+
 def _same_windows(a: Row, b: Row) -> bool:
-    hits = (top1_hits(a.run), top1_hits(b.run))
-    if any(h is None for h in hits) or a.run.labels != b.run.labels:
+    one, other = a.measurement, b.measurement
+    if one.labels != other.labels or one.variant.windows != other.variant.windows:
         return False
-    if a.run.variant.windows != b.run.variant.windows:
-        return False
-    return [s.index for s in window_samples(a.run)] == [s.index for s in window_samples(b.run)]
+    return [s.index for s in window_samples(one)] == [s.index for s in window_samples(other)]
 
 
 def parity(section: Section) -> Grid:
     """Outputs against the oracle, a window at a time."""
 
-    def cell(field: str) -> Callable[[Row], str]:
-        return lambda r: NONE if r.run.parity is None else str(getattr(r.run.parity, field))
+    def cell(field: str) -> Column:
+        return lambda row: NONE if row.measurement.parity is None else str(getattr(row.measurement.parity, field))
 
-    return _grid(
+    return by_variant(
         section,
         {
-            "oracle": lambda r: "none" if r.run.parity is None else code(r.run.parity.oracle),
+            "oracle": lambda row: "none" if row.measurement.parity is None else code(row.measurement.parity.oracle),
             "compared": cell("compared"),
             "mismatched": cell("mismatched_windows"),
             "largest difference": _largest_difference,
             "top-1 changed": cell("top1_changed"),
-            "outputs": verdict,
+            "outputs": parity_status,
         },
     )
 
 
 def _largest_difference(row: Row) -> str:
-    if row.run.parity is None:
+    if row.measurement.parity is None:
         return NONE
-    integer = all(np.issubdtype(np.dtype(spec.dtype), np.integer) for spec in row.run.image.outputs)
-    return f"{row.run.parity.max_abs_diff:.3g}" + (" LSB" if integer else "")
+    integer = all(np.issubdtype(np.dtype(spec.dtype), np.integer) for spec in row.measurement.image.outputs)
+    return f"{row.measurement.parity.max_abs_diff:.3g}" + (" LSB" if integer else "")
 
 
-def line(section: Section) -> Grid | None:
+def serial_line(section: Section) -> Grid | None:
     """What the serial line cost each variant; None for runs that were stored without."""
-    if all(link(row.run) is None for row in section.rows):
+    if all(row.link is None for row in section.rows):
         return None
 
-    def count(*names: str) -> Callable[[Row], str]:
-        def cell(row: Row) -> str:
-            counts = link(row.run)
-            return NONE if counts is None else f"{sum(counts.get(name, 0) for name in names):,}"
+    def count(*names: str) -> Column:
+        return lambda row: NONE if row.link is None else f"{sum(row.link.get(name, 0) for name in names):,}"
 
-        return cell
-
-    def ms(name: str) -> Callable[[Row], str]:
-        def cell(row: Row) -> str:
-            seconds = (link(row.run) or {}).get(name)
+    def ms(name: str) -> Column:
+        def column(row: Row) -> str:
+            seconds = (row.link or {}).get(name)
             return NONE if seconds is None else f"{1000 * seconds:,.0f}"
 
-        return cell
+        return column
 
-    return _grid(
+    def injected(row: Row) -> str:
+        counts = row.link or {}
+        return f"{sum(counts.get('injected', {}).values()):,}" if counts.get("injected_faults") else NONE
+
+    return by_variant(
         section,
         {
             "requests": count("requests"),
@@ -306,12 +219,8 @@ def line(section: Section) -> Grid | None:
             "ms, median": ms("recovery_median_s"),
             "ms, worst": ms("recovery_worst_s"),
             "bytes sent": count("bytes_sent"),
-            "in vain": count("bytes_resent"),
-            "injected": lambda r: (
-                NONE
-                if not (link(r.run) or {}).get("injected_faults")
-                else f"{sum((link(r.run) or {}).get('injected', {}).values()):,}"
-            ),
+            "bytes resent": count("bytes_resent"),
+            "injected": injected,
         },
     )
 
@@ -320,16 +229,16 @@ def latency(section: Section) -> Grid:
     """Percentiles in microseconds, where there are any."""
     if not section.timed:
         named = {"median": "latency_cycles_median", "inferences": "latency_samples", "instructions/MAC": "cycles_per_mac"}
-        return _metrics_grid(section, named)
-    return _metrics_grid(
+        return _metrics_by_variant(section, named)
+    return _metrics_by_variant(
         section,
         {
             "cycles, median": "latency_cycles_median",
             "us, median": "latency_us_median",
-            "p95": "latency_us_p95",
-            "p99": "latency_us_p99",
-            "min": "latency_us_min",
-            "max": "latency_us_max",
+            "us, p95": "latency_us_p95",
+            "us, p99": "latency_us_p99",
+            "us, min": "latency_us_min",
+            "us, max": "latency_us_max",
             "inferences": "latency_samples",
             "cycles/MAC": "cycles_per_mac",
         },
@@ -337,61 +246,35 @@ def latency(section: Section) -> Grid:
 
 
 def ram(section: Section) -> Grid:
-    return _metrics_grid(
-        section,
-        {
-            "arena": "ram_arena",
-            "static": "ram_static",
-            "stack": "ram_stack",
-            "model": "ram_model_total",
-            "rig (apart)": "ram_rig",
-        },
-    )
+    parts = {"arena": "arena", "static": "static", "stack": "stack", "model": "model_total", "rig (apart)": "rig"}
+    return _metrics_by_variant(section, {title: f"ram_{part}" for title, part in parts.items()})
 
 
 def flash(section: Section) -> Grid:
-    return _metrics_grid(
-        section,
-        {
-            "weights": "flash_weights",
-            "engine": "flash_engine",
-            "model": "flash_model_total",
-            "rig (apart)": "flash_rig",
-            "image": "flash_total",
-        },
-    )
+    parts = {"weights": "weights", "engine": "engine", "model": "model_total", "rig (apart)": "rig", "image": "total"}
+    return _metrics_by_variant(section, {title: f"flash_{part}" for title, part in parts.items()})
 
 
-def op_lines(row: Row) -> list[dict[str, Any]]:
-    """The steps; [] without timing."""
-    lines = ops(row.run)
-    return [] if any(line["cycles"] is None for line in lines) else lines
+def profiled_ops(row: Row) -> tuple[dict[str, Any], ...]:
+    """The steps; () without timing."""
+    return () if any(op["cycles"] is None for op in row.ops) else row.ops
 
 
 def per_op(row: Row) -> Grid | None:
     """One variant's steps: cycles, share, MACs, cycles a MAC; None without timing."""
-    counts = unit(row.run.board.timing)
-    lines = op_lines(row)
-    return (
-        Grid(
-            pd.DataFrame(
-                [
-                    {
-                        "step": f"{line['index']} {code(line['op'])}",
-                        "tensor": code(shorten(line["name"], _NAME_LENGTH)) if line["name"] else NONE,
-                        counts: f"{line['cycles']:,.0f}",
-                        "share": NONE if line["share"] is None else f"{100 * line['share']:.1f} %",
-                        "MACs": f"{line['macs']:,}" if line["macs"] else NONE,
-                        f"{counts}/MAC": NONE if line["cycles_per_mac"] is None else f"{line['cycles_per_mac']:.2f}",
-                    }
-                    for line in lines
-                ]
-            ),
-            left=2,
-        )
-        if lines
-        else None
-    )
+    counts = unit(row.measurement.board.timing)
+    lines = [
+        {
+            "step": f"{op['index']} {code(op['op'])}",
+            "tensor": code(shorten(op["name"], _NAME_LENGTH)) if op["name"] else NONE,
+            counts: f"{op['cycles']:,.0f}",
+            "share": NONE if op["share"] is None else f"{100 * op['share']:.1f} %",
+            "MACs": f"{op['macs']:,}" if op["macs"] else NONE,
+            f"{counts}/MAC": NONE if op["cycles_per_mac"] is None else f"{op['cycles_per_mac']:.2f}",
+        }
+        for op in profiled_ops(row)
+    ]
+    return Grid(pd.DataFrame(lines), left=2) if lines else None
 
 
 def shorten(text: str, length: int) -> str:
@@ -401,18 +284,18 @@ def shorten(text: str, length: int) -> str:
 
 def as_built(section: Section) -> Grid | None:
     """What the builders report of weights and training; None when no variant has it."""
-    if not any(isinstance(row.run.variant.details.get("weights"), dict) for row in section.rows):
+    if not any(isinstance(row.measurement.variant.details.get("weights"), dict) for row in section.rows):
         return None
 
-    def detail(group: str, name: str) -> Callable[[Row], str]:
-        def cell(row: Row) -> str:
-            values = row.run.variant.details.get(group)
+    def detail(group: str, name: str) -> Column:
+        def column(row: Row) -> str:
+            values = row.measurement.variant.details.get(group)
             value = values.get(name) if isinstance(values, dict) else None
             return NONE if value is None else str(value)
 
-        return cell
+        return column
 
-    grid = _grid(
+    grid = by_variant(
         section,
         {
             "weights": detail("weights", "total"),
@@ -428,18 +311,18 @@ def as_built(section: Section) -> Grid | None:
     return Grid(grid.frame.loc[:, filled], grid.left)
 
 
-def models(section: Section) -> Grid:
-    """Which files and images the numbers belong to."""
-    return _grid(
+def provenance(section: Section) -> Grid:
+    """Which files and images the numbers come from."""
+    return by_variant(
         section,
         {
-            "model SHA-256": lambda r: _known(r.run.variant.sha256[:16]),
-            "engine": lambda r: code(r.run.image.engine),
-            "firmware build": lambda r: _known(r.run.image.build_id[:16]),
-            "run": lambda r: code(r.run_id),
-            "board id": lambda r: code(r.run.board.id),
-            "cycles": lambda r: r.run.board.timing,
-            "clock check": lambda r: clock_text(r.run.clock),
+            "model SHA-256": lambda row: _known(row.measurement.variant.sha256[:16]),
+            "engine": lambda row: code(row.measurement.image.engine),
+            "firmware build": lambda row: _known(row.measurement.image.build_id[:16]),
+            "run": lambda row: code(row.run_id),
+            "board id": lambda row: code(row.measurement.board.id),
+            "cycles": lambda row: row.measurement.board.timing,
+            "clock check": lambda row: clock_text(row.measurement.clock),
         },
         left=8,
     )

@@ -14,7 +14,7 @@ from tinyrig.core.boards import BOARDS, QEMU_ID_PREFIX, VIRTUAL_ID_PREFIX, recog
 from tinyrig.core.records import ESTIMATED, INSTRUCTIONS, MEASURED, BoardInfo, Run
 from tinyrig.reports import markdown
 from tinyrig.reports.nights.words import difference, label, quantity
-from tinyrig.reports.run.report import build
+from tinyrig.reports.run.report import build, report_of
 from tinyrig.tests.fake_runs import make_variant_run
 
 QEMU = BoardInfo("qemu", QEMU_ID_PREFIX + "00000000", 7_812_500, INSTRUCTIONS)
@@ -41,7 +41,7 @@ def test_json_keeps_its_keys_and_says_why(run):
 
 
 def test_the_report_speaks_of_instructions_only(run):
-    text = markdown.render(build([Run("r", "2026", (run,))], None), Path())
+    text = markdown.render(build(report_of([Run("r", "2026", (run,))]), None), Path())
     head = text.split("## ")[0]
     assert "qemu" in head and "instructions" in head and "MHz" not in head
     assert "Instructions of one inference" in text and "instructions/MAC" in text

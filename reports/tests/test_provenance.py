@@ -12,7 +12,7 @@ from tinyrig.reports import html, markdown
 from tinyrig.reports.__main__ import _print_summary
 from tinyrig.reports.nights import summary
 from tinyrig.reports.nights.page import nights_page
-from tinyrig.reports.run.report import build
+from tinyrig.reports.run.report import build, report_of
 from tinyrig.store import decisions
 from tinyrig.store.runs import Store
 from tinyrig.tests.fake_runs import make_variant_run
@@ -24,11 +24,11 @@ def run_with(clock, build_id: str = "feedc0de" * 4) -> Run:
 
 
 def both(run: Run, tmp_path) -> tuple[str, str]:
-    blocks = build([run], None)
+    blocks = build(report_of([run]), None)
     return markdown.render(blocks, tmp_path), html.render(blocks, "report")
 
 
-def test_a_report_says_what_its_numbers_belong_to(tmp_path):
+def test_a_report_says_where_its_numbers_come_from(tmp_path):
     for text in both(run_with(GOOD), tmp_path):
         for fact in (
             "nano33ble",
@@ -49,14 +49,14 @@ def test_a_report_says_what_its_numbers_belong_to(tmp_path):
 def test_a_clock_that_is_off_is_said_before_any_number(tmp_path, capsys):
     for text in both(run_with(WRONG), tmp_path):
         assert "-1.96 %" in text and 0 < text.index("Warning") < text.index("Board")
-    _print_summary([run_with(WRONG)])
+    _print_summary(report_of([run_with(WRONG)]))
     assert "Warning: pqt: the board's counter is -1.96 % off" in capsys.readouterr().out
 
 
 def test_a_coarse_timer_gets_a_part_of_its_own(tmp_path):
     coarse = run_with(GOOD)
     coarse = replace(coarse, runs=tuple(replace(r, board=replace(NANO, timer_hz=1000)) for r in coarse.runs))
-    text = markdown.render(build([run_with(GOOD), coarse], None), tmp_path).replace("\\", "")
+    text = markdown.render(build(report_of([run_with(GOOD), coarse]), None), tmp_path).replace("\\", "")
     assert "2 parts: timer_hz differ" in text and "one step is 1 ms" in text
 
 
@@ -69,5 +69,5 @@ def test_the_pages_of_nights_say_it_too(tmp_path, clock):
         page = nights_page(store)
         text = markdown.render(summary.build(summary.load(store, "")), tmp_path).replace("\\", "")
     for said in (page, text):
-        assert "What these numbers belong to" in said and "pqt feedc0de" in said and "one step is 15.6 ns" in said
+        assert "Where these numbers come from" in said and "pqt feedc0de" in said and "one step is 15.6 ns" in said
         assert ("Warning" in said) == (clock is WRONG)

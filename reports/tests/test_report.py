@@ -14,7 +14,7 @@ from tinyrig.reports import __main__ as command
 from tinyrig.reports import html, markdown
 from tinyrig.reports.blocks import Bullets, Grid, Heading, Picture, Text, code
 from tinyrig.reports.run import plots
-from tinyrig.reports.run.report import build
+from tinyrig.reports.run.report import build, report_of
 from tinyrig.reports.run.sections import sections
 from tinyrig.store.runs import Store
 from tinyrig.tests.fake_runs import make_run, make_variant_run
@@ -38,7 +38,7 @@ def url(tmp_path):
 
 
 def texts(run, folder=None):
-    return markdown.render(build([run], folder and folder / "plots"), folder or Path())
+    return markdown.render(build(report_of([run]), folder and folder / "plots"), folder or Path())
 
 
 def test_the_report_says_what_has_to_be_said():
@@ -87,7 +87,7 @@ def test_odd_names_and_many_steps_still_draw(tmp_path):
     odd = replace(base, variant=variant, image=replace(base.image, ops=ops), samples=samples)
     text = texts(Run("r", "2026", (odd,)), tmp_path)
     assert "<b>" not in re.sub(r"`[^`]*`", "", text)
-    assert len(plots._shortened([{"index": i, "op": "X", "cycles": i, "share": 0.1} for i in range(40)])) == plots.MAX_OPS
+    assert len(plots._most_costly([{"index": i, "op": "X", "cycles": i, "share": 0.1} for i in range(40)])) == plots.MAX_OPS
 
 
 def test_points_that_would_cover_each_other_are_moved_apart():
@@ -100,7 +100,7 @@ def test_points_that_would_cover_each_other_are_moved_apart():
 def test_runs_that_differ_get_parts(tmp_path):
     silicon = make_run("b", names=("pqt",))
     silicon = replace(silicon, runs=tuple(replace(r, board=replace(r.board, timing="measured")) for r in silicon.runs))
-    text = markdown.render(build([make_run("a", names=("pqt",)), silicon], tmp_path / "p"), tmp_path)
+    text = markdown.render(build(report_of([make_run("a", names=("pqt",)), silicon]), tmp_path / "p"), tmp_path)
     assert "2 parts: timing differ" in text
     assert "Part 1: virtual, estimated cycles, glove" in text and "Part 2: virtual, measured cycles, glove" in text
     assert (tmp_path / "p/2-memory.png").exists()
@@ -114,7 +114,7 @@ def test_other_data_have_no_paper_column_and_it_says_so():
     variant = replace(run.variant, dataset=None, synthetic=False)
     own = replace(run, variant=variant, labels=None, settings={"random_windows": True})
     text = texts(Run("r", "2026", (own,)))
-    assert "carry no labels" in text and "seeded random windows" in text and "These models are not the paper's" in text
+    assert "have no labels" in text and "seeded random windows" in text and "These models are not the paper's" in text
 
 
 def test_what_the_manifest_knows_is_told():
@@ -161,7 +161,7 @@ class Balanced(HTMLParser):
 
 
 def test_html_is_one_balanced_file_that_fetches_nothing(tmp_path):
-    text = html.render(build([make_run()], tmp_path), "title <&>")
+    text = html.render(build(report_of([make_run()]), tmp_path), "title <&>")
     parser = Balanced()
     parser.feed(text)
     assert parser.open == [] and len(parser.sources) == 3
@@ -274,7 +274,8 @@ def test_a_run_that_is_not_complete_says_so(url, out, capfd):
         store.set_state("new-2", "interrupted")
         store.begin_journal("new-2", "simple", {}).add(Sample("window", 0, b"x", 1))
     assert command.main(["new-2", "--store", url, "--summary"]) == 0
-    words = "Run new-2 is not complete: it is interrupted; 1 samples of an unfinished variant are kept"
+    words = "Run new-2 is not complete: it is interrupted; 1 sample of an unfinished variant is kept. "
+    words += "`tinyrig run --resume new-2` continues it."
     assert words in capfd.readouterr().out and words in (out / "new-2.md").read_text()
     assert command.main(["old-1", "--store", url]) == 0
     assert "not complete" not in (out / "old-1.md").read_text()
@@ -288,6 +289,6 @@ def test_steps_that_do_not_pay_are_told_so_beside_the_parents_figures():
     line = next(line for line in text.splitlines() if line.startswith("- `pruned`: its zeros are stored; 7; weights 7,328 B"))
     assert "coded 900 B; measured here:" in line and "its parent `simple`:" in line and line.count(" B flash") == 2
     assert "nothing on the board reads this code" in text
-    assert "What the steps bring" not in texts(Run("r", "2026", (make_variant_run("simple"),)))
+    assert "What the steps change" not in texts(Run("r", "2026", (make_variant_run("simple"),)))
     odd = replace(run, variant=replace(run.variant, details={"notes": "text", "compressed_bytes": "x"}))
-    assert "What the steps bring" not in texts(Run("r", "2026", (odd,)))
+    assert "What the steps change" not in texts(Run("r", "2026", (odd,)))

@@ -5,7 +5,7 @@ import pytest
 from tinyrig.analysis.metrics import accuracy
 from tinyrig.core.records import Run
 from tinyrig.reports import markdown
-from tinyrig.reports.run import report, tables
+from tinyrig.reports.run import paper_tables, report, tables
 from tinyrig.reports.run.paper import PAPER, TEST_WINDOWS, paper_row
 from tinyrig.reports.run.sections import sections
 from tinyrig.tests.fake_runs import SHAPES, make_run, make_variant_run
@@ -37,12 +37,12 @@ def test_paper_rows_belong_to_the_papers_dataset_only():
 
 
 def test_table1_puts_paper_measured_and_delta_side_by_side():
-    grid = tables.table1_accuracy(one_section(*make_run().runs))
+    grid = paper_tables.accuracy(one_section(*make_run().runs))
     assert list(grid.frame.columns)[1:6] == ["paper", "paper, 95 %", "measured", "measured, 95 %", "delta, points"]
     assert cell(grid, 0, "paper") == "97.08 %"
     assert cell(grid, 0, "measured") == f"{100 * SHAPES['simple'][0] / 240:.2f} %"
     assert cell(grid, 0, "delta, points") == f"{100 * 236 / 240 - 97.08:+.2f}"
-    sizes = tables.table1_size(one_section(*make_run().runs))
+    sizes = paper_tables.size(one_section(*make_run().runs))
     assert cell(sizes, 3, "file B, delta") == "+2.3 %"
     assert cell(sizes, 3, "FLOPs, paper") == cell(sizes, 3, "FLOPs, delta") == "-"
     assert cell(sizes, 0, "FLOPs, measured") == "193,648"
@@ -68,51 +68,51 @@ def with_link(name="pqt", **settings):
 
 
 def test_the_serial_line_has_one_row_a_variant():
-    assert tables.line(one_section(make_variant_run())) is None
-    grid = tables.line(one_section(with_link(), make_variant_run("simple")))
+    assert tables.serial_line(one_section(make_variant_run())) is None
+    grid = tables.serial_line(one_section(with_link(), make_variant_run("simple")))
     assert (cell(grid, 0, "requests"), cell(grid, 0, "damaged"), cell(grid, 0, "ms, worst")) == ("1,241", "36", "1,408")
     assert cell(grid, 0, "injected") == "-" and set(grid.frame.iloc[1, 1:]) == {"-"}
 
 
 def test_injected_faults_are_named_and_stand_apart_from_a_clean_run(tmp_path):
     faulty = with_link(injected_faults=["line-flip:1e-4"], injected={"rx-flip": 40, "tx-flip": 2})
-    assert cell(tables.line(one_section(faulty)), 0, "injected") == "42"
+    assert cell(tables.serial_line(one_section(faulty)), 0, "injected") == "42"
     assert len(sections([Run("r", "2026", (faulty, with_link()))])) == 2
-    text = markdown.render(report.build([Run("r", "2026", (faulty,))], None), tmp_path)
+    text = markdown.render(report.build(report.report_of([Run("r", "2026", (faulty,))]), None), tmp_path)
     assert "injected into the line on purpose: `line-flip:1e-4`" in text and "Serial line" in text and "{'requests'" not in text
 
 
 def test_table2_labels_its_timing_and_uses_1024():
     section = one_section(*make_run().runs)
-    grid = tables.table2(section)
+    grid = paper_tables.cost(section)
     assert cell(grid, 3, "ms, paper") == "9"
     assert cell(grid, 3, "ms, estimated") == "1.18"
     assert cell(grid, 3, "ms, delta") == "-86.9 %"
     assert cell(grid, 3, "RAM KB, measured") == f"{2472 / 1024:.2f}"
-    measured = tables.table2(one_section(measured_on_silicon(make_variant_run("pqt"))))
+    measured = paper_tables.cost(one_section(measured_on_silicon(make_variant_run("pqt"))))
     assert "ms, measured" in measured.frame.columns and "ms, estimated" not in measured.frame.columns
 
 
 def test_other_datasets_have_no_paper_column():
     run = make_variant_run("pqt")
     section = one_section(replace(run, variant=replace(run.variant, dataset="watch", synthetic=False)))
-    for grid in (tables.table1_accuracy(section), tables.table1_size(section), tables.table2(section)):
+    for grid in (paper_tables.accuracy(section), paper_tables.size(section), paper_tables.cost(section)):
         assert not [c for c in grid.frame.columns if "paper" in c or "delta" in c]
 
 
 def test_a_variant_the_paper_lacks_stands_beside_those_it_has():
     run = make_variant_run("pqt")
     section = one_section(run, replace(run, variant=replace(run.variant, name="mine")))
-    assert cell(tables.table2(section), 1, "ms, paper") == "-"
-    assert cell(tables.table2(section), 1, "ms, estimated") == "1.18"
+    assert cell(paper_tables.cost(section), 1, "ms, paper") == "-"
+    assert cell(paper_tables.cost(section), 1, "ms, estimated") == "1.18"
 
 
 def test_unverified_variants_show_no_timing_anywhere():
     run = make_variant_run("pqt", parity=None)
     section = one_section(run)
     assert cell(tables.summary(section), 0, "ms, estimated") == tables.NO_TIMING
-    assert cell(tables.table2(section), 0, "ms, estimated") == tables.NO_TIMING
-    assert cell(tables.table2(section), 0, "ms, delta") == "-"
+    assert cell(paper_tables.cost(section), 0, "ms, estimated") == tables.NO_TIMING
+    assert cell(paper_tables.cost(section), 0, "ms, delta") == "-"
     assert cell(tables.latency(section), 0, "cycles/MAC") == "-"
     assert tables.per_op(section.rows[0]) is None
     assert accuracy(run)[0] is not None and cell(tables.summary(section), 0, "top-1") == "95.83 %"
@@ -129,7 +129,7 @@ def test_noise_pairs_only_runs_on_the_same_windows():
 
 def test_shares_of_the_profile_add_up():
     (row,) = one_section(make_variant_run("pqt")).rows
-    lines = tables.op_lines(row)
+    lines = tables.profiled_ops(row)
     assert sum(line["share"] for line in lines) == pytest.approx(1)
     assert lines[0]["cycles_per_mac"] is None
     assert lines[1]["cycles_per_mac"] == pytest.approx(lines[1]["cycles"] / lines[1]["macs"])

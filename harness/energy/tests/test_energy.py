@@ -266,6 +266,6 @@ def test_a_whole_run_with_a_meter(pipe, tmp_path, monkeypatch):
     assert entry["energy"]["uj_median"] == pytest.approx(EXPECTED_UJ, rel=2e-3) and entry["energy"]["inferences"] == 30
     assert entry["energy"]["trial"] and "energy" not in plain
     with Store(url(tmp_path)) as store:
-        with_it, without = (render(report.build([store.load(r.run_id)], None), tmp_path) for r in store.runs())
+        with_it, without = (render(report.build(report.report_of([store.load(r.run_id)]), None), tmp_path) for r in store.runs())
     assert "uJ, trial" in with_it and "draws no current" in with_it
     assert "uJ" not in without
