@@ -31,8 +31,6 @@ from tinyrig.virtual.launch import VirtualBoard
 
 log = logging.getLogger(__name__)
 
-INTERNAL_CLOCK = "-hsi"
-"""How the name ends of a board that could not find its external clock (firmware/port/stm32f401)."""
 HELLO_PAUSE_S = 0.05
 """Between two tries: a port that fails at once is not asked a million times."""
 
@@ -148,7 +146,7 @@ class Rig:
         self._lock_board(running)
         self._check_id(running)
         check_hello(running, image)
-        if running.board_name.endswith(INTERNAL_CLOCK):
+        if running.internal_clock:
             log.info("the board runs from its internal oscillator: its clock, and so every time, is exact to 1 % only")
         assert self._session is not None
         self._session.elf = image.elf

@@ -210,6 +210,8 @@ class Hello:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     fault: str | None = None
+    internal_clock: bool = False
+    """Whether its external oscillator did not start: its clock is exact to 1 % only."""
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from tinyrig.host.arduino_cli import CLI, FQBN, NAME, missing
 from tinyrig.host.run_tool import run_tool
 
 if TYPE_CHECKING:
-    from tinyrig.flash.job import Job
+    from tinyrig.flash.job import FlashJob
 
 
-def flash_arduino(job: Job, before: RigError | None) -> RigError | None:
+def flash_arduino(job: FlashJob, before: RigError | None) -> RigError | None:
     """One try; returns what went wrong. Raises HostError where arduino-cli is missing or takes longer than flash_s allows."""
     path = shutil.which(CLI)
     if not path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tinyrig.core.errors import DeviceError, HostError, LinkError, RigError
-from tinyrig.host.run_tool import run_tool
+from tinyrig.host.run_tool import ToolHangs, run_tool
 
 TOLD = 4000
 """Characters of its output that an error shows: the last ones, where tools say what failed."""
@@ -17,13 +17,16 @@ def flash_by_command(command: Sequence[str], values: Mapping[str, str], left_s: 
     words = [_filled(word, values) for word in command]
     try:
         done = run_tool(words, left_s)
-    except HostError as error:
-        late = error.what.endswith("hangs")
+    except ToolHangs as error:
         raise HostError(
-            f"the flash command {words[0]} {'is not done' if late else 'can not be run'}",
-            expected=f"done within flash_s, {left_s:.0f} s left" if late else error.expected,
+            f"the flash command {words[0]} is not done",
+            expected=f"done within flash_s, {left_s:.0f} s left",
             received=error.received,
             remedy="see flash_command in rig.toml, and flash_s under [limits]",
+        ) from error
+    except HostError as error:
+        raise HostError(
+            f"the flash command {words[0]} can't be run", received=error.received, remedy="see flash_command in rig.toml"
         ) from error
     if done.returncode == 0:
         return None

@@ -3,8 +3,9 @@
 `nano33` speaks to the Nano 33 BLE's bootloader (SAM-BA with Arduino's extensions, see harness/virtual/bootloader.py for
 the commands). The virtual board is flashed by the same code as a real one.
 
-A job that breaks off is begun again, `tries` times in all. What starts the image, its stack pointer and reset vector, is
-written last and only after all else was verified: half an image looks like erased flash to the bootloader and never starts.
+A try that breaks off is followed by another while there is time, `tries` times in all. What starts the image, its stack
+pointer and reset vector, is written last and only after all else was verified: half an image looks like erased flash to the
+bootloader and never starts.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from tinyrig.core.errors import LinkError, ModelError, RigError
 from tinyrig.flash import probe
 from tinyrig.flash.arduino import flash_arduino
 from tinyrig.flash.command import flash_by_command, no_flasher
-from tinyrig.flash.job import Job, Progress
-from tinyrig.flash.samba import ENTER_S, _enter_bootloader, flash_nano33
+from tinyrig.flash.job import FlashJob, Progress
+from tinyrig.flash.samba import ENTER_S, flash_nano33, restart_nano33
 
 log = logging.getLogger(__name__)
 
@@ -53,35 +54,43 @@ def flash(
             received=f"{len(image_bin)} bytes",
             remedy="use a smaller model",
         )
-    job = Job(image_bin, board, port, progress or (lambda done, total: None), Deadline("flash_s", deadline_s), files or {})
+    job = FlashJob(image_bin, board, port, progress or (lambda done, total: None), Deadline("flash_s", deadline_s), files or {})
     failure: RigError | None = None
     for attempt in range(1, tries + 1):
+        before = job.deadline.left()
         failure = FLASHERS[board.flasher](job, failure)
         if failure is None:
             return attempt
-        if attempt < tries and job.deadline.left():
+        left = job.deadline.left()
+        if left < before - left:  # another try takes about as long as this one, and would be cut off
+            raise _given_up(failure, attempt, "too little of flash_s is left for another")
+        if attempt < tries:
             log.info("flashing again, because %s", failure.what)
     assert failure is not None
-    raise type(failure)(
-        f"{failure.what} (tried {tries} times)" if tries > 1 else failure.what,
-        expected=failure.expected,
-        received=failure.received,
-        remedy=failure.remedy,
-    ) from failure
+    raise _given_up(failure, tries)
 
 
-def flash_own(job: Job, before: RigError | None) -> RigError | None:
+def _given_up(failure: RigError, tried: int, why: str = "") -> RigError:
+    """`failure` with the number of tries."""
+    times = "once" if tried == 1 else f"{tried} times"
+    told = f" (tried {times}{'; ' if why else ''}{why})" if why or tried > 1 else ""
+    error = type(failure)(failure.what + told, expected=failure.expected, received=failure.received, remedy=failure.remedy)
+    error.__cause__ = failure
+    return error
+
+
+def flash_own(job: FlashJob, before: RigError | None) -> RigError | None:
     """One try by the user's own command. Returns what it failed with."""
     values = {**job.files, "port": job.port, "base": f"0x{job.board.flash_base:08x}"}
     return flash_by_command(job.board.flash_command, values, job.deadline.left())
 
 
-def flash_not(job: Job, before: RigError | None) -> RigError | None:
+def flash_not(job: FlashJob, before: RigError | None) -> RigError | None:
     """Raises LinkError."""
     raise no_flasher(job.board.name)
 
 
-FLASHERS: dict[str, Callable[[Job, RigError | None], RigError | None]] = {
+FLASHERS: dict[str, Callable[[FlashJob, RigError | None], RigError | None]] = {
     "nano33": flash_nano33,
     "arduino-cli": flash_arduino,
     "command": flash_own,
@@ -101,6 +110,4 @@ def restart(board: Board, port: str, deadline_s: float = 2 * ENTER_S) -> None:
         return
     if board.flasher in ("command", "none"):
         raise LinkError(f"{board.name} has no bootloader that is known how to be asked")
-    monitor = _enter_bootloader(board, port, deadline)
-    monitor.start()
-    monitor.close()
+    restart_nano33(board, port, deadline)

@@ -13,7 +13,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Job:
+class FlashJob:
     """What to flash and where."""
 
     image: bytes

@@ -11,9 +11,9 @@ from tinyrig.flash import pyocd, stlink
 
 if TYPE_CHECKING:
     from tinyrig.core.boards import Board
-    from tinyrig.flash.job import Job
+    from tinyrig.flash.job import FlashJob
 
-FLASHERS: dict[str, Callable[[Job, RigError | None], RigError | None]] = {
+FLASHERS: dict[str, Callable[[FlashJob, RigError | None], RigError | None]] = {
     "pyocd": pyocd.flash_pyocd,
     "st-flash": stlink.flash_stlink,
     "probe": lambda job, before: flash_probe(job, before),
@@ -25,7 +25,7 @@ RESTARTERS: dict[str, Callable[[Board, str, Deadline], None]] = {
 }
 
 
-def flash_probe(job: Job, before: RigError | None) -> RigError | None:
+def flash_probe(job: FlashJob, before: RigError | None) -> RigError | None:
     """With pyOCD where it knows the chip, else with st-flash."""
     return FLASHERS[tool(job.board, job.deadline)](job, before)
 

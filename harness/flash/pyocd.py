@@ -22,7 +22,7 @@ from tinyrig.host.run_tool import run_tool
 
 if TYPE_CHECKING:
     from tinyrig.core.boards import Board
-    from tinyrig.flash.job import Job
+    from tinyrig.flash.job import FlashJob
 
 START = {"nrf52840": ("write32 0x4000051C 0",)}
 """Before the reset. POWER.GPREGRET may still ask for the bootloader (chip.py); it survives the reset."""
@@ -77,10 +77,10 @@ def knows(target: str, deadline: Deadline) -> bool:
     return find() is not None and any(t.get("name") == target for t in _json("--targets", deadline)["targets"])
 
 
-def flash_pyocd(job: Job, before: RigError | None) -> RigError | None:
+def flash_pyocd(job: FlashJob, before: RigError | None) -> RigError | None:
     """One try; see `flash.flash`. Returns what broke it off. Raises what another try can't mend."""
     with tempfile.TemporaryDirectory(prefix="tinyrig-pyocd-") as folder:
-        probe = Probe(job.board, job.port, job.deadline, Path(folder))
+        probe = PyocdProbe(job.board, job.port, job.deadline, Path(folder))
         probe.check()
         try:
             probe.write(job)
@@ -92,10 +92,10 @@ def flash_pyocd(job: Job, before: RigError | None) -> RigError | None:
 def restart_pyocd(board: Board, probe: str, deadline: Deadline) -> None:
     """Resets the chip, whatever its program does. Raises RigError."""
     with tempfile.TemporaryDirectory(prefix="tinyrig-pyocd-") as folder:
-        Probe(board, probe, deadline, Path(folder)).reset()
+        PyocdProbe(board, probe, deadline, Path(folder)).reset()
 
 
-class Probe:
+class PyocdProbe:
     """One debug probe by its id ("": the only one that is attached)."""
 
     def __init__(self, board: Board, probe: str, deadline: Deadline, folder: Path) -> None:
@@ -108,7 +108,7 @@ class Probe:
         self._run(f"savemem {address:#x} 4 found.bin")
         check_chip(self._target, int.from_bytes(self._found(), "little"))
 
-    def write(self, job: Job) -> None:
+    def write(self, job: FlashJob) -> None:
         """Erases, writes, verifies and starts."""
         self._run("reset halt", f"erase {job.board.flash_base:#x} 1")
         done = 0

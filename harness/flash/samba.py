@@ -14,9 +14,9 @@ from serial.tools.list_ports_common import ListPortInfo
 from tinyrig.core.boards import Board
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import DeviceError, LinkError, RigError
-from tinyrig.flash.job import Job
+from tinyrig.flash.job import FlashJob
 from tinyrig.link.network_port import REMEDY_TOUCH, sets_baud
-from tinyrig.link.serial_link import open_port
+from tinyrig.link.serial_link import PORT_ERRORS, open_port
 from tinyrig.link.usb import Plug, plug_of, same
 
 BOOTLOADER_USB_ID = "2341:005a"
@@ -45,7 +45,7 @@ def _within(deadline: Deadline, seconds: float) -> float:
     return deadline.within(seconds, "while flashing", LinkError)
 
 
-def flash_nano33(job: Job, before: RigError | None) -> RigError | None:
+def flash_nano33(job: FlashJob, before: RigError | None) -> RigError | None:
     """One try on a Nano 33 BLE: touch, find the bootloader, erase, write, verify, start. Returns what broke the transfer off.
 
     `before`: what broke the try before this one. Raises LinkError when no bootloader is found, which another try can't mend.
@@ -58,22 +58,34 @@ def flash_nano33(job: Job, before: RigError | None) -> RigError | None:
         raise LinkError(
             f"{before.what}; after that {error.what}", expected=error.expected, received=error.received, remedy=error.remedy
         ) from before
-    try:
-        _transfer(monitor, job)
-        return None
-    except (serial.SerialException, OSError) as error:
-        return LinkError(
-            f"the board on {monitor.port} went away while it was flashed",
-            received=str(error),
-            remedy="check cable, hub and power, then flash again: until then the board stays in its bootloader",
-        )
-    except (LinkError, DeviceError) as error:
-        return error
-    finally:
-        monitor.close()
+    with monitor:
+        try:
+            _transfer(monitor, job)
+            return None
+        except PORT_ERRORS as error:
+            return LinkError(
+                f"the board on {monitor.port} went away while it was flashed",
+                received=str(error),
+                remedy="check cable, hub and power, then flash again: until then the board stays in its bootloader",
+            )
+        except (LinkError, DeviceError) as error:
+            return error
 
 
-def _transfer(monitor: Monitor, job: Job) -> None:
+def restart_nano33(board: Board, port: str, deadline: Deadline) -> None:
+    """Resets the board through its bootloader, which starts the program again. Raises LinkError."""
+    with _enter_bootloader(board, port, deadline) as monitor:
+        try:
+            monitor.start()
+        except PORT_ERRORS as error:
+            raise LinkError(
+                f"the board on {monitor.port} went away while it was restarted",
+                received=str(error),
+                remedy="check cable, hub and power; press the board's reset button",
+            ) from error
+
+
+def _transfer(monitor: Monitor, job: FlashJob) -> None:
     data = job.image + b"\xff" * (-len(job.image) % 4)  # flash is written in words
     body, vectors = _spans(len(data))
     monitor.erase()
@@ -105,8 +117,14 @@ class Monitor:
         self._serial = _open(port, BAUD)
         self._can_crc = False
 
+    def __enter__(self) -> Monitor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
-        with contextlib.suppress(serial.SerialException, OSError):
+        with contextlib.suppress(*PORT_ERRORS):
             self._serial.close()
 
     def identify(self) -> bool:
@@ -206,7 +224,7 @@ class Monitor:
     def start(self) -> None:
         """Resets the board: the image starts."""
         self._serial.write(b"K#")
-        with contextlib.suppress(serial.SerialException, OSError):
+        with contextlib.suppress(*PORT_ERRORS):
             self._serial.flush()  # a real board may already have left the USB
 
 
@@ -248,9 +266,9 @@ def _identified(port: str, deadline: Deadline) -> Monitor | None:
     try:
         if monitor.identify():
             return monitor
-    except (serial.SerialException, OSError):
+    except PORT_ERRORS:
         pass  # it left the USB while we asked
-    except LinkError:
+    except BaseException:
         monitor.close()
         raise
     monitor.close()
@@ -270,10 +288,10 @@ def _touch(port: str) -> LinkError | None:
         touched = _open(port, TOUCH_BAUD)
     except LinkError as error:
         return error
-    with contextlib.suppress(serial.SerialException, OSError):
+    with contextlib.suppress(*PORT_ERRORS):
         touched.dtr = False  # ptys have no modem lines
     time.sleep(TOUCH_S)
-    with contextlib.suppress(serial.SerialException, OSError):
+    with contextlib.suppress(*PORT_ERRORS):
         touched.close()
     return None
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tinyrig.core.errors import DeviceError, LinkError
 
 if TYPE_CHECKING:
-    from tinyrig.flash.job import Job
+    from tinyrig.flash.job import FlashJob
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Piece:
     data: bytes
 
 
-def pieces(job: Job) -> list[Piece]:
+def pieces(job: FlashJob) -> list[Piece]:
     """The image in the order it is written: all behind the first sector, if anything is, then the first sector."""
     data = job.image + b"\xff" * (-len(job.image) % 4)  # flash is written in words
     base, size = job.board.flash_base, job.board.sector_bytes

@@ -15,7 +15,7 @@ from tinyrig.host.run_tool import run_tool
 
 if TYPE_CHECKING:
     from tinyrig.core.boards import Board
-    from tinyrig.flash.job import Job
+    from tinyrig.flash.job import FlashJob
 
 FAILURES: tuple[tuple[str, type[RigError], str, str], ...] = (
     # (in what it says, class, what the user reads, remedy)
@@ -59,7 +59,7 @@ def find() -> str | None:
     return shutil.which("st-flash")
 
 
-def flash_stlink(job: Job, before: RigError | None) -> RigError | None:
+def flash_stlink(job: FlashJob, before: RigError | None) -> RigError | None:
     """One try; see `flash.flash`. Returns what broke it off. Raises what another try can't mend."""
     with tempfile.TemporaryDirectory(prefix="tinyrig-stlink-") as folder:
         probe = StLink(job.board, job.port, job.deadline, Path(folder))
@@ -90,7 +90,7 @@ class StLink:
         """Raises LinkError when it is another chip."""
         check_chip(self._target, self._chip)
 
-    def write(self, job: Job) -> None:
+    def write(self, job: FlashJob) -> None:
         """Erases, writes, verifies and starts."""
         self._put(Piece(job.board.flash_base, b"\xff" * 16))  # st-flash erases the sectors that it writes to, so: the first one
         done = 0

@@ -16,6 +16,10 @@ Running = set["subprocess.Popen[str]"]
 """Tools under way in other threads, which no exception of the main one reaches."""
 
 
+class ToolHangs(HostError):
+    """A tool was not done in its time and was ended."""
+
+
 def run_tool(
     command: Sequence[str],
     limit_s: float,
@@ -26,7 +30,8 @@ def run_tool(
     folder: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Its exit status and what it said; it stands in `running` as long as it runs, in `folder` if given. Raises HostError when it
-    is not there or not done after `limit_s` seconds, which are the limit called `limit` or what is left of `deadline`."""
+    is not there, ToolHangs when it is not done after `limit_s` seconds, which are the limit called `limit` or what is left of
+    `deadline`."""
     running = set() if running is None else running
     try:
         # A group of its own: a compiler driver's children must end with it.
@@ -50,7 +55,7 @@ def run_tool(
             _end(process)
             received = f"not done: {' '.join(command)[-300:]}"
             name, seconds = (deadline.name, deadline.seconds) if deadline else (limit, limit_s)
-            raise exceeded(name, seconds, f"{os.path.basename(command[0])} hangs", HostError, received) from error
+            raise exceeded(name, seconds, f"{os.path.basename(command[0])} hangs", ToolHangs, received) from error
         except BaseException:
             _end(process)
             raise

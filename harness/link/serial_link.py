@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
+import termios
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -24,6 +25,10 @@ BUSY_S = 1.0
 """A server may take a moment to notice that the connection before, our own, has ended; and programs that look what a new port is,
 such as ModemManager, hold it for a moment."""
 BUSY_PAUSE_S = 0.1
+
+
+PORT_ERRORS = (serial.SerialException, OSError, termios.error)
+"""What pyserial raises when a port stops working: some of its calls let the error of termios through."""
 
 
 class LinkGone(LinkError):
@@ -44,19 +49,19 @@ class Link:
             if self._port.timeout != timeout:
                 self._port.timeout = timeout
             return self._port.read(n)
-        except (serial.SerialException, OSError) as e:
+        except PORT_ERRORS as e:
             raise _gone(self.url, e) from e
 
     def write(self, data: bytes) -> None:
         """Hands all bytes to the driver, in one call."""
         try:
             self._port.write(data)
-        except (serial.SerialException, OSError) as e:
+        except PORT_ERRORS as e:
             raise _gone(self.url, e) from e
 
     def close(self) -> None:
         """Closes the port; closing twice is harmless."""
-        with contextlib.suppress(serial.SerialException, OSError):
+        with contextlib.suppress(*PORT_ERRORS):
             self._port.close()
 
     def __enter__(self) -> Link:
@@ -88,7 +93,7 @@ def open_port(url: str, baud: int, timeout: float, write_timeout: float) -> seri
         return when_free(attempt)
     except RefusedError as e:
         raise _refused(url, e) from e
-    except (serial.SerialException, OSError, ValueError) as e:
+    except (*PORT_ERRORS, ValueError) as e:
         raise _cannot_open(url, e) from e
 
 
@@ -107,9 +112,9 @@ def when_free(attempt: Callable[[], Port]) -> Port:
 
 def _prepare(port: serial.SerialBase) -> None:
     # USB converters hold received bytes back for up to 16 ms unless asked not to; ptys and sockets can't be asked.
-    with contextlib.suppress(OSError, ValueError, AttributeError, NotImplementedError, serial.SerialException):
+    with contextlib.suppress(*PORT_ERRORS, ValueError, AttributeError, NotImplementedError):
         port.set_low_latency_mode(True)
-    with contextlib.suppress(OSError, serial.SerialException):
+    with contextlib.suppress(*PORT_ERRORS):
         port.reset_input_buffer()
 
 

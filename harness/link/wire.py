@@ -88,6 +88,10 @@ RUN_REPLY_BYTES = _RUN_REPLY.size
 HELLO_BYTES = _HELLO.size
 HELLO_TENSOR_BYTES = _TENSOR.size
 _FLAG_FAULT = 1
+_INTERNAL_CLOCK = b"-hsi"
+"""How the name ends of a board whose external oscillator did not start (firmware/port/stm32f401)."""
+_CUT_NAMES = {b"nucleo-f401": b"nucleo-f401re"}
+"""Names that do not fit the field's 16 bytes beside that end."""
 
 
 class WireError(LinkError):
@@ -255,12 +259,13 @@ def decode_hello(payload: bytes) -> Hello:
     if len(payload) != expected:
         raise WireError("HELLO reply of a wrong length", expected=f"{expected} bytes", received=f"{len(payload)} bytes")
     tensors = [_decode_tensor(payload, i, ins) for i in range(ins + outs)]
+    board_name, internal_clock = _decode_name(name)
     return Hello(
         wire_version=version,
         build_id=build.hex(),
         model_sha256=sha.hex(),
         engine=_text(engine),
-        board_name=_text(name),
+        board_name=board_name,
         board_id=board.hex(),
         clock_hz=clock,
         max_payload=max_payload,
@@ -270,6 +275,7 @@ def decode_hello(payload: bytes) -> Hello:
         inputs=tuple(tensors[:ins]),
         outputs=tuple(tensors[ins:]),
         fault=_fault_text(fault_pc) if flags & _FLAG_FAULT else None,
+        internal_clock=internal_clock,
     )
 
 
@@ -290,7 +296,7 @@ def encode_hello(hello: Hello) -> bytes:
         len(hello.inputs),
         len(hello.outputs),
         hello.engine.encode("ascii"),
-        hello.board_name.encode("ascii"),
+        _encode_name(hello),
     )
     return head + b"".join(_encode_tensor(t) for t in (*hello.inputs, *hello.outputs))
 
@@ -302,7 +308,8 @@ def decode_fault(payload: bytes) -> FaultRecord | None:
     kind, flags, *rest = _FAULT.unpack(payload)
     if not kind:
         return None
-    return FaultRecord(kind, flags, tuple(rest[:9]), *rest[9:13], tuple(rest[13:]))
+    cfsr, hfsr, mmfar, bfar = rest[9:13]
+    return FaultRecord(kind, flags, tuple(rest[:9]), cfsr, hfsr, mmfar, bfar, tuple(rest[13:]))
 
 
 def decode_clock(payload: bytes) -> int:
@@ -336,6 +343,22 @@ def _encode_tensor(tensor: TensorSpec) -> bytes:
     dtype = next(number for number, name in DTYPES.items() if name == tensor.dtype)
     dims: Sequence[int] = (*tensor.shape, *[0] * (6 - len(tensor.shape)))
     return _TENSOR.pack(dtype, len(tensor.shape), 0, *dims, tensor.scale, tensor.zero_point)
+
+
+def _decode_name(field: bytes) -> tuple[str, bool]:
+    """(the board's name, whether it runs from its internal oscillator)."""
+    name = field.rstrip(b"\0")
+    if not name.endswith(_INTERNAL_CLOCK):
+        return _text(name), False
+    name = name.removesuffix(_INTERNAL_CLOCK)
+    return _text(_CUT_NAMES.get(name, name)), True
+
+
+def _encode_name(hello: Hello) -> bytes:
+    name = hello.board_name.encode("ascii")
+    if not hello.internal_clock:
+        return name
+    return next((cut for cut, whole in _CUT_NAMES.items() if whole == name), name) + _INTERNAL_CLOCK
 
 
 def _fault_text(pc: int) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
+import time
 import tty
+from types import SimpleNamespace
 
 import pytest
 import serial
@@ -51,12 +52,21 @@ def test_port_in_use_is_refused(pty):
 
 
 def test_a_port_that_is_held_for_a_moment_is_waited_for(pty, monkeypatch):
-    """As ModemManager holds a new one."""
+    """As ModemManager holds a new one: until the second pause here."""
     monkeypatch.setattr(link_module, "BUSY_S", 30.0)
-    _, port = pty
+    master, port = pty
+    pauses = []
     with serial.Serial(port, exclusive=True) as other:
-        threading.Timer(0.2, other.close).start()
-        open_link(port, 1_000_000).close()
+
+        def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            if len(pauses) == 2:
+                other.close()
+
+        monkeypatch.setattr(link_module, "time", SimpleNamespace(monotonic=time.monotonic, sleep=pause))
+        with open_link(port, 1_000_000) as link:
+            link.write(b"ours")
+    assert pauses == [link_module.BUSY_PAUSE_S] * 2 and os.read(master, 10) == b"ours"
 
 
 def test_socket_url():

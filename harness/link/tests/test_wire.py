@@ -139,6 +139,24 @@ hellos = st.builds(
 )
 
 
+@pytest.mark.parametrize(
+    ("told", "name", "internal"),
+    [
+        ("nucleo-f401-hsi", "nucleo-f401re", True),
+        ("nucleo-f401re", "nucleo-f401re", False),
+        ("mine-hsi", "mine", True),
+        ("-hsi-mine", "-hsi-mine", False),
+    ],
+)
+def test_a_name_that_tells_of_the_internal_clock_is_taken_apart(told, name, internal):
+    """A firmware has no other field for it."""
+    payload = wire.encode_hello(Hello(1, "00" * 16, "00" * 32, "e", told, "00" * 8, 1, 512, 0, 0, 0, (), ()))
+    assert told.encode() in payload
+    hello = wire.decode_hello(payload)
+    assert (hello.board_name, hello.internal_clock) == (name, internal)
+    assert wire.encode_hello(hello) == payload
+
+
 @given(frames)
 def test_frames_survive_the_wire(frame):
     assert wire.decode(wire.encode(frame)) == frame
