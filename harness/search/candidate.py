@@ -16,7 +16,8 @@ from tinyrig.core.config import Config
 from tinyrig.core.errors import ModelError, RigError
 from tinyrig.core.records import Measurement, Variant
 from tinyrig.measure.variant import Request, compile_for, measure_variant
-from tinyrig.search.trainer import Trainer
+from tinyrig.search.plan import Budgets
+from tinyrig.search.trainer import Trained, Trainer
 from tinyrig.workload.model_file import read_model
 
 log = logging.getLogger(__name__)
@@ -25,31 +26,9 @@ SKETCH_REPEATS = 3
 
 
 @dataclass(frozen=True)
-class Budgets:
-    """Hard limits, None: none. RAM and flash in bytes of the model (arena + static + stack; weights + engine), latency in us."""
-
-    ram_bytes: int | None = None
-    flash_bytes: int | None = None
-    latency_us: float | None = None
-
-    def excess(self, **values: float | None) -> float:
-        """By how much the limits are exceeded, as shares of them; 0 where none is."""
-        limits = ((getattr(self, name), value) for name, value in values.items())
-        return sum(max(0.0, value / limit - 1) for limit, value in limits if limit and value is not None)
-
-    def exceeded(self, **values: float | None) -> str:
-        """Which limit is exceeded, in words; empty where none is. What is not known yet exceeds nothing."""
-        for name, value in values.items():
-            limit = getattr(self, name)
-            if limit is not None and value is not None and value > limit:
-                return f"{name.replace('_', ' ')} {value:,.0f}, the budget is {limit:,.0f}"
-        return ""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One candidate on the board: accuracy (0 to 1) on validation windows, median latency in us, bytes of the model. `chance`:
-    the accuracy of always naming the most frequent class of those windows."""
+class CandidateResult:
+    """One candidate, measured on the board: accuracy (0 to 1) on validation windows, median latency in us, bytes of the model.
+    `chance`: the accuracy of always naming the most frequent class of those windows."""
 
     accuracy: float
     latency_us: float
@@ -75,14 +54,14 @@ class OverBudget(Exception):
         self.stage, self.reason, self.excess = stage, reason, excess
 
 
-class Bench:
-    """A board that measures one candidate after another. It is attached at the first, and anew after it failed."""
+class CandidateBoard:
+    """A board that measures one candidate after another. It is attached at the first, and again after it failed."""
 
     def __init__(self, target: BoardTarget, config: Config) -> None:
         self._target, self._config = target, config
         self._rig: Rig | None = None
 
-    def run(self, variant: Variant, limit: int | None = None, repeats: int | None = None) -> Measurement:
+    def measure(self, variant: Variant, limit: int | None = None, repeats: int | None = None) -> Measurement:
         """Raises RigErrors as measure_variant()."""
         config = self._config if repeats is None else replace(self._config, repeats=repeats)
         if self._rig is None:
@@ -94,7 +73,8 @@ class Bench:
             raise
 
     @property
-    def board(self) -> Board | None:
+    def record(self) -> Board | None:
+        """None where only its hello says which board it is."""
         return self._target.board
 
     def close(self) -> None:
@@ -103,19 +83,19 @@ class Bench:
             self._rig = None
 
 
-def evaluate(name: str, trainer: Trainer, bench: Bench, budgets: Budgets, config: Config) -> Measured:
+def evaluate(name: str, trainer: Trainer, board: CandidateBoard, budgets: Budgets, config: Config) -> CandidateResult:
     """Raises OverBudget (before the training wherever it is known before), UserError or ModelError for a candidate that can't be,
     and what the rig and the training process raise."""
     log.debug("sketch")
-    _check_sketch(trainer.sketch(name).tflite, name, bench, budgets, config)
+    _check_sketch(trainer.sketch(name).tflite, name, board, budgets, config)
     log.debug("training")
     trained = trainer.train(name)
     log.debug("measuring")
     variant = variant_of(name, trained.tflite, trained.windows)
-    run = bench.run(variant)
+    run = board.measure(variant)
     if (reason := withheld(run)) is not None:
         raise ModelError(f"{name} yields no timing", received=reason, remedy="report it with the model at hand")
-    found = measured(run, trained.host_accuracy, trained.macs, chance(trained.windows))
+    found = result_of(run, trained)
     _check("measured", budgets, ram_bytes=found.ram_bytes, flash_bytes=found.flash_bytes, latency_us=found.latency_us)
     return found
 
@@ -131,15 +111,15 @@ def chance(windows: Path) -> float:
         return float(np.bincount(arrays["y"]).max() / len(arrays["y"]))
 
 
-def _check_sketch(tflite: Path, name: str, bench: Bench, budgets: Budgets, config: Config) -> None:
+def _check_sketch(tflite: Path, name: str, board: CandidateBoard, budgets: Budgets, config: Config) -> None:
     """Flash, and RAM without its stack, are known from the image alone; the rest is asked of the board where limits need it."""
-    board = bench.board
-    if board is not None:
-        footprint = compile_for(read_model(tflite), board, config).footprint
+    record = board.record
+    footprint = None if record is None else compile_for(read_model(tflite), record, config).footprint
+    if footprint is not None:
         ram = footprint.ram_arena + footprint.ram_static
         _check("static analysis", budgets, ram_bytes=ram, flash_bytes=footprint.flash_model)
-    if budgets.latency_us is not None or budgets.ram_bytes is not None or board is None:
-        values = metric_values(bench.run(variant_of(name, tflite, None), limit=1, repeats=SKETCH_REPEATS))
+    if budgets.latency_us is not None or budgets.ram_bytes is not None or footprint is None:
+        values = metric_values(board.measure(variant_of(name, tflite, None), limit=1, repeats=SKETCH_REPEATS))
         _check(
             "untrained on the board",
             budgets,
@@ -154,21 +134,21 @@ def variant_of(name: str, tflite: Path, windows: Path | None) -> Variant:
     return Variant(name, tflite, hashlib.sha256(data).hexdigest(), len(data), windows=windows)
 
 
-def measured(run: Measurement, host_accuracy: float, macs: int, by_chance: float) -> Measured:
+def result_of(run: Measurement, trained: Trained) -> CandidateResult:
     values = metric_values(run)
-    return Measured(
-        values["accuracy"],
-        values["latency_us_median"],
-        values["ram_model_total"],
-        values["flash_model_total"],
-        values["latency_cycles_median"],
-        macs,
-        values["windows"],
-        host_accuracy,
-        run.variant.sha256,
-        run.variant.tflite_bytes,
-        run.board.name,
-        run.board.id,
-        run.board.timing,
-        by_chance,
+    return CandidateResult(
+        accuracy=values["accuracy"],
+        latency_us=values["latency_us_median"],
+        ram_bytes=values["ram_model_total"],
+        flash_bytes=values["flash_model_total"],
+        cycles=values["latency_cycles_median"],
+        macs=trained.macs,
+        windows=values["windows"],
+        host_accuracy=trained.host_accuracy,
+        tflite_sha256=run.variant.sha256,
+        tflite_bytes=trained.tflite.stat().st_size,
+        board=run.board.name,
+        board_id=run.board.id,
+        timing=run.board.timing,
+        chance=chance(trained.windows),
     )

@@ -7,14 +7,23 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+    from tinyrig.core.boards import BoardTarget
+    from tinyrig.core.config import Config
+    from tinyrig.search.plan import SearchPlan
 
 FOLDER = "search"
 REPORT_S = 300.0
 
 
-def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], exits: str) -> None:
     parser = commands.add_parser(
         "search", help="search architectures and compressions, with each candidate measured on the board", epilog=exits
     )
@@ -39,35 +48,47 @@ def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
     )
     add("--study", metavar="NAME", help="name of the search (default: the dataset's)")
     add("--storage", metavar="URL", help="SQLAlchemy URL, for hosts that share a search (default: a SQLite file)")
-    add("--resume", action="store_true", help="go on with a search that was cut off, or make it longer")
+    add("--resume", action="store_true", help="continue a search that was cut off, or make it longer")
     add("--json", type=Path, metavar="FILE", help="write all trials and the front as JSON")
     parser.set_defaults(command=search)
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """A study and the folder of its results."""
+
+    name: str
+    study: Study
+    plan: SearchPlan
+    folder: Path
+
+
 def search(arguments: argparse.Namespace) -> int:
     from tinyrig.core.config import ROOT, load_config
-    from tinyrig.core.errors import EXIT_GOOD
     from tinyrig.core.text import printable
     from tinyrig.search import study as studies
 
     config = load_config()
-    dataset = arguments.dataset or config.dataset
-    name = printable(arguments.study or Path(dataset).stem, 60)
+    name = printable(arguments.study or Path(arguments.dataset or config.dataset).stem, 60)
     folder = ROOT / "variants" / "out" / FOLDER / name.replace("/", "-")
+    targets = worker_targets(arguments.board or ["virtual"], arguments.workers, config)
     _make(folder)
     url = studies.storage_url(arguments.storage, folder)
-    plan = _plan(arguments, dataset, config, studies.known_plan(name, url) if arguments.resume else None)
+    plan = _plan(arguments, config, studies.known_plan(name, url) if arguments.resume else None)
     with studies.watched():
-        study = studies.open_study(name, url, plan, arguments.resume, plan["seed"], startup=max(10, arguments.trials // 4))
+        study = studies.open_study(name, url, plan, arguments.resume, startup=max(10, arguments.trials // 4))
         cut_off = studies.end_cut_off(study)
         if cut_off:
             _say(f"{cut_off} candidates were cut off and count as not tried")
-        _run(arguments, study, plan, config, folder)
-        return _finish(arguments, study, name, plan, folder) or EXIT_GOOD
+        opened = _Opened(name, study, plan, folder)
+        _run(opened, arguments.trials, targets, config)
+        return _finish(opened, arguments.json)
 
 
-def _plan(arguments: argparse.Namespace, dataset: str, config: Any, known: dict[str, Any] | None) -> dict[str, Any]:
-    """What the trials depend on. A resumed search takes what isn't given from how it was begun."""
+def _plan(arguments: argparse.Namespace, config: Config, known: dict[str, Any] | None) -> SearchPlan:
+    """A resumed search takes what isn't given from how it was begun, a new one from rig.toml."""
+    from tinyrig.search.plan import SearchPlan
+
     given = {
         "dataset": arguments.dataset,
         "seed": arguments.seed,
@@ -79,75 +100,51 @@ def _plan(arguments: argparse.Namespace, dataset: str, config: Any, known: dict[
         "max_latency": arguments.max_latency,
         "min_accuracy": arguments.min_accuracy,
     }
-    from tinyrig.search.space import PRECISIONS
-
-    default = {
-        "dataset": dataset,
-        "seed": config.seed,
-        "epochs": None,
-        "families": ["cnn", "mlp"],
-        "precisions": list(PRECISIONS),
-        "max_ram": None,
-        "max_flash": None,
-        "max_latency": None,
-        "min_accuracy": None,
-    }
-    return {key: value if value is not None else (known or {}).get(key, default[key]) for key, value in given.items()}
+    return SearchPlan.of(given, {"dataset": config.dataset, "seed": config.seed} | (known or {}))
 
 
-def _run(arguments: argparse.Namespace, study: Any, plan: dict[str, Any], config: Any, folder: Path) -> None:
+def worker_targets(boards: Sequence[str], workers: int | None, config: Config) -> list[BoardTarget]:
+    """One for each worker. Emulators are started as often as they are needed; a physical board is one."""
     from tinyrig.core.boards import parse_own_board
+
+    targets = [parse_own_board(text, config.boards) for text in boards]
+    if not all(t.port is None and t.board is not None and t.board.starter for t in targets):
+        return targets[:workers]
+    return [targets[i % len(targets)] for i in range(workers or os.cpu_count() or 1)]
+
+
+def _run(opened: _Opened, trials: int, targets: Sequence[BoardTarget], config: Config) -> None:
     from tinyrig.core.deadlines import Deadline
     from tinyrig.host.log import shown
     from tinyrig.host.signals import alarm
-    from tinyrig.search.candidate import Budgets
-    from tinyrig.search.workers import Search, Task
+    from tinyrig.search.workers import Search, SearchTask
 
     deadline = Deadline("run_s", config.limits.run_s)
-    boards = [parse_own_board(text) for text in arguments.board or ["virtual"]]
-    workers = arguments.workers or (os.cpu_count() or 1 if all(_can_be_many(b) for b in boards) else len(boards))
-    task = Task(
-        study,
-        arguments.trials,
-        config,
-        Budgets(plan["max_ram"], plan["max_flash"], plan["max_latency"]),
-        folder,
-        plan["dataset"],
-        plan["seed"],
-        plan["epochs"],
-        tuple(plan["families"]),
-        tuple(plan["precisions"]),
-        deadline,
-    )
-    targets = [boards[i % len(boards)] for i in range(workers)] if all(_can_be_many(b) for b in boards) else boards[:workers]
+    task = SearchTask(opened.study, opened.plan, trials, config, opened.folder, deadline)
     with alarm(deadline), shown(_say, source="tinyrig.search"):
         Search(task, targets).run()
 
 
-def _can_be_many(target: Any) -> bool:
-    """Emulators are started as often as they are needed; a physical board is one."""
-    return target.port is None and target.board is not None and bool(target.board.starter)
-
-
-def _finish(arguments: argparse.Namespace, study: Any, name: str, plan: dict[str, Any], folder: Path) -> int:
+def _finish(opened: _Opened, json_file: Path | None) -> int:
+    """Writes the results; the exit status of their report."""
     from tinyrig.search import study as studies
 
-    found = studies.entries(study)
+    found = studies.entries(opened.study)
     studies.check_board(found)
-    measured, floor = [e for e in found if e["state"] == "complete"], plan["min_accuracy"]
+    measured, floor = [e for e in found if e["state"] == "complete"], opened.plan.min_accuracy
     document = {
         "schema": 1,
-        "study": name,
-        "plan": plan,
+        "study": opened.name,
+        "plan": opened.plan.stored(),
         "objectives": studies.OBJECTIVES,
         "trials": found,
         "front": [e["number"] for e in studies.front(found, floor)],
         "below_floor": [e["number"] for e in measured if not studies.is_above_floor(e, floor)],
     }
-    text = json.dumps(document, indent=1)
-    for path in filter(None, (folder / "search.json", arguments.json)):
+    text, target = json.dumps(document, indent=1), opened.folder / "search.json"
+    for path in filter(None, (target, json_file)):
         _write(path, text)
-    command = [sys.executable, "-m", "tinyrig.reports.search.page", str(folder / "search.json")]
+    command = [sys.executable, "-m", "tinyrig.reports.search.page", str(target)]
     return subprocess.run(command, check=False, timeout=REPORT_S).returncode
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+FAMILIES = ("cnn", "mlp")
 LAYERS = (1, 2, 3)
 FILTERS = (4, 6, 8, 12, 16, 24, 32)
 KERNELS = (3, 5, 7)
@@ -30,7 +31,7 @@ class Chooser(Protocol):
     def suggest_categorical(self, name: str, choices: Any) -> Any: ...
 
 
-def name_of(trial: Chooser, families: tuple[str, ...] = ("cnn", "mlp"), precisions: tuple[str, ...] = PRECISIONS) -> str:
+def name_of(trial: Chooser, families: tuple[str, ...] = FAMILIES, precisions: tuple[str, ...] = PRECISIONS) -> str:
     """One candidate, such as `cnn-12x5s2-8x3-lr5+l1-filters@0.25+pqt`. Defaults are left out: one network has one name."""
     family = trial.suggest_categorical("family", families)
     base, head = _cnn(trial, precisions) if family == "cnn" else (_mlp(trial), "")

@@ -10,10 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinyrig.core.errors import HostError, InfraError, UserError
-from tinyrig.search.candidate import Measured
+from tinyrig.search.candidate import CandidateResult
+from tinyrig.search.plan import SearchPlan
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.storages import RDBStorage
+    from optuna.trial import FrozenTrial, Trial
 
 OBJECTIVES = {"accuracy": "maximize", "latency_us": "minimize", "ram_bytes": "minimize", "flash_bytes": "minimize"}
 NAME, REASON, STAGE, WORKER, PLAN = "name", "reason", "stage", "worker", "plan"
@@ -42,8 +48,8 @@ def storage_url(storage: str | None, folder: Path) -> str:
     return storage or f"sqlite:///{folder / 'study.db'}"
 
 
-def open_study(name: str, url: str, plan: Mapping[str, Any], resume: bool, seed: int, startup: int) -> Any:
-    """The study, made where it is new. `plan`: what its trials depend on; a study is gone on with only where that is the same.
+def open_study(name: str, url: str, plan: SearchPlan, resume: bool, startup: int) -> Study:
+    """The study, made where it is new and resumed only where its plan is the same; the first `startup` trials are random.
 
     Raises UserError (exists and wasn't asked for, another plan, bad URL) and HostError (the storage can't be opened).
     """
@@ -55,43 +61,49 @@ def open_study(name: str, url: str, plan: Mapping[str, Any], resume: bool, seed:
             f"a search named {name} exists",
             expected="a new name, or --resume",
             received=name,
-            remedy=f"go on with it: tinyrig search --study {name} --resume; or choose another --study",
+            remedy=f"continue it: tinyrig search --study {name} --resume; or choose another --study",
         )
-    seed += len(package.load_study(study_name=name, storage=storage).trials) if exists else 0  # not the same candidates once more
+    tried = len(package.load_study(study_name=name, storage=storage).trials) if exists else 0
+    seed = plan.seed + tried  # not the same candidates once more
     sampler = package.samplers.TPESampler(seed=seed, n_startup_trials=startup, multivariate=True, group=True, constant_liar=True)
-    study = package.create_study(
+    study: Study = package.create_study(
         storage=storage, sampler=sampler, study_name=name, directions=list(OBJECTIVES.values()), load_if_exists=True
     )
-    known = study.user_attrs.get(PLAN)
+    _check_plan(study, plan)
+    return study
+
+
+def _check_plan(study: Study, plan: SearchPlan) -> None:
+    """Of a resumed study that it is the same, of a new one that it is kept."""
+    known, now = study.user_attrs.get(PLAN), plan.stored()
     if known is None:
         study.set_metric_names(list(OBJECTIVES))
-        study.set_user_attr(PLAN, dict(plan))
-    elif differences := [f"{k}: {known.get(k)!r} then, {v!r} now" for k, v in plan.items() if known.get(k) != v]:
+        study.set_user_attr(PLAN, now)
+    elif differences := [f"{k}: {known.get(k)!r} then, {v!r} now" for k, v in now.items() if known.get(k) != v]:
         raise UserError(
-            f"the search {name} was begun with something else",
+            f"the search {study.study_name} was begun with something else",
             expected="the same data, seed, epochs and budgets",
             received="; ".join(differences),
             remedy="leave those options as they were, or choose another --study",
         )
-    return study
 
 
 def violation(values: Mapping[str, Any], min_accuracy: float | None) -> float:
     """How far a measured candidate is below the floor, for the sampler: above 0 what can't stand on the front."""
     if is_above_floor(values, min_accuracy):
         return 0.0
-    return max(1e-9, floor_of(values, min_accuracy) - values["accuracy"])
+    return float(max(1e-9, floor_of(values, min_accuracy) - values["accuracy"]))
 
 
 def floor_of(values: Mapping[str, Any], min_accuracy: float | None) -> float:
     """The accuracy (0 to 1) asked of a measured candidate: `min_accuracy` in percent, else that of always naming one class."""
-    return values.get("chance", 0.0) if min_accuracy is None else min_accuracy / 100
+    return float(values.get("chance", 0.0)) if min_accuracy is None else min_accuracy / 100
 
 
 def is_above_floor(values: Mapping[str, Any], min_accuracy: float | None) -> bool:
     """At least what was asked for; and better than chance where nothing was."""
-    floor = floor_of(values, min_accuracy)
-    return values["accuracy"] >= floor if min_accuracy is not None else values["accuracy"] > floor or not floor
+    floor, accuracy = floor_of(values, min_accuracy), float(values["accuracy"])
+    return accuracy >= floor if min_accuracy is not None else accuracy > floor or not floor
 
 
 def known_plan(name: str, url: str) -> dict[str, Any] | None:
@@ -103,12 +115,15 @@ def known_plan(name: str, url: str) -> dict[str, Any] | None:
     return dict(package.load_study(study_name=name, storage=storage).user_attrs.get(PLAN) or {})
 
 
-def _storage(url: str) -> Any:
+def _storage(url: str) -> RDBStorage:
     package = optuna()
     url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     try:
         options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
-        return package.storages.RDBStorage(url, engine_kwargs=options, heartbeat_interval=BEAT_S, grace_period=GRACE_S)
+        opened: RDBStorage = package.storages.RDBStorage(
+            url, engine_kwargs=options, heartbeat_interval=BEAT_S, grace_period=GRACE_S
+        )
+        return opened
     except Exception as error:  # whatever the database's driver raises
         raise HostError(
             "the search's storage can't be opened",
@@ -130,7 +145,7 @@ def watched() -> Iterator[None]:
             "the search's storage was lost",
             expected="a database that stays reachable",
             received=f"{type(error.__cause__ or error).__name__}: {error.__cause__ or error}"[:500],
-            remedy="when it is back, go on with --resume: what was finished is kept",
+            remedy="when it is back, continue with --resume: finished trials are kept",
         ) from error
 
 
@@ -138,17 +153,18 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def begin(trial: Any, name: str) -> None:
+def begin(trial: Trial, name: str) -> None:
     trial.set_user_attr(NAME, name)
 
 
-def beat(study: Any, trials: Iterable[Any]) -> None:
+def beat(study: Study, trials: Iterable[Trial]) -> None:
     """The sign of life of trials under way, which Optuna gives by itself only where it runs them too."""
+    storage: Any = study._storage  # Optuna's only way to it
     for trial in trials:
-        study._storage.record_heartbeat(trial._trial_id)
+        storage.record_heartbeat(trial._trial_id)
 
 
-def end_cut_off(study: Any) -> int:
+def end_cut_off(study: Study) -> int:
     """Ends the trials that a dead process of this host left running, and those of any host that has given no sign of life; their
     number."""
     package = optuna()
@@ -160,7 +176,7 @@ def end_cut_off(study: Any) -> int:
     return len({t.number for t in running} - {t.number for t in after})
 
 
-def _is_dead(trial: Any) -> bool:
+def _is_dead(trial: FrozenTrial) -> bool:
     host, _, pid = str(trial.user_attrs.get(WORKER, ":")).rpartition(":")
     if not pid:
         return trial.datetime_start is not None and (datetime.now() - trial.datetime_start).total_seconds() > OWNERLESS_S
@@ -175,7 +191,7 @@ def _is_dead(trial: Any) -> bool:
     return int(pid) == os.getpid()
 
 
-def finished(study: Any) -> list[Any]:
+def finished(study: Study) -> list[FrozenTrial]:
     """Trials that told something: measured, or given up for a reason."""
     states = optuna().trial.TrialState
     return study.get_trials(deepcopy=False, states=[states.COMPLETE, states.PRUNED])
@@ -188,7 +204,7 @@ def _unless_ended() -> Iterator[None]:
         yield
 
 
-def tell_measured(study: Any, trial: Any, found: Measured) -> None:
+def tell_measured(study: Study, trial: Trial, found: CandidateResult) -> None:
     values = dataclasses.asdict(found)
     with _unless_ended():
         trial.set_constraint(LIMITS, violation(values, study.user_attrs[PLAN].get("min_accuracy")))
@@ -196,7 +212,7 @@ def tell_measured(study: Any, trial: Any, found: Measured) -> None:
         study.tell(trial, [values[name] for name in OBJECTIVES], skip_if_finished=True)
 
 
-def next_trial(study: Any, count: int) -> Any | None:
+def next_trial(study: Study, count: int) -> Trial | None:
     """A new trial; None where `count` are finished or under way, on any host that shares the study."""
     optuna().storages.fail_stale_trials(study)
     if _begun(study, None) >= count:
@@ -210,13 +226,13 @@ def next_trial(study: Any, count: int) -> Any | None:
     return None
 
 
-def _begun(study: Any, before: int | None) -> int:
+def _begun(study: Study, before: int | None) -> int:
     states = optuna().trial.TrialState
     trials = study.get_trials(deepcopy=False, states=[states.COMPLETE, states.PRUNED, states.RUNNING])
     return sum(before is None or t.number < before for t in trials)
 
 
-def tell_given_up(study: Any, trial: Any, stage: str, reason: str, excess: float = 1.0) -> None:
+def tell_given_up(study: Study, trial: Trial, stage: str, reason: str, excess: float = 1.0) -> None:
     """`excess`: how far it is beyond its limits, which the sampler learns."""
     with _unless_ended():
         trial.set_user_attr(EXCESS, excess)
@@ -226,14 +242,14 @@ def tell_given_up(study: Any, trial: Any, stage: str, reason: str, excess: float
         study.tell(trial, state=optuna().trial.TrialState.PRUNED, skip_if_finished=True)
 
 
-def tell_failed(study: Any, trial: Any, reason: str) -> None:
+def tell_failed(study: Study, trial: Trial, reason: str) -> None:
     """The rig's fault: nothing is known of the candidate."""
     with _unless_ended():
         trial.set_user_attr(REASON, reason)
         study.tell(trial, state=optuna().trial.TrialState.FAIL, skip_if_finished=True)
 
 
-def entries(study: Any) -> list[dict[str, Any]]:
+def entries(study: Study) -> list[dict[str, Any]]:
     """Each finished trial: number, name, state, and what was measured or why not."""
     found = []
     for trial in sorted(finished(study), key=lambda t: t.number):
@@ -253,7 +269,7 @@ def entries(study: Any) -> list[dict[str, Any]]:
     return found
 
 
-def same(study: Any, name: str) -> dict[str, Any] | None:
+def same(study: Study, name: str) -> dict[str, Any] | None:
     """The finished trial, of any host, of this candidate."""
     return next((e for e in entries(study) if e["name"] == name), None)
 

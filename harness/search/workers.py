@@ -9,68 +9,63 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinyrig.core.boards import BoardTarget
 from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline
-from tinyrig.core.errors import HostError, ModelError, RigError, UserError
+from tinyrig.core.errors import EXIT_USER, HostError, ModelError, RigError, UserError
 from tinyrig.host.log import about
 from tinyrig.search import study as studies
-from tinyrig.search.candidate import Bench, Budgets, Measured, OverBudget, evaluate
+from tinyrig.search.candidate import CandidateBoard, CandidateResult, OverBudget, evaluate
+from tinyrig.search.plan import SearchPlan
 from tinyrig.search.space import name_of
 from tinyrig.search.trainer import Trainer
 
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import Trial
+
 log = logging.getLogger(__name__)
 
-MOST_RIG_FAILURES = 3
+MAX_RIG_FAILURES = 3
 """In a row: what fails so often fails for a reason that another try won't mend."""
-
-"""Called with (trial, candidate, what it is at or has come to)."""
 
 
 @dataclass(frozen=True)
-class Task:
-    """What all workers of a call share."""
+class SearchTask:
+    """What all workers of a call share. `trials`: how many the study has at the end; `folder`: of the training processes."""
 
-    study: Any
+    study: Study
+    plan: SearchPlan
     trials: int
     config: Config
-    budgets: Budgets
     folder: Path
-    dataset: str
-    seed: int
-    epochs: int | None
-    families: tuple[str, ...]
-    precisions: tuple[str, ...]
     deadline: Deadline
+
+    def trainer(self) -> Trainer:
+        return Trainer(self.folder, self.plan.dataset, self.plan.seed, self.plan.epochs)
 
 
 class Search:
     """Runs until the study has `task.trials` finished trials. `targets`: one board for each worker."""
 
-    def __init__(self, task: Task, targets: Sequence[BoardTarget]) -> None:
+    def __init__(self, task: SearchTask, targets: Sequence[BoardTarget]) -> None:
         self._task, self._targets = task, targets
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._failures = 0
         self._errors: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
         self._trainers: list[Trainer] = []
-        self._under_way: dict[int, Any] = {}
+        self._under_way: dict[int, Trial] = {}
 
     def run(self) -> None:
         """Raises what stopped it: the rig's fault, or the user's interruption, after every worker has ended."""
         threads = [threading.Thread(target=self._work, args=(target,), daemon=True) for target in self._targets]
         for thread in threads:
             thread.start()
-        beat_at = 0.0
         try:
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(0.2)  # so that a signal is heard
-                    if time.monotonic() >= beat_at:
-                        studies.beat(self._task.study, list(self._under_way.values()))
-                        beat_at = time.monotonic() + studies.BEAT_S
+            self._watch(threads)
         finally:
             self._stop.set()
             for trainer in list(self._trainers):
@@ -80,46 +75,55 @@ class Search:
         if not self._errors.empty():
             raise self._errors.get()
 
+    def _watch(self, threads: Sequence[threading.Thread]) -> None:
+        """Gives signs of life until all have ended."""
+        beat_at = 0.0
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(0.2)  # so that a signal is heard
+                if time.monotonic() >= beat_at:
+                    studies.beat(self._task.study, list(self._under_way.values()))
+                    beat_at = time.monotonic() + studies.BEAT_S
+
     def _work(self, target: BoardTarget) -> None:
         task = self._task
-        trainer = Trainer(task.folder, task.dataset, task.seed, task.epochs)
+        trainer = task.trainer()
         self._trainers.append(trainer)
-        bench = Bench(target, task.config)
+        board = CandidateBoard(target, task.config)
         try:
             while not self._stop.is_set() and (trial := self._next()) is not None:
                 task.deadline.check("before the next candidate")
                 self._under_way[trial.number] = trial
-                self._one(trial, trainer, bench)
+                self._one(trial, trainer, board)
                 del self._under_way[trial.number]
         except BaseException as error:
             if not self._stop.is_set():
                 self._errors.put(error)
             self._stop.set()
         finally:
-            bench.close()
+            board.close()
             trainer.close()
 
-    def _next(self) -> Any | None:
+    def _next(self) -> Trial | None:
         with self._lock:  # the sampler keeps a state of its own
             return studies.next_trial(self._task.study, self._task.trials)
 
-    def _one(self, trial: Any, trainer: Trainer, bench: Bench) -> None:
+    def _one(self, trial: Trial, trainer: Trainer, board: CandidateBoard) -> None:
         task = self._task
         with self._lock:
-            name = name_of(trial, task.families, task.precisions)
+            name = name_of(trial, task.plan.families, task.plan.precisions)
             studies.begin(trial, name)
             known = studies.same(task.study, name)
         with about(f"{trial.number:4} {name}"):
-            self._try(trial, name, known, trainer, bench)
+            if known is not None:
+                self._repeat(trial, known)
+            else:
+                self._try(trial, name, trainer, board)
 
-    def _try(self, trial: Any, name: str, known: dict[str, Any] | None, trainer: Trainer, bench: Bench) -> None:
+    def _try(self, trial: Trial, name: str, trainer: Trainer, board: CandidateBoard) -> None:
         task = self._task
-        if known is not None:
-            self._repeat(trial, known)
-            log.info("the same as trial %d", known["number"])
-            return
         try:
-            found = evaluate(name, trainer, bench, task.budgets, task.config)
+            found = evaluate(name, trainer, board, task.plan.budgets, task.config)
         except OverBudget as over:
             studies.tell_given_up(task.study, trial, over.stage, over.reason, over.excess)
             log.info("given up (%s)", over)
@@ -135,24 +139,24 @@ class Search:
             log.info("%s, %s", f"{found.accuracy:.2%}", costs)
         self._failures = 0
 
-    def _repeat(self, trial: Any, known: dict[str, Any]) -> None:
+    def _repeat(self, trial: Trial, known: dict[str, Any]) -> None:
         """A candidate that was tried before: nothing new can be learnt of it."""
         if known["state"] == "complete":
-            values = {f.name: known[f.name] for f in fields(Measured) if f.name in known}
-            studies.tell_measured(self._task.study, trial, Measured(**values))
+            values = {f.name: known[f.name] for f in fields(CandidateResult) if f.name in known}
+            studies.tell_measured(self._task.study, trial, CandidateResult(**values))
         else:
-            reason = known["stage"], known["reason"], known["excess"]
-            studies.tell_given_up(self._task.study, trial, *reason)
+            studies.tell_given_up(self._task.study, trial, known["stage"], known["reason"], known["excess"])
+        log.info("the same as trial %d", known["number"])
 
-    def _rig_failed(self, trial: Any, error: RigError) -> None:
+    def _rig_failed(self, trial: Trial, error: RigError) -> None:
         if self._stop.is_set():
-            return  # the search is over: the trial is told as cut off at the next --resume
+            return  # the search is over: the next --resume ends this trial as cut off
         studies.tell_failed(self._task.study, trial, _one_line(error))
         log.info("not measured: %s", _one_line(error))
         with self._lock:
             self._failures += 1
-            if self._failures >= MOST_RIG_FAILURES:
-                raise error if error.exit_code != 2 else HostError(str(error))
+            if self._failures >= MAX_RIG_FAILURES:
+                raise error if error.exit_code != EXIT_USER else HostError(str(error))
 
 
 def _one_line(error: RigError) -> str:

@@ -1,8 +1,8 @@
 """The rig's side of a search: space, budgets, study, training process, workers. End to end: test_search_command.py."""
 
-import dataclasses
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import sqlalchemy
@@ -10,19 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinyrig.cli import main
-from tinyrig.core.config import Config
+from tinyrig.core.config import Config, load_config
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import HostError, InfraError, LinkError, UserError
 from tinyrig.host.log import heard
+from tinyrig.search import command, workers
 from tinyrig.search import study as studies
 from tinyrig.search import trainer as trainers
-from tinyrig.search import workers
-from tinyrig.search.candidate import Budgets, Measured, OverBudget
+from tinyrig.search.candidate import CandidateResult, OverBudget
+from tinyrig.search.plan import Budgets, SearchPlan
 from tinyrig.search.space import name_of
 from tinyrig.search.trainer import Trainer
 
-MEASURED = Measured(0.9, 100.0, 3000, 6000, 6400, 5000, 20, 0.9, "00", 4000, "virtual", "56", "estimated")
-PLAN = {"dataset": "glove", "seed": 0}
+MEASURED = CandidateResult(0.9, 100.0, 3000, 6000, 6400, 5000, 20, 0.9, "00", 4000, "virtual", "56", "estimated")
+PLAN = SearchPlan("glove", 0)
 
 
 class Drawn:
@@ -85,7 +86,7 @@ def url(tmp_path):
 
 
 def open_study(url, plan=PLAN, resume=False):
-    return studies.open_study("s", url, plan, resume, 0, 10)
+    return studies.open_study("s", url, plan, resume, 10)
 
 
 def test_a_study_is_gone_on_with_only_when_asked_and_with_the_same_plan(url):
@@ -93,9 +94,9 @@ def test_a_study_is_gone_on_with_only_when_asked_and_with_the_same_plan(url):
     with pytest.raises(UserError, match="--resume"):
         open_study(url)
     with pytest.raises(UserError, match="seed: 0 then, 1 now"):
-        open_study(url, PLAN | {"seed": 1}, resume=True)
+        open_study(url, replace(PLAN, seed=1), resume=True)
     assert open_study(url, resume=True).study_name == "s"
-    assert studies.known_plan("s", url) == PLAN and studies.known_plan("other", url) is None
+    assert studies.known_plan("s", url) == PLAN.stored() and studies.known_plan("other", url) is None
 
 
 def test_a_storage_that_cannot_be_opened_is_the_hosts_fault():
@@ -159,12 +160,12 @@ def test_a_storage_that_is_lost_is_the_hosts_fault(url):
 
 
 def measured(accuracy, **changes):
-    return dataclasses.replace(MEASURED, accuracy=accuracy, chance=0.4, **changes)
+    return replace(MEASURED, accuracy=accuracy, chance=0.4, **changes)
 
 
 @pytest.mark.parametrize(("floor", "on_front"), [(None, [0.7, 0.5]), (70.0, [0.7]), (0.0, [0.7, 0.5, 0.4]), (99.0, [])])
 def test_what_is_below_the_floor_stands_on_no_front_and_the_sampler_knows(url, floor, on_front):
-    study = open_study(url, PLAN | {"min_accuracy": floor})
+    study = open_study(url, replace(PLAN, min_accuracy=floor))
     for i, accuracy in enumerate((0.4, 0.5, 0.7)):
         trial = study.ask()
         studies.begin(trial, f"mlp-{i + 1}")
@@ -295,14 +296,13 @@ class Closable:
 def search(url, tmp_path, monkeypatch):
     """Runs a search whose candidates come to what `evaluate(name)` says; returns the study and what was told."""
     monkeypatch.setattr(workers, "Trainer", Closable)
-    monkeypatch.setattr(workers, "Bench", Closable)
+    monkeypatch.setattr(workers, "CandidateBoard", Closable)
     study, told = open_study(url), []
 
     def run(evaluate, trials=6, count=2, families=("cnn", "mlp")):
         monkeypatch.setattr(workers, "evaluate", lambda name, *rest: evaluate(name))
-        task = workers.Task(
-            study, trials, Config(), Budgets(), tmp_path, "glove", 0, None, families, ("int8",), Deadline("run_s", 60)
-        )
+        plan = replace(PLAN, families=families, precisions=("int8",))
+        task = workers.SearchTask(study, plan, trials, Config(), tmp_path, Deadline("run_s", 60))
         with heard(told.append, "tinyrig.search"):
             workers.Search(task, [None] * count).run()
         return study, told
@@ -375,3 +375,50 @@ def test_one_failure_of_the_rig_is_survived(search):
     study, _ = search(evaluate, trials=3)
     assert [t.state.name for t in study.trials].count("FAIL") == 1
     assert len(studies.entries(study)) == 3
+
+
+def test_a_study_from_before_a_limit_was_known_can_be_resumed(url):
+    study = open_study(url)
+    study.set_user_attr(studies.PLAN, {k: v for k, v in PLAN.stored().items() if k != "min_accuracy"})
+    assert open_study(url, resume=True).study_name == "s"
+
+
+def test_a_resumed_plan_takes_what_is_not_given_from_how_it_was_begun():
+    begun = replace(PLAN, dataset="watch", families=("mlp",), max_ram=100).stored()
+    nothing = dict.fromkeys(begun)
+    assert SearchPlan.of(nothing, begun) == replace(PLAN, dataset="watch", families=("mlp",), max_ram=100)
+    assert SearchPlan.of(nothing | {"max_ram": 7, "families": ["cnn"]}, begun).max_ram == 7
+    assert SearchPlan.of(nothing, {"dataset": "glove", "seed": 0}) == PLAN
+
+
+# ---- boards ----
+
+OWN = '[boards.left]\nkind = "virtual#1"\n[boards.wired]\nkind = "nano33ble"\nlink = "/dev/ttyACM7"\n'
+
+
+def test_a_board_that_only_rig_toml_names_can_be_searched_on(tmp_path, monkeypatch):
+    (tmp_path / "rig.toml").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    asked = []
+
+    class Stopped:
+        def __init__(self, task, targets):
+            asked.extend(targets)
+
+        def run(self):
+            raise LinkError("enough")
+
+    monkeypatch.setattr(workers, "Search", Stopped)
+    monkeypatch.setattr(command, "_make", lambda folder: None)
+    words = ["search", "--storage", f"sqlite:///{tmp_path}/study.db", "--workers", "3"]
+    assert main([*words, "--board", "left"]) == 3
+    assert [(t.entry, t.number) for t in asked] == [("left", 1)] * 3
+    assert main([*words, "--study", "other", "--board", "unheard-of"]) == 2
+
+
+def test_a_physical_board_has_one_worker(tmp_path, monkeypatch):
+    (tmp_path / "rig.toml").write_text(OWN)
+    config = load_config(tmp_path / "rig.toml")
+    assert len(command.worker_targets(["wired"], None, config)) == 1
+    assert [t.entry for t in command.worker_targets(["wired", "left"], 5, config)] == ["wired", "left"]
+    assert len(command.worker_targets(["left", "virtual"], 5, config)) == 5
