@@ -322,7 +322,7 @@ def _markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def report(seed: int) -> str:
     tables = (
         ("Verdict of the night, timer of 1 cycle", lambda: verdict_table(BOARDS, seed)),
-        ("Harder noise than real boards are said to have", lambda: verdict_table(HARDER, seed + 100)),
+        ("Harder noise than reported of real boards", lambda: verdict_table(HARDER, seed + 100)),
         ("A timer that ticks in 1 ms", lambda: verdict_table(TICKING, seed + 200)),
         ("Simpler rules, for comparison", lambda: naive_table(seed + 300)),
         ("Drift: false alarms of the change-point search", lambda: false_drift_table(seed + 400)),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -117,7 +118,7 @@ class Bench:
         align = ("left", "left", "right", "right", "right", "left")
         table = tabulate(rows, headers, tablefmt="github", disable_numparse=True, colalign=align)
         head = f"# Engines: targets and figures reached\n\n{INTRODUCTION}\n\ntinyrig at {commit()}.\n\n"
-        return f"{head}{table}\n\n## Side by side\n\n{markdown(whole)}"
+        return wrapped(f"{head}{table}\n\n## Side by side\n\n{markdown(whole)}")
 
     def _target_row(self, t: Target) -> list[str]:
         reached = self.reached(t)
@@ -127,16 +128,27 @@ class Bench:
 
 INTRODUCTION = f"""\
 Written by `pytest bench/test_engines.py`. pqt and simple are the paper's networks; the others are the zoo's
-(`python -m tinyrig.variants.networks.zoo`): usual layer shapes, seeded random weights. Cycles are those of one inference, the
-median over {LIMIT} windows a network. Bytes: RAM is arena + static + stack, flash is weights + engine code.
+(`python -m tinyrig.variants.networks.zoo`): usual layer shapes, seeded random weights. Cycles are for one inference,
+the median over {LIMIT} windows per network. In bytes: RAM is arena + static + stack, flash is weights + engine code.
 
 "TFLM + CMSIS-NN before" are whole runtimes, measured before this engine existed, with the same compiler and an earlier
-version of the same timing model, on networks of the same shapes with other weights. The peer in the tables below runs in the
-same run on the same board as the others, called from generated code without an interpreter.
+version of the same timing model, on networks of the same shapes with other weights. The peer in the tables below is
+measured in the same run on the same board as the others, called from generated code without an interpreter.
 
-The converter quantises dense weights per channel, for which CMSIS-NN 4.0.0 has no dense function: its 1x1 convolution does
-those layers, slowly for a single row. `{TWIN}` is the same network with one scale a layer, where the
-peer runs at its best. The float autoencoder's weights are more than the board's flash, so it has no figure."""
+The converter quantises dense weights per channel, for which CMSIS-NN 4.0.0 has no dense function: it runs those layers
+as 1x1 convolutions, slowly for a single row. `{TWIN}` is the same network with one scale per
+layer, where the peer is at its best. The float autoencoder's weights exceed the board's flash, so it has no figure."""
+
+
+def wrapped(page: str) -> str:
+    """Sentences and list items in lines of at most 120 characters, as in all documents; tables as they are."""
+    return "\n".join(line if line.startswith("|") else _folded(line) for line in page.split("\n"))
+
+
+def _folded(line: str) -> str:
+    return textwrap.fill(
+        line, 120, subsequent_indent="  " * line.startswith("- "), break_long_words=False, break_on_hyphens=False
+    )
 
 
 def commit() -> str:
