@@ -5,29 +5,33 @@ There is no "no limit": zero is refused, so that the total of a night is bounded
 
 from __future__ import annotations
 
-import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Annotated, Any
 
-from tinyrig.core.errors import InfraError, RigError, UserError
+from tinyrig.core.checked import KEYS, Number
+from tinyrig.core.errors import InfraError, RigError
+
+_SECONDS = Number("seconds, more than 0; for no practical limit give a large number", positive=True, most=None)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds. None: the board's own.
+    """Seconds. None: the board's own."""
 
-    build_s: one call of a compiler or linker. flash_s: writing and verifying an image. hello_s: until a started firmware answers.
-    window_s: one inference of which nothing is known yet. run_s: the whole command, building variants included.
-    """
+    __pydantic_config__ = KEYS
 
-    build_s: float = 300.0
-    flash_s: float | None = None
-    hello_s: float | None = None
-    window_s: float | None = None
-    run_s: float = 6 * 3600.0
+    build_s: Annotated[float, _SECONDS] = 300.0
+    """One call of a compiler or linker."""
+    flash_s: Annotated[float | None, _SECONDS] = None
+    """Writing and verifying an image; default: the board's."""
+    hello_s: Annotated[float | None, _SECONDS] = None
+    """Until a started firmware answers; default: the board's."""
+    window_s: Annotated[float | None, _SECONDS] = None
+    """One inference of which nothing is known yet; default: the board's."""
+    run_s: Annotated[float, _SECONDS] = 6 * 3600.0
+    """The whole command, building variants included."""
 
     def on(self, board: Any) -> Limits:
         """With what the board's record (boards.py) says in the place of None."""
@@ -41,34 +45,6 @@ NAMES = tuple(f.name for f in fields(Limits))
 def variable(name: str) -> str:
     """The environment variable that overrides a limit."""
     return f"TINYRIG_LIMITS_{name.upper()}"
-
-
-def read_limits(raw: Any, file: object) -> Limits:
-    """The table `[limits]` of `file`, overridden by the environment. Raises UserError."""
-    if not isinstance(raw, dict) or set(raw) - set(NAMES):
-        raise UserError(
-            f"{file}: [limits] can't be used",
-            expected=", ".join(f"{n} = SECONDS" for n in NAMES),
-            received=repr(raw),
-            remedy="see docs/rig.md",
-        )
-    given = raw | {name: os.environ[variable(name)] for name in NAMES if os.environ.get(variable(name))}
-    return Limits(**{name: _seconds(name, value, file) for name, value in given.items()})
-
-
-def _seconds(name: str, value: Any, file: object) -> float:
-    try:
-        seconds = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise UserError(
-            f"the limit {name!r} can't be used",
-            expected="seconds, more than 0",
-            received=repr(value),
-            remedy=f"correct it in {file} or {variable(name)}; for no practical limit give a large number",
-        )
-    return seconds
 
 
 def exceeded(name: str, seconds: float, what: str, kind: type[RigError] = InfraError, received: str = "") -> RigError:

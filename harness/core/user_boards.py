@@ -5,42 +5,102 @@ A board is described in full, or by `like`, a known board whose facts it takes w
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from tinyrig.core.boards import BOARDS, Board
+from tinyrig.core.checked import KEYS, OneOf, Text, Texts, Whole
 from tinyrig.core.errors import UserError
 from tinyrig.core.records import INSTRUCTIONS, MEASURED
 
 NEEDED = ("port", "clock_hz", "flash_base", "flash_bytes", "ram_base", "ram_bytes")
-NUMBERS = {
-    # fact: (least, most, what it must be a multiple of)
-    "clock_hz": (1_000_000, 10_000_000_000, 1),
-    "baud": (1200, 12_000_000, 1),
-    "flash_base": (0, 0xFFFF_FFFF, 512),
-    "flash_bytes": (4096, 1 << 30, 4),
-    "ram_base": (0, 0xFFFF_FFFF, 8),
-    "ram_bytes": (8192, 1 << 30, 8),
-}
-WHY = {
-    "clock_hz": "what port_cycles counts in a second",
-    "flash_base": "the vector table stands there",
-    "ram_bytes": "firmware and at least 4 KiB of stack must fit",
-}
-LISTS = ("cpu_flags", "usb_ids", "flash_command")
-FACTS = ("like", "title", "timing", "port", *NUMBERS, *LISTS)
 TIMINGS = (MEASURED, INSTRUCTIONS)
 PLACEHOLDERS = ("bin", "elf", "port", "base")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,30}")
 
 
-def own_board(name: str, table: Mapping[str, Any], file: Path | None) -> Board | None:
-    """The board that the facts in `table` describe; None where it has none, so that only the wiring of a known board is told.
+def _usb_ids(ids: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(re.fullmatch(r"[0-9a-f]{4}:[0-9a-f]{4}", text.lower()) for text in ids):
+        raise ValueError(ids)
+    return tuple(text.lower() for text in ids)
+
+
+def _command(words: tuple[str, ...]) -> tuple[str, ...]:
+    found = {name for word in words for name in re.findall(r"\{([^{}]*)\}", word)}
+    if found - set(PLACEHOLDERS) or not {"bin", "elf"} & found:
+        raise ValueError(words)
+    return words
+
+
+_COMMAND = "a list of texts, {bin} or {elf} in one of them and no others than " + ", ".join(f"{{{p}}}" for p in PLACEHOLDERS)
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Where one board is wired, and which one may answer there."""
+
+    link: Annotated[str, Text()] = ""
+    """The serial line of the Serial1 pins."""
+    flash: Annotated[str, Text()] = ""
+    """The bootloader's USB port."""
+    id: Annotated[str, Text()] = ""
+    """The only board that may answer there, 16 hex digits as `tinyrig run` prints them; empty: any."""
+    usb_serial: Annotated[str, Text()] = ""
+    """Serial number of the USB device that carries the ports which are not named."""
+    kind: Annotated[str, Text()] = ""
+    """The known board that this one is (`virtual#3`: the virtual one with this number); empty: its own name."""
+    faults: Annotated[tuple[str, ...], Texts(commas=True)] = ()
+    """What this virtual board injects, beside what all of them do."""
+    flasher: Annotated[str, Text()] = ""
+    """Another way to flash it than its record says."""
+    probe: Annotated[str, Text()] = ""
+    """The id of its debug probe; empty: the only one."""
+
+
+@dataclass(frozen=True)
+class BoardTable(Wiring):
+    """[boards.NAME]: how a board is wired, and the facts of one that is the user's own."""
+
+    __pydantic_config__ = KEYS
+
+    like: Annotated[str | None, Text(least=1)] = None
+    """A known board whose facts it takes over where it names none of its own."""
+    title: Annotated[str | None, Text(least=1)] = None
+    """For lists of boards."""
+    timing: Annotated[str | None, OneOf(TIMINGS)] = None
+    """What its counter counts: cycles of a clock, or instructions."""
+    port: Annotated[str | None, Text(least=1)] = None
+    """The folder with port.c, beside rig.toml; or the name of one of tinyrig's own."""
+    clock_hz: Annotated[int | None, Whole(1_000_000, 10_000_000_000, strict=True)] = None
+    """What port_cycles counts in a second."""
+    baud: Annotated[int | None, Whole(1200, 12_000_000, strict=True)] = None
+    """Of its serial line; 115200 where neither this nor `like` says it."""
+    flash_base: Annotated[int | None, Whole(0, 0xFFFF_FFFF, 512, strict=True)] = None
+    """Where an image begins, with the vector table."""
+    flash_bytes: Annotated[int | None, Whole(4096, 1 << 30, 4, strict=True)] = None
+    """What an image may take."""
+    ram_base: Annotated[int | None, Whole(0, 0xFFFF_FFFF, 8, strict=True)] = None
+    ram_bytes: Annotated[int | None, Whole(8192, 1 << 30, 8, strict=True)] = None
+    """The firmware and at least 4 KiB of stack must fit."""
+    cpu_flags: Annotated[tuple[str, ...] | None, Texts(least=1)] = None
+    """The compiler's options for its processor."""
+    usb_ids: Annotated[tuple[str, ...] | None, Texts('a list of ids like "2341:805a"', least=1, accept=_usb_ids)] = None
+    """By which it is recognised, like "2341:805a"."""
+    flash_command: Annotated[tuple[str, ...] | None, Texts(_COMMAND, least=1, accept=_command)] = None
+    """Flashes it, without a shell; {bin} or {elf} is the image, {port} its port, {base} the address."""
+
+
+FACTS = tuple(f.name for f in fields(BoardTable) if f.name not in {w.name for w in fields(Wiring)})
+
+
+def own_board(name: str, table: BoardTable, file: Path | None) -> Board | None:
+    """The board that the facts in `table` describe; None where it has none, only the wiring of a known board.
     A relative `port` is looked for beside `file`. Raises UserError."""
-    facts = {key: table[key] for key in FACTS if key in table}
+    facts = {key: value for key in FACTS if (value := getattr(table, key)) is not None}
     if not facts:
         return None
     reader = _Reader(name, file)
@@ -48,7 +108,9 @@ def own_board(name: str, table: Mapping[str, Any], file: Path | None) -> Board |
     base = reader.base(facts)
     if base is None:
         reader.check_complete(facts)
-    given = {key: reader.read(key, value) for key, value in facts.items() if key != "like"}
+    given = {key: value for key, value in facts.items() if key != "like"}
+    if "port" in given:
+        given["port"] = reader.port(given["port"])
     if "flash_command" in given:
         given["flasher"] = "command"
     own = replace(base, name=name, **given) if base else Board(**{**_defaults(name), **given})
@@ -69,7 +131,7 @@ def _defaults(name: str) -> dict[str, Any]:
 
 
 class _Reader:
-    """Facts of one board -> values of its record."""
+    """What the facts of one board must be to each other and to what is known."""
 
     def __init__(self, name: str, file: Path | None) -> None:
         self._name, self._file = name, file
@@ -90,8 +152,10 @@ class _Reader:
 
     def base(self, facts: Mapping[str, Any]) -> Board | None:
         like = facts.get("like")
-        if like is not None and (not isinstance(like, str) or like not in BOARDS):
-            raise self.fault("like names no known board", " or ".join(BOARDS), like)
+        if like is not None and like not in BOARDS:
+            near = difflib.get_close_matches(like, BOARDS, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise self.fault("like names no known board", f"{' or '.join(BOARDS)}{hint}", like)
         return BOARDS[like] if like else None
 
     def check_complete(self, facts: Mapping[str, Any]) -> None:
@@ -99,42 +163,7 @@ class _Reader:
         if missing:
             raise self.fault("facts are missing", f"{', '.join(NEEDED)}, or like = a known board", f"no {', '.join(missing)}")
 
-    def read(self, key: str, value: Any) -> Any:
-        if key in NUMBERS:
-            return self._number(key, value)
-        if key in LISTS:
-            return self._texts(key, value)
-        if not isinstance(value, str) or not value.isprintable() or not value:
-            raise self.fault(f"{key} can't be used", "a text", value)
-        if key == "timing" and value not in TIMINGS:
-            raise self.fault("timing can't be used", " or ".join(TIMINGS), value)
-        return self._port(value) if key == "port" else value
-
-    def _number(self, key: str, value: Any) -> int:
-        least, most, step = NUMBERS[key]
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most or value % step:
-            multiple = f", a multiple of {step}" if step > 1 else ""
-            why = f" ({WHY[key]})" if key in WHY else ""
-            raise self.fault(f"{key} can't be used", f"a whole number from {least} to {most}{multiple}{why}", value)
-        return value
-
-    def _texts(self, key: str, value: Any) -> tuple[str, ...]:
-        if not isinstance(value, list) or not value or not all(isinstance(v, str) and v.isprintable() for v in value):
-            raise self.fault(f"{key} can't be used", "a list of texts", value)
-        if key == "usb_ids" and not all(re.fullmatch(r"[0-9a-f]{4}:[0-9a-f]{4}", v.lower()) for v in value):
-            raise self.fault("usb_ids can't be used", 'ids like "2341:805a"', value)
-        if key == "flash_command":
-            self._check_command(value)
-        return tuple(v.lower() if key == "usb_ids" else v for v in value)
-
-    def _check_command(self, words: list[str]) -> None:
-        found = [name for word in words for name in re.findall(r"\{([^{}]*)\}", word)]
-        unknown = sorted(set(found) - set(PLACEHOLDERS))
-        if unknown or not {"bin", "elf"} & set(found):
-            known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-            raise self.fault("flash_command can't be used", f"{{bin}} or {{elf}} in it, and no others than {known}", words)
-
-    def _port(self, value: str) -> str:
+    def port(self, value: str) -> str:
         """Its folder as an absolute path; a name without any slash may also be one of tinyrig's own ports."""
         folder = ((self._file.parent if self._file else Path.cwd()) / value).resolve()
         if not folder.is_dir() and value in {board.port for board in BOARDS.values()}:
