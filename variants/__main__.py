@@ -13,8 +13,9 @@ from typing import Any
 
 from tinyrig.core.config import load_config
 from tinyrig.core.errors import EXIT_GOOD, EXIT_RIG, RigError
+from tinyrig.variants import arguments
 from tinyrig.variants.data import datasets
-from tinyrig.variants.lab import build, builders, chains, listing, manifest, own
+from tinyrig.variants.lab import build, builders, chains, listing, manifest, user_builders
 
 OUT = Path(__file__).resolve().parent / "out"
 
@@ -40,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _answer(args: argparse.Namespace) -> str:
-    tables = own.tables({**load_config().models, **own.pairs(args.own)})
+    tables = user_builders.tables({**load_config().models, **user_builders.pairs(args.own)})
     folder = Path(args.out).resolve() if args.out else OUT / datasets.name_of(args.dataset)
     if args.list:
         return listing.text(tables, folder)
@@ -54,13 +55,13 @@ def _answer(args: argparse.Namespace) -> str:
 
 
 def _compared(nodes: list[chains.Node], args: argparse.Namespace) -> str:
-    from tinyrig.variants.lab import repeat, seeds_table
+    from tinyrig.variants.lab import repetitions, seeds_table
 
-    request = repeat.Request(
+    plan = repetitions.RepetitionPlan(
         args.dataset, args.seed, args.seeds, tuple(node.name for node in nodes), args.epochs, args.force, tuple(args.own)
     )
-    rows = repeat.rows(request, nodes, Path(args.out).resolve() if args.out else repeat.OUT)
-    return seeds_table.write(request, rows, Path(args.out).resolve() if args.out else repeat.OUT)
+    folder = Path(args.out).resolve() if args.out else repetitions.OUT
+    return seeds_table.write(plan, repetitions.results(plan, nodes, folder), folder)
 
 
 def ensure(
@@ -145,53 +146,38 @@ def _stored(variant: dict[str, Any]) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tinyrig.variants", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="tinyrig variants", description="Build the .tflite variants of a dataset, unless they are already built."
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help=_names_help())
-    parser.add_argument("--dataset", default="glove", help="glove (synthetic), watch, an .npz file or a folder of CSV files")
-    parser.add_argument("--seed", type=seed, default=0, help="of the synthetic data, the split and the training (default 0)")
-    parser.add_argument("--list", action="store_true", help="bases and steps with their arguments, and what is built already")
-    parser.add_argument("--seeds", type=count, metavar="N", help="train each variant with N seeds and compare them (docs/lab.md)")
-    parser.add_argument("--leave-out", choices=["groups"], help="as --seeds, with one group after another left out for testing")
+    arguments.add_data_arguments(parser, "the split and the training")
+    parser.add_argument("--list", action="store_true", help="list bases, steps with their arguments, and what is already built")
+    parser.add_argument(
+        "--seeds",
+        type=arguments.number_of_seeds,
+        metavar="N",
+        help="train each variant with N seeds and compare the variants (docs/lab.md)",
+    )
+    parser.add_argument("--leave-out", choices=["groups"], help="like --seeds, but leave out one group after another for testing")
     parser.add_argument(
         "--own",
         action="append",
         default=[],
         metavar="NAME=WHAT",
-        help="a network of yours as a base: FILE.keras, FILE.h5 or module:function (also [models] in rig.toml)",
+        help="use your own network as a base: FILE.keras, FILE.h5 or module:function (also [models] in rig.toml)",
     )
-    parser.add_argument("--folder-only", action="store_true", help="print the finished folder's path and nothing else")
+    parser.add_argument("--folder-only", action="store_true", help="print only the path of the finished folder")
     parser.add_argument("--out", metavar="DIR", help="output folder (default: variants/out/<dataset name>)")
-    parser.add_argument("--epochs", type=epochs, metavar="N", help="train every step this long instead (for a quick trial)")
+    parser.add_argument(
+        "--epochs", type=arguments.count, metavar="N", help="train every step for N epochs instead (for a quick trial)"
+    )
     parser.add_argument("--force", action="store_true", help="build even if the folder is finished")
     return parser
 
 
 def _names_help() -> str:
-    return f"BASE or BASE+STEP[@ARGUMENT]+..., see --list; all: one for each line (default: {', '.join(builders.DEFAULT)})"
-
-
-def count(text: str) -> int:
-    """A command-line number of seeds."""
-    value = int(text)
-    if not 2 <= value <= 1000:
-        raise argparse.ArgumentTypeError("2 to 1000 seeds")
-    return value
-
-
-def seed(text: str) -> int:
-    """A command-line seed; argparse names this function when the text isn't a number."""
-    value = int(text)
-    if not 0 <= value < 2**32:
-        raise argparse.ArgumentTypeError("a seed is in 0..4294967295")
-    return value
-
-
-def epochs(text: str) -> int:
-    """A command-line number of epochs."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("at least 1 epoch")
-    return value
+    default = ", ".join(builders.DEFAULT)
+    return f"BASE or BASE+STEP[@ARGUMENT]+..., see --list; `all` builds one for each line of it (default: {default})"
 
 
 if __name__ == "__main__":

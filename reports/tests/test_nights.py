@@ -15,7 +15,6 @@ from tinyrig.reports.nights.page import nights_page, page_of
 from tinyrig.reports.nights.words import plain, sentence
 from tinyrig.reports.tests import night_stories as stories
 from tinyrig.reports.tests.pages import Page as Html
-from tinyrig.store import history
 from tinyrig.store.decisions import accept, add_to_night, begin_night, end_night, save_verdicts
 from tinyrig.store.night_cells import Measured
 from tinyrig.store.runs import Store
@@ -400,6 +399,8 @@ def test_a_missing_database_is_the_user_s_to_mend(tmp_path):
     assert command.main(["--nights", "--store", f"sqlite:///{tmp_path}/none.sqlite"]) == 2
 
 
-def test_the_history_s_own_queries_agree_with_the_page(url, page):
-    with Store(url) as store:
-        assert len(page.nights) == len(history.nights(store))
+def test_nights_stand_newest_first(page):
+    assert len(page.nights) == 62  # 60 quiet ones, the one before, tonight
+    assert page.nights[0] is page.tonight and page.tonight.night_id == "night-late"
+    started = [night.started for night in page.nights]
+    assert started == sorted(started, reverse=True)

@@ -22,8 +22,9 @@ import numpy as np
 from tinyrig.core.errors import RigError, UserError
 from tinyrig.host.helper import requests
 from tinyrig.variants.data import datasets, splits
-from tinyrig.variants.lab import build, builders, chains, tflite_facts
-from tinyrig.variants.networks import families, models
+from tinyrig.variants.files import write_npz, write_whole
+from tinyrig.variants.lab import build, builders, chains
+from tinyrig.variants.networks import families, models, tflite_facts
 from tinyrig.variants.networks.task import Net, TrainingPart
 from tinyrig.variants.steps import filters
 
@@ -40,31 +41,32 @@ class Candidates:
         self._out, self._epochs = out, epochs
         self._parts, class_names = validation_parts(dataset, seed)
         source = {**build.source_of(dataset, seed), "part": "training without validation"}
-        self._maker = build.Maker(self._parts.training, source, lambda name, done, total: None)
-        self._windows = _write_windows(out, self._parts.x_test, self._parts.y_test, class_names)
+        self._builder = build.VariantBuilder(self._parts.training, source, lambda name, done, total: None)
+        windows = {"x": self._parts.x_test, "y": self._parts.y_test, "class_names": np.array(class_names)}
+        self._windows = write_npz(out / WINDOWS, windows)
 
     def sketch(self, name: str) -> dict[str, Any]:
         node = chains.parse(name, builders.BUILT_IN, self._epochs)
-        return {"tflite": str(_write(self._out / f"{name}.sketch.tflite", sketched(node, self._parts.training)))}
+        return {"tflite": str(write_whole(self._out / f"{name}.sketch.tflite", sketched(node, self._parts.training)))}
 
     def train(self, name: str) -> dict[str, Any]:
-        built = self._maker.built(chains.parse(name, builders.BUILT_IN, self._epochs))
+        built = self._builder.built(chains.parse(name, builders.BUILT_IN, self._epochs))
         outputs = tflite_facts.host_outputs(built.tflite, self._parts.x_test)
         return {
-            "tflite": str(_write(self._out / f"{name}.tflite", built.tflite)),
+            "tflite": str(write_whole(self._out / f"{name}.tflite", built.tflite)),
             "windows": str(self._windows),
             "host_accuracy": float(np.mean(outputs.argmax(1) == self._parts.y_test)),
             "macs": tflite_facts.weights_and_macs(built.tflite)[1],
         }
 
 
-def validation_parts(spec: str, seed: int) -> tuple[build.Parts, tuple[str, ...]]:
+def validation_parts(spec: str, seed: int) -> tuple[build.PreparedData, tuple[str, ...]]:
     """The training part of the seed's split, cut once more; by group where there are groups."""
     data = datasets.load(spec, seed)
     rows = splits.split(data.y, data.groups, seed, data.class_names).train
     groups = None if data.groups is None else data.groups[rows]
     rest = dataclasses.replace(data, x=data.x[rows], y=data.y[rows], groups=groups)
-    return build.parts_of(rest, splits.split(rest.y, groups, seed, data.class_names), seed), data.class_names
+    return build.prepared(rest, splits.split(rest.y, groups, seed, data.class_names), seed), data.class_names
 
 
 def sketched(node: chains.Node, data: TrainingPart) -> bytes:
@@ -94,21 +96,6 @@ def _with_biases(net: Net) -> Net:
         for name, weights in net.layers.items()
     }
     return Net(net.architecture, layers)
-
-
-def _write(path: Path, data: bytes) -> Path:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(data)
-    partial.replace(path)
-    return path
-
-
-def _write_windows(folder: Path, x: np.ndarray, y: np.ndarray, class_names: tuple[str, ...]) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{WINDOWS}.{os.getpid()}"
-    with partial.open("wb") as file:
-        np.savez(file, x=x, y=y, class_names=np.array(class_names))
-    return partial.replace(folder / WINDOWS)
 
 
 def answer(candidates: Candidates, request: dict[str, Any]) -> dict[str, Any]:

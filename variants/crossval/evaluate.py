@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,9 @@ import numpy as np
 from tinyrig.core.errors import HostError, UserError
 from tinyrig.variants.crossval import stacked
 from tinyrig.variants.data import datasets, splits
-from tinyrig.variants.lab import build, tflite_facts
-from tinyrig.variants.networks import families, models
+from tinyrig.variants.files import write_whole
+from tinyrig.variants.lab import build
+from tinyrig.variants.networks import families, models, tflite_facts
 from tinyrig.variants.networks.families import Network
 
 _CODE = ("stacked.py", "evaluate.py", "../networks/families.py")
@@ -26,7 +26,7 @@ FOLDS = 10
 
 
 @dataclass(frozen=True)
-class Plan:
+class CrossvalSettings:
     """What decides a cross-validation besides the data and the configuration."""
 
     folds: int = FOLDS
@@ -36,7 +36,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CrossvalResult:
     """train and test: accuracy (0 to 1) of each fold, its training windows after the training and its held-out ones;
     `confusion` [classes][classes]: held-out windows of all folds, rows the true class, columns the predicted one."""
 
@@ -59,30 +59,30 @@ class Outcome:
         return float(np.std(self.test, ddof=1))
 
 
-def folds_of(data: datasets.Dataset, plan: Plan) -> tuple[list[tuple[np.ndarray, np.ndarray]], str]:
+def folds_of(data: datasets.Dataset, settings: CrossvalSettings) -> tuple[list[tuple[np.ndarray, np.ndarray]], str]:
     """(training rows, test rows) of each fold and the method in words. With groups no group is on both sides, and where there
     are no more groups than folds, each is held out once. Raises UserError."""
     from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold, StratifiedKFold
 
     groups = None if data.groups is None else np.unique(data.groups, return_inverse=True)[1].reshape(-1)
-    _check_folds(data, groups, plan)
+    _check_folds(data, groups, settings)
     if groups is None:
-        found = StratifiedKFold(plan.folds, shuffle=True, random_state=plan.seed).split(data.x, data.y)
-        return list(found), f"stratified {plan.folds}-fold, seed {plan.seed}"
+        found = StratifiedKFold(settings.folds, shuffle=True, random_state=settings.seed).split(data.x, data.y)
+        return list(found), f"stratified {settings.folds}-fold, seed {settings.seed}"
     count = int(groups.max()) + 1
-    if count <= plan.folds:
+    if count <= settings.folds:
         return list(LeaveOneGroupOut().split(data.x, data.y, groups)), f"each of {count} groups held out once"
-    found = StratifiedGroupKFold(plan.folds, shuffle=True, random_state=plan.seed).split(data.x, data.y, groups)
-    return list(found), f"stratified {plan.folds}-fold over {count} groups, seed {plan.seed}"
+    found = StratifiedGroupKFold(settings.folds, shuffle=True, random_state=settings.seed).split(data.x, data.y, groups)
+    return list(found), f"stratified {settings.folds}-fold over {count} groups, seed {settings.seed}"
 
 
-def _check_folds(data: datasets.Dataset, groups: np.ndarray | None, plan: Plan) -> None:
+def _check_folds(data: datasets.Dataset, groups: np.ndarray | None, settings: CrossvalSettings) -> None:
     fewest = int(np.bincount(data.y).min()) if groups is None else int(groups.max()) + 1
     what = "windows of each class" if groups is None else "groups"
-    least = plan.folds if groups is None else 2
-    if plan.folds < 2 or fewest < least:
+    least = settings.folds if groups is None else 2
+    if settings.folds < 2 or fewest < least:
         raise UserError(
-            f"dataset {data.name} can't be cut into {plan.folds} folds",
+            f"dataset {data.name} can't be cut into {settings.folds} folds",
             expected=f"2 folds or more, and at least {least} {what}",
             received=f"{fewest} {what}",
             remedy="choose fewer --folds, or record more",
@@ -90,20 +90,20 @@ def _check_folds(data: datasets.Dataset, groups: np.ndarray | None, plan: Plan) 
 
 
 def evaluate(
-    network: Network, data: datasets.Dataset, plan: Plan, on_epoch: Callable[[int, int], None] = lambda d, t: None
-) -> Outcome:
+    network: Network, data: datasets.Dataset, settings: CrossvalSettings, on_epoch: Callable[[int, int], None] = lambda d, t: None
+) -> CrossvalResult:
     """Trains all folds of one configuration. Raises UserError for windows that are too short or too few."""
     families.check_fits(network, data.x.shape[1])
-    folds, method = folds_of(data, plan)
+    folds, method = folds_of(data, settings)
     train_rows, test_rows = [a for a, _ in folds], [b for _, b in folds]
     norms = [splits.fit_normalisation(data.x[rows]) for rows in train_rows]
-    arrays = stacked.Data(data.x, data.y, np.stack([n.mean for n in norms]), np.stack([n.std for n in norms]))
+    arrays = stacked.FoldData(data.x, data.y, np.stack([n.mean for n in norms]), np.stack([n.std for n in norms]))
     classes = len(data.class_names)
-    weights = stacked.initial(network, arrays, classes, [plan.seed + fold for fold in range(len(folds))])
-    order = stacked.orders(train_rows, plan.epochs, plan.batch, np.random.default_rng(plan.seed))
+    weights = stacked.initial(network, arrays, classes, [settings.seed + fold for fold in range(len(folds))])
+    order = stacked.orders(train_rows, settings.epochs, settings.batch, np.random.default_rng(settings.seed))
     weights = stacked.train(network, weights, arrays, order, on_epoch)
     seen, unseen = (stacked.predict(network, weights, arrays, rows) for rows in (train_rows, test_rows))
-    return Outcome(
+    return CrossvalResult(
         network,
         _accuracies(data.y, train_rows, seen),
         _accuracies(data.y, test_rows, unseen),
@@ -134,35 +134,33 @@ def _size(network: Network, data: datasets.Dataset, weights: stacked.Weights) ->
     return int(model.count_params()), tflite_facts.weights_and_macs(tflite)[1], len(tflite)
 
 
-# ---- kept outcomes ----
+# ---- kept results ----
 
 
-def key_of(network: Network, data: datasets.Dataset, plan: Plan) -> str:
-    """SHA-256 over everything that decides an outcome."""
+def key_of(network: Network, data: datasets.Dataset, settings: CrossvalSettings) -> str:
+    """SHA-256 over everything that decides a result."""
     digest = hashlib.sha256()
     for name in _CODE:
         digest.update((Path(__file__).parent / name).read_bytes())
-    digest.update(repr((network, data.fingerprint, plan, sorted(build.packages().items()))).encode())
+    digest.update(repr((network, data.fingerprint, settings, sorted(build.packages().items()))).encode())
     return digest.hexdigest()
 
 
-def kept(folder: Path, key: str) -> Outcome | None:
-    """An outcome of an earlier call, None where there is none that can be read."""
+def kept(folder: Path, key: str) -> CrossvalResult | None:
+    """The result of an earlier call, None where there is none that can be read."""
     try:
         found: dict[str, Any] = json.loads((folder / f"{key[:32]}.json").read_text("utf-8"))
         fields = {name: _tuples(value) for name, value in found.items() if name != "network"}
-        return Outcome(families.parse(found["network"]), **fields)
+        return CrossvalResult(families.parse(found["network"]), **fields)
     except (OSError, ValueError, TypeError, KeyError, UserError):
         return None
 
 
-def keep(folder: Path, key: str, outcome: Outcome) -> None:
-    """Written beside and renamed, so that a broken-off write leaves nothing. Raises HostError."""
+def keep(folder: Path, key: str, result: CrossvalResult) -> None:
+    """Raises HostError where the folder can't be written."""
+    text = json.dumps({**dataclasses.asdict(result), "network": str(result.network)})
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f".{key[:32]}.{os.getpid()}"
-        partial.write_text(json.dumps({**dataclasses.asdict(outcome), "network": str(outcome.network)}), "utf-8")
-        partial.rename(folder / f"{key[:32]}.json")
+        write_whole(folder / f"{key[:32]}.json", text.encode())
     except OSError as error:
         raise HostError(f"{folder}: can't be written", received=str(error), remedy="choose another --out") from error
 

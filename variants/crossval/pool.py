@@ -10,25 +10,25 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
 from tinyrig.core.errors import HostError
-from tinyrig.variants.crossval.evaluate import Outcome, Plan, evaluate
+from tinyrig.variants.crossval.evaluate import CrossvalResult, CrossvalSettings, evaluate
 from tinyrig.variants.data import datasets
 from tinyrig.variants.networks.families import Network
 
 
 def trained(
-    missing: Sequence[Network], data: datasets.Dataset, spec: str, plan: Plan, workers: int | None = None
-) -> Iterator[Outcome]:
-    """Outcomes in the order in which they are ready; one after another in this process where there is only one to train.
+    missing: Sequence[Network], data: datasets.Dataset, spec: str, settings: CrossvalSettings, workers: int | None = None
+) -> Iterator[CrossvalResult]:
+    """Results in the order in which they are ready; one after another in this process where there is only one to train.
 
     `spec`: what `data` was loaded from. workers: processes, each of which takes about one core; None: one a core.
     """
     workers = min(len(missing), workers or os.cpu_count() or 1)
     if workers < 2:
-        yield from (evaluate(network, data, plan) for network in missing)
+        yield from (evaluate(network, data, settings) for network in missing)
         return
     # Forked processes would share TensorFlow's threads.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        tasks = [pool.submit(_task, network, spec, plan) for network in missing]
+        tasks = [pool.submit(_train, network, spec, settings) for network in missing]
         try:
             yield from (task.result() for task in as_completed(tasks))
         except BrokenProcessPool as error:
@@ -37,5 +37,5 @@ def trained(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _task(network: Network, spec: str, plan: Plan) -> Outcome:
-    return evaluate(network, datasets.load(spec, plan.seed), plan)
+def _train(network: Network, spec: str, settings: CrossvalSettings) -> CrossvalResult:
+    return evaluate(network, datasets.load(spec, settings.seed), settings)

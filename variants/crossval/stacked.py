@@ -22,7 +22,7 @@ PREDICT_BATCH = 64
 
 
 @dataclass(frozen=True)
-class Data:
+class FoldData:
     """x float32 [N,T,C] in the sensors' units, y int64 [N]; mean and std float32 [F,C]: each fold's own normalisation."""
 
     x: np.ndarray
@@ -35,7 +35,7 @@ Weights = list[Any]
 """Kernel and bias of each layer in order, float32 [F,...]."""
 
 
-def initial(network: Network, data: Data, classes: int, seeds: list[int]) -> Weights:
+def initial(network: Network, data: FoldData, classes: int, seeds: list[int]) -> Weights:
     """Keras' own initial weights of one network for each seed, stacked."""
     found = []
     for seed in seeds:
@@ -54,16 +54,16 @@ def orders(rows: list[np.ndarray], epochs: int, batch: int, rng: np.random.Gener
         valid[fold, : len(own)] = 1
         for epoch in range(epochs):
             indices[epoch, fold, : len(own)] = rng.permutation(own)
-    indices = indices.reshape(epochs, len(rows), steps, batch).swapaxes(1, 2)
-    valid = valid.reshape(len(rows), steps, batch).swapaxes(0, 1)
-    shares = valid / np.maximum(valid.sum(-1, keepdims=True), 1)
-    return indices, np.broadcast_to(shares, indices.shape)
+    taken = indices.reshape(epochs, len(rows), steps, batch).swapaxes(1, 2)
+    in_batch = valid.reshape(len(rows), steps, batch).swapaxes(0, 1)
+    shares = in_batch / np.maximum(in_batch.sum(-1, keepdims=True), 1)
+    return taken, np.broadcast_to(shares, taken.shape)
 
 
 def train(
     network: Network,
     weights: Weights,
-    data: Data,
+    data: FoldData,
     order: tuple[np.ndarray, np.ndarray],
     on_epoch: Callable[[int, int], None] = lambda done, total: None,
 ) -> Weights:
@@ -78,12 +78,11 @@ def train(
     return [w.numpy() for w in stacked]
 
 
-def _epoch_function(network: Network, weights: Weights, data: Data) -> Callable[[Any, Any], None]:
+def _epoch_function(network: Network, weights: Weights, data: FoldData) -> Callable[[Any, Any], None]:
     """One epoch as a TensorFlow function that changes `weights` in place."""
     tf = models.tensorflow()
     take, labels, adam = _Windows(data), tf.constant(data.y, tf.int32), _Adam(weights, network.learning_rate)
 
-    @tf.function(autograph=True)
     def epoch(index: Any, share: Any) -> None:
         for step in tf.range(tf.shape(index)[0]):
             rows, weight = index[step], share[step]
@@ -93,13 +92,14 @@ def _epoch_function(network: Network, weights: Weights, data: Data) -> Callable[
                 loss = tf.reduce_sum(losses * weight)  # of all folds: each one's gradient depends on its own part alone
             adam.apply(tape.gradient(loss, weights), tf.reduce_max(weight, 1))
 
-    return epoch
+    compiled: Callable[[Any, Any], None] = tf.function(epoch, autograph=True)
+    return compiled
 
 
 class _Windows:
     """Row numbers [F,B] -> normalised windows [F,B,T,C]."""
 
-    def __init__(self, data: Data) -> None:
+    def __init__(self, data: FoldData) -> None:
         folds = zip(data.mean, data.std, strict=True)
         self._x = models.tensorflow().constant(np.stack([(data.x - mean) / std for mean, std in folds]))
 
@@ -169,7 +169,7 @@ def _pool(x: Any, size: int) -> Any:
     return tf.reduce_max(tf.reshape(x[:, :, : steps * size], (x.shape[0], -1, steps, size, x.shape[3])), 3)
 
 
-def predict(network: Network, weights: Weights, data: Data, rows: list[np.ndarray]) -> list[np.ndarray]:
+def predict(network: Network, weights: Weights, data: FoldData, rows: list[np.ndarray]) -> list[np.ndarray]:
     """Each fold's classes int64 of its own `rows`."""
     tf = models.tensorflow()
     take, constants = _Windows(data), [tf.constant(w) for w in weights]

@@ -167,7 +167,7 @@ def _watch_bytes() -> bytes:
 
 def _windows_at_half_rate(series: np.ndarray, steps: int) -> np.ndarray:
     """[L,C] -> [n,steps,C]: neighbouring samples averaged (a plain anti-alias), cut into windows, the rest dropped."""
-    half = series[: len(series) // 2 * 2].reshape(-1, 2, series.shape[1]).mean(1)
+    half = np.asarray(series[: len(series) // 2 * 2].reshape(-1, 2, series.shape[1]).mean(1))
     n = len(half) // steps
     return half[: n * steps].reshape(n, steps, -1)
 

@@ -144,4 +144,4 @@ def _force_channels(rng: np.random.Generator, force: np.ndarray, closure: np.nda
     tremor = 1 + 0.06 * rng.normal(size=(n, fingers, 1)) * np.sin(2 * np.pi * 3 * np.arange(steps) / steps)
     newton = force[:, :, None] * np.clip((closure - 0.75) / 0.25, 0, 1) * tremor
     volt = _SUPPLY_V * newton / (newton + _FORCE_HALF_N) + rng.normal(0, 0.03, newton.shape)
-    return np.clip(volt, 0, _SUPPLY_V).transpose(0, 2, 1)
+    return np.asarray(np.clip(volt, 0, _SUPPLY_V)).transpose(0, 2, 1)

@@ -34,7 +34,7 @@ class Normalisation:
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         """x [N,T,C] in the sensor's units -> float32 [N,T,C] as the model takes it."""
-        return ((x - self.mean) / self.std).astype(np.float32)
+        return np.asarray((x - self.mean) / self.std, np.float32)
 
 
 def fit_normalisation(x: np.ndarray) -> Normalisation:
@@ -97,7 +97,7 @@ def _group_test(y: np.ndarray, group: np.ndarray, rng: np.random.Generator, clas
                 received="all of them in one",
                 remedy="record it with another group, or leave the groups out",
             )
-    valid = []
+    valid: list[tuple[float, int, np.ndarray]] = []
     for candidate in _candidates(counts, rng):
         part = counts[candidate].sum(0)
         if np.all(part > 0) and np.all(part < counts.sum(0)):

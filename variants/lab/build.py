@@ -15,13 +15,13 @@ import numpy as np
 
 from tinyrig.core.errors import HostError
 from tinyrig.variants.data import datasets, splits
-from tinyrig.variants.lab import builders, cache, chains, coding, manifest, tflite_facts
-from tinyrig.variants.networks import task
+from tinyrig.variants.lab import builders, cache, chains, coding, manifest
+from tinyrig.variants.networks import task, tflite_facts
 
 PACKAGES = ("numpy", "tensorflow", "tf-keras", "tensorflow-model-optimization", "ai-edge-litert", "tflite")
 _COMMON = ("data/glove", "data/user_data", "data/datasets", "data/splits", "networks/models", "networks/flops", "networks/task")
 """Modules that decide what any network becomes; a builder's own module counts for it alone (chains.key)."""
-_MEASURED = ("lab/build", "lab/builders", "lab/chains", "lab/coding", "lab/tflite_facts")
+_MEASURED = ("lab/build", "lab/builders", "lab/chains", "lab/coding", "networks/tflite_facts")
 """Modules that decide what a folder says of its networks."""
 
 Progress = Callable[[str, int, int], None]
@@ -43,7 +43,7 @@ def _code(modules: tuple[str, ...]) -> str:
 
 
 def packages() -> dict[str, str]:
-    """Versions of everything that can change a .tflite. HostError: one is missing."""
+    """Versions of everything that can change a .tflite. Raises HostError where one is missing."""
     try:
         return {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
     except metadata.PackageNotFoundError as error:
@@ -51,7 +51,7 @@ def packages() -> dict[str, str]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Parts:
+class PreparedData:
     """A dataset made ready: what is trained on, and the test windows as the models take them."""
 
     training: task.TrainingPart
@@ -61,28 +61,35 @@ class Parts:
     chosen: splits.Split
 
 
-def parts_of(data: datasets.Dataset, chosen: splits.Split, seed: int) -> Parts:
+def prepared(data: datasets.Dataset, chosen: splits.Split, seed: int) -> PreparedData:
     """Normalised by the training part."""
     norm = splits.fit_normalisation(data.x[chosen.train])
     training = task.TrainingPart(norm.apply(data.x[chosen.train]), data.y[chosen.train], len(data.class_names), seed)
-    return Parts(training, norm.apply(data.x[chosen.test]), data.y[chosen.test], norm, chosen)
+    return PreparedData(training, norm.apply(data.x[chosen.test]), data.y[chosen.test], norm, chosen)
 
 
 def build(
-    folder: Path, nodes: list[chains.Node], data: datasets.Dataset, recipe: dict[str, Any], progress: Progress, anew: bool = False
+    folder: Path,
+    nodes: list[chains.Node],
+    data: datasets.Dataset,
+    recipe: dict[str, Any],
+    progress: Progress,
+    retrain: bool = False,
 ) -> dict[str, Any]:
-    """Builds the variants of `data` into `folder` (replaced as a whole) and returns its manifest; `anew`: trains all again."""
+    """Builds the variants of `data` into `folder` (replaced as a whole) and returns its manifest.
+
+    `retrain`: takes no network from an earlier build."""
     seed = recipe["seed"]
-    parts = parts_of(data, splits.split(data.y, data.groups, seed, data.class_names), seed)
-    maker = Maker(parts.training, {k: recipe[k] for k in _SOURCE}, progress, anew)
-    before = None if anew else manifest.finished(folder, recipe, {})
+    parts = prepared(data, splits.split(data.y, data.groups, seed, data.class_names), seed)
+    builder = VariantBuilder(parts.training, {k: recipe[k] for k in _SOURCE}, progress, retrain)
+    before = None if retrain else manifest.finished(folder, recipe, {})
     known = {(v["name"], v["key"]): v for v in before["variants"]} if before else {}
     with manifest.staged(folder) as partial:
         entries = []
         for node in nodes:
-            built = maker.built(node)
+            built = builder.built(node)
             (partial / f"{node.name}.tflite").write_bytes(built.tflite)
-            key = maker.key(node)
+            key = builder.key(node)
             entries.append(known.get((node.name, key)) or {**entry_of(node, built, parts), "key": key})
         manifest.write_manifest(
             partial,
@@ -103,11 +110,11 @@ _SOURCE = ("dataset", "seed", "packages", "code_sha256")
 """The recipe's keys that source_of made."""
 
 
-class Maker:
+class VariantBuilder:
     """Builds variants of one training part, each once: from memory, from the cache, or from its parent."""
 
-    def __init__(self, training: task.TrainingPart, source: dict[str, Any], progress: Progress, anew: bool = False) -> None:
-        self._training, self._source, self._progress, self._anew = training, source, progress, anew
+    def __init__(self, training: task.TrainingPart, source: dict[str, Any], progress: Progress, retrain: bool = False) -> None:
+        self._training, self._source, self._progress, self._retrain = training, source, progress, retrain
         self._done: dict[str, task.Built] = {}
 
     def key(self, node: chains.Node) -> str:
@@ -116,7 +123,7 @@ class Maker:
     def built(self, node: chains.Node) -> task.Built:
         key = self.key(node)
         if key not in self._done:
-            kept = None if self._anew else cache.load(key, node.name)
+            kept = None if self._retrain else cache.load(key, node.name)
             self._done[key] = kept or self._build(node, key)
         return dataclasses.replace(self._done[key], name=node.name)
 
@@ -129,7 +136,7 @@ class Maker:
         return built
 
 
-def entry_of(node: chains.Node, built: task.Built, parts: Parts) -> dict[str, Any]:
+def entry_of(node: chains.Node, built: task.Built, parts: PreparedData) -> dict[str, Any]:
     """The manifest's entry of one variant. FLOPs are null for integers: the profiler doesn't count them."""
     weights, macs = tflite_facts.weights_and_macs(built.tflite)
     outputs = tflite_facts.host_outputs(built.tflite, parts.x_test)

@@ -12,11 +12,12 @@ from typing import Any
 
 from tinyrig.variants.networks import families, models
 from tinyrig.variants.networks.task import Build
-from tinyrig.variants.steps import cluster, exits, filters, networks, paper, quantise
+from tinyrig.variants.steps import cluster, exits, filters, paper, quantise
+from tinyrig.variants.steps import spelled as spelled_networks
 
 DENSE, SPARSE, CLUSTERED, CONVERTED = "dense", "sparse", "clustered", "converted"
 """What a variant's network is: ordinary floats; floats with zeros or shared values that more training would undo; or no
-network to go on with, only a .tflite."""
+network to continue from, only a .tflite."""
 
 Filters = tuple[int, ...]
 """Filters of each hidden layer, so that an argument is refused before anything is trained."""
@@ -24,7 +25,7 @@ Filters = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Argument:
-    """What stands behind a step's @: a number of settings[name], `low` to `high`, ends included where `kind` is int."""
+    """What follows a step's @: a number, settings[name],, `low` to `high`, ends included where `kind` is int."""
 
     name: str
     kind: type
@@ -40,7 +41,7 @@ class Argument:
 
 @dataclass(frozen=True)
 class Base:
-    """`parent` is the base it starts from, `settings` all that changes its result, `note` what the report says of it in words."""
+    """`parent` is the base it starts from, `settings` all that changes its result, `note` what the report says about it."""
 
     build: Build
     what: str
@@ -99,7 +100,7 @@ BASES: dict[str, Base] = {
     "simple": Base(paper.build_simple, "the paper's network, trained", None, _TRAINED, filters=(_FULL,)),
     "pruned": Base(
         paper.build_pruned,
-        "simple, half of each kernel set to zero by magnitude while training on",
+        "simple, half of each kernel set to zero by magnitude while training continues",
         "simple",
         {**_TUNED, "sparsity": 0.5},
         SPARSE,
@@ -108,7 +109,7 @@ BASES: dict[str, Base] = {
     ),
     "reshaped": Base(
         paper.build_reshaped,
-        "what is left of pruned, refilled into half the filters, trained on",
+        "the remaining weights of pruned, refilled into half the filters, trained further",
         "pruned",
         {**_RESHAPED, "start": "literal"},
         filters=(_HALF,),
@@ -144,7 +145,7 @@ def spelled(name: str) -> Base:
     network = families.parse(name)
     settings = {"network": name, "epochs": families.EPOCHS, "learning_rate": network.learning_rate}
     return Base(
-        networks.build_network,
+        spelled_networks.build_network,
         "a network of a family, trained",
         None,
         settings,
@@ -177,10 +178,12 @@ EVERYTHING = "all"
 """This name stands for EVERY_LINE: a variant for each line of the two tables, and the chains that end in small integer models."""
 
 STEPS: dict[str, Step] = {
-    "trained": Step(paper.build_trained, "trains on", {"learning_rate": 0.001}, Argument("epochs", int, 1, 10_000, "20")),
+    "trained": Step(
+        paper.build_trained, "continues training", {"learning_rate": 0.001}, Argument("epochs", int, 1, 10_000, "20")
+    ),
     "l1-filters": Step(
         filters.build_filters,
-        "removes this share of each layer's filters, those of the smallest L1 norm, and trains on",
+        "removes this share of each layer's filters, those of the smallest L1 norm, and continues training",
         {**_FILTERS, "norm": "l1"},
         _RATIO,
         check=filters.checked,
@@ -188,21 +191,21 @@ STEPS: dict[str, Step] = {
     "l2-filters": Step(filters.build_filters, "the same by L2 norm", {**_FILTERS, "norm": "l2"}, _RATIO, check=filters.checked),
     "random-init": Step(
         filters.build_random,
-        "control: the network that the two leave, from new random weights",
+        "control: the network that those two leave, trained from new random weights",
         _TRAINED,
         _RATIO,
         check=filters.checked,
     ),
     "cut": Step(
         exits.build_cut,
-        "ends the network after so many convolutions, with a head of its own (early exit); trains on",
+        "ends the network after this many convolutions with a head of its own (early exit), continues training",
         {"head_epochs": 20, "epochs": 20, "learning_rate": 0.001},
         Argument("convolutions", int, 1, 100, "1"),
         check=exits.checked,
     ),
     "pruned": Step(
         paper.build_pruned,
-        "sets this share of each kernel to zero by magnitude while training on",
+        "sets this share of each kernel to zero by magnitude while training continues",
         _TUNED,
         Argument("sparsity", float, 0, 1, "0.5"),
         gives=SPARSE,
@@ -210,13 +213,13 @@ STEPS: dict[str, Step] = {
     ),
     "reshaped": Step(
         paper.build_reshaped,
-        "the paper's reshaping: right behind pruned@R, refills what is left into fewer filters",
+        "the paper's reshaping, directly after pruned@R: refills the remaining weights into fewer filters",
         {**_RESHAPED, "start": "literal"},
         takes=(SPARSE,),
     ),
     "cluster": Step(
         cluster.build_cluster,
-        "trains each kernel down to so many different values",
+        "trains each kernel down to this many different values",
         {"epochs": 20, "learning_rate": 0.0005},
         Argument("clusters", int, 2, 256, "16"),
         (DENSE, SPARSE),
@@ -224,7 +227,11 @@ STEPS: dict[str, Step] = {
         note=CLUSTER_NOTE,
     ),
     "qat": Step(
-        quantise.build_qat, "trains on with int8 rounding in the loop; int8, input and output too", _TUNED, None, gives=CONVERTED
+        quantise.build_qat,
+        "continues training with int8 rounding in the loop; int8, input and output too",
+        _TUNED,
+        None,
+        gives=CONVERTED,
     ),
     "pqt": Step(
         quantise.build_pqt,
@@ -245,7 +252,7 @@ STEPS: dict[str, Step] = {
     ),
     "dynamic": Step(
         quantise.build_dynamic,
-        "quantises the weights alone to int8 (not measured: see docs/lab.md)",
+        "quantises only the weights to int8 (not measured: see docs/lab.md)",
         {"dtype": "dynamic"},
         None,
         _ANY_FLOAT,

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyrig.variants.files import write_npz
 from tinyrig.variants.networks.task import Built, Net
 
 FOLDER = Path(__file__).resolve().parents[1] / "out" / ".nets"
@@ -53,15 +54,11 @@ def save(key: str, built: Built) -> None:
     }
     arrays |= {"head": np.frombuffer(json.dumps(head).encode(), np.uint8), "tflite": np.frombuffer(built.tflite, np.uint8)}
     with contextlib.suppress(OSError):
-        folder().mkdir(parents=True, exist_ok=True)
-        partial = folder() / f".{key}.{os.getpid()}"
-        with partial.open("wb") as file:
-            np.savez(file, **arrays)
-        partial.replace(folder() / f"{key}.npz")
-        _shed()
+        write_npz(folder() / f"{key}.npz", arrays)
+        _remove_longest_unused()
 
 
-def _shed() -> None:
+def _remove_longest_unused() -> None:
     files = sorted(folder().glob("*.npz"), key=lambda path: path.stat().st_mtime)
     for path in files[:-MOST_FILES]:
         path.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tinyrig.core.errors import UserError
-from tinyrig.variants.lab.builders import CLUSTERED, CONVERTED, DENSE, SPARSE, Base, Filters, Step, Tables, spelled
+from tinyrig.variants.lab.builders import CLUSTERED, CONVERTED, DENSE, SPARSE, Argument, Base, Filters, Step, Tables, spelled
 from tinyrig.variants.networks import families
 from tinyrig.variants.networks.task import Build
 
@@ -29,15 +29,15 @@ _LIST = "tinyrig variants --list names the bases and steps"
 _UNDONE = {
     SPARSE: "its training would fill the zeros of the pruning before it: put it before that",
     CLUSTERED: "its training would undo the clusters before it: put it before them",
-    CONVERTED: "the step before it leaves no float network to go on with: put it before that",
-    DENSE: "it needs the zeros of a pruning: put it right behind pruned@R",
+    CONVERTED: "the step before it leaves no float network to continue from: put it before that step",
+    DENSE: "it needs the zeros of a pruning: put it directly after pruned@R",
 }
 """Why a step can't follow such a network."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """One variant to be: `line` is its base's or last step's name in the table, `notes` what the report says of it."""
+    """One variant to be: `line` is its base's or last step's name in the table, `notes` what the report says about it."""
 
     name: str
     line: str
@@ -61,7 +61,7 @@ def parse(name: str, tables: Tables, epochs: int | None = None) -> Node:
     """One variant with all that it starts from."""
     first, *rest = name.split("+")
     if len(name) > MOST_CHARACTERS or not all(_WORD.fullmatch(part.split("@")[0]) for part in (first, *rest)) or "@" in first:
-        raise UserError(f"{name!r} is no variant's name", expected=_GRAMMAR, received=name[:200], remedy=_LIST)
+        raise UserError(f"{name!r} is not a variant name", expected=_GRAMMAR, received=name[:200], remedy=_LIST)
     node = _base(first, tables, epochs)
     for part in rest:
         node = _step(node, part, tables, epochs)
@@ -96,14 +96,14 @@ def _step(parent: Node, part: str, tables: Tables, epochs: int | None) -> Node:
         )
     settings, filters = _shortened(step.settings, epochs), parent.filters
     if step.argument or at:
-        value = _argument(part, word, step, text)
-        settings = settings | _shortened({step.argument.name: value}, epochs)
+        argument, value = _argument(part, word, step, text)
+        settings = settings | _shortened({argument.name: value}, epochs)
         filters = step.check(value, filters) if step.check and filters else filters
     return Node(f"{parent.name}+{part}", word, parent, step.build, settings, step.gives, filters, _notes(step, parent))
 
 
-def _argument(part: str, word: str, step: Step, text: str) -> Any:
-    """The number behind @. One number has one spelling, so that one variant has one name."""
+def _argument(part: str, word: str, step: Step, text: str) -> tuple[Argument, Any]:
+    """The step's argument and the number behind @. One number has one spelling, so that one variant has one name."""
     argument = step.argument
     if argument is None:
         raise UserError(f"step {word} takes no argument", expected=word, received=part, remedy="leave @ and what follows out")
@@ -127,7 +127,7 @@ def _argument(part: str, word: str, step: Step, text: str) -> Any:
             received=part,
             remedy="one variant has one name, which is its file's too",
         )
-    return value
+    return argument, value
 
 
 def _shortened(settings: dict[str, Any], epochs: int | None) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def _codebook(values: np.ndarray, lengths: Sequence[int]) -> bytes:
 def code_lengths(symbols: Iterable[int], size: int) -> list[int]:
     """Huffman code length of each symbol 0..size-1 in bits; 0 for one that doesn't occur, 1 for one that is alone."""
     counts = Counter(symbols)
-    heap = [(n, symbol, (symbol,)) for symbol, n in counts.items()]
+    heap: list[tuple[int, int, tuple[int, ...]]] = [(n, symbol, (symbol,)) for symbol, n in counts.items()]
     heapq.heapify(heap)
     lengths = [0] * size
     if len(heap) == 1:

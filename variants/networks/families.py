@@ -71,12 +71,12 @@ def is_network(name: str) -> bool:
 
 
 def parse(name: str) -> Network:
-    """Raises UserError for what is no network's one spelling."""
+    """Raises UserError for anything but a network's one spelling."""
     match = _NETWORK.fullmatch(name)
     network = _network(match) if match else None
     if network is None or not _sensible(network):
         raise UserError(
-            f"{name!r} is no network",
+            f"{name!r} is not a network",
             expected=f"{GRAMMAR}; at most {MOST_LAYERS} layers of {MOST_UNITS}, kernels up to {MOST_KERNEL}",
             received=name[:100],
             remedy="for example cnn-16x3 or mlp-32",

@@ -177,7 +177,7 @@ def to_tflite(model: Any, mode: str = "float32", representative: np.ndarray | No
             converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, operators)]
             converter.representative_dataset = lambda: ([window[None]] for window in representative)
     with quiet():
-        return converter.convert()
+        return bytes(converter.convert())
 
 
 _INTEGER = {

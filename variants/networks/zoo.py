@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from tinyrig.core.errors import RigError, UserError
+from tinyrig.variants.networks.tflite_facts import weights_and_macs
 
 DEFAULT_OUT = Path("variants/out/zoo")
 CALIBRATION_WINDOWS = 64
@@ -115,7 +116,7 @@ def random_windows(shape: tuple[int, ...], count: int, smooth: int, rng: np.rand
     """float32 [count, *shape], roughly unit variance: noise averaged over `smooth` neighbours, and each window has an offset."""
     x = rng.standard_normal((count, *shape)).astype(np.float32)
     for axis in range(1, min(len(shape), 2) + 1):
-        x = sum(np.roll(x, shift, axis) for shift in range(smooth)) / np.float32(np.sqrt(smooth))
+        x = np.asarray(sum(np.roll(x, shift, axis) for shift in range(smooth)), np.float32) / np.float32(np.sqrt(smooth))
     offset = rng.standard_normal((count, *[1] * (len(shape) - 1), shape[-1])).astype(np.float32)
     return (0.8 * x + 0.6 * offset).astype(np.float32)
 
@@ -149,27 +150,7 @@ def convert(model: Any, windows: np.ndarray, int8: bool) -> bytes:
         converter.representative_dataset = lambda: ([window[None]] for window in windows)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
-    return converter.convert()
-
-
-def count_macs(data: bytes) -> int:
-    """Multiply-accumulates of one inference of a .tflite: convolutions, depthwise convolutions, dense layers."""
-    import tflite
-
-    model = tflite.Model.GetRootAs(data, 0)
-    graph = model.Subgraphs(0)
-    total = 0
-    for i in range(graph.OperatorsLength()):
-        op = graph.Operators(i)
-        code = model.OperatorCodes(op.OpcodeIndex()).BuiltinCode()
-        if code in (tflite.BuiltinOperator.CONV_2D, tflite.BuiltinOperator.DEPTHWISE_CONV_2D):
-            weights = graph.Tensors(op.Inputs(1)).ShapeAsNumpy()
-            taps = weights[1] * weights[2] * (weights[3] if code == tflite.BuiltinOperator.CONV_2D else 1)
-            total += int(np.prod(graph.Tensors(op.Outputs(0)).ShapeAsNumpy())) * int(taps)
-        elif code == tflite.BuiltinOperator.FULLY_CONNECTED:
-            depth = graph.Tensors(op.Inputs(1)).ShapeAsNumpy()[1]
-            total += int(np.prod(graph.Tensors(op.Outputs(0)).ShapeAsNumpy())) * int(depth)
-    return total
+    return bytes(converter.convert())
 
 
 def build_net(net: ZooNet, out: Path, seed: int, windows: int = 16) -> dict[str, int]:
@@ -187,7 +168,7 @@ def build_net(net: ZooNet, out: Path, seed: int, windows: int = 16) -> dict[str,
     macs = {}
     for suffix in ("f32", "int8"):
         data = convert(model, x[:CALIBRATION_WINDOWS], suffix == "int8")
-        macs[suffix] = count_macs(data)
+        macs[suffix] = weights_and_macs(data)[1]
         if macs[suffix] != net.macs:
             raise RigError(
                 f"network {net.name!r} came out different",

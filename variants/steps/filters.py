@@ -144,7 +144,7 @@ class _Walk:
     def _rows(self, size: int) -> np.ndarray:
         """The inputs that are left of `size`: flattened, every step has all channels in turn."""
         assert self._keep is not None
-        return (np.arange(size // self._channels)[:, None] * self._channels + self._keep).ravel()
+        return np.ravel(np.arange(size // self._channels)[:, None] * self._channels + self._keep)
 
 
 def strongest(kernel: np.ndarray, ratio: float, order: int) -> np.ndarray:

@@ -20,12 +20,13 @@ def build_simple(task: Task) -> Built:
 def build_deep(task: Task) -> Built:
     """The same network with three convolutions."""
     models.fresh(task.data.seed)
-    model = models.deep_cnn(*task.data.x.shape[1:], task.data.classes)
+    _windows, steps, channels = task.data.x.shape
+    model = models.deep_cnn(steps, channels, task.data.classes)
     return task.as_float(model, task.train(model))
 
 
 def build_trained(task: Task) -> Built:
-    """Trains the parent's network on."""
+    """Continues the training of the parent's network."""
     model = task.net.model(task.data.seed)
     return task.as_float(model, task.train(model))
 
@@ -102,7 +103,7 @@ def literal_start(layers: Layers) -> Layers:
 
 
 def _refill(kernel: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    kept = kernel[kernel != 0]
+    kept = np.asarray(kernel[kernel != 0])
     if kept.size != np.prod(shape):
         raise UserError(
             "the pruned weights don't fill a smaller network",

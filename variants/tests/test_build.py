@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from tinyrig.core.records import TensorSpec
-from tinyrig.variants.lab import manifest, tflite_facts
+from tinyrig.variants.lab import manifest
+from tinyrig.variants.networks import tflite_facts
 
 ROOT = Path(__file__).resolve().parents[2]
 

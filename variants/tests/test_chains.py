@@ -62,13 +62,13 @@ def test_any_chain_is_read_or_refused_with_a_remedy(base, parts):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("", "no variant's name"),
+        ("", "not a variant name"),
         ("tiny", "unknown variant 'tiny'"),
-        ("../x", "no variant's name"),
-        ("Simple", "no variant's name"),
-        ("simple+", "no variant's name"),
-        ("simple++pqt", "no variant's name"),
-        ("simple@2", "no variant's name"),
+        ("../x", "not a variant name"),
+        ("Simple", "not a variant name"),
+        ("simple+", "not a variant name"),
+        ("simple++pqt", "not a variant name"),
+        ("simple@2", "not a variant name"),
         ("simple+foo", "unknown step 'foo' in simple"),
         ("qat", "put a base before it, like simple\\+qat"),
         ("simple+l1-filters", "needs ratio"),
@@ -94,8 +94,8 @@ def test_any_chain_is_read_or_refused_with_a_remedy(base, parts):
         ("simple+qat+float16", "float16 can't follow"),
         ("pruned+l1-filters@0.5", "would fill the zeros"),
         ("simple+cluster@16+qat", "would undo the clusters"),
-        ("simple+reshaped", "right behind pruned@R"),
-        ("simple" + "+trained@20" * 20, "no variant's name"),
+        ("simple+reshaped", "directly after pruned@R"),
+        ("simple" + "+trained@20" * 20, "not a variant name"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_trained(name, words):

@@ -10,8 +10,8 @@ import pytest
 
 from tinyrig.core.errors import UserError
 from tinyrig.variants.crossval import __main__ as command
-from tinyrig.variants.crossval import evaluate, stacked, words
-from tinyrig.variants.crossval.evaluate import Outcome, Plan
+from tinyrig.variants.crossval import evaluate, page, stacked
+from tinyrig.variants.crossval.evaluate import CrossvalResult, CrossvalSettings
 from tinyrig.variants.crossval.grid import GRID, PAPER
 from tinyrig.variants.data import datasets, splits
 from tinyrig.variants.networks import families, models
@@ -30,9 +30,9 @@ def small(windows=60, groups=None, seed=1):
     return datasets.Dataset("small", x, y.astype(np.int64), names, channels, groups, True, "made up")
 
 
-def outcome(text="cnn-16x3", test=(0.9, 0.95), macs=100):
+def result(text="cnn-16x3", test=(0.9, 0.95), macs=100):
     confusion = ((3, 0, 0), (0, 2, 1), (0, 0, 3))
-    return Outcome(parse(text), (1.0, 0.99), tuple(test), confusion, 10, macs, 1000, "stratified 2-fold, seed 0")
+    return CrossvalResult(parse(text), (1.0, 0.99), tuple(test), confusion, 10, macs, 1000, "stratified 2-fold, seed 0")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ BAD = [
 
 @pytest.mark.parametrize("text", BAD)
 def test_what_is_no_network_is_refused(text):
-    with pytest.raises(UserError, match="no network"):
+    with pytest.raises(UserError, match="not a network"):
         parse(text)
 
 
@@ -85,7 +85,7 @@ def test_the_grid_has_both_families_and_the_papers_choice():
 
 def test_folds_hold_out_each_window_once_and_every_class_in_each():
     data = small()
-    folds, method = evaluate.folds_of(data, Plan(folds=5))
+    folds, method = evaluate.folds_of(data, CrossvalSettings(folds=5))
     assert sorted(np.concatenate([test for _, test in folds])) == list(range(60))
     assert all(set(train).isdisjoint(test) and set(data.y[test]) == {0, 1, 2} for train, test in folds)
     assert method == "stratified 5-fold, seed 0"
@@ -94,7 +94,7 @@ def test_folds_hold_out_each_window_once_and_every_class_in_each():
 @pytest.mark.parametrize(("people", "folds", "expected"), [(4, 10, 4), (12, 3, 3)])
 def test_no_group_is_on_both_sides(people, folds, expected):
     groups = np.array([f"p{i // CLASSES % people}" for i in range(72)])
-    found, _ = evaluate.folds_of(small(72, groups), Plan(folds=folds))
+    found, _ = evaluate.folds_of(small(72, groups), CrossvalSettings(folds=folds))
     assert len(found) == expected
     assert all(set(groups[train]).isdisjoint(groups[test]) for train, test in found)
 
@@ -102,7 +102,7 @@ def test_no_group_is_on_both_sides(people, folds, expected):
 @pytest.mark.parametrize(("data", "folds"), [(small(), 1), (small(), 21), (small(groups=np.zeros(60, int)), 2)])
 def test_folds_that_cannot_be_made_are_refused(data, folds):
     with pytest.raises(UserError, match="folds"):
-        evaluate.folds_of(data, Plan(folds=folds))
+        evaluate.folds_of(data, CrossvalSettings(folds=folds))
 
 
 def test_windows_too_short_for_the_kernels_are_refused():
@@ -130,7 +130,7 @@ def test_stacked_training_is_keras_training_of_each_fold(text):
     network, data, epochs = parse(text), small(), 3
     rows = [np.arange(0, 40), np.arange(13, 60 - 18)]
     norms = [splits.fit_normalisation(data.x[r]) for r in rows]
-    arrays = stacked.Data(data.x, data.y, np.stack([n.mean for n in norms]), np.stack([n.std for n in norms]))
+    arrays = stacked.FoldData(data.x, data.y, np.stack([n.mean for n in norms]), np.stack([n.std for n in norms]))
     start = stacked.initial(network, arrays, CLASSES, [3, 4])
     order = stacked.orders(rows, epochs, 8, np.random.default_rng(5))
     trained = stacked.train(network, start, arrays, order)
@@ -148,7 +148,7 @@ def test_stacked_training_is_keras_training_of_each_fold(text):
 
 def test_a_network_learns_and_its_confusion_counts_every_window():
     data = small(90)
-    found = evaluate.evaluate(parse("mlp-8-lr10"), data, Plan(folds=3, epochs=20, batch=8))
+    found = evaluate.evaluate(parse("mlp-8-lr10"), data, CrossvalSettings(folds=3, epochs=20, batch=8))
     confusion = np.array(found.confusion)
     assert confusion.sum() == 90 and list(confusion.sum(1)) == [30, 30, 30]
     assert found.mean == pytest.approx(np.trace(confusion) / 90) and found.mean > 0.8
@@ -156,28 +156,28 @@ def test_a_network_learns_and_its_confusion_counts_every_window():
     assert found.tflite_bytes > 4 * found.parameters
 
 
-def test_outcomes_are_kept_by_content(tmp_path):
-    data, plan = small(), Plan()
-    key = evaluate.key_of(PAPER, data, plan)
+def test_results_are_kept_by_content(tmp_path):
+    data, settings = small(), CrossvalSettings()
+    key = evaluate.key_of(PAPER, data, settings)
     others = [
-        evaluate.key_of(parse("cnn-16x5"), data, plan),
-        evaluate.key_of(PAPER, small(seed=2), plan),
-        evaluate.key_of(PAPER, data, dataclasses.replace(plan, epochs=1)),
+        evaluate.key_of(parse("cnn-16x5"), data, settings),
+        evaluate.key_of(PAPER, small(seed=2), settings),
+        evaluate.key_of(PAPER, data, dataclasses.replace(settings, epochs=1)),
     ]
     assert len({key, *others}) == 4
     assert evaluate.kept(tmp_path, key) is None
-    evaluate.keep(tmp_path, key, outcome())
-    assert evaluate.kept(tmp_path, key) == outcome()
+    evaluate.keep(tmp_path, key, result())
+    assert evaluate.kept(tmp_path, key) == result()
     next(tmp_path.iterdir()).write_text("{")
     assert evaluate.kept(tmp_path, key) is None
 
 
 def test_the_cheapest_within_one_standard_error_is_named():
-    big, near = outcome("cnn-32x3", (0.94, 0.98), 300), outcome("cnn-8x3", (0.93, 0.96), 80)
-    far = outcome("cnn-4x3", (0.7, 0.9), 40)
-    assert words.best_of([far, near, big]) is big
-    assert words.smallest_of([far, near, big]) is near  # 0.96 - 0.0283 / sqrt(2) = 0.94
-    text = words.page([far, near, big], small(), 80)
+    big, near = result("cnn-32x3", (0.94, 0.98), 300), result("cnn-8x3", (0.93, 0.96), 80)
+    far = result("cnn-4x3", (0.7, 0.9), 40)
+    assert page.best_of([far, near, big]) is big
+    assert page.smallest_of([far, near, big]) is near  # 0.96 - 0.0283 / sqrt(2) = 0.94
+    text = page.page([far, near, big], small(), 80)
     assert "`cnn-32x3` is the most accurate, and `cnn-8x3` is the cheapest" in text
     assert "small (synthetic)" in text and "| b" in text and "66.7%" in text
 

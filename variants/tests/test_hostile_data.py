@@ -61,14 +61,60 @@ def folder(path: Path, **files: str | bytes) -> Path:
     return path
 
 
+@st.composite
+def trials(draw: st.DrawFn) -> tuple[list[str], list[list[float]]]:
+    """Channel names that are no numbers, and rows of float32 values."""
+    names = draw(st.lists(st.from_regex(r"c[a-z_ ]{0,8}[a-z]", fullmatch=True), min_size=1, max_size=4, unique=True))
+    row = st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=len(names), max_size=len(names))
+    return names, draw(st.lists(row, min_size=1, max_size=5))
+
+
+def csv_text(names: list[str], rows: list[list[str]]) -> str:
+    return "\n".join(",".join(cells) for cells in [names, *rows])
+
+
+def load_trial(path: Path, table: str | bytes) -> user_data.RawData:
+    return user_data.load(folder(path / "d", labels="file,label\na.csv,x\n", a=table))
+
+
+@QUICK
+@given(trial=trials())
+def test_a_sound_trial_is_read_as_it_was_written(tmp_path: Path, trial: tuple[list[str], list[list[float]]]) -> None:
+    names, rows = trial
+    data = load_trial(tmp_path, csv_text(names, [[repr(v) for v in row] for row in rows]))
+    assert data.channel_names == tuple(names) and data.class_names == ("x",)
+    np.testing.assert_array_equal(data.x, np.array([rows], np.float32))
+
+
+@QUICK
+@given(trial=trials(), bad=st.sampled_from(["nan", "inf", "-inf", "1e400", "1e39", "", "a", "1,5", "\x1b[1m"]), where=st.data())
+def test_one_bad_cell_is_refused_with_its_place(
+    tmp_path: Path, trial: tuple[list[str], list[list[float]]], bad: str, where: st.DataObject
+) -> None:
+    names, rows = trial
+    row, column = where.draw(st.integers(0, len(rows) - 1)), where.draw(st.integers(0, len(names) - 1))
+    cells = [[repr(v) for v in values] for values in rows]
+    cells[row][column] = bad
+    dropped = len(names) == 1 and not bad and row == len(rows) - 1  # an empty line at the end is no row
+    with pytest.raises(UserError) as e:
+        load_trial(tmp_path, csv_text(names, cells) + ("\n1\n" if dropped else ""))
+    told(e.value)
+    assert f"a.csv, row {row + 2}" in e.value.what
+    assert "," in bad or dropped or not bad or f"column {names[column]}" in e.value.what
+
+
 @QUICK
 @given(table=st.one_of(TABLES, st.binary(max_size=60)))
 def test_any_trial_is_read_or_refused(tmp_path: Path, table: str | bytes) -> None:
-    data = folder(tmp_path / "d", labels="file,label\na.csv,x\n", a=table)
+    """What is read can be trained on: finite float32 under a name for each channel."""
     try:
-        user_data.load(data)
+        data = load_trial(tmp_path, table)
     except UserError as e:
         told(e)
+        return
+    assert data.x.dtype == np.float32 and np.isfinite(data.x).all()
+    assert data.x.shape[0] == 1 and data.x.shape[2] == len(set(data.channel_names)) > 0
+    assert all(name.isprintable() and name for name in data.channel_names)
 
 
 @QUICK

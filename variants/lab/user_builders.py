@@ -1,4 +1,4 @@
-"""The user's own: Keras networks as bases (rig.toml's [models] or --own), bases and steps of installed packages (entry points).
+"""What the user adds: Keras networks as bases (rig.toml's [models] or --own), and the bases and steps of installed packages.
 
 A file's weights stay as they are; a function's network is trained as `simple` is. Either way it must take the dataset's
 normalised windows and give class probabilities.
@@ -36,7 +36,10 @@ def tables(own: Mapping[str, str]) -> Tables:
     bases, steps = dict(BUILT_IN.bases), dict(BUILT_IN.steps)
     for name, line, source in installed():
         _check_name(name, {**bases, **steps}, source)
-        (bases if isinstance(line, Base) else steps)[name] = line
+        if isinstance(line, Base):
+            bases[name] = line
+        else:
+            steps[name] = line
     for name, spec in own.items():
         _check_name(name, {**bases, **steps}, spec)
         bases[name] = base_of(spec)
@@ -61,7 +64,7 @@ def _loaded(point: importlib.metadata.EntryPoint) -> Base | Step:
             f"builder {point.name} of {_source(point)} can't be loaded",
             expected=point.value,
             received=f"{error!r}"[:300],
-            remedy=f"mend or uninstall the package; {_SEE}",
+            remedy=f"repair or uninstall the package; {_SEE}",
         ) from error
     if not isinstance(line, Base | Step):
         raise UserError(
@@ -78,7 +81,7 @@ def _check_name(name: str, taken: Mapping[str, Any], source: str) -> None:
         what = f"{name!r} can't be a base's or step's name"
         raise UserError(what, expected="small letters, digits and dashes", received=source, remedy=_SEE)
     if name in taken or name == EVERYTHING:
-        raise UserError(f"the name {name} is taken", expected="a name of its own", received=source, remedy="choose another name")
+        raise UserError(f"the name {name} is taken", expected="an unused name", received=source, remedy="choose another name")
 
 
 def pairs(texts: Iterable[str]) -> dict[str, str]:
@@ -119,11 +122,11 @@ def _function(spec: str) -> Any:
             f"{spec} can't be imported",
             expected="a function in a module that Python finds",
             received=f"{error!r}"[:300],
-            remedy="start tinyrig where the module lies, or install its package",
+            remedy="start tinyrig in the module's folder, or install its package",
         ) from error
     if not callable(function):
         raise UserError(
-            f"{spec} is no function",
+            f"{spec} is not a function",
             expected="function(steps, channels, classes) -> Keras network",
             received=type(function).__name__,
             remedy=_SEE,
@@ -176,10 +179,10 @@ def fitting(model: Any, task: Task, spec: str) -> Any:
     keras = models.tensorflow().keras
     if not isinstance(model, keras.Model):
         raise UserError(
-            f"{spec} gives no network",
+            f"{spec} does not return a network",
             expected="a tf_keras (Keras 2) model",
             received=str(type(model))[:200],
-            remedy="make it of tensorflow.keras or tf_keras layers, with TF_USE_LEGACY_KERAS=1",
+            remedy="build it from tensorflow.keras or tf_keras layers, with TF_USE_LEGACY_KERAS=1",
         )
     expected = ((None, *task.data.x.shape[1:]), (None, task.data.classes))
     received = (getattr(model, "input_shape", None), getattr(model, "output_shape", None))

@@ -69,7 +69,7 @@ def weights_and_macs(data: bytes) -> tuple[list[Weight], int]:
 def _name(model: Any, operator: Any) -> str:
     import tflite
 
-    return tflite.opcode2name(model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode())
+    return str(tflite.opcode2name(model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode()))
 
 
 def _stored(model: Any, graph: Any) -> dict[int, int]:
@@ -116,7 +116,7 @@ def shapes(weights: list[Weight]) -> dict[str, list[int]]:
 
 
 def host_outputs(data: bytes, windows: np.ndarray) -> np.ndarray:
-    """What the model says to each window on the host: float32 [N,T,C] -> output dtype [N,classes]."""
+    """What the model answers to each window on the host: float32 [N,T,C] -> output dtype [N,classes]."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     interpreter = Interpreter(model_content=data, experimental_op_resolver_type=OpResolverType.BUILTIN_REF, num_threads=1)

@@ -11,7 +11,7 @@ import pytest
 
 from tinyrig.core.config import load_config
 from tinyrig.core.errors import UserError
-from tinyrig.variants.lab import manifest, own
+from tinyrig.variants.lab import manifest, user_builders
 from tinyrig.variants.lab.builders import Base, Step
 from tinyrig.variants.tests.test_build import own_data
 
@@ -29,24 +29,24 @@ EXAMPLE = ROOT / "docs" / "examples" / "own_builder"
         ({"mine": "gone.keras"}, "gone.keras can't be read"),
         ({"mine": "no_such_module:make"}, "can't be imported"),
         ({"mine": "json:no_such"}, "can't be imported"),
-        ({"mine": "json:__name__"}, "is no function"),
+        ({"mine": "json:__name__"}, "is not a function"),
         ({"mine": "json"}, "json can't be read"),
     ],
 )
 def test_what_can_not_be_a_base_is_refused(models, words):
     with pytest.raises(UserError, match=words):
-        own.tables(models)
+        user_builders.tables(models)
 
 
 def test_a_functions_key_follows_its_code_and_a_files_its_content(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "mine_a.py").write_text("def make(*shape): pass\n")
     (tmp_path / "mine_b.py").write_text("def make(*shape): return 1\n")
-    first, second = own.base_of("mine_a:make").settings, own.base_of("mine_b:make").settings
+    first, second = user_builders.base_of("mine_a:make").settings, user_builders.base_of("mine_b:make").settings
     assert first["code_sha256"] != second["code_sha256"] and first["epochs"] == 80
     for content in (b"1", b"2"):
         (tmp_path / "net.h5").write_bytes(content)
-        first, second = second, own.base_of(str(tmp_path / "net.h5")).settings
+        first, second = second, user_builders.base_of(str(tmp_path / "net.h5")).settings
     assert first["sha256"] != second["sha256"] and "epochs" not in first
 
 
@@ -138,7 +138,7 @@ def test_an_installed_packages_builders_and_a_function_build_from_end_to_end(ins
 
 def test_entry_points_are_bases_and_steps(installed):
     code = (
-        "from tinyrig.variants.lab import own; t = own.tables({})\n"
+        "from tinyrig.variants.lab import user_builders as u; t = u.tables({})\n"
         "print(*(type(x).__name__ for x in (t.bases['wide'], t.steps['rounded'])))"
     )
     done = subprocess.run(
@@ -160,7 +160,7 @@ def test_an_entry_point_that_is_nothing_is_named_with_its_package(tmp_path, valu
     info = tmp_path / "bad-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bad\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[{own.GROUP}]\nodd = {value}\n")
+    (info / "entry_points.txt").write_text(f"[{user_builders.GROUP}]\nodd = {value}\n")
     done = run(tmp_path, "--list", code=2)
     assert words in done.stderr and "odd of bad 1.0" in done.stderr
 
@@ -185,7 +185,7 @@ np.save(sys.argv[3], net.predict(x, verbose=0))
     run(sysconfig.get_paths()["purelib"], "simple", "--dataset", data, "--out", out, "--epochs", 1)  # for its windows
     subprocess.run([sys.executable, "-c", code, net, out / "windows.npz", tmp_path / "said.npy"], check=True, capture_output=True)
     run(sysconfig.get_paths()["purelib"], "mine", "--own", f"mine={net}", "--dataset", data, "--out", out, "--epochs", 1)
-    from tinyrig.variants.lab import tflite_facts
+    from tinyrig.variants.networks import tflite_facts
 
     with np.load(out / "windows.npz") as windows:
         outputs = tflite_facts.host_outputs((out / "mine.tflite").read_bytes(), windows["x"])

@@ -1,4 +1,4 @@
-"""Outcomes -> Markdown."""
+"""Results of cross-validations -> Markdown."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from tinyrig.variants.crossval.evaluate import Outcome
+from tinyrig.variants.crossval.evaluate import CrossvalResult
 from tinyrig.variants.data.datasets import Dataset
 
 
-def best_of(outcomes: Sequence[Outcome]) -> Outcome:
+def best_of(results: Sequence[CrossvalResult]) -> CrossvalResult:
     """The most accurate on held-out windows; of equals the one with the fewest multiply-accumulates."""
-    return max(outcomes, key=lambda o: (o.mean, -o.macs))
+    return max(results, key=lambda o: (o.mean, -o.macs))
 
 
-def smallest_of(outcomes: Sequence[Outcome]) -> Outcome:
+def smallest_of(results: Sequence[CrossvalResult]) -> CrossvalResult:
     """The cheapest within one standard error of the best (Breiman et al. 1984, "1 SE rule"): what is better than it may be
     chance."""
-    best = best_of(outcomes)
+    best = best_of(results)
     least = best.mean - best.spread / math.sqrt(len(best.test))
-    return min((o for o in outcomes if o.mean >= least), key=lambda o: (o.macs, o.tflite_bytes))
+    return min((o for o in results if o.mean >= least), key=lambda o: (o.macs, o.tflite_bytes))
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
+def table(results: Sequence[CrossvalResult]) -> str:
     """One line a configuration, the best first."""
     rows = [
         (str(o.network), o.parameters, o.macs, o.tflite_bytes, f"{_percent(o.train)}", f"{_percent(o.test)}")
-        for o in sorted(outcomes, key=lambda o: (-o.mean, o.macs))
+        for o in sorted(results, key=lambda o: (-o.mean, o.macs))
     ]
     headers = ["network", "parameters", "MACs", ".tflite B", "training accuracy %", "test accuracy %"]
     return tabulate(rows, headers, tablefmt="github", colalign=("left", *["right"] * 5))
@@ -40,28 +40,28 @@ def _percent(accuracies: Sequence[float]) -> str:
     return f"{mean:.2%} ± {spread:.2%}".replace("%", "")
 
 
-def confusion(outcome: Outcome, class_names: Sequence[str]) -> str:
+def confusion(result: CrossvalResult, class_names: Sequence[str]) -> str:
     """Rows the true class, columns the predicted one; held-out windows of all folds."""
-    lines = zip(class_names, outcome.confusion, strict=True)
+    lines = zip(class_names, result.confusion, strict=True)
     rows = [(name, *row, f"{row[i] / max(1, sum(row)):.1%}") for i, (name, row) in enumerate(lines)]
     return tabulate(rows, ["true \\ predicted", *class_names, "right"], tablefmt="github")
 
 
-def page(outcomes: Sequence[Outcome], data: Dataset, epochs: int) -> str:
+def page(results: Sequence[CrossvalResult], data: Dataset, epochs: int) -> str:
     """The whole report of one cross-validation."""
-    best, smallest = best_of(outcomes), smallest_of(outcomes)
+    best, smallest = best_of(results), smallest_of(results)
     synthetic = " (synthetic)" if data.synthetic else ""
     blocks = [
         f"# Cross-validation on {data.name}{synthetic}",
         f"{len(data.x)} windows, {best.method}, {epochs} epochs. Accuracy is mean ± standard deviation over {len(best.test)} "
-        "folds; they share training windows, so the deviation is no confidence interval.",
-        table(outcomes),
+        "folds; they share training windows, so the deviation is not a confidence interval.",
+        table(results),
     ]
-    if len(outcomes) > 1:
+    if len(results) > 1:
         same = smallest.network == best.network
         words = "which is also the cheapest" if same else f"and `{smallest.network}` is the cheapest"
         blocks.append(f"`{best.network}` is the most accurate, {words} within one standard error of it.")
     shown = list({str(o.network): o for o in (best, smallest)}.values())
-    for outcome in shown:
-        blocks += [f"## Confusion matrix of `{outcome.network}`", confusion(outcome, data.class_names)]
+    for result in shown:
+        blocks += [f"## Confusion matrix of `{result.network}`", confusion(result, data.class_names)]
     return "\n\n".join(blocks) + "\n"
