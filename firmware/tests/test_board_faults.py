@@ -11,7 +11,7 @@ import pytest
 
 from tinyrig.core.boards import BOARDS
 from tinyrig.core.errors import DeviceError, LinkError
-from tinyrig.link import session as session_module
+from tinyrig.link import connection, pacing
 from tinyrig.link.serial_link import open_link
 from tinyrig.link.session import Session
 from tinyrig.link.wire import Type, read_payload
@@ -57,9 +57,9 @@ def images(tmp_path_factory):
 @pytest.fixture
 def impatient(monkeypatch):
     """Shorter deadlines, for boards that reset at once."""
-    monkeypatch.setattr(session_module, "BASE_DEADLINE_S", 0.2, raising=False)
-    monkeypatch.setattr(session_module, "MIN_INVOKE_DEADLINE_S", 0.1, raising=False)
-    monkeypatch.setattr(session_module, "BYTE_DEADLINE_S", 1e-5, raising=False)
+    monkeypatch.setattr(connection, "BASE_DEADLINE_S", 0.2)
+    monkeypatch.setattr(pacing, "MIN_INVOKE_DEADLINE_S", 0.1)
+    monkeypatch.setattr(connection, "BYTE_DEADLINE_S", 1e-5)
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_hang_in_a_profile_and_with_stack_is_ended_too(start):
 def test_hang_in_the_very_first_inference_is_ended_before_the_host_gives_up(start):
     """A minute of the board's time, with the deadlines of every day: the host sends its request four times, 30 s apart."""
     session = start()
-    session._invoke_deadline_s = session_module.FIRST_INVOKE_DEADLINE_S
+    session.connection.invoke_deadlines.first_s = pacing.FIRST_INVOKE_DEADLINE_S
     with pytest.raises(DeviceError, match="the board hung in toy_spin"):
         session.run(bytes([HANG, 0, 0, 0]))
 
@@ -198,7 +198,7 @@ def test_stack_overflow_is_named_and_touches_no_data(impatient, start, how, func
     assert error.what.startswith(f"stack overflow in {function}"), error.what
     assert "all RAM that nothing else uses" in error.expected and error.exit_code == 3
     assert session.fault().kind == 3
-    read = session._ask(Type.READ, read_payload(0, 0, ARENA_BYTES), bytes, expect=ARENA_BYTES)
+    read = session.connection.ask(Type.READ, read_payload(0, 0, ARENA_BYTES), bytes, expect=ARENA_BYTES)
     assert read == arena(0x5A)  # as the inference had left it when its stack ran over
 
 

@@ -20,8 +20,7 @@ from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import DeviceError, HostError, InfraError
 from tinyrig.core.records import INSTRUCTIONS
-from tinyrig.link import session as session_module
-from tinyrig.link import wire
+from tinyrig.link import pacing, wire
 from tinyrig.link.serial_link import open_link
 from tinyrig.link.session import Session
 from tinyrig.measure.variants import built_variants
@@ -75,7 +74,7 @@ def started(toy):
 
 @pytest.fixture
 def session(toy, monkeypatch):
-    monkeypatch.setattr(session_module, "MIN_INVOKE_DEADLINE_S", 1.0)
+    monkeypatch.setattr(pacing, "MIN_INVOKE_DEADLINE_S", 1.0)
     with started(toy) as session:
         yield session
 
@@ -115,8 +114,8 @@ def test_faults_and_hangs_are_told_as_on_any_board(session):
 def test_a_cut_frame_is_noticed_by_its_silence(session):
     session.hello()
     frame = wire.encode(wire.Frame(wire.Type.ECHO, 40, bytes(200)))
-    session._link.write(frame[:100])
-    told = wire.decode(session._link.read(wire.HEADER_BYTES + wire.CRC_BYTES, 10.0))
+    session.link.write(frame[:100])
+    told = wire.decode(session.link.read(wire.HEADER_BYTES + wire.CRC_BYTES, 10.0))
     assert (told.sequence, told.status) == (40, wire.Status.CUT)
     assert session.echo(b"still here") == b"still here"
 

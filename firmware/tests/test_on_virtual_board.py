@@ -125,5 +125,5 @@ def test_reboot_into_the_bootloader(start):
     """SAM-BA's `I#` is answered by the bootloader and by nothing else."""
     session = start("toy_int8")
     session.reboot(bootloader=True)
-    session._link.write(b"I#")
-    assert b"nRF52840" in session._link.read(10, 2.0)
+    session.link.write(b"I#")
+    assert b"nRF52840" in session.link.read(10, 2.0)

@@ -272,7 +272,7 @@ class Exchange:
             started = self._clock()
             try:
                 reply = self._try(kind, frame, started + deadline)
-                result = check(reply.payload) if reply.status == Status.OK else None
+                result = check(reply.payload) if reply.status == Status.OK else Refused(kind, reply)
             except WireError as error:
                 self.statistics.damaged += 1
                 failure = Lost(error.what, expected=error.expected, received=error.received, remedy=_CHECK_WIRES)
@@ -283,8 +283,8 @@ class Exchange:
                 self.trouble.over()
                 if not tried and not board_s:
                     self._deadlines.answered(n, self.answer_s)
-                if reply.status != Status.OK:
-                    raise Refused(kind, reply)
+                if isinstance(result, Refused):
+                    raise result
                 return result
             tried += 1
             spoilt += not (board_s and failure.silent)

@@ -18,6 +18,17 @@ FORGET = 0.9
 DOUBT = 1.25
 """A deadline that passed may have been too short."""
 
+FIRST_INVOKE_DEADLINE_S = 30.0
+"""For an inference of unknown length. On the board 2 million float MACs take about a second; an emulator that
+counts cycles may be much slower."""
+INVOKE_MARGIN = 3
+"""Later inferences may take so many times the slowest one yet, twice as long at each try."""
+FIRST_TRY_S = 2.0
+"""The first inference's first deadline; each next one is FIRST_TRY_GROWTH times as long, up to the whole of it."""
+FIRST_TRY_GROWTH = 4
+MIN_INVOKE_DEADLINE_S = 0.3
+"""A deadline that proves too short does no harm: the board answers a repetition without executing it again."""
+
 
 class Pace:
     """Bytes of one piece: halved by a failure, doubled after GROW_AFTER pieces without one, `full` on a clean line.
@@ -65,3 +76,29 @@ class Deadlines:
     def passed_by(self) -> None:
         if self._slowest is not None:
             self._slowest *= DOUBT  # forgotten faster than a bad line can feed it
+
+
+class InvokeDeadlines:
+    """Seconds that the board may take for an inference: up to `first_s` while nothing is known of it, then by the slowest one."""
+
+    def __init__(self, first_s: float) -> None:
+        self.first_s = first_s
+        self._slowest_s: float | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether an inference has been timed."""
+        return self._slowest_s is not None
+
+    def deadline_s(self, tried: int) -> float:
+        """`tried`: how often it has been asked for already."""
+        if self._slowest_s is None:
+            return min(self.first_s, FIRST_TRY_S * float(FIRST_TRY_GROWTH) ** tried)
+        return max(MIN_INVOKE_DEADLINE_S, INVOKE_MARGIN * self._slowest_s) * 2.0**tried
+
+    def took(self, seconds: float) -> None:
+        self._slowest_s = max(seconds, self._slowest_s or 0.0)
+
+    def forget(self) -> None:
+        """The board was reset and may run another program."""
+        self._slowest_s = None

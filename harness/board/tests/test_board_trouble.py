@@ -16,7 +16,7 @@ from tinyrig.core.deadlines import Limits
 from tinyrig.core.errors import DeviceError, LinkError
 from tinyrig.flash import samba
 from tinyrig.host.log import heard
-from tinyrig.link import session as session_module
+from tinyrig.link import connection, pacing
 from tinyrig.tests import small_models
 from tinyrig.virtual.launch import VirtualBoard
 from tinyrig.workload.image import build_image
@@ -56,8 +56,8 @@ CASES = {
 
 def be_impatient(monkeypatch):
     """For a board that will not answer anyway."""
-    monkeypatch.setattr(session_module, "BASE_DEADLINE_S", 0.2, raising=False)
-    monkeypatch.setattr(session_module, "MIN_INVOKE_DEADLINE_S", 0.1, raising=False)
+    monkeypatch.setattr(connection, "BASE_DEADLINE_S", 0.2)
+    monkeypatch.setattr(pacing, "MIN_INVOKE_DEADLINE_S", 0.1)
     monkeypatch.setattr(samba, "TOUCH_AGAIN_S", 1.0)
 
 
@@ -66,7 +66,7 @@ def home(tmp_path, monkeypatch):
     """A folder to work in, and deadlines that suit a tiny engine."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TINYRIG_RESULTS", f"sqlite:///{tmp_path / 'results.sqlite'}")
-    monkeypatch.setattr(session_module, "BYTE_DEADLINE_S", 1e-5, raising=False)
+    monkeypatch.setattr(connection, "BYTE_DEADLINE_S", 1e-5)
     (tmp_path / "net.tflite").write_bytes(small_models.dense_float())
     return tmp_path
 

@@ -19,7 +19,7 @@ from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, HostError, LinkError
 from tinyrig.flash.flash import flash
 from tinyrig.host.log import heard
-from tinyrig.link import session as session_module
+from tinyrig.link import connection, pacing
 from tinyrig.link.serial_link import open_link
 from tinyrig.link.session import Session
 from tinyrig.tests import arduino_cli
@@ -88,7 +88,7 @@ def test_port_that_comes_back_under_another_name_is_followed(fake, tmp_path, mon
         assert rig.board is BOARD  # by its USB id
         session, hello = rig.prepare(image)
         assert hello.build_id == image.build_id and session.run(windows("int8")[0]).outputs
-        assert session._link.url == str(names[1])
+        assert session.link.url == str(names[1])
         rig.prepare(image)
         assert rig.flash_tries == 0  # found running, under its new name
     assert [line for line in (fake / "log").read_text().splitlines() if '"upload"' in line][1:] == []
@@ -131,8 +131,8 @@ def toy(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def session(toy, monkeypatch):
-    monkeypatch.setattr(session_module, "BASE_DEADLINE_S", 0.2, raising=False)
-    monkeypatch.setattr(session_module, "MIN_INVOKE_DEADLINE_S", 0.1, raising=False)
+    monkeypatch.setattr(connection, "BASE_DEADLINE_S", 0.2)
+    monkeypatch.setattr(pacing, "MIN_INVOKE_DEADLINE_S", 0.1)
     with VirtualBoard(image=toy) as board, Session(open_link(board.port, BOARD.baud), invoke_deadline_s=5.0) as session:
         session.elf = toy
         yield session
@@ -161,5 +161,5 @@ def test_faults_and_hangs_are_told_as_on_bare_metal(session, how):
 def test_reboot_into_the_bootloader(session):
     session.run(bytes(4))
     session.reboot(bootloader=True)
-    session._link.write(b"I#")
-    assert b"nRF52840" in session._link.read(10, 2.0)
+    session.link.write(b"I#")
+    assert b"nRF52840" in session.link.read(10, 2.0)

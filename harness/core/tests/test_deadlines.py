@@ -195,7 +195,7 @@ def test_the_session_waits_no_longer_than_the_limit():
     image = compile_for(small_models.dense_int8(), BOARDS["virtual"], Config())
     with VirtualBoard(image=image.elf) as board, Rig(parse_board(f"virtual@{board.port}"), limited(window_s=1.25)) as rig:
         session, _ = rig.prepare(image)
-        assert session._invoke_deadline_s == 1.25
+        assert session.connection.invoke_deadlines.first_s == 1.25
 
 
 # ---- the whole command ----

@@ -188,7 +188,7 @@ def test_a_lost_reply_is_never_answered_from_the_kept_one():
     """The reading after it is a fresh one, asked under another number."""
     with HostBoard(TOY) as board, Session(DamagingLink(board.link())) as session:
         session.hello()
-        session._link.plan({}, {0: lose(10)})
+        session.link.plan({}, {0: lose(10)})
         with pytest.raises(LinkError):
             session.counter()
         first, second = session.counter(), session.counter()
@@ -207,6 +207,6 @@ def test_only_a_firmware_that_does_not_know_the_request_goes_unchecked():
     with HostBoard(TOY) as board, Session(RewritingLink(board.link(), refusing(Status.BAD_TYPE))) as session:
         assert session.counter() is None
         for status, said in ((Status.ENGINE, "refused CLOCK"), (Status.NO_HELLO, "reset during the session")):
-            session._link.rewrite = refusing(status)
+            session.link.rewrite = refusing(status)
             with pytest.raises(DeviceError, match=said):
                 session.counter()

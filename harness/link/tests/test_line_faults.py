@@ -108,7 +108,7 @@ def test_too_bad_a_line_fails_and_says_what_it_saw(start):
 
 
 def test_a_port_that_stays_away_is_a_link_error(start, monkeypatch):
-    monkeypatch.setattr("tinyrig.link.session.REATTACH_S", 0.5)
+    monkeypatch.setattr("tinyrig.link.connection.REATTACH_S", 0.5)
     _, session = start(["line-disconnect:10:60"])
     with pytest.raises(LinkError, match="did not come back"):
         list(session.stream(payloads()))
@@ -117,7 +117,7 @@ def test_a_port_that_stays_away_is_a_link_error(start, monkeypatch):
 @pytest.mark.parametrize("every", [1, 3])
 def test_a_port_that_keeps_vanishing_is_a_link_error(start, monkeypatch, every):
     """Every third request: the board can be greeted again, but a window never passes."""
-    monkeypatch.setattr("tinyrig.link.session.REATTACH_S", 1.0)
+    monkeypatch.setattr("tinyrig.link.connection.REATTACH_S", 1.0)
     _, session = start([f"line-disconnect:{every}:0.05"])
     with pytest.raises(LinkError, match="stopped working"):
         list(session.stream(payloads()))
@@ -146,7 +146,7 @@ def test_another_board_behind_the_port_is_an_error(start, image, tmp_path):
     with VirtualBoard(image=image.elf, number=9) as other, Session(open_link(other.port, BOARD.baud)) as greeting:
         greeting.hello()
         greeting.close()
-        session._reopen = lambda: open_link(other.port, BOARD.baud)
+        session.connection.reopen = lambda: open_link(other.port, BOARD.baud)
         board.close()
         with pytest.raises(DeviceError, match="another board answers"):
             session.run(payloads()[1])
@@ -157,7 +157,7 @@ def test_a_board_that_was_reset_meanwhile_is_not_a_line_fault(start, image):
     board, session = start([])
     session.run(payloads()[0])
     with VirtualBoard(image=image.elf) as other:
-        session._reopen = lambda: open_link(other.port, BOARD.baud)
+        session.connection.reopen = lambda: open_link(other.port, BOARD.baud)
         board.close()
         with pytest.raises(DeviceError, match="was reset"):
             session.run(payloads()[1])

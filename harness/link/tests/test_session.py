@@ -9,8 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tinyrig.core.errors import DeviceError, LinkError, UserError
-from tinyrig.link import session as session_module
-from tinyrig.link import wire
+from tinyrig.link import pacing, wire
 from tinyrig.link.exchange import MIN_TRIES
 from tinyrig.link.session import Session
 from tinyrig.tests.damaging_link import DamagingLink, encoded, flip, insert, lose, lose_all, sequence
@@ -218,4 +217,4 @@ def test_deadline_follows_the_slowest_inference(connect):
     read = link.read
     link.read = lambda n, timeout: (asked.append(timeout), read(n, timeout))[1]
     session.run(window(1))
-    assert max(asked) < session_module.FIRST_INVOKE_DEADLINE_S / 3
+    assert max(asked) < pacing.FIRST_INVOKE_DEADLINE_S / 3
