@@ -27,9 +27,10 @@ from tinyrig.core.config import Config, Logs, load_config
 from tinyrig.core.records import Variant
 from tinyrig.measure.variant import steps
 from tinyrig.measure.variants import built_variants
-from tinyrig.nightly.board_worker import SAY, STEP, Plan
+from tinyrig.nightly.board_worker import SAY, STEP
 from tinyrig.nightly.fleet import NightFleet
 from tinyrig.nightly.log import NightLog
+from tinyrig.nightly.plan import BegunNight, NightPlan
 from tinyrig.store.decisions import begin_night
 from tinyrig.store.runs import Store
 
@@ -65,12 +66,13 @@ class Figure:
 
 
 def measure(count: int, variants: list[Variant], config: Config, limit: int) -> Figure:
-    plan = Plan(tuple(f"virtual#{n}" for n in range(1, count + 1)), (), (), None, limit, None, "tinyrig")
+    plan = NightPlan(tuple(f"virtual#{n}" for n in range(1, count + 1)), limit=limit)
+    begun = BegunNight(plan, config, f"scaling-{count}-{limit}", "2026-01-01T00:00:00+00:00")
     with Store(config.results) as store:
-        begin_night(store, f"scaling-{count}-{limit}", "2026-01-01T00:00:00+00:00", plan.boards)
+        begin_night(store, begun.night_id, begun.started, plan.boards)
     before = own_s()
     with NightLog(Logs(file="")) as log:
-        night = Timed(plan, config, f"scaling-{count}-{limit}", "2026-01-01T00:00:00+00:00", variants, log)
+        night = Timed(begun, variants, log)
         result = night.run()
     harness = own_s() - before + sum(own for own, _ in night.usage.values())
     windows = count * len(variants) * (len(steps(limit, config.repeats)) + 1)  # one warm-up

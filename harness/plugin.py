@@ -10,6 +10,7 @@ import dataclasses
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tinyrig.core.deadlines import Deadline
     from tinyrig.core.records import Measurement, Variant
     from tinyrig.measure.run import OpenRun
-    from tinyrig.nightly.bench import BenchNight
+    from tinyrig.nightly.pytest_night import PytestNight
     from tinyrig.store.runs import StoredRun
 
 _OPEN_RUN = pytest.StashKey["OpenRun"]()
@@ -30,7 +31,7 @@ _CONFIG = pytest.StashKey["Config"]()
 _DEADLINE = pytest.StashKey["Deadline"]()
 _VARIANTS = pytest.StashKey["list[Variant]"]()
 _RESUMED = pytest.StashKey["StoredRun | None"]()
-_NIGHT = pytest.StashKey["BenchNight"]()
+_NIGHT = pytest.StashKey["PytestNight"]()
 _CODES = pytest.StashKey[set[int]]()
 """Exit codes of all that went wrong."""
 _SIGNALS = pytest.StashKey[list[int]]()
@@ -160,13 +161,17 @@ def outcome(open_run: OpenRun, variant: Variant) -> Measurement:
 
 
 @pytest.fixture(scope="session")
-def night(pytestconfig: pytest.Config, config: Config, open_run: OpenRun) -> Iterator[BenchNight]:
+def night(pytestconfig: pytest.Config, config: Config, open_run: OpenRun) -> Iterator[PytestNight]:
     """The session's run as a night."""
-    from tinyrig.nightly.bench import BenchNight
+    from tinyrig.core.boards import parse_board
+    from tinyrig.measure.run import OpenRun
+    from tinyrig.nightly.pytest_night import PytestNight
 
     settings = _plan(pytestconfig).get("settings", {})
     again = {name: settings[name] for name in ("oracle", "limit", "engine") if name in settings}
-    with BenchNight(pytestconfig.option.board, config, open_run, _deadline(pytestconfig), again) as night:
+    board, deadline = pytestconfig.option.board, _deadline(pytestconfig)
+    open_again = partial(OpenRun, parse_board(board, config.boards), config, deadline=deadline, **again)
+    with PytestNight(board, config, open_run, open_again) as night:
         pytestconfig.stash[_NIGHT] = night
         yield night
 

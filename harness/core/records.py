@@ -350,8 +350,9 @@ class Run:
 class Night:
     """One nightly: the boards that were asked for, its runs (first ones and reruns), and how it ended.
 
-    `finished` and `exit_code` are None while it is under way or when it was cut off. `reruns` has one number for each of `runs`:
-    0 for a board's first run of the night, n for its n-th repetition.
+    `finished` and `exit_code` are None while it is under way or when its process was killed. `cut_off`: it ended before it had
+    measured all, by a signal or an error. `reruns` has one number for each of `runs`: 0 for a board's first run of the night, n
+    for its n-th repetition.
     """
 
     night_id: str
@@ -362,6 +363,7 @@ class Night:
     summary: str = ""
     runs: tuple[str, ...] = ()
     reruns: tuple[int, ...] = ()
+    cut_off: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,74 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from tinyrig.core.config import Config
 from tinyrig.core.errors import InfraError, RigError
 from tinyrig.core.records import Variant
 from tinyrig.host.process_pool import CRASH, PRINTED, USAGE, Ended, ProcessPool
 from tinyrig.host.progress import boards_progress
 from tinyrig.host.signals import GRACE_S
-from tinyrig.nightly.board_worker import CELL, FAILED, FAULT, RUN, SAY, STEP, Part, Plan
+from tinyrig.nightly.board_worker import FAILED, FAULT, RESULT, RUN, SAY, STEP, BoardNight
 from tinyrig.nightly.log import NightLog
-from tinyrig.nightly.procedure import Cell, NightResult
+from tinyrig.nightly.plan import BegunNight
+from tinyrig.nightly.results import NightResult, VariantResult
 
 LATE_S = 3 * GRACE_S
 """Beyond run_s. A board's process ends itself before that, unless it hangs in a library, where no signal reaches Python."""
 
 
 class NightFleet:
-    """`earlier`: for each board its runs from before this night was cut off. `usage` has CPU seconds by board once it has run: of
-    the board's process, and of what it started (the virtual board, compilers)."""
+    """`usage` has CPU seconds by board once it has run: of the board's process, and of what it started (the virtual board,
+    compilers)."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        config: Config,
-        night_id: str,
-        started: str,
-        variants: Sequence[Variant],
-        log: NightLog,
-        earlier: Mapping[str, Sequence[str]] = {},
-    ) -> None:
-        self._plan, self._config, self._night_id, self._started = plan, config, night_id, started
-        self._variants, self._log, self._earlier = tuple(variants), log, earlier
-        self._view = boards_progress(plan.boards, len(variants))
-        self._cells: dict[tuple[str, str], Cell] = {}
+    def __init__(self, night: BegunNight, variants: Sequence[Variant], log: NightLog) -> None:
+        self._night, self._variants, self._log = night, tuple(variants), log
+        self._boards = night.plan.boards
+        self._until_s = night.config.limits.run_s + LATE_S
+        self._view = boards_progress(self._boards, len(variants))
+        self._results: dict[tuple[str, str], VariantResult] = {}
         self._failed: dict[str, RigError] = {}
         self._crashed: dict[str, str] = {}
-        self._runs: dict[str, list[tuple[str, int]]] = {board: [] for board in plan.boards}
+        self._runs: dict[str, list[tuple[str, int]]] = {board: [] for board in self._boards}
         self.usage: dict[str, tuple[float, float]] = {}
 
     def run(self) -> NightResult:
         """No store may be open here: connections don't survive a fork."""
-        with ProcessPool({board: self._part(board).make for board in self._plan.boards}) as fleet, self._view:
-            fleet.listen(self._hear, self._config.limits.run_s + LATE_S)
-        for board, ended in fleet.ended.items():
+        parts = {board: BoardNight(self._night, board, self._variants).make for board in self._boards}
+        with ProcessPool(parts) as pool, self._view:
+            pool.listen(self._hear, self._until_s)
+        for board, ended in pool.ended.items():
             if board not in self._failed and (error := self._death(board, ended)):
                 self._failed[board] = error
                 self._tell(board, str(error))
-        cells = [self._cell(board, v.name) for board in self._plan.boards for v in self._variants]
-        runs = [(board, *run) for board in self._plan.boards for run in dict.fromkeys(self._runs[board])]
-        return NightResult(self._night_id, self._started, tuple(cells), tuple(runs))
+        results = [self._result(board, v.name) for board in self._boards for v in self._variants]
+        runs = [(board, *run) for board in self._boards for run in dict.fromkeys(self._runs[board])]
+        return NightResult(self._night.night_id, self._night.started, tuple(results), tuple(runs))
 
-    def _part(self, board: str) -> Part:
-        return Part(self._plan, self._config, self._night_id, board, self._variants, tuple(self._earlier.get(board, ())))
-
-    def _cell(self, board: str, name: str) -> Cell:
+    def _result(self, board: str, name: str) -> VariantResult:
         run_id = next((run_id for run_id, rerun in self._runs[board] if not rerun), "")
-        lacking = Cell(board, name, run_id, error=self._failed.get(board) or InfraError(f"{name} was not measured on {board}"))
-        return self._cells.get((board, name), lacking)
+        error = self._failed.get(board) or InfraError(f"{name} was not measured on {board}")
+        return self._results.get((board, name), VariantResult(board, name, run_id, error=error))
 
     def _death(self, board: str, ended: Ended) -> RigError | None:
         """Why a board's process is gone, None where it has finished."""
-        kept = f"what was measured is kept: tinyrig nightly --resume {self._night_id}"
+        kept = f"measured data is kept; continue with: tinyrig nightly --resume {self._night.night_id}"
         if ended.late:
             return InfraError(
                 f"the process of board {board} hung and was killed",
                 expected="an end by itself soon after run_s",
-                received=f"none within {self._config.limits.run_s + LATE_S:g} s",
+                received=f"none within {self._until_s:g} s",
                 remedy=kept,
             )
         if board in self._crashed:
@@ -100,14 +90,14 @@ class NightFleet:
             self._tell(board, value)
         elif kind == RUN:
             self._runs[board].append(value)
-        elif kind == CELL:
-            self._cells[board, value.variant] = value
+        elif kind == RESULT:
+            self._results[board, value.variant] = value
         elif kind == FAILED:
             self._failed[board] = value
         elif kind == USAGE:
             self.usage[board] = value
 
     def _tell(self, board: str, text: str) -> None:
-        where = f"{board}: " if len(self._plan.boards) > 1 else ""
+        where = f"{board}: " if len(self._boards) > 1 else ""
         self._view.tell(f"tinyrig: {where}{text}")
         self._log.error(board, text)

@@ -1,4 +1,4 @@
-"""Going on with a night that was cut off: which one, what was asked for, and which runs each board has of it."""
+"""Resuming a night that was cut off: which one, what was asked for, and which runs each board has of it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any
 from tinyrig.core.errors import UserError
 from tinyrig.core.records import Night, RunState
 from tinyrig.host.locks import is_held
-from tinyrig.nightly.board_worker import Plan
-from tinyrig.nightly.procedure import CUT_OFF
+from tinyrig.nightly.plan import NightPlan
 from tinyrig.store.history import nights
 from tinyrig.store.runs import Store, StoredRun
 
@@ -26,14 +25,14 @@ class Resumed:
     """`runs`: for each board those it has, the first run first. `dataset`: whose variants are measured."""
 
     night: Night
-    plan: Plan
+    plan: NightPlan
     dataset: str
     runs: dict[str, tuple[str, ...]]
 
 
 def find_night(store: Store, wanted: str) -> Resumed:
-    """The night `wanted` (an id or its beginning), the newest for an empty text. Raises UserError where there is nothing to go on
-    with."""
+    """The night `wanted` (an id or its beginning), the newest for an empty text. Raises UserError where there is nothing to
+    resume."""
     found = [n for n in nights(store) if n.night_id.startswith(wanted)]
     found = [n for n in found if n.night_id == wanted] or found[: None if wanted else 1]
     if len(found) != 1:
@@ -47,7 +46,7 @@ def find_night(store: Store, wanted: str) -> Resumed:
     runs = _runs(store, night)
     if not is_unfinished(night, runs):
         raise UserError(
-            f"night {night.night_id} has nothing to go on with",
+            f"night {night.night_id} has nothing to resume",
             expected="one in which something was cut off",
             received=night.summary or "a finished night",
             remedy="leave out --resume for a new night",
@@ -64,24 +63,23 @@ def find_night(store: Store, wanted: str) -> Resumed:
 
 
 def cut_off_before(store: Store) -> str:
-    """What must be said of the newest night when another one begins: it was cut off, and how to go on with it. Empty: nothing."""
+    """What must be said of the newest night when another one begins: it was cut off, and how to continue it. Empty: nothing."""
     night = next(iter(nights(store)), None)
     if night is None or is_held(night_key(night.night_id)):
         return ""
     runs = _runs(store, night)
-    if night.finished is not None and not (night.summary.startswith(CUT_OFF) and runs):
-        return ""  # whatever ended it before it had begun to measure was told then
+    if night.finished is not None and not (night.cut_off and runs):
+        return ""  # what ended it before it had begun to measure was reported then
     if any(run.plan.get("host", platform.node()) != platform.node() for run in runs):
         return ""  # locks hold on one host: nobody here knows whether it is under way there
     kept = f"{len(runs)} of its runs {'is' if len(runs) == 1 else 'are'} kept"
-    how = f"; to go on with it: tinyrig nightly --resume {night.night_id}" if runs else ""
+    how = f"; to continue it: tinyrig nightly --resume {night.night_id}" if runs else ""
     return f"the night of {night.started} was cut off, and says nothing of what it did not judge; {kept}{how}"
 
 
 def is_unfinished(night: Night, runs: list[StoredRun]) -> bool:
     """A run that is not finished is one in which the rig failed or a process was killed."""
-    cut = night.finished is None or night.summary.startswith(CUT_OFF)
-    return cut or any(run.state != RunState.FINISHED for run in runs)
+    return night.finished is None or night.cut_off or any(run.state != RunState.FINISHED for run in runs)
 
 
 def _runs(store: Store, night: Night) -> list[StoredRun]:
@@ -99,8 +97,8 @@ def _by_board(runs: list[StoredRun]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _plan(night: Night, planned: dict[str, Any]) -> Plan:
+def _plan(night: Night, planned: dict[str, Any]) -> NightPlan:
     more = planned["nightly"]
     windows = Path(planned["windows"]) if planned["windows"] else None
     models = tuple(Path(path) for path in more["models"])
-    return Plan(night.boards, tuple(planned["variants"]), models, windows, more["limit"], more["oracle"], more["engine"])
+    return NightPlan(night.boards, tuple(planned["variants"]), models, windows, more["limit"], more["oracle"], more["engine"])

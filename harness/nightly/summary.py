@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tinyrig.analysis.metrics import METRICS
 from tinyrig.analysis.verdicts import OUTPUTS
 from tinyrig.core.errors import EXIT_RIG, EXIT_USER, kind_of
 from tinyrig.core.records import MOVED, VerdictKind, VerdictStatus
-from tinyrig.nightly.procedure import SUMS, Cell, NightResult, Verdict
+from tinyrig.nightly.results import SUMS, NightResult, VariantResult, Verdict
 
 _FAMILIES = {"cycles": "latency", "tflite": "file", "zip": "file", "flops": "work", "macs": "work"}
 
@@ -34,10 +35,10 @@ def finding(verdict: Verdict) -> str:
     return f"{name} {j.difference:+,.0f} {unit}" + (f" ({percent})" if percent else "")
 
 
-def findings(cell: Cell, status: VerdictStatus) -> list[str]:
+def findings(result: VariantResult, status: VerdictStatus) -> list[str]:
     """One text for each family and kind that has this status, of its largest difference."""
     chosen: dict[tuple[str, str], Verdict] = {}
-    for v in cell.verdicts:
+    for v in result.verdicts:
         j = v.judgement
         if j.moved and j.status == status and j.metric not in SUMS:
             key = (v.kind, family(j.metric))
@@ -46,24 +47,23 @@ def findings(cell: Cell, status: VerdictStatus) -> list[str]:
     return [finding(v) for v in chosen.values()]
 
 
-def summary(result: NightResult) -> str:
-    """One line for a notification."""
-    boards = len({cell.board for cell in result.cells})
-    where = (lambda c: f"{c.variant} on {c.board}") if boards > 1 else (lambda c: c.variant)
-    told: dict[str, list[str]] = {s: [f"{where(c)} {text}" for c in result.cells for text in findings(c, s)] for s in MOVED}
-    told["claims failed"] = [f"{where(c)} {claim.name}" for c in result.cells for claim in c.failed_claims]
-    told[VerdictStatus.NOT_COMPARABLE] = [where(c) for c in result.cells if c.not_comparable]
-    told["unusable"] = [where(c) for c in result.cells for e in c.errors if e.exit_code == EXIT_USER]
-    faults = [(where(c), e.what) for c in result.cells for e in c.errors if e.exit_code == EXIT_RIG]
-    parts = [
-        _counted(told[VerdictStatus.WORSE], VerdictStatus.WORSE),
-        *(_counted(told[s], s) for s in told if s != VerdictStatus.WORSE and told[s]),
-    ]
+def summary(result: NightResult, lacking: Sequence[str] = (), exit_code: int | None = None) -> str:
+    """One line for a notification. `lacking`: what could not be written, with the exit code that this makes it."""
+    several = len({r.board for r in result.results}) > 1
+    found = [(f"{r.variant} on {r.board}" if several else r.variant, r) for r in result.results]
+    told: dict[str, list[str]] = {s: [f"{where} {text}" for where, r in found for text in findings(r, s)] for s in MOVED}
+    told["claims failed"] = [f"{where} {claim.name}" for where, r in found for claim in r.failed_claims]
+    told[VerdictStatus.NOT_COMPARABLE] = [where for where, r in found if r.not_comparable]
+    told["unusable"] = [where for where, r in found for e in r.errors if e.exit_code == EXIT_USER]
+    faults = [(where, e.what) for where, r in found for e in r.errors if e.exit_code == EXIT_RIG]
+    worse = VerdictStatus.WORSE
+    parts = [_counted(told[worse], worse), *(_counted(told[s], s) for s in told if s != worse and told[s])]
     parts.append(_counted(_by_reason(faults), "rig fault" + "s" * (len(faults) != 1), len(faults)))
-    return f"tinyrig nightly {result.started[:10]}: {', '.join(parts)}, exit {result.exit_code}"
+    code = result.exit_code if exit_code is None else exit_code
+    return f"tinyrig nightly {result.started[:10]}: {', '.join([*parts, *lacking])}, exit {code}"
 
 
-_MOST_TOLD = 3
+_MAX_TEXTS = 3
 
 
 def _by_reason(faults: list[tuple[str, str]]) -> list[str]:
@@ -71,13 +71,13 @@ def _by_reason(faults: list[tuple[str, str]]) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for who, why in faults:
         reasons.setdefault(why, []).append(who)
-    names = {why: ", ".join(who[:_MOST_TOLD]) + (" ..." if len(who) > _MOST_TOLD else "") for why, who in reasons.items()}
+    names = {why: ", ".join(who[:_MAX_TEXTS]) + (" ..." if len(who) > _MAX_TEXTS else "") for why, who in reasons.items()}
     return [f"{names[why]} not measured: {why}" for why in reasons]
 
 
 def _counted(texts: list[str], word: str, count: int | None = None) -> str:
-    more = f"; {len(texts) - _MOST_TOLD} more" if len(texts) > _MOST_TOLD else ""
-    told = "; ".join(_line(text) for text in texts[:_MOST_TOLD])
+    more = f"; {len(texts) - _MAX_TEXTS} more" if len(texts) > _MAX_TEXTS else ""
+    told = "; ".join(_line(text) for text in texts[:_MAX_TEXTS])
     return f"{len(texts) if count is None else count} {word}" + (f" ({told}{more})" if texts else "")
 
 
@@ -95,19 +95,19 @@ def night_to_json(result: NightResult, finished: str) -> dict[str, Any]:
         "exit_code": result.exit_code,
         "summary": summary(result),
         "runs": [{"board": board, "run_id": run_id, "rerun": rerun} for board, run_id, rerun in result.runs],
-        "results": [_cell_to_json(cell) for cell in result.cells],
+        "results": [_result_to_json(r) for r in result.results],
     }
 
 
-def _cell_to_json(cell: Cell) -> dict[str, Any]:
+def _result_to_json(result: VariantResult) -> dict[str, Any]:
     return {
-        "board": cell.board,
-        "board_id": cell.info.id if cell.info else None,
-        "variant": cell.variant,
-        "run_id": cell.run_id,
-        "accepted": cell.accepted,
-        "regressions": [v.judgement.metric for v in cell.regressions],
-        "claims": {c.name: {"status": c.status, "reason": c.reason} for c in cell.claims},
-        "not_measured": [{"error": str(e), "kind": kind_of(e)} for e in cell.errors],
-        "verdicts": [{**vars(v.judgement), "kind": v.kind, "gate": v.gate} for v in cell.verdicts],
+        "board": result.board,
+        "board_id": result.info.id if result.info else None,
+        "variant": result.variant,
+        "run_id": result.run_id,
+        "accepted": result.accepted,
+        "regressions": [v.judgement.metric for v in result.regressions],
+        "claims": {c.name: {"status": c.status, "reason": c.reason} for c in result.claims},
+        "not_measured": [{"error": str(e), "kind": kind_of(e)} for e in result.errors],
+        "verdicts": [{**vars(v.judgement), "kind": v.kind, "gate": v.gate} for v in result.verdicts],
     }

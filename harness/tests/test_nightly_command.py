@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-import tinyrig.nightly_command as command
 from tinyrig.cli import main
 from tinyrig.core.config import ROOT, BoardPorts, Nightly, load_config
 from tinyrig.core.errors import UserError
+from tinyrig.nightly.begin import NightRequest, night_plan
 from tinyrig.store import history
 from tinyrig.store.runs import Store
 from tinyrig.tests import small_models
@@ -93,10 +94,11 @@ def test_a_night_that_is_cut_off_is_stored_as_such(home, capfd, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "_variants", interrupted)
+    monkeypatch.setattr("tinyrig.nightly.begin.night_variants", interrupted)
     assert main(["nightly", *MODEL]) == 130
     with Store(url(home)) as store:
-        assert "cut off" in history.nights(store)[0].summary
+        (night,) = history.nights(store)
+        assert night.cut_off and night.summary == "cut off: KeyboardInterrupt: "
 
 
 @pytest.mark.parametrize(("changed", "code"), [(False, 3), (True, 1)])
@@ -130,7 +132,8 @@ def plan(home, text, *words):
     from tinyrig.cli import _parser
 
     (home / "rig.toml").write_text(text)
-    return command._plan(_parser().parse_args(["nightly", *words]), load_config())
+    arguments = vars(_parser().parse_args(["nightly", *words]))
+    return night_plan(NightRequest(**{f.name: arguments[f.name] for f in fields(NightRequest)}), load_config())
 
 
 def test_boards_are_the_command_lines_else_the_nights_else_those_of_the_bench(home):

@@ -20,7 +20,7 @@ from tinyrig.core.records import ESTIMATED, MEASURED, BoardInfo, ClockCheck, Run
 from tinyrig.link.clock_check import LEAST_S, clock_watch
 from tinyrig.link.session import Session
 from tinyrig.measure.variant import take_samples
-from tinyrig.nightly.procedure import Reruns, _tonight
+from tinyrig.nightly.judging import Reruns, _tonight
 from tinyrig.store import schema
 from tinyrig.store.export import export
 from tinyrig.store.origins import origins

@@ -141,7 +141,7 @@ def test_a_night_that_was_killed_is_told_by_the_next_one_and_gone_on_with(home, 
     with Store(url(home)) as store:
         (cut,) = (n for n in history.nights(store) if n.finished is None)
     assert "was cut off, and says nothing of what it did not judge; 2 of its runs are kept" in errors
-    assert f"to go on with it: tinyrig nightly --resume {cut.night_id}\n" in errors
+    assert f"to continue it: tinyrig nightly --resume {cut.night_id}\n" in errors
     assert json.loads((home / "night.json").read_text())["cut_off_before"]
     assert nightly(*MODEL, "--board", "left") == 0
     assert "was cut off" not in capfd.readouterr().err, "told once"
@@ -159,7 +159,7 @@ def test_a_night_that_is_asked_to_end_closes_its_boards_and_says_how_to_go_on(ho
     mine = workers + [pid for worker in workers for pid in children(worker)]
     process.terminate()
     code, errors = finish(process)
-    assert code == 143 and "go on with: tinyrig nightly --resume" in errors and not any(map(alive, mine))
+    assert code == 143 and "continue with: tinyrig nightly --resume" in errors and not any(map(alive, mine))
     with Store(url(home)) as store:
         assert history.nights(store)[0].summary.startswith("cut off: Terminated")
         assert {run.state for run in store.runs()} == {"interrupted"}
@@ -202,17 +202,17 @@ def test_nothing_to_go_on_with_is_the_users_mistake(home, capfd):
 
 
 def test_a_crash_in_tinyrig_itself_costs_one_board(home, capfd, monkeypatch):
-    import tinyrig.nightly.board_worker as night_board
+    from tinyrig.nightly import board_worker
 
-    real = night_board.Procedure
+    real = board_worker.Procedure
 
     class Broken(real):
-        def cells(self, board, variants):
+        def results(self, board, variants):
             if board == "right":
                 raise ZeroDivisionError("a slip")
-            return super().cells(board, variants)
+            return super().results(board, variants)
 
-    monkeypatch.setattr(night_board, "Procedure", Broken)
+    monkeypatch.setattr(board_worker, "Procedure", Broken)
     assert nightly(*MODEL) == 3
     out, errors = capfd.readouterr()
     assert "an error in tinyrig itself ended the process of board right" in out and "Traceback" in errors

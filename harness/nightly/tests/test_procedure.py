@@ -9,7 +9,9 @@ import pytest
 
 from tinyrig.core.errors import DeviceError, LinkError, ModelError
 from tinyrig.core.records import MEASURED, Accepted, BoardInfo, Claim, ClaimStatus, Run, VerdictKind
-from tinyrig.nightly.procedure import FIRST, NOTHING_MOVED, NightResult, Outcome, Procedure
+from tinyrig.nightly.judging import FIRST, NOTHING_MOVED
+from tinyrig.nightly.procedure import Procedure
+from tinyrig.nightly.results import BoardRun, NightResult
 from tinyrig.nightly.summary import findings, night_to_json, summary
 from tinyrig.store import decisions, history
 from tinyrig.store.runs import Store
@@ -31,7 +33,7 @@ def made(name="pqt", factor=1.0, **changes):
     return replace(run, samples=tuple(replace(s, cycles=round(s.cycles * factor)) for s in run.samples))
 
 
-class Bench:
+class Nights:
     """Nights one after another. What a run finds, a Measurement or a RigError for each name, may depend on the rerun."""
 
     def __init__(self, store):
@@ -50,7 +52,7 @@ class Bench:
             found = finds(board, rerun) if callable(finds) else finds
             runs = {n: found[n] for n in names if not isinstance(found[n], Exception)}
             self.store.save(Run(run_id, started, tuple(runs.values())))
-            return Outcome(run_id, runs, {n: found[n] for n in names if isinstance(found[n], Exception)})
+            return BoardRun(run_id, runs, {n: found[n] for n in names if isinstance(found[n], Exception)})
 
         cells, runs = [], []
         for board in boards:
@@ -73,58 +75,58 @@ def moved(cell):
 
 
 def test_the_first_night_is_accepted_by_itself_and_so_is_one_in_which_nothing_moved(store):
-    bench = Bench(store)
+    bench = Nights(store)
     first, second = bench.night({"pqt": made()}), bench.night({"pqt": made()})
     assert (first.exit_code, second.exit_code) == (0, 0)
-    assert [c.accepted for c in (*first.cells, *second.cells)] == [FIRST, NOTHING_MOVED]
+    assert [c.accepted for c in (*first.results, *second.results)] == [FIRST, NOTHING_MOVED]
     assert [(a.run_id, a.variant, a.wanted) for a in history.accepted(store)] == [
         ("night-001-virtual-1", "pqt", False),
         ("night-002-virtual-1", "pqt", False),
     ]
-    assert all(v.judgement.status == "same" for v in second.cells[0].verdicts)
+    assert all(v.judgement.status == "same" for v in second.results[0].verdicts)
 
 
 def test_one_percent_of_estimated_cycles_is_worse_at_once_and_stays_so_until_it_is_accepted(store):
-    bench = Bench(store)
+    bench = Nights(store)
     bench.night({"pqt": made()})
     for _ in range(2):
         slow = bench.night({"pqt": made(factor=1.01)})
-        assert slow.exit_code == 1 and not slow.cells[0].accepted and len(bench.asked) == 1
-        assert ("latency_cycles_median", "worse") in moved(slow.cells[0])
-        assert findings(slow.cells[0], "worse") == ["latency +1.0 %"]
-    accept(store, slow.cells[0].run_id)
+        assert slow.exit_code == 1 and not slow.results[0].accepted and len(bench.asked) == 1
+        assert ("latency_cycles_median", "worse") in moved(slow.results[0])
+        assert findings(slow.results[0], "worse") == ["latency +1.0 %"]
+    accept(store, slow.results[0].run_id)
     after = bench.night({"pqt": made(factor=1.01)})
-    assert after.exit_code == 0 and after.cells[0].accepted == NOTHING_MOVED
+    assert after.exit_code == 0 and after.results[0].accepted == NOTHING_MOVED
     assert bench.night({"pqt": made()}).exit_code == 0, "better is told and does not end the night red"
 
 
 def test_what_got_better_is_not_accepted_by_itself(store):
-    bench = Bench(store)
+    bench = Nights(store)
     bench.night({"pqt": made()})
     fast = bench.night({"pqt": made(factor=0.9)})
-    assert (fast.exit_code, fast.cells[0].accepted) == (0, "") and "1 better (pqt latency -10.0 %)" in summary(fast)
+    assert (fast.exit_code, fast.results[0].accepted) == (0, "") and "1 better (pqt latency -10.0 %)" in summary(fast)
 
 
 def test_only_the_variant_that_moved_waits_for_a_person(store):
-    bench = Bench(store)
+    bench = Nights(store)
     bench.night({"pqt": made(), "simple": made("simple")})
-    cells = {c.variant: c for c in bench.night({"pqt": made(factor=1.01), "simple": made("simple")}).cells}
+    cells = {c.variant: c for c in bench.night({"pqt": made(factor=1.01), "simple": made("simple")}).results}
     assert (cells["pqt"].accepted, cells["simple"].accepted) == ("", NOTHING_MOVED)
 
 
 def test_flash_and_changed_outputs(store):
-    bench, run = Bench(store), made()
+    bench, run = Nights(store), made()
     bench.night({"pqt": run})
     grown = replace(run.image, footprint=replace(run.image.footprint, flash_engine=run.image.footprint.flash_engine + 64))
     night = bench.night({"pqt": replace(run, image=grown)})
-    assert night.exit_code == 1 and {("flash_engine", "worse"), ("flash_total", "changed")} <= moved(night.cells[0])
+    assert night.exit_code == 1 and {("flash_engine", "worse"), ("flash_total", "changed")} <= moved(night.results[0])
     last = replace(run.samples[WINDOWS - 1], outputs=bytes(reversed(run.samples[WINDOWS - 1].outputs)))
     other = bench.night({"pqt": replace(run, samples=(*run.samples[: WINDOWS - 1], last, *run.samples[WINDOWS:]))})
-    assert other.exit_code == 1 and ("outputs", "changed") in moved(other.cells[0])
+    assert other.exit_code == 1 and ("outputs", "changed") in moved(other.results[0])
 
 
 def test_less_flash_is_better_although_its_sum_has_no_direction(store):
-    bench, run = Bench(store), made()
+    bench, run = Nights(store), made()
     bench.night({"pqt": run})
     less = replace(run.image, footprint=replace(run.image.footprint, flash_engine=run.image.footprint.flash_engine - 64))
     assert bench.night({"pqt": replace(run, image=less)}).exit_code == 0
@@ -140,13 +142,13 @@ def answering(right):
 
 @pytest.mark.parametrize(("right", "status"), [(WINDOWS, "same"), (WINDOWS - 5, "same"), (WINDOWS - 12, "worse")])
 def test_accuracy_goes_by_the_windows_that_were_lost(store, right, status):
-    bench = Bench(store)
+    bench = Nights(store)
     bench.night({"pqt": answering(WINDOWS)})
     night = bench.night({"pqt": answering(right)})
-    (accuracy,) = (v.judgement for v in night.cells[0].verdicts if v.judgement.metric == "accuracy")
+    (accuracy,) = (v.judgement for v in night.results[0].verdicts if v.judgement.metric == "accuracy")
     assert accuracy.status == status
-    assert (("outputs", "changed") in moved(night.cells[0])) is (right < WINDOWS)
-    assert ("accuracy -25.0 points" in findings(night.cells[0], "worse")) is (status == "worse")
+    assert (("outputs", "changed") in moved(night.results[0])) is (right < WINDOWS)
+    assert ("accuracy -25.0 points" in findings(night.results[0], "worse")) is (status == "worse")
 
 
 # ---- noisy metrics, on a physical board ----
@@ -160,47 +162,47 @@ def usual_nights(bench, count=12):
 
 
 def test_a_rerun_confirms_before_any_alarm(store):
-    bench = Bench(store)
+    bench = Nights(store)
     usual_nights(bench)
     slow = bench.night({"pqt": made(factor=1.01, board=REAL)}, ("nano33ble",))
     assert [rerun for _, _, rerun in bench.asked] == [0, 1], "one rerun for all metrics together"
-    assert slow.exit_code == 1 and ("latency_cycles_median", "worse") in moved(slow.cells[0])
+    assert slow.exit_code == 1 and ("latency_cycles_median", "worse") in moved(slow.results[0])
     assert history.nights(store)[0].reruns == (0, 1)
 
 
 def test_a_wild_run_is_taken_back_by_its_reruns_and_the_night_is_accepted(store):
-    bench = Bench(store)
+    bench = Nights(store)
     usual_nights(bench)
     night = bench.night(lambda board, rerun: {"pqt": made(factor=1.0 if rerun else 1.03, board=REAL)}, ("nano33ble",))
-    assert night.exit_code == 0 and night.cells[0].accepted == NOTHING_MOVED and len(bench.asked) == 3
+    assert night.exit_code == 0 and night.results[0].accepted == NOTHING_MOVED and len(bench.asked) == 3
 
 
 def test_before_the_noise_is_known_a_night_is_accepted_and_says_what_is_missing(store):
-    bench = Bench(store)
+    bench = Nights(store)
     usual_nights(bench, 3)
     night = bench.night({"pqt": made(board=REAL)}, ("nano33ble",))
-    reasons = {v.judgement.metric: v.judgement.reason for v in night.cells[0].verdicts if v.kind == VerdictKind.NIGHT}
-    assert "3 accepted runs, 10 are needed" in reasons["latency_cycles_median"] and night.cells[0].accepted == NOTHING_MOVED
+    reasons = {v.judgement.metric: v.judgement.reason for v in night.results[0].verdicts if v.kind == VerdictKind.NIGHT}
+    assert "3 accepted runs, 10 are needed" in reasons["latency_cycles_median"] and night.results[0].accepted == NOTHING_MOVED
 
 
 def test_a_rerun_that_the_rig_fails_is_not_measured_and_no_regression(store):
-    bench = Bench(store)
+    bench = Nights(store)
     usual_nights(bench)
     gone = lambda board, rerun: {"pqt": LinkError("the port is gone") if rerun else made(factor=1.01, board=REAL)}  # noqa: E731
     night = bench.night(gone, ("nano33ble",))
-    assert night.exit_code == 3 and not night.cells[0].accepted and len(bench.asked) == 2
-    statuses = {v.judgement.metric: v.judgement.status for v in night.cells[0].verdicts if v.kind == VerdictKind.NIGHT}
+    assert night.exit_code == 3 and not night.results[0].accepted and len(bench.asked) == 2
+    statuses = {v.judgement.metric: v.judgement.status for v in night.results[0].verdicts if v.kind == VerdictKind.NIGHT}
     assert statuses["latency_cycles_median"] == "not measured" and statuses["flash_total"] == "same"
 
 
 def test_a_slow_drift_is_found(store):
-    bench, rng = Bench(store), np.random.default_rng(2)
+    bench, rng = Nights(store), np.random.default_rng(2)
     codes, kinds = [], set()
     for i in range(45):
         factor = (1 + 0.0003 * i) * (1 + 0.0002 * rng.standard_normal())
         night = bench.night({"pqt": made(factor=factor, board=REAL)}, ("nano33ble",))
         codes.append(night.exit_code)
-        kinds |= {v.kind for v in night.cells[0].regressions}
+        kinds |= {v.kind for v in night.results[0].regressions}
         if night.exit_code:
             break
     assert codes[-1] == 1 and VerdictKind.DRIFT in kinds
@@ -211,12 +213,12 @@ def test_a_slow_drift_is_found(store):
 
 
 def test_a_fault_of_the_rig_is_not_measured_and_leaves_the_baseline_alone(store):
-    bench = Bench(store)
+    bench = Nights(store)
     bench.night({"pqt": made()})
     night = bench.night({"pqt": DeviceError("flash verification failed")})
     assert night.exit_code == 3
     assert "0 worse, 1 rig fault (pqt not measured: flash verification failed), exit 3" in summary(night)
-    assert bench.night({"pqt": made()}).cells[0].accepted == NOTHING_MOVED
+    assert bench.night({"pqt": made()}).results[0].accepted == NOTHING_MOVED
 
 
 @pytest.mark.parametrize(
@@ -230,7 +232,7 @@ def test_a_fault_of_the_rig_is_not_measured_and_leaves_the_baseline_alone(store)
     ],
 )
 def test_the_exit_code_tells_a_regression_before_the_rig_before_the_user(store, found, code):
-    bench = Bench(store)
+    bench = Nights(store)
     bench.night({"pqt": made(), "simple": made("simple")})
     one, two = found
     night = bench.night({"pqt": one or made(), "simple": two if isinstance(two, Exception) else made("simple", two or 1.0)})
@@ -238,34 +240,34 @@ def test_the_exit_code_tells_a_regression_before_the_rig_before_the_user(store, 
 
 
 def test_another_compiler_is_not_comparable_and_waits_for_a_person(store):
-    bench, run = Bench(store), made()
+    bench, run = Nights(store), made()
     bench.night({"pqt": run})
     newer = replace(run, image=replace(run.image, toolchain=replace(run.image.toolchain, cc="arm-none-eabi-gcc 13.1")))
     night = bench.night({"pqt": newer})
-    assert night.exit_code == 0 and night.cells[0].not_comparable and not night.cells[0].accepted
+    assert night.exit_code == 0 and night.results[0].not_comparable and not night.results[0].accepted
     assert "1 not comparable (pqt)" in summary(night)
-    assert all("compiler" in v.judgement.reason for v in night.cells[0].verdicts)
-    accept(store, night.cells[0].run_id)
-    assert bench.night({"pqt": newer}).cells[0].accepted == NOTHING_MOVED
+    assert all("compiler" in v.judgement.reason for v in night.results[0].verdicts)
+    accept(store, night.results[0].run_id)
+    assert bench.night({"pqt": newer}).results[0].accepted == NOTHING_MOVED
 
 
 def test_a_failed_claim_is_red_even_without_a_baseline(store):
-    night = Bench(store).night({"pqt": made(claims=(Claim("parity", ClaimStatus.FAILED, "2 windows differ"),))})
-    assert night.exit_code == 1 and not night.cells[0].accepted and "claims failed (pqt parity)" in summary(night)
+    night = Nights(store).night({"pqt": made(claims=(Claim("parity", ClaimStatus.FAILED, "2 windows differ"),))})
+    assert night.exit_code == 1 and not night.results[0].accepted and "claims failed (pqt parity)" in summary(night)
 
 
 def test_boards_are_told_apart(store):
-    bench = Bench(store)
+    bench = Nights(store)
     both = ("virtual", "nano33ble")
     finds = lambda board, rerun: {"pqt": made(board=REAL) if board == "nano33ble" else made()}  # noqa: E731
     bench.night(finds, both)
     night = bench.night(lambda b, r: {"pqt": made(board=REAL) if b == "nano33ble" else made(factor=1.01)}, both)
     assert "1 worse (pqt on virtual latency +1.0 %)" in summary(night)
-    assert [(c.board, c.accepted) for c in night.cells] == [("virtual", ""), ("nano33ble", NOTHING_MOVED)]
+    assert [(c.board, c.accepted) for c in night.results] == [("virtual", ""), ("nano33ble", NOTHING_MOVED)]
 
 
 def test_json_has_every_verdict(store):
-    bench = Bench(store)
+    bench = Nights(store)
     bench.night({"pqt": made()})
     document = night_to_json(bench.night({"pqt": made(factor=1.01)}), "2026-01-02T02:00:00+00:00")
     (result,) = document["results"]

@@ -1,0 +1,65 @@
+"""What a night was asked for, and a night that was begun."""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tinyrig.core.config import Config
+
+
+@dataclass(frozen=True)
+class NightPlan:
+    """Boards as --board names them; built variants by name, or files of models."""
+
+    boards: tuple[str, ...]
+    variants: tuple[str, ...] = ()
+    models: tuple[Path, ...] = ()
+    windows: Path | None = None
+    limit: int | None = None
+    oracle: str | None = None
+    engine: str = "tinyrig"
+
+    def stored(self, board: str, config: Config, night_id: str) -> dict[str, Any]:
+        """What `tinyrig run --resume` goes by, and below "nightly" what `tinyrig nightly --resume` needs more."""
+        models = [str(path.absolute()) for path in self.models]
+        windows = str(self.windows.absolute()) if self.windows else None
+        night = {"models": models, "limit": self.limit, "oracle": self.oracle, "engine": self.engine}
+        return {
+            "board": board,
+            "dataset": config.dataset,
+            "variants": list(self.variants),
+            "windows": windows,
+            "model": models[0] if len(models) == 1 else None,
+            "night": night_id,
+            "nightly": night,
+        }
+
+
+@dataclass(frozen=True)
+class BegunNight:
+    """A night that is stored as begun; `earlier`: for each board its runs from before the night was cut off. `cut_off_before`:
+    what was said of the night before, empty: nothing."""
+
+    plan: NightPlan
+    config: Config
+    night_id: str
+    started: str
+    earlier: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    cut_off_before: str = ""
+
+
+def new_night_id(now: datetime.datetime) -> str:
+    return now.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
+
+
+def utc_now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def iso(moment: datetime.datetime) -> str:
+    return moment.isoformat(timespec="seconds")
