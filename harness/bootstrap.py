@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import List, NoReturn, Tuple
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
@@ -24,26 +25,26 @@ FUZZ_PACKAGES = ["clang", "libclang-rt-dev"]
 TO_FETCH = {ARM_PACKAGES[0]: "about 100 MB to fetch, 1-2 minutes", FUZZ_PACKAGES[0]: "about 55 MB to fetch, 1-2 minutes"}
 
 
-def say(text):
+def say(text: str) -> None:
     print("setup: " + text, flush=True)
 
 
-def fail(text):
+def fail(text: str) -> NoReturn:
     print("setup: " + text, file=sys.stderr, flush=True)
     sys.exit(3)
 
 
-def runs_as(python, version):
+def runs_as(python: str, version: Tuple[int, int]) -> bool:
     """Whether this interpreter starts and is what its name says: version managers leave names behind that do not."""
     ask = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
     return subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip() == "%d.%d" % version
 
 
-def supported_python():
+def supported_python() -> str:
     """The path of a Python that tinyrig supports: the running one, or another that is installed.
 
     Where .venv is activated, python3 is .venv's own: the one behind it counts, or setup would do its work again and could
-    not make .venv anew with an interpreter that it has just removed.
+    not make .venv again with an interpreter that it has just removed.
     """
     if sys.version_info[:2] in SUPPORTED:
         return os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
@@ -57,7 +58,7 @@ def supported_python():
     )
 
 
-def wanted_stamp(python):
+def wanted_stamp(python: str) -> str:
     """What has to be installed, as one hash: sources of the decision, interpreter, and where the .venv lies."""
     digest = hashlib.sha256()
     for name in ("pyproject.toml", "constraints.txt", "harness/bootstrap.py"):
@@ -66,7 +67,7 @@ def wanted_stamp(python):
     return digest.hexdigest()
 
 
-def missing_debian_packages():
+def missing_debian_packages() -> List[str]:
     """The Debian packages that the toolchain still needs."""
     missing = [] if shutil.which("cc") or shutil.which("gcc") else list(HOST_PACKAGES)
     arm = shutil.which("arm-none-eabi-gcc")
@@ -76,7 +77,7 @@ def missing_debian_packages():
     return missing + ([] if os.path.isabs(nano) else ARM_PACKAGES[1:])
 
 
-def missing_fuzz_packages():
+def missing_fuzz_packages() -> List[str]:
     """The Debian packages that libFuzzer still needs: clang and the runtime of its version."""
     if not shutil.which("clang"):
         return list(FUZZ_PACKAGES)
@@ -86,12 +87,12 @@ def missing_fuzz_packages():
     return [] if linked else FUZZ_PACKAGES[1:]
 
 
-def apt_install(packages, why):
+def apt_install(packages: List[str], why: str) -> None:
     """Installs Debian packages, as root or through sudo; where neither works, one line says what to install."""
     command = "apt-get install --no-install-recommends " + " ".join(packages)
     if not shutil.which("apt-get"):
         fail("%s: no apt-get here; install the equivalent of: %s" % (why, " ".join(packages)))
-    prefix = []
+    prefix: List[str] = []
     if os.geteuid() != 0:
         if not shutil.which("sudo"):
             fail("%s: not root and no sudo; have an administrator run: %s" % (why, command))
@@ -105,7 +106,7 @@ def apt_install(packages, why):
         fail("%s: apt-get failed; run it yourself and then make again: %s" % (why, command))
 
 
-def make_venv(python):
+def make_venv(python: str) -> None:
     """Creates .venv afresh; Debian keeps the module for it in a package of its own."""
     shutil.rmtree(VENV, ignore_errors=True)
     command = [python, "-m", "venv", str(VENV)]
@@ -120,7 +121,7 @@ def make_venv(python):
         fail("%s can't create .venv: %s" % (python, (done.stdout + done.stderr).strip()))
 
 
-def install_packages():
+def install_packages() -> None:
     """The pinned packages, with pip's own progress on a terminal."""
     say("installing the Python packages into .venv (about 900 MB to fetch, 2-5 minutes)")
     quiet = [] if sys.stdout.isatty() else ["--quiet"]
@@ -129,15 +130,13 @@ def install_packages():
     if subprocess.run(
         [*base, "--constraint", str(ROOT / "constraints.txt"), "--editable", target], check=False, cwd=ROOT
     ).returncode:
-        fail(
-            "pip could not install the packages; the lines above say why. Nothing is half-done: run make again once it is mended"
-        )
+        fail("pip could not install the packages; the lines above say why. Nothing is half-done: run make again once it is fixed")
 
 
-def main():
+def main() -> None:
     start = time.monotonic()
     if os.name != "posix" or sys.platform == "darwin":
-        say("only Debian and Ubuntu are tested; going on")
+        say("only Debian and Ubuntu are tested; continuing")
     python = supported_python()
     stamp = wanted_stamp(python)
     needed = missing_debian_packages()

@@ -70,7 +70,8 @@ def _segments(x: np.ndarray, scale: float, penalty: float) -> list[int]:
     from ruptures import KernelCPD
 
     clipped = np.clip((x - np.median(x)) / (scale or float(np.ptp(x)) / 1000 or 1.0), -_CLIP, _CLIP)
-    return KernelCPD(kernel="linear", min_size=MIN_NIGHTS).fit(clipped[:, None]).predict(pen=penalty)
+    ends: list[int] = KernelCPD(kernel="linear", min_size=MIN_NIGHTS).fit(clipped[:, None]).predict(pen=penalty)
+    return ends
 
 
 def _scatter(x: np.ndarray, ends: list[int]) -> float:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import binom
 
 from tinyrig.core.records import ESTIMATED, Measurement
 
@@ -39,6 +38,8 @@ def energy(run: Measurement) -> dict[str, Any] | None:
 def median_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float] | None:
     """An interval that holds the median with 95 % confidence whatever the distribution: two order statistics, by the binomial
     distribution. None for fewer than 6 values, of which no two would do."""
+    from scipy.stats import binom  # late: it costs a second
+
     ordered = np.sort(np.asarray(values, np.float64))
     below = int(binom.ppf((1 - CONFIDENCE) / 2, len(ordered), 0.5)) if len(ordered) else 0
     if below < 1:

@@ -18,7 +18,7 @@ import numpy as np
 
 from tinyrig.analysis import energy_metrics, mlperf_metrics, stats
 from tinyrig.core.errors import InfraError
-from tinyrig.core.records import ESTIMATED, INSTRUCTIONS, MEASURED, Measurement, OpInfo, Sample
+from tinyrig.core.records import ESTIMATED, INSTRUCTIONS, MEASURED, Measurement, OpInfo, Parity, Sample
 
 FLOAT_TOLERANCE = 1e-5
 """Largest float difference to the oracle: absolute up to outputs of magnitude 1, relative to the largest output above.
@@ -148,7 +148,7 @@ def predictions(run: Measurement) -> np.ndarray | None:
     """Top-1 class of every window, int64 [windows]: argmax of the first output. None for one-element outputs."""
     if not run.image.outputs or run.image.outputs[0].size < 2:
         return None
-    return np.argmax(first_outputs(run), axis=1)
+    return np.asarray(np.argmax(first_outputs(run), axis=1))
 
 
 def top1_hits(run: Measurement) -> np.ndarray | None:
@@ -166,7 +166,7 @@ def top1_hits(run: Measurement) -> np.ndarray | None:
             received=f"{len(run.labels)} labels",
             remedy="stream this variant again",
         )
-    return predicted == np.asarray([run.labels[s.index] for s in samples])
+    return np.asarray(predicted == np.asarray([run.labels[s.index] for s in samples]))
 
 
 def accuracy(run: Measurement) -> tuple[float | None, tuple[float, float] | None]:
@@ -203,12 +203,11 @@ def withheld(run: Measurement) -> str | None:
     total = len({s.index for s in run.samples if s.kind == "window"})
     if not total or run.parity.compared < total:
         return f"unverified: the oracle compared {run.parity.compared} of {total} windows"
-    reason = _disagreement(run)
+    reason = _disagreement(run, run.parity)
     return f"parity failed: {reason}; an unverified output yields no timing" if reason else _unsteady(run)
 
 
-def _disagreement(run: Measurement) -> str | None:
-    parity = run.parity
+def _disagreement(run: Measurement, parity: Parity) -> str | None:
     if parity.mismatched_windows:
         return f"{parity.mismatched_windows} of {parity.compared} windows differ from {parity.oracle}"
     if parity.top1_changed:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import mannwhitneyu
 
 from tinyrig.core.records import Measurement
 
@@ -70,6 +69,8 @@ def auc(scores: np.ndarray, labels: Sequence[int] | None) -> tuple[float, float]
     test that it tells nothing; None unless both labels 0 and 1, and no others, occur."""
     if labels is None or set(labels) != {0, 1}:
         return None
+    from scipy.stats import mannwhitneyu  # late: it costs a second
+
     mask = np.asarray(labels) == 1
     test = mannwhitneyu(scores[mask], scores[~mask], alternative="greater")
     return float(test.statistic) / (int(mask.sum()) * int((~mask).sum())), float(test.pvalue)

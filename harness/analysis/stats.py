@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
-from statistics import NormalDist
 
 import numpy as np
 
@@ -20,15 +19,10 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
         raise ValueError(f"{successes} successes of {trials} trials")
     if not trials:
         return None
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    p = successes / trials
-    scale = 1 + z * z / trials
-    centre = p + z * z / (2 * trials)
-    half = z * sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials))
-    # At 0 and at all successes the bound is exact; the formula misses it by a rounding error.
-    lo = 0.0 if successes == 0 else (centre - half) / scale
-    hi = 1.0 if successes == trials else (centre + half) / scale
-    return lo, hi
+    from scipy.stats import binomtest
+
+    interval = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 @dataclass(frozen=True)
@@ -146,14 +140,16 @@ def spread(values: Sequence[float] | np.ndarray) -> Spread:
     k = x.shape[-1]
     if k < 3:
         raise ValueError(f"spread of {k} values")
+    from scipy.stats import trim_mean
+
     g = int(TRIM * k)
-    kept = x[..., g : k - g]
-    winsorised = np.clip(x, kept[..., :1], kept[..., -1:])
+    least, most = x[..., g], x[..., k - g - 1]
     # Rounding puts the mean of equal values a bit beside them, and their scale beside zero.
-    centre = np.clip(kept.mean(axis=-1), kept[..., 0], kept[..., -1])
+    centre = np.clip(trim_mean(x, TRIM, axis=-1), least, most)
+    winsorised = np.clip(x, least[..., None], most[..., None])  # as scipy's winsorize, which loops over the rows
     # Values on two ticks gain nothing from winsorising; dividing would count them 1.7 times.
     scale = np.minimum(winsorised.std(axis=-1, ddof=1) / (1 - 2 * g / k), x.std(axis=-1, ddof=1))
-    return Spread(centre, np.where(kept[..., 0] == kept[..., -1], 0.0, scale), k - 2 * g - 1, k)
+    return Spread(centre, np.where(least == most, 0.0, scale), k - 2 * g - 1, k)
 
 
 def student_p(ratio: np.ndarray | float, freedom: int) -> np.ndarray:
@@ -205,6 +201,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """p-values corrected for their number, in the order given: each at most 1, and comparable with alpha as it is.
 
     Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6 (1979) 65-70.
+    statsmodels has it too, for a second of import and a package of its own; scipy has only procedures for false discovery rates.
     """
     corrected, worst = [0.0] * len(p_values), 0.0
     for rank, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):

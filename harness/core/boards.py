@@ -72,8 +72,12 @@ class Board:
 
 _CORTEX_M4F = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
 # Arduino's bootloader starts images at 0x10000 and accepts 983,040 bytes (1 MiB less 64 KiB).
-_NANO33 = dict(
+_NANO33 = Board(
+    "",
+    "",
     port="nrf52840",
+    flasher="nano33",
+    timing=MEASURED,
     clock_hz=64_000_000,
     flash_base=0x10000,
     flash_bytes=983_040,
@@ -83,38 +87,36 @@ _NANO33 = dict(
     baud=1_000_000,
 )
 # What Mbed OS leaves: a sketch that does nothing has 44,560 bytes of variables, and its threads and USB need some of the heap.
-_BESIDE_MBED = dict(port="arduino", ram_bytes=262_144 - 65_536)
+_BESIDE_MBED = 65_536
 
 BOARDS: dict[str, Board] = {
     b.name: b
     for b in (
-        Board(
-            "virtual",
-            "virtual nRF52840 (Arduino Nano 33 BLE memory map)",
-            flasher="nano33",
+        replace(
+            _NANO33,
+            name="virtual",
+            title="virtual nRF52840 (Arduino Nano 33 BLE memory map)",
             timing=ESTIMATED,
             starter="virtual",
-            **_NANO33,
         ),
-        Board(
-            "nano33ble",
-            "Arduino Nano 33 BLE (Sense), over its own USB port",
+        replace(
+            _NANO33,
+            name="nano33ble",
+            title="Arduino Nano 33 BLE (Sense), over its own USB port",
+            port="arduino",
             flasher="arduino-cli",
-            timing=MEASURED,
+            ram_bytes=_NANO33.ram_bytes - _BESIDE_MBED,
             usb_ids=NANO33_USB_IDS,
             hello_s=20.0,
             builder="arduino",
-            **_NANO33 | _BESIDE_MBED,
         ),
-        Board(
-            "nano33ble-uart",
-            "Arduino Nano 33 BLE (Sense), bare metal, data over its Serial1 pins",
-            flasher="nano33",
-            timing=MEASURED,
+        replace(
+            _NANO33,
+            name="nano33ble-uart",
+            title="Arduino Nano 33 BLE (Sense), bare metal, data over its Serial1 pins",
             usb_ids=NANO33_USB_IDS,
             swd_target="nrf52840",
             pins="TX P1.03, RX P1.10",
-            **_NANO33,
         ),
         Board(
             "nucleo-f401re",

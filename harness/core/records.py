@@ -82,7 +82,8 @@ class TensorSpec:
         info = np.iinfo(self.dtype)
         scaled = np.asarray(x, np.float32) / np.float32(self.scale)
         rounded = np.trunc(scaled + np.copysign(np.float32(0.5), scaled)).astype(np.float64)
-        return np.clip(rounded + self.zero_point, info.min, info.max).astype(self.dtype)
+        q: np.ndarray = np.clip(rounded + self.zero_point, info.min, info.max).astype(self.dtype)
+        return q
 
     def dequantize(self, q: np.ndarray) -> np.ndarray:
         """This tensor's dtype -> float32 real values."""

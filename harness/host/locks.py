@@ -51,7 +51,7 @@ def port_key(port: str) -> str:
 def _address(host: str) -> str:
     """One for all names of a machine, as far as they can be resolved."""
     try:
-        return socket.getaddrinfo(host, None, socket.AF_INET)[0][4][0]
+        return str(socket.getaddrinfo(host, None, socket.AF_INET)[0][4][0])
     except (OSError, UnicodeError):
         return host
 

@@ -15,7 +15,7 @@ class progress:
 
     def __init__(self, total: int, what: str = "variants") -> None:
         self._total, self._what, self._done = total, what, 0
-        self._bar = None
+        self._bar: Any = None
 
     def __enter__(self) -> progress:
         if sys.stderr.isatty():

@@ -107,3 +107,21 @@ def test_holm_rejects_what_the_stepwise_procedure_rejects(p_values):
                 break
             rejected.add(i)
         assert {i for i, p in enumerate(stats.holm(p_values)) if p <= alpha} == rejected
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=60))
+def test_spread_is_scipys_trimmed_mean_and_winsorised_deviation(values):
+    from scipy.stats.mstats import trimmed_mean, winsorize
+
+    found, ends = stats.spread(values), (stats.TRIM, stats.TRIM)
+    assert found.centre == pytest.approx(float(trimmed_mean(values, ends)), rel=1e-12, abs=1e-9)
+    g = len(values) - 1 - found.freedom
+    winsorised = float(np.std(np.asarray(winsorize(np.array(values), ends)), ddof=1)) / (1 - g / len(values))
+    assert found.scale == pytest.approx(min(winsorised, float(np.std(values, ddof=1))), rel=1e-12, abs=1e-9)
+
+
+@given(st.lists(st.lists(st.floats(-1e6, 1e6), min_size=7, max_size=7), min_size=1, max_size=5))
+def test_spread_of_rows_is_the_spread_of_each(rows):
+    together, each = stats.spread(rows), [stats.spread(row) for row in rows]
+    assert np.allclose(together.centre, [s.centre for s in each], rtol=1e-12) and together.freedom == each[0].freedom
+    assert np.allclose(together.scale, [s.scale for s in each], rtol=1e-12)
