@@ -18,9 +18,9 @@ void app_init(void)
         engine_state = ENGINE_ERR_INIT;
         return;
     }
-    port_guard_start(MEASURE_LONGEST_US);
+    port_watchdog_start(MEASURE_LONGEST_US);
     engine_state = engine_init();
-    port_guard_stop();
+    port_watchdog_stop();
 }
 
 static wire_status refuse_for(wire_status status, const char *why, uint32_t n, uint8_t *reply, uint32_t *reply_bytes)
@@ -96,7 +96,7 @@ static wire_status hello(uint8_t *reply, uint32_t *reply_bytes)
     *p++ = (uint8_t)engine.input_count;
     *p++ = (uint8_t)engine.output_count;
     p = put_name(p, engine.name);
-    p = put_name(p, port_name);
+    p = put_name(p, port_name());
     p = put_tensors(p, engine.inputs, engine.input_count);
     p = put_tensors(p, engine.outputs, engine.output_count);
     *reply_bytes = (uint32_t)(p - reply);
@@ -124,14 +124,13 @@ static uint8_t *put_outputs(uint8_t *p, const uint8_t *end)
 static wire_status invoke(uint8_t flags, uint32_t inputs_crc, uint8_t *reply, uint32_t *reply_bytes)
 {
     uint16_t ops = flags & WIRE_PROFILE ? engine.op_count : 0;
-    uint32_t *op_cycles = (uint32_t *)(void *)(reply + WIRE_RUN_REPLY_BYTES); /* aligned: see main.c's buffers */
     measure_result result = {0, 0};
     if (ops > (WIRE_MAX_PAYLOAD - WIRE_RUN_REPLY_BYTES) / 4)
         return refuse(WIRE_STATUS_ENGINE, "more steps than a reply can hold", reply, reply_bytes);
     /* Whatever the line did to the chunks: nothing but the inputs that the host means is ever measured. */
     if (tensors_crc(engine.inputs, engine.input_count) != inputs_crc)
         return refuse(WIRE_STATUS_BAD_INPUT, "the input tensors hold other bytes", reply, reply_bytes);
-    int error = measure_inference(flags & WIRE_STACK, flags & WIRE_MARK, ops ? op_cycles : 0, &result);
+    int error = measure_inference(flags & WIRE_STACK, flags & WIRE_TRIGGER, ops ? reply + WIRE_RUN_REPLY_BYTES : 0, &result);
     if (error == MEASURE_ERR_STACK)
         return refuse(WIRE_STATUS_ENGINE, "the stack reached its limit", reply, reply_bytes);
     if (error < 0)
@@ -143,8 +142,7 @@ static wire_status invoke(uint8_t flags, uint32_t inputs_crc, uint8_t *reply, ui
     *p++ = 0;
     p = wire_put_u32(p, inputs_crc);
     p = wire_put_u32(p, tensors_crc(engine.outputs, engine.output_count));
-    for (uint16_t i = 0; i < ops; i++)
-        p = wire_put_u32(p, op_cycles[i]);
+    p += 4 * ops;
     if (!(flags & WIRE_NO_OUTPUTS))
         p = put_outputs(p, reply + WIRE_MAX_PAYLOAD);
     *reply_bytes = (uint32_t)(p - reply);
@@ -199,9 +197,10 @@ static wire_status last_fault(uint32_t n, uint8_t *reply, uint32_t *reply_bytes)
 {
     static const port_fault none;
     const port_fault *fault = port_last_fault();
-    const uint32_t *words = (const uint32_t *)(fault ? fault : &none);
+    uint32_t words[WIRE_FAULT_WORDS];
     if (n)
         return refuse(WIRE_STATUS_BAD_LENGTH, "FAULT takes nothing", reply, reply_bytes);
+    memcpy(words, fault ? fault : &none, sizeof words);
     for (int i = 0; i < WIRE_FAULT_WORDS; i++)
         wire_put_u32(reply + 4 * i, words[i]);
     *reply_bytes = 4 * WIRE_FAULT_WORDS;

@@ -1,11 +1,13 @@
-/* main.c: the command loop. Receives a frame, answers it, keeps the answer for a repetition. */
+/* main.c: the command loop (main.h). Receives a frame, answers it, keeps the answer for a repetition. */
+#include "main.h"
+
 #include <string.h>
 
 #include "../port/port.h"
 #include "commands.h"
 #include "wire.h"
 
-/* Both aligned to 4, because DMA and u32 tables work inside them. A payload begins at a multiple of 4 in each. */
+/* Both aligned to 4: DMA and CRC are faster so, and a payload begins at a multiple of 4 in each. */
 static _Alignas(4) uint8_t request[WIRE_MAX_PAYLOAD + WIRE_CRC_BYTES];
 static _Alignas(4) uint8_t reply[WIRE_HEADER_BYTES + WIRE_MAX_PAYLOAD + WIRE_CRC_BYTES];
 
@@ -134,10 +136,11 @@ static void serve_one(void)
         answer(&header, crc);
 }
 
-int main(void)
+void app_main(void)
 {
     port_init();
     app_init();
+    port_started();
     for (;;)
         serve_one();
 }

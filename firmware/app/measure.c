@@ -3,16 +3,17 @@
 
 #include "../nn/engine.h"
 #include "../port/port.h"
+#include "wire.h"
 
 /* Bytes below the painting function's frame address that stay unpainted, because that function itself may use them.
  * A smaller stack than this and that function's frame can't be told apart, so it is the least that is ever reported. */
-#ifndef MEASURE_STACK_GUARD
-#define MEASURE_STACK_GUARD 16
+#ifndef MEASURE_STACK_MARGIN
+#define MEASURE_STACK_MARGIN 16
 #endif
 
 #define MEASURE_PAINT 0xC5A35A3Cu /* unlikely as data, address or zero */
 
-enum { MEASURE_CALIBRATIONS = 8, GUARD_TIMES = 20, GUARD_LEAST_US = 1000000 };
+enum { MEASURE_CALIBRATIONS = 8, WATCHDOG_TIMES = 20, WATCHDOG_LEAST_US = 1000000 };
 
 static uint32_t overhead;
 static uint32_t longest_us; /* of all inferences since reset; 0: none yet, or the counter is off */
@@ -44,7 +45,7 @@ static inline __attribute__((always_inline)) uint32_t since(uint32_t start)
 /* The sanitizers must not guard these two: they touch the stack below every live frame, on purpose. */
 __attribute__((noinline, no_sanitize("address"))) static uint8_t *paint_stack(uint8_t *limit)
 {
-    uint8_t *end = (uint8_t *)__builtin_frame_address(0) - MEASURE_STACK_GUARD;
+    uint8_t *end = (uint8_t *)__builtin_frame_address(0) - MEASURE_STACK_MARGIN;
     for (volatile uint32_t *p = (volatile uint32_t *)(void *)limit; (uint8_t *)p < end; p++)
         *p = MEASURE_PAINT;
     return end;
@@ -68,28 +69,29 @@ static inline __attribute__((always_inline)) int invoke(uint32_t *cycles)
 }
 
 /* For ports without a pin; a port's own replaces it. */
-__attribute__((weak)) void port_mark(int on)
+__attribute__((weak)) void port_trigger(int on)
 {
     (void)on;
 }
 
-/* Out of line, so that an unmarked inference is compiled and measured as if there were no mark. */
-__attribute__((noinline)) static int invoke_marked(uint32_t *cycles)
+/* Out of line, so that any other inference is compiled and measured as if there were no trigger. */
+__attribute__((noinline)) static int invoke_triggered(uint32_t *cycles)
 {
-    port_mark(1);
+    port_trigger(1);
     int error = invoke(cycles);
-    port_mark(0);
+    port_trigger(0);
     return error;
 }
 
-static int profile(uint32_t *op_cycles, uint32_t *cycles)
+static int profile(uint8_t *op_cycles, uint32_t *cycles)
 {
     *cycles = 0;
     for (uint16_t i = 0; i < engine.op_count; i++) {
         uint32_t start = port_cycles();
         int error = engine_run_op(i);
-        op_cycles[i] = since(start);
-        *cycles += op_cycles[i];
+        uint32_t passed = since(start);
+        op_cycles = wire_put_u32(op_cycles, passed);
+        *cycles += passed;
         if (error < 0)
             return error;
     }
@@ -97,7 +99,7 @@ static int profile(uint32_t *op_cycles, uint32_t *cycles)
 }
 
 /* A function of its own: the frames above `base` must not depend on what surrounds a measurement. */
-__attribute__((noinline)) static int measured(int with_stack, uint32_t *op_cycles, measure_result *result)
+__attribute__((noinline)) static int measured(int with_stack, uint8_t *op_cycles, measure_result *result)
 {
     uint8_t *base = __builtin_frame_address(0); /* counted from here: what this function's callees use */
     uint8_t *limit = port_stack_limit();
@@ -110,17 +112,17 @@ __attribute__((noinline)) static int measured(int with_stack, uint32_t *op_cycle
     return error;
 }
 
-static uint32_t guard_us(void)
+static uint32_t watchdog_us(void)
 {
-    uint32_t us = GUARD_LEAST_US + GUARD_TIMES * longest_us; /* at most 1 s + 20 * 67 s: no overflow */
+    uint32_t us = WATCHDOG_LEAST_US + WATCHDOG_TIMES * longest_us; /* at most 1 s + 20 * 67 s: no overflow */
     return longest_us && us < MEASURE_LONGEST_US ? us : MEASURE_LONGEST_US;
 }
 
-int measure_inference(int with_stack, int with_mark, uint32_t *op_cycles, measure_result *result)
+int measure_inference(int with_stack, int with_trigger, uint8_t *op_cycles, measure_result *result)
 {
-    port_guard_start(guard_us());
-    int error = with_mark ? invoke_marked(&result->cycles) : measured(with_stack, op_cycles, result);
-    port_guard_stop();
+    port_watchdog_start(watchdog_us());
+    int error = with_trigger ? invoke_triggered(&result->cycles) : measured(with_stack, op_cycles, result);
+    port_watchdog_stop();
     uint32_t us = result->cycles / (port_clock_hz / 1000000);
     if (us > longest_us)
         longest_us = us;

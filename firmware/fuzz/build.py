@@ -16,7 +16,7 @@ CORPUS = FIRMWARE / "fuzz/corpus"
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-g")
 SANITIZERS = ("-O1", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-fsanitize=address,undefined")
 # The least payload, so that few bytes reach every limit; the sanitizers' own frames are larger than an ARM function's.
-SMALL = ("-DWIRE_MAX_PAYLOAD=512", "-DMEASURE_STACK_GUARD=256")
+SMALL = ("-DWIRE_MAX_PAYLOAD=512", "-DMEASURE_STACK_MARGIN=256")
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _build(compiler: str, program: Program, folder: Path, flags: tuple[str, ...]
     work.mkdir(parents=True, exist_ok=True)
     objects = [_compile(compiler, FIRMWARE / s, work, flags) for s in program.sources]
     for source in program.board:
-        objects.append(_compile(compiler, FIRMWARE / source, work, (*flags, "-Dmain=board_main")))
+        objects.append(_compile(compiler, FIRMWARE / source, work, flags))
         # The linker tells where a section with a C name begins and ends: that is the memory that a reset clears.
         _run("objcopy", "--rename-section", ".bss=board_bss", "--rename-section", ".data=board_data", objects[-1])
     out = work / program.name

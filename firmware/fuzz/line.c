@@ -8,6 +8,7 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "../app/main.h"
 #include "../tests/check.h"
 
 enum { ROOM = 1 << 20, OVER = 1, RESET = 2, TICK_NS = 50 };
@@ -15,8 +16,6 @@ enum { ROOM = 1 << 20, OVER = 1, RESET = 2, TICK_NS = 50 };
 /* The board's variables. build.py renames the sections of its object files, so the linker tells where they begin and end. */
 extern uint64_t __start_board_data[] __attribute__((weak)), __stop_board_data[] __attribute__((weak));
 extern uint64_t __start_board_bss[] __attribute__((weak)), __stop_board_bss[] __attribute__((weak));
-
-int board_main(void);
 
 static struct {
     line_source source;
@@ -61,7 +60,7 @@ void line_run(line_source source)
     if (setjmp(out) == OVER)
         return;
     power_up();
-    board_main();
+    app_main();
 }
 
 uint32_t line_resets(void)

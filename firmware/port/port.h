@@ -4,10 +4,17 @@
 
 #include <stdint.h>
 
-extern const char port_name[];        /* board name as in the harness's table, at most 15 characters */
-extern const uint32_t port_clock_hz;  /* clock that port_cycles counts */
+extern const uint32_t port_clock_hz; /* clock that port_cycles counts */
 
+/* The board's name in the harness's table, at most 15 characters. One that could not start its crystal and runs on, less
+ * exactly, from an oscillator of its own has a name that ends in "-hsi". */
+const char *port_name(void);
+
+/* Call once, before anything else. */
 void port_init(void);
+
+/* Call once, when the engine is prepared: faults no longer count as PORT_FAULT_AT_START. cortexm/fault.c has it. */
+void port_started(void);
 
 /* Reads exactly n bytes unless the line stays silent for timeout_us (0: waits for ever). Returns the bytes read. */
 uint32_t port_read(void *dst, uint32_t n, uint32_t timeout_us);
@@ -23,23 +30,23 @@ void port_board_id(uint8_t id[8]);
 /* mode 0: starts the application again; 1: enters the bootloader. */
 _Noreturn void port_reboot(int mode);
 
-/* Unless port_guard_stop is called within `us`, the board keeps a fault of kind PORT_FAULT_HANG and resets itself.
+/* Unless port_watchdog_stop is called within `us`, the board keeps a fault of kind PORT_FAULT_HANG and resets itself.
  * Costs nothing between the two calls: nothing runs before the time is over. Not nested. */
-void port_guard_start(uint32_t us);
-void port_guard_stop(void);
+void port_watchdog_start(uint32_t us);
+void port_watchdog_stop(void);
 
-/* Raises (1) or lowers (0) a pin that a power meter watches, and configures it at its first use. A port may leave it out:
+/* Raises (1) or lowers (0) the trigger, a pin that a power meter watches, and configures it at its first use. A port may leave it out:
  * then nothing happens. */
-void port_mark(int on);
+void port_trigger(int on);
 
 enum {
     PORT_FAULT_PROCESSOR = 1, /* the processor refused an access or an instruction */
-    PORT_FAULT_HANG = 2,      /* port_guard_start's time was over; pc is where the program was then */
+    PORT_FAULT_HANG = 2,      /* port_watchdog_start's time was over; pc is where the program was then */
     PORT_FAULT_STACK = 3,     /* the stack left its region; the registers could not be saved, so they are 0 */
 };
 enum {
     PORT_FAULT_COMPLETE = 1, /* all fields are known, not only the kind */
-    PORT_FAULT_AT_START = 2, /* it happened before the board listened for the first time: in engine_init */
+    PORT_FAULT_AT_START = 2, /* it happened before port_started: in engine_init or port_init */
 };
 enum { PORT_TRACE = 8 };
 

@@ -34,7 +34,7 @@ FLAGS = [
 ]
 BAD_ADDRESS, BAD_INSTRUCTION, USE_ALL_STACK, HANG, RECURSE, HUGE_FRAME, JUMP_NOWHERE, HANG_MASKED, WRITE_FLASH = range(1, 10)
 ARENA_BYTES = 256
-SHORT_GUARD = "-DMEASURE_LONGEST_US=300000"
+SHORT_WATCHDOG = "-DMEASURE_LONGEST_US=300000"
 
 
 @pytest.fixture(scope="module")
@@ -140,13 +140,13 @@ def test_line_is_right_to_the_number(impatient, start, images):
 
 @pytest.mark.parametrize("clock", ["cycles", "off"])
 def test_hang_is_ended_by_the_board_and_named(start, clock):
-    session = start(SHORT_GUARD, clock=clock)
+    session = start(SHORT_WATCHDOG, clock=clock)
     error = misbehave(session, HANG)
     assert "the board hung in toy_spin (tests/toy_fault.c:" in error.what and "pc 0x" in error.received
     assert session.run(bytes(4)).outputs == arena(0)
 
 
-def test_guard_follows_the_longest_inference(start):
+def test_watchdog_follows_the_longest_inference(start):
     """Without the short limit: a second and twenty times the longest one, instead of a minute."""
     session = start()
     assert "the board hung in toy_spin" in misbehave(session, HANG).what
@@ -154,14 +154,14 @@ def test_guard_follows_the_longest_inference(start):
 
 def test_hang_right_after_a_fault_is_ended_too(start):
     """Both sides have forgotten by then how long an inference takes: the host waits as long as for a first one."""
-    session = start(SHORT_GUARD)
+    session = start(SHORT_WATCHDOG)
     misbehave(session, BAD_ADDRESS)
     with pytest.raises(DeviceError, match="the board hung in toy_spin"):
         session.run(bytes([HANG, 0, 0, 0]))
 
 
 def test_hang_in_a_profile_and_with_stack_is_ended_too(start):
-    assert "the board hung" in misbehave(start(SHORT_GUARD), HANG, profile=True, stack=True).what
+    assert "the board hung" in misbehave(start(SHORT_WATCHDOG), HANG, profile=True, stack=True).what
 
 
 @pytest.mark.slow
@@ -174,8 +174,8 @@ def test_hang_in_the_very_first_inference_is_ended_before_the_host_gives_up(star
 
 
 def test_long_but_good_inferences_are_left_alone(start):
-    """The guard counts one inference, not the time between, and stops behind it."""
-    session = start(SHORT_GUARD, clock="off")
+    """The watchdog counts one inference, not the time between, and stops behind it."""
+    session = start(SHORT_WATCHDOG, clock="off")
     for _ in range(4):
         assert session.run(bytes(4)).outputs == arena(0)
         time.sleep(0.1)
@@ -183,7 +183,7 @@ def test_long_but_good_inferences_are_left_alone(start):
 
 
 def test_hang_with_interrupts_masked_is_left_to_the_host(impatient, start):
-    session = start(SHORT_GUARD)
+    session = start(SHORT_WATCHDOG)
     session.run(bytes(4))
     with pytest.raises(LinkError, match="no answer"):
         session.run(bytes([HANG_MASKED, 0, 0, 0]))
@@ -208,7 +208,7 @@ def test_a_data_section_of_any_alignment_leaves_the_stack_what_is_left(tmp_path)
         source, elf = tmp_path / f"b{alignment}.c", tmp_path / f"b{alignment}.elf"
         source.write_text(
             f"_Alignas({alignment}) char odd[1001] = {{1}}; _Alignas({alignment}) char zero[{alignment} + 3];\n"
-            "int main(void) { return odd[1] + zero[1]; }\n"
+            "void app_main(void);\nvoid app_main(void) { odd[1] += zero[1]; }\n"
         )
         port, script = port_sources(BOARD), port_flags(BOARD, tmp_path)
         subprocess.run(["arm-none-eabi-gcc", *BOARD.cpu_flags, *FLAGS, *script, *port, source, "-o", elf], check=True)
@@ -229,7 +229,7 @@ def test_fault_in_the_engines_preparation_is_told_and_the_board_still_listens(st
     session = start("-DTOY_FAULT_AT_START")
     assert session.hello().fault
     error = session.fault_error()
-    assert "the board faulted in engine_init (tests/toy_fault.c:" in error.what and "while the engine was prepared" in error.what
+    assert "the board faulted in engine_init (tests/toy_fault.c:" in error.what and "while the board started" in error.what
     with pytest.raises(DeviceError, match="engine_init failed"):
         session.run(bytes(4))
 
@@ -237,7 +237,7 @@ def test_fault_in_the_engines_preparation_is_told_and_the_board_still_listens(st
 @pytest.mark.parametrize(("how", "told"), [(BAD_ADDRESS, "faulted"), (HANG, "hung"), (RECURSE, "stack overflow")])
 def test_kind_is_told_where_the_bootloader_overwrites_the_record(start, how, told):
     """The retained register survives what the RAM does not."""
-    session = start(SHORT_GUARD, faults=["boot-ram"])
+    session = start(SHORT_WATCHDOG, faults=["boot-ram"])
     error = misbehave(session, how)
     assert told in error.what and "did not outlive the reset" in error.received
 
@@ -251,7 +251,7 @@ def test_half_a_record_is_not_believed(impatient, start, images):
 
 
 def test_hang_on_the_host_port_is_told():
-    with HostBoard("tests/toy_hang.c", SHORT_GUARD) as board, Session(board.link(), invoke_deadline_s=5.0) as session:
+    with HostBoard("tests/toy_hang.c", SHORT_WATCHDOG) as board, Session(board.link(), invoke_deadline_s=5.0) as session:
         assert session.run(bytes(4)).outputs == bytes(4)
         with pytest.raises(DeviceError, match="the board hung"):
             session.run(bytes([1, 0, 0, 0]))

@@ -42,7 +42,7 @@ FLAGS = [
     "-Wl,--no-warn-rwx-segments",
 ]
 BEHAVE, BAD_ADDRESS, HANG, RECURSE = 0, 1, 4, 5
-SHORT_GUARD = "-DMEASURE_LONGEST_US=300000"
+SHORT_WATCHDOG = "-DMEASURE_LONGEST_US=300000"
 
 
 def build_toy(folder: Path, sources: list[Path], *flags: str) -> tuple[Path, bytes]:
@@ -58,7 +58,7 @@ def build_toy(folder: Path, sources: list[Path], *flags: str) -> tuple[Path, byt
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
-    return build_toy(tmp_path_factory.mktemp("qemu"), port_sources(BOARD), SHORT_GUARD)
+    return build_toy(tmp_path_factory.mktemp("qemu"), port_sources(BOARD), SHORT_WATCHDOG)
 
 
 @contextlib.contextmanager
@@ -80,10 +80,10 @@ def session(toy, monkeypatch):
 
 
 @needs_qemu
-def test_the_guard_that_ports_share_counts_a_long_time_in_parts(tmp_path):
+def test_the_watchdog_that_ports_share_counts_a_long_time_in_parts(tmp_path):
     """SysTick has 24 bits: 6 s at 7 ticks a microsecond are three parts of them."""
-    shared = FIRMWARE / "port" / "cortexm" / "guard.c"
-    sources = [shared if f.name == "guard.c" else f for f in port_sources(BOARD)]
+    shared = FIRMWARE / "port" / "cortexm" / "watchdog.c"
+    sources = [shared if f.name == "watchdog.c" else f for f in port_sources(BOARD)]
     with started(build_toy(tmp_path, sources, "-DMEASURE_LONGEST_US=6000000")) as session:
         session.hello()
         with pytest.raises(DeviceError, match="the board hung in toy_spin"):

@@ -62,9 +62,16 @@ def expected(data: bytes) -> bytes:
 
 def test_hello(start):
     hello = start("toy_int8").hello()
-    assert (hello.build_id, hello.engine, hello.board_name) == (BUILD_ID.hex(), "toy-int8", "nano33ble")
+    assert (hello.build_id, hello.engine, hello.board_name) == (BUILD_ID.hex(), "toy-int8", "nano33ble-uart")
     assert hello.board_id.startswith(VIRTUAL_ID_PREFIX)
     assert (hello.clock_hz, hello.fault) == (BOARD.clock_hz, None)
+
+
+def test_a_board_without_its_crystal_says_so_and_works(start):
+    session = start("toy_int8", faults=["no-crystal"])
+    hello = session.hello()
+    assert (hello.board_name, hello.internal_clock, hello.fault) == ("nano33ble-uart", True, None)
+    assert session.run(window(0)).outputs == expected(window(0))
 
 
 def test_cycles_repeat_exactly_and_the_profile_adds_up(start):

@@ -147,7 +147,7 @@ class Rig:
         self._check_id(running)
         check_hello(running, image)
         if running.internal_clock:
-            log.info("the board runs from its internal oscillator: its clock, and so every time, is exact to 1 % only")
+            log.info("the board runs from its internal oscillator: its clock, and so every time, is exact to 1 or 2 % only")
         assert self._session is not None
         self._session.elf = image.elf
         self._check_start(running)
@@ -201,7 +201,7 @@ class Rig:
     def _restart(self) -> None:
         """Resets a board that answers nothing. Raises LinkError where that can't be done."""
         if isinstance(self._virtual, QemuBoard):
-            raise LinkError("QEMU's machine is reset by its own guard only")
+            raise LinkError("QEMU's machine is reset by its own watchdog only")
         restart(self.board, self._now(self._flash_port()))
 
     def _hung(self, error: LinkError, elf: Path | None) -> RigError:

@@ -72,7 +72,7 @@ def fault_error(record: FaultRecord, elf: Path | None) -> DeviceError:
     """The error that tells of `record`; without `elf` addresses stay numbers."""
     what, expected, remedy = TEXTS.get(record.kind, TEXTS[PROCESSOR])
     where = _where(record, _Symbols(elf) if elf and elf.exists() else None)
-    when = " while the engine was prepared" if record.at_start else ""
+    when = " while the board started" if record.at_start else ""
     received = "; ".join(part for part in (", ".join(reasons(record)), registers(record)) if part)
     return DeviceError(f"{what}{where}{when}", expected=expected, received=received, remedy=remedy)
 

@@ -132,7 +132,7 @@ class Session:
         tensors = (bytes(inputs),) if isinstance(inputs, bytes | bytearray | memoryview) else tuple(inputs)
         _check_sizes(tensors, hello.inputs)
         flags = RunFlag.INVOKE | (RunFlag.STACK if stack else 0) | (RunFlag.PROFILE if profile else 0)
-        flags |= RunFlag.MARK if mark else 0
+        flags |= RunFlag.TRIGGER if mark else 0
         reply, outputs = self._sender.run(WireWindow(tensors, flags, wire.tensors_crc(tensors)))
         return Sample(kind, index, outputs, reply.cycles, reply.stack_bytes, reply.op_cycles)
 

@@ -67,7 +67,7 @@ class RunFlag(IntFlag):
     STACK = 2
     PROFILE = 4
     NO_OUTPUTS = 8
-    MARK = 16
+    TRIGGER = 16
 
 
 DTYPES = {0: "float32", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8"}
@@ -89,8 +89,8 @@ HELLO_BYTES = _HELLO.size
 HELLO_TENSOR_BYTES = _TENSOR.size
 _FLAG_FAULT = 1
 _INTERNAL_CLOCK = b"-hsi"
-"""How the name ends of a board whose external oscillator did not start (firmware/port/stm32f401)."""
-_CUT_NAMES = {b"nucleo-f401": b"nucleo-f401re"}
+"""How the name ends of a board whose external oscillator did not start (firmware/port/port.h)."""
+_CUT_NAMES = {b"nucleo-f401": b"nucleo-f401re", b"nano33-uart": b"nano33ble-uart"}
 """Names that do not fit the field's 16 bytes beside that end."""
 
 

@@ -23,7 +23,7 @@ from tinyrig.workload import arduino_sketch
 FIRMWARE = Path(__file__).parents[2] / "firmware"
 CC = ("cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 # The sanitizers' own frames are larger than an ARM function's.
-DEFINES = ("-DMEASURE_STACK_GUARD=256",)
+DEFINES = ("-DMEASURE_STACK_MARGIN=256",)
 APP = ("app/commands.c", "app/measure.c", "app/wire.c", "port/host/port.c")
 BUILD_ID = bytes(range(0x10, 0x20))
 _KEEP: list[TemporaryDirectory[str]] = []
@@ -54,7 +54,7 @@ def build(program: str, *sources: str) -> Path:
 def build_board(engine: str, *flags: str) -> Path:
     """The whole firmware around `engine`, a file below firmware/."""
     name = "-".join(("board", Path(engine).stem, *(re.sub(r"\W+", "_", flag) for flag in flags)))
-    return build(name, "app/main.c", *APP, engine, *flags)
+    return build(name, "app/main.c", "port/host/main.c", *APP, engine, *flags)
 
 
 @cache

@@ -64,7 +64,8 @@ class Board:
 
     def _make_peripherals(self, options: BoardOptions) -> None:
         debug = CoreDebug()
-        self.power, self.dwt = PowerClock(), Dwt(self.counter, options.clock == "instructions", debug)
+        self.power = PowerClock(crystal=all(f.name != "no-crystal" for f in options.faults if isinstance(f, Fault)))
+        self.dwt = Dwt(self.counter, options.clock == "instructions", debug)
         self.scs = SystemControl(debug, self._request_reset)
         self.scs.dwt = self.dwt
         self.timer = Timer(time_of_host if options.clock == "off" else self._time_us)

@@ -36,6 +36,7 @@ FAULTS: dict[str, tuple[int, str]] = {
     "unplug-verify": (1, "the board is unplugged for good at the Nth verification"),
     "brown-out": (2, "the power fails in the middle of the Nth flash write: half is written, then the board starts anew"),
     "unplug": (2, "the board is unplugged for good at the Nth flash write"),
+    "no-crystal": (0, "the crystal of the 64 MHz clock never starts"),
     "flash-bad-write": (IMAGE_BASE + 0x100, "bit 0 of the flash byte at address N reads back inverted after each write"),
 }
 

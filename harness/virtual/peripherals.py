@@ -56,14 +56,21 @@ class Unmodelled(Registers):
 
 
 class PowerClock(Registers):
-    """POWER and CLOCK share a page. RESETREAS and GPREGRET survive resets."""
+    """POWER and CLOCK share a page. RESETREAS and GPREGRET survive resets. Without `crystal` HFCLKSTART does nothing."""
 
     STARTS: ClassVar[dict[int, int]] = {0x000: 0x100, 0x008: 0x104}  # TASKS_{HF,LF}CLKSTART -> EVENTS_{HF,LF}CLKSTARTED: at once
     HFCLKSTAT, LFCLKSTAT, RESETREAS, GPREGRET, GPREGRET2 = 0x40C, 0x418, 0x400, 0x51C, 0x520
     REASON_PIN, REASON_SREQ, REASON_LOCKUP = 1, 4, 8
     RUNNING = 0x10001  # crystal, running
+    HFCLKSTART = 0x000
+
+    def __init__(self, crystal: bool = True) -> None:
+        super().__init__()
+        self._crystal = crystal
 
     def write(self, offset: int, value: int) -> None:
+        if offset == self.HFCLKSTART and not self._crystal:
+            return
         if offset in self.STARTS and value & 1:
             self.values[self.STARTS[offset]] = 1
             self.values[self.HFCLKSTAT if offset == 0 else self.LFCLKSTAT] = self.RUNNING
@@ -87,9 +94,9 @@ class Nvmc(Registers):
 
 
 class Gpio(Registers):
-    """Both GPIO ports. The mark (firmware's port_mark, P1.11) goes into the pipe that TINYRIG_PORT_MARK names, as 1 and 0."""
+    """Both GPIO ports. The trigger (port_trigger, P1.11) goes into the pipe that TINYRIG_PORT_MARK names, as 1 and 0."""
 
-    P1_OUTSET, P1_OUTCLR, MARK = 0x808, 0x80C, 1 << 11
+    P1_OUTSET, P1_OUTCLR, TRIGGER = 0x808, 0x80C, 1 << 11
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,7 +104,7 @@ class Gpio(Registers):
         self._pipe = os.open(name, os.O_RDWR | os.O_NONBLOCK) if name else None  # read and write: nobody need listen yet
 
     def write(self, offset: int, value: int) -> None:
-        if self._pipe is not None and value & self.MARK and offset in (self.P1_OUTSET, self.P1_OUTCLR):
+        if self._pipe is not None and value & self.TRIGGER and offset in (self.P1_OUTSET, self.P1_OUTCLR):
             with contextlib.suppress(BlockingIOError):  # nobody reads it
                 os.write(self._pipe, b"1" if offset == self.P1_OUTSET else b"0")
         super().write(offset, value)

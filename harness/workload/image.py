@@ -167,10 +167,12 @@ def port_folder(board: Board) -> Path:
     return FIRMWARE / "port" / board.port  # an absolute path stays what it is
 
 
-SHARED = ("fault.c", "fault.h")
+SHARED = ("armv7m.h", "entry.c", "fault.c", "fault.h", "sections.h")
 """Of firmware/port/cortexm, for every port: both ends of the wire rely on their record of a fault."""
-REPLACEABLE = ("guard.c", "link.ld", "mark.c", "startup.c")
+REPLACEABLE = ("link.ld", "retained.c", "startup.c", "watchdog.c")
 """Of the same folder: a port that brings a file of this name uses its own."""
+RENAMED = {"guard.c": "watchdog.c", "mark.c": "retained.c"}
+"""Names of before: a port's file of such a name would be linked beside the shared one that it means to replace."""
 
 
 def port_files(board: Board) -> dict[str, Path]:
@@ -178,12 +180,13 @@ def port_files(board: Board) -> dict[str, Path]:
     would hide a shared one which no port may replace."""
     shared, folder = FIRMWARE / "port" / "cortexm", port_folder(board)
     own = {p.name: p for p in sorted(folder.glob("*")) if p.suffix in (".c", ".h", ".ld")}
-    if hidden := [name for name in SHARED if name in own]:
+    if hidden := [name for name in (*SHARED, *RENAMED) if name in own]:
+        name = hidden[0]
         raise UserError(
-            f"the port of board {board.name} may not have a {hidden[0]} of its own",
+            f"the port of board {board.name} may not have a {name} of its own",
             expected=f"a name that {shared} does not use, or one of {', '.join(REPLACEABLE)}, which a port may replace",
-            received=str(own[hidden[0]]),
-            remedy="give the file another name",
+            received=str(own[name]),
+            remedy=f"call it {RENAMED[name]}, as port.h calls its functions" if name in RENAMED else "give the file another name",
         )
     return {name: shared / name for name in (*SHARED, *REPLACEABLE)} | own
 

@@ -11,7 +11,4 @@ extern const uint32_t chip_stack_bytes;
 /* Counter and cache on, faults to our own handler; takes out the record of an earlier fault. Call once. */
 void chip_init(void);
 
-/* From now on faults no longer count as PORT_FAULT_AT_START. */
-void chip_started(void);
-
 #endif

@@ -4,17 +4,19 @@
 #include "chip.h"
 #include "usb.h"
 
-const char port_name[] = "nano33ble";
-
 void port_init(void)
 {
     chip_init();
 }
 
+const char *port_name(void)
+{
+    return "nano33ble";
+}
+
 uint32_t port_read(void *dst, uint32_t n, uint32_t timeout_us)
 {
     uint32_t got = 0, last = usb_micros();
-    chip_started();
     while (got < n) {
         uint32_t more = usb_read((uint8_t *)dst + got, n - got);
         got += more;

@@ -7,9 +7,9 @@
 #include <mbed.h>
 
 extern "C" {
+#include "../../app/main.h"
 #include "chip.h"
 #include "usb.h"
-int app_main(void); /* app/main.c's main; the core has its own */
 }
 
 /* No name of the standard library, whose namespace mbed.h opens. */

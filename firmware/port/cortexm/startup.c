@@ -1,24 +1,11 @@
-/* startup.c: reset and vectors of a Cortex-M4F. The firmware polls; the guard's is the only interrupt.
- * Register sources: Armv7-M Architecture Reference Manual (DDI 0403), B3.2 System Control Block, B3.3 SysTick, B3.4 NVIC,
- * B3.5 MPU. */
-#include <stdint.h>
-
+/* startup.c: reset and vectors of a Cortex-M4F. The firmware polls; the watchdog's is the only interrupt. */
 #include "fault.h"
+#include "armv7m.h"
+#include "sections.h"
 
-#define REG(address) (*(volatile uint32_t *)(address))
-#define SYST_CSR REG(0xE000E010)
-#define NVIC_ICER(n) REG(0xE000E180 + 4 * (n))
-#define NVIC_ICPR(n) REG(0xE000E280 + 4 * (n))
-#define SCB_ICSR REG(0xE000ED04)
-#define SCB_VTOR REG(0xE000ED08)
-#define SCB_CPACR REG(0xE000ED88)
-#define MPU_CTRL REG(0xE000ED94)
-#define ICSR_CLEAR_PENDING (1u << 27 | 1u << 25) /* PENDSVCLR, PENDSTCLR */
 #define CPACR_CP10_CP11_FULL (0xFu << 20)
 
-enum { VECTOR_COUNT = 15 /* SysTick and interrupts: guard.c */, IRQ_WORDS = 3 /* 96 interrupts */ };
-
-extern uint32_t _stack_limit[], _stack_top[], _startup_frame[], _data_load[], _data_start[], _data_end[], _bss_start[], _bss_end[];
+enum { VECTOR_COUNT = 15 /* SysTick and interrupts: watchdog.c */, IRQ_WORDS = 3 /* 96 interrupts */ };
 
 int main(void);
 void port_reset(void);
@@ -40,7 +27,7 @@ static void take_over(void)
         NVIC_ICER(i) = ~0u;
         NVIC_ICPR(i) = ~0u;
     }
-    SCB_ICSR = ICSR_CLEAR_PENDING;
+    SCB_ICSR = ICSR_PENDSVCLR | ICSR_PENDSTCLR;
     SCB_VTOR = (uint32_t)vectors;
     SCB_CPACR |= CPACR_CP10_CP11_FULL;
     __asm volatile("dsb\nisb");

@@ -15,20 +15,19 @@
 
 enum { STACK_BYTES = 128 * 1024 /* how far below port_init's frame the stack may be painted */ };
 
-const char port_name[] = "host";
 #ifndef PORT_CLOCK_HZ /* another one is a lie, for tests of the host's clock check */
 #define PORT_CLOCK_HZ 1000000000u
 #endif
 const uint32_t port_clock_hz = PORT_CLOCK_HZ;
 
-static char hung_mark[] = "TINYRIG_PORT_HUNG=1"; /* in the environment of the program that follows a hung one */
+static char hung_variable[] = "TINYRIG_PORT_HUNG=1"; /* in the environment of the program that follows a hung one */
 
 static uint8_t *stack_limit;
 static port_fault last_fault;
 
 static void restart_hung(int signal_number)
 {
-    char *arguments[] = {(char *)"/proc/self/exe", NULL}, *environment[] = {hung_mark, NULL};
+    char *arguments[] = {(char *)"/proc/self/exe", NULL}, *environment[] = {hung_variable, NULL};
     (void)signal_number;
     execve(arguments[0], arguments, environment);
     _exit(1);
@@ -37,10 +36,10 @@ static void restart_hung(int signal_number)
 /* The signal's handler never returned, so the new program inherits the signal blocked. */
 static void collect_fault(void)
 {
-    sigset_t guard;
-    sigemptyset(&guard);
-    sigaddset(&guard, SIGPROF);
-    sigprocmask(SIG_UNBLOCK, &guard, NULL);
+    sigset_t watchdog;
+    sigemptyset(&watchdog);
+    sigaddset(&watchdog, SIGPROF);
+    sigprocmask(SIG_UNBLOCK, &watchdog, NULL);
     signal(SIGPROF, restart_hung);
     last_fault.kind = getenv("TINYRIG_PORT_HUNG") ? PORT_FAULT_HANG : 0;
     unsetenv("TINYRIG_PORT_HUNG");
@@ -51,6 +50,16 @@ void port_init(void)
     collect_fault();
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     stack_limit = (uint8_t *)((here - STACK_BYTES) & ~(uintptr_t)7);
+}
+
+const char *port_name(void)
+{
+    return "host";
+}
+
+/* A process does not survive a fault, so there is none to tell apart. */
+void port_started(void)
+{
 }
 
 /* Returns 0 when the line stays silent. */
@@ -110,13 +119,13 @@ _Noreturn void port_reboot(int mode)
 }
 
 /* Time of the processor, so that a host that sleeps or is busy does not count as hung. */
-void port_guard_start(uint32_t us)
+void port_watchdog_start(uint32_t us)
 {
     struct itimerval once = {{0, 0}, {us / 1000000, us % 1000000}};
     setitimer(ITIMER_PROF, &once, NULL);
 }
 
-void port_guard_stop(void)
+void port_watchdog_stop(void)
 {
     struct itimerval off = {{0, 0}, {0, 0}};
     setitimer(ITIMER_PROF, &off, NULL);
@@ -133,7 +142,7 @@ uint8_t *port_stack_limit(void)
 }
 
 /* A pipe named in the environment stands for the pin: '1' and '0' go into it. */
-void port_mark(int on)
+void port_trigger(int on)
 {
     static int pipe_end = -1;
     const char *name = getenv("TINYRIG_PORT_MARK");

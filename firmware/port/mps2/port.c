@@ -4,14 +4,15 @@
  * tells them apart one by one, and port_cycles counts instructions. While the processor waits (WFI), that time is the host's.
  *
  * Register sources: Arm Cortex-M System Design Kit Technical Reference Manual (DDI 0479), 4.2 APB timer, 4.4 APB UART;
- * Arm Application Note AN386 for addresses and interrupts; Armv7-M (DDI 0403) for NVIC and SCB. */
+ * Arm Application Note AN386 for addresses and interrupts. */
 #include "port.h"
 
 #include <string.h>
 
 #include "cortexm/fault.h"
+#include "cortexm/armv7m.h"
+#include "cortexm/sections.h"
 
-#define REG(address) (*(volatile uint32_t *)(address))
 #define TIMER0_CTRL REG(0x40000000)
 #define TIMER0_VALUE REG(0x40000004)
 #define TIMER0_RELOAD REG(0x40000008)
@@ -20,14 +21,6 @@
 #define UART0_CTRL REG(0x40004008)
 #define UART0_INTCLEAR REG(0x4000400C)
 #define UART0_BAUDDIV REG(0x40004010)
-#define SYST_CSR REG(0xE000E010)
-#define SYST_RVR REG(0xE000E014)
-#define SYST_CVR REG(0xE000E018)
-#define NVIC_ISER0 REG(0xE000E100)
-#define NVIC_ICER0 REG(0xE000E180)
-#define NVIC_ICPR0 REG(0xE000E280)
-#define SCB_ICSR REG(0xE000ED04)
-#define SCB_AIRCR REG(0xE000ED0C)
 
 enum {
     TIMER_ON = 1,
@@ -41,7 +34,6 @@ enum {
     BAUDDIV_1M = 25, /* of the 25 MHz clock */
     TICKS_PER_US = 25,
     SYST_ON = 7,        /* processor clock, pends its exception, counts */
-    ICSR_PENDSTCLR = 1 << 25,
     WAKE_TICKS = 250000, /* 10 ms */
     /* An instruction is 128 ns or 16 / 5 ticks of 40 ns. */
     INSTRUCTIONS_5_16 = 5,
@@ -49,11 +41,8 @@ enum {
     HALF_5_16 = 8,
 };
 
-const char port_name[] = "qemu";
 /* Instructions in a second of the machine's own time: the unit of port_cycles, no speed of anything. */
 const uint32_t port_clock_hz = 7812500;
-
-extern uint8_t _stack_limit[];
 
 static const port_fault *last_fault;
 static uint32_t zero_ticks, zero_count;
@@ -90,6 +79,11 @@ void port_init(void)
     set_zero();
 }
 
+const char *port_name(void)
+{
+    return "qemu";
+}
+
 /* Polling keeps the emulator from its input: a waiting processor receives four times as fast. Interrupts are masked, so one
  * that pends only wakes it; SysTick does so where silence must be noticed. */
 static void wait_a_little(void)
@@ -97,7 +91,7 @@ static void wait_a_little(void)
     __asm volatile("wfi" ::: "memory");
     UART0_INTCLEAR = INT_RX;
     SCB_ICSR = ICSR_PENDSTCLR;
-    NVIC_ICPR0 = IRQ_UART0_RX;
+    NVIC_ICPR(0) = IRQ_UART0_RX;
 }
 
 static void wake_by_clock(int on)
@@ -112,8 +106,7 @@ uint32_t port_read(void *dst, uint32_t n, uint32_t timeout_us)
 {
     uint8_t *to = dst;
     uint32_t got = 0, last = ticks();
-    fault_started();
-    NVIC_ISER0 = IRQ_UART0_RX;
+    NVIC_ISER(0) = IRQ_UART0_RX;
     wake_by_clock(timeout_us != 0);
     while (got < n) {
         if (UART0_STATE & STATE_RX_FULL) {
@@ -125,7 +118,7 @@ uint32_t port_read(void *dst, uint32_t n, uint32_t timeout_us)
             wait_a_little();
     }
     wake_by_clock(0);
-    NVIC_ICER0 = IRQ_UART0_RX; /* the guard's time runs with interrupts on */
+    NVIC_ICER(0) = IRQ_UART0_RX; /* the watchdog's time runs with interrupts on */
     set_zero();
     return got;
 }
@@ -145,14 +138,11 @@ void port_board_id(uint8_t id[8])
     memcpy(id, "QEMUmps2", 8);
 }
 
-/* There is no bootloader: an image is put in place by starting the emulator anew. */
+/* There is no bootloader: an image is put in place by starting the emulator again. */
 void port_reboot(int mode)
 {
     (void)mode;
-    __asm volatile("dsb");
-    SCB_AIRCR = 0x05FA0004; /* VECTKEY, SYSRESETREQ */
-    for (;;) {
-    }
+    cortexm_reset();
 }
 
 const port_fault *port_last_fault(void)
@@ -162,5 +152,5 @@ const port_fault *port_last_fault(void)
 
 uint8_t *port_stack_limit(void)
 {
-    return _stack_limit;
+    return (uint8_t *)_stack_limit;
 }

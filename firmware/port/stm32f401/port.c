@@ -1,18 +1,17 @@
 /* port.c: STM32F401RE on the NUCLEO-F401RE, bare metal, polled; data over USART2, which the ST-LINK makes a USB serial port.
  * Register sources: RM0368 (STM32F401xB/C/D/E reference manual), sections named at each block; UM1724 (Nucleo-64 boards)
- * 6.8 for the pins; Armv7-M Architecture Reference Manual (DDI 0403) for DWT and SCB. */
-#include "../port.h"
+ * 6.8 for the pins. */
+#include "port.h"
 
 #include <string.h>
 
 #include "clock.h"
 #include "cortexm/fault.h"
-
-#define REG(address) (*(volatile uint32_t *)(address))
+#include "cortexm/armv7m.h"
+#include "cortexm/sections.h"
+#include "rcc.h"
 
 /* 6.3 RCC */
-#define RCC_AHB1ENR REG(0x40023830)
-#define RCC_APB1ENR REG(0x40023840)
 #define AHB1ENR_GPIOA 1u
 #define APB1ENR_USART2 (1u << 17)
 /* 8.4 GPIOA */
@@ -33,9 +32,6 @@
 #define CR1_UE_TE_RE (1u << 13 | 1u << 3 | 1u << 2)
 /* 24.1 unique device ID */
 #define UNIQUE_ID ((const uint8_t *)0x1FFF7A10)
-/* DDI 0403 C1.8 DWT, B3.2.6 AIRCR */
-#define DWT_CYCCNT REG(0xE0001004)
-#define SCB_AIRCR REG(0xE000ED0C)
 
 enum {
     PIN_TXD = 2, /* PA2 */
@@ -48,15 +44,10 @@ enum {
     UNIQUE_ID_BYTES = 12,
 };
 
-enum { NAME_BYTES = 16 };
-static const char name_hse[NAME_BYTES] = "nucleo-f401re", name_hsi[NAME_BYTES] = "nucleo-f401-hsi";
-static char name[NAME_BYTES];
-extern const char port_name[NAME_BYTES] __attribute__((alias("name"))); /* which clock it runs from is known only now */
 const uint32_t port_clock_hz = CLOCK_HZ;
 
-extern uint8_t _stack_limit[];
-
 static const port_fault *last_fault;
+static int from_hse;
 
 static void set_pin(int pin)
 {
@@ -82,8 +73,13 @@ static void init_usart(void)
 void port_init(void)
 {
     last_fault = fault_collect();
-    memcpy(name, clock_init() ? name_hse : name_hsi, NAME_BYTES);
+    from_hse = clock_init();
     init_usart();
+}
+
+const char *port_name(void)
+{
+    return from_hse ? "nucleo-f401re" : "nucleo-f401-hsi";
 }
 
 /* The USART holds one byte while the next one comes: 10 bits at 461,538 baud are 1820 cycles. Between two calls the caller
@@ -92,7 +88,6 @@ uint32_t port_read(void *dst, uint32_t n, uint32_t timeout_us)
 {
     uint8_t *to = dst;
     uint32_t got = 0, limit = timeout_us * CYCLES_PER_US;
-    fault_started();
     uint32_t last = DWT_CYCCNT;
     while (got < n) {
         uint32_t status = USART_SR;
@@ -137,10 +132,7 @@ void port_reboot(int mode)
     (void)mode;
     while (!(USART_SR & SR_TC)) { /* the last byte may still be leaving */
     }
-    __asm volatile("dsb");
-    SCB_AIRCR = 0x05FA0004; /* VECTKEY, SYSRESETREQ */
-    for (;;) {
-    }
+    cortexm_reset();
 }
 
 const port_fault *port_last_fault(void)
@@ -150,5 +142,5 @@ const port_fault *port_last_fault(void)
 
 uint8_t *port_stack_limit(void)
 {
-    return _stack_limit;
+    return (uint8_t *)_stack_limit;
 }

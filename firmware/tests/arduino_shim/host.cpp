@@ -1,5 +1,5 @@
 /* host.cpp: the shim as a process. Its other half is firmware/port/host/port.c, whose port_read, port_write, port_init and port_name
- * are renamed at compile time; clock, guard and restart are the host port's. */
+ * are renamed at compile time; clock, watchdog and restart are the host port's. */
 #include <Arduino.h>
 #include <mbed.h>
 
@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 extern "C" {
-void chip_started(void) {}
 extern uint32_t chip_stack[1];
 extern const uint32_t chip_stack_bytes;
 uint32_t chip_stack[1];

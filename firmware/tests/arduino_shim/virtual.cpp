@@ -12,7 +12,6 @@ extern void (*_constructors[])(void), (*_constructors_end[])(void);
 
 /* The record of a fault is the sketch's to take out. */
 const void *shim_fault_collect(void) { return nullptr; }
-void shim_fault_started(void) {}
 
 unsigned long micros(void)
 {

@@ -129,7 +129,7 @@ def test_an_engine_that_faults_at_start_is_told_when_it_is_flashed(home, capfd):
     source.write_text(text.replace("int engine_init(void) {\n", "int engine_init(void) {\n    *(volatile int *)0x60000000;\n"))
     assert main(["run", "--engine", str(folder), "--model", "net.tflite", "--limit", "2", "--no-report"]) == 3
     told = "".join(capfd.readouterr())
-    assert "the board faulted in engine_init (own_engine/own_engine.c:" in told and "while the engine was prepared" in told
+    assert "the board faulted in engine_init (own_engine/own_engine.c:" in told and "while the board started" in told
 
 
 def test_a_brown_out_while_flashing_costs_a_second_try(monkeypatch):

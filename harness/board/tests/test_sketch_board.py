@@ -147,7 +147,7 @@ MISDEEDS = {
 
 @pytest.mark.parametrize("how", MISDEEDS)
 def test_faults_and_hangs_are_told_as_on_bare_metal(session, how):
-    """Thread on the process stack, vectors taken over from the core, the guard above BASEPRI: all as under Mbed OS."""
+    """Thread on the process stack, vectors taken over from the core, the watchdog above BASEPRI: all as under Mbed OS."""
     what, received = MISDEEDS[how]
     good = session.run(bytes(4)).outputs
     with pytest.raises(DeviceError) as caught:

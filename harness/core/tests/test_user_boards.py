@@ -67,7 +67,16 @@ def test_a_file_that_would_hide_a_shared_one_is_refused(home):
     (home / "port" / "fault.h").write_text("/* the vendor's */\n")
     with pytest.raises(UserError, match=r"fault\.h of its own") as caught:
         port_files(board)
-    assert str(home / "port" / "fault.h") in caught.value.received and "guard.c" in caught.value.expected
+    assert str(home / "port" / "fault.h") in caught.value.received and "watchdog.c" in caught.value.expected
+
+
+def test_a_file_by_the_name_of_before_is_refused(home):
+    """It would be linked beside the shared one that took its place."""
+    board = config(home, FACTS).boards["mine"].own
+    (home / "port" / "guard.c").write_text("/* */\n")
+    with pytest.raises(UserError, match=r"guard\.c of its own") as caught:
+        port_files(board)
+    assert "watchdog.c" in caught.value.remedy
 
 
 def test_every_shared_file_is_listed():

@@ -143,6 +143,7 @@ hellos = st.builds(
     ("told", "name", "internal"),
     [
         ("nucleo-f401-hsi", "nucleo-f401re", True),
+        ("nano33-uart-hsi", "nano33ble-uart", True),
         ("nucleo-f401re", "nucleo-f401re", False),
         ("mine-hsi", "mine", True),
         ("-hsi-mine", "-hsi-mine", False),

@@ -79,7 +79,8 @@ class Core(Cpu):
 
 
 class Chip:
-    """Runs an ELF linked for the chip. `exchange()` is its serial line. `hse`: whether the ST-LINK's clock arrives."""
+    """Runs an ELF linked for the chip. `exchange()` is its serial line. `hse`: whether the ST-LINK's clock arrives. `deaf_plls`:
+    how many times the PLL is started in vain."""
 
     RESETS: ClassVar[dict[int, int]] = {
         RCC: 0x83,
@@ -99,8 +100,8 @@ class Chip:
         PWR: (0x40, 28),
     }
 
-    def __init__(self, elf: Path, hse: bool = True) -> None:
-        self._hse = hse
+    def __init__(self, elf: Path, hse: bool = True, deaf_plls: int = 0) -> None:
+        self._hse, self._deaf_plls = hse, deaf_plls
         self.complaints: list[str] = []
         self.history: list[int] = []
         """Frequencies of the core, in the order they were switched to."""
@@ -127,7 +128,7 @@ class Chip:
         self._idle = 0
         self.overruns = 0
         self._alarm: int | None = None  # TIM2 interrupts at this cycle
-        self._reset_wanted = self._waits = False
+        self._reset_wanted = self._waits = self._locks = False
         self._core.start(FLASH_BASE)
 
     # Clocks: 6.2, 6.3.1 to 6.3.3
@@ -189,8 +190,8 @@ class Chip:
         if not self._clocked(address & ~(BLOCK - 1)):
             self._wait()
             return 0
-        if address == RCC and self.registers[RCC] >> 16 & 3 == 1:
-            self._pass(IDLE_STEP_S)  # waits for an oscillator that never comes
+        if address == RCC and (self.registers[RCC] >> 16 & 3 == 1 or self.registers[RCC] >> 24 & 3 == 1):
+            self._pass(IDLE_STEP_S)  # waits for an oscillator or a PLL that never comes
         if address == USART2:
             return self._usart_status()
         if address == USART2 + 4:
@@ -240,9 +241,11 @@ class Chip:
         self._demand(not (before >> 16 & 1 and (before ^ value) >> 18 & 1), "HSEBYP written while HSEON is set")
         if pll and not before >> 24 & 1:
             self._check_pll()
+            self._locks = self._deaf_plls == 0
+            self._deaf_plls = max(0, self._deaf_plls - 1)
             from_hse = self.registers[RCC + 4] >> 22 & 1
             self._demand(bool(not from_hse or before >> 17 & 1), "PLL started on an HSE that is not ready")
-        ready = (hse and bypass and self._hse) << 17 | pll << 25 | 2
+        ready = (hse and bypass and self._hse) << 17 | (pll and self._locks) << 25 | 2
         self.registers[RCC] = value & ~(1 << 17 | 1 << 25) | ready
 
     def _set_alarm(self) -> None:

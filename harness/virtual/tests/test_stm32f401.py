@@ -83,6 +83,20 @@ def test_clock_tree_is_84_mhz_from_either_oscillator_and_hello_tells_which(image
     assert (hello.build_id, hello.model_sha256) == (image.build_id, image.model_sha256)
 
 
+def test_a_pll_that_does_not_lock_on_the_st_links_clock_locks_on_the_chips_own(image):
+    chip, session = started(image.elf, deaf_plls=1)
+    assert chip.core_hz() == BOARD.clock_hz and chip.complaints == [] and chip.resets == 0
+    assert session.hello().internal_clock and session.hello().fault is None
+
+
+def test_a_pll_that_locks_on_neither_is_a_fault_that_the_next_start_reports(image):
+    chip, session = started(image.elf, deaf_plls=2)
+    assert chip.resets == 1 and chip.core_hz() == BOARD.clock_hz and chip.complaints == []
+    session.elf = image.elf
+    assert not session.hello().internal_clock and session.hello().fault is not None
+    assert "the board faulted in clock_init (stm32f401/clock.c:" in session.fault_error().what
+
+
 def test_baud_rate_is_within_half_a_percent_of_the_boards(image):
     chip, _ = started(image.elf)
     assert chip.baud() == pytest.approx(BOARD.baud, rel=0.005)
@@ -156,7 +170,7 @@ def test_a_fault_survives_the_reset_and_is_told(build, how, what):
     assert session.hello().fault is None
 
 
-def test_guard_counts_microseconds(build):
+def test_watchdog_counts_microseconds(build):
     chip, session = started(build("toy_int8"))
     session.run(bytes(8))
     assert chip.timer_hz() / (chip.registers[TIM2 + 0x28] + 1) == 1e6

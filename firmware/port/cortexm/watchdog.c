@@ -1,17 +1,14 @@
-/* guard.c: the guard for ports that bring none of their own: SysTick, which every Cortex-M4 has. It counts 24 bits, so a long
- * time is counted in parts and a short interrupt ends each: a quarter of a second at 64 MHz, about 40 cycles. The processor's
- * clock is taken to be port_clock_hz.
- * Register source: Armv7-M Architecture Reference Manual (DDI 0403), B3.3 SysTick. */
+/* watchdog.c: the watchdog of ports that have none of their own: SysTick, which every Cortex-M4 has. It counts 24 bits, so a
+ * long time is counted in parts and a short interrupt ends each: a quarter of a second at 64 MHz, about 40 cycles. It takes the
+ * processor's clock to be port_clock_hz. */
 #include "fault.h"
-
-#define REG(address) (*(volatile uint32_t *)(address))
-#define SYST_CSR REG(0xE000E010)
-#define SYST_RVR REG(0xE000E014)
-#define SYST_CVR REG(0xE000E018)
+#include "armv7m.h"
 
 enum { CSR_ON = 7 /* processor clock, exception, count */, PART = 1 << 24 };
 
 static volatile uint32_t parts_left __attribute__((used));
+
+void fault_tick(void);
 
 /* Naked, because fault_trap must find the registers and the stack as the exception left them. r0-r3 and r12 are in the frame,
  * and fault_trap reads no register but lr. */
@@ -28,7 +25,7 @@ __attribute__((naked)) void fault_tick(void)
 
 __attribute__((section(".vectors.chip"), used)) static const fault_vector tick[] = {{.handler = fault_tick}};
 
-void port_guard_start(uint32_t us)
+void port_watchdog_start(uint32_t us)
 {
     uint64_t ticks = (uint64_t)us * (port_clock_hz / 1000000u);
     parts_left = (uint32_t)(ticks / PART) + 1;
@@ -38,7 +35,7 @@ void port_guard_start(uint32_t us)
     __asm volatile("cpsie i" ::: "memory");
 }
 
-void port_guard_stop(void)
+void port_watchdog_stop(void)
 {
     __asm volatile("cpsid i" ::: "memory");
     SYST_CSR = 0;
