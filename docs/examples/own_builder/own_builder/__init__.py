@@ -1,4 +1,4 @@
-"""One base and one step of one's own. TensorFlow is imported inside the functions only: `tinyrig variants --list` needs none."""
+"""A base and a step from another package. TensorFlow is imported only inside the functions: `tinyrig variants --list` needs none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tinyrig.variants.networks.task import Built, Net, Task
 
 
 def build_wide(task: Task) -> Built:
-    """A network with a wider view in time: five steps at once."""
+    """A network with a wider kernel: five time steps at once."""
     keras = models.fresh(task.data.seed).keras  # seeded: the same weights every time
     model = keras.Sequential(
         [
@@ -36,5 +36,5 @@ def _rounded(kernel: np.ndarray, steps: int) -> np.ndarray:
     return (np.round((kernel - low) / (high - low) * steps) / steps * (high - low) + low).astype(np.float32)
 
 
-WIDE = Base(build_wide, "a network that looks at five steps at once, trained", settings={"epochs": 80, "learning_rate": 0.001})
-ROUNDED = Step(build_rounded, "rounds every kernel to so many bits", argument=Argument("bits", int, 2, 8, "4"))
+WIDE = Base(build_wide, "a trained network whose kernel spans five time steps", settings={"epochs": 80, "learning_rate": 0.001})
+ROUNDED = Step(build_rounded, "rounds every kernel to N bits", argument=Argument("bits", int, 2, 8, "4"))
