@@ -294,8 +294,8 @@ def spend_all(folder: Path, nights: int, report: bool = False) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nights", type=int, default=30, help="only the first N")
-    parser.add_argument("--folder", type=Path, help="keep everything there: results.sqlite, a log for each night (must be new)")
-    parser.add_argument("--report", action="store_true", help="write each night's Markdown summary too (reports/out/nights/)")
+    parser.add_argument("--folder", type=Path, help="keep everything in this new folder: results.sqlite, a log for each night")
+    parser.add_argument("--report", action="store_true", help="also write each night's Markdown summary (reports/out/nights/)")
     options = parser.parse_args()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tinyrig-nights-") as temporary:

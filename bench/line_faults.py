@@ -118,12 +118,12 @@ def sweep(variant: Variant, config: Config, seed: int) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("variants", nargs="*", help="names of built variants; all without")
+    parser.add_argument("variants", nargs="*", help="built variants (default: all)")
     parser.add_argument("--rate", type=float, default=1e-4, help="of each kind of byte fault")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--limit", type=int, help="windows of each variant; all without")
-    parser.add_argument("--transfers", action="store_true", help="whole transfers, stalls and disconnects instead of bytes")
-    parser.add_argument("--sweep", action="store_true", help="rising rates instead, with the first variant")
+    parser.add_argument("--limit", type=int, help="windows of each variant (default: all)")
+    parser.add_argument("--transfers", action="store_true", help="cut transfers, stalls and disconnects instead of byte faults")
+    parser.add_argument("--sweep", action="store_true", help="increase the rates step by step, with the first variant")
     arguments = parser.parse_args()
     config = load_config()
     variants = built_variants(config, arguments.variants)

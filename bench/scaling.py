@@ -122,12 +122,19 @@ def table(figures: list[Figure]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--boards", type=int, nargs="+", default=[1, 2, 4, 8], metavar="N", help="the first is what others are held to"
+        "--boards",
+        type=int,
+        nargs="+",
+        default=[1, 2, 4, 8],
+        metavar="N",
+        help="numbers of boards; the first is the reference for the efficiency",
     )
     parser.add_argument("--line-rate", type=int, default=1_000_000, metavar="BAUD", help="of each board's line (1000000)")
     parser.add_argument("--variant", nargs="+", default=["simple"], metavar="NAME")
     parser.add_argument("--windows", type=int, default=240, metavar="N", help="test windows of each variant")
-    parser.add_argument("--least", type=float, default=0.0, metavar="PERCENT", help="exit 1 where the last efficiency is below")
+    parser.add_argument(
+        "--least", type=float, default=0.0, metavar="PERCENT", help="exit 1 if the last efficiency is below this percentage"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tinyrig-scaling-") as folder:
         config = replace(load_config(), results=f"sqlite:///{folder}/results.sqlite", line_rate=0, faults=())

@@ -79,9 +79,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_ops(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("ops", help="debugging: every op's output against the oracle's, on the host")
+    parser = commands.add_parser("ops", help="debug a model: compare every op's output with the oracle's, on the host")
     parser.add_argument("model", type=Path, metavar="MODEL.tflite")
-    parser.add_argument("--windows", type=Path, metavar="FILE.npz", help="test windows (default: random ones)")
+    parser.add_argument("--windows", type=Path, metavar="FILE.npz", help="test windows (default: random)")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N windows")
     parser.add_argument("--oracle", choices=["tflm", "litert-ref"], help="whose outputs are right (default: rig.toml's, tflm)")
     parser.add_argument(

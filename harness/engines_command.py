@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """The `engines` command, for cli.py."""
-    parser = commands.add_parser("engines", help="one model with several engines side by side: tinyrig, portable C, CMSIS-NN")
+    parser = commands.add_parser("engines", help="compare engines on the same models: tinyrig, portable C, CMSIS-NN")
     parser.add_argument("--board", default="virtual", help="board name, serial port or URL, or NAME@PORT (default: virtual)")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--variant", nargs="+", action="extend", metavar="NAME", help="built variants (default: all)")
@@ -30,7 +30,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--engine", nargs="+", action="extend", metavar="NAME|FOLDER", help=f"default: {' '.join(ENGINES)}")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N windows")
     parser.add_argument("--oracle", choices=["tflm", "litert-ref"], help="whose outputs are right (default: rig.toml's)")
-    parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="the result (schema 1); without FILE to stdout")
+    parser.add_argument(
+        "--json", nargs="?", const="-", metavar="FILE", help="write the result (schema 1) to FILE, or to stdout without FILE"
+    )
     parser.set_defaults(command=main)
 
 

@@ -33,34 +33,42 @@ def add_parsers(commands: argparse._SubParsersAction, exits: str) -> None:
 
 
 def _add_history(commands: argparse._SubParsersAction, exits: str) -> None:
-    parser = commands.add_parser("history", help="a metric over time", epilog=exits)
+    parser = commands.add_parser("history", help="show a metric over time", epilog=exits)
     parser.add_argument("metric", metavar="METRIC", help="e.g. latency_cycles_median, flash_model_total, accuracy")
     _add_filter(parser)
-    parser.add_argument("--last", type=int, default=30, metavar="N", help="values of each series (default: 30; 0: all)")
+    parser.add_argument(
+        "--last",
+        type=int,
+        default=30,
+        metavar="N",
+        help="show the last N show the last N values of each series (default: 30; 0: all)",
+    )
     parser.set_defaults(command=_history)
 
 
 def _add_compare(commands: argparse._SubParsersAction, exits: str) -> None:
-    parser = commands.add_parser("compare", help="two stored runs, metric by metric", epilog=exits)
+    parser = commands.add_parser("compare", help="compare compare two stored runs, metric by metric", epilog=exits)
     parser.add_argument("first", metavar="RUN_A", help="a run's id or its beginning")
     parser.add_argument("second", metavar="RUN_B", nargs="?", help="default: the latest run")
-    parser.add_argument("--all", action="store_true", help="unchanged metrics too")
+    parser.add_argument("--all", action="store_true", help="also show unchanged metrics")
     parser.set_defaults(command=_compare)
 
 
 def _add_accept(commands: argparse._SubParsersAction, exits: str) -> None:
-    parser = commands.add_parser("accept", help="a run's changes are wanted: later runs are held against it", epilog=exits)
+    parser = commands.add_parser("accept", help="accept a run's changes: later runs are compared with it", epilog=exits)
     parser.add_argument("run", metavar="RUN", help="a run's id or its beginning")
-    parser.add_argument("-m", "--message", required=True, metavar="WHY", help="why; kept in the history")
-    parser.add_argument("--variant", nargs="+", action="extend", metavar="NAME", help="only these (default: all of the run)")
+    parser.add_argument("-m", "--message", required=True, metavar="WHY", help="the reason; kept in the history")
+    parser.add_argument(
+        "--variant", nargs="+", action="extend", metavar="NAME", help="only these variants (default: all of the run)"
+    )
     parser.set_defaults(command=_accept)
 
 
 def _add_export(commands: argparse._SubParsersAction, exits: str) -> None:
-    parser = commands.add_parser("export", help="stored results as CSV, JSON or Parquet", epilog=exits)
-    parser.add_argument("--format", choices=["csv", "json", "parquet"], help="default: by the ending of -o, else csv")
+    parser = commands.add_parser("export", help="export stored results as CSV, JSON or Parquet", epilog=exits)
+    parser.add_argument("--format", choices=["csv", "json", "parquet"], help="default: by the suffix of -o, else csv")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: standard output")
-    parser.add_argument("--samples", action="store_true", help="a line for each raw sample instead of each variant run")
+    parser.add_argument("--samples", action="store_true", help="a line for each raw sample instead of each measurement")
     _add_filter(parser)
     parser.set_defaults(command=_export)
 
@@ -68,12 +76,12 @@ def _add_export(commands: argparse._SubParsersAction, exits: str) -> None:
 def _add_prune(commands: argparse._SubParsersAction, exits: str) -> None:
     parser = commands.add_parser("prune", help="delete old raw samples; their metrics stay", epilog=exits)
     parser.add_argument("--keep-samples", metavar="AGE", help="90d, 12w, 1y (default: rig.toml's [history] keep_samples)")
-    parser.add_argument("--dry-run", action="store_true", help="say what would go")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
     parser.set_defaults(command=_prune)
 
 
 def _add_recompute(commands: argparse._SubParsersAction, exits: str) -> None:
-    parser = commands.add_parser("recompute", help="compute stored metrics anew from the raw samples", epilog=exits)
+    parser = commands.add_parser("recompute", help="compute stored metrics again from the raw samples", epilog=exits)
     parser.add_argument("run", metavar="RUN", nargs="?", help="a run's id or its beginning (default: all runs)")
     parser.set_defaults(command=_recompute)
 

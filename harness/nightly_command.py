@@ -38,9 +38,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], ex
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--variant", nargs="+", action="extend", metavar="NAME", help="default: [nightly] variants, else all")
-    what.add_argument(
-        "--model", nargs="+", action="extend", type=Path, metavar="FILE.tflite", help="models that were trained elsewhere"
-    )
+    what.add_argument("--model", nargs="+", action="extend", type=Path, metavar="FILE.tflite", help="models trained elsewhere")
     parser.add_argument("--windows", type=Path, metavar="FILE.npz", help="test windows of --model")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N windows")
     parser.add_argument("--oracle", choices=["tflm", "litert-ref", "none"], help="whose outputs are right (default: rig.toml's)")
@@ -49,7 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], ex
         "--resume", nargs="?", const="", metavar="NIGHT", help="continue a night that was cut off (default: the newest)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts")
-    parser.add_argument("--no-report", action="store_true", help="store the night and write no report")
+    parser.add_argument("--no-report", action="store_true", help="store the night, but write no report")
     parser.set_defaults(command=main)
 
 

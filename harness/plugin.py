@@ -47,9 +47,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         nargs="?",
         const="",
         metavar="RUN",
-        help="go on with a run that was cut off, at its first unmeasured window (default: the newest one of this board)",
+        help="continue an interrupted run at its first unmeasured window (default: this board's newest)",
     )
-    parser.addoption("--nightly", action="store_true", help="judge the run against the accepted ones, and store it as a night")
+    parser.addoption("--nightly", action="store_true", help="judge the run against the baseline, and store it as a night")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -33,7 +33,7 @@ def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
     what.add_argument(
         "--variant", nargs="+", action="extend", metavar="NAME", help="built variants (default: all, built first if missing)"
     )
-    what.add_argument("--model", type=Path, metavar="FILE.tflite", help="a model that was trained elsewhere")
+    what.add_argument("--model", type=Path, metavar="FILE.tflite", help="a model trained elsewhere")
     parser.add_argument(
         "--windows", type=Path, metavar="FILE.npz", help="test windows of --model: x, and optionally y and class_names"
     )
@@ -50,10 +50,10 @@ def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
         nargs="?",
         const="",
         metavar="RUN",
-        help="go on with a run that was cut off, at its first unmeasured window (default: the newest one of this board)",
+        help="continue an interrupted run at its first unmeasured window (default: this board's newest)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result (schema 1)")
-    parser.add_argument("--no-report", action="store_true", help="store the run and write no report")
+    parser.add_argument("--no-report", action="store_true", help="store the run, but write no report")
     parser.set_defaults(command=main)
 
 

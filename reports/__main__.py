@@ -25,7 +25,7 @@ OUT = ROOT / "reports" / "out"
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tinyrig report", description="Write a report of stored runs.")
     parser.add_argument("runs", nargs="*", metavar="RUN", help="run id or its beginning (default: the latest run)")
-    parser.add_argument("--format", choices=("md", "html"), help="default: from the ending of -o, else md")
+    parser.add_argument("--format", choices=("md", "html"), help="default: by the suffix of -o, else md")
     parser.add_argument("-o", "--output", type=Path, metavar="PATH", help="file to write (default: reports/out/RUN.md)")
     parser.add_argument("--store", metavar="URL", help="results database (default: rig.toml's)")
     parser.add_argument("--summary", action="store_true", help="also print a short table")

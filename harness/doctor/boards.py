@@ -20,10 +20,10 @@ ANSWER_S = 8.0
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """The `boards` command, for cli.py."""
-    parser = commands.add_parser("boards", help="known boards, and what is attached")
-    parser.add_argument("--ask", action="store_true", help="say hello to unknown ports too: may disturb what is there")
+    parser = commands.add_parser("boards", help="list known and attached boards")
+    parser.add_argument("--ask", action="store_true", help="also say hello on unknown ports; may disturb other devices")
     parser.add_argument("--no-ask", action="store_true", help="open no port")
-    parser.add_argument("--json", action="store_true", help="the same as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON instead")
     parser.set_defaults(command=_boards)
 
 

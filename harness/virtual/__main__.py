@@ -32,13 +32,17 @@ def parser() -> argparse.ArgumentParser:
         epilog=f"faults:\n{faults}\n{HELP}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("--link", type=Path, help="make this symbolic link to the port")
-    p.add_argument("--image", type=Path, help="ELF or .bin to preload and start; without it the flash is blank")
-    p.add_argument("--line-rate", type=int, default=0, metavar="BAUD", help="pace of a real 8N1 line; 0: unthrottled")
+    p.add_argument("--link", type=Path, help="make a symbolic link with this name to the port")
+    p.add_argument("--image", type=Path, help="ELF or .bin to preload and start (default: blank flash)")
+    p.add_argument(
+        "--line-rate", type=int, default=0, metavar="BAUD", help="baud rate of a real 8N1 line to imitate; 0: unthrottled"
+    )
     p.add_argument("--clock", choices=("cycles", "instructions", "off"), default="cycles", help="what DWT CYCCNT counts")
-    p.add_argument("--hook", choices=("auto", "c", "python"), default="auto", help="which form of the timing model counts")
+    p.add_argument(
+        "--hook", choices=("auto", "c", "python"), default="auto", help="which implementation of the timing model counts"
+    )
     p.add_argument("--fault", action="append", default=[], metavar="NAME[:N]", help="inject a fault; see below")
-    p.add_argument("--fault-seed", type=int, default=0, metavar="N", help="of the random faults of the line")
+    p.add_argument("--fault-seed", type=int, default=0, metavar="N", help="seed of the random line faults")
     p.add_argument("--number", type=int, default=0, metavar="0-255", help="last byte of the board's id")
     p.add_argument("--until-eof", action="store_true", help="end when stdin closes")
     return p

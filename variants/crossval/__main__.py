@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--epochs", type=arguments.count, default=evaluate.EPOCHS, metavar="N", help=f"epochs a fold (default {evaluate.EPOCHS})"
     )
-    parser.add_argument("--workers", type=arguments.count, metavar="N", help="training processes (default: one a core)")
+    parser.add_argument("--workers", type=arguments.count, metavar="N", help="training processes (default: one per core)")
     parser.add_argument("--out", metavar="DIR", help="folder that keeps the results (default: variants/out/crossval/<dataset>)")
     parser.add_argument("--json", metavar="FILE", help="also write the results of all folds as JSON")
     parser.add_argument("--force", action="store_true", help="train again even where a result is known")

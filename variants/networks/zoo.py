@@ -206,7 +206,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(ZOO)} (default: all)")
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, metavar="DIR")
     parser.add_argument("--seed", type=int, default=1, metavar="N")
-    parser.add_argument("--windows", type=int, default=16, metavar="N", help="test windows a network (default 16)")
+    parser.add_argument("--windows", type=int, default=16, metavar="N", help="test windows per network (default 16)")
     args = parser.parse_args(argv)
     try:
         build_zoo(args.names or ZOO, args.out, args.seed, args.windows)
