@@ -28,12 +28,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], ex
         "search", help="search architectures and compressions, with each candidate measured on the board", epilog=exits
     )
     add = parser.add_argument
-    add("--trials", type=_count, default=60, metavar="N", help="candidates in all, those before a resumption too (default 60)")
-    add("--board", action="append", metavar="BOARD", help="as `tinyrig run` takes it; several times for several boards")
-    add("--workers", type=_count, metavar="N", help="candidates at once (default: one a core; one a physical board)")
+    add(
+        "--trials",
+        type=_count,
+        default=60,
+        metavar="N",
+        help="total number of candidates, including those before --resume (default 60)",
+    )
+    add("--board", action="append", metavar="BOARD", help="as for `tinyrig run`; give it once per board")
+    add("--workers", type=_count, metavar="N", help="candidates at once (default: one per core; one per physical board)")
     add("--dataset", metavar="DATA", help="glove (synthetic), watch, an .npz file or a folder of CSV files")
-    add("--seed", type=int, metavar="N", help="of data, split, training and search")
-    add("--epochs", type=_count, metavar="N", help="train every candidate this long instead of its own length")
+    add("--seed", type=int, metavar="N", help="seed of data, split, training and search")
+    add("--epochs", type=_count, metavar="N", help="train every candidate for N epochs instead of its own number")
     add("--family", action="append", choices=["cnn", "mlp"], help="search only this family")
     add("--precision", action="append", choices=["float32", "int8", "int16x8"], help="search only this precision")
     add("--max-ram", type=_count, metavar="BYTES", help="hard limit of the model's RAM (arena, static data, stack)")
@@ -43,12 +49,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], ex
         "--min-accuracy",
         type=_percent,
         metavar="PERCENT",
-        help="what stands on the front has at least this validation accuracy "
-        "(default: more than always naming the most frequent class)",
+        help="least validation accuracy of candidates on the front (default: more than always naming the most frequent class)",
     )
     add("--study", metavar="NAME", help="name of the search (default: the dataset's)")
     add("--storage", metavar="URL", help="SQLAlchemy URL, for hosts that share a search (default: a SQLite file)")
-    add("--resume", action="store_true", help="continue a search that was cut off, or make it longer")
+    add("--resume", action="store_true", help="continue an interrupted search, or extend it")
     add("--json", type=Path, metavar="FILE", help="write all trials and the front as JSON")
     parser.set_defaults(command=search)
 

@@ -23,7 +23,7 @@ TRANSFER_FAULTS = {
     # name: (seconds if left out, what it does)
     "cut": (0.0, "a transfer ends early"),
     "delay": (0.5, "a transfer arrives SECONDS late, after what was sent meanwhile"),
-    "stall": (1.0, "both directions are silent for SECONDS, then go on"),
+    "stall": (1.0, "both directions are silent for SECONDS, then continue"),
     "disconnect": (1.0, "the port vanishes and is back after SECONDS, under another name"),
 }
 BOTH_WAYS = ("stall", "disconnect")
@@ -33,7 +33,7 @@ SYNTAX = "line-KIND[:RATE[:SECONDS]], line-rx-KIND or line-tx-KIND for one direc
 HELP = "\n".join(
     [
         f"random faults of the line: {SYNTAX}",
-        "  RATE: a chance below 1, of each byte or transfer, or every Nth from 1 on",
+        "  RATE: a probability below 1 for each byte or transfer; from 1: every Nth",
         *(f"  line-{kind}  {text} (RATE {DEFAULT_RATE[kind]:g} if left out)" for kind, text in BYTE_FAULTS.items()),
         *(
             f"  line-{kind}  {text} (RATE {DEFAULT_RATE[kind]:g}, SECONDS {s:g} if left out)"

@@ -1,4 +1,4 @@
-"""A base and a step from another package. TensorFlow is imported only inside the functions: `tinyrig variants --list` needs none."""
+"""A base and a step from another package. TensorFlow is imported only inside functions: `tinyrig variants --list` needs none."""
 
 from __future__ import annotations
 
