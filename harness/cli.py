@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(words)
     try:
         with terminable(), shown(to_stderr):
-            status = arguments.command(arguments)
+            status: int = arguments.command(arguments)
             sys.stdout.flush()
             return status
     except RigError as error:
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_ops(commands: argparse._SubParsersAction) -> None:
+def _add_ops(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("ops", help="debug a model: compare every op's output with the oracle's, on the host")
     parser.add_argument("model", type=Path, metavar="MODEL.tflite")
     parser.add_argument("--windows", type=Path, metavar="FILE.npz", help="test windows (default: random)")

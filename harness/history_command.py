@@ -12,7 +12,7 @@ import platform
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinyrig.core.errors import EXIT_GOOD, EXIT_USER, UserError
 
@@ -26,35 +26,31 @@ if TYPE_CHECKING:
 _BOARD = "its kind, its id, or the beginning of that (default: all)"
 
 
-def add_parsers(commands: argparse._SubParsersAction, exits: str) -> None:
+def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser], exits: str) -> None:
     """These commands, for cli.py."""
     for add in (_add_history, _add_compare, _add_accept, _add_export, _add_prune, _add_recompute):
         add(commands, exits)
 
 
-def _add_history(commands: argparse._SubParsersAction, exits: str) -> None:
+def _add_history(commands: argparse._SubParsersAction[argparse.ArgumentParser], exits: str) -> None:
     parser = commands.add_parser("history", help="show a metric over time", epilog=exits)
     parser.add_argument("metric", metavar="METRIC", help="e.g. latency_cycles_median, flash_model_total, accuracy")
     _add_filter(parser)
     parser.add_argument(
-        "--last",
-        type=int,
-        default=30,
-        metavar="N",
-        help="show the last N show the last N values of each series (default: 30; 0: all)",
+        "--last", type=int, default=30, metavar="N", help="show the last N values of each series (default: 30; 0: all)"
     )
     parser.set_defaults(command=_history)
 
 
-def _add_compare(commands: argparse._SubParsersAction, exits: str) -> None:
-    parser = commands.add_parser("compare", help="compare compare two stored runs, metric by metric", epilog=exits)
+def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser], exits: str) -> None:
+    parser = commands.add_parser("compare", help="compare two stored runs, metric by metric", epilog=exits)
     parser.add_argument("first", metavar="RUN_A", help="a run's id or its beginning")
     parser.add_argument("second", metavar="RUN_B", nargs="?", help="default: the latest run")
     parser.add_argument("--all", action="store_true", help="also show unchanged metrics")
     parser.set_defaults(command=_compare)
 
 
-def _add_accept(commands: argparse._SubParsersAction, exits: str) -> None:
+def _add_accept(commands: argparse._SubParsersAction[argparse.ArgumentParser], exits: str) -> None:
     parser = commands.add_parser("accept", help="accept a run's changes: later runs are compared with it", epilog=exits)
     parser.add_argument("run", metavar="RUN", help="a run's id or its beginning")
     parser.add_argument("-m", "--message", required=True, metavar="WHY", help="the reason; kept in the history")
@@ -64,7 +60,7 @@ def _add_accept(commands: argparse._SubParsersAction, exits: str) -> None:
     parser.set_defaults(command=_accept)
 
 
-def _add_export(commands: argparse._SubParsersAction, exits: str) -> None:
+def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser], exits: str) -> None:
     parser = commands.add_parser("export", help="export stored results as CSV, JSON or Parquet", epilog=exits)
     parser.add_argument("--format", choices=["csv", "json", "parquet"], help="default: by the suffix of -o, else csv")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: standard output")
@@ -73,14 +69,14 @@ def _add_export(commands: argparse._SubParsersAction, exits: str) -> None:
     parser.set_defaults(command=_export)
 
 
-def _add_prune(commands: argparse._SubParsersAction, exits: str) -> None:
+def _add_prune(commands: argparse._SubParsersAction[argparse.ArgumentParser], exits: str) -> None:
     parser = commands.add_parser("prune", help="delete old raw samples; their metrics stay", epilog=exits)
     parser.add_argument("--keep-samples", metavar="AGE", help="90d, 12w, 1y (default: rig.toml's [history] keep_samples)")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
     parser.set_defaults(command=_prune)
 
 
-def _add_recompute(commands: argparse._SubParsersAction, exits: str) -> None:
+def _add_recompute(commands: argparse._SubParsersAction[argparse.ArgumentParser], exits: str) -> None:
     parser = commands.add_parser("recompute", help="compute stored metrics again from the raw samples", epilog=exits)
     parser.add_argument("run", metavar="RUN", nargs="?", help="a run's id or its beginning (default: all runs)")
     parser.set_defaults(command=_recompute)
@@ -137,7 +133,7 @@ def _last(series: Series, last: int) -> tuple[tuple[Place, ...], tuple[float, ..
     return (series.places[-last:], series.values[-last:]) if last > 0 else (series.places, series.values)
 
 
-def _series_text(series: Series, metadata: dict[str, dict], last: int, of: dict[tuple[str, str], Origin]) -> str:
+def _series_text(series: Series, metadata: dict[str, dict[str, Any]], last: int, of: dict[tuple[str, str], Origin]) -> str:
     """A title, what the newest value belongs to, and a table. A row's change is against the last value before it that was
     measured with the same."""
     from tabulate import tabulate
@@ -160,7 +156,9 @@ def _series_text(series: Series, metadata: dict[str, dict], last: int, of: dict[
 _RIGHT = ("left", "left", "left", "right", "right", "right", "left")
 
 
-def _series_rows(series: Series, metadata: dict[str, dict], of: dict[tuple[str, str], Origin]) -> Iterable[tuple[str, ...]]:
+def _series_rows(
+    series: Series, metadata: dict[str, dict[str, Any]], of: dict[tuple[str, str], Origin]
+) -> Iterable[tuple[str, ...]]:
     from tinyrig.analysis.provenance import clock_off
 
     above: Place | None = None
@@ -187,7 +185,7 @@ def _difference(metric: str, change: float, base: float) -> tuple[str, str]:
     return ("+" if change > 0 else "") + _text(metric, change), f"{100 * change / abs(base):+.2f}" if base else ""
 
 
-def _why(metadata: dict[str, dict], first: str, second: str) -> str:
+def _why(metadata: dict[str, dict[str, Any]], first: str, second: str) -> str:
     from tinyrig.store.comparison import differing
 
     a, b = metadata.get(first), metadata.get(second)
@@ -344,7 +342,7 @@ def _recompute(arguments: argparse.Namespace) -> int:
 
     with _open() as store:
         done, pruned = recompute(store, store.resolve(arguments.run) if arguments.run else None)
-    print(f"computed the metrics of {done} variant runs anew; {pruned} have no raw samples any more and keep theirs")
+    print(f"computed the metrics of {done} variant runs again; {pruned} have no raw samples any more and keep theirs")
     return EXIT_GOOD
 
 

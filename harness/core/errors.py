@@ -64,6 +64,10 @@ class LinkError(RigError):
     """Bytes did not get through: port missing or busy, timeout, corruption beyond the retries."""
 
 
+class InUseError(LinkError):
+    """Another process of tinyrig holds the board or port."""
+
+
 class DeviceError(RigError):
     """The board answered, but wrongly: refusal, fault, foreign or stale firmware, failed verification."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinyrig.core.errors import EXIT_GOOD
 
@@ -18,7 +18,7 @@ ANSWER_S = 8.0
 """For all ports at once; one that nobody answers on is given up after 2 s, one that can't be opened sooner."""
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The `boards` command, for cli.py."""
     parser = commands.add_parser("boards", help="list known and attached boards")
     parser.add_argument("--ask", action="store_true", help="also say hello on unknown ports; may disturb other devices")
@@ -43,6 +43,8 @@ def _boards(arguments: argparse.Namespace) -> int:
 def text(boards: Sequence[Board], ports: Sequence[Port]) -> str:
     from tabulate import tabulate
 
+    from tinyrig.doctor.ports import PortStatus
+
     titles = ("board", "what", "clock", "flash", "RAM", "cycles", "seen on silicon")
     known = tabulate([_known(b) for b in boards], titles, "simple", disable_numparse=True)
     if not ports:
@@ -53,7 +55,7 @@ def text(boards: Sequence[Board], ports: Sequence[Port]) -> str:
         "simple",
         disable_numparse=True,
     )
-    unknown = any(not p.known and p.status == "not asked" for p in ports)
+    unknown = any(not p.known and p.status == PortStatus.NOT_ASKED for p in ports)
     hint = "\n\nnot asked: nothing is sent to ports that neither a USB id nor rig.toml knows; --ask does" if unknown else ""
     return f"{known}\n\nattached\n{attached}{hint}"
 
@@ -77,10 +79,10 @@ def _attached(port: Port) -> tuple[str, ...]:
 
 
 def _places(port: Port) -> str:
-    return ", ".join(name.rsplit(" ", 1)[1] for name in port.wired)
+    return ", ".join(wire.which for wire in port.wired)
 
 
-def _json(boards: Sequence[Board], ports: Sequence[Port]) -> dict:
+def _json(boards: Sequence[Board], ports: Sequence[Port]) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "known": [
@@ -104,7 +106,7 @@ def _json(boards: Sequence[Board], ports: Sequence[Port]) -> dict:
                 "usb": p.usb or None,
                 "usb_serial": p.serial or None,
                 "board": p.board.name if p.board else None,
-                "wired": list(p.wired),
+                "wired": [str(wire) for wire in p.wired],
                 "status": p.status,
                 "detail": p.detail or None,
                 "chip_id": p.hello.board_id if p.hello else None,

@@ -6,22 +6,28 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeVar
 
-OK, MISSING, BROKEN = "ok", "missing", "broken"
 PATIENCE_S = 20.0
 """For everything together: a loaded machine takes seconds to load a native library."""
 T = TypeVar("T")
 
 
+class CheckStatus(StrEnum):
+    OK = "ok"
+    MISSING = "missing"
+    BROKEN = "broken"
+
+
 @dataclass(frozen=True)
 class Check:
-    """`status` is OK, MISSING or BROKEN; `found` what is there; `remedy` empty where nothing is to be done.
+    """`found` is what is there; `remedy` empty where nothing is to be done.
     `counts`: a board of this rig can't be used without it."""
 
     group: str
     name: str
-    status: str
+    status: CheckStatus
     found: str = ""
     needed_for: str = ""
     remedy: str = ""
@@ -29,7 +35,7 @@ class Check:
 
     @property
     def good(self) -> bool:
-        return self.status == OK
+        return self.status == CheckStatus.OK
 
 
 def gather(work: Mapping[str, Callable[[], T]], late: Callable[[str, str], T], seconds: float = PATIENCE_S) -> dict[str, T]:

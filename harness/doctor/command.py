@@ -19,7 +19,7 @@ SCHEMA = 1
 _WIDTH = 130
 
 
-def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], exits: str) -> None:
     """The `doctor` command, for cli.py."""
     parser = commands.add_parser(
         "doctor",
@@ -71,12 +71,12 @@ def _without_config(boards: list[Board], error: RigError) -> Examination:
     from dataclasses import replace
 
     from tinyrig.core.config import Config
-    from tinyrig.doctor.checks import BROKEN, Check
+    from tinyrig.doctor.checks import Check, CheckStatus
     from tinyrig.doctor.examine import examine
 
     found = examine(Config(), boards)
     said = f"{error.what}{': ' + error.received if error.received else ''}"
-    broken = Check("rig.toml", "rig.toml", BROKEN, said, "every command", error.remedy, True)
+    broken = Check("rig.toml", "rig.toml", CheckStatus.BROKEN, said, "every command", error.remedy, True)
     return replace(found, checks=tuple(broken if check.name == "rig.toml" else check for check in found.checks))
 
 
@@ -107,7 +107,7 @@ def _lines(check: Check) -> list[str]:
     return [*lines, f"{' ' * 10}-> {check.remedy}"] if check.remedy and not check.good else lines
 
 
-def _json(found: Examination) -> dict:
+def _json(found: Examination) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {

@@ -10,8 +10,8 @@ from tinyrig.core.boards import Board, known_boards
 from tinyrig.core.config import BoardPorts, Config
 from tinyrig.doctor import ports as ports_
 from tinyrig.doctor import rigfile, system
-from tinyrig.doctor.checks import BROKEN, MISSING, OK, PATIENCE_S, Check, gather
-from tinyrig.doctor.ports import ABSENT, DENIED, Port
+from tinyrig.doctor.checks import PATIENCE_S, Check, CheckStatus, gather
+from tinyrig.doctor.ports import Port, PortStatus
 from tinyrig.doctor.system import Host
 from tinyrig.doctor.tools import TOOLS, USES, Alternatives, Found, look, needs
 
@@ -36,7 +36,7 @@ def examine(config: Config, boards: Sequence[Board] = (), host: Host = Host(), s
     """`boards`: instead of rig.toml's."""
     rig = tuple(boards) or tuple(rigfile.rig_boards(config))
     tools, looked = _tools(config, seconds), _rest(config, host, seconds)
-    surveyed: list[Port] = looked.pop("ports", [])
+    surveyed = survey(config, seconds, ports_.ask)
     checks = [*_tool_checks(config, rig, tools)]
     checks += [check for found in looked.values() for check in found]
     checks += rigfile.wired(surveyed)
@@ -52,7 +52,7 @@ def _tools(config: Config, seconds: float) -> dict[str, Found]:
     """Every tool that any known board may need."""
     every = [_needs(board, config) for board in known_boards(config.boards).values()]
     names = dict.fromkeys([*TOOLS, *(name for need in every for alternatives in need for name in alternatives)])
-    late = lambda name, why: Found(BROKEN, why, f"see why {name} hangs")  # noqa: E731
+    late = lambda name, why: Found(CheckStatus.BROKEN, why, f"see why {name} hangs")  # noqa: E731
     return gather({name: partial(look, name) for name in names}, late, seconds)
 
 
@@ -62,7 +62,7 @@ def _needs(board: Board, config: Config) -> tuple[Alternatives, ...]:
 
 
 def _unmet(board: Board, config: Config, tools: dict[str, Found]) -> list[Alternatives]:
-    return [one for one in _needs(board, config) if not any(tools[name].status == OK for name in one)]
+    return [one for one in _needs(board, config) if not any(tools[name].status == CheckStatus.OK for name in one)]
 
 
 def _tool_checks(config: Config, rig: Sequence[Board], tools: dict[str, Found]) -> list[Check]:
@@ -78,22 +78,21 @@ def _tool_checks(config: Config, rig: Sequence[Board], tools: dict[str, Found]) 
 # ---- the rest ----
 
 
-def _rest(config: Config, host: Host, seconds: float) -> dict[str, list]:
-    work: dict[str, Callable[[], list]] = {
-        "rig": lambda: [Check("rig.toml", "rig.toml", OK, _named(config), "every command")],
+def _rest(config: Config, host: Host, seconds: float) -> dict[str, list[Check]]:
+    work: dict[str, Callable[[], list[Check]]] = {
+        "rig": lambda: [Check("rig.toml", "rig.toml", CheckStatus.OK, _named(config), "every command")],
         "results": lambda: [rigfile.results(config)],
         "space": lambda: rigfile.space(config),
         "group": lambda: [system.serial_group(host)],
         "udev": lambda: [system.udev(host)],
         "grabbers": lambda: system.grabbers(host),
     }
-    looked = gather(work, _late, seconds)
-    return {**looked, "ports": survey(config, seconds, ports_.ask)}
+    return gather(work, _late, seconds)
 
 
 def _late(name: str, why: str) -> list[Check]:
     group = {"results": "results", "space": "results", "rig": "rig.toml"}.get(name, "permissions")
-    return [Check(group, name, BROKEN, why, "every run", "see what is wrong with it", name == "results")]
+    return [Check(group, name, CheckStatus.BROKEN, why, "every run", "see what is wrong with it", name == "results")]
 
 
 def _named(config: Config) -> str:
@@ -104,13 +103,13 @@ def survey(config: Config, seconds: float, touch: Callable[[Port], Port], all_po
     """Every port as it is found; those that are free and known (with `all_ports`: all) are then handed to `touch`."""
     found = {str(i): port for i, port in enumerate(ports_.find(config))}
     looked = gather({i: partial(ports_.look, port) for i, port in found.items()}, lambda i, why: _stuck(found[i], why), seconds)
-    free = {i: p for i, p in looked.items() if p.status == ports_.NOT_ASKED and (p.known or all_ports)}
+    free = {i: p for i, p in looked.items() if p.status == PortStatus.NOT_ASKED and (p.known or all_ports)}
     touched = gather({i: partial(touch, port) for i, port in free.items()}, lambda i, why: _stuck(free[i], why), seconds)
     return list({**looked, **touched}.values())
 
 
 def _stuck(port: Port, why: str) -> Port:
-    return replace(port, status=DENIED, detail=why)
+    return replace(port, status=PortStatus.DENIED, detail=why)
 
 
 # ---- attached boards ----
@@ -123,12 +122,20 @@ def _attached(config: Config, rig: Sequence[Board], surveyed: Sequence[Port], to
         if port.board is None or not port.usb or port.usb not in port.board.usb_ids:
             continue
         lacks = [" or ".join(alternatives) for alternatives in _unmet(port.board, config, tools)]
-        lacks += [f"permission: {port.detail}"] if port.status == DENIED else []
+        lacks += [f"permission: {port.detail}"] if port.status == PortStatus.DENIED else []
         said = f"{port.port}, USB serial {port.serial or 'none'}: {port.status}"
         text = f"{said}; lacks {', '.join(lacks)}" if lacks else said
         counts = bool(lacks) and port.board in rig
         checks.append(
-            Check("attached", port.board.name, BROKEN if lacks else OK, text, port.board.name, _attached_remedy(lacks), counts)
+            Check(
+                "attached",
+                port.board.name,
+                CheckStatus.BROKEN if lacks else CheckStatus.OK,
+                text,
+                port.board.name,
+                _attached_remedy(lacks),
+                counts,
+            )
         )
     return checks + [_absent(board, surveyed) for board in rig if _is_absent(board, config, surveyed)]
 
@@ -141,15 +148,15 @@ def _is_absent(board: Board, config: Config, surveyed: Sequence[Port]) -> bool:
     """A physical board that is neither wired up nor seen."""
     if board.starter or config.boards.get(board.name, BoardPorts()).link:
         return False
-    return not any(set(port.usb.split()) & set(board.usb_ids) and port.status != ABSENT for port in surveyed)
+    return not any(set(port.usb.split()) & set(board.usb_ids) and port.status != PortStatus.ABSENT for port in surveyed)
 
 
 def _absent(board: Board, surveyed: Sequence[Port]) -> Check:
-    seen = ", ".join(f"{p.port} {p.usb}".strip() for p in surveyed if p.status != ABSENT) or "no serial port"
+    seen = ", ".join(f"{p.port} {p.usb}".strip() for p in surveyed if p.status != PortStatus.ABSENT) or "no serial port"
     return Check(
         "attached",
         board.name,
-        MISSING,
+        CheckStatus.MISSING,
         f"not attached; there is {seen}",
         board.name,
         "plug it in, or wire it up in rig.toml (docs/rig.md)",

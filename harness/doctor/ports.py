@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 from tinyrig.core.boards import BOARDS, PLACE, Board, parse_own_board, recognise_id, recognise_usb
 from tinyrig.core.config import Config
-from tinyrig.core.errors import DeviceError, LinkError, RigError, UserError
+from tinyrig.core.errors import DeviceError, InUseError, LinkError, RigError, UserError
 from tinyrig.core.records import Hello
 from tinyrig.core.text import printable
 from tinyrig.flash.samba import BOOTLOADER_USB_ID
@@ -18,32 +20,45 @@ from tinyrig.link.serial_link import open_link
 from tinyrig.link.session import Session
 from tinyrig.link.usb import lock_key, place
 
-FREE, IN_USE, DENIED, ABSENT, SILENT, NOT_ASKED, BOOTLOADER, FOREIGN, STRANGER = (
-    "free",
-    "in use",
-    "can't be opened",
-    "not there",
-    "no answer",
-    "not asked",
-    "in its bootloader",
-    "other firmware",
-    "another board",
-)
-"""STRANGER: its chip is not the one that rig.toml names."""
+
+class PortStatus(StrEnum):
+    """IN_USE: another process of tinyrig has it; FOREIGN: firmware that is not ours answers; STRANGER: its chip is not the one
+    that rig.toml names."""
+
+    FREE = "free"
+    IN_USE = "in use"
+    DENIED = "can't be opened"
+    ABSENT = "not there"
+    SILENT = "no answer"
+    NOT_ASKED = "not asked"
+    BOOTLOADER = "in its bootloader"
+    FOREIGN = "other firmware"
+    STRANGER = "another board"
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A place in rig.toml that names a port: `nano33ble link`."""
+
+    board: str
+    which: Literal["link", "flash"]
+
+    def __str__(self) -> str:
+        return f"{self.board} {self.which}"
 
 
 @dataclass(frozen=True)
 class Port:
     """`usb` and `serial` as the port's own USB device tells them, empty without; `board` known by USB id or rig.toml; `wired` the
-    places in rig.toml that name it (`nano33ble link`); `status` is one of the words above, `detail` says why;
+    places in rig.toml that name it; `detail` says why the status is so;
     `wanted_id`: the only chip that rig.toml allows there."""
 
     port: str
     usb: str = ""
     serial: str = ""
     board: Board | None = None
-    wired: tuple[str, ...] = ()
-    status: str = NOT_ASKED
+    wired: tuple[Wire, ...] = ()
+    status: PortStatus = PortStatus.NOT_ASKED
     detail: str = ""
     hello: Hello | None = None
     what: str = field(default="", compare=False)
@@ -63,20 +78,22 @@ def find(config: Config) -> list[Port]:
     found = []
     for info in sorted(list_ports.comports(), key=lambda p: p.device):
         usb = f"{info.vid:04x}:{info.pid:04x}" if info.vid is not None else ""
-        names = tuple(name for name, port in wired.items() if port_key(port) == port_key(info.device))
+        here = tuple(wire for wire, port in wired.items() if port_key(port) == port_key(info.device))
         serial, what = printable(info.serial_number or "", 64), printable(info.description or "", 64)
-        found.append(Port(info.device, usb, serial, _board(usb, names, config), names, what=what, wanted_id=_id(config, names)))
+        found.append(Port(info.device, usb, serial, _board(usb, here, config), here, what=what, wanted_id=_id(config, here)))
     there = {port_key(p.port) for p in found}
     for port in dict.fromkeys(port for port in wired.values() if port_key(port) not in there):
-        names = tuple(name for name, wire in wired.items() if wire == port)
-        found.append(Port(port, board=_board("", names, config), wired=names, wanted_id=_id(config, names)))
+        here = tuple(wire for wire, its_port in wired.items() if its_port == port)
+        found.append(Port(port, board=_board("", here, config), wired=here, wanted_id=_id(config, here)))
     return found
 
 
-def wires(config: Config) -> dict[str, str]:
-    """`nano33ble link` -> its port, of all of rig.toml."""
-    named = {f"{name} {which}": getattr(ports, which) for name, ports in config.boards.items() for which in ("link", "flash")}
-    return {where: _now(port) for where, port in named.items() if port and not port.startswith(PLACE)}
+def wires(config: Config) -> dict[Wire, str]:
+    """All of rig.toml's, each with its port."""
+    links = {Wire(name, "link"): ports.link for name, ports in config.boards.items()}
+    named = links | {Wire(name, "flash"): ports.flash for name, ports in config.boards.items()}
+    order = sorted(named, key=lambda wire: list(config.boards).index(wire.board))
+    return {wire: _now(named[wire]) for wire in order if named[wire] and not named[wire].startswith(PLACE)}
 
 
 def _now(port: str) -> str:
@@ -87,15 +104,15 @@ def _now(port: str) -> str:
         return port
 
 
-def _id(config: Config, wired: tuple[str, ...]) -> str:
-    return next((config.boards[name.rsplit(" ", 1)[0]].id.lower() for name in wired if name.endswith(" link")), "")
+def _id(config: Config, wired: tuple[Wire, ...]) -> str:
+    return next((config.boards[wire.board].id.lower() for wire in wired if wire.which == "link"), "")
 
 
-def _board(usb: str, wired: tuple[str, ...], config: Config) -> Board | None:
+def _board(usb: str, wired: tuple[Wire, ...], config: Config) -> Board | None:
     """The one of rig.toml comes first: several boards may share a USB id."""
-    for where in wired:
+    for wire in wired:
         with contextlib.suppress(UserError):
-            return parse_own_board(where.rsplit(" ", 1)[0], config.boards).board
+            return parse_own_board(wire.board, config.boards).board
     return recognise_usb(usb, config.boards) if usb else None
 
 
@@ -103,13 +120,13 @@ def look(port: Port) -> Port:
     """Whether it is there, free and may be opened, as far as that is told without opening it."""
     if "://" not in port.port:
         if not os.path.exists(port.port):
-            return replace(port, status=ABSENT)
+            return replace(port, status=PortStatus.ABSENT)
         if not os.access(port.port, os.R_OK | os.W_OK):
-            return replace(port, status=DENIED, detail=denial(Path(port.port)))
+            return replace(port, status=PortStatus.DENIED, detail=denial(Path(port.port)))
     by = holder(lock_key(port.port))
     if by:
-        return replace(port, status=IN_USE, detail=by)
-    return replace(port, status=BOOTLOADER if port.usb == BOOTLOADER_USB_ID else NOT_ASKED)
+        return replace(port, status=PortStatus.IN_USE, detail=by)
+    return replace(port, status=PortStatus.BOOTLOADER if port.usb == BOOTLOADER_USB_ID else PortStatus.NOT_ASKED)
 
 
 def denial(path: Path) -> str:
@@ -123,7 +140,7 @@ def denial(path: Path) -> str:
 
 def ask(port: Port) -> Port:
     """Says hello, which no board but ours understands. A port that is there for flashing only is just opened."""
-    return _with_link(port, greet=not port.wired or any(name.endswith(" link") for name in port.wired))
+    return _with_link(port, greet=not port.wired or any(wire.which == "link" for wire in port.wired))
 
 
 def _with_link(port: Port, greet: bool) -> Port:
@@ -132,13 +149,15 @@ def _with_link(port: Port, greet: bool) -> Port:
         locks.take(lock_key(port.port), port.port)
         board = port.board or BOARDS["nano33ble-uart"]
         link = open_link(port.port, board.baud)
+    except InUseError as error:
+        return replace(port, status=PortStatus.IN_USE, detail=error.received)
     except LinkError as error:
-        return replace(port, status=IN_USE if "in use" in error.what else DENIED, detail=error.received)
+        return replace(port, status=PortStatus.DENIED, detail=error.received)
     except RigError as error:
-        return replace(port, status=DENIED, detail=error.received or error.what)
+        return replace(port, status=PortStatus.DENIED, detail=error.received or error.what)
     else:
         with contextlib.closing(Session(link)) as session:
-            return _greeted(port, session) if greet else replace(port, status=FREE)
+            return _greeted(port, session) if greet else replace(port, status=PortStatus.FREE)
     finally:
         locks.close()
 
@@ -147,11 +166,11 @@ def _greeted(port: Port, session: Session) -> Port:
     try:
         hello = session.hello()
     except DeviceError as error:
-        return replace(port, status=FOREIGN, detail=error.received or error.what)
+        return replace(port, status=PortStatus.FOREIGN, detail=error.received or error.what)
     except LinkError:
-        return replace(port, status=SILENT, detail="nobody there speaks tinyrig's protocol")
+        return replace(port, status=PortStatus.SILENT, detail="nobody there speaks tinyrig's protocol")
     board = recognise_id(hello.board_id, port.board or BOARDS.get(hello.board_name) or BOARDS["nano33ble-uart"])
     if port.wanted_id not in ("", hello.board_id.lower()):
         detail = f"rig.toml asks for id {port.wanted_id}"
-        return replace(port, status=STRANGER, detail=detail, hello=hello, board=board)
-    return replace(port, status=FREE, hello=hello, board=board)
+        return replace(port, status=PortStatus.STRANGER, detail=detail, hello=hello, board=board)
+    return replace(port, status=PortStatus.FREE, hello=hello, board=board)

@@ -10,8 +10,8 @@ from pathlib import Path
 from tinyrig.core.boards import BOARDS, Board, BoardTarget, parse_board
 from tinyrig.core.config import ROOT, Config
 from tinyrig.core.errors import RigError, UserError
-from tinyrig.doctor.checks import BROKEN, MISSING, OK, Check
-from tinyrig.doctor.ports import ABSENT, DENIED, FREE, IN_USE, STRANGER, Port
+from tinyrig.doctor.checks import Check, CheckStatus
+from tinyrig.doctor.ports import Port, PortStatus
 from tinyrig.store.database import look_at
 
 LEAST_BYTES = 200 * 1024 * 1024
@@ -26,7 +26,7 @@ def rig_boards(config: Config) -> list[Board]:
         try:
             target = parse_board(text, config.boards)
         except UserError:
-            continue  # told by `entries`
+            continue  # reported by `entries`
         if isinstance(target, BoardTarget) and target.board:
             named.append(target.board)
     return list(dict.fromkeys(named)) or [BOARDS["virtual"]]
@@ -47,19 +47,21 @@ def entries(config: Config) -> list[Check]:
         try:
             parse_board(text, config.boards)
         except UserError as error:
-            found.append(Check("rig.toml", "[nightly] boards", BROKEN, error.what, "tinyrig nightly", error.remedy, True))
+            found.append(
+                Check("rig.toml", "[nightly] boards", CheckStatus.BROKEN, error.what, "tinyrig nightly", error.remedy, True)
+            )
     return found
 
 
 def _entry(name: str, what: str, remedy: str) -> Check:
-    return Check("rig.toml", f"[boards.{name}]", BROKEN, what, name, remedy, True)
+    return Check("rig.toml", f"[boards.{name}]", CheckStatus.BROKEN, what, name, remedy, True)
 
 
 _PORT_REMEDIES = {
-    ABSENT: "plug it in, or correct the port in rig.toml; `tinyrig boards` lists what is attached",
-    DENIED: "sudo usermod -aG dialout $USER, then log in again; or install the udev rule",
-    IN_USE: "wait for it or end it",
-    STRANGER: "name the port of the other board, or correct the id in rig.toml",
+    PortStatus.ABSENT: "plug it in, or correct the port in rig.toml; `tinyrig boards` lists what is attached",
+    PortStatus.DENIED: "sudo usermod -aG dialout $USER, then log in again; or install the udev rule",
+    PortStatus.IN_USE: "wait for it or end it",
+    PortStatus.STRANGER: "name the port of the other board, or correct the id in rig.toml",
 }
 
 
@@ -67,14 +69,23 @@ def wired(ports: Sequence[Port]) -> list[Check]:
     """A line for each place in rig.toml that names a port."""
     found = []
     for port in ports:
-        for name in port.wired:
-            board, which = name.rsplit(" ", 1)
+        for wire in port.wired:
             bad = port.status in _PORT_REMEDIES
-            status = MISSING if port.status == ABSENT else BROKEN if bad else OK
+            status = CheckStatus.MISSING if port.status == PortStatus.ABSENT else CheckStatus.BROKEN if bad else CheckStatus.OK
             found_there = f", chip {port.hello.board_id}, build {port.hello.build_id[:8]}" if port.hello else ""
-            said = port.port + (found_there if port.status == FREE else f": {port.status}{found_there}")
+            said = port.port + (found_there if port.status == PortStatus.FREE else f": {port.status}{found_there}")
             text = said + (f": {port.detail}" if port.detail else "")
-            found.append(Check("rig.toml", f"{which} of {board}", status, text, board, _PORT_REMEDIES.get(port.status, ""), bad))
+            found.append(
+                Check(
+                    "rig.toml",
+                    f"{wire.which} of {wire.board}",
+                    status,
+                    text,
+                    wire.board,
+                    _PORT_REMEDIES.get(port.status, ""),
+                    bad,
+                )
+            )
     return found
 
 
@@ -84,8 +95,8 @@ def results(config: Config) -> Check:
         state = look_at(config.results)
     except RigError as error:
         said = f"{error.what}{': ' + error.received if error.received else ''}"
-        return Check("results", "database", BROKEN, said, "every run", error.remedy, True)
-    return Check("results", "database", OK, state, "every run")
+        return Check("results", "database", CheckStatus.BROKEN, said, "every run", error.remedy, True)
+    return Check("results", "database", CheckStatus.OK, state, "every run")
 
 
 def space(config: Config) -> list[Check]:
@@ -101,6 +112,7 @@ def space(config: Config) -> list[Check]:
         good = free >= LEAST_BYTES
         remedy = "" if good else f"make room: {LEAST_BYTES // 1_000_000} MB at least"
         found.setdefault(
-            there.stat().st_dev, Check("results", name, OK if good else BROKEN, text, "builds and results", remedy, not good)
+            there.stat().st_dev,
+            Check("results", name, CheckStatus.OK if good else CheckStatus.BROKEN, text, "builds and results", remedy, not good),
         )
     return list(found.values())

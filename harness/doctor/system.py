@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinyrig.core.boards import BOARDS, Board
-from tinyrig.doctor.checks import BROKEN, MISSING, OK, Check
+from tinyrig.doctor.checks import Check, CheckStatus
 
 RULES = "etc/udev/rules.d/60-tinyrig.rules"
 """Before 73-seat-late.rules, which turns the tag uaccess into a permission."""
@@ -107,10 +107,10 @@ def udev(host: Host) -> Check:
     try:
         text = path.read_text()
     except OSError:
-        return Check("permissions", "udev rule", MISSING, "", what, INSTALL)
+        return Check("permissions", "udev rule", CheckStatus.MISSING, "", what, INSTALL)
     if text != udev_rules():
-        return Check("permissions", "udev rule", BROKEN, f"/{RULES} is of another tinyrig", what, INSTALL)
-    return Check("permissions", "udev rule", OK, f"/{RULES}", what)
+        return Check("permissions", "udev rule", CheckStatus.BROKEN, f"/{RULES} is of another tinyrig", what, INSTALL)
+    return Check("permissions", "udev rule", CheckStatus.OK, f"/{RULES}", what)
 
 
 # ---- groups ----
@@ -120,16 +120,16 @@ def serial_group(host: Host) -> Check:
     """Whether this user may open serial ports in general."""
     what = "opening serial ports"
     if host.is_root:
-        return Check("permissions", "serial group", OK, "root may open every port", what)
+        return Check("permissions", "serial group", CheckStatus.OK, "root may open every port", what)
     mine = [name for name in SERIAL_GROUPS if name in host.group_names]
     if mine:
-        return Check("permissions", "serial group", OK, f"in {mine[0]}", what)
+        return Check("permissions", "serial group", CheckStatus.OK, f"in {mine[0]}", what)
     there = next((name for name in SERIAL_GROUPS if _members(host, name) is not None), SERIAL_GROUPS[0])
     if _user() in (_members(host, there) or ()):
         return Check(
             "permissions",
             "serial group",
-            BROKEN,
+            CheckStatus.BROKEN,
             f"you are in {there}, but not yet in this session",
             what,
             "log out and in again, or: newgrp " + there,
@@ -137,7 +137,7 @@ def serial_group(host: Host) -> Check:
     return Check(
         "permissions",
         "serial group",
-        MISSING,
+        CheckStatus.MISSING,
         f"you are not in {there}",
         what,
         f"sudo usermod -aG {there} $USER, then log in again",
@@ -170,11 +170,15 @@ def grabbers(host: Host) -> list[Check]:
     found = []
     for name, (does, remedy) in GRABBERS.items():
         if name not in running:
-            found.append(Check("permissions", name, OK, "not running", "nobody else opening the ports"))
+            found.append(Check("permissions", name, CheckStatus.OK, "not running", "nobody else opening the ports"))
         elif name == "ModemManager" and rule:
-            found.append(Check("permissions", name, OK, "running, kept off by the udev rule", "nobody else opening the ports"))
+            found.append(
+                Check("permissions", name, CheckStatus.OK, "running, kept off by the udev rule", "nobody else opening the ports")
+            )
         else:
-            found.append(Check("permissions", name, BROKEN, f"running: {does}", "nobody else opening the ports", remedy))
+            found.append(
+                Check("permissions", name, CheckStatus.BROKEN, f"running: {does}", "nobody else opening the ports", remedy)
+            )
     return found
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from tinyrig.core.boards import Board
 from tinyrig.core.errors import HostError
-from tinyrig.doctor.checks import BROKEN, MISSING, OK
+from tinyrig.doctor.checks import CheckStatus
 from tinyrig.host.run_tool import run_tool
 
 TOOL_S = 15.0
@@ -51,7 +51,7 @@ ORACLES: dict[str, tuple[Alternatives, ...]] = {"tflm": (("tflite-micro",),), "l
 class Found:
     """What became of looking for a tool; as in Check."""
 
-    status: str
+    status: CheckStatus
     found: str = ""
     remedy: str = ""
 
@@ -86,59 +86,67 @@ def _program(name: str, ask: Sequence[str], remedy: str) -> Found:
     """A program on the PATH, by the first version number in what it says."""
     path = shutil.which(name)
     if not path:
-        return Found(MISSING, "", remedy)
+        return Found(CheckStatus.MISSING, "", remedy)
     try:
         status, text = _said([path, *ask])
     except HostError as error:
-        return Found(BROKEN, f"{path}: {_why(error)}", f"install {name} anew: {remedy}")
+        return Found(CheckStatus.BROKEN, f"{path}: {_why(error)}", f"install {name} again: {remedy}")
     if status:
         last = (text.strip().splitlines() or [f"exit status {status}"])[-1]
-        return Found(BROKEN, f"{path}: {last[:200]}", f"install {name} anew: {remedy}")
+        return Found(CheckStatus.BROKEN, f"{path}: {last[:200]}", f"install {name} again: {remedy}")
     number = re.search(r"\d+(\.\d+)+\S*", text)
-    return Found(OK, number.group(0).strip(",)") if number else path)
+    return Found(CheckStatus.OK, number.group(0).strip(",)") if number else path)
 
 
 def _gcc() -> Found:
     found = _program("arm-none-eabi-gcc", ("-dumpfullversion",), _ARM)
-    if found.status != OK:
+    if found.status != CheckStatus.OK:
         return found
     status, specs = _said(["arm-none-eabi-gcc", "-print-file-name=nano.specs"])
     cpu = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
     libc = _said(["arm-none-eabi-gcc", *cpu, "-print-file-name=libc_nano.a"])[1]
     if status or not os.path.isabs(specs.strip()) or not os.path.isabs(libc.strip()):
-        return Found(BROKEN, f"{found.found} without newlib-nano for Cortex-M4F", _ARM)
-    return Found(OK, f"{found.found} with nano.specs")
+        return Found(CheckStatus.BROKEN, f"{found.found} without newlib-nano for Cortex-M4F", _ARM)
+    return Found(CheckStatus.OK, f"{found.found} with nano.specs")
 
 
 def _host_cc() -> Found:
     for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
         if name and shutil.which(name):
             return _program(name, ("--version",), "apt-get install gcc libc6-dev")
-    return Found(MISSING, "", "apt-get install gcc libc6-dev (`make setup` does)")
+    return Found(CheckStatus.MISSING, "", "apt-get install gcc libc6-dev (`make setup` does)")
 
 
 def _arduino_core() -> Found:
     install = f"arduino-cli core update-index && arduino-cli core install {ARDUINO_CORE}"
     path = shutil.which("arduino-cli")
     if not path:
-        return Found(MISSING, "", f"install arduino-cli, then: {install}")
+        return Found(CheckStatus.MISSING, "", f"install arduino-cli, then: {install}")
     try:
         status, text = _said([path, "core", "list", "--format", "json"])
         listed = json.loads(text or "[]") if not status else []
     except (HostError, ValueError) as error:
-        return Found(BROKEN, f"`arduino-cli core list` failed: {_why(error) if isinstance(error, HostError) else error}", install)
+        return Found(
+            CheckStatus.BROKEN,
+            f"`arduino-cli core list` failed: {_why(error) if isinstance(error, HostError) else error}",
+            install,
+        )
     platforms = listed.get("platforms", []) if isinstance(listed, dict) else listed  # since 1.0 inside an object
     versions = [p.get("installed_version") or p.get("installed") for p in platforms if p.get("id") == ARDUINO_CORE]
-    return Found(OK, f"{ARDUINO_CORE} {versions[0]}") if versions and versions[0] else Found(MISSING, "", install)
+    return (
+        Found(CheckStatus.OK, f"{ARDUINO_CORE} {versions[0]}")
+        if versions and versions[0]
+        else Found(CheckStatus.MISSING, "", install)
+    )
 
 
 def _qemu() -> Found:
     found = _program("qemu-system-arm", ("--version",), "apt-get install --no-install-recommends qemu-system-arm")
-    if found.status != OK:
+    if found.status != CheckStatus.OK:
         return found
     if QEMU_MACHINE not in _said(["qemu-system-arm", "-machine", "help"])[1]:
-        return Found(BROKEN, f"{found.found} without the machine {QEMU_MACHINE}", "install Debian's qemu-system-arm")
-    return Found(OK, f"{found.found} with {QEMU_MACHINE}")
+        return Found(CheckStatus.BROKEN, f"{found.found} without the machine {QEMU_MACHINE}", "install Debian's qemu-system-arm")
+    return Found(CheckStatus.OK, f"{found.found} with {QEMU_MACHINE}")
 
 
 # ---- libraries ----
@@ -149,15 +157,19 @@ def _package(distribution: str, module: str, remedy: str = _PACKAGES, load: bool
     try:
         version = importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
-        return Found(MISSING, "", remedy)
+        return Found(CheckStatus.MISSING, "", remedy)
     if not load:
-        return Found(OK, version)
+        return Found(CheckStatus.OK, version)
     try:
         status, text = _said([sys.executable, "-c", f"import {module}"])
     except HostError as error:
-        return Found(BROKEN, f"{version}: {_why(error)}", remedy)
+        return Found(CheckStatus.BROKEN, f"{version}: {_why(error)}", remedy)
     last = (text.strip().splitlines() or [f"exit status {status}"])[-1]
-    return Found(BROKEN, f"{version} can't be loaded: {last[:200]}", remedy) if status else Found(OK, version)
+    return (
+        Found(CheckStatus.BROKEN, f"{version} can't be loaded: {last[:200]}", remedy)
+        if status
+        else Found(CheckStatus.OK, version)
+    )
 
 
 _VARIANTS = ("tensorflow", "tf_keras", "tensorflow_model_optimization")
@@ -167,8 +179,10 @@ def _variants() -> Found:
     """TensorFlow is never imported here: it takes seconds, and only variants/ may."""
     lacking = [name for name in _VARIANTS if importlib.util.find_spec(name) is None]
     if lacking:
-        return Found(MISSING, f"without {', '.join(lacking)}", ".venv/bin/pip install -c constraints.txt -e '.[variants]'")
-    return Found(OK, f"tensorflow {importlib.metadata.version('tensorflow')}")
+        return Found(
+            CheckStatus.MISSING, f"without {', '.join(lacking)}", ".venv/bin/pip install -c constraints.txt -e '.[variants]'"
+        )
+    return Found(CheckStatus.OK, f"tensorflow {importlib.metadata.version('tensorflow')}")
 
 
 TOOLS: dict[str, Callable[[], Found]] = {

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tinyrig.core.errors import HostError, LinkError, RigError
+from tinyrig.core.errors import HostError, InUseError, RigError
 
 _LOOK_S = 0.1
 """Somebody who only looks whether a lock is held has it for a moment."""
@@ -62,7 +62,7 @@ class Locks:
     def __init__(self) -> None:
         self._held: dict[str, int] = {}
 
-    def take(self, key: str, what: str, kind: type[RigError] = LinkError) -> None:
+    def take(self, key: str, what: str, kind: type[RigError] = InUseError) -> None:
         """Locks `key`; once is enough. Raises `kind` naming the holder where another process has it, HostError where lock files
         can't be written."""
         if key in self._held:

@@ -19,9 +19,9 @@ from tinyrig.core.config import BoardPorts, Config
 from tinyrig.core.errors import UserError
 from tinyrig.doctor import examine as examination
 from tinyrig.doctor import ports, rigfile, system
-from tinyrig.doctor.checks import BROKEN, MISSING, OK
+from tinyrig.doctor.checks import CheckStatus
 from tinyrig.doctor.examine import examine, survey
-from tinyrig.doctor.ports import ABSENT, BOOTLOADER, DENIED, FREE, IN_USE, NOT_ASKED, SILENT, STRANGER
+from tinyrig.doctor.ports import PortStatus, Wire
 from tinyrig.doctor.system import RULES, Host, udev_rules
 from tinyrig.doctor.tools import Found
 from tinyrig.host.locks import Locks, holder
@@ -78,7 +78,7 @@ def test_a_wired_board_answers_with_its_chip_and_firmware():
     with HostBoard(TOY) as board:
         config = Config(boards={"nano33ble-uart": BoardPorts(link=board.port)})
         (port,) = surveyed(config)
-    assert (port.status, port.board.name, port.wired) == (FREE, "nano33ble-uart", ("nano33ble-uart link",))
+    assert (port.status, port.board.name, port.wired) == (PortStatus.FREE, "nano33ble-uart", (Wire("nano33ble-uart", "link"),))
     assert bytes.fromhex(port.hello.board_id) == b"HOSTPORT" and len(port.hello.build_id) == 32
 
 
@@ -86,9 +86,9 @@ def test_an_unknown_port_is_asked_only_on_request(monkeypatch):
     with HostBoard(TOY) as board:
         plug(monkeypatch, usb(board.port, 0x0403, 0x6001))
         (port,) = surveyed()
-        assert (port.status, port.hello, port.usb, port.serial) == (NOT_ASKED, None, "0403:6001", "ABC")
+        assert (port.status, port.hello, port.usb, port.serial) == (PortStatus.NOT_ASKED, None, "0403:6001", "ABC")
         (port,) = surveyed(all_ports=True)
-        assert port.status == FREE and port.hello.engine == "toy-int8"
+        assert port.status == PortStatus.FREE and port.hello.engine == "toy-int8"
 
 
 def test_to_an_unknown_port_nothing_is_sent(monkeypatch):
@@ -106,7 +106,7 @@ def test_a_port_on_which_nobody_answers(monkeypatch):
     with silent_port() as port:
         plug(monkeypatch, usb(port, 0x2341, 0x805A))
         (found,) = surveyed()
-    assert found.status == SILENT and found.board is BOARDS["nano33ble"]
+    assert found.status == PortStatus.SILENT and found.board is BOARDS["nano33ble"]
 
 
 def test_a_port_in_use_is_told_with_its_holder_and_left_alone(monkeypatch):
@@ -115,10 +115,19 @@ def test_a_port_in_use_is_told_with_its_holder_and_left_alone(monkeypatch):
         locks = Locks()
         locks.take(lock_key(port), port)
         (found,) = surveyed(touch=lambda p: pytest.fail("touched"))
-        assert found.status == IN_USE and f"process {os.getpid()} (`" in found.detail and "since" in found.detail
+        assert found.status == PortStatus.IN_USE and f"process {os.getpid()} (`" in found.detail and "since" in found.detail
         held = lock_key(port)
         locks.close()
     assert holder(held) is None
+
+
+def test_a_port_that_is_taken_after_it_was_looked_at_is_in_use_too():
+    with silent_port() as port:
+        locks = Locks()
+        locks.take(lock_key(port), port)
+        found = ports.ask(ports.Port(port))
+        locks.close()
+    assert found.status == PortStatus.IN_USE and f"process {os.getpid()} (`" in found.detail
 
 
 def test_a_port_that_may_not_be_opened_says_whose_it_is(monkeypatch, tmp_path):
@@ -127,7 +136,7 @@ def test_a_port_that_may_not_be_opened_says_whose_it_is(monkeypatch, tmp_path):
     file.chmod(0o060)
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     found = ports.look(ports.Port(str(file)))
-    assert found.status == DENIED and file.group() in found.detail and "mode 60" in found.detail
+    assert found.status == PortStatus.DENIED and file.group() in found.detail and "mode 60" in found.detail
 
 
 def test_a_bootloader_is_never_talked_to(monkeypatch):
@@ -135,7 +144,7 @@ def test_a_bootloader_is_never_talked_to(monkeypatch):
     with silent_port() as port:
         plug(monkeypatch, usb(port, 0x2341, 0x005A))
         (found,) = surveyed(touch=lambda p: pytest.fail("touched"))
-    assert found.status == BOOTLOADER
+    assert found.status == PortStatus.BOOTLOADER
 
 
 def test_two_boards_with_one_usb_id_are_told_apart_by_rig_toml(monkeypatch):
@@ -157,17 +166,19 @@ def test_boards_on_the_terminal_and_as_json(monkeypatch, capsys):
     assert "not yet" in out and "an emulator" in out and b"HOSTPORT".hex() in out and "build 10111213" in out
     there, gone = told["ports"]
     assert (there["chip_id"], there["status"], there["wired"]) == (b"HOSTPORT".hex(), "free", ["nano33ble-uart link"])
-    assert (gone["status"], gone["wired"]) == (ABSENT, ["nano33ble-uart flash"])
+    assert (gone["status"], gone["wired"]) == (PortStatus.ABSENT, ["nano33ble-uart flash"])
     assert all(known["emulator"] or known["seen_on_silicon"] is None for known in told["known"])
 
 
-@pytest.mark.parametrize(("wanted", "status"), [("", FREE), (b"HOSTPORT".hex().upper(), FREE), ("0" * 16, STRANGER)])
+@pytest.mark.parametrize(
+    ("wanted", "status"), [("", PortStatus.FREE), (b"HOSTPORT".hex().upper(), PortStatus.FREE), ("0" * 16, PortStatus.STRANGER)]
+)
 def test_another_chip_than_rig_toml_names_is_told(wanted, status):
     with HostBoard(TOY) as board:
         config = Config(boards={"nano33ble-uart": BoardPorts(link=board.port, id=wanted)})
         (port,) = surveyed(config)
     (check,) = rigfile.wired([port])
-    assert port.status == status and check.good == (status == FREE) == (not check.counts)
+    assert port.status == status and check.good == (status == PortStatus.FREE) == (not check.counts)
     assert b"HOSTPORT".hex() in check.found
 
 
@@ -177,7 +188,7 @@ def test_a_port_for_flashing_only_is_opened_and_not_talked_to():
     os.set_blocking(master, False)
     with pytest.raises(BlockingIOError):
         os.read(master, 1)
-    assert port.status == FREE
+    assert port.status == PortStatus.FREE
     os.close(master)
     os.close(slave)
 
@@ -200,31 +211,31 @@ def machine(root: Path, *programs: str, group: str = "", rules: str | None = Non
 @pytest.mark.parametrize(
     ("changes", "group", "status", "said"),
     [
-        ({"uid": 0}, "", OK, "root"),
-        ({"groups": ("dialout",)}, "", OK, "in dialout"),
-        ({"groups": ("uucp",)}, "", OK, "in uucp"),
-        ({}, "dialout:x:20:{me},other\n", BROKEN, "not yet in this session"),
-        ({}, "dialout:x:20:other\n", MISSING, "not in dialout"),
-        ({}, "uucp:x:14:\n", MISSING, "not in uucp"),
+        ({"uid": 0}, "", CheckStatus.OK, "root"),
+        ({"groups": ("dialout",)}, "", CheckStatus.OK, "in dialout"),
+        ({"groups": ("uucp",)}, "", CheckStatus.OK, "in uucp"),
+        ({}, "dialout:x:20:{me},other\n", CheckStatus.BROKEN, "not yet in this session"),
+        ({}, "dialout:x:20:other\n", CheckStatus.MISSING, "not in dialout"),
+        ({}, "uucp:x:14:\n", CheckStatus.MISSING, "not in uucp"),
     ],
 )
 def test_who_may_open_serial_ports(tmp_path, changes, group, status, said):
     check = system.serial_group(machine(tmp_path, group=group.format(me=system._user()), **changes))
-    assert check.status == status and said in check.found and bool(check.remedy) == (status != OK)
+    assert check.status == status and said in check.found and bool(check.remedy) == (status != CheckStatus.OK)
 
 
 def test_modem_manager_is_kept_off_by_the_rule_and_brltty_is_not(tmp_path):
     bare = by_name(system.grabbers(machine(tmp_path / "a", "ModemManager", "brltty", "bash")))
-    assert bare["ModemManager"].status == bare["brltty"].status == BROKEN and "udev" in bare["ModemManager"].remedy
+    assert bare["ModemManager"].status == bare["brltty"].status == CheckStatus.BROKEN and "udev" in bare["ModemManager"].remedy
     ruled = by_name(system.grabbers(machine(tmp_path / "b", "ModemManager", "brltty", rules=udev_rules())))
-    assert (ruled["ModemManager"].status, ruled["brltty"].status) == (OK, BROKEN)
-    assert all(check.status == OK for check in system.grabbers(machine(tmp_path / "c", "bash")))
+    assert (ruled["ModemManager"].status, ruled["brltty"].status) == (CheckStatus.OK, CheckStatus.BROKEN)
+    assert all(check.status == CheckStatus.OK for check in system.grabbers(machine(tmp_path / "c", "bash")))
 
 
 def test_the_rule_is_there_or_of_another_tinyrig(tmp_path):
-    assert system.udev(machine(tmp_path / "a")).status == MISSING
-    assert system.udev(machine(tmp_path / "b", rules="# older\n")).status == BROKEN
-    assert system.udev(machine(tmp_path / "c", rules=udev_rules())).status == OK
+    assert system.udev(machine(tmp_path / "a")).status == CheckStatus.MISSING
+    assert system.udev(machine(tmp_path / "b", rules="# older\n")).status == CheckStatus.BROKEN
+    assert system.udev(machine(tmp_path / "c", rules=udev_rules())).status == CheckStatus.OK
 
 
 def test_the_rules_name_every_usb_id_once_and_are_udev_syntax(capsys):
@@ -288,15 +299,17 @@ def test_databases_that_can_not_be_used(tmp_path):
         db.commit()
     for name, said in (("garbage", "damaged"), ("foreign", "not a tinyrig"), ("newer", "newer tinyrig")):
         check = rigfile.results(Config(results=f"sqlite:///{tmp_path}/{name}"))
-        assert check.status == BROKEN and said in check.found and check.remedy and check.counts
-    assert rigfile.results(Config(results="nonsense")).status == BROKEN
+        assert check.status == CheckStatus.BROKEN and said in check.found and check.remedy and check.counts
+    assert rigfile.results(Config(results="nonsense")).status == CheckStatus.BROKEN
 
 
 def test_too_little_space_counts(monkeypatch, tmp_path):
     config = Config(results=f"sqlite:///{tmp_path}/sub/r.sqlite")
     assert all(check.good for check in rigfile.space(config))
     monkeypatch.setattr(rigfile, "LEAST_BYTES", 1 << 60)
-    assert all(check.status == BROKEN and check.counts and "make room" in check.remedy for check in rigfile.space(config))
+    assert all(
+        check.status == CheckStatus.BROKEN and check.counts and "make room" in check.remedy for check in rigfile.space(config)
+    )
 
 
 # ---- all together ----
@@ -308,9 +321,9 @@ def test_a_rig_of_the_virtual_board_needs_no_board_and_no_flasher(capsys):
     assert "there is all that the rig needs: virtual" in out and "! " not in out
     assert main(["doctor", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["good"] and told["boards"] == ["virtual"] and {c["status"] for c in told["checks"]} <= {OK, MISSING, BROKEN}
-    assert not any(c["counts"] and c["status"] != OK for c in told["checks"])
-    assert all(c["remedy"] for c in told["checks"] if c["status"] != OK)
+    assert told["good"] and told["boards"] == ["virtual"] and {c["status"] for c in told["checks"]} <= set(CheckStatus)
+    assert not any(c["counts"] and c["status"] != CheckStatus.OK for c in told["checks"])
+    assert all(c["remedy"] for c in told["checks"] if c["status"] != CheckStatus.OK)
 
 
 def test_a_board_that_is_not_attached_counts(capsys):
@@ -339,11 +352,17 @@ def test_an_attached_board_says_what_it_lacks(monkeypatch):
 
 def test_one_of_two_tools_is_enough(monkeypatch):
     monkeypatch.setitem(BOARDS, "nano33ble-uart", replace(BOARDS["nano33ble-uart"], flasher="probe"))
-    monkeypatch.setattr(examination, "look", lambda name: Found(MISSING if name == "pyocd" else OK, "1.0", "install it"))
+    monkeypatch.setattr(
+        examination, "look", lambda name: Found(CheckStatus.MISSING if name == "pyocd" else CheckStatus.OK, "1.0", "install it")
+    )
     with silent_port() as port:
         found = examine(Config(boards={"nano33ble-uart": BoardPorts(link=port)}))
-        assert found.good and by_name(found.checks)["pyocd"].status == MISSING
-        monkeypatch.setattr(examination, "look", lambda name: Found(MISSING if name in ("pyocd", "st-flash") else OK, "", "x"))
+        assert found.good and by_name(found.checks)["pyocd"].status == CheckStatus.MISSING
+        monkeypatch.setattr(
+            examination,
+            "look",
+            lambda name: Found(CheckStatus.MISSING if name in ("pyocd", "st-flash") else CheckStatus.OK, "", "x"),
+        )
         lacking = {c.name for c in examine(Config(boards={"nano33ble-uart": BoardPorts(link=port)})).lacking}
     assert lacking == {"pyocd", "st-flash"}
 
@@ -356,4 +375,4 @@ def test_a_port_instead_of_a_board_is_the_users_error():
 def test_a_folder_that_may_not_be_written_has_no_database(tmp_path, monkeypatch):
     monkeypatch.setattr("tinyrig.store.database.os.access", lambda path, mode: False)
     check = rigfile.results(Config(results=f"sqlite:///{tmp_path}/r.sqlite"))
-    assert check.status == BROKEN and "can't be written" in check.found and check.remedy
+    assert check.status == CheckStatus.BROKEN and "can't be written" in check.found and check.remedy

@@ -10,7 +10,7 @@ import pytest
 
 from tinyrig.core.boards import BOARDS
 from tinyrig.doctor import tools
-from tinyrig.doctor.checks import BROKEN, MISSING, OK, gather
+from tinyrig.doctor.checks import CheckStatus, gather
 from tinyrig.doctor.tools import NEEDS, look, needs
 
 
@@ -32,7 +32,7 @@ def path(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["arm-none-eabi-gcc", "host cc", "qemu-system-arm", "arduino-cli", "arduino core", "st-flash"])
 def test_what_is_not_there_is_missing_with_a_remedy(path, name):
     found = look(name)
-    assert found.status == MISSING and found.remedy
+    assert found.status == CheckStatus.MISSING and found.remedy
 
 
 GCC = 'case "$*" in *dumpfull*) echo 13.2.1;; *nano.specs*) echo {specs};; *libc_nano*) echo {libc};; esac'
@@ -41,9 +41,9 @@ GCC = 'case "$*" in *dumpfull*) echo 13.2.1;; *nano.specs*) echo {specs};; *libc
 @pytest.mark.parametrize(
     ("specs", "libc", "status"),
     [
-        ("/lib/nano.specs", "/lib/libc_nano.a", OK),
-        ("nano.specs", "/lib/libc_nano.a", BROKEN),
-        ("/lib/nano.specs", "libc_nano.a", BROKEN),
+        ("/lib/nano.specs", "/lib/libc_nano.a", CheckStatus.OK),
+        ("nano.specs", "/lib/libc_nano.a", CheckStatus.BROKEN),
+        ("/lib/nano.specs", "libc_nano.a", CheckStatus.BROKEN),
     ],
 )
 def test_a_compiler_without_its_library_is_broken(path, specs, libc, status):
@@ -51,7 +51,7 @@ def test_a_compiler_without_its_library_is_broken(path, specs, libc, status):
     path("arm-none-eabi-gcc", GCC.format(specs=specs, libc=libc))
     found = look("arm-none-eabi-gcc")
     assert found.status == status and "13.2.1" in found.found
-    assert ("libnewlib-arm-none-eabi" in found.remedy) == (status == BROKEN)
+    assert ("libnewlib-arm-none-eabi" in found.remedy) == (status == CheckStatus.BROKEN)
 
 
 CORES = {
@@ -65,12 +65,18 @@ def test_the_arduino_core_in_both_forms_of_the_list(path, version, core):
     listed = f"""[ "$*" = "core list --format json" ] && echo '{CORES[version]}'"""
     path("arduino-cli", f"{listed} || echo arduino-cli Version: {version}.2")
     assert look("arduino-cli").found == f"{version}.2"
-    assert look("arduino core") == tools.Found(OK, f"arduino:mbed_nano {core}")
+    assert look("arduino core") == tools.Found(CheckStatus.OK, f"arduino:mbed_nano {core}")
 
 
 @pytest.mark.parametrize(
     ("script", "status"),
-    [("echo '[]'", MISSING), ("echo '{}'", MISSING), ("", MISSING), ("echo no json", BROKEN), ("exit 1", MISSING)],
+    [
+        ("echo '[]'", CheckStatus.MISSING),
+        ("echo '{}'", CheckStatus.MISSING),
+        ("", CheckStatus.MISSING),
+        ("echo no json", CheckStatus.BROKEN),
+        ("exit 1", CheckStatus.MISSING),
+    ],
 )
 def test_an_arduino_cli_without_the_core(path, script, status):
     path("arduino-cli", script)
@@ -80,31 +86,31 @@ def test_an_arduino_cli_without_the_core(path, script, status):
 
 def test_a_qemu_without_the_machine_is_broken(path):
     path("qemu-system-arm", 'case "$*" in *help*) echo virt;; *) echo QEMU emulator version 7.2.9;; esac')
-    assert look("qemu-system-arm").status == BROKEN and "7.2.9" in look("qemu-system-arm").found
+    assert look("qemu-system-arm").status == CheckStatus.BROKEN and "7.2.9" in look("qemu-system-arm").found
 
 
 def test_a_program_that_fails_is_broken_and_says_why(path):
     path("st-flash", "echo cannot load libstlink.so.1 >&2; exit 127")
     found = look("st-flash")
-    assert found.status == BROKEN and "libstlink" in found.found and "stlink-tools" in found.remedy
+    assert found.status == CheckStatus.BROKEN and "libstlink" in found.found and "stlink-tools" in found.remedy
 
 
 def test_a_program_that_hangs_is_broken_in_time(path, monkeypatch):
     monkeypatch.setattr(tools, "TOOL_S", 0.2)
     path("st-flash", "while :; do :; done")
-    assert look("st-flash").status == BROKEN and "does not answer" in look("st-flash").found
+    assert look("st-flash").status == CheckStatus.BROKEN and "does not answer" in look("st-flash").found
 
 
 def test_a_file_that_can_not_be_run_is_broken(path, tmp_path):
     (tmp_path / "st-flash").write_bytes(b"\x7fELFnot")
     (tmp_path / "st-flash").chmod(0o755)
-    assert look("st-flash").status == BROKEN
+    assert look("st-flash").status == CheckStatus.BROKEN
 
 
 def test_a_library_that_does_not_load_is_broken():
-    assert tools._package("pytest", "a_module_that_is_not_there").status == BROKEN
-    assert tools._package("no-such-distribution", "os").status == MISSING
-    assert tools._package("pytest", "pytest").status == OK
+    assert tools._package("pytest", "a_module_that_is_not_there").status == CheckStatus.BROKEN
+    assert tools._package("no-such-distribution", "os").status == CheckStatus.MISSING
+    assert tools._package("pytest", "pytest").status == CheckStatus.OK
 
 
 def test_every_word_of_the_known_boards_stands_in_the_table():
@@ -125,9 +131,9 @@ def test_what_a_board_needs():
 
 
 def test_a_tool_of_a_users_own_board_is_looked_for_by_its_name(path):
-    assert look("my-flasher").status == MISSING
+    assert look("my-flasher").status == CheckStatus.MISSING
     path("my-flasher", "echo my-flasher 3.1")
-    assert look("my-flasher") == tools.Found(OK, "3.1")
+    assert look("my-flasher") == tools.Found(CheckStatus.OK, "3.1")
 
 
 def test_what_hangs_or_raises_holds_up_nothing():
