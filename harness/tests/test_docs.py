@@ -1,0 +1,141 @@
+"""The documents: lines that fit, links, files, names and commands that exist, in the words of the glossary."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tinyrig.cli import _PACKAGES, _parser
+from tinyrig.core.config import ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "firmware/WIRE.md", ROOT / "firmware/fuzz/README.md"]
+WIDTH = 120
+LINK = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
+FILE = re.compile(r"`((?:harness|variants|reports|firmware|bench|docs)/[\w/.-]+)`")
+NAMED = re.compile(r"((?:`\w+`(?: and )?)+) (?:\(|in )`([\w/]+\.\w+)`")
+"""`Name` (`file.py`), `Name` and `Other` (`file.py`), `name` in `file.h`."""
+COMMAND = re.compile(r"(?<![\w./-])(?<!engine: )(?:\.venv/bin/)?tinyrig ([a-z]+)\b([^\n`|#]*)")
+NOT_USED = re.compile(r"\b(anew|borne|lest|gone on with|held against|a Arduino)\b")
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+
+
+def prose_and_code(page: Path) -> tuple[list[tuple[int, str]], str]:
+    """(numbered lines outside of tables and code blocks, all code: blocks and `spans`)."""
+    prose, code, fenced, after_blank, indented = [], [], False, True, False
+    for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
+        fence = line.lstrip().startswith("```")
+        indented = line.startswith("    ") and (indented or after_blank)
+        after_blank = not line.strip()
+        if fenced or fence or indented:
+            code.append(line)
+        elif not line.lstrip().startswith("|"):
+            prose.append((number, line))
+        fenced ^= fence
+    text = re.sub(r"^(```.*?^```|    .*?$)", "", page.read_text("utf-8"), flags=re.S | re.M)
+    return prose, "\n".join([*code, *re.findall(r"`([^`]+)`", text)])
+
+
+def slugs(page: Path) -> set[str]:
+    """The anchors that GitHub gives the page's headings."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@each_page
+def test_lines_fit(page: Path) -> None:
+    assert [n for n, line in prose_and_code(page)[0] if len(line) > WIDTH] == []
+
+
+@each_page
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in LINK.findall(page.read_text("utf-8")):
+        if "://" not in link:
+            name, _, anchor = link.partition("#")
+            target = (page.parent / name).resolve() if name else page
+            assert target.exists(), link
+            assert not anchor or anchor in slugs(target), link
+
+
+@each_page
+def test_files_exist(page: Path) -> None:
+    named = {name for name in FILE.findall(page.read_text("utf-8")) if not re.search(r"/out\b", name)}
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+@each_page
+def test_names_are_where_the_page_says(page: Path) -> None:
+    for names, file in NAMED.findall(page.read_text("utf-8").replace("\n  ", " ")):
+        if (ROOT / file).exists():
+            text = (ROOT / file).read_text("utf-8")
+            for name in re.findall(r"\w+", names.replace(" and ", " ")):
+                assert re.search(rf"^(class |def |\w+ )?\b{name}\b", text, re.M), (name, file)
+
+
+def options(parser: argparse.ArgumentParser) -> set[str]:
+    return {option for action in parser._actions for option in action.option_strings}
+
+
+def commands() -> dict[str, set[str]]:
+    """Every command with its options."""
+    known = next(a.choices for a in _parser()._actions if isinstance(a, argparse._SubParsersAction))
+    found = {name: options(parser) for name, parser in known.items()}
+    for name, (package, _) in _PACKAGES.items():
+        done = subprocess.run([sys.executable, "-m", package, "--help"], capture_output=True, text=True, check=True)
+        found[name] = set(re.findall(r"--[a-z][a-z-]*|-[a-z]\b", done.stdout))
+    return found
+
+
+@pytest.fixture(scope="module")
+def known() -> dict[str, set[str]]:
+    return commands()
+
+
+def calls(code: str) -> Iterator[tuple[str, list[str]]]:
+    """(command, its options) for each `tinyrig COMMAND ...`, without what explains it behind two spaces."""
+    for name, rest in COMMAND.findall(code):
+        yield name, re.findall(r"(?<=\s)--?[a-z][a-z-]*", rest.split("  ")[0])
+
+
+@each_page
+def test_commands_exist(page: Path, known: dict[str, set[str]]) -> None:
+    for name, asked in calls(prose_and_code(page)[1]):
+        assert name in known and set(asked) <= known[name], (name, asked)
+
+
+@each_page
+def test_modules_and_targets_exist(page: Path) -> None:
+    code = prose_and_code(page)[1]
+    for module in re.findall(r"python -m (tinyrig[\w.]*)", code):
+        assert importlib.util.find_spec(module), module
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M)
+    assert set(re.findall(r"(?<![\w-])make ([a-z-]+)", code)) <= set(targets)
+
+
+@each_page
+def test_words_not_used(page: Path) -> None:
+    text = page.read_text("utf-8").partition("## Words not used")[0]
+    assert NOT_USED.findall(text) == []
+
+
+def test_the_glossary_is_in_order() -> None:
+    terms = re.findall(r"^- \*\*(.+?)\*\*", (ROOT / "docs/glossary.md").read_text("utf-8"), re.M)
+    assert len(terms) > 30 and terms == sorted(terms, key=str.lower)
+
+
+def test_a_wrong_page_is_found(tmp_path: Path, known: dict[str, set[str]]) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"# T\n\n{'long ' * 30}\n\n    tinyrig rum --board x\n\n`tinyrig run --bord x` [x](none.md) [y](#u)\n")
+    prose, code = prose_and_code(page)
+    assert [n for n, line in prose if len(line) > WIDTH] == [3]
+    assert list(calls(code)) == [("rum", ["--board"]), ("run", ["--bord"])]
+    assert "rum" not in known and "--bord" not in known["run"]
+    with pytest.raises(AssertionError, match=r"none\.md"):
+        test_links_lead_somewhere(page)
