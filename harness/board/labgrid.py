@@ -34,12 +34,12 @@ DEFAULT_COORDINATOR = "127.0.0.1:20408"
 SCHEMES = {"rfc2217": "rfc2217", "raw": "socket"}
 
 
-class Places:
+class LabgridPlaces:
     """The places that this rig holds; `close` releases them."""
 
     def __init__(self, settings: Labgrid) -> None:
         self._settings = settings
-        self._held: dict[str, Place] = {}
+        self._held: dict[str, LabgridPlace] = {}
 
     def reach(self, port: str) -> str:
         """`port` itself, or the URL behind a place, which is acquired first. Raises LinkError or HostError."""
@@ -47,7 +47,7 @@ class Places:
             return port
         name = port.removeprefix(PLACE)
         if name not in self._held:
-            self._held[name] = Place(name, self._settings)
+            self._held[name] = LabgridPlace(name, self._settings)
         return self._held[name].url
 
     def close(self) -> None:
@@ -56,7 +56,7 @@ class Places:
             self._held.popitem()[1].close()
 
 
-class Place:
+class LabgridPlace:
     """One place, acquired. The caller holds the lock of its name, so no other process of this host uses it through tinyrig."""
 
     def __init__(self, name: str, settings: Labgrid) -> None:

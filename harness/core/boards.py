@@ -34,7 +34,7 @@ PLACE = "labgrid:"
 class Board:
     """Memory in bytes, clock in Hz. `flash_base`/`flash_bytes` are what the bootloader leaves to an image.
 
-    starter: which emulator of rig.py's STARTERS is this board; "": a physical one, which is looked up.
+    starter: which emulator board/attachment.py starts for this board; "": a physical one, which is looked up.
     flash_command: of a board of the user's own, with flasher "command".
     timer_hz: steps of the timer behind the cycles; 0: it counts every cycle of the clock.
     seen: on which silicon and when this board's whole path was seen to work; "": not yet, or an emulator.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
 from tinyrig.core.checked import KEYS, Number
@@ -33,12 +33,21 @@ class Limits:
     run_s: Annotated[float, _SECONDS] = 6 * 3600.0
     """The whole command, building variants included."""
 
-    def on(self, board: Any) -> Limits:
-        """With what the board's record (boards.py) says in the place of None."""
-        return replace(self, **{name: getattr(board, name) for name in _BOARDS if getattr(self, name) is None})
+    def on(self, board: Any) -> BoardLimits:
+        """With what the board's record (boards.py) says where rig.toml says nothing."""
+        given = (getattr(self, name) or getattr(board, name) for name in ("flash_s", "hello_s", "window_s"))
+        return BoardLimits(*given)
 
 
-_BOARDS = ("flash_s", "hello_s", "window_s")
+@dataclass(frozen=True)
+class BoardLimits:
+    """Seconds that the steps on one board may take."""
+
+    flash_s: float
+    hello_s: float
+    window_s: float
+
+
 NAMES = tuple(f.name for f in fields(Limits))
 
 

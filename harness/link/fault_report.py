@@ -58,7 +58,7 @@ TEXTS = {
 
 
 @dataclass(frozen=True)
-class Place:
+class SourcePlace:
     """An address of the image in words; `source` is `file:line` or empty."""
 
     function: str
@@ -150,12 +150,12 @@ class _Symbols:
             self._start, self._code = (text["sh_addr"], text.data()) if text else (0, b"")
             self._lines = sorted(_lines(file)) if file.has_dwarf_info() else []
 
-    def place(self, address: int) -> Place | None:
+    def place(self, address: int) -> SourcePlace | None:
         """Where `address` lies; None outside every function."""
         at = bisect_right(self._functions, (address, 1 << 32, "")) - 1
         if at < 0 or address >= self._functions[at][0] + max(self._functions[at][1], 2):
             return None
-        return Place(self._functions[at][2].partition(".")[0], self._line(address))  # gcc appends .constprop and such
+        return SourcePlace(self._functions[at][2].partition(".")[0], self._line(address))  # gcc appends .constprop and such
 
     def _line(self, address: int) -> str:
         at = bisect_right(self._lines, (address, 1 << 32, 1 << 32, "")) - 1

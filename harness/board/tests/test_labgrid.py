@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from tinyrig.board.labgrid import DEFAULT_COORDINATOR, Places, coordinator, note_of
+from tinyrig.board.labgrid import DEFAULT_COORDINATOR, LabgridPlaces, coordinator, note_of
 from tinyrig.board.rig import Rig
 from tinyrig.compiler.compile import compile_model
 from tinyrig.core.boards import BOARDS, parse_board
@@ -118,7 +118,7 @@ def test_a_place_is_waited_for_in_the_queue(lab, config):
         servers.wait_for(lambda: "name=bench" in lab.client("reservations"))
         lab.client("-p", "bench", "release", user="alice")
 
-    places = Places(replace(config.labgrid, wait_s=120.0))
+    places = LabgridPlaces(replace(config.labgrid, wait_s=120.0))
     with heard(on_waiting):
         assert places.reach("labgrid:bench").startswith("rfc2217://")
     assert said == ["waiting up to 120 s for labgrid place bench, held by elsewhere/alice"]

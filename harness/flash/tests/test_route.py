@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tinyrig.board import flashing
 from tinyrig.board import resolve as ports_module
-from tinyrig.board import rig as rig_module
 from tinyrig.board.resolve import Ports, find_ports
 from tinyrig.board.rig import Rig
 from tinyrig.compiler.compile import compile_model
@@ -18,6 +18,7 @@ from tinyrig.core.config import BoardPorts, Config
 from tinyrig.core.deadlines import Limits
 from tinyrig.core.errors import LinkError, UserError
 from tinyrig.host.log import heard
+from tinyrig.link.session import Session
 from tinyrig.tests import small_models
 from tinyrig.virtual.launch import VirtualBoard
 from tinyrig.workload.image import build_image
@@ -134,14 +135,14 @@ def test_a_running_board_is_flashed_through_the_port_that_appears_and_never_thro
     with VirtualBoard(image=image().elf) as board:
         attach((board.port, ADAPTER), (str(other), APP))
         with uart(board.port) as rig:
-            reboot = rig_module.Session.reboot
+            reboot = Session.reboot
 
             def then_it_appears(session, **how):
                 reboot(session, **how)
                 usb.symlink_to(board.port)
                 attach((board.port, ADAPTER), (str(other), APP), (str(usb), BOOT))
 
-            monkeypatch.setattr(rig_module.Session, "reboot", then_it_appears)
+            monkeypatch.setattr(Session, "reboot", then_it_appears)
             said: list[str] = []
             with heard(said.append):
                 rig.prepare(image(7))
@@ -149,7 +150,7 @@ def test_a_running_board_is_flashed_through_the_port_that_appears_and_never_thro
 
 
 def test_a_bootloader_that_does_not_appear_is_told(attach, monkeypatch):
-    monkeypatch.setattr(rig_module, "ENTER_S", 0.2)
+    monkeypatch.setattr(flashing, "ENTER_S", 0.2)
     with VirtualBoard(image=image().elf) as board:
         attach((board.port, ADAPTER))
         with uart(board.port) as rig, pytest.raises(LinkError, match="carries only the data"):
@@ -158,7 +159,7 @@ def test_a_bootloader_that_does_not_appear_is_told(attach, monkeypatch):
 
 def test_a_hanging_board_is_reset_through_its_probe(attach, monkeypatch):
     asked: list[str] = []
-    monkeypatch.setattr(rig_module, "restart", lambda board, port: asked.append((board.flasher, port)))
+    monkeypatch.setattr(flashing, "restart", lambda board, port: asked.append((board.flasher, port)))
     monkeypatch.setattr(ports_module, "usb_serial", lambda port: "066D")
     with VirtualBoard() as board:  # blank: it answers nothing
         attach((board.port, ST_LINK))

@@ -189,6 +189,6 @@ def test_a_board_that_is_known_by_its_id_is_locked_by_it(other):
         other("board 0123456789abcdef")
         hello = Hello(1, "", "", "", "nano33ble", "0123456789abcdef", 1, 1, 1, 1, 1, (), ())
         with pytest.raises(LinkError, match="the board with id 0123456789abcdef is in use"):
-            rig._lock_board(hello)
-        rig._lock_board(dataclasses.replace(hello, board_id="5649525455414c00"))
+            rig.attachment.lock_board(hello)
+        rig.attachment.lock_board(dataclasses.replace(hello, board_id="5649525455414c00"))
         assert not is_held("board 5649525455414c00")

@@ -149,7 +149,7 @@ def _another_id(monkeypatch):
     """Another board answers: one that says that it is number 7."""
     from tinyrig.virtual.launch import VirtualBoard
 
-    monkeypatch.setattr("tinyrig.board.rig.VirtualBoard", lambda **options: VirtualBoard(**{**options, "number": 7}))
+    monkeypatch.setattr("tinyrig.board.attachment.VirtualBoard", lambda **options: VirtualBoard(**{**options, "number": 7}))
 
 
 def test_other_options_and_settings_are_refused_by_name(home, config, monkeypatch):

@@ -1,0 +1,113 @@
+"""Who answers on a board's link, and whether it is who was meant."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from tinyrig.board.attachment import Attachment
+from tinyrig.core.errors import DeviceError, LinkError
+from tinyrig.core.records import Hello, Image, TensorSpec
+from tinyrig.link.serial_link import LinkGone
+from tinyrig.link.session import Session
+
+HELLO_PAUSE_S = 0.05
+"""Between two tries: a port that fails at once is not asked a million times."""
+
+
+class Greeter:
+    """Holds the one session with the board of `attachment`. `window_s` is what an inference of unknown length may take."""
+
+    def __init__(self, attachment: Attachment, window_s: float) -> None:
+        self._attachment, self._window_s = attachment, window_s
+        self._session: Session | None = None
+        self.heard = ""
+        """What came instead of a hello, the last time that none came."""
+
+    @property
+    def session(self) -> Session:
+        """The one that the last hello came through."""
+        assert self._session is not None, "nobody has answered yet"
+        return self._session
+
+    def hello(self, seconds: float = 0.0) -> Hello | None:
+        """None when nobody speaks our protocol there; asks once, and again until `seconds` have passed: a board that has just
+        been started may need a moment before it listens. Raises LinkError where the port can't be opened."""
+        self.disconnect()
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                if self._session is None:  # a board that was just flashed may not have its port back
+                    open_link = self._attachment.open_link
+                    self._session = Session(open_link(), invoke_deadline_s=self._window_s, reopen=open_link)
+                return self._session.hello()
+            except (LinkError, DeviceError) as error:
+                self.heard = error.received or error.what
+                over = time.monotonic() >= until
+                if self._session is None and (over or not seconds):
+                    raise  # without `seconds` nothing was done yet for which a port might be away
+                if over:
+                    return None
+                if isinstance(error, LinkGone):
+                    self.disconnect()
+                time.sleep(HELLO_PAUSE_S)
+
+    def running(self) -> Hello | None:
+        """What answers before anything is flashed; nothing where the port is the firmware's own, which is only to come."""
+        try:
+            return None if self._attachment.blank else self.hello()
+        except LinkError:
+            if self._attachment.board.flasher != "command":
+                raise
+            return None
+
+    def check_id(self, running: Hello) -> None:
+        """Raises DeviceError when the board that answers is not the one that rig.toml names."""
+        wanted, board = self._attachment.wanted_id, self._attachment.board
+        if wanted not in ("", running.board_id.lower()):
+            raise DeviceError(
+                f"the board on {self._attachment.ports.link} is not the one asked for",
+                expected=f"id {wanted}",
+                received=f"id {running.board_id}",
+                remedy=f"name the port of that board, or correct the id under [boards.{board.name}] in rig.toml",
+            )
+
+    def disconnect(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
+def runs(hello: Hello, image: Image) -> bool:
+    """Whether exactly this firmware with exactly this model answered."""
+    return (hello.build_id, hello.model_sha256) == (image.build_id, image.model_sha256)
+
+
+def check_hello(hello: Hello, image: Image) -> None:
+    """What was built against what answers: a stale or foreign firmware is an error, not a result.
+
+    Raises DeviceError naming the first difference.
+    """
+    pairs = [
+        ("build id", image.build_id, hello.build_id),
+        ("model SHA-256", image.model_sha256, hello.model_sha256),
+        ("engine", image.engine, hello.engine),
+        ("arena bytes", image.footprint.ram_arena if image.footprint else 0, hello.arena_bytes),
+        ("op count", len(image.ops), hello.op_count),
+        ("inputs", [_form(t) for t in image.inputs], [_form(t) for t in hello.inputs]),
+        ("outputs", [_form(t) for t in image.outputs], [_form(t) for t in hello.outputs]),
+    ]
+    for what, expected, received in pairs:
+        if expected != received:
+            raise DeviceError(
+                f"the board runs another firmware than was built: {what} differs",
+                expected=str(expected),
+                received=str(received),
+                remedy="flash again; if it stays, another program holds the board or the image does not start",
+            )
+
+
+def _form(tensor: TensorSpec) -> tuple[object, ...]:
+    """What both sides must agree on; the wire carries scales as float32 and no names."""
+    return (tensor.shape, tensor.dtype, float(np.float32(tensor.scale)), tensor.zero_point)
