@@ -219,7 +219,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     for pair in pairs:
         print(f"\n{_pair_text(pair, arguments.all)}")
     if any(row.noisy and row.change for pair in pairs for row in pair.rows):
-        print("\n? measured on a physical board: whether it is chance, only the board's own noise tells (docs/verdicts.md)")
+        print("\n? measured on a physical board: only the board's own noise shows whether it is chance (docs/verdicts.md)")
     if all(pair.differences and not pair.notes for pair in pairs):
         print("\ntinyrig: nothing of these runs can be compared", file=sys.stderr)
         return EXIT_USER
@@ -241,8 +241,8 @@ def _pair_text(pair: Pair, everything: bool) -> str:
     from tabulate import tabulate
 
     if pair.differences:
-        told = f"\n  {'; '.join(pair.notes)}" if pair.notes else ""
-        return f"{pair.variant}: not comparable: {'; '.join(pair.differences)}{told}"
+        notes = f"\n  {'; '.join(pair.notes)}" if pair.notes else ""
+        return f"{pair.variant}: not comparable: {'; '.join(pair.differences)}{notes}"
     rows = [r for r in pair.rows if everything or r.first != r.second]
     notes = "; ".join(pair.notes)
     title = f"{pair.variant}{': ' + notes if notes else ''}"

@@ -52,8 +52,11 @@ def _tools(config: Config, seconds: float) -> dict[str, Found]:
     """Every tool that any known board may need."""
     every = [_needs(board, config) for board in known_boards(config.boards).values()]
     names = dict.fromkeys([*TOOLS, *(name for need in every for alternatives in need for name in alternatives)])
-    late = lambda name, why: Found(CheckStatus.BROKEN, why, f"see why {name} hangs")  # noqa: E731
-    return gather({name: partial(look, name) for name in names}, late, seconds)
+    return gather({name: partial(look, name) for name in names}, _hung, seconds)
+
+
+def _hung(name: str, why: str) -> Found:
+    return Found(CheckStatus.BROKEN, why, f"see why {name} hangs")
 
 
 def _needs(board: Board, config: Config) -> tuple[Alternatives, ...]:

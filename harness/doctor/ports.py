@@ -49,9 +49,9 @@ class Wire:
 
 @dataclass(frozen=True)
 class Port:
-    """`usb` and `serial` as the port's own USB device tells them, empty without; `board` known by USB id or rig.toml; `wired` the
-    places in rig.toml that name it; `detail` says why the status is so;
-    `wanted_id`: the only chip that rig.toml allows there."""
+    """`usb` and `serial` as the port's own USB device reports them, empty without; `board` known by USB id or rig.toml; `wired`
+    the places in rig.toml that name it; `detail` says why the status is so; `wanted_id`: the only chip that rig.toml allows
+    there."""
 
     port: str
     usb: str = ""
@@ -117,7 +117,7 @@ def _board(usb: str, wired: tuple[Wire, ...], config: Config) -> Board | None:
 
 
 def look(port: Port) -> Port:
-    """Whether it is there, free and may be opened, as far as that is told without opening it."""
+    """Whether it is there, free and may be opened, as far as that shows without opening it."""
     if "://" not in port.port:
         if not os.path.exists(port.port):
             return replace(port, status=PortStatus.ABSENT)

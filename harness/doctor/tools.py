@@ -19,7 +19,7 @@ from tinyrig.doctor.checks import CheckStatus
 from tinyrig.host.run_tool import run_tool
 
 TOOL_S = 15.0
-"""One call of a tool; less than checks.PATIENCE_S, so that its own words are told."""
+"""One call of a tool; less than checks.PATIENCE_S, so that its own error is reported."""
 ARDUINO_CORE = "arduino:mbed_nano"
 QEMU_MACHINE = "mps2-an386"
 _ARM = "apt-get install --no-install-recommends gcc-arm-none-eabi libnewlib-arm-none-eabi (`make setup` does)"
@@ -199,7 +199,7 @@ TOOLS: dict[str, Callable[[], Found]] = {
     "ai-edge-litert": lambda: _package("ai-edge-litert", "ai_edge_litert.interpreter"),
     "variants extra": _variants,
 }
-"""Name -> how to look for it. What no board needs is told all the same, for what else it is good for: USES."""
+"""Name -> how to look for it. What no board needs is listed too, with what else it is good for: USES."""
 USES: dict[str, str] = {
     "host cc": "the virtual board's fast cycle model, `tinyrig ops`",
     "tflite-micro": 'comparing outputs (oracle = "tflm")',

@@ -93,7 +93,7 @@ def _check_boards(boards: Sequence[str], config: Config) -> None:
                     f"{seen[what]} and {board} are one board",
                     expected="each board once",
                     received=f"{what} for both",
-                    remedy='leave one out; several virtual boards are told apart by numbers: virtual#1, or kind = "virtual#1"',
+                    remedy='leave one out; several virtual boards differ by their numbers: virtual#1, or kind = "virtual#1"',
                 )
             seen[what] = board
 

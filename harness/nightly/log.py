@@ -55,15 +55,15 @@ def _lines(board: str, text: str) -> str:
 
 
 class _Handler(RotatingFileHandler):
-    """A full disk is told once and costs the night nothing."""
+    """A full disk is reported once and costs the night nothing."""
 
-    _told = False
+    _warned = False
 
     def handleError(self, record: logging.LogRecord) -> None:
-        if not self._told:
-            self._told = True
+        if not self._warned:
+            self._warned = True
             _warn(Path(self.baseFilename), sys.exc_info()[1])
 
 
 def _warn(path: Path, error: BaseException | None) -> None:
-    print(f"tinyrig: the log {path} can't be written: {error}; the night goes on without", file=sys.stderr)
+    print(f"tinyrig: the log {path} can't be written: {error}; the night continues without it", file=sys.stderr)

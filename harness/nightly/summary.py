@@ -15,7 +15,7 @@ _FAMILIES = {"cycles": "latency", "tflite": "file", "zip": "file", "flops": "wor
 
 
 def family(metric: str) -> str:
-    """Metrics that move together are told once: latency, flash, ram, accuracy, outputs, parity, file, work."""
+    """Metrics that move together are named once: latency, flash, ram, accuracy, outputs, parity, file, work."""
     head = metric.split("_")[0]
     return _FAMILIES.get(head, head)
 
@@ -51,13 +51,13 @@ def summary(result: NightResult, lacking: Sequence[str] = (), exit_code: int | N
     """One line for a notification. `lacking`: what could not be written, with the exit code that this makes it."""
     several = len({r.board for r in result.results}) > 1
     found = [(f"{r.variant} on {r.board}" if several else r.variant, r) for r in result.results]
-    told: dict[str, list[str]] = {s: [f"{where} {text}" for where, r in found for text in findings(r, s)] for s in MOVED}
-    told["claims failed"] = [f"{where} {claim.name}" for where, r in found for claim in r.failed_claims]
-    told[VerdictStatus.NOT_COMPARABLE] = [where for where, r in found if r.not_comparable]
-    told["unusable"] = [where for where, r in found for e in r.errors if e.exit_code == EXIT_USER]
+    groups: dict[str, list[str]] = {s: [f"{where} {text}" for where, r in found for text in findings(r, s)] for s in MOVED}
+    groups["claims failed"] = [f"{where} {claim.name}" for where, r in found for claim in r.failed_claims]
+    groups[VerdictStatus.NOT_COMPARABLE] = [where for where, r in found if r.not_comparable]
+    groups["unusable"] = [where for where, r in found for e in r.errors if e.exit_code == EXIT_USER]
     faults = [(where, e.what) for where, r in found for e in r.errors if e.exit_code == EXIT_RIG]
     worse = VerdictStatus.WORSE
-    parts = [_counted(told[worse], worse), *(_counted(told[s], s) for s in told if s != worse and told[s])]
+    parts = [_counted(groups[worse], worse), *(_counted(groups[s], s) for s in groups if s != worse and groups[s])]
     parts.append(_counted(_by_reason(faults), "rig fault" + "s" * (len(faults) != 1), len(faults)))
     code = result.exit_code if exit_code is None else exit_code
     return f"tinyrig nightly {result.started[:10]}: {', '.join([*parts, *lacking])}, exit {code}"
@@ -77,8 +77,8 @@ def _by_reason(faults: list[tuple[str, str]]) -> list[str]:
 
 def _counted(texts: list[str], word: str, count: int | None = None) -> str:
     more = f"; {len(texts) - _MAX_TEXTS} more" if len(texts) > _MAX_TEXTS else ""
-    told = "; ".join(_line(text) for text in texts[:_MAX_TEXTS])
-    return f"{len(texts) if count is None else count} {word}" + (f" ({told}{more})" if texts else "")
+    listed = "; ".join(_line(text) for text in texts[:_MAX_TEXTS])
+    return f"{len(texts) if count is None else count} {word}" + (f" ({listed}{more})" if texts else "")
 
 
 def _line(text: str) -> str:

@@ -25,7 +25,7 @@ OBJECTIVES = {"accuracy": "maximize", "latency_us": "minimize", "ram_bytes": "mi
 NAME, REASON, STAGE, WORKER, PLAN = "name", "reason", "stage", "worker", "plan"
 MEASURED, EXCESS, LIMITS = "measured", "excess", "limits"
 OWNERLESS_S = 60.0
-"""A trial is told whose it is right after it is made; one that still is nobody's was cut off there."""
+"""A trial gets its owner right after it is made; one that still has none was cut off there."""
 BEAT_S, GRACE_S = 20, 180
 """A trial under way gives a sign of life so often; whoever sees one that gave none for so long, of whatever host, ends it."""
 
@@ -192,7 +192,7 @@ def _is_dead(trial: FrozenTrial) -> bool:
 
 
 def finished(study: Study) -> list[FrozenTrial]:
-    """Trials that told something: measured, or given up for a reason."""
+    """Trials that say something: measured, or given up for a reason."""
     states = optuna().trial.TrialState
     return study.get_trials(deepcopy=False, states=[states.COMPLETE, states.PRUNED])
 
