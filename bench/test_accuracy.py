@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinyrig.analysis.metrics import top1_hits
+from tinyrig.analysis.outputs import top1_hits
 from tinyrig.workload.model_file import read_model
 from tinyrig.workload.oracle import ORACLES
 from tinyrig.workload.windows import load_windows

@@ -84,7 +84,7 @@ def _save(path: Path, text: str) -> None:
 
 def markdown(document: dict[str, Any]) -> str:
     """The document as Markdown tables, one a model, with what stands beside every number said below."""
-    from tinyrig.analysis.metrics import unit
+    from tinyrig.analysis.metric_table import unit
     from tinyrig.core.records import INSTRUCTIONS
 
     board = document["board"] or {"name": "none", "clock_hz": 0}
@@ -105,7 +105,7 @@ _LEGEND = (
 def _model_table(model: dict[str, Any]) -> str:
     from tabulate import tabulate
 
-    from tinyrig.analysis.metrics import counted, unit
+    from tinyrig.analysis.metric_table import counted, unit
     from tinyrig.core.records import INSTRUCTIONS
 
     timing = next((e["timing"] for e in model["engines"] if e["timing"]), "")

@@ -138,8 +138,8 @@ def _series_text(series: Series, metadata: dict[str, dict[str, Any]], last: int,
     measured with the same."""
     from tabulate import tabulate
 
-    from tinyrig.analysis.metrics import METRICS
-    from tinyrig.analysis.metrics import unit as counter
+    from tinyrig.analysis.metric_table import METRICS
+    from tinyrig.analysis.metric_table import unit as counter
 
     unit = METRICS[series.metric].unit if series.metric in METRICS else "fraction"
     unit = unit.replace("cycles", counter(series.timing))
@@ -196,7 +196,7 @@ def _why(metadata: dict[str, dict[str, Any]], first: str, second: str) -> str:
 
 def _text(metric: str, value: float) -> str:
     """As the reports write it."""
-    from tinyrig.analysis.metrics import METRICS
+    from tinyrig.analysis.metric_table import METRICS
 
     return METRICS[metric.removesuffix("_ci95_low").removesuffix("_ci95_high")].format(value)
 

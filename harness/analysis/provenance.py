@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
-from tinyrig.core.records import BoardInfo, ClockCheck, Measurement
+from tinyrig.analysis import mlperf_metrics
+from tinyrig.core.records import ESTIMATED, INSTRUCTIONS, MEASURED, BoardInfo, ClockCheck, Measurement
 
 WRONG_PPM = 10_000.0
 """1 %: a crystal is good to 100 ppm and an RC oscillator to a few per cent, a wrong divider or multiplier is off by far more."""
+TIMING_NOTES = {
+    ESTIMATED: "estimated cycles of the virtual board's Cortex-M4F timing model: zero wait states, the nRF52840's flash wait "
+    "states and cache are not modelled, floating-point timing has no silicon check",
+    MEASURED: "cycles of the board's own counter (DWT CYCCNT), the timer's overhead taken off",
+    INSTRUCTIONS: "instructions that an emulator executed, counted one by one, the timer's overhead taken off: neither cycles "
+    "nor time",
+}
+ORACLE_NOTES = {
+    "tflm": "tflite-micro: TFLM's reference kernels, run on the host",
+    "litert-ref": "LiteRT interpreter with the BUILTIN_REF op resolver, run on the host",
+}
 
 
 def timer_hz(board: BoardInfo) -> int | None:
@@ -97,3 +112,56 @@ def _seconds(seconds: float) -> str:
         if seconds >= unit:
             return f"{seconds / unit:.3g} {name}"
     return f"{seconds / 1e-12:.3g} ps"
+
+
+# ---- what a run belongs to ----
+
+
+def checked_metadata(run: Measurement) -> dict[str, Any]:
+    """What must agree before two runs stand in one table or are compared. A timer that counts every cycle is not named, as in
+    runs from before it was kept: their history goes on."""
+    tool, board = run.image.toolchain, run.board
+    coarse = {"timer_hz": board.timer_hz} if board.timer_hz not in (None, board.clock_hz) else {}
+    return {
+        "board": board.name,
+        "clock_hz": board.clock_hz,
+        "timing": board.timing,
+        "compiler": tool.cc,
+        "flags": tool.flags,
+        **coarse,
+    }
+
+
+def comparable_metadata(run: Measurement) -> dict[str, Any]:
+    """What must agree before the values of two runs of one variant are compared: the checked metadata, the engine and the test
+    windows (their number and labels; their bytes follow the model's own quantisation)."""
+    labels = None if run.labels is None else sha256(json.dumps([int(n) for n in run.labels]).encode()).hexdigest()[:16]
+    windows = len({s.index for s in run.samples if s.kind == "window"})
+    return {**checked_metadata(run), "engine": run.image.engine, "windows": windows, "labels": labels}
+
+
+def metadata_hash(metadata: Mapping[str, Any]) -> str:
+    """SHA-256 as hex: equal for equal metadata."""
+    return sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
+
+
+def link(run: Measurement) -> dict[str, Any] | None:
+    """What the line cost: counts, bytes, seconds of recovering; with the faults that were injected on purpose and how often. Of a
+    resumed run it tells the last attempt only.
+    None for a run that was stored without."""
+    counts = run.settings.get("link")
+    if not isinstance(counts, dict):
+        return None
+    return counts | {"injected_faults": run.settings.get("injected_faults", []), "injected": run.settings.get("injected", {})}
+
+
+def timing_note(run: Measurement) -> str:
+    """What the timing comes from, in words."""
+    return mlperf_metrics.TIMING_NOTE if mlperf_metrics.is_foreign(run) else TIMING_NOTES.get(run.board.timing, run.board.timing)
+
+
+def oracle_note(run: Measurement) -> str:
+    """Which reference the outputs were held against, in words."""
+    if run.parity is None:
+        return "none: outputs were not compared with a reference"
+    return ORACLE_NOTES.get(run.parity.oracle, run.parity.oracle)

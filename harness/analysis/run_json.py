@@ -5,21 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tinyrig.analysis import mlperf_metrics, provenance
-from tinyrig.analysis.metrics import (
-    NO_TIME,
-    energy,
-    flash,
-    latency,
-    link,
-    metric_values,
-    ops,
-    oracle_note,
-    parity,
-    ram,
-    throughput,
-    timing_note,
-    withheld,
-)
+from tinyrig.analysis.metric_table import NO_TIME
+from tinyrig.analysis.metrics import energy, flash, latency, metric_values, ops, ram, throughput
+from tinyrig.analysis.provenance import link, oracle_note, timing_note
+from tinyrig.analysis.verification import parity, withheld
 from tinyrig.core.records import INSTRUCTIONS, Measurement, Run
 
 SCHEMA = 1

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from tinyrig.analysis import drift, stats
-from tinyrig.analysis.metrics import METRICS, top1_hits, total_macs
+from tinyrig.analysis.metric_table import METRICS
+from tinyrig.analysis.metrics import total_macs
+from tinyrig.analysis.outputs import top1_hits
 from tinyrig.analysis.stats import FINE, Spread, Timer
 from tinyrig.core.records import ESTIMATED, INSTRUCTIONS, MOVED, Measurement, VerdictStatus
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tinyrig.analysis.metrics import accuracy, withheld
+from tinyrig.analysis.outputs import accuracy
+from tinyrig.analysis.verification import withheld
 from tinyrig.core.boards import known_boards
 from tinyrig.core.config import Config
 from tinyrig.core.errors import ClaimError, InfraError

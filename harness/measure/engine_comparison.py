@@ -113,7 +113,8 @@ class Comparison:
 
     def _count(self, variant: Variant, rows: list[Row], rig: Rig) -> None:
         """Fills in the instructions of one inference: the median over a few windows."""
-        from tinyrig.analysis.metrics import timed_cycles, withheld
+        from tinyrig.analysis.metrics import timed_cycles
+        from tinyrig.analysis.verification import withheld
         from tinyrig.measure.variant import Request, measure_variant
 
         config = dataclasses.replace(self.config, repeats=1)
@@ -144,7 +145,7 @@ def _step_json(step: Any) -> dict[str, Any]:
 
 
 def _board_of(found: list[tuple[Variant, list[Row]]]) -> dict[str, Any]:
-    from tinyrig.analysis.metrics import TIMING_NOTES, checked_metadata, oracle_note
+    from tinyrig.analysis.provenance import TIMING_NOTES, checked_metadata, oracle_note
 
     run = next((row.run for _, rows in found for row in rows if row.run), None)
     if run is None:
@@ -183,7 +184,7 @@ _NOT_MEASURED = ("cycles", "timing", "cycles_per_mac", "ram", "flash", "parity",
 def _engine_json(row: Row, macs: int | None) -> dict[str, Any]:
     """`macs` as whichever engine counts them: a user's engine does not. None where a value was not measured, is withheld, or
     the engine does not apply (`reason` then says why)."""
-    from tinyrig.analysis import metrics
+    from tinyrig.analysis import metrics, outputs, verification
 
     run = row.run
     entry = {"engine": row.name, "reason": row.reason, "instructions": row.instructions}
@@ -198,9 +199,9 @@ def _engine_json(row: Row, macs: int | None) -> dict[str, Any]:
         "cycles_per_mac": cycles / macs if cycles and macs else None,
         "ram": metrics.ram(run),
         "flash": metrics.flash(run),
-        "parity": metrics.parity(run),
-        "windows": len(metrics.window_samples(run)),
-        "latency_reason": metrics.withheld(run),
+        "parity": verification.parity(run),
+        "windows": len(outputs.window_samples(run)),
+        "latency_reason": verification.withheld(run),
         "fallbacks": _with_cycles(row.fallbacks, metrics.ops(run)),
     }
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tinyrig.analysis.metrics import comparable_metadata, metadata_hash, metric_values, outputs_hash, timed_cycles, withheld
+from tinyrig.analysis.metrics import metric_values, timed_cycles
+from tinyrig.analysis.outputs import outputs_hash
+from tinyrig.analysis.provenance import comparable_metadata, metadata_hash
 from tinyrig.analysis.verdicts import (
     GATES,
     NOISY,
@@ -22,6 +24,7 @@ from tinyrig.analysis.verdicts import (
     judge_with_reruns,
     timer_of,
 )
+from tinyrig.analysis.verification import withheld
 from tinyrig.core.errors import InfraError, RigError
 from tinyrig.core.records import Measurement, VerdictKind, VerdictStatus
 from tinyrig.nightly.results import BoardRun, VariantResult, Verdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tinyrig.analysis.metrics import METRICS
+from tinyrig.analysis.metric_table import METRICS
 from tinyrig.analysis.verdicts import OUTPUTS
 from tinyrig.core.errors import EXIT_RIG, EXIT_USER, kind_of
 from tinyrig.core.records import MOVED, VerdictKind, VerdictStatus

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyrig.analysis.metrics import metric_values, withheld
+from tinyrig.analysis.metrics import metric_values
+from tinyrig.analysis.verification import withheld
 from tinyrig.board.rig import Rig
 from tinyrig.core.boards import Board, BoardTarget
 from tinyrig.core.config import Config

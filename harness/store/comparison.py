@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from tinyrig.analysis.metrics import METRICS
+from tinyrig.analysis.metric_table import METRICS
 from tinyrig.core.records import MEASURED
 from tinyrig.store import schema
 from tinyrig.store.runs import Store

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from tinyrig.analysis.metrics import METRICS
+from tinyrig.analysis.metric_table import METRICS
 from tinyrig.core.errors import HostError
 from tinyrig.store import schema
 from tinyrig.store.runs import Store

@@ -20,7 +20,9 @@ import sqlalchemy as sa
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from tinyrig.analysis.metrics import comparable_metadata, metadata_hash, metric_values, outputs_hash, top1_hits
+from tinyrig.analysis.metrics import metric_values
+from tinyrig.analysis.outputs import outputs_hash, top1_hits
+from tinyrig.analysis.provenance import comparable_metadata, metadata_hash
 from tinyrig.core.errors import InfraError, RigError, UserError
 from tinyrig.core.records import (
     BoardInfo,

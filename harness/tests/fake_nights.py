@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from tinyrig.analysis.metrics import comparable_metadata, metadata_hash, outputs_hash, top1_hits
+from tinyrig.analysis.outputs import outputs_hash, top1_hits
+from tinyrig.analysis.provenance import comparable_metadata, metadata_hash
 from tinyrig.core.records import BoardInfo, Measurement
 from tinyrig.store import rows, schema
 from tinyrig.store.runs import Store

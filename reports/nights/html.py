@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from tinyrig.analysis.metrics import counted, unit
+from tinyrig.analysis.metric_table import counted, unit
 from tinyrig.core.records import MOVED, VerdictKind, VerdictStatus
 from tinyrig.reports.nights import origin_rows, svg, words
 from tinyrig.reports.nights.content import (

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from tinyrig.analysis.metrics import METRICS
+from tinyrig.analysis.metric_table import METRICS
 from tinyrig.core.errors import HostError, RigError, UserError
 from tinyrig.core.records import (
     MOVED,

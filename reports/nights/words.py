@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinyrig.analysis.metrics import METRICS, unit
+from tinyrig.analysis.metric_table import METRICS, unit
 from tinyrig.core.records import INSTRUCTIONS, VerdictKind, VerdictStatus
 from tinyrig.reports.nights.content import ACCEPTED, NOT_JUDGED, Cell, Finding
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinyrig.analysis.metrics import FLOAT_TOLERANCE, TIMING_NOTES, float_tolerance
+from tinyrig.analysis.provenance import TIMING_NOTES
+from tinyrig.analysis.verification import FLOAT_TOLERANCE, float_tolerance
 from tinyrig.core.records import ESTIMATED
 from tinyrig.reports.blocks import Block, Bullets, Heading, Text, code
 from tinyrig.reports.run import mlperf, paper, paper_tables, tables

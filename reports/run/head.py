@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tinyrig.analysis import metrics
-from tinyrig.analysis.metrics import oracle_note
-from tinyrig.analysis.provenance import clock_text, clock_warning, timer_text
+from tinyrig.analysis import provenance
+from tinyrig.analysis.provenance import clock_text, clock_warning, oracle_note, timer_text
 from tinyrig.reports.blocks import code
 from tinyrig.reports.run import mlperf, paper
 from tinyrig.reports.run.sections import Section
@@ -44,7 +43,7 @@ def _timer_and_clock(section: Section) -> list[str]:
 
 def timing_note(section: Section) -> str:
     """Begins with the kind of timing."""
-    note = metrics.timing_note(section.first)
+    note = provenance.timing_note(section.first)
     return note if note.startswith(section.timing) else f"{section.timing} {note}"
 
 

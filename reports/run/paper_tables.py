@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from tinyrig.analysis.metrics import METRICS
+from tinyrig.analysis.metric_table import METRICS
 from tinyrig.analysis.stats import wilson
 from tinyrig.reports.blocks import Grid
 from tinyrig.reports.run.paper import TEST_WINDOWS, PaperRow, paper_row

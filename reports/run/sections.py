@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyrig.analysis import metrics
+from tinyrig.analysis import metric_table, metrics, outputs, provenance, verification
 from tinyrig.core.records import INSTRUCTIONS, Measurement, Run
 
 
@@ -58,12 +58,12 @@ class Section:
     @property
     def unit(self) -> str:
         """What was counted: `cycles` or `instructions`."""
-        return metrics.unit(self.timing)
+        return metric_table.unit(self.timing)
 
     @property
     def counted(self) -> str:
         """The same with its origin, `estimated cycles`."""
-        return metrics.counted(self.timing)
+        return metric_table.counted(self.timing)
 
 
 def sections(runs: Sequence[Run]) -> list[Section]:
@@ -78,7 +78,7 @@ def sections(runs: Sequence[Run]) -> list[Section]:
 def _common(run: Run, measurement: Measurement) -> dict[str, Any]:
     """What must be equal within a section."""
     v, settings = measurement.variant, measurement.settings
-    return metrics.checked_metadata(measurement) | {
+    return provenance.checked_metadata(measurement) | {
         "dataset": v.dataset,
         "synthetic data": v.synthetic,
         "random windows": bool(settings.get("random_windows")),
@@ -101,11 +101,11 @@ def _row(run_id: str, measurement: Measurement) -> Row:
         measurement,
         metrics.metric_values(measurement),
         tuple(metrics.ops(measurement)),
-        metrics.link(measurement),
+        provenance.link(measurement),
         metrics.energy(measurement),
         metrics.throughput(measurement),
-        metrics.top1_hits(measurement),
-        metrics.withheld(measurement),
+        outputs.top1_hits(measurement),
+        verification.withheld(measurement),
     )
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tinyrig.analysis.metrics import METRICS, unit, window_samples
+from tinyrig.analysis.metric_table import METRICS, unit
+from tinyrig.analysis.outputs import window_samples
 from tinyrig.analysis.provenance import clock_text
 from tinyrig.analysis.stats import mcnemar_exact
 from tinyrig.core.records import ESTIMATED, INSTRUCTIONS

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from tinyrig.analysis.metrics import accuracy
+from tinyrig.analysis.outputs import accuracy
 from tinyrig.core.records import Run
 from tinyrig.reports import markdown
 from tinyrig.reports.run import paper_tables, report, tables

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinyrig.analysis import metrics, run_json
+from tinyrig.analysis import metric_table, metrics, outputs, provenance, run_json, verification
 from tinyrig.analysis.stats import wilson
 from tinyrig.core.errors import InfraError
 from tinyrig.core.records import Parity, Run, Sample, TensorSpec
@@ -54,22 +54,22 @@ def test_json_has_exactly_the_contracts_keys_or_more():
 @pytest.mark.parametrize("name", SHAPES)
 def test_accuracy_and_interval_recompute_from_outputs(name):
     run, right = make_variant_run(name), SHAPES[name][0]
-    assert metrics.accuracy(run) == (pytest.approx(right / 240), wilson(right, 240))
-    assert int(metrics.top1_hits(run).sum()) == right
+    assert outputs.accuracy(run) == (pytest.approx(right / 240), wilson(right, 240))
+    assert int(outputs.top1_hits(run).sum()) == right
 
 
 def test_accuracy_is_null_without_labels_and_for_a_single_output():
-    assert metrics.accuracy(make_variant_run(labels=None)) == (None, None)
+    assert outputs.accuracy(make_variant_run(labels=None)) == (None, None)
     run = make_variant_run()
     one = tuple(replace(s, outputs=s.outputs[:4]) for s in run.samples)
     run = replace(run, image=replace(run.image, outputs=(TensorSpec("y", (1, 1), "float32"),)), samples=one)
-    assert metrics.accuracy(run) == (None, None)
+    assert outputs.accuracy(run) == (None, None)
     assert run_json.run_to_json(Run("r", "t", (run,)))["runs"][0]["accuracy_ci95"] is None
 
 
 def test_labels_follow_the_window_index_not_the_order_of_samples():
     run = make_variant_run()
-    assert metrics.accuracy(replace(run, samples=tuple(reversed(run.samples)))) == metrics.accuracy(run)
+    assert outputs.accuracy(replace(run, samples=tuple(reversed(run.samples)))) == outputs.accuracy(run)
 
 
 def test_int8_predictions_use_the_dequantised_first_output_only():
@@ -77,19 +77,19 @@ def test_int8_predictions_use_the_dequantised_first_output_only():
     second = TensorSpec("embedding", (1, 3), "int8", 0.1, 0)
     samples = tuple(replace(s, outputs=s.outputs + b"\x7f\x7f\x7f") for s in run.samples)
     both = replace(run, image=replace(run.image, outputs=(*run.image.outputs, second)), samples=samples)
-    np.testing.assert_array_equal(metrics.predictions(both), metrics.predictions(run))
+    np.testing.assert_array_equal(outputs.predictions(both), outputs.predictions(run))
 
 
 def test_truncated_outputs_are_an_error():
     run = make_variant_run(samples=(Sample("window", 0, b"\0", 5),))
     with pytest.raises(InfraError, match="32 bytes"):
-        metrics.predictions(run)
+        outputs.predictions(run)
 
 
 def test_a_window_without_a_label_is_an_error():
     run = make_variant_run(labels=(0,) * 239)
     with pytest.raises(InfraError, match="window 239 has no label"):
-        metrics.top1_hits(run)
+        outputs.top1_hits(run)
 
 
 def test_latency_takes_windows_and_repeats_and_nothing_else():
@@ -138,25 +138,25 @@ def test_unverified_outputs_yield_no_timing(run, reason):
 def test_repeats_that_disagree_yield_no_timing():
     run = make_variant_run()
     samples = (*run.samples, Sample("repeat", 30, b"\0" * 32, 5))
-    assert "2 different outputs" in metrics.withheld(replace(run, samples=samples))
+    assert "2 different outputs" in verification.withheld(replace(run, samples=samples))
 
 
 def test_float_outputs_may_differ_in_the_last_digits_but_not_int8():
-    assert metrics.withheld(with_parity("simple", max_abs_diff=9e-6)) is None
-    assert "1 of 240" in metrics.withheld(with_parity("simple", mismatched_windows=1, max_abs_diff=9e-6))
-    assert metrics.withheld(with_parity("pqt", mismatched_windows=1, max_abs_diff=1.0)) is not None
+    assert verification.withheld(with_parity("simple", max_abs_diff=9e-6)) is None
+    assert "1 of 240" in verification.withheld(with_parity("simple", mismatched_windows=1, max_abs_diff=9e-6))
+    assert verification.withheld(with_parity("pqt", mismatched_windows=1, max_abs_diff=1.0)) is not None
 
 
 def test_a_runs_own_tolerance_counts():
     run = with_parity("simple", max_abs_diff=5e-4)
-    assert metrics.withheld(replace(run, settings={"float_tolerance": 1e-3})) is None
+    assert verification.withheld(replace(run, settings={"float_tolerance": 1e-3})) is None
 
 
 def test_large_float_outputs_are_compared_relatively():
     run = make_variant_run(parity=Parity("tflm", 240, 0, 5e-4, 0, None))
     samples = tuple(replace(s, outputs=(np.frombuffer(s.outputs, "<f4") * 100).tobytes()) for s in run.samples)
-    assert metrics.withheld(run) is not None
-    assert metrics.withheld(replace(run, samples=samples)) is None
+    assert verification.withheld(run) is not None
+    assert verification.withheld(replace(run, samples=samples)) is None
 
 
 def test_memory_totals():
@@ -179,7 +179,7 @@ def test_ops_are_medians_of_the_profile_samples():
 
 def test_measure_names_every_metric_and_all_values_format():
     for name, value in metrics.metric_values(make_variant_run("pqt")).items():
-        metric = metrics.METRICS[name]
+        metric = metric_table.METRICS[name]
         assert metric.better in ("lower", "higher", None)
         assert value is None or isinstance(metric.format(value), str)
     missing = [n for n, v in metrics.metric_values(make_variant_run("simple")).items() if v is None]
@@ -189,8 +189,8 @@ def test_measure_names_every_metric_and_all_values_format():
 def test_checked_metadata_sees_another_board_clock_compiler_and_timing():
     run = make_variant_run()
     other = replace(run, board=replace(run.board, timing="measured"))
-    assert metrics.checked_metadata(run) != metrics.checked_metadata(other)
-    assert metrics.checked_metadata(run) == metrics.checked_metadata(make_variant_run("pqt"))
+    assert provenance.checked_metadata(run) != provenance.checked_metadata(other)
+    assert provenance.checked_metadata(run) == provenance.checked_metadata(make_variant_run("pqt"))
 
 
 def test_a_run_without_variants_still_has_a_document():

@@ -9,8 +9,7 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from tinyrig.analysis.metrics import comparable_metadata, metadata_hash
-from tinyrig.analysis.provenance import clock_off, clock_text, clock_warning, timer_text
+from tinyrig.analysis.provenance import clock_off, clock_text, clock_warning, comparable_metadata, metadata_hash, timer_text
 from tinyrig.analysis.run_json import run_to_json
 from tinyrig.analysis.stats import FINE
 from tinyrig.analysis.verdicts import Baseline, judge, timer_of

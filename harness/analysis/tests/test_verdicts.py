@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tinyrig.analysis import metrics, stats, verdicts
+from tinyrig.analysis import metric_table, outputs, provenance, stats, verdicts
 from tinyrig.analysis.stats import Timer
 from tinyrig.analysis.verdicts import (
     EXACT,
@@ -276,8 +276,8 @@ def test_exact_metrics_gate_on_any_difference(before, now):
 def test_output_hashes_and_the_rigs_own_memory_change_without_direction():
     first = make_variant_run("pqt")
     samples = (replace(first.samples[0], outputs=bytes(len(first.samples[0].outputs))), *first.samples[1:])
-    one, two = metrics.outputs_hash(first), metrics.outputs_hash(replace(first, samples=samples))
-    again = metrics.outputs_hash(replace(first, samples=tuple(reversed(first.samples))))
+    one, two = outputs.outputs_hash(first), outputs.outputs_hash(replace(first, samples=samples))
+    again = outputs.outputs_hash(replace(first, samples=tuple(reversed(first.samples))))
     assert one == again != two
     assert judge(Baseline("outputs", (one,), META), Tonight((again,), META), EXACT).status == VerdictStatus.SAME
     judgement = judge(Baseline("outputs", (one,), META), Tonight((two,), META), EXACT)
@@ -296,7 +296,7 @@ def test_estimated_cycles_are_exact_and_measured_ones_noisy():
     assert verdicts.gate("flash_total", "measured") == EXACT
     assert verdicts.gate("accuracy", "estimated") == PAIRED
     assert verdicts.gate("latency_us_max", "measured") is None
-    assert set(GATES) - {verdicts.OUTPUTS} <= set(metrics.METRICS)
+    assert set(GATES) - {verdicts.OUTPUTS} <= set(metric_table.METRICS)
 
 
 # ---- accuracy ----
@@ -348,7 +348,7 @@ def test_other_windows_are_not_comparable():
 
 @pytest.mark.parametrize("kind", [EXACT, NOISY, PAIRED])
 def test_other_metadata_are_named_and_never_compared(kind):
-    one, two = metrics.checked_metadata(make_variant_run()), metrics.checked_metadata(make_variant_run())
+    one, two = provenance.checked_metadata(make_variant_run()), provenance.checked_metadata(make_variant_run())
     two["compiler"] = "arm-none-eabi-gcc 13.1"
     judgement = judge(Baseline(LATENCY, (1.0,) * 20, one), Tonight((2.0,), two), kind)
     assert judgement.status == VerdictStatus.NOT_COMPARABLE

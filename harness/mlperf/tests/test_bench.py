@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinyrig.analysis import metrics
+from tinyrig.analysis import metrics, outputs, verification
 from tinyrig.board.resolve import identity
 from tinyrig.compiler.tests.build import ModelBuilder
 from tinyrig.core.boards import MlperfTarget, parse_board, parse_own_board
@@ -44,8 +44,8 @@ def measure(port, windows, model=b"", tflite=None, oracle="tflm", times=QUICK, r
 def test_a_benchmark_by_the_rule(windows):
     with FakeBoard("--model", "own01", "--invoke-us", "300", "--tick-us", "50") as board:
         run = measure(board.port, windows)
-    assert np.allclose(metrics.first_outputs(run), [right(w) for w in int8_windows(12)], atol=5.1e-4)
-    assert metrics.accuracy(run)[0] == 1.0 and metrics.withheld(run) is None
+    assert np.allclose(outputs.first_outputs(run), [right(w) for w in int8_windows(12)], atol=5.1e-4)
+    assert outputs.accuracy(run)[0] == 1.0 and verification.withheld(run) is None
     found = metrics.throughput(run)
     assert len(found["runs"]) == 5 and found["timer_resolution_us"] == 50
     assert all(r["inferences"] >= 10 and r["us"] >= 20_000 for r in found["runs"])
@@ -65,8 +65,8 @@ FAULTS = ["drop-in:0.002", "drop-out:0.002", "garbage:0.1", LATE, "mute:0.04", "
 def test_a_bad_line_changes_no_result(windows, fault):
     with FakeBoard("--model", "own01", "--fault", fault) as board:
         run = measure(board.port, windows)
-    assert metrics.accuracy(run)[0] == 1.0
-    assert np.allclose(metrics.first_outputs(run), [right(w) for w in int8_windows(12)], atol=5.1e-4)
+    assert outputs.accuracy(run)[0] == 1.0
+    assert np.allclose(outputs.first_outputs(run), [right(w) for w in int8_windows(12)], atol=5.1e-4)
     counts = run.settings["link"]  # what befell the search for the board is not among them: the faults are frequent enough
     assert sum(counts[name] for name in ("retries", "timeouts", "damaged", "refused")) > 0
     assert (run.settings["mlperf"]["reboots"] > 0) == fault.startswith("reboot")
@@ -78,7 +78,7 @@ def test_a_bad_line_changes_no_result(windows, fault):
 def test_a_firmware_that_lacks_a_command_is_told(windows, fault, key, word):
     with FakeBoard("--model", "own01", "--fault", fault) as board:
         run = measure(board.port, windows)
-    assert run.settings["mlperf"][key] == word and metrics.accuracy(run)[0] == 1.0
+    assert run.settings["mlperf"][key] == word and outputs.accuracy(run)[0] == 1.0
 
 
 def test_silence_is_the_links_fault(windows):
@@ -117,7 +117,7 @@ def test_windows_of_another_benchmark_are_refused(windows):
 def test_answers_no_better_than_chance_give_no_timing(windows):
     with FakeBoard("--model", "own01", "--fault", "constant") as board:
         run = measure(board.port, windows)
-    assert "may be chance" in metrics.withheld(run)
+    assert "may be chance" in verification.withheld(run)
     assert metrics.latency(run) is None and metrics.throughput(run) is None
 
 
@@ -125,7 +125,7 @@ def test_without_labels_and_model_there_is_no_timing(tmp_path):
     path = save_windows(tmp_path / "own.npz", int8_windows(3))
     with FakeBoard("--model", "own01") as board:
         run = measure(board.port, path)
-    assert "neither a model nor labels" in metrics.withheld(run) and metrics.latency(run) is None
+    assert "neither a model nor labels" in verification.withheld(run) and metrics.latency(run) is None
 
 
 @pytest.mark.parametrize(("seed", "wrong"), [(0, 0), (1, 8)])
@@ -139,7 +139,7 @@ def test_a_model_file_gives_parity_within_the_printed_digits(tmp_path, seed, wro
         run = measure(board.port, path, given.read_bytes(), given)
     assert run.parity.compared == 8
     assert (run.parity.mismatched_windows > 0) == (wrong > 0) and (run.parity.max_abs_diff < 1.001e-3) == (wrong == 0)
-    assert (metrics.withheld(run) is None) == (metrics.latency(run) is not None) == (wrong == 0)
+    assert (verification.withheld(run) is None) == (metrics.latency(run) is not None) == (wrong == 0)
 
 
 def test_a_model_that_the_firmware_can_not_run_is_the_users_fault(tmp_path):
@@ -167,7 +167,7 @@ def test_anomaly_detection_has_an_auc_and_its_error_is_compared(tmp_path):
     path = save_windows(tmp_path / "ad.npz", x, y)
     with FakeBoard("--model", "ad01", "--dtype", "float32", "--tflite", str(model)) as board:
         run = measure(board.port, path, model.read_bytes(), model)
-    assert metrics.auc(run) == 1.0 and metrics.accuracy(run)[0] is None
+    assert outputs.auc(run) == 1.0 and outputs.accuracy(run)[0] is None
     assert run.parity.mismatched_windows == 0 and metrics.latency(run) is not None
 
 

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinyrig.analysis.metrics import comparable_metadata, metadata_hash, metric_values, outputs_hash, top1_hits
+from tinyrig.analysis.metrics import metric_values
+from tinyrig.analysis.outputs import outputs_hash, top1_hits
+from tinyrig.analysis.provenance import comparable_metadata, metadata_hash
 from tinyrig.core.errors import InfraError, UserError
 from tinyrig.core.records import Accepted, BoardInfo, Run, Sample, StoredVerdict, Toolchain, VerdictKind, VerdictStatus
 from tinyrig.store import decisions, history
