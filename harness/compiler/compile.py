@@ -10,7 +10,7 @@ from tinyrig.compiler.kernels.choose import select_kernel
 from tinyrig.compiler.lower.lower import lower
 from tinyrig.compiler.memory import plan_memory
 from tinyrig.compiler.model.graph import Tensor, read_model
-from tinyrig.compiler.model.step import CompileOptions
+from tinyrig.compiler.model.step import AnyStep, CompileOptions
 from tinyrig.core.errors import ModelError, UserError
 from tinyrig.core.records import CompiledModel, OpInfo, TensorSpec
 
@@ -70,11 +70,13 @@ def _spec(t: Tensor) -> TensorSpec:
     return TensorSpec(t.name, t.shape, t.dtype, float(t.scale), t.zero_point)
 
 
-def _check_fits(what: str, need: int, have: int, memory: str, by_step: list) -> None:
+def _check_fits(what: str, need: int, have: int, memory: str, by_step: list[tuple[AnyStep, int]]) -> None:
     if need <= have:
         return
-    step, most = max(by_step, key=lambda pair: pair[1], default=(None, 0))
-    where = f"; most at op {step.op_index} {step.op} {step.outputs[0].name!r}: {most} bytes" if step else ""
+    where = ""
+    if by_step:
+        step, most = max(by_step, key=lambda pair: pair[1])
+        where = f"; most at op {step.op_index} {step.op} {step.outputs[0].name!r}: {most} bytes"
     raise ModelError(
         f"the model's {what} {need} bytes and the board has {have} bytes of {memory}",
         expected=f"at most {have} bytes",

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-import numpy as np
-
 from tinyrig.compiler.kernels.ctext import c_array, c_float
 from tinyrig.compiler.lower.lower import Lowered
 from tinyrig.compiler.memory import ArenaLayout
 from tinyrig.compiler.model.graph import Tensor
-from tinyrig.compiler.model.step import C_TYPES, Constant, Kernel, ProgramStep
+from tinyrig.compiler.model.step import C_TYPES, AnyStep, Constant, Kernel
 
 ENGINE_DTYPES = {"float32": 0, "int32": 2, "uint8": 3, "int64": 4, "bool": 6, "int16": 7, "int8": 9}
 """numpy name -> number of the schema's TensorType, as in engine.h."""
@@ -37,7 +35,7 @@ def emit_model(unit: Unit) -> str:
     return "\n".join(p for p in parts if p)
 
 
-def prefix_of(step: ProgramStep) -> str:
+def prefix_of(step: AnyStep) -> str:
     return f"step{step.index}_{step.name}"
 
 
@@ -60,8 +58,10 @@ def _head(unit: Unit) -> str:
 
 
 def _constant_tensors(lowered: Lowered) -> str:
-    tensors = constant_inputs(lowered).values()
-    return "\n".join(c_array(f"tensor{t.index}_data", Constant("", t.data, _comment_text(t.name))) for t in tensors)
+    arrays = [(t, t.data) for t in constant_inputs(lowered).values()]
+    return "\n".join(
+        c_array(f"tensor{t.index}_data", Constant("", data, _comment_text(t.name))) for t, data in arrays if data is not None
+    )
 
 
 def _comment_text(name: str) -> str:
@@ -73,7 +73,7 @@ def _pointer(t: Tensor, memory: ArenaLayout) -> str:
     return f"tensor{t.index}_data" if t.data is not None else f"(arena + {memory.offsets[t.index]})"
 
 
-def _step(step: ProgramStep, kernel: Kernel, memory: ArenaLayout) -> str:
+def _step(step: AnyStep, kernel: Kernel, memory: ArenaLayout) -> str:
     prefix = prefix_of(step)
     parts = [_comment(step, memory), *(c_array(f"{prefix}_{c.name}", c) for c in kernel.constants)]
     parts += [kernel.file_scope(prefix)] if kernel.file_scope else []
@@ -89,7 +89,7 @@ def _local(const: str, name: str, t: Tensor, memory: ArenaLayout) -> str:
     return f"    {ctype}{name} = ({ctype}){_pointer(t, memory)};"
 
 
-def _comment(step: ProgramStep, memory: ArenaLayout) -> str:
+def _comment(step: AnyStep, memory: ArenaLayout) -> str:
     def place(t: Tensor) -> str:
         where = "constant" if t.data is not None else f"arena + {memory.offsets[t.index]}"
         return f"{t.dtype} {'x'.join(map(str, t.shape)) or 'scalar'} at {where}"
@@ -133,5 +133,5 @@ def _tensor(t: Tensor, memory: ArenaLayout) -> str:
     dims = [*t.shape, *[0] * (MAX_RANK - len(t.shape))]
     return (
         f"{{(void *){_pointer(t, memory)}, {t.nbytes}, {ENGINE_DTYPES[t.dtype]}, {len(t.shape)}, "
-        f"{{{', '.join(map(str, dims))}}}, {c_float(np.float32(t.scale))}, {t.zero_point}}}"
+        f"{{{', '.join(map(str, dims))}}}, {c_float(float(t.scale))}, {t.zero_point}}}"
     )

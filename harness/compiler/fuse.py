@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from tinyrig.compiler.kernels.choose import find_kernel
 from tinyrig.compiler.lower.lower import Lowered
-from tinyrig.compiler.model.params import ConvMean
-from tinyrig.compiler.model.step import CompileOptions, Kernel, ProgramStep
+from tinyrig.compiler.model.layers import ConvMean
+from tinyrig.compiler.model.step import AnyStep, CompileOptions, Kernel
 
 _MEANS = {"conv2d_s8": "mean_s8", "conv2d_f32": "mean_f32"}
 
@@ -19,10 +19,10 @@ def fuse(lowered: Lowered, engine: str, options: CompileOptions) -> Lowered:
     return fuse_means(lowered, lambda step: find_kernel(step, engine, options))
 
 
-def fuse_means(lowered: Lowered, choose: Callable[[ProgramStep], Kernel | None]) -> Lowered:
+def fuse_means(lowered: Lowered, choose: Callable[[AnyStep], Kernel | None]) -> Lowered:
     """Replaces each pair that `choose` has a kernel for. Exact for integers: the same values are summed."""
     readers = [lowered.root(t.index) for s in lowered.steps for t in s.inputs] + [lowered.root(i) for i in lowered.outputs]
-    steps: list[ProgramStep] = []
+    steps: list[AnyStep] = []
     for step in lowered.steps:
         fused = _fused(steps[-1], step, lowered) if steps else None
         if fused is not None and readers.count(lowered.root(steps[-1].outputs[0].index)) == 1 and choose(fused) is not None:
@@ -32,7 +32,7 @@ def fuse_means(lowered: Lowered, choose: Callable[[ProgramStep], Kernel | None])
     return dataclasses.replace(lowered, steps=tuple(dataclasses.replace(s, index=i) for i, s in enumerate(steps)))
 
 
-def _fused(conv: ProgramStep, mean: ProgramStep, lowered: Lowered) -> ProgramStep | None:
+def _fused(conv: AnyStep, mean: AnyStep, lowered: Lowered) -> AnyStep | None:
     """The pair as one step, where the mean takes all positions of the convolution's one image."""
     if _MEANS.get(conv.kind) != mean.kind or lowered.root(mean.inputs[0].index) != lowered.root(conv.outputs[0].index):
         return None

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinyrig.compiler.compile import compile_model, plan_unit
 from tinyrig.compiler.model.graph import Tensor
-from tinyrig.compiler.model.step import CompileOptions, ProgramStep
+from tinyrig.compiler.model.step import AnyStep, CompileOptions
 from tinyrig.core.errors import UserError
 from tinyrig.core.records import TensorSpec
 from tinyrig.workload.host_build import HostModel
@@ -62,7 +62,7 @@ def compare_ops(
 
 
 class _Row:
-    def __init__(self, step: ProgramStep, tensor: Tensor) -> None:
+    def __init__(self, step: AnyStep, tensor: Tensor) -> None:
         self._step, self._tensor = step, tensor
         self._worst: float | None = None
         self._differing = self._compared = 0

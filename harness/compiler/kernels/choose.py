@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tinyrig.compiler.kernels import cmsis, m4_f32, m4_int8, portable
-from tinyrig.compiler.model.step import CompileOptions, Kernel, ProgramStep, Select
+from tinyrig.compiler.model.step import AnyStep, CompileOptions, Kernel, Select
 from tinyrig.core.errors import UserError
 
 ENGINES: dict[str, tuple[dict[str, Select], ...]] = {
@@ -14,7 +14,7 @@ ENGINES: dict[str, tuple[dict[str, Select], ...]] = {
 """Engine -> tables in the order they are asked; the portable table takes what the others leave."""
 
 
-def select_kernel(step: ProgramStep, engine: str, options: CompileOptions) -> Kernel:
+def select_kernel(step: AnyStep, engine: str, options: CompileOptions) -> Kernel:
     """Raises UserError for an unknown engine; every step kind that lowering gives has a portable kernel."""
     kernel = find_kernel(step, engine, options)
     if kernel is None:
@@ -22,7 +22,7 @@ def select_kernel(step: ProgramStep, engine: str, options: CompileOptions) -> Ke
     return kernel
 
 
-def find_kernel(step: ProgramStep, engine: str, options: CompileOptions) -> Kernel | None:
+def find_kernel(step: AnyStep, engine: str, options: CompileOptions) -> Kernel | None:
     """None where the engine has no kernel for the step, which may only happen to fused steps. Raises UserError."""
     if engine not in ENGINES:
         raise UserError(f"unknown engine {engine!r}", expected=" or ".join(ENGINES), received=engine)

@@ -17,8 +17,8 @@ import numpy as np
 
 from tinyrig.compiler.lower.lower import lower
 from tinyrig.compiler.model.graph import read_model
-from tinyrig.compiler.model.params import Requant, Window
-from tinyrig.compiler.model.step import CompileOptions, Constant, Kernel, ProgramStep, Select
+from tinyrig.compiler.model.layers import Bounded, Conv2D, DepthwiseConv2D, FullyConnected, Pool, Requant, Weighted, Window
+from tinyrig.compiler.model.step import AnyStep, CompileOptions, Constant, Kernel, ProgramStep, Select
 from tinyrig.core.errors import HostError
 
 ENGINE = "cmsis-nn"
@@ -78,26 +78,26 @@ def include_dirs() -> tuple[Path, ...]:
     return SHIM, folder / "cmsis_nn" / "Include", folder / "cmsis_core" / "Include"
 
 
-def fallback(step: ProgramStep) -> str | None:
+def fallback(step: AnyStep) -> str | None:
     """Why CMSIS-NN can't do this step and the portable kernel does; None when it can."""
     if step.kind not in KERNELS:
         return "no such function in CMSIS-NN as packaged"
     return _LIMITS[step.kind](step)
 
 
-def coverage(data: bytes) -> list[tuple[ProgramStep, str | None, str | None]]:
+def coverage(data: bytes) -> list[tuple[AnyStep, str | None, str | None]]:
     """Every step of a .tflite with why CMSIS-NN can't do it (None: it can) and its note. Raises ModelError."""
     return [(s, fallback(s), note(s)) for s in lower(read_model(data)).steps]
 
 
-def _conv_limit(step: ProgramStep) -> str | None:
+def _conv_limit(step: ProgramStep[Conv2D]) -> str | None:
     p, w = step.params, step.params.window
     if p.groups != 1:
         return "arm_convolve_s8 has no groups"
     return _size_limit(w, w.in_c * w.k_h * w.k_w)
 
 
-def _depthwise_limit(step: ProgramStep) -> str | None:
+def _depthwise_limit(step: ProgramStep[DepthwiseConv2D]) -> str | None:
     w = step.params.window
     overhang = (w.out_w - 1) * w.stride_w - w.pad_left + (w.k_w - 1) * w.dil_w - (w.in_w - 1)
     if (w.k_h, w.k_w) == (3, 3) and overhang > 1:
@@ -111,25 +111,25 @@ def _size_limit(w: Window, taps: int) -> str | None:
     return None
 
 
-def _dense_limit(step: ProgramStep) -> str | None:
+def _dense_limit(step: ProgramStep[FullyConnected]) -> str | None:
     p = step.params
     if max(p.rows, p.in_n, p.out_n) > MAX_DIM:
         return f"CMSIS-NN's dimensions end at {MAX_DIM}"
     return "arm_fully_connected_s8 has no weight zero point" if p.weight_zero else None
 
 
-def note(step: ProgramStep) -> str | None:
+def note(step: AnyStep) -> str | None:
     """How CMSIS-NN does a step that its function of that name can't do; None for the usual way."""
-    if step.kind == "fully_connected_s8" and not fallback(step) and not step.params.requant.uniform:
+    if step.kind == "fully_connected_s8" and not fallback(step) and not step.params.quantized.uniform:
         return "per-channel weight scales: run as a 1x1 convolution, because arm_fully_connected_s8 takes one scale for all"
     return None
 
 
-def _pool_limit(step: ProgramStep) -> str | None:
+def _pool_limit(step: ProgramStep[Pool]) -> str | None:
     return "CMSIS-NN's poolings take a batch of 1" if step.params.window.batch != 1 else None
 
 
-_LIMITS: dict[str, Callable[[ProgramStep], str | None]] = {
+_LIMITS: dict[str, Callable[[AnyStep], str | None]] = {
     "conv2d_s8": _conv_limit,
     "depthwise_conv2d_s8": _depthwise_limit,
     "fully_connected_s8": _dense_limit,
@@ -138,12 +138,14 @@ _LIMITS: dict[str, Callable[[ProgramStep], str | None]] = {
 }
 
 
-def scratch_bytes(step: ProgramStep) -> int:
+def scratch_bytes(step: AnyStep) -> int:
     """What CMSIS-NN's `*_get_buffer_size` returns on a core with the DSP extension, by its documented formulas.
 
     A test asks the functions themselves on the board.
     """
-    w = getattr(step.params, "window", None)
+    if step.kind == "fully_connected_s8":
+        return 0
+    w: Window = step.params.window
     if step.kind == "conv2d_s8":
         plain = (w.k_h, w.k_w, w.pad_top, w.pad_left, w.dil_h, w.dil_w) == (1, 1, 0, 0, 1, 1)
         return 0 if plain else 2 * 2 * w.in_c * w.k_h * w.k_w  # two im2col columns of int16
@@ -153,7 +155,7 @@ def scratch_bytes(step: ProgramStep) -> int:
     return 4 * w.in_c if step.kind == "average_pool_s8" else 0  # int32 sums
 
 
-def _weights(step: ProgramStep) -> tuple[Constant, ...]:
+def _weights(step: ProgramStep[Weighted]) -> tuple[Constant, ...]:
     return Constant("weights", step.params.weights), Constant("bias", step.params.bias.astype(np.int32))
 
 
@@ -181,11 +183,11 @@ def _offsets(in_zero: int, q: Requant) -> str:
     return f".input_offset = {-in_zero}, .output_offset = {q.zero_point},"
 
 
-def _range(q: Requant | object) -> str:
-    return f".activation = {{.min = {q.act_min}, .max = {q.act_max}}}"  # type: ignore[attr-defined]
+def _range(q: Bounded) -> str:
+    return f".activation = {{.min = {q.act_min}, .max = {q.act_max}}}"
 
 
-def _kernel(step: ProgramStep, file_scope: str, call: str, constants: tuple[Constant, ...] = (), sources: str = "") -> Kernel:
+def _kernel(step: AnyStep, file_scope: str, call: str, constants: tuple[Constant, ...] = (), sources: str = "") -> Kernel:
     """`@` stands for the step's prefix; `sources` is a key of SOURCES where it is not the step's kind. Arguments were
     checked before, so that the returned status is always success."""
     size = scratch_bytes(step)
@@ -206,40 +208,40 @@ _ARGUMENTS = "&context, &@_params, &@_quant, &@_in_dims, in0, &@_filter_dims, @_
 
 
 def _convolution(
-    step: ProgramStep, function: str, params: str, w: Window, filter_dims: tuple[int, int], sources: str = ""
+    step: ProgramStep[Weighted], function: str, params: str, w: Window, filter_dims: tuple[int, int], sources: str = ""
 ) -> Kernel:
     """`filter_dims`: CMSIS-NN's n and c of the filter."""
     text = params + _window_dims(w, *filter_dims) + _dims("bias_dims", 1, 1, 1, w.out_c)
     text += "static const cmsis_nn_per_channel_quant_params @_quant = {(int32_t *)@_multiplier, (int32_t *)@_shift};\n"
-    constants = _weights(step) + _channel_constants(step.params.requant)
+    constants = _weights(step) + _channel_constants(step.params.quantized)
     return _kernel(step, text, f"{function}({_ARGUMENTS})", constants, sources)
 
 
-def _conv(step: ProgramStep, w: Window, sources: str = "") -> Kernel:
+def _conv(step: ProgramStep[Conv2D | FullyConnected], w: Window, sources: str = "") -> Kernel:
     """The filter's dims are CMSIS-NN's [out_c, k_h, k_w, in_c]."""
-    fields = f"{_offsets(step.params.in_zero, step.params.requant)} {_geometry(w)} {_range(step.params.requant)}"
+    fields = f"{_offsets(step.params.in_zero, step.params.quantized)} {_geometry(w)} {_range(step.params.quantized)}"
     params = f"static const cmsis_nn_conv_params @_params = {{{fields}}};\n"
     return _convolution(step, "arm_convolve_wrapper_s8", params, w, (w.out_c, w.in_c), sources)
 
 
-def conv2d(step: ProgramStep, options: CompileOptions) -> Kernel | None:
+def conv2d(step: ProgramStep[Conv2D], options: CompileOptions) -> Kernel | None:
     return None if fallback(step) else _conv(step, step.params.window)
 
 
-def depthwise(step: ProgramStep, options: CompileOptions) -> Kernel | None:
+def depthwise(step: ProgramStep[DepthwiseConv2D], options: CompileOptions) -> Kernel | None:
     """The filter's dims are CMSIS-NN's [1, k_h, k_w, out_c]."""
     if fallback(step):
         return None
-    p, w, q = step.params, step.params.window, step.params.requant
+    p, w, q = step.params, step.params.window, step.params.quantized
     fields = f"{_offsets(p.in_zero, q)} .ch_mult = {p.depth_multiplier}, {_geometry(w)} {_range(q)}"
     params = f"static const cmsis_nn_dw_conv_params @_params = {{{fields}}};\n"
     return _convolution(step, "arm_depthwise_conv_wrapper_s8", params, w, (1, w.out_c))
 
 
-def dense(step: ProgramStep, options: CompileOptions) -> Kernel | None:
+def dense(step: ProgramStep[FullyConnected], options: CompileOptions) -> Kernel | None:
     if fallback(step):
         return None
-    p, q = step.params, step.params.requant
+    p, q = step.params, step.params.quantized
     if note(step):
         return _conv(step, Window(p.rows, 1, 1, p.in_n, 1, 1, p.out_n, 1, 1, 1, 1), "conv2d_s8")
     fields = f"{_offsets(p.in_zero, q)} .filter_offset = 0, {_range(q)}"
@@ -250,7 +252,7 @@ def dense(step: ProgramStep, options: CompileOptions) -> Kernel | None:
     return _kernel(step, text, f"arm_fully_connected_s8({_ARGUMENTS})", _weights(step))
 
 
-def pool(step: ProgramStep, options: CompileOptions) -> Kernel | None:
+def pool(step: ProgramStep[Pool], options: CompileOptions) -> Kernel | None:
     if fallback(step):
         return None
     w = step.params.window

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tinyrig.compiler.model.params import Window
+from tinyrig.compiler.model.layers import Window
 from tinyrig.compiler.model.step import Constant
 
 LINE = 116

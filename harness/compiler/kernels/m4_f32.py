@@ -6,13 +6,12 @@ stored in the order in which the tile reads them, a group of four output channel
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tinyrig.compiler.kernels.ctext import c_float, c_window
-from tinyrig.compiler.model.params import Conv2D, DepthwiseConv2D, FullyConnected, Window
-from tinyrig.compiler.model.step import CompileOptions, Constant, Kernel, ProgramStep, Select
+from tinyrig.compiler.model.layers import Bounded, Conv2D, ConvMean, DepthwiseConv2D, FullyConnected, Mean, Pool, Window
+from tinyrig.compiler.model.params import Binary, Softmax, Unary
+from tinyrig.compiler.model.step import AnyStep, CompileOptions, Constant, Kernel, ProgramStep, Select
 
 GATHER_CHANNELS = 8
 """Below so many input channels a tile at the padding is copied together (measured: 3.2 against 4.7 cycles a MAC with one
@@ -35,20 +34,21 @@ def pack_tiles(weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(flat.reshape(groups, 4, -1).transpose(0, 2, 1))
 
 
-def is_relu(params: Any) -> bool:
-    return params.act_min == 0 and params.act_max == np.inf
+def is_relu(params: Bounded) -> bool:
+    return params.act_min == 0 and bool(params.act_max == np.inf)
 
 
-def _clamped(step: ProgramStep, p: Any, call: str, fused: bool) -> tuple[str, tuple[str, ...]]:
-    """The call and, where the activation is not `fused`, a second pass over the output; and that pass's source."""
-    if fused or (p.act_min == -np.inf and p.act_max == np.inf):
+def _clamped(step: AnyStep, p: Bounded | None, call: str, fused: bool) -> tuple[str, tuple[str, ...]]:
+    """The call and, where the activation is not `fused`, a second pass over the output; and that pass's source.
+    `p` is None where there is no activation."""
+    if fused or p is None or (p.act_min == -np.inf and p.act_max == np.inf):
         return call, ()
     bounds = f"{c_float(p.act_min)}, {c_float(p.act_max)}"
     return f"{call}\nnn_clamp_f32s({step.outputs[0].size}, {bounds}, out0, out0);", ("portable/convert.c",)
 
 
 def _kernel(
-    step: ProgramStep, p: Any, function: str, struct: str, fields: str, packed: np.ndarray, file: str, scratch_bytes: int = 0
+    step: AnyStep, p: Bounded, function: str, struct: str, fields: str, packed: np.ndarray, file: str, scratch_bytes: int = 0
 ) -> Kernel:
     """One call with a parameter struct and packed weights."""
     pointers = ", (float *)scratch" if scratch_bytes else ""
@@ -63,7 +63,7 @@ def _kernel(
     )
 
 
-def _pointwise(step: ProgramStep, weights: np.ndarray, count: int, in_c: int) -> Kernel:
+def _pointwise(step: ProgramStep[Conv2D | FullyConnected], weights: np.ndarray, count: int, in_c: int) -> Kernel:
     fields = f"{count}, {in_c}, {weights.shape[0]}, {int(is_relu(step.params))}"
     packed = pack_tiles(weights, step.params.bias)
     name, file = ("dense", "f32_dense") if count < 3 else ("pointwise", "f32_conv")
@@ -82,7 +82,7 @@ def _is_wide(w: Window) -> bool:
     return (w.k_w, w.stride_w, w.dil_w) == (3, 1, 1) and w.out_w >= 4 and cost < 2.8 * w.out_w
 
 
-def _direct(step: ProgramStep, p: Conv2D | DepthwiseConv2D, weights: np.ndarray, mean: bool = False) -> Kernel:
+def _direct(step: AnyStep, p: Conv2D | DepthwiseConv2D, weights: np.ndarray, mean: bool = False) -> Kernel:
     w = p.window
     wide = _is_wide(w)
     gather = w.in_c < GATHER_CHANNELS and w.dil_w == 1 and w.padded and not wide
@@ -122,18 +122,18 @@ def _winograd_pays(w: Window) -> bool:
     return fits and cycles < 2.6 * w.out_h * w.out_w * w.out_c * 9 * w.in_c
 
 
-def _winograd(step: ProgramStep) -> Kernel:
-    p: Conv2D = step.params
+def _winograd(step: ProgramStep[Conv2D]) -> Kernel:
+    p = step.params
     w, packed = p.window, pack_winograd(p.weights, p.bias)
     fields = f"{c_window(w)}, {int(is_relu(p))}"
     scratch = 4 * (81 * w.in_c + 256)
     return _kernel(step, p, "nn_m4_winograd_f32_3x3", "nn_m4_winograd_f32", fields, packed, "f32_winograd", scratch)
 
 
-def conv2d(step: ProgramStep, options: CompileOptions) -> Kernel | None:
+def conv2d(step: ProgramStep[Conv2D], options: CompileOptions) -> Kernel | None:
     """Any kernel size, stride, dilation and padding; grouped convolutions are left to the portable kernel. "speed" takes
     16/9 of the weights' flash for 3x3 kernels of stride 1, which then do 2.25 times fewer products."""
-    p: Conv2D = step.params
+    p = step.params
     w = p.window
     if p.groups != 1:
         return None
@@ -144,23 +144,23 @@ def conv2d(step: ProgramStep, options: CompileOptions) -> Kernel | None:
     return _direct(step, p, p.weights)
 
 
-def conv2d_mean(step: ProgramStep, options: CompileOptions) -> Kernel | None:
+def conv2d_mean(step: ProgramStep[ConvMean], options: CompileOptions) -> Kernel | None:
     """One image, ReLU or no activation: each tile is added to the mean and forgotten."""
-    p: Conv2D = step.params.conv
+    p = step.params.conv
     unbounded = p.act_min == -np.inf and p.act_max == np.inf
     if p.groups != 1 or p.window.batch != 1 or not (is_relu(p) or unbounded):
         return None
     return _direct(step, p, p.weights, mean=True)
 
 
-def fully_connected(step: ProgramStep, options: CompileOptions) -> Kernel:
-    p: FullyConnected = step.params
+def fully_connected(step: ProgramStep[FullyConnected], options: CompileOptions) -> Kernel:
+    p = step.params
     return _pointwise(step, p.weights, p.rows, p.in_n)
 
 
-def depthwise(step: ProgramStep, options: CompileOptions) -> Kernel:
+def depthwise(step: ProgramStep[DepthwiseConv2D], options: CompileOptions) -> Kernel:
     """On a single channel it is an ordinary convolution; else the kernel that is estimated to be the faster one."""
-    p: DepthwiseConv2D = step.params
+    p = step.params
     if p.window.in_c == 1:
         return _direct(step, p, p.weights.transpose(2, 0, 1)[..., None])
     slides = p.depth_multiplier == 1 and _slide_cycles(p.window) < _taps_cycles(p.window)
@@ -190,9 +190,9 @@ def _slide_cycles(w: Window) -> float:
     return w.batch * w.in_c * (across // 2 * (200 + 60 * along) + across % 2 * (120 + 36 * along))
 
 
-def _slide(step: ProgramStep) -> Kernel:
+def _slide(step: ProgramStep[DepthwiseConv2D]) -> Kernel:
     """Along the longer axis: fewer lines to set up. Downwards keeps the order of TFLM's sums."""
-    p: DepthwiseConv2D = step.params
+    p = step.params
     w, c = p.window, p.window.out_c
     horizontal = (w.in_w, w.out_w, w.pad_left, c, c)
     vertical = (w.in_h, w.out_h, w.pad_top, w.in_w * c, w.out_w * c)
@@ -204,17 +204,17 @@ def _slide(step: ProgramStep) -> Kernel:
     return _kernel(step, p, "nn_m4_depthwise_slide_f32", "nn_m4_slide_f32", fields, packed, "f32_depthwise")
 
 
-def _taps(step: ProgramStep) -> Kernel:
-    p: DepthwiseConv2D = step.params
+def _taps(step: ProgramStep[DepthwiseConv2D]) -> Kernel:
+    p = step.params
     packed = np.concatenate([p.weights.ravel(), p.bias]).astype(np.float32)
     fields = f"{c_window(p.window)}, {p.depth_multiplier}, {int(is_relu(p))}"
     scratch = 8 * p.window.k_h * p.window.k_w
     return _kernel(step, p, "nn_m4_depthwise_taps_f32", "nn_m4_taps_f32", fields, packed, "f32_depthwise_taps", scratch)
 
 
-def _pool(step: ProgramStep, window: Window, function: str, bounds: Any | None = None) -> Kernel:
+def _pool(step: AnyStep, window: Window, function: str, bounds: Bounded | None = None) -> Kernel:
     call = f"{function}(&@_window, in0, out0);"
-    text, more = _clamped(step, bounds, call, bounds is None)
+    text, more = _clamped(step, bounds, call, False)
     return Kernel(
         lambda prefix: text.replace("@", prefix),
         file_scope=lambda prefix: f"static const nn_window {prefix}_window = {c_window(window)};\n",
@@ -223,17 +223,17 @@ def _pool(step: ProgramStep, window: Window, function: str, bounds: Any | None =
     )
 
 
-def pool(step: ProgramStep, options: CompileOptions) -> Kernel:
+def pool(step: ProgramStep[Pool], options: CompileOptions) -> Kernel:
     return _pool(step, step.params.window, f"nn_m4_{step.kind}", step.params)
 
 
-def mean(step: ProgramStep, options: CompileOptions) -> Kernel:
+def mean(step: ProgramStep[Mean], options: CompileOptions) -> Kernel:
     """An average over one row of `reduced` columns."""
     p = step.params
     return _pool(step, Window(p.outer, 1, p.reduced, p.inner, 1, 1, p.inner, 1, p.reduced, 1, 1), "nn_m4_average_pool_f32")
 
 
-def add(step: ProgramStep, options: CompileOptions) -> Kernel | None:
+def add(step: ProgramStep[Binary], options: CompileOptions) -> Kernel | None:
     """Two tensors of one shape; broadcasting is left to the portable kernel."""
     p = step.params
     if not p.shape.plain or any(t.data is not None for t in step.inputs):
@@ -242,10 +242,10 @@ def add(step: ProgramStep, options: CompileOptions) -> Kernel | None:
     return Kernel(lambda _: text, inplace=(0, 1), sources=("m4/f32_add.c", *more), headers=("nn.h", "m4/f32_add.h"))
 
 
-def exponential(step: ProgramStep, options: CompileOptions) -> Kernel:
+def exponential(step: ProgramStep[Unary | Softmax], options: CompileOptions) -> Kernel:
     """tanh, logistic and softmax: 86 and 81 cycles an element against libm's 199."""
     p = step.params
-    size = f"{p.rows}, {p.depth}, {c_float(p.beta)}" if step.kind == "softmax_f32" else f"{p.size}"
+    size = f"{p.rows}, {p.depth}, {c_float(p.beta)}" if isinstance(p, Softmax) else f"{p.size}"
     text = f"nn_m4_{step.kind}({size}, in0, out0);"
     return Kernel(lambda _: text, inplace=(0,), sources=("m4/f32_exp.c",), headers=("nn.h", "m4/f32_exp.h"))
 

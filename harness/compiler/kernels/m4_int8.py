@@ -6,17 +6,15 @@ share one function. Measured figures stand in the headers; a layer that does not
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
 from tinyrig.compiler.kernels import m4_int8_map
 from tinyrig.compiler.kernels.m4_pack import SEGMENTS, channels, pack_words, pad_to, plain_channels
-from tinyrig.compiler.model.params import Conv2D, DepthwiseConv2D, FullyConnected, Requant, Window
-from tinyrig.compiler.model.step import KEPT, CompileOptions, Constant, Kernel, ProgramStep, Select
+from tinyrig.compiler.model.layers import Conv2D, ConvMean, DepthwiseConv2D, FullyConnected, Requant, Window
+from tinyrig.compiler.model.step import CompileOptions, Constant, Kernel, ProgramStep, Select
 
 COMPACT_MACS = {"conv": 20_000, "dense": 2_000}
 """A layer of fewer multiply-accumulates is built compact: unrolled it would save some 100 or 10 us at most (at 64 MHz) and cost
@@ -45,7 +43,7 @@ def conv_parts(p: Conv2D, options: CompileOptions) -> ConvParts | None:
     plans += [(False, n) for n in (0, *SEGMENTS)]
     for slide, segments in plans:
         weights = _conv_weights(p, slide, segments)
-        constants = channels(weights, p.bias, p.in_zero, p.requant, 2, segments)
+        constants = channels(weights, p.bias, p.in_zero, p.quantized, 2, segments)
         if constants is not None:
             return _conv_plan(p, options, slide, segments, weights, constants)
     return None
@@ -59,13 +57,13 @@ def _conv_plan(
     packed = Constant("weights", np.ascontiguousarray(pairs).ravel(), "[channel pair][step][channel], four weights a word")
     run = words.shape[1] // (p.window.k_h if slide else max(segments, 1))
     compact = is_compact("conv", math.prod(weights.shape) * p.window.out_h * p.window.out_w, options)
-    fields = (*_geometry(p.window), p.in_zero, range_text(p.requant), 1 if compact else _unroll(run), segments, int(compact))
+    fields = (*_geometry(p.window), p.in_zero, range_text(p.quantized), 1 if compact else _unroll(run), segments, int(compact))
     shape = f"{{{', '.join(map(str, fields))}}}"
     scratch = _slide_scratch(p.window) if slide else _patch_scratch(p.window, weights.shape[1])
     return ConvParts("slide" if slide else "patch", shape, (packed, *constants), scratch)
 
 
-def conv2d(step: ProgramStep, options: CompileOptions) -> Kernel | None:
+def conv2d(step: ProgramStep[Conv2D], options: CompileOptions) -> Kernel | None:
     """conv2d_s8."""
     w, parts = step.params.window, conv_parts(step.params, options)
     if parts is None:
@@ -82,7 +80,7 @@ def conv2d(step: ProgramStep, options: CompileOptions) -> Kernel | None:
     )
 
 
-def conv2d_mean(step: ProgramStep, options: CompileOptions) -> Kernel | None:
+def conv2d_mean(step: ProgramStep[ConvMean], options: CompileOptions) -> Kernel | None:
     """conv2d_mean_s8: the map is summed, never stored (q8_conv_mean.h)."""
     w, mean, parts = step.params.conv.window, step.params.mean, conv_parts(step.params.conv, options)
     if parts is None:
@@ -147,14 +145,14 @@ def _unroll(steps: int) -> int:
     return min(range(1, MAX_UNROLL + 1), key=lambda u: (5 * (steps // u) + (8 if steps % u else 0), u))
 
 
-def fully_connected(step: ProgramStep, options: CompileOptions) -> Kernel | None:
+def fully_connected(step: ProgramStep[FullyConnected], options: CompileOptions) -> Kernel | None:
     """fully_connected_s8: one input vector by four outputs (q8_dense.h)."""
-    p: FullyConnected = step.params
+    p = step.params
     if p.weight_zero:
         return None
     for segments in (0, *SEGMENTS):
         weights = pad_to(p.weights.reshape(p.out_n, p.in_n), 4 * max(segments, 1), 1)
-        constants = channels(weights, p.bias, p.in_zero, p.requant, 4, segments)
+        constants = channels(weights, p.bias, p.in_zero, p.quantized, 4, segments)
         if constants is not None:
             return _dense_plan(p, options, segments, weights, constants)
     return None
@@ -167,7 +165,7 @@ def _dense_plan(
     quads = words.reshape(-1, 4, words.shape[1]).transpose(0, 2, 1)
     packed = Constant("weights", np.ascontiguousarray(quads).ravel(), "[four outputs][step][output], four weights a word")
     compact = is_compact("dense", p.rows * p.in_n * p.out_n, options)
-    shape = f"{{{p.rows}, {p.in_n}, {p.out_n}, {segments}, {int(compact)}, {range_text(p.requant)}}}"
+    shape = f"{{{p.rows}, {p.in_n}, {p.out_n}, {segments}, {int(compact)}, {range_text(p.quantized)}}}"
     return shaped_kernel("q8_dense", "q8_dense_shape", shape, "m4/q8_dense.h", (packed, *constants), weights.shape[1] * 2)
 
 
@@ -175,16 +173,16 @@ BAND_BYTES = 3072
 """Planes of a depthwise layer's band may take this much scratch, if one output row at a time does not need more."""
 
 
-def depthwise_conv2d(step: ProgramStep, options: CompileOptions) -> Kernel | None:
+def depthwise_conv2d(step: ProgramStep[DepthwiseConv2D], options: CompileOptions) -> Kernel | None:
     """depthwise_conv2d_s8: bands of four channel planes (q8_depthwise.h); the output may overwrite the input."""
-    p: DepthwiseConv2D = step.params
+    p = step.params
     w = p.window
     if w.in_c == 1:
         # One input channel: an ordinary convolution.
         conv = Conv2D(w, p.weights.transpose(2, 0, 1)[..., None], p.bias, p.in_zero, p.requant)
-        return conv2d(dataclasses.replace(step, params=conv), options)
+        return conv2d(step.with_params(conv), options)
     taps = _spread_taps(p)
-    constants = plain_channels(taps.reshape(w.out_c, -1), p.bias, p.in_zero, p.requant)
+    constants = plain_channels(taps.reshape(w.out_c, -1), p.bias, p.in_zero, p.quantized)
     if constants is None or w.dil_w > 2:
         return None
     planes = _planes(w, taps.shape[2])
@@ -236,7 +234,7 @@ def _depthwise_shape(p: DepthwiseConv2D, k_w: int, planes: _Planes) -> str:
     w = p.window
     sizes = (w.in_h, w.in_w, w.in_c, w.out_h, w.out_w, p.depth_multiplier, w.k_h, k_w)
     steps = (w.stride_h, w.stride_w, w.dil_h, w.pad_top, w.pad_left)
-    fields = (*sizes, *steps, p.in_zero, range_text(p.requant), planes.band, planes.pitch)
+    fields = (*sizes, *steps, p.in_zero, range_text(p.quantized), planes.band, planes.pitch)
     return f"{{{', '.join(map(str, fields))}}}"
 
 
@@ -263,16 +261,9 @@ def shaped_kernel(
 ) -> Kernel:
     """A kernel whose code is `template` specialised for `shape`; steps with the same shape share the function. `level`: the
     templates say themselves what is to be unrolled, so -O3 mostly costs flash."""
-    name = f"{template}_{hashlib.sha256(shape.encode()).hexdigest()[:8]}"
+    parameters = ["const q8_channels *d", "const int8_t *in", "int8_t *out", "uint8_t *scratch"]
+    name, file_scope = m4_int8_map.specialised(template, shape_type, shape, parameters, ["d", "in", "out", "scratch"], level)
     count, in_size, out_size = batches
-
-    def file_scope(prefix: str) -> str:
-        return (
-            f"#ifndef {name.upper()}\n#define {name.upper()}\n"
-            f'static __attribute__(({KEPT}, optimize("{level}"))) void {name}(const q8_channels *d, const int8_t *in,'
-            f" int8_t *out, uint8_t *scratch) {{\n    static const {shape_type} shape = {shape};\n"
-            f"    {template}(&shape, d, in, out, scratch);\n}}\n#endif\n"
-        )
 
     def body(prefix: str) -> str:
         record = f"static const q8_channels d = {{{prefix}_weights, {prefix}_bias, {prefix}_multiplier, {prefix}_shift}};\n"
@@ -280,7 +271,7 @@ def shaped_kernel(
             return f"{record}{name}(&d, in0, out0, scratch);\n"
         return f"{record}for (int b = 0; b < {count}; b++) {name}(&d, in0 + b * {in_size}, out0 + b * {out_size}, scratch);\n"
 
-    return Kernel(body, constants, file_scope, scratch_bytes, inplace, headers=(header,))
+    return Kernel(body, constants, lambda _: file_scope, scratch_bytes, inplace, headers=(header,))
 
 
 def range_text(q: Requant) -> str:
@@ -290,22 +281,8 @@ def range_text(q: Requant) -> str:
 
 
 def _geometry(w: Window) -> tuple[int, ...]:
-    return (
-        w.in_h,
-        w.in_w,
-        w.in_c,
-        w.out_h,
-        w.out_w,
-        w.out_c,
-        w.k_h,
-        w.k_w,
-        w.stride_h,
-        w.stride_w,
-        w.dil_h,
-        w.dil_w,
-        w.pad_top,
-        w.pad_left,
-    )
+    """All fields but the batch, in q8_conv_shape's order."""
+    return astuple(w)[1:]
 
 
 def _round4(n: int) -> int:

@@ -7,12 +7,14 @@ As in m4_int8.py, the shape is a constant of the call and a step that does not f
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
 from tinyrig.compiler.kernels.m4_pack import MAX_RIGHT_SHIFT
 from tinyrig.compiler.lower.fixed import exp_negative, mul_high, wrap32
-from tinyrig.compiler.model.params import AddInt, Mean, Pool, Softmax
+from tinyrig.compiler.model.layers import Mean, Pool
+from tinyrig.compiler.model.params import AddInt, Softmax
 from tinyrig.compiler.model.step import KEPT, CompileOptions, Constant, Kernel, ProgramStep, Select
 
 MAX_SUMMANDS = 256
@@ -26,9 +28,9 @@ TABLE_VALUES = 128
 LEVEL = {"speed": "O3", "size": "O2"}
 
 
-def add(step: ProgramStep, options: CompileOptions) -> Kernel | None:
+def add(step: ProgramStep[AddInt], options: CompileOptions) -> Kernel | None:
     """add_s8 and sub_s8 of equal shapes."""
-    p: AddInt = step.params
+    p = step.params
     shifts = [-p.a[1], -p.b[1], -p.out[1]]
     # 2 * (zero << shift) and a sum below 2^29 must fit 32 bits together; the output's shift is at least 1 by its half.
     if not p.shape.plain or min(shifts) < 0 or shifts[2] < 1 or max(shifts[:2]) > 28 or shifts[2] > MAX_RIGHT_SHIFT - 1:
@@ -52,9 +54,9 @@ def add(step: ProgramStep, options: CompileOptions) -> Kernel | None:
     return _map_kernel("q8_add", "q8_add_shape", fields, "m4/q8_add.h", options, operands=2, inplace=inplace)
 
 
-def pool(step: ProgramStep, options: CompileOptions) -> Kernel | None:
+def pool(step: ProgramStep[Pool], options: CompileOptions) -> Kernel | None:
     """average_pool_s8 and max_pool_s8."""
-    p: Pool = step.params
+    p = step.params
     w = p.window
     if step.kind == "average_pool_s8" and w.k_h * w.k_w > MAX_SUMMANDS:
         return None
@@ -79,9 +81,9 @@ def pool(step: ProgramStep, options: CompileOptions) -> Kernel | None:
     return _map_kernel(template, "q8_pool_shape", fields, "m4/q8_pool.h", options, batches=(w.batch, *steps))
 
 
-def mean(step: ProgramStep, options: CompileOptions) -> Kernel | None:
+def mean(step: ProgramStep[Mean], options: CompileOptions) -> Kernel | None:
     """mean_s8 where the channels stay: [outer, reduced, inner] with inner a multiple of 4."""
-    p: Mean = step.params
+    p = step.params
     if p.inner % 4 or p.reduced == 1:
         return None
     fields = [p.reduced, p.inner, p.in_zero, p.out_zero, p.multiplier, p.shift]
@@ -89,9 +91,9 @@ def mean(step: ProgramStep, options: CompileOptions) -> Kernel | None:
     return _map_kernel("q8_mean", "q8_mean_shape", fields, "m4/q8_pool.h", options, batches=batches)
 
 
-def softmax(step: ProgramStep, options: CompileOptions) -> Kernel | None:
+def softmax(step: ProgramStep[Softmax], options: CompileOptions) -> Kernel | None:
     """softmax_s8 with int8 out; the exponentials from a table where that is as short as the code, or much used."""
-    p: Softmax = step.params
+    p = step.params
     if p.out_dtype != "int8":
         return None
     exps = exponentials(p)
@@ -116,10 +118,23 @@ def exponentials(p: Softmax) -> np.ndarray:
     return np.array([exp_negative(a, 5) for a in scaled], np.int32)
 
 
+def specialised(
+    template: str, shape_type: str, shape: str, parameters: list[str], arguments: list[str], level: str
+) -> tuple[str, str]:
+    """-> name and text of a function that is `template` with a constant shape. Steps of equal shape share it: the text
+    defines it only once. `level` is GCC's, O2 or O3."""
+    name = f"{template}_{hashlib.sha256(shape.encode()).hexdigest()[:8]}"
+    return name, (
+        f"#ifndef {name.upper()}\n#define {name.upper()}\n"
+        f'static __attribute__(({KEPT}, optimize("{level}"))) void {name}({", ".join(parameters)}) {{\n'
+        f"    static const {shape_type} shape = {shape};\n    {template}(&shape, {', '.join(arguments)});\n}}\n#endif\n"
+    )
+
+
 def _map_kernel(
     template: str,
     shape_type: str,
-    fields: list[object],
+    fields: Sequence[object],
     header: str,
     options: CompileOptions,
     operands: int = 1,
@@ -128,18 +143,10 @@ def _map_kernel(
 ) -> Kernel:
     """`template` specialised for `fields`, shared by steps of equal shape; batches: count, bytes of one in and out."""
     shape = f"{{{', '.join(map(str, fields))}}}"
-    name = f"{template}_{hashlib.sha256(shape.encode()).hexdigest()[:8]}"
     names = ["a", "b"][:operands]
-    level = LEVEL[options.optimise]
+    parameters = [*(f"const int8_t *{n}" for n in names), "int8_t *out"]
+    name, file_scope = specialised(template, shape_type, shape, parameters, [*names, "out"], LEVEL[options.optimise])
     count, in_size, out_size = batches
-
-    def file_scope(prefix: str) -> str:
-        parameters = "".join(f"const int8_t *{n}, " for n in names)
-        return (
-            f"#ifndef {name.upper()}\n#define {name.upper()}\n"
-            f'static __attribute__(({KEPT}, optimize("{level}"))) void {name}({parameters}int8_t *out) {{\n'
-            f"    static const {shape_type} shape = {shape};\n    {template}(&shape, {', '.join(names)}, out);\n}}\n#endif\n"
-        )
 
     def body(prefix: str) -> str:
         if operands == 2:
@@ -148,7 +155,7 @@ def _map_kernel(
             return f"{name}(in0, out0);"
         return f"for (int b = 0; b < {count}; b++) {name}(in0 + b * {in_size}, out0 + b * {out_size});"
 
-    return Kernel(body, file_scope=file_scope, inplace=inplace, headers=(header,))
+    return Kernel(body, file_scope=lambda _: file_scope, inplace=inplace, headers=(header,))
 
 
 KERNELS: dict[str, Select] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinyrig.compiler.model.params import Requant
+from tinyrig.compiler.model.layers import Requant
 from tinyrig.compiler.model.step import Constant
 
 MAX_RIGHT_SHIFT = 23

@@ -6,8 +6,30 @@ import numpy as np
 
 from tinyrig.compiler.kernels.ctext import c_float, c_number, c_window
 from tinyrig.compiler.lower.tables import sigmoid_table, softmax_tables
-from tinyrig.compiler.model.params import AddInt, Broadcast, MulInt, PreluInt, Requant
-from tinyrig.compiler.model.step import CompileOptions, Constant, Kernel, ProgramStep, Select
+from tinyrig.compiler.model.layers import Conv2D, DepthwiseConv2D, FullyConnected, Mean, Pool, Requant, TransposeConv, Weighted
+from tinyrig.compiler.model.params import (
+    AddInt,
+    ArgMax,
+    BatchMatmul,
+    Bilinear,
+    Binary,
+    Broadcast,
+    Clamp,
+    Dequantize,
+    LeakyInt,
+    LogSoftmax,
+    Lut,
+    Move,
+    MulInt,
+    PreluInt,
+    Quantize,
+    Rescale,
+    Resize,
+    SigmoidInt,
+    Softmax,
+    Unary,
+)
+from tinyrig.compiler.model.step import AnyStep, CompileOptions, Constant, Kernel, ProgramStep, Select
 
 
 def _call(function: str, source: str, struct: str, fields: str, pointers: str, **more: object) -> Kernel:
@@ -22,7 +44,7 @@ def _call(function: str, source: str, struct: str, fields: str, pointers: str, *
     return Kernel(body, file_scope=file_scope, sources=(f"portable/{source}",), **more)  # type: ignore[arg-type]
 
 
-def _type(step: ProgramStep) -> str:
+def _type(step: AnyStep) -> str:
     return step.kind.rpartition("_")[2]
 
 
@@ -33,16 +55,17 @@ def _requant_fields(q: Requant) -> str:
 _STRUCTS = {"conv2d": "conv", "transpose_conv": "conv", "depthwise": "depthwise", "dense": "dense"}
 
 
-def _weighted(step: ProgramStep, function: str, shape: str, extra: list[int]) -> Kernel:
+def _weighted(step: ProgramStep[Weighted], function: str, shape: str, extra: list[int]) -> Kernel:
     """conv, depthwise and dense share their layout: <shape>, extra integers, then the requantisation or float bounds."""
     p, t = step.params, _type(step)
     constants = [Constant("weights", p.weights), Constant("bias", p.bias)]
     if p.requant is None:
         tail = [c_float(p.act_min), c_float(p.act_max)]
     else:
-        q: Requant = p.requant
+        q = p.requant
         constants += [Constant("multiplier", q.multiplier), Constant("shift", q.shift.astype(np.int8))]
-        tail = [str(p.in_zero), *([str(p.weight_zero)] if hasattr(p, "weight_zero") else []), _requant_fields(q)]
+        weight_zero = [str(p.weight_zero)] if isinstance(p, FullyConnected) else []
+        tail = [str(p.in_zero), *weight_zero, _requant_fields(q)]
     struct = f"nn_{_STRUCTS[function]}_{'float' if t == 'f32' else 'int'}"
     wide = "_b32" if t == "s16" and p.bias.dtype == np.int32 else ""
     fields = ", ".join([shape, *map(str, extra), *tail])
@@ -50,34 +73,34 @@ def _weighted(step: ProgramStep, function: str, shape: str, extra: list[int]) ->
     return _call(f"nn_{name}", f"{name}.c", struct, fields, "in0, @_weights, @_bias, out0", constants=tuple(constants))
 
 
-def conv2d(step: ProgramStep, options: CompileOptions) -> Kernel:
+def conv2d(step: ProgramStep[Conv2D], options: CompileOptions) -> Kernel:
     p = step.params
     return _weighted(step, "conv2d", c_window(p.window), [p.weights.shape[3]])
 
 
-def depthwise(step: ProgramStep, options: CompileOptions) -> Kernel:
+def depthwise(step: ProgramStep[DepthwiseConv2D], options: CompileOptions) -> Kernel:
     p = step.params
     return _weighted(step, "depthwise", c_window(p.window), [p.depth_multiplier])
 
 
-def dense(step: ProgramStep, options: CompileOptions) -> Kernel:
+def dense(step: ProgramStep[FullyConnected], options: CompileOptions) -> Kernel:
     p = step.params
     return _weighted(step, "dense", f"{p.rows}, {p.in_n}, {p.out_n}", [])
 
 
-def transpose_conv(step: ProgramStep, options: CompileOptions) -> Kernel:
+def transpose_conv(step: ProgramStep[TransposeConv], options: CompileOptions) -> Kernel:
     p = step.params
     return _weighted(step, "transpose_conv", c_window(p.window), [p.weights.shape[3]])
 
 
-def pool(step: ProgramStep, options: CompileOptions) -> Kernel:
+def pool(step: ProgramStep[Pool], options: CompileOptions) -> Kernel:
     p, t = step.params, _type(step)
     struct = "nn_pool_float" if t == "f32" else "nn_pool_int"
     bounds = (float(p.act_min), float(p.act_max)) if t == "f32" else (p.act_min, p.act_max)
     return _call(f"nn_{step.kind}", "pool.c", struct, ", ".join([c_window(p.window), *map(c_number, bounds)]), "in0, out0")
 
 
-def mean(step: ProgramStep, options: CompileOptions) -> Kernel:
+def mean(step: ProgramStep[Mean], options: CompileOptions) -> Kernel:
     p = step.params
     shape = f"{p.outer}, {p.reduced}, {p.inner}"
     if _type(step) == "f32":
@@ -86,7 +109,7 @@ def mean(step: ProgramStep, options: CompileOptions) -> Kernel:
     return _call(f"nn_{step.kind}", "mean.c", "nn_mean_int", fields, "in0, out0")
 
 
-def softmax(step: ProgramStep, options: CompileOptions) -> Kernel:
+def softmax(step: ProgramStep[Softmax], options: CompileOptions) -> Kernel:
     p, t = step.params, _type(step)
     if t == "f32":
         text = f"nn_softmax_f32({p.rows}, {p.depth}, {c_float(p.beta)}, in0, out0);"
@@ -102,7 +125,7 @@ def softmax(step: ProgramStep, options: CompileOptions) -> Kernel:
     return _call(name, "softmax_s8.c", "nn_softmax_int", fields, "in0, out0", inplace=(0,) if p.out_dtype == "int8" else ())
 
 
-def clamp(step: ProgramStep, options: CompileOptions) -> Kernel:
+def clamp(step: ProgramStep[Clamp], options: CompileOptions) -> Kernel:
     p, t = step.params, _type(step)
     bounds = (c_float(p.act_min), c_float(p.act_max)) if t == "f32" else (p.act_min, p.act_max)
     name = "nn_clamp_f32s" if t == "f32" else f"nn_{step.kind}"
@@ -111,21 +134,14 @@ def clamp(step: ProgramStep, options: CompileOptions) -> Kernel:
     )
 
 
-def rescale(step: ProgramStep, options: CompileOptions) -> Kernel:
+def rescale(step: ProgramStep[Rescale], options: CompileOptions) -> Kernel:
     p = step.params
     fields = f"{p.size}, {p.in_zero}, {p.multiplier}, {p.shift}, {p.out_zero}, {p.act_min}, {p.act_max}"
     same = step.inputs[0].dtype == step.outputs[0].dtype
     return _call(f"nn_{step.kind}", "convert.c", "nn_rescale", fields, "in0, out0", inplace=(0,) if same else ())
 
 
-def quantize(step: ProgramStep, options: CompileOptions) -> Kernel:
-    p = step.params
-    return Kernel(
-        lambda _: f"nn_{step.kind}({p.size}, {c_float(p.scale)}, {p.zero_point}, in0, out0);", sources=("portable/convert.c",)
-    )
-
-
-def dequantize(step: ProgramStep, options: CompileOptions) -> Kernel:
+def convert(step: ProgramStep[Quantize | Dequantize], options: CompileOptions) -> Kernel:
     p = step.params
     return Kernel(
         lambda _: f"nn_{step.kind}({p.size}, {c_float(p.scale)}, {p.zero_point}, in0, out0);", sources=("portable/convert.c",)
@@ -145,7 +161,7 @@ def _pair(scale: tuple[int, int]) -> str:
     return f"{{{scale[0]}, {scale[1]}}}"
 
 
-def binary(step: ProgramStep, options: CompileOptions) -> Kernel:
+def binary(step: ProgramStep[Binary | AddInt | MulInt | PreluInt], options: CompileOptions) -> Kernel:
     p, t = step.params, _type(step)
     shape = _each_dim(p.shape)
     if isinstance(p, AddInt):
@@ -162,44 +178,44 @@ def binary(step: ProgramStep, options: CompileOptions) -> Kernel:
     return _call(f"nn_{step.kind}", "elementwise.c", struct, fields, "in0, in1, out0", inplace=_whole_operands(step))
 
 
-def _whole_operands(step: ProgramStep) -> tuple[int, ...]:
+def _whole_operands(step: AnyStep) -> tuple[int, ...]:
     """Operands of the output's size: none of their elements is read again once its place is written."""
     return tuple(i for i, t in enumerate(step.inputs) if t.data is None and t.size == step.outputs[0].size)
 
 
-def unary(step: ProgramStep, options: CompileOptions) -> Kernel:
+def unary(step: ProgramStep[Unary], options: CompileOptions) -> Kernel:
     p = step.params
     extra = f", {c_float(p.alpha)}" if step.kind == "leaky_relu_f32" else ""
     return Kernel(lambda _: f"nn_{step.kind}({p.size}{extra}, in0, out0);", inplace=(0,), sources=("portable/unary.c",))
 
 
-def lut(step: ProgramStep, options: CompileOptions) -> Kernel:
+def lut(step: ProgramStep[Lut], options: CompileOptions) -> Kernel:
     p = step.params
     constants = (Constant("table", p.table),)
     body = f"nn_lut_s8({p.size}, @_table, in0, out0);"
     return Kernel(lambda prefix: body.replace("@", prefix), constants, inplace=(0,), sources=("portable/unary.c",))
 
 
-def leaky_relu(step: ProgramStep, options: CompileOptions) -> Kernel:
+def leaky_relu(step: ProgramStep[LeakyInt], options: CompileOptions) -> Kernel:
     p = step.params
     fields = f"{p.size}, {p.in_zero}, {p.out_zero}, {_pair(p.positive)}, {_pair(p.negative)}"
     return _call("nn_leaky_relu_s16", "unary.c", "nn_leaky_int", fields, "in0, out0", inplace=(0,))
 
 
-def sigmoid(step: ProgramStep, options: CompileOptions) -> Kernel:
+def sigmoid(step: ProgramStep[SigmoidInt], options: CompileOptions) -> Kernel:
     p = step.params
     table = (Constant("table", sigmoid_table()),)
     fields = f"{p.size}, {p.multiplier}, {p.shift}"
     return _call(f"nn_{step.kind}", "unary.c", "nn_sigmoid_int", fields, "@_table, in0, out0", constants=table, inplace=(0,))
 
 
-def reduce_(step: ProgramStep, options: CompileOptions) -> Kernel:
+def reduce_(step: ProgramStep[Mean], options: CompileOptions) -> Kernel:
     p = step.params
     source = "mean.c" if step.kind == "sum_f32" else "reduce.c"
     return _call(f"nn_{step.kind}", source, "nn_mean_float", f"{p.outer}, {p.reduced}, {p.inner}", "in0, out0")
 
 
-def batch_matmul(step: ProgramStep, options: CompileOptions) -> Kernel:
+def batch_matmul(step: ProgramStep[BatchMatmul], options: CompileOptions) -> Kernel:
     p, t = step.params, _type(step)
     shape = [p.batch, p.rows, p.depth, p.columns, p.a_step, p.b_step, int(p.a_turned), int(p.b_turned)]
     rest = ", ".join(map(str, p.zeros)) + ", " + _pair(p.out)
@@ -208,7 +224,7 @@ def batch_matmul(step: ProgramStep, options: CompileOptions) -> Kernel:
     return _call(f"nn_{step.kind}", "batch_matmul.c", struct, fields, "in0, in1, out0")
 
 
-def bilinear(step: ProgramStep, options: CompileOptions) -> Kernel:
+def bilinear(step: ProgramStep[Bilinear], options: CompileOptions) -> Kernel:
     p = step.params
     constants = tuple(Constant(n, getattr(p, n)) for n in ("rows", "down", "columns", "across"))
     fields = f"{p.batch}, {p.in_h}, {p.in_w}, {p.down.size}, {p.across.size}, {p.channels}"
@@ -216,7 +232,7 @@ def bilinear(step: ProgramStep, options: CompileOptions) -> Kernel:
     return _call(f"nn_{step.kind}", "resize_bilinear.c", "nn_bilinear", fields, pointers, constants=constants)
 
 
-def resize(step: ProgramStep, options: CompileOptions) -> Kernel:
+def resize(step: ProgramStep[Resize], options: CompileOptions) -> Kernel:
     p = step.params
     constants = (Constant("rows", p.rows), Constant("columns", p.columns))
     fields = f"{p.batch}, {p.in_h}, {p.in_w}, {p.rows.size}, {p.columns.size}, {p.pixel_bytes}"
@@ -224,12 +240,12 @@ def resize(step: ProgramStep, options: CompileOptions) -> Kernel:
     return _call("nn_resize_nearest", "resize.c", "nn_resize", fields, pointers, constants=constants)
 
 
-def arg_max(step: ProgramStep, options: CompileOptions) -> Kernel:
+def arg_max(step: ProgramStep[ArgMax], options: CompileOptions) -> Kernel:
     p = step.params
     return Kernel(lambda _: f"nn_{step.kind}({p.outer}, {p.n}, {p.inner}, in0, out0);", sources=("portable/arg_max.c",))
 
 
-def log_softmax(step: ProgramStep, options: CompileOptions) -> Kernel:
+def log_softmax(step: ProgramStep[LogSoftmax], options: CompileOptions) -> Kernel:
     p = step.params
     if _type(step) == "f32":
         text = f"nn_log_softmax_f32({p.rows}, {p.depth}, in0, out0);"
@@ -238,8 +254,10 @@ def log_softmax(step: ProgramStep, options: CompileOptions) -> Kernel:
     return _call("nn_log_softmax_s8", "log_softmax.c", "nn_log_softmax_int", fields, "in0, out0", inplace=(0,))
 
 
-def move(step: ProgramStep, options: CompileOptions) -> Kernel:
-    p, lines, tables = step.params, [], []
+def move(step: ProgramStep[Move], options: CompileOptions) -> Kernel:
+    p = step.params
+    lines: list[str] = []
+    tables: list[str] = []
     if p.fill:
         lines.append(f"nn_fill({step.outputs[0].size}, {len(p.fill)}, {_fill_bits(p.fill)}, out0);")
     for i, b in enumerate(p.blocks):
@@ -276,7 +294,7 @@ KERNELS: dict[str, Select] = {
     **_each("softmax_s8 softmax_s16 softmax_f32", softmax),
     **_each("clamp_s8 clamp_s16 clamp_f32", clamp),
     **_each("rescale_s8_s8 rescale_s8_s16 rescale_s16_s8 rescale_s16_s16 rescale_u8_s8 rescale_s8_u8", rescale),
-    **_each("quantize_s8 quantize_s16", quantize),
+    **_each("quantize_s8 quantize_s16", convert),
     "move": move,
     **_each("transpose_conv_s8 transpose_conv_s16 transpose_conv_f32", transpose_conv),
     **_each("add_s8 add_s16 add_f32 sub_s8 sub_s16 sub_f32 mul_s8 mul_s16 mul_f32 prelu_s8 prelu_f32", binary),
@@ -293,5 +311,5 @@ KERNELS: dict[str, Select] = {
     "resize_nearest": resize,
     **_each("arg_max_s8 arg_max_f32", arg_max),
     **_each("log_softmax_s8 log_softmax_f32", log_softmax),
-    **_each("dequantize_s8 dequantize_s16 dequantize_u8", dequantize),
+    **_each("dequantize_s8 dequantize_s16 dequantize_u8", convert),
 }

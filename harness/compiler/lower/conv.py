@@ -8,7 +8,7 @@ import numpy as np
 
 from tinyrig.compiler.lower.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant
 from tinyrig.compiler.model.graph import Op, Tensor
-from tinyrig.compiler.model.params import Conv2D, DepthwiseConv2D, FullyConnected, Requant, TransposeConv, Window
+from tinyrig.compiler.model.layers import Conv2D, DepthwiseConv2D, FullyConnected, Requant, TransposeConv, Window
 from tinyrig.compiler.model.quant import FLOAT_ACTIVATIONS, activation_range, out_size, pad_before, quantize_multipliers
 
 MAX_BIAS_64 = 1 << 46
@@ -18,10 +18,8 @@ MAX_EXTENT = 1 << 14
 
 
 def conv2d(p: Program, op: Op) -> None:
-    x, w, b = p.inputs(op, 2, 3)
-    y = p.output(op)
-    weights = _weights(op, x, w, y, rank=4)
-    check(op, x, len(x.shape) == 4 and len(y.shape) == 4, "rank 4 (NHWC)")
+    (x, w), (b,) = p.inputs_and_optional(op, 2, 3)
+    y, weights = _image_output(p, op, x, w)
     out_c, k_h, k_w, group_c = weights.shape
     check(op, w, x.shape[3] % group_c == 0 and out_c % (x.shape[3] // group_c) == 0, f"a divisor of {x.shape[3]} input channels")
     window = window_of(op, x, y, k_h, k_w, out_c)
@@ -30,14 +28,13 @@ def conv2d(p: Program, op: Op) -> None:
 
 
 def depthwise_conv2d(p: Program, op: Op) -> None:
-    x, w, b = p.inputs(op, 2, 3)
-    y = p.output(op)
-    weights = _weights(op, x, w, y, rank=4)
-    check(op, x, len(x.shape) == 4 and len(y.shape) == 4, "rank 4 (NHWC)")
+    (x, w), (b,) = p.inputs_and_optional(op, 2, 3)
+    y, weights = _image_output(p, op, x, w)
     one, k_h, k_w, out_c = weights.shape
     check(op, w, one == 1 and out_c % x.shape[3] == 0, f"[1, h, w, a multiple of {x.shape[3]} channels]")
     multiplier = out_c // x.shape[3]
-    check(op, w, op.options["multiplier"] == multiplier, f"a depth multiplier of {multiplier}", str(op.options["multiplier"]))
+    given = op.options.number("multiplier")
+    check(op, w, given == multiplier, f"a depth multiplier of {multiplier}", str(given))
     window = window_of(op, x, y, k_h, k_w, out_c)
     requant = _requant(op, x, w, y, out_c, 3)
     params = DepthwiseConv2D(window, weights[0], _bias(op, x, b, out_c), multiplier, x.zero_point, requant, *clamp_f32(op, x))
@@ -45,10 +42,10 @@ def depthwise_conv2d(p: Program, op: Op) -> None:
 
 
 def fully_connected(p: Program, op: Op) -> None:
-    x, w, b = p.inputs(op, 2, 3)
+    (x, w), (b,) = p.inputs_and_optional(op, 2, 3)
     y = p.output(op)
     weights = _weights(op, x, w, y, rank=2)
-    check(op, w, op.options["format"] == "DEFAULT", "weights in the default format", str(op.options["format"]))
+    check(op, w, op.options.word("format") == "DEFAULT", "weights in the default format", op.options.word("format"))
     out_n, in_n = weights.shape
     check(op, x, x.size % in_n == 0, f"a multiple of {in_n} elements")
     rows = x.size // in_n
@@ -64,11 +61,9 @@ def fully_connected(p: Program, op: Op) -> None:
 
 def transpose_conv(p: Program, op: Op) -> None:
     """Inputs: output shape, weights, activation, bias. Its padding is that of the convolution it transposes."""
-    shape, w, x, b = p.inputs(op, 3, 4)
-    y = p.output(op)
-    weights = _weights(op, x, w, y, rank=4)
+    (shape, w, x), (b,) = p.inputs_and_optional(op, 3, 4)
+    y, weights = _image_output(p, op, x, w)
     check_dtype(op, shape, "int32")
-    check(op, x, len(x.shape) == 4 and len(y.shape) == 4, "rank 4 (NHWC)")
     check(op, shape, tuple(constant(op, shape, "the output shape").ravel().tolist()) == y.shape, f"{list(y.shape)}")
     out_c, k_h, k_w, in_c = weights.shape
     check(op, w, in_c == x.shape[3], f"{x.shape[3]} input channels")
@@ -80,6 +75,14 @@ def transpose_conv(p: Program, op: Op) -> None:
     requant = _requant(op, x, w, y, out_c, 0)
     params = TransposeConv(window, weights, _bias(op, x, b, out_c), x.zero_point, requant, *clamp_f32(op, x))
     p.emit(f"transpose_conv_{SUFFIX[x.dtype]}", op, [x], [y], params, x.size * k_h * k_w * out_c)
+
+
+def _image_output(p: Program, op: Op, x: Tensor, w: Tensor) -> tuple[Tensor, np.ndarray]:
+    """-> the output of a layer from images to images, the weights."""
+    y = p.output(op)
+    weights = _weights(op, x, w, y, rank=4)
+    check(op, x, len(x.shape) == 4 and len(y.shape) == 4, "rank 4 (NHWC)")
+    return y, weights
 
 
 def _weights(op: Op, x: Tensor, w: Tensor, y: Tensor, rank: int) -> np.ndarray:
@@ -105,9 +108,9 @@ def _weights(op: Op, x: Tensor, w: Tensor, y: Tensor, rank: int) -> np.ndarray:
 def _bias(op: Op, x: Tensor, b: Tensor | None, n: int) -> np.ndarray:
     """Zeros where the model has none. int16 activations take int64; CONV_2D also int32, and then accumulates and rounds
     in 32 bits, as TFLM does."""
-    allowed = {"float32": ("float32",), "int8": ("int32",), "int16": ("int64",)}[x.dtype]
+    allowed = [{"float32": "float32", "int8": "int32", "int16": "int64"}[x.dtype]]
     if x.dtype == "int16" and op.code == "CONV_2D":
-        allowed = ("int64", "int32")
+        allowed.append("int32")
     if b is None:
         return np.zeros(n, allowed[0])
     check_dtype(op, b, *allowed)
@@ -135,8 +138,8 @@ def _requant(op: Op, x: Tensor, w: Tensor, y: Tensor, n: int, axis: int, product
 
 
 def activation(op: Op) -> str:
-    name = op.options.get("activation", "NONE")
-    check(op, None, name in FLOAT_ACTIVATIONS, f"a fused activation of {', '.join(FLOAT_ACTIVATIONS)}", str(name))
+    name = op.options.word("activation", "NONE")
+    check(op, None, name in FLOAT_ACTIVATIONS, f"a fused activation of {', '.join(FLOAT_ACTIVATIONS)}", name)
     return name
 
 
@@ -148,17 +151,17 @@ def clamp_f32(op: Op, x: Tensor) -> tuple[float, float]:
 
 def window_of(op: Op, x: Tensor, y: Tensor, k_h: int, k_w: int, out_c: int) -> Window:
     """The geometry of a convolution or pooling, checked against the output's shape."""
-    o = op.options
-    strides, dilation = (o["stride_h"], o["stride_w"]), (o.get("dilation_h", 1), o.get("dilation_w", 1))
+    o, padding = op.options, op.options.word("padding")
+    strides, dilation = (o.number("stride_h"), o.number("stride_w")), (o.number("dilation_h", 1), o.number("dilation_w", 1))
     extents = (*strides, *dilation, k_h, k_w)
     good = min(extents) >= 1 and max(extents) <= MAX_EXTENT
     check(op, None, good, f"strides, dilations and filter sizes from 1 to {MAX_EXTENT}", str(list(extents)))
-    check(op, None, o["padding"] in ("SAME", "VALID"), "padding SAME or VALID", str(o["padding"]))
+    check(op, None, padding in ("SAME", "VALID"), "padding SAME or VALID", padding)
     check(op, x, len(x.shape) == 4, "rank 4 (NHWC)")
-    size = [out_size(o["padding"], x.shape[i + 1], k, strides[i], dilation[i]) for i, k in enumerate((k_h, k_w))]
+    size = [out_size(padding, x.shape[i + 1], k, strides[i], dilation[i]) for i, k in enumerate((k_h, k_w))]
     check(op, x, min(size) >= 1, "an input no smaller than the filter")
     check_shape(op, y, (x.shape[0], *size, out_c))
     pads = [pad_before(x.shape[i + 1], size[i], k, strides[i], dilation[i]) for i, k in enumerate((k_h, k_w))]
-    if o["padding"] == "VALID":
+    if padding == "VALID":
         pads = [0, 0]
     return Window(x.shape[0], x.shape[1], x.shape[2], x.shape[3], size[0], size[1], out_c, k_h, k_w, *strides, *dilation, *pads)

@@ -9,7 +9,7 @@ import numpy as np
 from tinyrig.compiler.lower import tables
 from tinyrig.compiler.lower.conv import activation
 from tinyrig.compiler.lower.move import strides
-from tinyrig.compiler.lower.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape
+from tinyrig.compiler.lower.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant, one_to_one
 from tinyrig.compiler.model.graph import Op, Tensor
 from tinyrig.compiler.model.params import AddInt, Binary, Broadcast, LeakyInt, Lut, MulInt, PreluInt, SigmoidInt, Unary
 from tinyrig.compiler.model.quant import FLOAT_ACTIVATIONS, activation_range, quantize_multiplier
@@ -52,7 +52,7 @@ def _folds(p: Program, op: Op, a: Tensor, b: Tensor, y: Tensor) -> bool:
         return False
     check(op, a, a.data is not None and b.data is not None and op.code in _FOLD, "constants, for int32 operands")
     check_shape(op, y, np.broadcast_shapes(a.shape, b.shape))
-    p.fold(y, _FOLD[op.code](a.data, b.data))
+    p.fold(y, _FOLD[op.code](constant(op, a, "the first operand"), constant(op, b, "the second operand")))
     return True
 
 
@@ -121,11 +121,7 @@ _FIXED_OUTPUT = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
 
 def unary(p: Program, op: Op) -> None:
     """LOGISTIC, TANH, HARD_SWISH, ABS, RSQRT: a function for floats, a table for int8; the first two also for int16."""
-    (x,) = p.inputs(op, 1)
-    y = p.output(op)
-    check_dtype(op, x, "float32", "int8", *(("int16",) if op.code in _LEFT_SHIFTS else ()))
-    check_dtype(op, y, x.dtype)
-    check_quantized(op, x, y)
+    x, y = one_to_one(p, op, "float32", "int8", *(("int16",) if op.code in _LEFT_SHIFTS else ()))
     check_shape(op, y, x.shape)
     if x.dtype == "float32":
         p.emit(f"{op.code.lower()}_f32", op, [x], [y], Unary(x.size))
@@ -163,10 +159,7 @@ def _sigmoid_s16(p: Program, op: Op, x: Tensor, y: Tensor) -> None:
 
 def float_unary(p: Program, op: Op) -> None:
     """EXP, LOG, SQRT ...: TFLM has them for floats only."""
-    (x,) = p.inputs(op, 1)
-    y = p.output(op)
-    check_dtype(op, x, "float32")
-    check_dtype(op, y, "float32")
+    x, y = one_to_one(p, op, "float32")
     check_shape(op, y, x.shape)
     p.emit(f"{op.code.lower()}_f32", op, [x], [y], Unary(x.size))
 
@@ -193,12 +186,9 @@ def squared_difference(p: Program, op: Op) -> None:
 
 
 def leaky_relu(p: Program, op: Op) -> None:
-    (x,) = p.inputs(op, 1)
-    y, alpha = p.output(op), float(op.options["alpha"])
-    check_dtype(op, x, "float32", "int8", "int16")
-    check_dtype(op, y, x.dtype)
-    check_quantized(op, x, y)
+    x, y = one_to_one(p, op, "float32", "int8", "int16")
     check_shape(op, y, x.shape)
+    alpha = op.options.real("alpha")
     check(op, None, bool(np.isfinite(alpha)), "a finite alpha", str(alpha))
     if x.dtype == "float32":
         p.emit("leaky_relu_f32", op, [x], [y], Unary(x.size, alpha))

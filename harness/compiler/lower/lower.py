@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from tinyrig.compiler.lower import conv, elementwise, matmul, move, reduce, space, unary
 from tinyrig.compiler.lower.program import Program
 from tinyrig.compiler.model.graph import Graph, Op, Tensor, checked_shape, read_model
+from tinyrig.compiler.model.layers import Bounded
+from tinyrig.compiler.model.params import Clamp
 from tinyrig.compiler.model.shapes import infer
-from tinyrig.compiler.model.step import ProgramStep
+from tinyrig.compiler.model.step import AnyStep, ProgramStep
 from tinyrig.core.errors import ModelError
 
 LOWER: dict[str, Callable[[Program, Op], None]] = {
@@ -79,7 +81,7 @@ class Lowered:
     """`tensors` by index (the file's, then temporaries); `roots` maps a view to the tensor that owns its bytes."""
 
     tensors: tuple[Tensor, ...]
-    steps: tuple[ProgramStep, ...]
+    steps: tuple[AnyStep, ...]
     roots: dict[int, int]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
@@ -167,13 +169,13 @@ _CLAMPABLE = {
 }
 
 
-def fuse_clamps(program: Program) -> tuple[ProgramStep, ...]:
+def fuse_clamps(program: Program) -> tuple[AnyStep, ...]:
     """A separate clamp behind its only producer moves into the producer's activation bounds. Exact: both work on the same
     scale, and clamping twice is clamping to the narrower bounds."""
     readers: dict[int, int] = {}
     for index in [t.index for s in program.steps for t in s.inputs] + list(program.graph.outputs):
         readers[program.root(index)] = readers.get(program.root(index), 0) + 1
-    done: list[ProgramStep] = []
+    done: list[AnyStep] = []
     for step in program.steps:
         source = step.inputs[0].index
         made_by = next((i for i, s in enumerate(done) if s.outputs[0].index == source), None)
@@ -184,14 +186,14 @@ def fuse_clamps(program: Program) -> tuple[ProgramStep, ...]:
     return tuple(dataclasses.replace(s, index=i) for i, s in enumerate(done))
 
 
-def _can_take(producer: ProgramStep, step: ProgramStep) -> bool:
+def _can_take(producer: AnyStep, step: AnyStep) -> bool:
     if not step.kind.startswith("clamp_") or producer.kind.rpartition("_")[0] not in _CLAMPABLE:
         return False
     a, b = step.inputs[0], step.outputs[0]
     return a.shape == b.shape and a.index == producer.outputs[0].index and (a.scale, a.zero_point) == (b.scale, b.zero_point)
 
 
-def _with_clamp(producer: ProgramStep, clamp: ProgramStep) -> ProgramStep:
+def _with_clamp(producer: AnyStep, clamp: ProgramStep[Clamp]) -> AnyStep:
     lo, hi = clamp.params.act_min, clamp.params.act_max
     if getattr(producer.params, "requant", None) is not None:
         q = producer.params.requant
@@ -201,10 +203,10 @@ def _with_clamp(producer: ProgramStep, clamp: ProgramStep) -> ProgramStep:
     return dataclasses.replace(producer, params=params, outputs=clamp.outputs)
 
 
-def _narrowed(bounds: object, lo: float, hi: float) -> dict[str, float]:
+def _narrowed(bounds: Bounded, lo: float, hi: float) -> dict[str, float]:
     """The value after both clamps, in this order: clamp(clamp(x, a, b), lo, hi)."""
 
     def both(v: float) -> float:
         return min(max(v, lo), hi)
 
-    return {"act_min": both(bounds.act_min), "act_max": both(bounds.act_max)}  # type: ignore[attr-defined]
+    return {"act_min": both(bounds.act_min), "act_max": both(bounds.act_max)}

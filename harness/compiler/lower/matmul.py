@@ -20,20 +20,20 @@ def batch_matmul(p: Program, op: Op) -> None:
     check_dtype(op, y, a.dtype)
     check_quantized(op, a, b, y)
     check(op, a, len(a.shape) >= 2 and len(b.shape) >= 2, "rank 2 or more on both sides")
-    a_turned, b_turned = bool(op.options["adjoint_x"]), bool(op.options["adjoint_y"])
+    a_turned, b_turned = op.options.flag("adjoint_x"), op.options.flag("adjoint_y")
     (rows, depth), (inner, columns) = _matrix(a, a_turned), _matrix(b, b_turned)
     check(op, b, inner == depth, f"{depth} rows", str(inner))
     batches = [int(np.prod(t.shape[:-2], dtype=np.int64)) for t in (a, b)]
     same = a.shape[:-2] == b.shape[:-2] or 1 in batches
     check(op, b, same, f"batches {list(a.shape[:-2])}, or one matrix", str(list(b.shape[:-2])))
     check(op, y, y.size == max(batches) * rows * columns, f"{max(batches) * rows * columns} elements", str(y.size))
-    steps = [size if n > 1 else 0 for size, n in zip((rows * depth, depth * columns), batches, strict=True)]
+    a_step, b_step = (size if n > 1 else 0 for size, n in zip((rows * depth, depth * columns), batches, strict=True))
     zeros, out = (0, 0, 0), (0, 0)
     if a.dtype == "int8":
         out = quantize_multiplier(float(a.scale) * float(b.scale) / float(y.scale))
         check(op, y, out[1] <= 30, "scales nearer to each other")
         zeros = (a.zero_point, b.zero_point, y.zero_point)
-    params = BatchMatmul(max(batches), rows, depth, columns, *steps, a_turned, b_turned, zeros, out)
+    params = BatchMatmul(max(batches), rows, depth, columns, a_step, b_step, a_turned, b_turned, zeros, out)
     p.emit(f"batch_matmul_{SUFFIX[a.dtype]}", op, [a, b], [y], params, max(batches) * rows * depth * columns)
 
 
@@ -59,15 +59,16 @@ def resize_bilinear(p: Program, op: Op) -> None:
 
 
 def _neighbours(low: np.ndarray, high: np.ndarray, old: int) -> np.ndarray:
-    return np.clip(np.stack([low, high], 1), 0, old - 1).astype(np.uint16)
+    pairs: np.ndarray = np.clip(np.stack([low, high], 1), 0, old - 1)
+    return pairs.astype(np.uint16)
 
 
 def _mix_float(op: Op, old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
     """float32 arithmetic as in TFLite's resize_bilinear.h: the scale, the position, its two neighbours."""
     f32 = np.float32
-    scale = f32(old - 1) / f32(new - 1) if op.options["align"] and new > 1 else f32(old) / f32(new)
+    scale = f32(old - 1) / f32(new - 1) if op.options.flag("align") and new > 1 else f32(old) / f32(new)
     at = np.arange(new, dtype=f32)
-    at = (at + f32(0.5)) * scale - f32(0.5) if op.options["half_pixel"] else at * scale
+    at = (at + f32(0.5)) * scale - f32(0.5) if op.options.flag("half_pixel") else at * scale
     pair = _neighbours(np.floor(at), np.ceil(at), old)
     return pair, (at - pair[:, 0].astype(f32)).astype(f32)
 
@@ -75,10 +76,10 @@ def _mix_float(op: Op, old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
 def _mix_int(op: Op, old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
     """The same in steps of 1/1024, divisions truncating."""
     one = 1 << 10
-    align = op.options["align"] and new > 1
+    align = op.options.flag("align") and new > 1
     scale = (one * (old - 1) + (new - 1) // 2) // (new - 1) if align else (one * old + new // 2) // new
     at = np.arange(new, dtype=np.int64) * scale
-    if op.options["half_pixel"]:
+    if op.options.flag("half_pixel"):
         at += scale // 2 - one // 2
     pair = _neighbours(np.maximum(at, 0) // one, -(-at // one), old)
     return pair, (at - pair[:, 0].astype(np.int64) * one).astype(np.int16)

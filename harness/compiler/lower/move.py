@@ -45,10 +45,11 @@ def emit_move(
 ) -> None:
     p.copies += len(blocks)
     check(op, None, p.copies <= MAX_COPIES, f"at most {MAX_COPIES} copies of blocks in the whole model", str(p.copies))
-    if all(t.data is not None for t in inputs):
+    constants = [t.data for t in inputs if t.data is not None]
+    if len(constants) == len(inputs):
         for t in outputs:
             check_foldable(t)
-        for t, value in zip(outputs, moved([t.data for t in inputs], outputs, blocks, fill), strict=True):
+        for t, value in zip(outputs, moved(constants, outputs, blocks, fill), strict=True):
             p.fold(t, value)
     else:
         p.emit("move", op, inputs, outputs, Move(tuple(blocks), fill))
@@ -79,8 +80,12 @@ def itemsize(t: Tensor) -> int:
     return np.dtype(t.dtype).itemsize
 
 
-def operands(p: Program, op: Op, least: int, most: int | None = None) -> tuple[list[Tensor | None], Tensor]:
-    inputs, y = p.inputs(op, least, most), p.output(op)
+def operands(p: Program, op: Op, count: int) -> tuple[list[Tensor], Tensor]:
+    """-> `count` inputs, the output; the first input is moved."""
+    return _movable(op, p.inputs(op, count), p.output(op))
+
+
+def _movable(op: Op, inputs: list[Tensor], y: Tensor) -> tuple[list[Tensor], Tensor]:
     check_dtype(op, inputs[0], *MOVABLE)
     check_dtype(op, y, inputs[0].dtype)
     return inputs, y
@@ -99,9 +104,9 @@ def transpose(p: Program, op: Op) -> None:
 
 
 def concatenation(p: Program, op: Op) -> None:
-    inputs, y = operands(p, op, 1, len(op.inputs))
-    check(op, None, op.options["activation"] == "NONE", "no fused activation", str(op.options["activation"]))
-    axis = axis_of(op, op.options["axis"], len(y.shape))
+    inputs, y = operands(p, op, max(1, len(op.inputs)))
+    check(op, None, op.options.word("activation") == "NONE", "no fused activation", op.options.word("activation"))
+    axis = axis_of(op, op.options.number("axis"), len(y.shape))
     for x in inputs:
         check(op, x, x.dtype == y.dtype and len(x.shape) == len(y.shape), f"{y.dtype} of rank {len(y.shape)}")
         check_shape(op, x, (*y.shape[:axis], x.shape[axis], *y.shape[axis + 1 :]))
@@ -128,7 +133,7 @@ def axis_of(op: Op, axis: int, rank: int) -> int:
 
 def check_count(op: Op, parts: int) -> None:
     """The options repeat how many parts there are, and runtimes go by that."""
-    check(op, None, op.options["count"] == parts, f"{parts} parts in the options", str(op.options["count"]))
+    check(op, None, op.options.number("count") == parts, f"{parts} parts in the options", str(op.options.number("count")))
 
 
 def split(p: Program, op: Op) -> None:
@@ -145,7 +150,7 @@ def split(p: Program, op: Op) -> None:
 
 def unpack(p: Program, op: Op) -> None:
     (x,) = p.inputs(op, 1)
-    axis = axis_of(op, op.options["axis"], len(x.shape))
+    axis = axis_of(op, op.options.number("axis"), len(x.shape))
     check_count(op, len(op.outputs))
     check(op, x, len(op.outputs) == x.shape[axis], f"{len(op.outputs)} along axis {axis}")
     part, shape, n = (*x.shape[:axis], 1, *x.shape[axis + 1 :]), (*x.shape[:axis], *x.shape[axis + 1 :]), len(op.outputs)
@@ -155,7 +160,9 @@ def unpack(p: Program, op: Op) -> None:
 def cut(p: Program, op: Op, x: Tensor, axis: int, parts: list[tuple[int, ...]], shapes: list[tuple[int, ...]]) -> None:
     """x cut along the axis; each part's dimensions, and the shape that its tensor gives it. Empty parts are left out."""
     check_dtype(op, x, *MOVABLE)
-    outputs, blocks, at, inner = [], [], 0, strides(x.shape)
+    outputs: list[Tensor] = []
+    blocks: list[CopyBlock] = []
+    at, inner = 0, strides(x.shape)
     for i, part, shape in zip(op.outputs, parts, shapes, strict=True):
         y = p.tensors[i]
         check_dtype(op, y, x.dtype)
@@ -168,8 +175,8 @@ def cut(p: Program, op: Op, x: Tensor, axis: int, parts: list[tuple[int, ...]], 
 
 
 def pack(p: Program, op: Op) -> None:
-    inputs, y = operands(p, op, 1, len(op.inputs))
-    axis = axis_of(op, op.options["axis"], len(y.shape))
+    inputs, y = operands(p, op, max(1, len(op.inputs)))
+    axis = axis_of(op, op.options.number("axis"), len(y.shape))
     check_count(op, len(inputs))
     check(op, y, y.shape[axis] == len(inputs), f"{len(inputs)} along axis {axis}")
     part, inner = (*y.shape[:axis], 1, *y.shape[axis + 1 :]), strides(y.shape)
@@ -184,25 +191,28 @@ def pack(p: Program, op: Op) -> None:
 
 def pad(p: Program, op: Op) -> None:
     """PAD fills with zero (integers: with the zero point), PADV2 with its third input."""
-    (x, pads_tensor, value), y = operands(p, op, 2, 3)
+    inputs, (value,) = p.inputs_and_optional(op, 2, 3)
+    (x, pads_tensor), y = _movable(op, inputs, p.output(op))
     check_dtype(op, pads_tensor, *INTEGERS)
-    pads = constant(op, pads_tensor, "the paddings")
-    check(op, pads_tensor, pads.shape == (len(x.shape), 2) and bool((pads >= 0).all()), f"[{len(x.shape)}, 2] paddings >= 0")
-    check_shape(op, y, tuple(int(d + a + b) for d, (a, b) in zip(x.shape, pads, strict=True)))
+    given = constant(op, pads_tensor, "the paddings")
+    check(op, pads_tensor, given.shape == (len(x.shape), 2) and bool((given >= 0).all()), f"[{len(x.shape)}, 2] paddings >= 0")
+    pads = [(int(a), int(b)) for a, b in given]
+    check_shape(op, y, tuple(d + a + b for d, (a, b) in zip(x.shape, pads, strict=True)))
     check_same_scale(op, x, y)
     fill = np.array(y.zero_point if y.dtype in ("int8", "int16", "uint8") else 0, y.dtype)
     if value is not None:
         check_dtype(op, value, x.dtype)
         fill = constant(op, value, "the padding value").ravel()[0]
     inner = strides(y.shape)
-    offset = sum(int(a) * s for (a, _), s in zip(pads, inner, strict=True))
+    offset = sum(a * s for (a, _), s in zip(pads, inner, strict=True))
     emit_move(p, op, [x], [y], [block(0, 0, (0, offset), x.shape, (strides(x.shape), inner), itemsize(y))], fill.tobytes())
 
 
 def strided_slice(p: Program, op: Op) -> None:
     (x, *bounds), y = operands(p, op, 4)
-    o = op.options
-    check(op, None, not o["ellipsis_mask"] and not o["new_axis_mask"] and not o["offset"], "no ellipsis, new axis or offset")
+    o, (begins, ends, shrinks) = op.options, (op.options.number(f"{k}_mask") for k in ("begin", "end", "shrink"))
+    unusual = o.number("ellipsis_mask") or o.number("new_axis_mask") or o.flag("offset")
+    check(op, None, not unusual, "no ellipsis, new axis or offset")
     for t in bounds:
         check_dtype(op, t, "int32")
         check(op, t, t.size == len(x.shape) and len(x.shape) <= 5, f"{len(x.shape)} entries, rank at most 5")
@@ -210,7 +220,7 @@ def strided_slice(p: Program, op: Op) -> None:
     offset, dims, steps, inner = 0, [], [], strides(x.shape)
     for i, size in enumerate(x.shape):
         check(op, bounds[2], step[i] != 0, "strides other than 0")
-        masks = [bool(o[k] >> i & 1) for k in ("begin_mask", "end_mask", "shrink_mask")]
+        masks = [bool(mask >> i & 1) for mask in (begins, ends, shrinks)]
         vague = step[i] < 0 and masks[0] and masks[2]
         check(op, bounds[2], not vague, "a begin for a single index counted backwards: runtimes disagree without it")
         picked = _range(begin[i], end[i], step[i], size, *masks)
@@ -218,7 +228,7 @@ def strided_slice(p: Program, op: Op) -> None:
         offset += picked[0] * inner[i]
         dims.append(len(picked))
         steps.append(step[i] * inner[i])
-    kept = tuple(d for i, d in enumerate(dims) if not o["shrink_mask"] >> i & 1)
+    kept = tuple(d for i, d in enumerate(dims) if not shrinks >> i & 1)
     check_shape(op, y, kept)
     emit_move(p, op, [x], [y], [block(0, 0, (offset, 0), tuple(dims), (steps, strides(tuple(dims))), itemsize(x))])
 
@@ -259,10 +269,11 @@ def _two(op: Op, size: Tensor) -> tuple[int, int]:
 
 def _nearest(op: Op, old: int, new: int) -> np.ndarray:
     """Source index of each target index; float32 arithmetic as in TFLite's GetNearestNeighbor."""
-    align, half = op.options["align"], op.options["half_pixel"]
+    align, half = op.options.flag("align"), op.options.flag("half_pixel")
     check(op, None, new < 65536 and old < 65536, "sizes below 65536")
     f32 = np.float32
     scale = f32(old - 1) / f32(new - 1) if align and new > 1 else f32(old) / f32(new)
     at = (np.arange(new, dtype=f32) + f32(0.5 if half else 0.0)) * scale
     index = np.floor(at + f32(0.5)) if align else np.floor(at)
-    return np.clip(index.astype(np.int64), 0, old - 1).astype(np.uint16)
+    clipped: np.ndarray = np.clip(index.astype(np.int64), 0, old - 1)
+    return clipped.astype(np.uint16)

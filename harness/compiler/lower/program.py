@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinyrig.compiler.model.graph import Graph, Op, Tensor
-from tinyrig.compiler.model.step import ProgramStep
+from tinyrig.compiler.model.step import AnyStep, ProgramStep
 from tinyrig.core.errors import ModelError
 
 SUFFIX = {"float32": "f32", "int8": "s8", "int16": "s16", "int32": "s32", "uint8": "u8"}
@@ -28,7 +28,7 @@ class Program:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.tensors: list[Tensor] = list(graph.tensors)
-        self.steps: list[ProgramStep] = []
+        self.steps: list[AnyStep] = []
         self.roots: dict[int, int] = {}
         self.copies = 0
         """Blocks that the moving steps copy, all together."""
@@ -38,13 +38,19 @@ class Program:
             index = self.roots[index]
         return index
 
-    def inputs(self, op: Op, least: int, most: int | None = None) -> list[Tensor | None]:
-        """The op's inputs, omitted optional ones as None and padded to `most`. Raises ModelError when too few or many."""
-        most = least if most is None else most
+    def inputs(self, op: Op, count: int) -> list[Tensor]:
+        """Exactly `count` inputs, none omitted. Raises ModelError."""
+        return self.inputs_and_optional(op, count, count)[0]
+
+    def inputs_and_optional(self, op: Op, least: int, most: int) -> tuple[list[Tensor], list[Tensor | None]]:
+        """The first `least` inputs, which the op needs; then those up to `most`, None where omitted. Raises ModelError."""
         found = [self.tensors[i] if i >= 0 else None for i in op.inputs]
-        if not least <= len(found) <= most or None in found[:least]:
-            raise ModelError(f"{op} has {len(found)} inputs", expected=f"{least} to {most}", remedy="convert the model again")
-        return found + [None] * (most - len(found))
+        needed = [t for t in found[:least] if t is not None]
+        if len(needed) < least or len(found) > most:
+            expected = str(least) if least == most else f"{least} to {most}"
+            received = f"{len(found)} inputs" + (", one of them omitted" if None in found[:least] else "")
+            raise ModelError(f"{op} has {received}", expected=expected, remedy="convert the model again")
+        return needed, found[least:] + [None] * (most - len(found))
 
     def output(self, op: Op) -> Tensor:
         if len(op.outputs) != 1:
@@ -79,6 +85,16 @@ class Program:
                 index, kind, step_name(outputs[0].name, op.code), op.code, op.index, tuple(inputs), tuple(outputs), params, macs
             )
         )
+
+
+def one_to_one(p: Program, op: Op, *dtypes: str) -> tuple[Tensor, Tensor]:
+    """The op's only input and its output, both of the same one of `dtypes`, quantised where that is an integer type."""
+    (x,) = p.inputs(op, 1)
+    y = p.output(op)
+    check_dtype(op, x, *dtypes)
+    check_dtype(op, y, x.dtype)
+    check_quantized(op, x, y)
+    return x, y
 
 
 def check_foldable(tensor: Tensor) -> None:
@@ -127,7 +143,7 @@ def check_quantized(op: Op, *tensors: Tensor) -> None:
     for t in tensors:
         if t.dtype == "float32":
             continue
-        good = len(t.scales) == 1 and MIN_SCALE <= t.scales[0] <= MAX_SCALE
+        good = len(t.scales) == 1 and bool(MIN_SCALE <= t.scales[0] <= MAX_SCALE)
         check(op, t, good, f"one quantisation scale from {MIN_SCALE:g} to {MAX_SCALE:g}", f"scales {t.scales[:4].tolist()}")
         info = np.iinfo(t.dtype)
         check(op, t, info.min <= t.zero_point <= info.max, f"a zero point in [{info.min}, {info.max}]", f"{t.zero_point}")

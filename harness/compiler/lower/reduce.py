@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tinyrig.compiler.lower.conv import activation, clamp_f32, window_of
 from tinyrig.compiler.lower.move import check_same_scale, emit_transpose
-from tinyrig.compiler.lower.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant
+from tinyrig.compiler.lower.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant, one_to_one
 from tinyrig.compiler.model.graph import Op, Tensor
-from tinyrig.compiler.model.params import ArgMax, LogSoftmax, Mean, Pool, Softmax
+from tinyrig.compiler.model.layers import Mean, Pool
+from tinyrig.compiler.model.params import ArgMax, LogSoftmax, Softmax
 from tinyrig.compiler.model.quant import activation_range, fold_mean, quantize_multiplier, softmax_scaling
 
 
 def pool2d(p: Program, op: Op) -> None:
-    (x,) = p.inputs(op, 1)
-    y = p.output(op)
-    check_dtype(op, x, "float32", "int8", "int16")
-    check_dtype(op, y, x.dtype)
-    check_quantized(op, x, y)
+    x, y = one_to_one(p, op, "float32", "int8", "int16")
     check(op, x, len(x.shape) == 4, "rank 4 (NHWC)")
-    window = window_of(op, x, y, op.options["filter_h"], op.options["filter_w"], x.shape[3])
+    window = window_of(op, x, y, op.options.number("filter_h"), op.options.number("filter_w"), x.shape[3])
     bounds = clamp_f32(op, x) if x.dtype == "float32" else activation_range(activation(op), y.scale, y.zero_point, y.dtype)
     kind = {"AVERAGE_POOL_2D": "average_pool", "MAX_POOL_2D": "max_pool"}[op.code]
     p.emit(f"{kind}_{SUFFIX[x.dtype]}", op, [x], [y], Pool(window, *bounds))
@@ -87,8 +86,7 @@ def _block(p: Program, op: Op, x: Tensor, axes: set[int]) -> tuple[Tensor, tuple
     n = sum(marks)
     if all(marks[first : first + n]):
         dims = [x.shape[i] for i in wide]
-        parts = dims[:first], dims[first : first + n], dims[first + n :]
-        return x, tuple(int(np.prod(d, dtype=np.int64)) for d in parts)  # type: ignore[return-value]
+        return x, (math.prod(dims[:first]), math.prod(dims[first : first + n]), math.prod(dims[first + n :]))
     order = [i for i in range(len(x.shape)) if i not in axes] + sorted(axes)
     turned = p.temporary(x, tuple(x.shape[i] for i in order), f"{x.name}_transposed")
     emit_transpose(p, op, x, turned, tuple(order))
@@ -108,7 +106,7 @@ def softmax(p: Program, op: Op) -> None:
     check_shape(op, y, x.shape)
     check(op, x, 1 <= len(x.shape) <= 4, "rank 1 to 4")
     depth = x.shape[-1]
-    beta = float(op.options["beta"])
+    beta = op.options.real("beta")
     check(op, None, 0 < beta < MAX_BETA, f"a beta above 0 and below {MAX_BETA:g}", str(beta))
     if x.dtype == "float32":
         params = Softmax(x.size // depth, depth, beta=beta)
@@ -136,11 +134,7 @@ def _check_softmax_scale(op: Op, x: Tensor, beta: float) -> None:
 
 
 def log_softmax(p: Program, op: Op) -> None:
-    (x,) = p.inputs(op, 1)
-    y = p.output(op)
-    check_dtype(op, x, "float32", "int8")
-    check_dtype(op, y, x.dtype)
-    check_quantized(op, x, y)
+    x, y = one_to_one(p, op, "float32", "int8")
     check_shape(op, y, x.shape)
     check(op, x, len(x.shape) >= 1, "rank 1 or more")
     depth = x.shape[-1]
@@ -165,6 +159,6 @@ def arg_max(p: Program, op: Op) -> None:
     axis, rank = int(constant(op, axis_tensor, "the axis").ravel()[0]), len(x.shape)
     check(op, axis_tensor, -rank <= axis < rank, f"an axis within rank {rank}", str(axis))
     axis %= rank
-    outer, n, inner = (int(np.prod(d, dtype=np.int64)) for d in (x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]))
+    outer, n, inner = math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
     check(op, y, y.size == outer * inner, f"{outer * inner} elements")
     p.emit(f"arg_max_{SUFFIX[x.dtype]}", op, [x], [y], ArgMax(outer, n, inner))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 
 import numpy as np
@@ -26,8 +27,9 @@ MAX_BLOCKS = 1024
 """Copies of one step that are worth their parameters in flash; what needs more is refused."""
 
 
-def _pair(p: Program, op: Op, least: int, most: int | None = None) -> tuple[Tensor, list[Tensor | None], Tensor]:
-    x, *rest = p.inputs(op, least, most)
+def _pair(p: Program, op: Op, count: int) -> tuple[Tensor, list[Tensor], Tensor]:
+    """-> the first of `count` inputs, which is moved; the others; the output."""
+    x, *rest = p.inputs(op, count)
     y = p.output(op)
     check_dtype(op, x, *MOVABLE)
     check_dtype(op, y, x.dtype)
@@ -135,8 +137,9 @@ def space_to_depth(p: Program, op: Op) -> None:
 
 def _block_size(op: Op, x: Tensor) -> int:
     check(op, x, len(x.shape) == 4, "rank 4 (NHWC)")
-    check(op, None, op.options["block"] >= 1, "a block size >= 1", str(op.options["block"]))
-    return op.options["block"]
+    size = op.options.number("block")
+    check(op, None, size >= 1, "a block size >= 1", str(size))
+    return size
 
 
 def _depth_steps(n: int, h: int, w: int, c: int, size: int) -> tuple[list[int], list[int]]:
@@ -182,8 +185,8 @@ def gather(p: Program, op: Op) -> None:
     """Rows picked by constant indices along one axis."""
     x, (indices,), y = _pair(p, op, 2)
     check_dtype(op, indices, *INTEGERS)
-    check(op, None, op.options["batch_dims"] == 0, "no batch dimensions", str(op.options["batch_dims"]))
-    axis = axis_of(op, op.options["axis"], len(x.shape))
+    check(op, None, op.options.number("batch_dims") == 0, "no batch dimensions", str(op.options.number("batch_dims")))
+    axis = axis_of(op, op.options.number("axis"), len(x.shape))
     picked = _ints(op, indices, "the indices (a lookup at run time)")
     check(op, indices, all(0 <= i < x.shape[axis] for i in picked), f"indices below {x.shape[axis]}", str(picked))
     check(op, indices, len(picked) <= MAX_BLOCKS, f"up to {MAX_BLOCKS} indices", str(len(picked)))
@@ -197,19 +200,21 @@ def gather(p: Program, op: Op) -> None:
 def mirror_pad(p: Program, op: Op) -> None:
     """REFLECT leaves the border element out of its mirror image, SYMMETRIC repeats it."""
     x, (pads_tensor,), y = _pair(p, op, 2)
-    pads = np.array(_ints(op, pads_tensor, "the paddings", 2 * len(x.shape))).reshape(-1, 2)
-    skip = {"REFLECT": 1, "SYMMETRIC": 0}.get(op.options["mode"])
-    check(op, None, skip is not None, "mode REFLECT or SYMMETRIC", str(op.options["mode"]))
+    ends, mode = _ints(op, pads_tensor, "the paddings", 2 * len(x.shape)), op.options.word("mode")
+    pads = list(zip(ends[::2], ends[1::2], strict=True))
+    check(op, None, mode in ("REFLECT", "SYMMETRIC"), "mode REFLECT or SYMMETRIC", mode)
+    skip = int(mode == "REFLECT")
     good = all(0 <= a <= d - skip and 0 <= b <= d - skip for d, (a, b) in zip(x.shape, pads, strict=True))
     check(op, pads_tensor, good, "paddings not beyond the input")
-    check_shape(op, y, tuple(int(d + a + b) for d, (a, b) in zip(x.shape, pads, strict=True)))
-    parts = [_mirrored(d, int(a), int(b), skip) for d, (a, b) in zip(x.shape, pads, strict=True)]
-    check(op, pads_tensor, int(np.prod([len(q) for q in parts])) <= MAX_BLOCKS, "paddings in fewer dimensions")
+    check_shape(op, y, tuple(d + a + b for d, (a, b) in zip(x.shape, pads, strict=True)))
+    parts = [_mirrored(d, a, b, skip) for d, (a, b) in zip(x.shape, pads, strict=True)]
+    check(op, pads_tensor, math.prod(len(q) for q in parts) <= MAX_BLOCKS, "paddings in fewer dimensions")
     copies, inner, outer = [], strides(x.shape), strides(y.shape)
     for choice in product(*parts):
-        start = tuple(sum(c[k] * s for c, s in zip(choice, side, strict=True)) for k, side in enumerate((inner, outer)))
+        begin = sum(c[0] * s for c, s in zip(choice, inner, strict=True))
+        to = sum(c[1] * s for c, s in zip(choice, outer, strict=True))
         steps = [c[3] * s for c, s in zip(choice, inner, strict=True)]
-        copies.append(block(0, 0, start, tuple(c[2] for c in choice), (steps, outer), itemsize(x)))
+        copies.append(block(0, 0, (begin, to), tuple(c[2] for c in choice), (steps, outer), itemsize(x)))
     emit_move(p, op, [x], [y], copies)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinyrig.compiler.lower.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant
+from tinyrig.compiler.lower.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant, one_to_one
 from tinyrig.compiler.model.graph import Op, Tensor
 from tinyrig.compiler.model.params import Clamp, Dequantize, Quantize, Rescale
 from tinyrig.compiler.model.quant import FLOAT_ACTIVATIONS, INT_RANGE, activation_range, quantize_multiplier, round_half_away
@@ -12,17 +12,13 @@ from tinyrig.compiler.model.quant import FLOAT_ACTIVATIONS, INT_RANGE, activatio
 
 def reshape(p: Program, op: Op) -> None:
     """RESHAPE, SQUEEZE, EXPAND_DIMS: the file's output shape is the result, whatever the second input says."""
-    x, _ = p.inputs(op, 1, 2)
+    (x,), _ = p.inputs_and_optional(op, 1, 2)
     p.alias(op, x, p.output(op))
 
 
 def relu(p: Program, op: Op) -> None:
     """RELU rescales integers from the input's to the output's scale; RELU6 only clamps at the input's scale, as in TFLM."""
-    (x,) = p.inputs(op, 1)
-    y = p.output(op)
-    check_dtype(op, x, "float32", "int8", "int16")
-    check_dtype(op, y, x.dtype)
-    check_quantized(op, x, y)
+    x, y = one_to_one(p, op, "float32", "int8", "int16")
     check_shape(op, y, x.shape)
     if x.dtype == "float32":
         p.emit("clamp_f32", op, [x], [y], Clamp(x.size, *FLOAT_ACTIVATIONS[op.code]))

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import tflite
-from flatbuffers.number_types import Int32Flags
 
-from tinyrig.compiler.model.options import enum_names, read_options
+from tinyrig.compiler.model import schema
+from tinyrig.compiler.model.options import OpOptions, read_options
 from tinyrig.compiler.model.verify import verify
 from tinyrig.core.errors import ModelError, RigError
 from tinyrig.core.text import printable
@@ -34,8 +32,8 @@ MAX_ELEMENTS = 1 << 24
 MAX_OPS, MAX_TENSORS, MAX_OPERANDS = 4096, 1 << 14, 1 << 16
 """What one model may list; operands are the inputs and outputs of all ops together."""
 
-_TYPE_NAMES = enum_names(tflite.TensorType)
-_OP_NAMES = enum_names(tflite.BuiltinOperator)
+_TYPE_NAMES = schema.enum_names("TensorType")
+_OP_NAMES = schema.enum_names("BuiltinOperator")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +63,7 @@ class Tensor:
     @property
     def scale(self) -> np.float32:
         """Per-tensor scale; 0 when not quantised."""
-        return self.scales[0] if len(self.scales) else np.float32(0)
+        return np.float32(self.scales[0]) if len(self.scales) else np.float32(0)
 
     @property
     def zero_point(self) -> int:
@@ -78,14 +76,13 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Op:
-    """`inputs` holds tensor indices, -1 for an omitted optional one. `options` maps the schema's field names to values,
-    enums as their names ("SAME", "RELU6")."""
+    """`inputs` holds tensor indices, -1 for an omitted optional one."""
 
     index: int
     code: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    options: dict[str, Any] = field(default_factory=dict)
+    options: OpOptions = field(default_factory=OpOptions)
     version: int = 1
 
     def __str__(self) -> str:
@@ -124,7 +121,7 @@ def _corrupt(detail: str) -> ModelError:
 
 
 def _read(data: bytes) -> Graph:
-    model = tflite.Model.GetRootAsModel(data, 0)
+    model = schema.root(data)
     if model.SubgraphsLength() != 1:
         raise ModelError(
             "the model must have exactly one subgraph",
@@ -138,7 +135,8 @@ def _read(data: bytes) -> Graph:
     operators = [sub.Operators(i) for i in range(_count("ops", sub.OperatorsLength(), MAX_OPS))]
     _count("inputs and outputs of ops", sum(o.InputsLength() + o.OutputsLength() for o in operators), MAX_OPERANDS)
     ops = tuple(_op(o, i, codes) for i, o in enumerate(operators))
-    inputs, outputs = (_ints(f"{k} of the model", getattr(sub, k + "Length")(), getattr(sub, k)) for k in ("Inputs", "Outputs"))
+    inputs = _ints("inputs of the model", sub.InputsLength(), sub.Inputs)
+    outputs = _ints("outputs of the model", sub.OutputsLength(), sub.Outputs)
     graph = Graph(tensors, ops, inputs, outputs)
     _check_references(graph)
     _check_inputs(graph)
@@ -156,16 +154,15 @@ def _ints(what: str, n: int, get: Callable[[int], int], most: int = 4096) -> tup
     return tuple(int(get(i)) for i in range(_count(what, n, most)))
 
 
-def _op_name(code: Any) -> tuple[str, int, str]:
+def _op_name(code: schema.OperatorCode) -> tuple[str, int, str]:
     """-> (name, version, custom code). Old files carry the number in a one-byte field, newer ones in a wider one; the larger
-    counts. The reader's own BuiltinCode() prefers the old one, which no runtime does."""
-    wide = code._tab.Offset(10)
-    number = max(code._tab.Get(Int32Flags, wide + code._tab.Pos) if wide else 0, code.DeprecatedBuiltinCode())
+    counts."""
+    number = max(schema.wide_builtin_code(code), code.DeprecatedBuiltinCode())
     custom = code.CustomCode()
     return _OP_NAMES.get(number, f"#{number}"), code.Version(), printable((custom or b"").decode("utf-8", "replace"))
 
 
-def _tensor(constants: _Constants, t: Any, index: int) -> Tensor:
+def _tensor(constants: _Constants, t: schema.TensorTable, index: int) -> Tensor:
     name = printable((t.Name() or b"").decode("utf-8", "replace"), 300)
     type_name = _TYPE_NAMES.get(t.Type(), f"type {t.Type()}")
     where = f"tensor {index} {name!r}"
@@ -203,7 +200,7 @@ def checked_shape(shape: tuple[int, ...], where: str) -> tuple[int, ...]:
     return shape
 
 
-def _quantization(t: Any, shape: tuple[int, ...], where: str) -> tuple[np.ndarray, np.ndarray, int]:
+def _quantization(t: schema.TensorTable, shape: tuple[int, ...], where: str) -> tuple[np.ndarray, np.ndarray, int]:
     q = t.Quantization()
     if q is None or q.ScaleLength() == 0:
         return np.zeros(0, np.float32), np.zeros(0, np.int64), 0
@@ -234,11 +231,11 @@ def _quantization(t: Any, shape: tuple[int, ...], where: str) -> tuple[np.ndarra
 class _Constants:
     """The values of the file's buffers, each copied out once: tensors may share them."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: schema.Model) -> None:
         self._model = model
         self._known: dict[tuple[int, str], np.ndarray] = {}
 
-    def value(self, t: Any, shape: tuple[int, ...], dtype: str, where: str) -> np.ndarray | None:
+    def value(self, t: schema.TensorTable, shape: tuple[int, ...], dtype: str, where: str) -> np.ndarray | None:
         index = t.Buffer()
         if not 0 <= index < self._model.BuffersLength():
             raise _corrupt(f"{where} names buffer {index}")
@@ -270,7 +267,7 @@ def _decoded(raw: bytes, dtype: str, where: str) -> np.ndarray:
     return value
 
 
-def _op(o: Any, index: int, codes: list[tuple[str, int, str]]) -> Op:
+def _op(o: schema.Operator, index: int, codes: list[tuple[str, int, str]]) -> Op:
     if not 0 <= o.OpcodeIndex() < len(codes):
         raise _corrupt(f"op {index} names operator code {o.OpcodeIndex()}")
     name, version, custom = codes[o.OpcodeIndex()]

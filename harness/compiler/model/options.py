@@ -3,28 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-import flatbuffers
-import tflite
+import numpy as np
+
+from tinyrig.compiler.model.schema import Operator, enum_names, options_reader
+
+Value = int | float | str | tuple[int, ...] | None
+"""Of one option: a flag is an int, an enum's value its name or, without one, its number, a list that is absent None."""
 
 
-def enum_names(enum: type) -> dict[int, str]:
-    """A generated enum class -> its names by number."""
-    return {v: k for k, v in vars(enum).items() if isinstance(v, int) and not k.startswith("_")}
+@dataclass(frozen=True)
+class OpOptions:
+    """What the file says beside an op's inputs, by our keys. The getters raise KeyError for a key that OPTIONS does not give
+    the op, TypeError for a value of another kind."""
+
+    values: dict[str, Value] = field(default_factory=dict)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.values
+
+    def number(self, key: str, default: int | None = None) -> int:
+        value = self.values[key] if default is None else self.values.get(key, default)
+        if not isinstance(value, int):
+            raise TypeError(f"option {key} is {value!r}, not an integer")
+        return value
+
+    def real(self, key: str) -> float:
+        value = self.values[key]
+        if not isinstance(value, int | float):
+            raise TypeError(f"option {key} is {value!r}, not a number")
+        return float(value)
+
+    def flag(self, key: str) -> bool:
+        return bool(self.number(key))
+
+    def word(self, key: str, default: str | None = None) -> str:
+        """An enum's name; the number, as text, of a value without a name."""
+        return str(self.values[key] if default is None else self.values.get(key, default))
+
+    def numbers(self, key: str) -> tuple[int, ...] | None:
+        value = self.values[key]
+        if not isinstance(value, tuple | None):
+            raise TypeError(f"option {key} is {value!r}, not a list")
+        return value
 
 
-_PADDING = enum_names(tflite.Padding)
-_ACTIVATION = enum_names(tflite.ActivationFunctionType)
-_TYPE = enum_names(tflite.TensorType)
-_FORMAT = enum_names(tflite.FullyConnectedOptionsWeightsFormat)
+_PADDING = enum_names("Padding")
+_ACTIVATION = enum_names("ActivationFunctionType")
+_TYPE = enum_names("TensorType")
+_FORMAT = enum_names("FullyConnectedOptionsWeightsFormat")
 
-_CONV = {"padding": ("Padding", _PADDING), "stride_h": "StrideH", "stride_w": "StrideW"}
-_DILATION = {"dilation_h": "DilationHFactor", "dilation_w": "DilationWFactor"}
-_ACT = {"activation": ("FusedActivationFunction", _ACTIVATION)}
-_POOL = {**_CONV, **_ACT, "filter_h": "FilterHeight", "filter_w": "FilterWidth"}
+Getter = str | tuple[str, dict[int, str]]
+_CONV: dict[str, Getter] = {"padding": ("Padding", _PADDING), "stride_h": "StrideH", "stride_w": "StrideW"}
+_DILATION: dict[str, Getter] = {"dilation_h": "DilationHFactor", "dilation_w": "DilationWFactor"}
+_ACT: dict[str, Getter] = {"activation": ("FusedActivationFunction", _ACTIVATION)}
+_POOL: dict[str, Getter] = {**_CONV, **_ACT, "filter_h": "FilterHeight", "filter_w": "FilterWidth"}
 
-OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+OPTIONS: dict[str, tuple[str, dict[str, Getter]]] = {
     "CONV_2D": ("Conv2DOptions", {**_CONV, **_DILATION, **_ACT}),
     "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", {**_CONV, **_DILATION, **_ACT, "multiplier": "DepthMultiplier"}),
     "FULLY_CONNECTED": ("FullyConnectedOptions", {**_ACT, "format": ("WeightsFormat", _FORMAT), "keep_dims": "KeepNumDims"}),
@@ -62,7 +99,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "BATCH_MATMUL": ("BatchMatMulOptions", {"adjoint_x": "AdjX", "adjoint_y": "AdjY"}),
     "RESIZE_BILINEAR": ("ResizeBilinearOptions", {"align": "AlignCorners", "half_pixel": "HalfPixelCenters"}),
     "GATHER": ("GatherOptions", {"axis": "Axis", "batch_dims": "BatchDims"}),
-    "MIRROR_PAD": ("MirrorPadOptions", {"mode": ("Mode", enum_names(tflite.MirrorPadMode))}),
+    "MIRROR_PAD": ("MirrorPadOptions", {"mode": ("Mode", enum_names("MirrorPadMode"))}),
     "DEPTH_TO_SPACE": ("DepthToSpaceOptions", {"block": "BlockSize"}),
     "SPACE_TO_DEPTH": ("SpaceToDepthOptions", {"block": "BlockSize"}),
     "SPLIT_V": ("SplitVOptions", {"count": "NumSplits"}),
@@ -71,35 +108,24 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """op -> (schema table, our key -> getter, or (getter, names of the enum)). Numbers whose enum has no name stay numbers."""
 
-_TABLE_NUMBERS = {name: number for number, name in enum_names(tflite.BuiltinOptions).items()}
+_TABLE_NUMBERS = {name: number for number, name in enum_names("BuiltinOptions").items()}
 
 
-def _empty() -> bytes:
-    """A table without fields: every getter then answers with the schema's default."""
-    builder = flatbuffers.Builder(16)
-    builder.StartObject(0)
-    builder.Finish(builder.EndObject())
-    return bytes(builder.Output())
-
-
-_EMPTY = _empty()
-
-
-def read_options(op: Any, name: str) -> dict[str, Any]:
+def read_options(op: Operator, name: str) -> OpOptions:
     """The options of a schema Operator; the schema's defaults where the file carries none."""
     if name not in OPTIONS:
-        return {}
+        return OpOptions()
     table_name, fields = OPTIONS[name]
-    reader, table = getattr(tflite, table_name)(), op.BuiltinOptions()
-    if table is not None and op.BuiltinOptionsType() == _TABLE_NUMBERS[table_name]:
-        reader.Init(table.Bytes, table.Pos)
-    else:
-        reader.Init(_EMPTY, flatbuffers.encode.Get(flatbuffers.packer.uoffset, _EMPTY, 0))
-    return {key: _value(reader, getter) for key, getter in fields.items()}
+    given = op.BuiltinOptionsType() == _TABLE_NUMBERS[table_name]
+    reader = options_reader(table_name, op.BuiltinOptions() if given else None)
+    return OpOptions({key: _value(reader, getter) for key, getter in fields.items()})
 
 
-def _value(reader: Any, getter: str | tuple[str, dict[int, str]]) -> Any:
-    if isinstance(getter, str):
-        return getattr(reader, getter)()
-    method: Callable[[], int] = getattr(reader, getter[0])
-    return getter[1].get(method(), method())
+def _value(reader: Any, getter: Getter) -> Value:
+    method: Callable[[], Any] = getattr(reader, getter if isinstance(getter, str) else getter[0])
+    value = method()
+    if not isinstance(getter, str):
+        return getter[1].get(value, int(value))
+    if getter.endswith("AsNumpy"):  # answers 0 for an absent list
+        return tuple(int(v) for v in value) if isinstance(value, np.ndarray) else None
+    return float(value) if isinstance(value, float) else int(value)

@@ -11,22 +11,37 @@ from tinyrig.compiler.model.graph import Op, Tensor
 from tinyrig.compiler.model.quant import out_size
 
 Shape = tuple[int, ...]
-Inputs = list[Tensor | None]
 
 
-def infer(op: Op, inputs: Inputs) -> list[Shape] | None:
+def infer(op: Op, inputs: list[Tensor | None]) -> list[Shape] | None:
     """A shape for each output; None when the op has no rule or lacks the constants for it, so that the file's must do."""
     if op.code not in _RULES:
         return None
+    given = inputs[: inputs.index(None)] if None in inputs else inputs
     try:
-        return [tuple(int(d) for d in shape) for shape in _RULES[op.code](op, inputs)]
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError):
+        return [tuple(int(d) for d in shape) for shape in _RULES[op.code](op, [t for t in given if t is not None])]
+    except (IndexError, KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError):
         return None  # a malformed op: its lowering says what is wrong with it
 
 
-def _values(t: Tensor | None) -> list[int]:
+Inputs = list[Tensor]
+"""Those in front of the first that is omitted."""
+
+
+def _data(t: Tensor) -> np.ndarray:
     """Raises TypeError when it is no constant."""
-    return [int(v) for v in t.data.ravel()]  # type: ignore[union-attr]
+    if t.data is None:
+        raise TypeError(f"{t} is no constant")
+    return t.data
+
+
+def _values(t: Tensor) -> list[int]:
+    return [int(v) for v in _data(t).ravel()]
+
+
+def _pairs(t: Tensor) -> list[tuple[int, int]]:
+    """Paddings or crops: in front and behind."""
+    return [(int(a), int(b)) for a, b in _data(t)]
 
 
 def _same(op: Op, x: Inputs) -> list[Shape]:
@@ -40,16 +55,16 @@ def _broadcast(op: Op, x: Inputs) -> list[Shape]:
 def _window(op: Op, x: Inputs) -> list[Shape]:
     o, (n, *size, c) = op.options, x[0].shape
     if "filter_h" in o:
-        taps = (o["filter_h"], o["filter_w"])
+        taps = [o.number("filter_h"), o.number("filter_w")]
     else:
-        taps, c = x[1].shape[1:3], x[1].shape[0 if op.code == "CONV_2D" else 3]
-    strides, dilation = (o["stride_h"], o["stride_w"]), (o.get("dilation_h", 1), o.get("dilation_w", 1))
-    return [(n, *(out_size(o["padding"], size[i], taps[i], strides[i], dilation[i]) for i in range(2)), c)]
+        taps, c = list(x[1].shape[1:3]), x[1].shape[0 if op.code == "CONV_2D" else 3]
+    strides, dilation = [o.number("stride_h"), o.number("stride_w")], [o.number("dilation_h", 1), o.number("dilation_w", 1)]
+    return [(n, *(out_size(o.word("padding"), size[i], taps[i], strides[i], dilation[i]) for i in range(2)), c)]
 
 
 def _dense(op: Op, x: Inputs) -> list[Shape]:
     out_n, in_n = x[1].shape
-    return [(*x[0].shape[:-1], out_n) if op.options["keep_dims"] else (x[0].size // in_n, out_n)]
+    return [(*x[0].shape[:-1], out_n) if op.options.flag("keep_dims") else (x[0].size // in_n, out_n)]
 
 
 def _reshape(op: Op, x: Inputs) -> list[Shape]:
@@ -65,8 +80,8 @@ def _expand(op: Op, x: Inputs) -> list[Shape]:
 
 
 def _squeeze(op: Op, x: Inputs) -> list[Shape]:
-    dims = op.options["dims"]  # numpy's reader answers 0 for an absent list
-    axes = {int(a) % len(x[0].shape) for a in dims} if np.ndim(dims) else {i for i, d in enumerate(x[0].shape) if d == 1}
+    dims, rank = op.options.numbers("dims"), len(x[0].shape)
+    axes = {i for i, d in enumerate(x[0].shape) if d == 1} if dims is None else {a % rank for a in dims}
     return [tuple(d for i, d in enumerate(x[0].shape) if i not in axes)]
 
 
@@ -75,18 +90,18 @@ def _transpose(op: Op, x: Inputs) -> list[Shape]:
 
 
 def _reduce(op: Op, x: Inputs) -> list[Shape]:
-    rank, keep = len(x[0].shape), op.options["keep_dims"]
+    rank, keep = len(x[0].shape), op.options.flag("keep_dims")
     axes = {a % rank for a in _values(x[1])}
     return [tuple(1 if i in axes else d for i, d in enumerate(x[0].shape) if keep or i not in axes)]
 
 
 def _pack(op: Op, x: Inputs) -> list[Shape]:
-    axis = op.options["axis"] % (len(x[0].shape) + 1)
+    axis = op.options.number("axis") % (len(x[0].shape) + 1)
     return [(*x[0].shape[:axis], len(x), *x[0].shape[axis:])]
 
 
 def _unpack(op: Op, x: Inputs) -> list[Shape]:
-    axis = op.options["axis"] % len(x[0].shape)
+    axis = op.options.number("axis") % len(x[0].shape)
     return [x[0].shape[:axis] + x[0].shape[axis + 1 :]] * len(op.outputs)
 
 
@@ -107,28 +122,28 @@ def _split_v(op: Op, x: Inputs) -> list[Shape]:
 
 
 def _concatenation(op: Op, x: Inputs) -> list[Shape]:
-    axis = op.options["axis"]
+    axis = op.options.number("axis")
     return [_along(x[0].shape, axis, sum(t.shape[axis] for t in x))]
 
 
 def _pad(op: Op, x: Inputs) -> list[Shape]:
-    return [tuple(d + int(a) + int(b) for d, (a, b) in zip(x[0].shape, x[1].data, strict=True))]
+    return [tuple(d + a + b for d, (a, b) in zip(x[0].shape, _pairs(x[1]), strict=True))]
 
 
 def _space_to_batch(op: Op, x: Inputs) -> list[Shape]:
     sizes, (n, *dims) = _values(x[1]), x[0].shape
-    space = [(d + int(a) + int(b)) // s for d, s, (a, b) in zip(dims, sizes, x[2].data, strict=False)]
+    space = [(d + a + b) // s for d, s, (a, b) in zip(dims, sizes, _pairs(x[2]), strict=False)]
     return [(n * int(np.prod(sizes)), *space, *dims[len(sizes) :])]
 
 
 def _batch_to_space(op: Op, x: Inputs) -> list[Shape]:
     sizes, (n, *dims) = _values(x[1]), x[0].shape
-    space = [d * s - int(a) - int(b) for d, s, (a, b) in zip(dims, sizes, x[2].data, strict=False)]
+    space = [d * s - a - b for d, s, (a, b) in zip(dims, sizes, _pairs(x[2]), strict=False)]
     return [(n // int(np.prod(sizes)), *space, *dims[len(sizes) :])]
 
 
 def _gather(op: Op, x: Inputs) -> list[Shape]:
-    axis = op.options["axis"] % len(x[0].shape)
+    axis = op.options.number("axis") % len(x[0].shape)
     return [(*x[0].shape[:axis], *x[1].shape, *x[0].shape[axis + 1 :])]
 
 
@@ -138,10 +153,11 @@ def _slice(op: Op, x: Inputs) -> list[Shape]:
 
 
 def _strided_slice(op: Op, x: Inputs) -> list[Shape]:
-    o, shape = op.options, []
+    begins, ends, shrinks = (op.options.number(f"{k}_mask") for k in ("begin", "end", "shrink"))
+    shape: list[int] = []
     for i, (d, begin, end, step) in enumerate(zip(x[0].shape, *map(_values, x[1:]), strict=True)):
-        first, last = (None if o[k] >> i & 1 else v for k, v in (("begin_mask", begin), ("end_mask", end)))
-        if not o["shrink_mask"] >> i & 1:
+        first, last = (None if mask >> i & 1 else v for mask, v in ((begins, begin), (ends, end)))
+        if not shrinks >> i & 1:
             shape.append(len(range(*slice(first, last, step).indices(d))))
     return [tuple(shape)]
 
@@ -159,7 +175,7 @@ def _resize(op: Op, x: Inputs) -> list[Shape]:
 
 
 def _matmul(op: Op, x: Inputs) -> list[Shape]:
-    rows, columns = x[0].shape[-1 if op.options["adjoint_x"] else -2], x[1].shape[-2 if op.options["adjoint_y"] else -1]
+    rows, columns = x[0].shape[-1 if op.options.flag("adjoint_x") else -2], x[1].shape[-2 if op.options.flag("adjoint_y") else -1]
     return [(*np.broadcast_shapes(x[0].shape[:-2], x[1].shape[:-2]), rows, columns)]
 
 

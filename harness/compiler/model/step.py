@@ -2,7 +2,7 @@
 
 A `ProgramStep` says what must be computed, once and for all engines: constants are numpy arrays in `params`, everything that
 TFLite leaves to run time (paddings, multipliers, activation ranges) is already a number. A `Kernel` says how one engine
-does it. Kernels are looked up in literal tables, `dict[kind, Select]`, one table an engine (see kernels.py).
+does it. Kernels are looked up in literal tables, `dict[kind, Select]`, one table an engine (see kernels/choose.py).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -40,11 +40,15 @@ class CompileOptions:
     optimise: str = "speed"
 
 
+P_co = TypeVar("P_co", covariant=True)
+Q = TypeVar("Q")
+
+
 @dataclass(frozen=True, eq=False)
-class ProgramStep:
+class ProgramStep(Generic[P_co]):
     """One call of the compiled program. `inputs` and `outputs` are the tensors that the kernel gets pointers to (an input
-    may be a constant: `data` is then not None); weights and the like are in `params`. `op`/`op_index` name the (first)
-    TFLite op it came from, for messages and profiles."""
+    may be a constant: `data` is then not None); weights and the like are in `params`, the record of the step's kind (see
+    layers.py and params.py). `op`/`op_index` name the (first) TFLite op it came from, for messages and profiles."""
 
     index: int
     kind: str
@@ -53,8 +57,16 @@ class ProgramStep:
     op_index: int
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-    params: Any
+    params: P_co
     macs: int = 0
+
+    def with_params(self, params: Q) -> ProgramStep[Q]:
+        """The same step as one of another kind; `kind` stays."""
+        return ProgramStep(self.index, self.kind, self.name, self.op, self.op_index, self.inputs, self.outputs, params, self.macs)
+
+
+AnyStep = ProgramStep[Any]
+"""A step whose kind, and so the record in `params`, shows only at run time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,5 +110,5 @@ class Kernel:
         return sum(c.data.nbytes for c in self.constants)
 
 
-Select = Callable[[ProgramStep, CompileOptions], Kernel | None]
+Select = Callable[[AnyStep, CompileOptions], Kernel | None]
 """A table's entry: the kernel for this step, or None when the engine has none for this shape (the portable one is used)."""

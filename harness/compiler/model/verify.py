@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass, field
 
 # Kinds of a field: its width in bytes, "string", "table" (checked as a shell), a schema table's name, or a list of one of these.
-Kind = int | str | list
+Kind = int | str | list[int] | list[str]
 
 TABLES: dict[str, dict[int, Kind]] = {
     "Model": {0: 4, 1: ["OperatorCode"], 2: ["SubGraph"], 3: "string", 4: ["Buffer"], 5: [4]},
@@ -33,7 +33,7 @@ class _Walk:
         size = struct.calcsize(code)
         if at % size or not 0 <= at <= len(self.data) - size:
             raise ValueError(f"a {size}-byte number at {at} of {len(self.data)}")
-        return struct.unpack_from("<" + code, self.data, at)[0]
+        return int(struct.unpack_from("<" + code, self.data, at)[0])
 
     def target(self, at: int) -> int:
         """Offsets point forward from where they stand."""
@@ -63,10 +63,11 @@ def _table(walk: _Walk, at: int, kind: str) -> None:
     for i in range((size - 4) // 2):
         offset = walk.number(vtable + 4 + 2 * i, "H")
         if offset and i in fields:
-            width = fields[i] if isinstance(fields[i], int) else 4
-            if offset + width > inline or (at + offset) % width:  # type: ignore[operator]
+            what = fields[i]
+            width = what if isinstance(what, int) else 4
+            if offset + width > inline or (at + offset) % width:
                 raise ValueError(f"field {i} of the table {kind} at {at + offset}")
-            _field(walk, at + offset, fields[i])
+            _field(walk, at + offset, what)
         elif offset >= inline:
             raise ValueError(f"field {i} of the table {kind} at {at + offset}")
 
@@ -79,10 +80,10 @@ def _field(walk: _Walk, at: int, kind: Kind) -> None:
         _list(walk, target, 1)
     elif isinstance(kind, str):
         walk.visit(target, kind)
-    elif isinstance(kind[0], int):
-        _list(walk, target, kind[0])
+    elif isinstance(width := kind[0], int):
+        _list(walk, target, width)
     else:
-        _tables(walk, target, kind[0])
+        _tables(walk, target, width)
 
 
 def _tables(walk: _Walk, at: int, kind: str) -> None:

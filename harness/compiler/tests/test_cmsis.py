@@ -14,7 +14,7 @@ from tinyrig.compiler.compile import compile_model
 from tinyrig.compiler.kernels import cmsis
 from tinyrig.compiler.lower.lower import lower
 from tinyrig.compiler.model.graph import read_model
-from tinyrig.compiler.model.step import CompileOptions, ProgramStep
+from tinyrig.compiler.model.step import AnyStep, CompileOptions
 from tinyrig.compiler.tests import cases
 from tinyrig.core.errors import HostError
 
@@ -36,7 +36,7 @@ def test_op_equals_tflm(name: str, data: st.DataObject) -> None:
     cases.check(drawn, data.draw(cases.seeds()), engine=cmsis.ENGINE)
 
 
-def _steps(case: cases.Case) -> tuple[ProgramStep, ...]:
+def _steps(case: cases.Case) -> tuple[AnyStep, ...]:
     bench = cases.Workbench(np.random.default_rng(1))
     case(bench)
     return lower(read_model(bench.finish())).steps

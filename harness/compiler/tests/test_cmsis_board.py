@@ -13,7 +13,7 @@ from tinyrig.compiler.kernels import cmsis
 from tinyrig.compiler.kernels.ctext import c_array
 from tinyrig.compiler.lower.lower import lower
 from tinyrig.compiler.model.graph import read_model
-from tinyrig.compiler.model.step import CompileOptions, Kernel, ProgramStep
+from tinyrig.compiler.model.step import AnyStep, CompileOptions, Kernel
 from tinyrig.compiler.tests import cases
 from tinyrig.compiler.tests.board import BOARD, run_on_board
 from tinyrig.core.records import CompiledModel, TensorSpec
@@ -86,7 +86,7 @@ int engine_invoke(void) {{
 """
 
 
-def probe(pairs: list[tuple[ProgramStep, Kernel]]) -> CompiledModel:
+def probe(pairs: list[tuple[AnyStep, Kernel]]) -> CompiledModel:
     """An engine whose output is what CMSIS-NN's size functions return for these steps, int32."""
     parameters, calls = "", ""
     for i, (step, kernel) in enumerate(pairs):

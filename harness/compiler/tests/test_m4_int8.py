@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tinyrig.board.rig import Rig
 from tinyrig.compiler.compile import compile_model
 from tinyrig.compiler.kernels import m4_int8, m4_int8_map, m4_pack
-from tinyrig.compiler.model.params import Requant, Softmax
+from tinyrig.compiler.model.layers import Requant
+from tinyrig.compiler.model.params import Softmax
 from tinyrig.compiler.model.quant import softmax_scaling
 from tinyrig.compiler.tests import cases
 from tinyrig.compiler.tests import more_cases as more

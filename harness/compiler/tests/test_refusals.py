@@ -42,6 +42,11 @@ def no_quantization(b: ModelBuilder) -> None:
     b.patch("net/dense", quantization=None)
 
 
+def omitted_input(b: ModelBuilder) -> None:
+    out = b.tensor((1, 10), "int8", 0.05, 3)
+    b.op("CONCATENATION", [b.index("net/mean"), -1], [out], axis=1)
+
+
 def sparse_tensor(b: ModelBuilder) -> None:
     b.patch("k1", sparsity=schema.SparsityParametersT())
 
@@ -94,6 +99,7 @@ REFUSED: list[tuple[Callable[[ModelBuilder], None], tuple[str, ...]]] = [
     (tanh_fused, ("op 0 CONV_2D", "RELU6", "TANH")),
     (int4_weights, ("op 4 FULLY_CONNECTED", "'k3'", "INT4")),
     (argmax_of_64_bits, ("op 6 ARG_MAX", "int64", "output_type=tf.int32")),
+    (omitted_input, ("op 6 CONCATENATION", "omitted")),
     (too_many_scales, ("op 0 CONV_2D", "'k1'", "3")),
 ]
 
