@@ -11,11 +11,15 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tinyrig.core.errors import RigError
 from tinyrig.virtual.faults import FAULTS, parse_fault
 from tinyrig.virtual.image import load_image
 from tinyrig.virtual.line_faults import HELP
+
+if TYPE_CHECKING:
+    from tinyrig.virtual.board import Board  # imported late: --help needs no emulator
 
 TICK_S = 0.02
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -64,12 +68,12 @@ def drop_link(link: Path | None, port: str) -> None:
             link.unlink()
 
 
-def tell_injected(board) -> None:
+def tell_injected(board: Board) -> None:
     """One line on stderr: the faults of the line injected so far, by direction and kind."""
     print(f"injected {json.dumps(dict(sorted(board.line.injected.items())))}", file=sys.stderr, flush=True)
 
 
-def leave(link: Path | None, board) -> None:
+def leave(link: Path | None, board: Board) -> None:
     """Ends the process at once, emulator and all; takes the link along."""
     drop_link(link, board.line.path)
     if board.line.injected:
@@ -83,7 +87,7 @@ def stdin_closed() -> bool:
     return bool(select.select([0], [], [], 0)[0]) and os.read(0, 4096) == b""
 
 
-def watch(board, link: Path | None, until_eof: bool) -> None:
+def watch(board: Board, link: Path | None, until_eof: bool) -> None:
     """Beside the emulator: signals (blocked in every thread), end of stdin, the 1200-baud touch."""
     while True:
         got = signal.sigtimedwait((*SIGNALS, TELL), TICK_S)
@@ -99,7 +103,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         faults = tuple(parse_fault(text) for text in args.fault)
         image = load_image(args.image) if args.image else ()
-        from tinyrig.virtual.board import Board, BoardOptions  # late: --help needs no emulator
+        from tinyrig.virtual.board import Board, BoardOptions
 
         signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, TELL))
         board = Board(BoardOptions(image, args.line_rate, args.clock, args.hook, faults, args.number, args.fault_seed))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
 import time
 from dataclasses import dataclass
@@ -48,7 +47,7 @@ class Board:
         self.line = SerialLine(options.line_rate, options.faults, options.fault_seed)
         self.cpu = Cpu(chip.ficr_page(options.number), self._read_io, self._write_io)
         self.counter = make_counter(options.clock, options.hook, [self.cpu.flash, self.cpu.ram])
-        self.counter.attach(self.cpu.uc)
+        self.counter.attach(self.cpu)
         if options.hook == "auto" and self.counter.name == "python":
             print("cycles are counted in Python, which is slow: no working cc on PATH", file=sys.stderr, flush=True)
         self._reset_wanted = self._to_bootloader = self._in_bootloader = False
@@ -59,7 +58,8 @@ class Board:
         self.bootloader = Bootloader(self.line, self.cpu.flash.bytes, options.faults, lambda: self._reset_wanted)
         for address, data in options.image:
             self.cpu.flash.bytes[address : address + len(data)] = data
-        self._boot_ram = max((f.argument for f in options.faults if f.name == "boot-ram"), default=0)
+        lost = [f.argument for f in options.faults if isinstance(f, Fault) and f.name == "boot-ram"]
+        self._boot_ram = max(lost, default=0)
         self.power.add_reason(PowerClock.REASON_PIN)
 
     def _make_peripherals(self, options: BoardOptions) -> None:
@@ -69,7 +69,7 @@ class Board:
         self.scs = SystemControl(debug, self._request_reset)
         self.scs.dwt = self.dwt
         self.timer = Timer(time_of_host if options.clock == "off" else self._time_us)
-        memory = DmaAccess(lambda a, n: bytes(self.cpu.uc.mem_read(a, n)), lambda a, data: self.cpu.uc.mem_write(a, data))
+        memory = DmaAccess(self.cpu.read, self.cpu.write)
         self.uarte = Uarte(self.line, memory, self._waited, self._program_cycles, self.report)
         self._pages: dict[int, Registers] = {
             chip.PERIPHERALS_BASE: self.power,
@@ -112,7 +112,8 @@ class Board:
                 self._run_program()
 
     def _stays_in_bootloader(self) -> bool:
-        ctypes.memset(self.cpu.ram.bytes, 0xB0, min(self._boot_ram, chip.RAM_BYTES))
+        overwritten = min(self._boot_ram, chip.RAM_BYTES)
+        self.cpu.ram.bytes[:overwritten] = b"\xb0" * overwritten
         asked = self._to_bootloader or self.power.read(PowerClock.GPREGRET) == chip.GPREGRET_BOOTLOADER
         self._to_bootloader = self._reset_wanted = False
         self.power.write(PowerClock.GPREGRET, 0)

@@ -17,7 +17,6 @@ image (flash 0x10000); those of S from the start of RAM. Facts checked against A
 from __future__ import annotations
 
 import binascii
-import ctypes
 import os
 from collections.abc import Callable
 
@@ -48,7 +47,7 @@ class Bootloader:
     """`serve()` talks until `K`, until `reset_wanted()`, or until a fault ends it."""
 
     def __init__(
-        self, line: SerialLine, flash: ctypes.Array, faults: tuple[Fault | LineFault, ...], reset_wanted: Callable[[], bool]
+        self, line: SerialLine, flash: memoryview, faults: tuple[Fault | LineFault, ...], reset_wanted: Callable[[], bool]
     ) -> None:
         self._line, self._flash, self._reset_wanted = line, flash, reset_wanted
         self._bad_writes = tuple(f.argument for f in faults if isinstance(f, Fault) and f.name == "flash-bad-write")

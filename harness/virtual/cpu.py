@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from unicorn import (
     UC_ARCH_ARM,
     UC_ERR_EXCEPTION,
+    UC_HOOK_BLOCK,
     UC_HOOK_MEM_INVALID,
     UC_MEM_FETCH_PROT,
     UC_MEM_FETCH_UNMAPPED,
@@ -22,8 +23,6 @@ from unicorn import (
     UC_PROT_ALL,
     UC_PROT_EXEC,
     UC_PROT_READ,
-    Uc,
-    UcError,
 )
 from unicorn.arm_const import (
     UC_ARM_REG_CONTROL,
@@ -39,6 +38,7 @@ from unicorn.arm_const import (
     UC_ARM_REG_XPSR,
     UC_CPU_ARM_CORTEX_M4,
 )
+from unicorn.unicorn_py3.unicorn import Uc, UcError, uclib
 
 from tinyrig.virtual import chip
 
@@ -73,12 +73,22 @@ class Trap:
     address: int | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class HostMemory:
-    """Memory of the chip that lies in host memory, so that the timing hook reads the same bytes as the CPU."""
+    """Memory of the chip that lies in host memory, so that the timing hook reads the same bytes as the CPU. `bytes` is
+    writable and one byte an element; `start` is the chip's address of its first."""
 
     start: int
-    bytes: ctypes.Array
+    bytes: memoryview
+
+    @property
+    def host_address(self) -> int:
+        return ctypes.addressof(ctypes.c_uint8.from_buffer(self.bytes))
+
+
+def host_memory(start: int, size: int, fill: int) -> HostMemory:
+    """`size` bytes of value `fill`."""
+    return HostMemory(start, memoryview(bytearray([fill]) * size))
 
 
 class Cpu:
@@ -87,11 +97,10 @@ class Cpu:
     def __init__(self, ficr: bytes, read_io: Callable[[int], int], write_io: Callable[[int, int], None]) -> None:
         self.uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
         self.uc.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M4)
-        self.flash = HostMemory(chip.FLASH_BASE, (ctypes.c_uint8 * chip.FLASH_BYTES)())
-        self.ram = HostMemory(chip.RAM_BASE, (ctypes.c_uint8 * chip.RAM_BYTES)())
-        ctypes.memset(self.flash.bytes, 0xFF, chip.FLASH_BYTES)
-        self.uc.mem_map_ptr(chip.FLASH_BASE, chip.FLASH_BYTES, UC_PROT_READ | UC_PROT_EXEC, self.flash.bytes)
-        self.uc.mem_map_ptr(chip.RAM_BASE, chip.RAM_BYTES, UC_PROT_ALL, self.ram.bytes)
+        self.flash = host_memory(chip.FLASH_BASE, chip.FLASH_BYTES, 0xFF)
+        self.ram = host_memory(chip.RAM_BASE, chip.RAM_BYTES, 0)
+        for memory, rights in ((self.flash, UC_PROT_READ | UC_PROT_EXEC), (self.ram, UC_PROT_ALL)):
+            self.uc.mem_map_ptr(memory.start, len(memory.bytes), rights, memory.host_address)
         self.uc.mem_map(chip.FICR_BASE, 2 * chip.PAGE_BYTES, UC_PROT_READ)
         self.uc.mem_write(chip.FICR_BASE, ficr + b"\xff" * chip.PAGE_BYTES)  # the second page is UICR, erased
         for base, size in (
@@ -104,11 +113,11 @@ class Cpu:
         self.uc.hook_add(UC_HOOK_MEM_INVALID, self._note_invalid)
         self._pristine = self.uc.context_save()
 
-    def _note_invalid(self, _uc, kind: int, address: int, _size: int, _value: int, _data) -> bool:
+    def _note_invalid(self, _uc: Uc, kind: int, address: int, _size: int, _value: int, _data: object) -> bool:
         self._invalid = kind, address & 0xFFFFFFFF
         return False  # the emulator stops with an error
 
-    def _map_io(self, base: int, size: int, read_io: Callable, write_io: Callable) -> None:
+    def _map_io(self, base: int, size: int, read_io: Callable[[int], int], write_io: Callable[[int, int], None]) -> None:
         self.uc.mmio_map(
             base,
             size,
@@ -117,6 +126,25 @@ class Cpu:
             lambda _uc, offset, _size, value, _data: write_io(base + offset, value),
             None,
         )
+
+    def on_block(self, call: Callable[[int, int], None]) -> None:
+        """`call(address, size)` at every block of straight-line code that is about to run."""
+        self.uc.hook_add(UC_HOOK_BLOCK, lambda _uc, address, size, _data: call(address, size))
+
+    def on_block_native(self, function: ctypes.c_void_p, state: ctypes.c_void_p) -> None:
+        """The same for a C function of unicorn's signature, which the emulator calls without passing through Python. unicorn's
+        binding takes only Python callbacks, so it goes to uc_hook_add directly."""
+        handle = ctypes.c_size_t()
+        everywhere = ctypes.c_uint64(1), ctypes.c_uint64(0)  # begin > end
+        status = uclib.uc_hook_add(self.uc._uch, ctypes.byref(handle), UC_HOOK_BLOCK, function, state, *everywhere)
+        if status:
+            raise RuntimeError(f"uc_hook_add: status {status}")
+
+    def read(self, address: int, count: int) -> bytes:
+        return bytes(self.uc.mem_read(address, count))
+
+    def write(self, address: int, data: bytes) -> None:
+        self.uc.mem_write(address, data)
 
     def start(self, vectors: int) -> None:
         """Registers as a reset leaves them, with stack and entry of the vector table at `vectors`."""
@@ -146,8 +174,11 @@ class Cpu:
             return Trap("exception (SVC, BKPT or undefined)", UNDEFINSTR if self._xpsr() & THUMB else INVSTATE)
         return Trap(str(error), UNDEFINSTR)
 
+    def _register(self, number: int) -> int:
+        return int(self.uc.reg_read(number))
+
     def _xpsr(self) -> int:
-        return self.uc.reg_read(UC_ARM_REG_XPSR)
+        return self._register(UC_ARM_REG_XPSR)
 
     def stop(self) -> None:
         """Ends run() soon; from any thread or callback."""
@@ -155,18 +186,18 @@ class Cpu:
 
     @property
     def pc(self) -> int:
-        return self.uc.reg_read(UC_ARM_REG_PC)
+        return self._register(UC_ARM_REG_PC)
 
     def interruptible(self) -> bool:
         """Whether an interrupt would be taken now: not masked, and no handler runs."""
-        return not self.uc.reg_read(UC_ARM_REG_PRIMASK) & 1 and not self._xpsr() & EXCEPTION_NUMBER
+        return not self._register(UC_ARM_REG_PRIMASK) & 1 and not self._xpsr() & EXCEPTION_NUMBER
 
     def has_room(self) -> bool:
         """Whether an exception frame can be stacked."""
         return chip.RAM_BASE <= self._frame_address() <= chip.RAM_BASE + chip.RAM_BYTES - 4 * len(_FRAME)
 
     def _frame_address(self) -> int:
-        return (self.uc.reg_read(UC_ARM_REG_SP) - 4 * len(_FRAME)) & ~7 & 0xFFFFFFFF
+        return (self._register(UC_ARM_REG_SP) - 4 * len(_FRAME)) & ~7 & 0xFFFFFFFF
 
     def enter(self, exception: int, vectors: int) -> bool:
         """Stacks the exception frame, as far as there is room, and goes to the handler. False where that is impossible: lockup.
@@ -178,23 +209,23 @@ class Cpu:
         handler = self._vector(vectors, exception)
         if xpsr & EXCEPTION_NUMBER or not handler & 1:
             return False  # a fault inside a handler, or none there
-        frame = [self.uc.reg_read(register) for register in _FRAME]
+        frame = [self._register(register) for register in _FRAME]
         frame[-1] |= THUMB
         stack = self._frame_address()
         if self.has_room():
-            self.uc.mem_write(stack, struct.pack("<8I", *frame))
+            self.write(stack, struct.pack("<8I", *frame))
         self._jump(exception, handler, stack, xpsr)
         return True
 
     def _vector(self, vectors: int, exception: int) -> int:
         """0 if it can't be read."""
         try:
-            return struct.unpack("<I", self.uc.mem_read(vectors + 4 * exception, 4))[0]
+            return int.from_bytes(self.read(vectors + 4 * exception, 4), "little")
         except UcError:
             return 0
 
     def _jump(self, exception: int, handler: int, stack: int, xpsr: int) -> None:
-        self.uc.reg_write(UC_ARM_REG_CONTROL, self.uc.reg_read(UC_ARM_REG_CONTROL) & ~2)  # handlers use the main stack
+        self.uc.reg_write(UC_ARM_REG_CONTROL, self._register(UC_ARM_REG_CONTROL) & ~2)  # handlers use the main stack
         self.uc.reg_write(UC_ARM_REG_XPSR, xpsr & ~EXCEPTION_NUMBER | THUMB | exception)
         self.uc.reg_write(UC_ARM_REG_SP, stack)
         self.uc.reg_write(UC_ARM_REG_LR, EXC_RETURN_THREAD_MSP)

@@ -71,9 +71,9 @@ class Damage:
 
     def __init__(self, direction: str, faults: Iterable[Fault | LineFault], injected: Counter[str]) -> None:
         self._direction, self._injected = direction, injected
-        faults = [f for f in faults if isinstance(f, Fault)]
-        self._faults = [(f.name[3:], f.argument) for f in faults if f.name.startswith(direction + "-")]
-        self._stall = next((f.argument for f in faults if f.name == "stall"), None) if direction == "rx" else None
+        plain = [f for f in faults if isinstance(f, Fault)]
+        self._faults = [(f.name[3:], f.argument) for f in plain if f.name.startswith(direction + "-")]
+        self._stall = next((f.argument for f in plain if f.name == "stall"), None) if direction == "rx" else None
         self._count = 0
         self._random = random.Random(direction)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import subprocess
 from pathlib import Path
 
@@ -131,7 +130,7 @@ def library() -> Path:
 
 def both(code: bytes, library: Path) -> tuple[PythonCounter, CompiledCounter]:
     """Both models over memory that holds `code` at 0x10000."""
-    memory = HostMemory(0x10000, (ctypes.c_uint8 * max(len(code), 1)).from_buffer_copy(code or b"\0"))
+    memory = HostMemory(0x10000, memoryview(bytearray(code or b"\0")))
     return PythonCounter([memory]), CompiledCounter([memory], library)
 
 
@@ -216,7 +215,7 @@ def test_c_and_python_agree_on_a_real_program(image_bin: bytes, library: Path) -
 
 
 def test_a_new_program_is_costed_anew(library: Path) -> None:
-    memory = HostMemory(0x10000, (ctypes.c_uint8 * 4)(0x00, 0xBF, 0x00, 0xBF))
+    memory = HostMemory(0x10000, memoryview(bytearray(b"\x00\xbf\x00\xbf")))
     for counter in (PythonCounter([memory]), CompiledCounter([memory], library)):
         memory.bytes[0:2] = b"\x00\xbf"  # nop
         counter.block(0x10000, 2)

@@ -11,11 +11,12 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from tinyrig.core.errors import HostError
-from tinyrig.virtual.timing.model import OPERANDS, CodeBlock, block_cost, seam
+from tinyrig.virtual.timing.model import OPERANDS, CodeBlock, arrival, block_cost
 from tinyrig.virtual.timing.table import NARROW, WIDE, Row
 
 SOURCE = Path(__file__).with_name("timing.c")
@@ -23,20 +24,33 @@ CFLAGS = ("-O2", "-shared", "-fPIC")
 
 
 class CodeRegion(Protocol):
-    """Host memory that code runs from."""
+    """Host memory that code runs from: `start` is the chip's address of its first byte, which tells flash from RAM."""
 
-    start: int
-    bytes: ctypes.Array
+    @property
+    def start(self) -> int: ...
+    @property
+    def bytes(self) -> memoryview: ...
+    @property
+    def host_address(self) -> int: ...
+
+
+class BlockHooks(Protocol):
+    """An emulator that reports every block of straight-line code before it runs."""
+
+    def on_block(self, call: Callable[[int, int], None]) -> None: ...
+    def on_block_native(self, function: ctypes.c_void_p, state: ctypes.c_void_p) -> None: ...
 
 
 class Counter(Protocol):
     """Counts executed code; `attach` installs its hook into an emulator."""
 
-    name: str
-    cycles: int
-    instructions: int
-
-    def attach(self, uc: object) -> None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def cycles(self) -> int: ...
+    @property
+    def instructions(self) -> int: ...
+    def attach(self, emulator: BlockHooks) -> None: ...
     def forget(self) -> None: ...
 
 
@@ -47,7 +61,7 @@ class NoCounter:
     cycles = 0
     instructions = 0
 
-    def attach(self, uc: object) -> None:
+    def attach(self, emulator: BlockHooks) -> None:
         """Nothing to install."""
 
     def forget(self) -> None:
@@ -59,17 +73,15 @@ class PythonCounter:
 
     name = "python"
 
-    def __init__(self, memories: list[CodeRegion]) -> None:
+    def __init__(self, regions: Sequence[CodeRegion]) -> None:
         self.cycles = self.instructions = 0
-        self._memories = memories
-        self._blocks: dict[tuple[int, int], CodeBlock] = {}
+        self._regions = regions
+        self._blocks: dict[tuple[int, int], tuple[CodeRegion, CodeBlock]] = {}
         self._expected = 0
         self._before: CodeBlock | None = None
 
-    def attach(self, uc) -> None:
-        from unicorn import UC_HOOK_BLOCK
-
-        uc.hook_add(UC_HOOK_BLOCK, lambda _uc, address, size, _data: self.block(address, size))
+    def attach(self, emulator: BlockHooks) -> None:
+        emulator.on_block(self.block)
 
     def forget(self) -> None:
         """The code may have changed."""
@@ -78,23 +90,22 @@ class PythonCounter:
 
     def block(self, address: int, size: int) -> None:
         """The emulator enters straight-line code of `size` bytes at `address`."""
-        block = self._blocks.get((address, size)) or self._cost(address, size)
-        if block is None:
+        placed = self._blocks.get((address, size)) or self._place(address, size)
+        if placed is None:
             return
-        if address == self._expected:
-            self.cycles += seam(self._before, block)
-        else:
-            self.cycles += (self._before.penalty if self._before else 0) + block.entry
-        self.cycles += block.cycles
+        _region, block = placed
+        self.cycles += arrival(self._before, block, falls_through=address == self._expected) + block.cycles
         self.instructions += block.instructions
         self._expected, self._before = block.end, block
 
-    def _cost(self, address: int, size: int) -> CodeBlock | None:
-        for memory in self._memories:
-            offset = address - memory.start
-            if offset >= 0 and offset + size <= len(memory.bytes):
-                self._blocks[address, size] = block_cost(bytes(memory.bytes[offset : offset + size]), address)
-                return self._blocks[address, size]
+    def _place(self, address: int, size: int) -> tuple[CodeRegion, CodeBlock] | None:
+        """Where the block lies and what it costs by itself. None: it lies in no region and counts nothing."""
+        for region in self._regions:
+            offset = address - region.start
+            if offset >= 0 and offset + size <= len(region.bytes):
+                block = block_cost(bytes(region.bytes[offset : offset + size]), address)
+                self._blocks[address, size] = region, block
+                return region, block
         return None
 
 
@@ -118,7 +129,7 @@ class _Row(ctypes.Structure):
     )
 
 
-def _operands(words: str, count: int) -> ctypes.Array:
+def _operands(words: str, count: int) -> ctypes.Array[_Operand]:
     return (_Operand * count)(*(_Operand(*OPERANDS[word]) for word in words.split()))
 
 
@@ -138,7 +149,7 @@ def _row(row: Row) -> _Row:
     )
 
 
-def _rows(rows: tuple[Row, ...]) -> ctypes.Array:
+def _rows(rows: tuple[Row, ...]) -> ctypes.Array[_Row]:
     """The table for C, ended by a row that matches everything (mask 0): one cycle."""
     return (_Row * (len(rows) + 1))(*(_row(row) for row in rows), _Row(cycles=1))
 
@@ -148,7 +159,7 @@ class CompiledCounter:
 
     name = "c"
 
-    def __init__(self, memories: list[CodeRegion], library: Path) -> None:
+    def __init__(self, regions: Sequence[CodeRegion], library: Path) -> None:
         self._lib = ctypes.CDLL(str(library))
         self._lib.timing_new.restype = ctypes.c_void_p
         self._lib.timing_cycles.restype = self._lib.timing_instructions.restype = ctypes.c_uint64
@@ -156,32 +167,22 @@ class CompiledCounter:
         self._state = ctypes.c_void_p(self._lib.timing_new(*self._tables))
         if not self._state:
             raise MemoryError("timing model")
-        for index, memory in enumerate(memories):
-            if self._lib.timing_region(self._state, index, memory.bytes, ctypes.c_uint32(memory.start), len(memory.bytes)):
+        for index, region in enumerate(regions):
+            place = ctypes.c_void_p(region.host_address), ctypes.c_uint32(region.start), ctypes.c_uint32(len(region.bytes))
+            if self._lib.timing_region(self._state, index, *place):
                 raise MemoryError("timing model")
-        self._memories = memories  # the C side holds their addresses
+        self._regions = regions  # the C side holds their addresses
 
     @property
     def cycles(self) -> int:
-        return self._lib.timing_cycles(self._state)
+        return int(self._lib.timing_cycles(self._state))
 
     @property
     def instructions(self) -> int:
-        return self._lib.timing_instructions(self._state)
+        return int(self._lib.timing_instructions(self._state))
 
-    def attach(self, uc) -> None:
-        """unicorn's Python binding takes only Python callbacks, so the C function goes to uc_hook_add directly."""
-        from unicorn import UC_HOOK_BLOCK
-        from unicorn.unicorn_py3.unicorn import uclib
-
-        handle = ctypes.c_size_t()
-        function = ctypes.cast(self._lib.timing_block, ctypes.c_void_p)
-        # begin > end: everywhere
-        status = uclib.uc_hook_add(
-            uc._uch, ctypes.byref(handle), UC_HOOK_BLOCK, function, self._state, ctypes.c_uint64(1), ctypes.c_uint64(0)
-        )
-        if status:
-            raise RuntimeError(f"uc_hook_add: status {status}")
+    def attach(self, emulator: BlockHooks) -> None:
+        emulator.on_block_native(ctypes.cast(self._lib.timing_block, ctypes.c_void_p), self._state)
 
     def forget(self) -> None:
         """The code may have changed."""
@@ -219,11 +220,11 @@ def compile_hook() -> Path | None:
     return library
 
 
-def make_counter(clock: str, hook: str, memories: list[CodeRegion]) -> Counter:
+def make_counter(clock: str, hook: str, regions: Sequence[CodeRegion]) -> Counter:
     """`clock` cycles, instructions or off; `hook` auto, c or python. Raises HostError if `c` can't be had."""
     if clock == "off":
         return NoCounter()
     library = None if hook == "python" else compile_hook()
     if library is None and hook == "c":
         raise HostError("timing.c can't be compiled", expected="a working cc on PATH", remedy="install gcc or use --hook python")
-    return CompiledCounter(memories, library) if library else PythonCounter(memories)
+    return CompiledCounter(regions, library) if library else PythonCounter(regions)

@@ -4,6 +4,8 @@ A block is straight-line code as the emulator runs it. Its cost is the sum of it
 pays or saves because of its predecessor; a block that does not begin where the last one ended adds the taken branch. Where
 the emulator cut straight-line code in two (at a page's border), the pair across the cut counts like any other, so that a
 program's cycles do not depend on where it lies.
+What a block costs by itself is worked out once (`block_cost`), what it costs to arrive there each time (`arrival`). The counters
+of clock.py add the two where they know the block's memory and address, flash or RAM; so far both fetch without waiting.
 Limits: zero wait states; a conditional instruction inside an IT block costs the same whether its condition holds or not;
 pairs across a branch, taken or not, are not seen; exceptions cost nothing.
 """
@@ -74,6 +76,13 @@ def seam(before: CodeBlock | None, current: CodeBlock) -> int:
     if before is None or before.last is None or before.penalty or current.first is None:
         return 0
     return pairing(before.last, current.first)
+
+
+def arrival(before: CodeBlock | None, current: CodeBlock, falls_through: bool) -> int:
+    """Cycles between two blocks: of the pair at their border, or of the taken branch and its target's first fetch."""
+    if falls_through:
+        return seam(before, current)
+    return (before.penalty if before else 0) + current.entry
 
 
 def registers(words: str, code: int) -> int:

@@ -1,16 +1,16 @@
 /* timing.c: counts instructions and estimated Cortex-M4F cycles, called by the emulator at the start of every block of
- * straight-line code. What an instruction costs stands in timing_table.py, whose rows arrive here as struct timing_row;
- * timing.py holds the same algorithm in Python. */
+ * straight-line code. What an instruction costs stands in table.py, whose rows arrive here as struct timing_row;
+ * model.py holds the same algorithm in Python. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { /* timing_table.Kind */
+enum { /* table.Kind */
     KIND_ALU, KIND_LOAD, KIND_LOAD_MANY, KIND_STORE_IMMEDIATE, KIND_STORE_REGISTER, KIND_STORE_MANY, KIND_BRANCH,
     KIND_FLOAT, KIND_NOP, KIND_IT,
 };
 
-enum { /* timing.OPERANDS */
+enum { /* model.OPERANDS */
     OPERAND_NONE, OPERAND_FIELD3, OPERAND_FIELD4, OPERAND_HIGH, OPERAND_CONSTANT, OPERAND_LIST, OPERAND_SINGLE, OPERAND_NUMBER,
 };
 
@@ -79,7 +79,7 @@ int timing_region(struct timing *t, uint32_t index, const uint8_t *bytes, uint32
     return r->blocks ? 0 : -1;
 }
 
-/* The code may have changed: every cost is worked out anew. */
+/* The code may have changed: every cost is worked out again. */
 void timing_forget(struct timing *t)
 {
     t->generation++;
@@ -126,7 +126,7 @@ static struct instruction decode(const struct timing *t, uint32_t word, int is_w
     return i;
 }
 
-/* Change of c's cost because p stands directly before it; the reasons stand in timing.py. */
+/* Change of c's cost because p stands directly before it; the reasons stand in model.py. */
 static int pairing(const struct instruction *p, const struct instruction *c)
 {
     int store = c->kind == KIND_STORE_IMMEDIATE || c->kind == KIND_STORE_REGISTER;
@@ -182,21 +182,26 @@ static void cost(const struct timing *t, const uint8_t *code, uint32_t address, 
     b->generation = t->generation;
 }
 
-/* `*code`: where the block's bytes are. */
-static struct block *find(struct timing *t, uint32_t address, uint32_t size, const uint8_t **code)
+/* Where the block lies, flash or RAM; NULL: in neither, so it counts nothing. */
+static struct region *find_region(struct timing *t, uint32_t address, uint32_t size)
 {
     for (int i = 0; i < REGIONS; i++) {
         struct region *r = &t->regions[i];
         uint32_t offset = address - r->start;
-        if (offset >= r->length || size > r->length - offset)
-            continue;
-        struct block *b = &r->blocks[offset / 2];
-        *code = r->bytes + offset;
-        if (b->generation != t->generation || b->end != address + size)
-            cost(t, r->bytes + offset, address, size, b);
-        return b;
+        if (offset < r->length && size <= r->length - offset)
+            return r;
     }
     return NULL;
+}
+
+/* What the block costs by itself, worked out when it is met for the first time. */
+static const struct block *costed(const struct timing *t, struct region *r, uint32_t address, uint32_t size)
+{
+    uint32_t offset = address - r->start;
+    struct block *b = &r->blocks[offset / 2];
+    if (b->generation != t->generation || b->end != address + size)
+        cost(t, r->bytes + offset, address, size, b);
+    return b;
 }
 
 /* The emulator ends blocks at page borders too, which the processor knows nothing of. */
@@ -207,21 +212,26 @@ static int seam(const struct timing *t, const uint8_t *code)
     return pairing(&previous, &current);
 }
 
+/* Cycles between the last block and this one: of the pair at their border, or of the taken branch and its target's first fetch. */
+static int64_t arrival(const struct timing *t, const struct block *b, const uint8_t *code, uint32_t address)
+{
+    if (address != t->expected)
+        return (int64_t)t->penalty + b->entry;
+    return t->last && b->instructions ? seam(t, code) : 0;
+}
+
 /* Signature of unicorn's UC_HOOK_BLOCK callback. */
 void timing_block(void *uc, uint64_t address64, uint32_t size, void *state)
 {
     struct timing *t = state;
     uint32_t address = (uint32_t)address64;
-    const uint8_t *code;
-    struct block *b = find(t, address, size, &code);
+    struct region *r = find_region(t, address, size);
     (void)uc;
-    if (!b)
+    if (!r)
         return;
-    if (address != t->expected)
-        t->cycles += t->penalty + b->entry;
-    else if (t->last && b->instructions)
-        t->cycles += (uint64_t)(int64_t)seam(t, code);
-    t->cycles += b->cycles;
+    const struct block *b = costed(t, r, address, size);
+    const uint8_t *code = r->bytes + (address - r->start);
+    t->cycles += (uint64_t)(arrival(t, b, code, address) + b->cycles);
     t->instructions += b->instructions;
     t->expected = b->end;
     t->penalty = b->penalty;
