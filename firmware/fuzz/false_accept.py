@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from tinyrig.firmware.fuzz import build
 from tinyrig.link import wire
@@ -47,13 +47,13 @@ class Row:
 
 def c_rows(program: Path, frames: int, seed: int, *kind: int) -> list[Row]:
     """The firmware's receive path."""
-    command = [program, "run", str(frames), str(seed), *map(str, kind)]
+    command = [str(program), "run", str(frames), str(seed), *map(str, kind)]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     rows = (line.split("\t") for line in text.splitlines())
     return [Row(name, *map(int, numbers)) for name, *numbers in rows]
 
 
-def _block(stream: BinaryIO) -> bytes:
+def _block(stream: IO[bytes]) -> bytes:
     (n,) = struct.unpack("<I", stream.read(4))
     return stream.read(n)
 
@@ -69,7 +69,8 @@ def _cases(program: Path, frames: int, seed: int) -> Iterator[tuple[int, tuple[b
 def received(line: bytes) -> tuple[list[bytes], int, int]:
     """What a receiver makes of `line`: good frames, damaged payloads, and the offset of what is left unfinished.
     A damaged header is dropped byte by byte, a damaged payload with its frame."""
-    frames, refused, at = [], 0, 0
+    frames: list[bytes] = []
+    refused = at = 0
     while (at := line.find(wire.MAGIC[:1], at)) >= 0:
         header = None
         try:
