@@ -24,7 +24,7 @@ def timed_cycles(run: Measurement) -> np.ndarray:
 
 def latency(run: Measurement) -> dict[str, float | None] | None:
     """Cycles and microseconds of one inference with the input in place; None when withheld or never timed. Where instructions
-    were counted they stand under `cycles_median`, and no microseconds are told."""
+    were counted they stand under `cycles_median`, and there are no microseconds."""
     cycles = timed_cycles(run)
     if withheld(run) or not cycles.size:
         return None

@@ -47,7 +47,7 @@ class Child:
 
     def call(self, method: str, *args: Any) -> Any:
         """Raises ChildFailed for what the method raised, and when the child is dead or takes longer than timeout_s."""
-        with contextlib.suppress(OSError):  # a dead child is told by the answer
+        with contextlib.suppress(OSError):  # a dead child shows in the missing answer
             self._pipe.send((method, args))
         return self._answer()
 

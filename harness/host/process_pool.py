@@ -34,7 +34,7 @@ _LOOK_S = 0.2
 """How often processes are looked after where none of them says anything."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 USAGE = "usage"
-"""The last thing that is told: (CPU seconds of the process itself, of the processes it started and waited for)."""
+"""The last message: (CPU seconds of the process itself, of the processes it started and waited for)."""
 CRASH = "crash"
 """A Python error that nobody caught, with its traceback: a mistake in tinyrig."""
 PRINTED = "printed"
@@ -43,7 +43,7 @@ PRINTED = "printed"
 Tell = Callable[[str, Any], None]
 """(kind, value): anything that can be pickled."""
 Hear = Callable[[str, str, Any], None]
-"""(name, kind, value) of what was told."""
+"""(name, kind, value) of a message."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ class _Teller:
 
 
 class _Printed(io.TextIOBase):
-    """What is printed becomes lines that are told."""
+    """What is printed becomes messages, a line each."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell, self._rest = tell, ""
