@@ -1,4 +1,4 @@
-"""User-given text on its way into a report. Free of pandas: the nights' page is written without it."""
+"""Texts on their way into a report. Free of pandas, which costs time that the page of nights does not need."""
 
 from __future__ import annotations
 
@@ -6,3 +6,8 @@ from __future__ import annotations
 def one_line(text: object) -> str:
     """On one line, with a space in place of every character that nobody sees."""
     return "".join(c if c.isprintable() else " " for c in str(text))
+
+
+def count(number: int, noun: str) -> str:
+    """`1 metric`, `2 metrics`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from tinyrig.reports.nights.words import plain
+from tinyrig.reports.nights.words import clipped
 
 _COLOURS = ("#8ecae6", "#ffb703", "#a7d08c", "#e5a9c9", "#f4a261", "#b8b8ff", "#cfcfcf", "#e9d985")
 """Dark text has a contrast of at least 7 on each."""
@@ -25,14 +25,14 @@ def flame(steps: Sequence[tuple[str, str, float]]) -> str:
     for i, (op, name, cycles) in enumerate(steps):
         if cycles:
             kinds.setdefault(op, []).append((f"{i} {op} {name}", cycles))
-    ranked = sorted(kinds.items(), key=lambda kind: -_sum(kind[1]))
+    ranked = sorted(kinds.items(), key=lambda kind: -_cycles(kind[1]))
     colours = {op: _COLOURS[i % len(_COLOURS)] for i, (op, _) in enumerate(ranked)}
     rows = [_box("inference", total, total, "#d9dee3")]
-    rows.append("".join(_box(op, _sum(own), total, colours[op]) for op, own in ranked))
+    rows.append("".join(_box(op, _cycles(own), total, colours[op]) for op, own in ranked))
     rows.append("".join(_box(name, cycles, total, colours[op]) for op, own in ranked for name, cycles in _thick(own, total)))
     return (
         '<div class="flame" role="img" aria-label="'
-        + escape(_words(ranked, total))
+        + escape(_shares_text(ranked, total))
         + '">'
         + "".join(f"<div>{row}</div>" for row in rows)
         + "</div>"
@@ -40,11 +40,11 @@ def flame(steps: Sequence[tuple[str, str, float]]) -> str:
 
 
 def differences(before: Sequence[tuple[str, str, float]], now: Sequence[tuple[str, str, float]]) -> list[tuple[str, float, str]]:
-    """(step, more cycles than before, in words of share) of those that differ most; of equal models only."""
+    """(step, its extra cycles, the same in percent) of the steps that differ most; [] for different models."""
     if [step[0] for step in before] != [step[0] for step in now]:
         return []
     pairs = [
-        (f"{i} {op} {plain(name, 60)}", new - old, old)
+        (f"{i} {op} {clipped(name, 60)}", new - old, old)
         for i, ((_, _, old), (op, name, new)) in enumerate(zip(before, now, strict=True))
         if new != old
     ]
@@ -52,23 +52,23 @@ def differences(before: Sequence[tuple[str, str, float]], now: Sequence[tuple[st
     return [(step, change, f"{100 * change / old:+.1f} %" if old else "new") for step, change, old in ranked]
 
 
-def _sum(own: Sequence[tuple[str, float]]) -> float:
-    return sum(cycles for _, cycles in own)
+def _cycles(steps: Sequence[tuple[str, float]]) -> float:
+    return sum(cycles for _, cycles in steps)
 
 
-def _thick(own: Sequence[tuple[str, float]], total: float) -> list[tuple[str, float]]:
-    """The dearest first; those that nobody could see are put together."""
-    ranked = sorted(own, key=lambda step: -step[1])
+def _thick(steps: Sequence[tuple[str, float]], total: float) -> list[tuple[str, float]]:
+    """The most costly first; those too thin to see become one."""
+    ranked = sorted(steps, key=lambda step: -step[1])
     seen = [step for step in ranked if step[1] >= _THINNEST * total]
     rest = ranked[len(seen) :]
-    return seen + ([(f"{len(rest)} small steps", _sum(rest))] if rest and _sum(rest) else [])
+    return seen + ([(f"{len(rest)} small steps", _cycles(rest))] if rest and _cycles(rest) else [])
 
 
 def _box(name: str, cycles: float, total: float, colour: str) -> str:
-    text = escape(f"{plain(name, 80)} {cycles:,.0f} cycles, {100 * cycles / total:.1f} %")
+    text = escape(f"{clipped(name, 80)} {cycles:,.0f} cycles, {100 * cycles / total:.1f} %")
     return f'<span style="flex:{cycles / total:.5f} 1 0;background:{colour}" title="{text}">{text}</span>'
 
 
-def _words(ranked: Sequence[tuple[str, Sequence[tuple[str, float]]]], total: float) -> str:
-    shares = ", ".join(f"{plain(op, 40)} {100 * _sum(own) / total:.1f} %" for op, own in ranked)
+def _shares_text(ranked: Sequence[tuple[str, Sequence[tuple[str, float]]]], total: float) -> str:
+    shares = ", ".join(f"{clipped(op, 40)} {100 * _cycles(own) / total:.1f} %" for op, own in ranked)
     return f"{total:,.0f} cycles: {shares}"

@@ -13,40 +13,36 @@ import pandas as pd
 
 from tinyrig.analysis.metric_table import METRICS
 from tinyrig.core.errors import HostError, RigError, UserError
-from tinyrig.core.records import (
-    MOVED,
-    Accepted,
-    Claim,
-    ClaimStatus,
-    Night,
-    NotMeasured,
-    StoredVerdict,
-    VerdictKind,
-    VerdictStatus,
-)
+from tinyrig.core.records import MOVED, Accepted, Night, StoredVerdict, VerdictKind, VerdictStatus
 from tinyrig.reports.blocks import Block, Bullets, Grid, Heading, Text, code
 from tinyrig.reports.nights import origin_rows
+from tinyrig.store import night_cells
 from tinyrig.store.history import accepted, nights, verdicts
+from tinyrig.store.night_cells import Measured, Missing
 from tinyrig.store.origins import Origin, origins
+from tinyrig.store.runs import Store
 
 OUT = Path(__file__).resolve().parents[1] / "out" / "nights"
-_WORDS = {0: "nothing worse", 1: "something is worse", 2: "unusable input", 3: "the rig failed", None: "under way, or cut off"}
+_ENDINGS = {0: "nothing worse", 1: "something is worse", 2: "unusable input", 3: "the rig failed", None: "under way, or cut off"}
 _NONE = "-"
+_ACCEPT_NOTE = (
+    'To accept an intended change: `tinyrig accept RUN [--variant NAME] -m "why"`. Until then every night reports it again.'
+)
 
 
 @dataclass(frozen=True)
-class Morning:
-    """A night with what is stored of its first runs: verdicts, failed claims and what was not measured, by run."""
+class NightSummary:
+    """A night with what is stored of its runs besides samples; `measured` has the failed claims."""
 
     night: Night
     verdicts: tuple[StoredVerdict, ...]
-    not_measured: tuple[tuple[str, NotMeasured], ...]
-    failed_claims: tuple[tuple[str, str, Claim], ...]
+    measured: tuple[Measured, ...]
+    not_measured: tuple[Missing, ...]
     accepted: tuple[Accepted, ...] = ()
     origins: tuple[Origin, ...] = ()
 
 
-def load(store: Any, wanted: str) -> Morning:
+def load(store: Store, wanted: str) -> NightSummary:
     """The night by its id or an unambiguous beginning of it, the newest for an empty text. Raises UserError."""
     found = [n for n in nights(store) if n.night_id.startswith(wanted)]
     found = [n for n in found if n.night_id == wanted] or found[: None if wanted else 1]
@@ -57,46 +53,39 @@ def load(store: Any, wanted: str) -> Morning:
             received=", ".join(n.night_id for n in found[:5]) or "none",
             remedy="tinyrig nightly makes one",
         )
-    night = found[0]
-    runs = {run_id: store.load(run_id) for run_id in night.runs}
-    return Morning(
-        night,
+    runs = found[0].runs
+    return NightSummary(
+        found[0],
         tuple(v for run_id in runs for v in verdicts(store, run_id)),
-        tuple((run_id, what) for run_id, run in runs.items() for what in run.not_measured),
-        tuple(
-            (i, r.variant.name, c)
-            for i, run in runs.items()
-            for r in run.runs
-            for c in r.claims
-            if c.status == ClaimStatus.FAILED
-        ),
+        tuple(night_cells.measured(store, runs)),
+        tuple(night_cells.not_measured(store, runs)),
         tuple(a for a in accepted(store, wanted_only=True) if a.run_id in runs),
-        tuple(origins(store, list(runs))),
+        tuple(origins(store, runs)),
     )
 
 
-def build(morning: Morning) -> list[Block]:
-    """The document. Pure."""
-    night = morning.night
+def build(summary: NightSummary) -> list[Block]:
+    """The document."""
+    night = summary.night
     blocks: list[Block] = [
-        Heading(1, f"Night of {night.started[:10]}: {_WORDS.get(night.exit_code, 'ended')}"),
+        Heading(1, f"Night of {night.started[:10]}: {_ENDINGS.get(night.exit_code, 'ended')}"),
         Text(f"`{night.summary or 'no summary'}`"),
-        *map(Text, origin_rows.warnings(morning.origins)),
-        *_changes(morning),
-        *_claims(morning),
-        *_faults(morning),
-        *_others(morning),
-        *_accepted(morning),
+        *map(Text, origin_rows.warnings(summary.origins)),
+        *_changes(summary),
+        *_failed_claims(summary),
+        *_not_measured(summary),
+        *_judged(summary),
+        *_accepted(summary),
         *_runs(night),
-        *_belong(morning),
+        *_origins(summary),
     ]
     return blocks
 
 
-def _changes(morning: Morning) -> list[Block]:
-    moved = [v for status in MOVED for v in morning.verdicts if v.status == status]
+def _changes(summary: NightSummary) -> list[Block]:
+    moved = [v for status in MOVED for v in summary.verdicts if v.status == status]
     if not moved:
-        return [Text("No metric changed.")] if morning.verdicts else []
+        return [Text("No metric changed.")] if summary.verdicts else []
     rows = [
         {
             "variant": code(v.variant),
@@ -111,7 +100,9 @@ def _changes(morning: Morning) -> list[Block]:
         }
         for v in moved
     ]
-    advice = 'A change that is meant: `tinyrig accept RUN [--variant NAME] -m "why"`. Until then each night tells it again.'
+    advice = (
+        'To accept an intended change: `tinyrig accept RUN [--variant NAME] -m "why"`. Until then every night reports it again.'
+    )
     return [Heading(2, "What changed"), Grid(pd.DataFrame(rows), 4), Text(advice)]
 
 
@@ -137,23 +128,26 @@ def _percent(v: StoredVerdict) -> str:
     return _NONE if v.change_percent is None else f"{v.change_percent:+.2f}"
 
 
-def _claims(morning: Morning) -> list[Block]:
-    lines = tuple(f"{code(name)}: {c.name}: {c.reason} (run {code(run_id)})" for run_id, name, c in morning.failed_claims)
+def _failed_claims(summary: NightSummary) -> list[Block]:
+    lines = tuple(
+        f"{code(m.variant)}: {name}: {reason} (run {code(m.run_id)})" for m in summary.measured for name, reason in m.failed
+    )
     return [Heading(2, "Claims that failed"), Bullets(lines)] if lines else []
 
 
-def _faults(morning: Morning) -> list[Block]:
-    lines = [f"{code(what.variant)} ({what.kind}): {what.error} (run {code(run_id)})" for run_id, what in morning.not_measured]
-    unknown = [v for v in morning.verdicts if v.status == VerdictStatus.NOT_MEASURED]
+def _not_measured(summary: NightSummary) -> list[Block]:
+    missing = [(m.run_id, m.what) for m in summary.not_measured]
+    lines = [f"{code(what.variant)} ({what.kind}): {what.error} (run {code(run_id)})" for run_id, what in missing]
+    unknown = [v for v in summary.verdicts if v.status == VerdictStatus.NOT_MEASURED]
     lines += [f"{code(v.variant)} on {code(v.board)}: {code(v.metric)}: {v.reason}" for v in unknown]
     advice = "A fault of the rig says nothing about the models."
     return [Heading(2, "Not measured"), Text(advice), Bullets(tuple(lines))] if lines else []
 
 
-def _others(morning: Morning) -> list[Block]:
+def _judged(summary: NightSummary) -> list[Block]:
     """What was judged without a difference, and why the rest could not be."""
     groups: dict[tuple[str, str], list[StoredVerdict]] = {}
-    for v in morning.verdicts:
+    for v in summary.verdicts:
         groups.setdefault((v.variant, v.board), []).append(v)
     rows = [
         {
@@ -170,15 +164,15 @@ def _others(morning: Morning) -> list[Block]:
         return []
     reasons = dict.fromkeys(
         f"{code(v.variant)}: {v.reason}"
-        for v in morning.verdicts
+        for v in summary.verdicts
         if v.status == VerdictStatus.NOT_COMPARABLE and v.kind == VerdictKind.NIGHT
     )
     notes: list[Block] = [Text("Not comparable, because:"), Bullets(tuple(reasons))] if reasons else []
     return [Heading(2, "Metrics judged"), Grid(pd.DataFrame(rows), 2), *notes]
 
 
-def _accepted(morning: Morning) -> list[Block]:
-    lines = tuple(f"{a.when[:16]} {a.who}: {code(a.variant or 'all')} of {code(a.run_id)}: {a.why}" for a in morning.accepted)
+def _accepted(summary: NightSummary) -> list[Block]:
+    lines = tuple(f"{a.when[:16]} {a.who}: {code(a.variant or 'all')} of {code(a.run_id)}: {a.why}" for a in summary.accepted)
     return [Heading(2, "Accepted since"), Bullets(lines)] if lines else []
 
 
@@ -188,10 +182,10 @@ def _runs(night: Night) -> list[Block]:
     return [Heading(2, "Runs"), Text(f"Night {code(night.night_id)} on {boards}."), Bullets(lines)]
 
 
-def _belong(morning: Morning) -> list[Block]:
-    told = [tuple(map(code, row)) for row in origin_rows.rows(morning.origins)]
-    grid = Grid(pd.DataFrame(told, columns=list(origin_rows.TITLES)), len(origin_rows.TITLES))
-    return [Heading(2, "Where these numbers come from"), grid] if told else []
+def _origins(summary: NightSummary) -> list[Block]:
+    rows = [tuple(map(code, row)) for row in origin_rows.rows(summary.origins)]
+    grid = Grid(pd.DataFrame(rows, columns=list(origin_rows.TITLES)), len(origin_rows.TITLES))
+    return [Heading(2, "Where these numbers come from"), grid] if rows else []
 
 
 # ---- command ----
@@ -202,29 +196,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tinyrig.reports.nights.summary", description="Write the Markdown summary of a night."
     )
-    parser.add_argument("night", nargs="?", default="", metavar="NIGHT", help="its id or the beginning (default: the newest)")
+    parser.add_argument("night", nargs="?", default="", metavar="NIGHT", help="id or its beginning (default: the newest night)")
     parser.add_argument("--store", metavar="URL", help="results database (default: rig.toml's)")
     parser.add_argument("-o", "--output", type=Path, metavar="PATH", help="file to write (default: reports/out/nights/NIGHT.md)")
     options = parser.parse_args(arguments)
     try:
-        print(f"report: {_write(options)}")
+        print(f"report: {_write_summary(options)}")
     except RigError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     return 0
 
 
-def _write(options: argparse.Namespace) -> Path:
+def _write_summary(options: argparse.Namespace) -> Path:
     from tinyrig.core.config import load_config
     from tinyrig.reports.files import write_text_file
     from tinyrig.reports.markdown import render
-    from tinyrig.store.runs import Store
 
     with Store(options.store or load_config().results, must_exist=True) as store:
-        morning = load(store, options.night)
-    target = options.output or OUT / f"{morning.night.night_id}.md"
+        summary = load(store, options.night)
+    target = options.output or OUT / f"{summary.night.night_id}.md"
     try:
-        write_text_file(target, render(build(morning), target.parent))
+        write_text_file(target, render(build(summary), target.parent))
     except OSError as error:
         raise HostError(f"can't write the report: {error}", remedy="choose a writable place with -o") from error
     return target

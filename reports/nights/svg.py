@@ -10,8 +10,8 @@ from html import escape
 from itertools import groupby
 
 from tinyrig.core.records import VerdictStatus
-from tinyrig.reports.nights.content import Trend, Value
-from tinyrig.reports.nights.words import plain
+from tinyrig.reports.nights.elements import escaped
+from tinyrig.reports.nights.records import NightValue, Trend
 
 WIDTH, HEIGHT = 320, 100
 """User units of the viewBox; lines are thinned to one column per unit."""
@@ -59,12 +59,12 @@ def draw(trend: Trend, span: tuple[float, float], title: str) -> str:
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">' + "".join(parts) + "</svg>"
 
 
-def _pieces(values: Sequence[Value]) -> list[list[Value]]:
+def _pieces(values: Sequence[NightValue]) -> list[list[NightValue]]:
     """Cut where two neighbours may not be compared."""
     return [list(group) for _, group in groupby(values, key=lambda value: value.comparable)]
 
 
-def _line(values: Sequence[Value], axes: Scale) -> str:
+def _line(values: Sequence[NightValue], axes: Scale) -> str:
     points = straight(thin([(axes.x(seconds(v.started)), axes.y(v.value)) for v in values]))
     if len(points) == 1:
         return f'<circle class="dot" cx="{points[0][0]}" cy="{points[0][1]}" r="1.5"/>'
@@ -92,7 +92,7 @@ def straight(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
     ]
 
 
-def _band(values: Sequence[Value], axes: Scale) -> str:
+def _band(values: Sequence[NightValue], axes: Scale) -> str:
     """Between the limits of each night's verdict, one of each column, cut off at the picture's edge; no wider than needed where
     nights were not judged."""
     judged = [v for v in values if v.low is not None and v.high is not None]
@@ -100,16 +100,14 @@ def _band(values: Sequence[Value], axes: Scale) -> str:
         return ""
     columns = [next(group) for _, group in groupby(judged, key=lambda v: int(axes.x(seconds(v.started))))]
     columns += [judged[-1]] if columns[-1] is not judged[-1] else []
-    edges = [
-        [(round(axes.x(seconds(v.started)), 1), _within(axes.y(y))) for v, y in zip(columns, side, strict=True)]
-        for side in ([v.high for v in columns], [v.low for v in columns])
-    ]
-    outline = [*straight(edges[0]), *reversed(straight(edges[1]))]
+    upper = [_corner(axes, v, v.high) for v in columns if v.high is not None]
+    lower = [_corner(axes, v, v.low) for v in columns if v.low is not None]
+    outline = [*straight(upper), *reversed(straight(lower))]
     return f'<path class="band" d="M{" ".join(f"{x:g},{y:g}" for x, y in outline)}Z"/>'
 
 
-def _within(y: float) -> float:
-    return round(min(max(y, 0.0), float(HEIGHT)), 1)
+def _corner(axes: Scale, value: NightValue, limit: float) -> tuple[float, float]:
+    return round(axes.x(seconds(value.started)), 1), round(min(max(axes.y(limit), 0.0), float(HEIGHT)), 1)
 
 
 def _marks(trend: Trend, axes: Scale) -> list[str]:
@@ -117,10 +115,10 @@ def _marks(trend: Trend, axes: Scale) -> list[str]:
     for value in trend.values:
         x, day = axes.x(seconds(value.started)), value.started[:10]
         if value.why:
-            note = escape(plain(f"{day}: accepted: {value.why}"))
+            note = escaped(f"{day}: accepted: {value.why}")
             marks.append(f'<line class="accepted" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{HEIGHT}"><title>{note}</title></line>')
         if value.moved and not value.why:
-            note = escape(plain(f"{day}, run {value.run_id}: {value.moved}"))
+            note = escaped(f"{day}, run {value.run_id}: {value.moved}")
             tone = value.moved if value.moved in (VerdictStatus.WORSE, VerdictStatus.BETTER) else VerdictStatus.CHANGED
             where = f'cx="{x:.1f}" cy="{axes.y(value.value):.1f}"'
             marks.append(f'<circle class="alarm {tone}" {where} r="4"><title>{note}</title></circle>')

@@ -6,7 +6,8 @@ from typing import Any
 
 from tinyrig.analysis.metric_table import METRICS, unit
 from tinyrig.core.records import INSTRUCTIONS, VerdictKind, VerdictStatus
-from tinyrig.reports.nights.content import ACCEPTED, NOT_JUDGED, Cell, Finding
+from tinyrig.reports.nights.records import ACCEPTED, NOT_JUDGED, Cell, Finding
+from tinyrig.reports.text import one_line
 
 NAMES = {
     "latency_us_median": "latency (median)",
@@ -27,18 +28,19 @@ GLYPHS = {
     VerdictStatus.NOT_COMPARABLE: "?",
     NOT_JUDGED: "·",
 }
-"""Beside each status's word: nothing is told by colour alone."""
+"""Beside each status's word: nothing is shown by colour alone."""
 _TIMED = ("latency", "cycles")
-_LONGEST = 300
+LONGEST = 300
+"""Characters of a user-given text that are shown."""
 
 
 def name(metric: str) -> str:
     return NAMES.get(metric, metric.replace("_", " "))
 
 
-def plain(text: object, longest: int = _LONGEST) -> str:
-    """User-given text on one line, without characters that nobody sees."""
-    line = "".join(c if c.isprintable() else " " for c in str(text))
+def clipped(text: object, longest: int = LONGEST) -> str:
+    """User-given text on one line of at most `longest` characters."""
+    line = one_line(text)
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
@@ -48,19 +50,19 @@ def timed(metric: str) -> bool:
 
 
 def label(metric: str, timing: str) -> str:
-    """With what it was told by, where that matters."""
+    """With the kind of timing, where that matters."""
     if timing == INSTRUCTIONS:
         return name(metric).replace("cycles", "instructions")
     return f"{name(metric)}, {timing}" if timed(metric) and timing else name(metric)
 
 
 def quantity(metric: str, value: Any, timing: str = "") -> str:
-    """With its unit, which for what counts cycles depends on the board's kind of timing."""
+    """With its unit; whether cycles or instructions were counted depends on the board's kind of timing."""
     known = METRICS.get(metric)
     if value is None:
         return "-"
     if isinstance(value, bool) or not isinstance(value, int | float) or known is None:
-        return plain(value, 12)
+        return clipped(value, 12)
     return known.format(value) if known.unit == "fraction" else f"{known.format(value)} {_unit(metric, timing)}"
 
 
@@ -92,7 +94,7 @@ def moved_by(finding: Finding) -> str:
 
 
 def board(cell: Cell) -> str:
-    return plain(f"{cell.board} {cell.board_id}", 60)
+    return clipped(f"{cell.board} {cell.board_id}", 60)
 
 
 def threshold(finding: Finding) -> str:
@@ -117,7 +119,7 @@ def sentence(finding: Finding) -> str:
         text += f" ({', '.join(by)})"
     known = threshold(finding)
     text += {"-": "", "any difference": "; any difference counts"}.get(known, f"; threshold {known}")
-    return text + _certainty(finding) + (f"; {plain(v.reason)}" if v.reason else "")
+    return text + _certainty(finding) + (f"; {clipped(v.reason)}" if v.reason else "")
 
 
 def _moved(finding: Finding) -> str:

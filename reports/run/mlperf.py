@@ -6,7 +6,7 @@ import pandas as pd
 
 from tinyrig.analysis import mlperf_metrics
 from tinyrig.reports.blocks import Block, Grid, Heading, Text, code
-from tinyrig.reports.run.sections import Row, Section
+from tinyrig.reports.run.sections import ReportRow, Section
 
 NONE = "-"
 PARITY_NOTE = (
@@ -52,7 +52,7 @@ def _rule(section: Section) -> str:
     return f"The median of {rule['runs']} runs of at least {rule['seconds']:g} s and {rule['inferences']} inferences each. "
 
 
-def _throughput_line(row: Row) -> dict[str, str]:
+def _throughput_line(row: ReportRow) -> dict[str, str]:
     found = row.throughput
     runs = found["runs"] if found else []
     step = mlperf_metrics.facts(row.measurement).get("timer_resolution_us")

@@ -8,12 +8,12 @@ from tinyrig.analysis.metric_table import METRICS
 from tinyrig.analysis.stats import wilson
 from tinyrig.reports.blocks import Grid
 from tinyrig.reports.run.paper import TEST_WINDOWS, PaperRow, paper_row
-from tinyrig.reports.run.sections import Row, Section
+from tinyrig.reports.run.sections import ReportRow, Section
 from tinyrig.reports.run.tables import KB, NONE, Column, by_variant, instructions, metric, shown
 
 
 class _PaperCell(Protocol):
-    def __call__(self, printed: PaperRow, row: Row, /) -> str: ...
+    def __call__(self, printed: PaperRow, row: ReportRow, /) -> str: ...
 
 
 def has_paper(section: Section) -> bool:
@@ -28,7 +28,7 @@ def delta(measured: float | None, paper: float | None) -> str:
 def _paper(cell: _PaperCell) -> Column:
     """A column that needs the paper's row; NONE for a variant that the paper does not have."""
 
-    def column(row: Row) -> str:
+    def column(row: ReportRow) -> str:
         printed = paper_row(row.measurement)
         return NONE if printed is None else cell(printed, row)
 
@@ -49,7 +49,7 @@ def accuracy(section: Section) -> Grid:
     return by_variant(section, paper | measured | {"delta, points": _paper(_points)} | host)
 
 
-def _points(printed: PaperRow, row: Row) -> str:
+def _points(printed: PaperRow, row: ReportRow) -> str:
     value = row.values["accuracy"]
     return NONE if value is None else f"{100 * value - printed.accuracy_percent:+.2f}"
 
@@ -66,7 +66,7 @@ def size(section: Section) -> Grid:
 
 
 def _size_beside_paper(title: str, name: str) -> dict[str, Column]:
-    def printed(paper: PaperRow, row: Row) -> str:
+    def printed(paper: PaperRow, row: ReportRow) -> str:
         value: int | None = getattr(paper, name)
         return NONE if value is None else f"{value:,}"
 
@@ -97,11 +97,11 @@ def cost(section: Section) -> Grid:
 def _cost_columns(title: str, label: str, name: str, divisor: float, field: str) -> dict[str, Column]:
     """`field`: the paper's, empty for no paper column."""
 
-    def scaled(row: Row) -> float | None:
+    def scaled(row: ReportRow) -> float | None:
         value: float | None = row.values[name]
         return None if value is None else value / divisor
 
-    def measured(row: Row) -> str:
+    def measured(row: ReportRow) -> str:
         value = scaled(row)
         return shown(row, name) if value is None else f"{value:.2f}"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tinyrig.core.errors import HostError
 from tinyrig.reports.blocks import Picture
-from tinyrig.reports.run.sections import Row, Section
+from tinyrig.reports.run.sections import ReportRow, Section
 from tinyrig.reports.run.tables import KB, profiled_ops, shorten
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _accuracy_latency(section: Section) -> Figure | None:
     return figure
 
 
-def _accuracy_point(ax: Axes, row: Row, x: float, i: int) -> None:
+def _accuracy_point(ax: Axes, row: ReportRow, x: float, i: int) -> None:
     y = 100 * row.values["accuracy"]
     lo, hi = (100 * bound for bound in row.values["accuracy_ci95"])
     # Beyond the palette's length the pairs of marker and colour go on to differ; a leading "_" would hide a legend's entry.
@@ -136,7 +136,7 @@ def _memory(section: Section) -> Figure | None:
     return figure
 
 
-def _stack(ax: Axes, rows: Sequence[Row], title: str, parts: Sequence[str], rig: str) -> None:
+def _stack(ax: Axes, rows: Sequence[ReportRow], title: str, parts: Sequence[str], rig: str) -> None:
     left = [0.0] * len(rows)
     for i, part in enumerate(parts):
         values = [(row.values[part] or 0) / KB for row in rows]
@@ -198,7 +198,7 @@ def _most_costly(ops: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [*(op for op in ops if op["index"] in kept), total]
 
 
-def _op_panel(ax: Axes, row: Row, ops: Sequence[dict[str, Any]], colour: str, unit: str) -> None:
+def _op_panel(ax: Axes, row: ReportRow, ops: Sequence[dict[str, Any]], colour: str, unit: str) -> None:
     cycles = [op["cycles"] for op in ops]
     ax.barh(range(len(ops)), cycles, height=0.66, color=colour)
     for y, op in enumerate(ops):
@@ -214,7 +214,7 @@ def _op_panel(ax: Axes, row: Row, ops: Sequence[dict[str, Any]], colour: str, un
     ax.set_xlabel(f"{unit} of one inference", fontsize=9)
 
 
-def _name(row: Row) -> str:
+def _name(row: ReportRow) -> str:
     """A label that leaves room for the plot and that matplotlib does not read as mathematics."""
     return shorten(row.label, 36).replace("$", r"\$")
 

@@ -15,7 +15,7 @@ from tinyrig.core.records import INSTRUCTIONS, Measurement, Run
 
 
 @dataclass(frozen=True)
-class Row:
+class ReportRow:
     """One measurement with all that is computed from it; it is a row of every table of its section.
 
     `values` has every name of METRICS, `ops` the steps (as metrics.ops), `hits` whether each window's top-1 is right; `link`,
@@ -39,7 +39,7 @@ class Section:
     """Rows that may be compared, what they have in common and the package versions they were made with."""
 
     metadata: dict[str, Any]
-    rows: tuple[Row, ...]
+    rows: tuple[ReportRow, ...]
     versions: dict[str, str]
 
     @property
@@ -94,8 +94,8 @@ def _section(members: Sequence[tuple[Run, Measurement]]) -> Section:
     return Section(metadata, _labelled(rows), dict(run.versions))
 
 
-def _row(run_id: str, measurement: Measurement) -> Row:
-    return Row(
+def _row(run_id: str, measurement: Measurement) -> ReportRow:
+    return ReportRow(
         measurement.variant.name,
         run_id,
         measurement,
@@ -109,7 +109,7 @@ def _row(run_id: str, measurement: Measurement) -> Row:
     )
 
 
-_DISTINCTIONS: tuple[Callable[[Row], str], ...] = (
+_DISTINCTIONS: tuple[Callable[[ReportRow], str], ...] = (
     lambda r: r.measurement.image.engine,
     lambda r: r.run_id,
     lambda r: r.measurement.variant.sha256[:8],
@@ -117,7 +117,7 @@ _DISTINCTIONS: tuple[Callable[[Row], str], ...] = (
 """What a label gets, one after another, while two rows have the same."""
 
 
-def _labelled(rows: list[Row]) -> tuple[Row, ...]:
+def _labelled(rows: list[ReportRow]) -> tuple[ReportRow, ...]:
     for part in _DISTINCTIONS:
         same = Counter(r.label for r in rows)
         if len(same) == len(rows):

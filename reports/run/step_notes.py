@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tinyrig.reports.blocks import Block, Bullets, Heading, Text, code
-from tinyrig.reports.run.sections import Row, Section
+from tinyrig.reports.run.sections import ReportRow, Section
 from tinyrig.reports.run.tables import milliseconds, shown
 
 CODED_NOTE = (
@@ -22,7 +22,7 @@ def notes(section: Section) -> list[Block]:
     return [Heading(2, "What the steps change"), Bullets(lines), *([Text(CODED_NOTE)] if coded else [])]
 
 
-def _note(row: Row, section: Section) -> str:
+def _note(row: ReportRow, section: Section) -> str:
     details = row.measurement.variant.details
     said = details.get("notes")
     words = [str(note) for note in said] if isinstance(said, list) else []
@@ -35,11 +35,11 @@ def _note(row: Row, section: Section) -> str:
     return "; ".join([f"{code(row.label)}: {words[0]}", *words[1:], *_beside_parent(row, parent)])
 
 
-def _beside_parent(row: Row, parent: Row | None) -> list[str]:
+def _beside_parent(row: ReportRow, parent: ReportRow | None) -> list[str]:
     if parent is None:
         return []
     return [f"measured here: {_costs(row)}; its parent {code(parent.label)}: {_costs(parent)}"]
 
 
-def _costs(row: Row) -> str:
+def _costs(row: ReportRow) -> str:
     return f"{milliseconds(row)} ms, {shown(row, 'ram_model_total')} B RAM, {shown(row, 'flash_model_total')} B flash"

@@ -15,7 +15,7 @@ from tinyrig.analysis.provenance import clock_text
 from tinyrig.analysis.stats import mcnemar_exact
 from tinyrig.core.records import ESTIMATED, INSTRUCTIONS
 from tinyrig.reports.blocks import Grid, code
-from tinyrig.reports.run.sections import Row, Section
+from tinyrig.reports.run.sections import ReportRow, Section
 
 NONE = "-"
 NO_TIMING = "not verified: no timing"
@@ -23,11 +23,11 @@ SIGNIFICANCE = 0.05
 KB = 1024
 _NAME_LENGTH = 48
 
-Column = Callable[[Row], str]
+Column = Callable[[ReportRow], str]
 """What a column shows of each row."""
 
 
-def shown(row: Row, name: str) -> str:
+def shown(row: ReportRow, name: str) -> str:
     """A metric's value as text, NONE where it was not measured; a withheld latency says so once, in its median."""
     value = row.values[name]
     if value is None:
@@ -40,7 +40,7 @@ def metric(name: str) -> Column:
     return lambda row: shown(row, name)
 
 
-def milliseconds(row: Row, name: str = "latency_us_median") -> str:
+def milliseconds(row: ReportRow, name: str = "latency_us_median") -> str:
     value = row.values[name]
     return shown(row, name) if value is None else f"{value / 1000:.3f}"
 
@@ -59,10 +59,10 @@ instructions = metric("latency_cycles_median")
 """The median where instructions were counted."""
 
 
-def _group_cell(group: Callable[[Row], Mapping[str, Any] | None], name: str, form: str) -> Column:
+def _group_cell(group: Callable[[ReportRow], Mapping[str, Any] | None], name: str, form: str) -> Column:
     """A value of a group that not every row has."""
 
-    def column(row: Row) -> str:
+    def column(row: ReportRow) -> str:
         value = (group(row) or {}).get(name)
         return NONE if value is None else form.format(value)
 
@@ -72,7 +72,7 @@ def _group_cell(group: Callable[[Row], Mapping[str, Any] | None], name: str, for
 # ---- overview ----
 
 
-def parity_status(row: Row) -> str:
+def parity_status(row: ReportRow) -> str:
     """One word for parity: verified, or why not."""
     if row.measurement.parity is None:
         return "not compared"
@@ -141,7 +141,7 @@ def noise(section: Section) -> Grid | None:
     return Grid(pd.DataFrame(lines)) if lines else None
 
 
-def _compared(a: Row, b: Row) -> dict[str, str]:
+def _compared(a: ReportRow, b: ReportRow) -> dict[str, str]:
     """Empty for rows that did not see the same windows."""
     if a.hits is None or b.hits is None or not _same_windows(a, b):
         return {}
@@ -156,7 +156,7 @@ def _compared(a: Row, b: Row) -> dict[str, str]:
     }
 
 
-def _same_windows(a: Row, b: Row) -> bool:
+def _same_windows(a: ReportRow, b: ReportRow) -> bool:
     one, other = a.measurement, b.measurement
     if one.labels != other.labels or one.variant.windows != other.variant.windows:
         return False
@@ -182,7 +182,7 @@ def parity(section: Section) -> Grid:
     )
 
 
-def _largest_difference(row: Row) -> str:
+def _largest_difference(row: ReportRow) -> str:
     if row.measurement.parity is None:
         return NONE
     integer = all(np.issubdtype(np.dtype(spec.dtype), np.integer) for spec in row.measurement.image.outputs)
@@ -198,13 +198,13 @@ def serial_line(section: Section) -> Grid | None:
         return lambda row: NONE if row.link is None else f"{sum(row.link.get(name, 0) for name in names):,}"
 
     def ms(name: str) -> Column:
-        def column(row: Row) -> str:
+        def column(row: ReportRow) -> str:
             seconds = (row.link or {}).get(name)
             return NONE if seconds is None else f"{1000 * seconds:,.0f}"
 
         return column
 
-    def injected(row: Row) -> str:
+    def injected(row: ReportRow) -> str:
         counts = row.link or {}
         return f"{sum(counts.get('injected', {}).values()):,}" if counts.get("injected_faults") else NONE
 
@@ -256,12 +256,12 @@ def flash(section: Section) -> Grid:
     return _metrics_by_variant(section, {title: f"flash_{part}" for title, part in parts.items()})
 
 
-def profiled_ops(row: Row) -> tuple[dict[str, Any], ...]:
+def profiled_ops(row: ReportRow) -> tuple[dict[str, Any], ...]:
     """The steps; () without timing."""
     return () if any(op["cycles"] is None for op in row.ops) else row.ops
 
 
-def per_op(row: Row) -> Grid | None:
+def per_op(row: ReportRow) -> Grid | None:
     """One variant's steps: cycles, share, MACs, cycles a MAC; None without timing."""
     counts = unit(row.measurement.board.timing)
     lines = [
@@ -289,7 +289,7 @@ def as_built(section: Section) -> Grid | None:
         return None
 
     def detail(group: str, name: str) -> Column:
-        def column(row: Row) -> str:
+        def column(row: ReportRow) -> str:
             values = row.measurement.variant.details.get(group)
             value = values.get(name) if isinstance(values, dict) else None
             return NONE if value is None else str(value)

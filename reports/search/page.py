@@ -13,9 +13,11 @@ from typing import Any
 from tabulate import tabulate
 
 from tinyrig.core.errors import EXIT_GOOD, EXIT_USER, UserError
+from tinyrig.reports.text import count
 
 OUT = Path(__file__).resolve().parents[1] / "out"
-Entry = Mapping[str, Any]
+Trial = Mapping[str, Any]
+"""A candidate as search.json has it."""
 LOG_RATIO = 5
 """Costs that span less are easier to read on a linear axis."""
 _AXES = (("latency_us", "latency, us ({timing})"), ("ram_bytes", "RAM of the model, B"), ("flash_bytes", "flash of the model, B"))
@@ -23,12 +25,14 @@ _AXES = (("latency_us", "latency, us ({timing})"), ("ram_bytes", "RAM of the mod
 
 def main(argv: list[str] | None = None) -> int:
     """-> exit code: 0 good, 2 the file can't be used."""
-    parser = argparse.ArgumentParser(prog="python -m tinyrig.reports.search.page", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tinyrig.reports.search.page", description="Write the page and the plot of a search; print its front."
+    )
     parser.add_argument("file", type=Path, metavar="search.json")
-    parser.add_argument("--out", type=Path, help="folder (default: reports/out/search-NAME)")
+    parser.add_argument("--out", type=Path, help="output folder (default: reports/out/search-NAME)")
     args = parser.parse_args(argv)
     try:
-        document = _read(args.file)
+        document = _read_search(args.file)
         folder = args.out or OUT / f"search-{document['study']}"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "search.md").write_text(page(document), "utf-8")
@@ -41,40 +45,41 @@ def main(argv: list[str] | None = None) -> int:
     return EXIT_GOOD
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_search(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text("utf-8"))
         if document["schema"] != 1 or not {"study", "plan", "trials", "front"} <= document.keys():
             raise ValueError("another schema")
-        return document
+        return dict(document)
     except (OSError, ValueError, KeyError, TypeError) as error:
         expected = "search.json as tinyrig search writes it"
-        raise UserError(f"{path}: no search", expected=expected, received=str(error), remedy="search again") from error
+        raise UserError(f"{path}: not a search", expected=expected, received=str(error), remedy="search again") from error
 
 
-def measured(document: Mapping[str, Any]) -> list[Entry]:
+def measured(document: Mapping[str, Any]) -> list[Trial]:
     return [e for e in document["trials"] if e["state"] == "complete"]
 
 
-def front(document: Mapping[str, Any]) -> list[Entry]:
+def front(document: Mapping[str, Any]) -> list[Trial]:
     by_number = {e["number"]: e for e in document["trials"]}
     return [by_number[n] for n in document["front"]]
 
 
-def below_floor(document: Mapping[str, Any]) -> list[Entry]:
+def below_floor(document: Mapping[str, Any]) -> list[Trial]:
     """Measured, and not accurate enough for the front."""
     return [e for e in measured(document) if e["number"] in set(document.get("below_floor", ()))]
 
 
 def floor_words(document: Mapping[str, Any]) -> str:
-    """What the front asks for, and how many do not have it."""
+    """What the front requires, and how many candidates do not meet it."""
     asked, out = document["plan"].get("min_accuracy"), len(below_floor(document))
     floor = f"at least {asked:g} % accurate" if asked is not None else "better than always naming the most frequent class"
-    return f"What stands on the front is {floor}; {out} measured candidates are not." if out or asked is not None else ""
+    below = f"{count(out, 'measured candidate')} {'is' if out == 1 else 'are'} not"
+    return f"Candidates on the front are {floor}; {below}." if out or asked is not None else ""
 
 
 def counts(document: Mapping[str, Any]) -> str:
-    """How many candidates came to what."""
+    """How many candidates were measured, and how many were given up at which stage."""
     given_up = Counter(e["stage"] for e in document["trials"] if e["state"] != "complete")
     words = [f"{len(measured(document))} measured", *(f"{n} given up: {stage}" for stage, n in sorted(given_up.items()))]
     return f"{len(document['trials'])} candidates: " + ", ".join(words)
@@ -113,12 +118,12 @@ def page(document: Mapping[str, Any]) -> str:
         + (f"Hard limits: {', '.join(limits)}." if limits else "No hard limits."),
         "## Pareto front",
         f"No other candidate is as good in accuracy, latency, RAM and flash, and better in one of them. Accuracy is on {windows} "
-        "that training has not seen but the choice has, so it flatters the chosen ones. The test part was not touched. "
+        "that training has not seen but the choice has, so it flatters the chosen candidates. The test part was not used. "
         + floor_words(document),
         front_table(document),
         "![accuracy against latency, RAM and flash](pareto.png)",
-        "## Again",
-        "Each candidate is a variant: this trains it on all but the test part and measures it with the test windows.",
+        "## Repeat a candidate",
+        "Each candidate is a variant. These commands train it on all but the test part and measure it with the test windows.",
         f"    F=$(tinyrig variants '{example}' {options} --folder-only)\n"
         f'    tinyrig run --model "$F/{example}.tflite" --windows "$F/windows.npz"',
         "## Given up",
@@ -143,7 +148,7 @@ def plot(document: Mapping[str, Any], path: Path) -> None:
     low = lowest(complete, best)
     figure, panels = pyplot.subplots(1, 3, figsize=(13, 4.2), sharey=True, layout="constrained")
     for axes, (key, label) in zip(panels, _AXES, strict=True):
-        _panel(axes, complete, best, key, low)
+        _draw_panel(axes, complete, best, key, low)
         axes.set_xlabel(label.format(timing=best[0]["timing"] if best else "none"))
     panels[0].set_ylabel("validation accuracy, %")
     beyond = sum(100 * e["accuracy"] < low for e in complete)
@@ -155,16 +160,16 @@ def plot(document: Mapping[str, Any], path: Path) -> None:
     pyplot.close(figure)
 
 
-def lowest(complete: Sequence[Entry], best: Sequence[Entry]) -> float:
+def lowest(complete: Sequence[Trial], best: Sequence[Trial]) -> float:
     """Where the accuracy axis begins, in percent: the front fills it, and few poor candidates do not squeeze it."""
     wanted = [100 * e["accuracy"] for e in best or complete]
     if not wanted:
         return 0.0
     span = max(max(wanted) - min(wanted), 5.0)
-    return max(0.0, min(wanted) - 0.5 * span)
+    return max(0.0, float(min(wanted) - 0.5 * span))
 
 
-def _panel(axes: Any, complete: Sequence[Entry], best: Sequence[Entry], key: str, low: float) -> None:
+def _draw_panel(axes: Any, complete: Sequence[Trial], best: Sequence[Trial], key: str, low: float) -> None:
     inside, beyond = ([e for e in complete if (100 * e["accuracy"] >= low) is within] for within in (True, False))
     axes.scatter([e[key] for e in inside], [100 * e["accuracy"] for e in inside], s=18, color="0.7", label="not on the front")
     if beyond:

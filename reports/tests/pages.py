@@ -8,7 +8,7 @@ _EMPTY = {"meta", "input", "br", "img", "link", "hr"}
 _DRAWN = {"line", "rect", "circle", "path"}
 
 
-class Page(HTMLParser):
+class ParsedPage(HTMLParser):
     """`faults`: tags that close another than the last opened one, or stay open; `attributes` of all tags, `ids`, `text`."""
 
     def __init__(self, source: str) -> None:

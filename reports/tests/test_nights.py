@@ -8,13 +8,15 @@ from hypothesis import strategies as st
 from tinyrig.core.records import Accepted, BoardInfo, Night, NotMeasured, OpInfo, Run, VerdictKind
 from tinyrig.reports import __main__ as command
 from tinyrig.reports.nights import svg
-from tinyrig.reports.nights.content import Cell, Fault, Finding, Page, Trend, Value, gather, headline, rig_faults, statuses, worst
 from tinyrig.reports.nights.flame import differences, flame
+from tinyrig.reports.nights.gather import gather
+from tinyrig.reports.nights.headline import headline, rig_faults, statuses, worst
 from tinyrig.reports.nights.html import render
 from tinyrig.reports.nights.page import nights_page, page_of
-from tinyrig.reports.nights.words import plain, sentence
+from tinyrig.reports.nights.records import Cell, Finding, NightsReport, NightValue, Trend, UnmeasuredVariant
+from tinyrig.reports.nights.words import clipped, sentence
 from tinyrig.reports.tests import night_stories as stories
-from tinyrig.reports.tests.pages import Page as Html
+from tinyrig.reports.tests.pages import ParsedPage
 from tinyrig.store.decisions import accept, add_to_night, begin_night, end_night, save_verdicts
 from tinyrig.store.night_cells import Measured
 from tinyrig.store.runs import Store
@@ -42,7 +44,7 @@ def source(url):
 
 
 def squeezed(source):
-    return re.sub(r"\s+", " ", Html(source).text)
+    return re.sub(r"\s+", " ", ParsedPage(source).text)
 
 
 # ---- what it says ----
@@ -61,7 +63,7 @@ def test_the_verdict_comes_first_in_words(source):
         "any difference counts",
         "they say nothing about a model",
         "the board stopped answering in window 17",
-        "3 boards asked for",
+        "3 boards requested",
         "Synthetic data",
         "estimated come from the virtual board's timing model",
         "2 metrics are not comparable",
@@ -73,7 +75,8 @@ def test_the_verdict_comes_first_in_words(source):
 def test_an_accepted_change_is_told_and_is_no_regression(page, source):
     (finding,) = page.having("accepted")
     assert (finding.cell.variant, finding.verdict.metric) == ("pqt", "flash_model_total")
-    assert "accepted: four more bytes for the new wake-up" in squeezed(source)
+    changes = squeezed(source[source.index('id="changes"') : source.index('id="matrix"')])
+    assert "flash of the model◆ acceptedpqt" in changes and "accepted: four more bytes for the new wake-up" in changes
     assert finding not in page.having("worse")
 
 
@@ -140,7 +143,7 @@ def finding(status, metric="ram_arena", **more):
 def quiet(exit_code=0, findings=(), **more):
     night = Night("n", "2026-01-01", ("b",), "2026-01-01", exit_code, "", ("r",), (0,))
     measured = (history_line(),)
-    return replace(Page(True, (night,), night, tuple(findings), measured=measured), **more)
+    return replace(NightsReport(True, (night,), night, tuple(findings), measured=measured), **more)
 
 
 def history_line(*failed):
@@ -171,15 +174,15 @@ def history_line(*failed):
         ),
         (quiet(1, [finding("accepted")]), "good", "Good: only accepted changes"),
         (quiet(2, [finding("same")]), "bad", "Not good: the input or a model could not be used"),
-        (quiet(0), "plain", "Measured, not judged: no verdicts are stored of this night"),
+        (quiet(0), "plain", "Measured, not judged: no verdicts are stored for this night"),
         (quiet(0, [finding("not comparable")]), "plain", "Not comparable: no metric has a baseline, so nothing was judged"),
-        (Page(False, (), None), "plain", "Nothing was measured yet"),
+        (NightsReport(False, (), None), "plain", "Nothing has been measured yet"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_headlines(page, tone, title):
     assert (headline(page).tone, headline(page).title) == (tone, title)
-    assert not Html(render(page)).faults
+    assert not ParsedPage(render(page)).faults
 
 
 def test_a_night_that_was_cut_off_is_not_good():
@@ -194,8 +197,8 @@ def test_a_rig_fault_hides_no_regression_and_is_none_itself():
 
 
 def test_a_model_that_can_not_be_used_is_no_rig_fault():
-    fault = Fault("r", ("i",), "", NotMeasured("odd", "no such op", "model"))
-    page = quiet(2, [finding("same")], faults=(fault,))
+    fault = UnmeasuredVariant("r", ("i",), "", NotMeasured("odd", "no such op", "model"))
+    page = quiet(2, [finding("same")], unmeasured=(fault,))
     assert headline(page).title == "Not good: the input or a model could not be used" and rig_faults(page) == []
     assert "Models and requests that could not be used✗ odd on b i: no such op" in squeezed(render(page))
 
@@ -232,7 +235,7 @@ def test_without_nights_each_run_counts_as_one(tmp_path):
 def test_an_empty_database_says_so(tmp_path):
     with Store(f"sqlite:///{tmp_path}/r.sqlite") as store:
         source = nights_page(store)
-    assert "Nothing was measured yet" in squeezed(source) and not Html(source).faults
+    assert "Nothing has been measured yet" in squeezed(source) and not ParsedPage(source).faults
 
 
 def test_a_night_without_any_run_is_a_rig_fault(tmp_path):
@@ -240,7 +243,7 @@ def test_a_night_without_any_run_is_a_rig_fault(tmp_path):
         begin_night(store, "n1", "2026-01-01T00:00:00+00:00", ["nano33ble"])
         end_night(store, "n1", "2026-01-01T00:01:00+00:00", 3, "no port")
         text = squeezed(nights_page(store))
-    for needed in ("Rig fault: the rig failed", "no port", "1 board asked for (nano33ble), 0 measured anything"):
+    for needed in ("Rig fault: the rig failed", "no port", "1 board requested (nano33ble), 0 measured anything"):
         assert needed in text
 
 
@@ -274,7 +277,7 @@ def hostile_store(url):
 def test_hostile_names_stay_text(tmp_path):
     with hostile_store(f"sqlite:///{tmp_path}/r.sqlite") as store:
         source = nights_page(store)
-    page = Html(source)
+    page = ParsedPage(source)
     assert not page.faults
     assert source.count("<script>") == 1 and "alert(1)" in page.text
     assert not [name for _, name, _ in page.attributes if name.startswith("on")]
@@ -282,7 +285,7 @@ def test_hostile_names_stay_text(tmp_path):
 
 
 def test_the_page_is_whole_and_fetches_nothing(source):
-    page = Html(source)
+    page = ParsedPage(source)
     assert not page.faults
     assert not re.search(r"https?://|@import|url\(", source)
     assert set(page.values("src")) == set() and all(link.startswith("#") for link in page.values("href"))
@@ -292,7 +295,7 @@ def test_the_page_is_whole_and_fetches_nothing(source):
 
 
 def test_it_can_be_read_without_seeing_it(source):
-    page = Html(source)
+    page = ParsedPage(source)
     assert len(re.findall("<h1>", source)) == 1 and 'lang="en"' in source and "width=device-width" in source
     assert all('aria-label="' in tag for tag in re.findall(r"<svg[^>]*>", source))
     assert all('scope="' in tag for tag in re.findall(r"<th\b[^>]*>", source[: source.index('id="tables"')]))
@@ -319,9 +322,9 @@ def test_colours_have_enough_contrast_in_light_and_dark(source):
 
 
 def test_a_password_is_not_shown():
-    from tinyrig.reports.nights.page import _shown
+    from tinyrig.reports.nights.page import _without_password
 
-    assert "geheim" not in _shown("postgresql://rig:geheim@host/tinyrig")
+    assert "geheim" not in _without_password("postgresql://rig:geheim@host/tinyrig")
 
 
 # ---- thinning ----
@@ -342,7 +345,7 @@ def test_flat_lines_cost_two_points():
 
 
 def test_a_line_is_cut_where_nights_may_not_be_compared():
-    values = tuple(Value(str(i), f"2026-01-0{i + 1}", str(i), "a" if i < 2 else "b", 1.0 + i) for i in range(4))
+    values = tuple(NightValue(str(i), f"2026-01-0{i + 1}", str(i), "a" if i < 2 else "b", 1.0 + i) for i in range(4))
     drawn = svg.draw(Trend("accuracy", CELL, values, ""), (0, 2e9), "t")
     assert drawn.count('class="line"') == 2
 
@@ -363,7 +366,7 @@ def test_ten_times_the_nights_are_not_ten_times_the_page(tmp_path):
 def test_a_flame_shows_all_cycles():
     steps = [("CONV_2D", "a", 900.0), ("SOFTMAX", "b", 99.0), ("RESHAPE", "c", 0.0), ("MEAN", "d", 1.0), ("CONV_2D", "e", 0.0)]
     drawn = flame(steps)
-    assert "CONV_2D 90.0 %" in drawn and "RESHAPE" not in drawn and not Html(drawn).faults
+    assert "CONV_2D 90.0 %" in drawn and "RESHAPE" not in drawn and not ParsedPage(drawn).faults
     assert flame([("X", "x", 0.0)]) == "<p>No cycles were counted.</p>"
 
 
@@ -373,7 +376,7 @@ def test_differences_need_the_same_steps():
 
 
 def test_plain_text_is_one_visible_line():
-    assert plain("a\nb\u202ec\x00") == "a b c "
+    assert clipped("a\nb\u202ec\x00") == "a b c "
 
 
 # ---- the command ----

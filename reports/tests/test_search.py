@@ -45,8 +45,8 @@ def made(tmp_path, found):
 @pytest.mark.parametrize(
     ("plan", "words"),
     [
-        ({}, "better than always naming the most frequent class; 1 measured candidates are not"),
-        ({"min_accuracy": 62.5}, "at least 62.5 % accurate; 1 measured candidates are not"),
+        ({}, "better than always naming the most frequent class; 1 measured candidate is not"),
+        ({"min_accuracy": 62.5}, "at least 62.5 % accurate; 1 measured candidate is not"),
     ],
 )
 def test_the_page_tells_the_floor_and_how_many_are_below(tmp_path, plan, words):
@@ -57,7 +57,7 @@ def test_the_page_tells_the_floor_and_how_many_are_below(tmp_path, plan, words):
 
 
 def test_a_front_without_a_floor_needs_no_words_on_it(tmp_path):
-    assert "What stands on the front" not in made(tmp_path, document([trial(0)], [0]))
+    assert "Candidates on the front" not in made(tmp_path, document([trial(0)], [0]))
 
 
 @pytest.mark.parametrize(
@@ -77,4 +77,4 @@ def test_the_accuracy_axis_begins_below_the_front_and_not_at_chance():
 def test_another_file_is_the_users_error(tmp_path, capsys):
     (tmp_path / "x.json").write_text("{}")
     assert page.main([str(tmp_path / "x.json")]) == EXIT_USER
-    assert "no search" in capsys.readouterr().err
+    assert "not a search" in capsys.readouterr().err
