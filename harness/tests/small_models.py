@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinyrig.compiler.tests.build import ModelBuilder
+from tinyrig.compiler.tests.model_builder import ModelBuilder
 
 FEATURES, HIDDEN, CLASSES = 20, 12, 4
 

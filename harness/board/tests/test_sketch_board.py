@@ -13,7 +13,7 @@ import pytest
 
 from tinyrig.board.rig import Rig
 from tinyrig.compiler.compile import compile_model
-from tinyrig.compiler.tests.models import conv_net, finish_net
+from tinyrig.compiler.tests.whole_nets import conv_net, finish_net
 from tinyrig.core.boards import BOARDS, BoardTarget
 from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, HostError, LinkError

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tinyrig.compiler.tests import test_ops
 from tinyrig.compiler.tests.cases import Workbench
-from tinyrig.compiler.tests.models import conv_net, finish_net
 from tinyrig.compiler.tests.test_free_batch import computed_shape, dilated
+from tinyrig.compiler.tests.whole_nets import conv_net, finish_net
 from tinyrig.tests.small_models import dense_float, dense_int8
 
 MAX_BYTES = 16 * 1024

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinyrig.compiler.tests.cases import Unary, Workbench, near_quants, quants, ranges, scales, shapes, zero_points
-from tinyrig.compiler.tests.more_cases import MOVE_TYPES, TWO_TYPES, Binary, Quant, broadcast_shapes
+from tinyrig.compiler.tests.weightless_cases import MOVE_TYPES, TWO_TYPES, Binary, Quant, broadcast_shapes
 
 FLOAT_FUNCTIONS = ("EXP", "SQUARE", "NEG", "FLOOR", "CEIL", "ROUND", "SIN", "COS", "ELU")
 

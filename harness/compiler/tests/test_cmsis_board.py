@@ -15,7 +15,7 @@ from tinyrig.compiler.lower.lower import lower
 from tinyrig.compiler.model.graph import read_model
 from tinyrig.compiler.model.step import AnyStep, CompileOptions, Kernel
 from tinyrig.compiler.tests import cases
-from tinyrig.compiler.tests.board import BOARD, run_on_board
+from tinyrig.compiler.tests.on_board import BOARD, run_on_board
 from tinyrig.core.records import CompiledModel, TensorSpec
 from tinyrig.workload.oracle import TflmOracle
 

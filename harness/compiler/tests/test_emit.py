@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tinyrig.compiler.compile import compile_model
 from tinyrig.compiler.kernels.ctext import c_array, c_float, c_int
 from tinyrig.compiler.model.step import Constant
-from tinyrig.compiler.tests.build import ModelBuilder
 from tinyrig.compiler.tests.cases import compare, random_values
-from tinyrig.compiler.tests.models import conv_net, finish_net
+from tinyrig.compiler.tests.model_builder import ModelBuilder
+from tinyrig.compiler.tests.whole_nets import conv_net, finish_net
 from tinyrig.workload.host_build import NN_DIR, HostModel, host_cc
 from tinyrig.workload.oracle import TflmOracle
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinyrig.compiler.compile import compile_model
-from tinyrig.compiler.tests.build import ModelBuilder
+from tinyrig.compiler.tests.model_builder import ModelBuilder
 from tinyrig.core.errors import ModelError
 from tinyrig.workload.host_build import HostModel
 from tinyrig.workload.oracle import LitertRefOracle, TflmOracle

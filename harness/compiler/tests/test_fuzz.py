@@ -8,7 +8,7 @@ import pytest
 from tinyrig.compiler.tests.fuzz_corpus import corpus
 from tinyrig.compiler.tests.fuzz_mutate import BYTE_CHANGES, TABLE_CHANGES
 from tinyrig.compiler.tests.fuzz_run import Outcome, Worker, fuzz, mutant
-from tinyrig.compiler.tests.models import conv_net, finish_net
+from tinyrig.compiler.tests.whole_nets import conv_net, finish_net
 from tinyrig.workload.oracle import TflmOracle
 
 

@@ -13,7 +13,7 @@ from tinyrig.board.rig import Rig
 from tinyrig.compiler.compile import compile_model
 from tinyrig.compiler.kernels.m4_f32 import pack_tiles, pack_winograd
 from tinyrig.compiler.tests import cases
-from tinyrig.compiler.tests import more_cases as more
+from tinyrig.compiler.tests import weightless_cases as weightless
 from tinyrig.core.boards import BOARDS, BoardTarget
 from tinyrig.core.config import Config
 from tinyrig.measure.parity import split_outputs
@@ -109,9 +109,9 @@ STRATEGIES = {
     "dense": cases.dense("float32"),
     "pools": st.one_of(cases.pool("float32", "AVERAGE_POOL_2D"), cases.pool("float32", "MAX_POOL_2D"), cases.mean("float32")),
     "elementwise": st.one_of(
-        more.binary("ADD", "float32"),
-        more.function("TANH", "float32"),
-        more.function("LOGISTIC", "float32"),
+        weightless.binary("ADD", "float32"),
+        weightless.function("TANH", "float32"),
+        weightless.function("LOGISTIC", "float32"),
         cases.softmax("float32", "float32"),
     ),
 }

@@ -19,7 +19,7 @@ from tinyrig.compiler.model.layers import Requant
 from tinyrig.compiler.model.params import Softmax
 from tinyrig.compiler.model.quant import softmax_scaling
 from tinyrig.compiler.tests import cases
-from tinyrig.compiler.tests import more_cases as more
+from tinyrig.compiler.tests import weightless_cases as weightless
 from tinyrig.core.boards import BOARDS, BoardTarget
 from tinyrig.core.config import Config
 from tinyrig.measure.parity import split_outputs
@@ -98,8 +98,8 @@ STRATEGIES = {
         cases.pool("int8", "AVERAGE_POOL_2D"),
         cases.pool("int8", "MAX_POOL_2D"),
         cases.mean("int8"),
-        more.binary("ADD", "int8"),
-        more.binary("SUB", "int8"),
+        weightless.binary("ADD", "int8"),
+        weightless.binary("SUB", "int8"),
     ),
     "softmax": cases.softmax("int8", "int8"),
 }

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tinyrig.compiler.compile import compile_model
 from tinyrig.compiler.tests import cases
-from tinyrig.compiler.tests import more_cases as more
-from tinyrig.compiler.tests.build import ModelBuilder
+from tinyrig.compiler.tests import weightless_cases as weightless
+from tinyrig.compiler.tests.model_builder import ModelBuilder
 from tinyrig.workload.host_build import HostModel
 from tinyrig.workload.oracle import TflmOracle
 
@@ -53,27 +53,27 @@ STRATEGIES = {
     ),
     "softmax_s16": cases.softmax("int16", "int16"),
     "quantize_u8": st.one_of(cases.elementwise("QUANTIZE", "uint8", "int8"), cases.elementwise("QUANTIZE", "int8", "uint8")),
-    "add_sub": st.one_of([more.binary(c, t) for c in ("ADD", "SUB") for t in ("int8", "int16", "float32")]),
-    "mul": st.one_of([more.binary("MUL", t) for t in ("int8", "int16", "float32")]),
-    "min_max": st.one_of([more.binary(c, t) for c in ("MINIMUM", "MAXIMUM") for t in ("int8", "float32")]),
-    "prelu": st.one_of([more.binary("PRELU", t) for t in ("int8", "float32")]),
+    "add_sub": st.one_of([weightless.binary(c, t) for c in ("ADD", "SUB") for t in ("int8", "int16", "float32")]),
+    "mul": st.one_of([weightless.binary("MUL", t) for t in ("int8", "int16", "float32")]),
+    "min_max": st.one_of([weightless.binary(c, t) for c in ("MINIMUM", "MAXIMUM") for t in ("int8", "float32")]),
+    "prelu": st.one_of([weightless.binary("PRELU", t) for t in ("int8", "float32")]),
     **{
-        name: st.one_of([more.function(name.upper(), t) for t in ("int8", "float32")])
+        name: st.one_of([weightless.function(name.upper(), t) for t in ("int8", "float32")])
         for name in ("logistic", "tanh", "hard_swish", "abs")
     },
-    "sigmoids_s16": st.one_of(more.function("LOGISTIC", "int16"), more.function("TANH", "int16")),
-    "leaky_relu": st.one_of([more.function("LEAKY_RELU", t) for t in ("int8", "int16", "float32")]),
-    "rsqrt": more.rsqrt_s8(),
-    "log_softmax": st.one_of(more.log_softmax("int8"), more.log_softmax("float32")),
-    "arg_max": st.one_of(more.arg_max("int8"), more.arg_max("float32")),
-    "transpose": more.transpose(),
-    "pad": st.one_of(more.pad("PAD"), more.pad("PADV2")),
-    "strided_slice": more.strided_slice(),
-    "concatenation": more.concatenation(),
-    "pack_unpack_split": st.one_of(more.pack(), more.unpack(), more.split()),
-    "space_to_batch": more.space_to_batch(),
-    "resize": more.resize(),
-    **{f"transpose_conv_{t}": more.transpose_conv(t) for t in ("int8", "int16", "float32")},
+    "sigmoids_s16": st.one_of(weightless.function("LOGISTIC", "int16"), weightless.function("TANH", "int16")),
+    "leaky_relu": st.one_of([weightless.function("LEAKY_RELU", t) for t in ("int8", "int16", "float32")]),
+    "rsqrt": weightless.rsqrt_s8(),
+    "log_softmax": st.one_of(weightless.log_softmax("int8"), weightless.log_softmax("float32")),
+    "arg_max": st.one_of(weightless.arg_max("int8"), weightless.arg_max("float32")),
+    "transpose": weightless.transpose(),
+    "pad": st.one_of(weightless.pad("PAD"), weightless.pad("PADV2")),
+    "strided_slice": weightless.strided_slice(),
+    "concatenation": weightless.concatenation(),
+    "pack_unpack_split": st.one_of(weightless.pack(), weightless.unpack(), weightless.split()),
+    "space_to_batch": weightless.space_to_batch(),
+    "resize": weightless.resize(),
+    **{f"transpose_conv_{t}": cases.transpose_conv(t) for t in ("int8", "int16", "float32")},
     "reshape": st.one_of(cases.reshape("int8"), cases.reshape("float32")),
 }
 
@@ -87,7 +87,7 @@ def test_op_equals_tflm(name: str, data: st.DataObject) -> None:
 
 
 @ROUNDS
-@given(drawn=st.lists(more.space_to_batch(padded=True), min_size=1, max_size=25), seed=cases.seeds())
+@given(drawn=st.lists(weightless.space_to_batch(padded=True), min_size=1, max_size=25), seed=cases.seeds())
 def test_padded_space_to_batch_equals_litert(drawn: list[cases.Case], seed: int) -> None:
     cases.check(drawn, seed, oracle="litert-ref")
 

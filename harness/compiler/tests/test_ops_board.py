@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tinyrig.compiler.compile import compile_model
 from tinyrig.compiler.tests import cases
-from tinyrig.compiler.tests.board import BOARD, run_on_board
+from tinyrig.compiler.tests.on_board import BOARD, run_on_board
 from tinyrig.compiler.tests.test_ops import STRATEGIES
 from tinyrig.workload.oracle import TflmOracle
 

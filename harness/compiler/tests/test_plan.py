@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tinyrig.compiler.compile import compile_model, plan_unit
 from tinyrig.compiler.model.step import CompileOptions
 from tinyrig.compiler.plan import Buffer, Placement, first_fit, lower_bound, plan
-from tinyrig.compiler.tests.build import ModelBuilder
 from tinyrig.compiler.tests.cases import compare, random_values
-from tinyrig.compiler.tests.models import conv_net, finish_net
+from tinyrig.compiler.tests.model_builder import ModelBuilder
+from tinyrig.compiler.tests.whole_nets import conv_net, finish_net
 from tinyrig.workload.host_build import HostModel
 from tinyrig.workload.oracle import TflmOracle
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tinyrig.compiler.compile import compile_model
 from tinyrig.compiler.tests import cases
 from tinyrig.compiler.tests import rare_cases as rare
-from tinyrig.compiler.tests.build import ModelBuilder
+from tinyrig.compiler.tests.model_builder import ModelBuilder
 from tinyrig.compiler.tests.test_ops import ROUNDS
 from tinyrig.workload.host_build import HostModel
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from tinyrig.compiler.compile import compile_model
-from tinyrig.compiler.tests.build import ModelBuilder
-from tinyrig.compiler.tests.models import conv_net, finish_net
+from tinyrig.compiler.tests.model_builder import ModelBuilder
+from tinyrig.compiler.tests.whole_nets import conv_net, finish_net
 from tinyrig.core.errors import ModelError, UserError
 from tinyrig.core.records import CompiledModel
 

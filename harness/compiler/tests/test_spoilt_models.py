@@ -16,9 +16,9 @@ from tinyrig.compiler.compile import compile_model
 from tinyrig.compiler.lower import program
 from tinyrig.compiler.model import graph
 from tinyrig.compiler.model.verify import verify
-from tinyrig.compiler.tests.build import ModelBuilder
 from tinyrig.compiler.tests.fuzz_mutate import pack
-from tinyrig.compiler.tests.models import conv_net, finish_net
+from tinyrig.compiler.tests.model_builder import ModelBuilder
+from tinyrig.compiler.tests.whole_nets import conv_net, finish_net
 from tinyrig.core.errors import ModelError
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinyrig.compiler.tests.models import conv_net, finish_net
+from tinyrig.compiler.tests.whole_nets import conv_net, finish_net
 from tinyrig.core.errors import ModelError
 from tinyrig.host.isolated import Child, ChildFailed
 from tinyrig.measure.parity import allowed, difference

@@ -7,7 +7,7 @@ import pytest
 
 from tinyrig.analysis import metrics, outputs, verification
 from tinyrig.board.resolve import identity
-from tinyrig.compiler.tests.build import ModelBuilder
+from tinyrig.compiler.tests.model_builder import ModelBuilder
 from tinyrig.core.boards import MlperfTarget, parse_board, parse_own_board
 from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, LinkError, UserError

@@ -16,7 +16,7 @@ import pytest
 
 from tinyrig.cli import main
 from tinyrig.compiler.compile import compile_model
-from tinyrig.compiler.tests.models import conv_net, finish_net
+from tinyrig.compiler.tests.whole_nets import conv_net, finish_net
 from tinyrig.core.boards import BOARDS
 from tinyrig.core.errors import HostError, ModelError
 from tinyrig.core.records import CompiledModel

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinyrig.compiler.tests.build import ModelBuilder
 from tinyrig.compiler.tests.cases import random_values
-from tinyrig.compiler.tests.models import conv_net, finish_net
+from tinyrig.compiler.tests.model_builder import ModelBuilder
+from tinyrig.compiler.tests.whole_nets import conv_net, finish_net
 from tinyrig.core.errors import ModelError, UserError
 from tinyrig.workload.op_diff import compare_ops
 from tinyrig.workload.oracle import ORACLES

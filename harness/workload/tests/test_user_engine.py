@@ -12,7 +12,7 @@ import pytest
 
 from tinyrig.board.rig import Rig
 from tinyrig.cli import main
-from tinyrig.compiler.tests.build import ModelBuilder
+from tinyrig.compiler.tests.model_builder import ModelBuilder
 from tinyrig.core.boards import BOARDS, parse_board
 from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, ModelError, UserError

@@ -1,4 +1,4 @@
-"""More op cases: elementwise with broadcasting, movers, transposed convolution. See cases.py."""
+"""Cases of ops without weights: elementwise with broadcasting, functions, movers. See cases.py."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from hypothesis import strategies as st
 
 from tinyrig.compiler.tests.cases import (
     ACTIVATION,
-    PADDING,
-    Layer,
     Unary,
     Workbench,
     activations,
-    geometry,
     near_quants,
     quants,
     ranges,
@@ -243,38 +240,6 @@ def resize(draw: st.DrawFn) -> Unary:
     options = {"alignCorners": align, "halfPixelCenters": not align and draw(st.booleans())}
     pair = ((n, h, w, c), (n, new_h, new_w, c))
     return Unary("RESIZE_NEAREST_NEIGHBOR", pair, (dtype, dtype), (q, q), options, ([new_h, new_w],))
-
-
-class TransposeConv(Layer):
-    """Its activation is the third input, behind the output's shape and the weights."""
-
-    def __call__(self, b: Workbench) -> None:
-        n, fan_in = self.weight_shape[0], int(np.prod(self.weight_shape[1:]))
-        x = b.input(self.in_shape, self.dtype, self.scale, self.zeros[0])
-        w, biases, y = self.constants(b, n, fan_in)
-        shape = b.constant(np.array(self.out_shape, np.int32))
-        b.model.op(self.code, [shape, w, x, *biases], [y], **self.options)
-
-
-@st.composite
-def transpose_conv(draw: st.DrawFn, dtype: str) -> TransposeConv:
-    g = draw(geometry(dilate=False))
-    n, in_c, out_c = draw(st.sampled_from([1, 1, 2])), draw(st.integers(1, 6)), draw(st.integers(1, 6))
-    options = {"padding": PADDING[g["padding"]], "strideH": g["s_h"], "strideW": g["s_w"]}
-    return TransposeConv(
-        code="TRANSPOSE_CONV",
-        dtype=dtype,
-        in_shape=(n, g["out_h"], g["out_w"], in_c),
-        out_shape=(n, g["in_h"], g["in_w"], out_c),
-        weight_shape=(out_c, g["k_h"], g["k_w"], in_c),
-        axis=0,
-        options=options,
-        scale=draw(scales()),
-        zeros=(draw(zero_points(dtype)), draw(zero_points(dtype))),
-        spread=draw(ranges),
-        per_channel=draw(st.booleans()),
-        bias=draw(st.booleans()),
-    )
 
 
 @st.composite

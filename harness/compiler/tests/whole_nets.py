@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinyrig.compiler.tests.build import ModelBuilder
+from tinyrig.compiler.tests.model_builder import ModelBuilder
 
 
 def conv_net(seed: int = 0, dtype: str = "int8") -> ModelBuilder:
