@@ -8,7 +8,7 @@ from tinyrig.analysis.verification import withheld
 
 def test_latency_is_recorded(outcome, config):
     if outcome.parity is None:
-        pytest.skip("not measured: no oracle was asked for, and unverified outputs yield no timing")
+        pytest.skip("not measured: no oracle was requested, and unverified outputs yield no timing")
     assert withheld(outcome) is None
     cycles = timed_cycles(outcome)
     windows = sum(sample.kind == "window" for sample in outcome.samples)

@@ -105,7 +105,7 @@ def _history(arguments: argparse.Namespace) -> int:
         of = [{(o.run_id, o.board_id): o for o in origins(store, [p.run_id for p in s.places], s.variant)} for s in shown]
     if not found:
         raise UserError(
-            f"nothing stored of {arguments.metric} fits",
+            f"no stored {arguments.metric} matches",
             expected="a variant, board and time of the database",
             remedy="leave out --variant, --board or --since",
         )
@@ -274,7 +274,7 @@ def _accept(arguments: argparse.Namespace) -> int:
 
     why = arguments.message.strip()
     if not why:
-        raise UserError("-m is empty", expected="why the changes are wanted", remedy='-m "a larger dense layer"')
+        raise UserError("-m is empty", expected="why the changes are intended", remedy='-m "a larger dense layer"')
     with _open() as store:
         run_id = store.resolve(arguments.run)
         accept(store, *(Accepted(run_id, variant, _now(), _who(), why, True) for variant in arguments.variant or [None]))
@@ -319,7 +319,7 @@ def _prune(arguments: argparse.Namespace) -> int:
     keep = arguments.keep_samples or _config().history.keep_samples
     if not keep:
         raise UserError(
-            "how old may raw samples grow?",
+            "no age is given for raw samples",
             expected="--keep-samples 90d",
             received="no age",
             remedy='give --keep-samples, or set keep_samples = "90d" under [history] in rig.toml',
@@ -342,7 +342,7 @@ def _recompute(arguments: argparse.Namespace) -> int:
 
     with _open() as store:
         done, pruned = recompute(store, store.resolve(arguments.run) if arguments.run else None)
-    print(f"computed the metrics of {done} variant runs again; {pruned} have no raw samples any more and keep theirs")
+    print(f"computed the metrics of {done} variant runs again; {pruned} have no raw samples left and keep theirs")
     return EXIT_GOOD
 
 

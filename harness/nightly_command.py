@@ -200,7 +200,7 @@ def _lines(night: NightResult) -> Iterator[str]:
         for text in _result_lines(result):
             yield f"{result.variant} on {result.board}: {text}"
     if any(result.regressions for result in night.results):
-        yield 'a change that is meant: tinyrig accept RUN [--variant NAME] -m "why"'
+        yield 'if the change is intended: tinyrig accept RUN [--variant NAME] -m "why"'
 
 
 def _result_lines(result: VariantResult) -> Iterator[str]:

@@ -242,4 +242,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(night.text)
     if open_run.interrupted or any(e.exit_code == EXIT_RIG for e in open_run.failed.values()):
         go_on = f"pytest bench/ --resume {open_run.run_id}"
-        terminalreporter.write_line(f"run {open_run.run_id}: what was measured is kept; go on with: {go_on}", yellow=True)
+        terminalreporter.write_line(f"run {open_run.run_id}: measured data is kept; continue with: {go_on}", yellow=True)

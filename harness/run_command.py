@@ -62,7 +62,7 @@ class _OneBoard(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, _: str | None = None) -> None:
         if getattr(namespace, self.dest, None) is not None:
-            parser.error("a run is of one board; `tinyrig nightly --board A B` measures several at the same time and judges them")
+            parser.error("a run uses one board; `tinyrig nightly --board A B` measures several at the same time and judges them")
         setattr(namespace, self.dest, values)
 
 
@@ -129,7 +129,7 @@ def _check_foreign(arguments: argparse.Namespace) -> None:
             f"{wrong[0]} can't be used with a firmware that was built elsewhere",
             received=wrong[0],
             expected="--windows FILE.npz, and --model if known",
-            remedy="leave it out; such a run is always made anew",
+            remedy="leave it out; such a run always starts from the beginning",
         )
     if not arguments.windows and not arguments.variant:
         raise UserError(
@@ -253,7 +253,7 @@ def _run_one(open_run: OpenRun, variant: Variant, bar: progress) -> None:
 
 
 def _hint(run_id: str) -> None:
-    print(f"tinyrig: what was measured is kept; go on with: tinyrig run --resume {run_id}", file=sys.stderr)
+    print(f"tinyrig: measured data is kept; continue with: tinyrig run --resume {run_id}", file=sys.stderr)
 
 
 def _write(path: Path, text: str) -> None:

@@ -7,7 +7,7 @@
 enum { MEASURE_ERR_STACK = -100 }; /* the stack reached its limit, so memory below it may be damaged */
 
 typedef struct {
-    uint32_t cycles;      /* timer overhead taken off; with a profile the sum of the steps */
+    uint32_t cycles;      /* timer overhead subtracted; with a profile the sum of the steps */
     uint32_t stack_bytes; /* high-water mark of this inference; 0: not measured */
 } measure_result;
 

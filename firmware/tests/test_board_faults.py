@@ -239,7 +239,7 @@ def test_kind_is_told_where_the_bootloader_overwrites_the_record(start, how, tol
     """The retained register survives what the RAM does not."""
     session = start(SHORT_WATCHDOG, faults=["boot-ram"])
     error = misbehave(session, how)
-    assert told in error.what and "did not outlive the reset" in error.received
+    assert told in error.what and "did not survive the reset" in error.received
 
 
 def test_half_a_record_is_not_believed(impatient, start, images):
@@ -247,7 +247,7 @@ def test_half_a_record_is_not_believed(impatient, start, images):
     symbols = subprocess.run(["arm-none-eabi-nm", images()], capture_output=True, text=True, check=True).stdout
     kept = next(int(row.split()[0], 16) for row in symbols.splitlines() if row.endswith(" kept"))
     error = misbehave(start(faults=[f"boot-ram:{kept + 8 - BOARD.ram_base}"]), BAD_ADDRESS)
-    assert error.what == "the board faulted" and "did not outlive the reset" in error.received
+    assert error.what == "the board faulted" and "did not survive the reset" in error.received
 
 
 def test_hang_on_the_host_port_is_told():

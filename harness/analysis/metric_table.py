@@ -8,7 +8,7 @@ from typing import Any
 
 from tinyrig.core.records import INSTRUCTIONS
 
-NO_TIME = "instructions were counted, which tell no time"
+NO_TIME = "instructions were counted, which give no time"
 
 
 def unit(timing: str) -> str:

@@ -15,8 +15,8 @@ WRONG_PPM = 10_000.0
 TIMING_NOTES = {
     ESTIMATED: "estimated cycles of the virtual board's Cortex-M4F timing model: zero wait states, the nRF52840's flash wait "
     "states and cache are not modelled, floating-point timing has no silicon check",
-    MEASURED: "cycles of the board's own counter (DWT CYCCNT), the timer's overhead taken off",
-    INSTRUCTIONS: "instructions that an emulator executed, counted one by one, the timer's overhead taken off: neither cycles "
+    MEASURED: "cycles of the board's own counter (DWT CYCCNT), the timer's overhead subtracted",
+    INSTRUCTIONS: "instructions that an emulator executed, counted one by one, the timer's overhead subtracted: neither cycles "
     "nor time",
 }
 ORACLE_NOTES = {
@@ -31,12 +31,12 @@ def timer_hz(board: BoardInfo) -> int | None:
 
 
 def timer_text(board: BoardInfo, overhead_cycles: Any = None) -> str:
-    """`64 MHz (one step is 15.6 ns), 1 cycle of overhead taken off`."""
+    """`64 MHz (one step is 15.6 ns), 1 cycle of overhead subtracted`."""
     hz = timer_hz(board)
     step = "not kept" if hz is None else f"{hertz(hz)} (one step is {_seconds(1 / hz)})"
     if not isinstance(overhead_cycles, int):
         return step
-    return f"{step}, {overhead_cycles} {'cycle' if overhead_cycles == 1 else 'cycles'} of overhead taken off"
+    return f"{step}, {overhead_cycles} {'cycle' if overhead_cycles == 1 else 'cycles'} of overhead subtracted"
 
 
 def clock_off(clock: ClockCheck | None) -> bool | None:

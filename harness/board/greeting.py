@@ -104,7 +104,7 @@ def check_hello(hello: Hello, image: Image) -> None:
                 f"the board runs another firmware than was built: {what} differs",
                 expected=str(expected),
                 received=str(received),
-                remedy="flash again; if it stays, another program holds the board or the image does not start",
+                remedy="flash again; if this persists, another program holds the board or the image does not start",
             )
 
 

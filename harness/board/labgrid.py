@@ -87,7 +87,7 @@ class LabgridPlace:
         if left and not told["fresh"]:
             log.warning(f"took labgrid place {self.name} over from process {left['pid']} of this host, which is gone")
         elif not told["own"]:
-            log.warning(f"labgrid place {self.name} was already acquired by {told['user']}: it stays so at the end")
+            log.warning(f"labgrid place {self.name} was already acquired by {told['user']}: it stays acquired")
         return f"{SCHEMES[told['protocol']]}://{told['host']}:{told['port']}"
 
     def _event(self, seconds: float) -> dict[str, Any]:
@@ -121,11 +121,11 @@ class LabgridPlace:
             "no-serial": (
                 f"labgrid place {name} can't be used as a board",
                 "exactly one serial port (NetworkSerialPort)",
-                f"export the board's port and match it: `labgrid-client -p {name} show` tells what the place has",
+                f"export the board's port and match it: `labgrid-client -p {name} show` shows what the place has",
             ),
             "proxy": (
-                f"the serial port of labgrid place {name} stands behind a proxy",
-                "a port that is reached directly",
+                f"the serial port of labgrid place {name} is behind a proxy",
+                "a port that can be reached directly",
                 "start the exporter without --isolated, or forward the port by ssh and name it rfc2217://host:port",
             ),
             "refused": (

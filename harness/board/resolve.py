@@ -104,7 +104,7 @@ def _attached(board: Board, board_id: str) -> str:
             f"several boards could be meant by {board.name}",
             expected=f"one {board.title}",
             received=", ".join(ports),
-            remedy="name the port (--board PORT), or wire link and flash up in rig.toml; its id guards against a mix-up",
+            remedy="name the port (--board PORT), or set link and flash in rig.toml; an id there guards against a mix-up",
         )
     return ports[0] if ports else ""
 

@@ -82,7 +82,7 @@ class Rig:
             self._claim(running)
         check_hello(running, image)
         if running.internal_clock:
-            log.info("the board runs from its internal oscillator: its clock, and so every time, is exact to 1 or 2 % only")
+            log.info("the board runs from its internal oscillator: its clock, and so every time, is accurate only to 1 or 2 %")
         session = self._greeter.session
         session.elf = self._elf = image.elf
         _check_start(session, running)
@@ -96,7 +96,7 @@ class Rig:
     def _flashed(self, image: Image, running: Hello | None) -> Hello:
         """What answers after flashing. Raises LinkError when nobody does."""
         if running is None and self.attachment.wanted_id and not self.attachment.blank:
-            log.info("no firmware of ours answers: the board's id can be checked only after flashing")
+            log.info("no tinyrig firmware answers: the board's id can be checked only after flashing")
         self.flash_tries = self._flasher.flash(image, running)
         self.attachment.blank = False
         answer = self._greeter.hello(self._hello_s)

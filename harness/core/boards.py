@@ -239,7 +239,7 @@ def _named_port(port: str) -> str:
     if port:
         return port
     raise UserError(
-        "the board mlperf can't be found by itself",
+        "the board mlperf can't be found automatically",
         expected="mlperf@PORT",
         received="no port",
         remedy="name its serial port, as --board=mlperf@/dev/ttyACM0",

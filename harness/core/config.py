@@ -204,7 +204,7 @@ def load_config(path: Path | None = None) -> Config:
     try:
         raw = tomllib.loads(_text(file)) if file else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
-        raise UserError(f"{file} can't be read: {error}", remedy="mend the line it names, or remove the file") from error
+        raise UserError(f"{file} can't be read: {error}", remedy="fix the line it names, or remove the file") from error
     return _checked(raw, file)
 
 

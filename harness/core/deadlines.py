@@ -62,7 +62,7 @@ def exceeded(name: str, seconds: float, what: str, kind: type[RigError] = InfraE
         what,
         expected=f"at most {name} = {seconds:g} s",
         received=received or "more",
-        remedy=f"see what it hangs on, or raise {name} under [limits] in rig.toml or with {variable(name)}",
+        remedy=f"find out why it hangs, or raise {name} under [limits] in rig.toml or with {variable(name)}",
     )
 
 

@@ -46,7 +46,7 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
     twice = sorted({name for name in names if names.count(name) > 1}) if len(names) <= MAX_MEMBERS else []
     if twice:
         received = repr(twice[0])
-        raise UserError(f"{path}: an array is there twice", expected="one of each name", received=received, remedy=_PLAIN)
+        raise UserError(f"{path}: an array occurs twice", expected="one of each name", received=received, remedy=_PLAIN)
     total = sum(info.file_size for info in infos)
     if len(infos) > MAX_MEMBERS or total > MAX_BYTES:
         raise UserError(

@@ -27,7 +27,7 @@ def moment(text: str, now: datetime.datetime | None = None) -> str:
         return when.isoformat(timespec="seconds")
     except (ValueError, OverflowError) as error:
         raise UserError(
-            "that is no age or date",
+            "not an age or date",
             expected="90d, 12w, 1y, 36h, or a date like 2026-01-31",
             received=repr(text),
             remedy="write it like one of these",
@@ -37,6 +37,6 @@ def moment(text: str, now: datetime.datetime | None = None) -> str:
 def age(text: str) -> str:
     """`text` if it is an age; a policy can't be a date. Raises UserError."""
     if not re.fullmatch(r"\d{1,9}[hdwy]", text.strip()):
-        raise UserError("that is no age", expected="90d, 12w, 1y or 36h", received=repr(text), remedy="write it like these")
+        raise UserError("not an age", expected="90d, 12w, 1y or 36h", received=repr(text), remedy="write it like these")
     moment(text)
     return text.strip()

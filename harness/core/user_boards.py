@@ -148,7 +148,7 @@ class _Reader:
         if self._name in BOARDS:
             raise self.fault("this board's facts are known", "only link, flash and id", self._name)
         if not NAME.fullmatch(self._name) or self._name.upper().startswith("COM"):
-            raise self.fault("not a board's name", "letters, digits, _ . and -, 31 at most, not like a port's", self._name)
+            raise self.fault("not a board's name", "at most 31 letters, digits, _ . and -, unlike a port's", self._name)
 
     def base(self, facts: Mapping[str, Any]) -> Board | None:
         like = facts.get("like")
@@ -170,7 +170,7 @@ class _Reader:
             return value
         if not (folder / "port.c").is_file():
             raise self.fault(
-                "port is no port's folder", f"port.c in {folder}", "no port.c" if folder.is_dir() else "no such folder"
+                "port is not a port's folder", f"port.c in {folder}", "no port.c" if folder.is_dir() else "no such folder"
             )
         return str(folder)
 

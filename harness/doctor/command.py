@@ -23,12 +23,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], ex
     """The `doctor` command, for cli.py."""
     parser = commands.add_parser(
         "doctor",
-        help="show show what this machine lacks for its boards",
+        help="show what this machine lacks for its boards",
         epilog="exit codes: 0 everything the rig's boards need is there; 2 no such board; 3 something is missing or broken",
     )
     parser.add_argument("--board", nargs="+", action="extend", metavar="NAME", help="default: rig.toml's boards, else virtual")
     parser.add_argument("--udev-rules", action="store_true", help="only print the udev rules of the known boards and probes")
-    parser.add_argument("--json", action="store_true", help="print print the findings as JSON")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.set_defaults(command=_doctor)
 
 
@@ -92,7 +92,7 @@ def text(found: Examination) -> str:
         group = check.group
         lines += _lines(check)
     lacking = ", ".join(dict.fromkeys(check.name for check in found.lacking))
-    end = f"missing or broken for {names} (marked !): {lacking}" if lacking else f"there is all that the rig needs: {names}"
+    end = f"missing or broken for {names} (marked !): {lacking}" if lacking else f"everything the rig needs is there: {names}"
     return "\n".join([*lines, "", end])
 
 

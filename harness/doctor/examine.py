@@ -162,6 +162,6 @@ def _absent(board: Board, surveyed: Sequence[Port]) -> Check:
         CheckStatus.MISSING,
         f"not attached; there is {seen}",
         board.name,
-        "plug it in, or wire it up in rig.toml (docs/rig.md)",
+        "plug it in, or name its port in rig.toml (docs/rig.md)",
         True,
     )

@@ -42,7 +42,7 @@ def entries(config: Config) -> list[Check]:
             found.append(_entry(name, "no such board" if not ports.kind else error.what, f"name one of {', '.join(BOARDS)}"))
             continue
         if ports.id and not _ID.fullmatch(ports.id):
-            found.append(_entry(name, f"id {ports.id!r} is no chip id", "16 hex digits, as `tinyrig boards` shows them"))
+            found.append(_entry(name, f"id {ports.id!r} is not a chip id", "16 hex digits, as `tinyrig boards` shows them"))
     for text in config.nightly.boards:
         try:
             parse_board(text, config.boards)
@@ -110,7 +110,7 @@ def space(config: Config) -> list[Check]:
         free = shutil.disk_usage(there).free
         text = f"{free / 1e9:.1f} GB at {there}"
         good = free >= LEAST_BYTES
-        remedy = "" if good else f"make room: {LEAST_BYTES // 1_000_000} MB at least"
+        remedy = "" if good else f"free at least {LEAST_BYTES // 1_000_000} MB"
         found.setdefault(
             there.stat().st_dev,
             Check("results", name, CheckStatus.OK if good else CheckStatus.BROKEN, text, "builds and results", remedy, not good),

@@ -109,7 +109,9 @@ def udev(host: Host) -> Check:
     except OSError:
         return Check("permissions", "udev rule", CheckStatus.MISSING, "", what, INSTALL)
     if text != udev_rules():
-        return Check("permissions", "udev rule", CheckStatus.BROKEN, f"/{RULES} is of another tinyrig", what, INSTALL)
+        return Check(
+            "permissions", "udev rule", CheckStatus.BROKEN, f"/{RULES} belongs to another version of tinyrig", what, INSTALL
+        )
     return Check("permissions", "udev rule", CheckStatus.OK, f"/{RULES}", what)
 
 

@@ -166,21 +166,21 @@ def _fault(wanted: Energy, told: dict[str, Any], repeats: int) -> RigError | Non
             "samples of the power meter were lost",
             expected="none during a marked inference",
             received=f"{told['losses']} gaps in {told['samples']} samples, {TRIES} times",
-            remedy="connect it without a hub; leave the host less to do meanwhile",
+            remedy="connect it without a hub; reduce the host's load",
         )
     if not told["marks"]:
         return DeviceError(
-            "the power meter saw no mark",
+            "the power meter saw no trigger",
             expected=f"{repeats} pulses on {pin}",
             received=f"{told['samples']} samples without one",
-            remedy=f"wire the board's mark pin to {pin}, and both logic grounds and VCC (docs/energy.md)",
+            remedy=f"wire the board's trigger pin to {pin}, and both logic grounds and VCC (docs/energy.md)",
         )
     if told["marks"] < repeats:
         return DeviceError(
-            "the power meter did not see every mark",
+            "the power meter did not see every trigger",
             expected=f"{repeats} pulses on {pin}",
             received=str(told["marks"]),
-            remedy=f"check the mark's wire; an inference shorter than {SAMPLE_US:g} us can't be measured",
+            remedy=f"check the trigger's wire; an inference shorter than {SAMPLE_US:g} us can't be measured",
         )
     return None
 

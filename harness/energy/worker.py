@@ -90,7 +90,7 @@ def open_meter(port: str, mode: str, voltage_mv: int) -> Any:
     time.sleep(SETTLE_S)
     api.get_data()
     if not api.get_modifiers():
-        raise RuntimeError("it does not tell its calibration")
+        raise RuntimeError("it does not report its calibration")
     if mode == "source":
         api.use_source_meter()
     else:

@@ -19,7 +19,7 @@ def flash_by_command(command: Sequence[str], values: Mapping[str, str], left_s: 
         done = run_tool(words, left_s)
     except ToolHangs as error:
         raise HostError(
-            f"the flash command {words[0]} is not done",
+            f"the flash command {words[0]} did not finish",
             expected=f"done within flash_s, {left_s:.0f} s left",
             received=error.received,
             remedy="see flash_command in rig.toml, and flash_s under [limits]",

@@ -54,7 +54,7 @@ def no_link(board: Board) -> LinkError:
     """What to do when nothing says through which port a board speaks."""
     if board.pins:
         return LinkError(
-            f"no serial adapter is named for {board.name}: its data come over pins ({board.pins})",
+            f"no serial adapter is named for {board.name}: its data comes over pins ({board.pins})",
             expected=f'--board {board.name}@PORT, or link = "PORT" under [boards.{board.name}] in rig.toml',
             received="neither",
             remedy=f"`tinyrig boards` lists the ports of this machine; docs/{board.name}.md shows the wires",
@@ -63,7 +63,7 @@ def no_link(board: Board) -> LinkError:
         f"no {board.title} is attached",
         expected="a port with USB id " + " or ".join(board.usb_ids),
         received="none",
-        remedy="plug it in, name the port (--board PORT) or wire it up in rig.toml (docs/rig.md), or use --board virtual",
+        remedy="plug it in, name the port (--board PORT) or name its port in rig.toml (docs/rig.md), or use --board virtual",
     )
 
 

@@ -279,8 +279,8 @@ def _touch(port: str) -> LinkError | None:
     """Opens and closes `port` at 1200 baud: the request for the bootloader. Returns what went wrong, if anything."""
     if not sets_baud(port):
         return LinkError(
-            f"no bootloader answers on {port}, and a bare socket can't ask for it: it passes no change of the baud rate on",
-            expected="a board in its bootloader, or with firmware of tinyrig's that can be asked",
+            f"no bootloader answers on {port}, and a bare socket can't request it: it does not forward a change of the baud rate",
+            expected="a board in its bootloader, or running tinyrig firmware that can be asked",
             received="neither answers",
             remedy=f"{REMEDY_TOUCH}; or press the board's reset button twice",
         )

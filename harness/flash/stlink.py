@@ -29,7 +29,7 @@ FAILURES: tuple[tuple[str, type[RigError], str, str], ...] = (
         r"LIBUSB_ERROR_ACCESS|[Pp]ermission|Could not open USB",
         HostError,
         "the ST-LINK may not be opened",
-        "the package stlink-tools brings the udev rules; plug the board in again",
+        "the package stlink-tools installs the udev rules; plug the board in again",
     ),
     (
         r"[Pp]rotect(ed|ion)",
@@ -37,7 +37,12 @@ FAILURES: tuple[tuple[str, type[RigError], str, str], ...] = (
         "the chip is locked against debugging",
         "remove its read-out protection with ST's tools, which erases its flash",
     ),
-    (r"[Vv]erification of flash failed", DeviceError, "flash verification failed", "flash again; then suspect the board's flash"),
+    (
+        r"[Vv]erification of flash failed",
+        DeviceError,
+        "flash verification failed",
+        "flash again; if it happens again, the board's flash may be worn out",
+    ),
     (r"[Ee]rase", DeviceError, "the flash could not be erased", "check the board's power; flash again"),
     (
         r"write.*fail|[Ff]ailed to write|Flash loader|WRPERR|PGSERR",

@@ -21,7 +21,7 @@ READINGS = 8
 """At the start and at the end; the shortest round trip of them counts."""
 SPOILT = 2
 """After so many failures the line is not tried again at that moment."""
-UNTOLD = "the firmware does not tell its counter"
+UNTOLD = "the firmware does not report its counter"
 EARLY_S = 0.25
 """The second reading comes so soon that a counter of up to 17 GHz has not wrapped; later ones go by the rate known then."""
 
@@ -134,7 +134,7 @@ def check(readings: Sequence[Reading], clock_hz: int, timer_hz: int, why_not: st
     """The longest stretch of readings whose turns of the counter are known; `why_not` is told where there is none. Pure."""
     first, last, cycles = max(_stretches(readings, clock_hz), key=lambda s: s[1].at_s - s[0].at_s, default=(None, None, 0))
     if first is None or last is None or (seconds := last.at_s - first.at_s) <= 0:
-        return ClockCheck(None, None, 0.0, why_not or "no two readings of the counter came through")
+        return ClockCheck(None, None, 0.0, why_not or "fewer than two readings of the counter arrived")
     ratio = cycles / seconds / clock_hz
     # The true span lies within `unsure` of `seconds`; one step of a coarse timer may be missing or too many.
     unsure = min(first.half_s + last.half_s, 0.999 * seconds)

@@ -204,7 +204,7 @@ class FrameReader:
         self._noise += len(self._buffer)
         self._buffer.clear()
         if self._noise >= NOISE_BYTES:
-            raise WireError(f"a damaged reply on {self._link.url}", received=f"{self._noise} bytes that are no frame")
+            raise WireError(f"a damaged reply on {self._link.url}", received=f"{self._noise} bytes that are not a frame")
         if self._clock() >= until:
             raise _Silence(
                 f"no answer on {self._link.url}",

@@ -42,7 +42,7 @@ TEXTS = {
     PROCESSOR: (
         "the board faulted",
         "an inference without a fault",
-        "an engine of your own: mend the access it names; one of tinyrig's: report this with the model",
+        "your own engine: fix the access it names; tinyrig's: report this with the model",
     ),
     HANG: (
         "the board hung",
@@ -93,7 +93,7 @@ def reasons(record: FaultRecord) -> list[str]:
 def registers(record: FaultRecord) -> str:
     """`pc 0x..., lr 0x..., ...`; says so where nothing but the kind is known."""
     if not record.complete:
-        return "the record of the registers did not outlive the reset"
+        return "the record of the registers did not survive the reset"
     status = f"CFSR 0x{record.cfsr:08x}, HFSR 0x{record.hfsr:08x}"
     if not any(record.registers):
         return f"registers lost, {status}"

@@ -28,7 +28,7 @@ class RefusedError(serial.SerialException):
     """The server hung up on us at once. `said`: its words, "" for none."""
 
     def __init__(self, said: str) -> None:
-        super().__init__(f"the server said {said!r} and hung up" if said else "the server hung up without a word")
+        super().__init__(f"the server said {said!r} and hung up" if said else "the server hung up without a message")
         self.said = said
 
     @property

@@ -143,7 +143,7 @@ def _refused(url: str, error: RefusedError) -> LinkError:
             f"can't open {url}: another program holds it",
             expected="nobody else connected to that port",
             received=str(error),
-            remedy="end the other connection; it may come from another machine: `ss -tnp` on the server tells",
+            remedy="end the other connection; it may come from another machine: `ss -tnp` on the server shows it",
         )
     remedy = "see whether the board is plugged in there and the server's configuration names its device; its log says more"
     return LinkError(

@@ -21,7 +21,7 @@ Finding = tuple[ClaimStatus, str]
 def parity_claim(run: Measurement, config: Config) -> Finding:
     """Outputs agree with the oracle: integers byte for byte, floats within tolerance and without a changed top-1."""
     if run.parity is None:
-        return ClaimStatus.NOT_MEASURED, "no oracle was asked for"
+        return ClaimStatus.NOT_MEASURED, "no oracle was requested"
     streamed = _streamed(run)
     if not run.parity.compared or run.parity.compared < streamed:
         return ClaimStatus.NOT_MEASURED, f"the oracle compared {run.parity.compared} of {streamed} windows"

@@ -40,7 +40,7 @@ def write_report(run_id: str, config: Config, *extra: str) -> int:
         return subprocess.run(command, check=False, timeout=REPORT_S).returncode
     except subprocess.TimeoutExpired as error:
         raise HostError(
-            f"the report of run {run_id} is not done",
+            f"the report of run {run_id} is not finished",
             expected=f"within {REPORT_S:g} s",
             received="more",
             remedy=f"the run is stored: tinyrig report {run_id}",

@@ -40,10 +40,10 @@ def check_same(kept: dict[str, Any], now: dict[str, Any], whose: str) -> None:
     for key, what in _WHAT.items():
         if key in kept and key in now and kept[key] != now[key]:
             raise UserError(
-                f"can't go on with {whose}: {what} is not the same",
+                f"can't resume {whose}: {what} has changed",
                 expected=f"{kept[key]}, as when the run was begun",
                 received=str(now[key]),
-                remedy="put it back as it was, or measure in a new run: without --resume",
+                remedy="restore it, or start a new run without --resume",
             )
 
 
@@ -109,8 +109,8 @@ def find_run(store: Store, wanted: str, board: str | None, bench: bool = False) 
     free = next((r for r in candidates if not is_held(run_key(r.run_id))), None)
     if free is None:
         raise UserError(
-            f"there is no run to go on with on board {board}",
-            expected=f"one that was cut off, in {store.url}",
+            f"there is no run to resume on board {board}",
+            expected=f"an interrupted one, in {store.url}",
             received=f"{len(candidates)} under way in other processes" if candidates else "none",
             remedy="leave out --resume to start a new one, or name a run: --resume RUN",
         )
@@ -120,10 +120,10 @@ def find_run(store: Store, wanted: str, board: str | None, bench: bool = False) 
 def _ours(run: StoredRun) -> StoredRun:
     if names_mlperf(run.plan.get("board", "")):
         raise UserError(
-            f"run {run.run_id} can't be gone on with",
+            f"run {run.run_id} can't be resumed",
             expected="a run of our own firmware",
             received=run.plan["board"],
-            remedy="measure anew: without --resume",
+            remedy="measure again without --resume",
         )
     return run
 

@@ -103,7 +103,7 @@ class OpenRun:
         try:
             self._store.set_state(self.run_id, RunState.INTERRUPTED if unfinished else RunState.FINISHED)
         except RigError as lost:  # of a database that is gone: a run left open can be resumed too
-            log.warning("the end of run %s is not stored: %s", self.run_id, lost)
+            log.warning("the end of run %s could not be stored: %s", self.run_id, lost)
         finally:
             self._detach()
             self._store.close()
@@ -153,7 +153,7 @@ class OpenRun:
         try:
             self._store.add_not_measured(self.run_id, NotMeasured(variant.name, str(error), kind_of(error)))
         except RigError as lost:  # the fault may be the database's own
-            log.warning("why %s was not measured is not stored: %s", variant.name, lost)
+            log.warning("why %s was not measured could not be stored: %s", variant.name, lost)
 
     def _check_kept(self, variant: Variant) -> Measurement:
         """A variant that was finished before the interruption must still be what would be measured now."""

@@ -105,7 +105,7 @@ def measure_variant(
         session, hello = rig.prepare(image)
         info = rig.info(hello)
         done = recorder.start(head_of(request, image, windows, info, config))
-        there = f", {len(done)} samples are there already" if done else ""
+        there = f", {len(done)} samples are already stored" if done else ""
         log.info("streaming %d windows%s", len(windows), there)
         window_s, before = config.limits.on(rig.board).window_s, rig.injected()
         watch = clock_watch(session.counter, info)

@@ -42,7 +42,9 @@ def built_variants(config: Config, names: Sequence[str] = (), deadline: Deadline
             "the variants could not be built",
             expected="a finished build",
             received=f"exit status {done.returncode}, for the reason above",
-            remedy="mend the dataset or the names, then run again" if fault is UserError else "mend this machine, then run again",
+            remedy="correct the dataset or the names, then run again"
+            if fault is UserError
+            else "fix this machine, then run again",
         )
     built = read_built(Path(done.stdout.strip()))
     unknown = set(names) - {v.name for v in built}

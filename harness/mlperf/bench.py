@@ -161,7 +161,7 @@ class _Bench:
                 log.info("%d of %d windows", i + 1, len(windows))
             if len(found[-1].results.split(",")) != len(found[0].results.split(",")):
                 raise DeviceError(
-                    "the firmware prints lists of several lengths",
+                    "the firmware prints lists of different lengths",
                     expected=found[0].results[:200],
                     received=found[-1].results[:200],
                     remedy="reset the board, then run again",
@@ -183,7 +183,7 @@ class _Bench:
                 iterations = max(needed or iterations * 10, math.ceil(iterations * GROWTH))
             else:
                 raise DeviceError(
-                    "a throughput run does not get long enough",
+                    "a throughput run never lasts long enough",
                     expected=f"{rule.seconds:g} s of the board's time",
                     received=f"{run.elapsed_us} us for {run.iterations} inferences",
                     remedy="check the firmware's timer",

@@ -155,7 +155,7 @@ class Device:
         expecting = [m.number for m in reply if m.kind == "expecting"]
         if expecting != [len(data)]:
             self._check_size(reply, len(data))
-            raise Trouble("`db load` was answered otherwise", expected=f"Expecting {len(data)} bytes", received=_told(reply))
+            raise Trouble("`db load` got an unexpected answer", expected=f"Expecting {len(data)} bytes", received=_told(reply))
         for i, chunk in enumerate(chunks):
             done = any(m.kind == "loaded" for m in self._chunk(chunk))
             if done != (i == len(chunks) - 1):
@@ -235,7 +235,7 @@ class Device:
         ran = (_only(reply, "start").number, _only(reply, "warmup").number)
         if ran != (iterations, warmups):
             raise Trouble(
-                "other inferences ran than were asked for",
+                "other inferences ran than were requested",
                 expected=f"{iterations} after {warmups}",
                 received="{} after {}".format(*ran),
             )

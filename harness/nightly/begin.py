@@ -50,7 +50,7 @@ def resume(wanted: str, request: NightRequest, config: Config, locks: Locks) -> 
     given = [f"--{f.name}" for f in fields(request) if getattr(request, f.name) is not None]
     if given:
         raise UserError(
-            "a resumed night is as it was asked for",
+            "a resumed night keeps its settings",
             expected="--resume alone",
             received=", ".join(given),
             remedy="leave that out, or start a new night without --resume",
@@ -106,8 +106,8 @@ def night_variants(plan: NightPlan, config: Config) -> list[Variant]:
     twice = [v.name for i, v in enumerate(found) if v.name in [w.name for w in found[:i]]]
     if twice:
         raise UserError(
-            "two models have one name",
-            expected="a file name of its own for each",
+            "two models have the same name",
+            expected="a different file name for each",
             received=twice[0],
             remedy="rename one: a variant's history goes by its name",
         )

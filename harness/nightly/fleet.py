@@ -73,7 +73,7 @@ class NightFleet:
                 f"the process of board {board} was ended",
                 expected="nobody to end it",
                 received=ended.died or f"exit status {ended.status}",
-                remedy=f"free memory, or ask who did; {kept}",
+                remedy=f"free memory, or find out who ended it; {kept}",
             )
         return None
 

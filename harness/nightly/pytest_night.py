@@ -66,8 +66,8 @@ class PytestNight:
         if result.regressions:
             texts = [text for status in (VerdictStatus.WORSE, VerdictStatus.CHANGED) for text in findings(result, status)]
             raise ClaimError(
-                f"{name}: worse than what was accepted: {'; '.join(texts)}",
-                remedy=f'a change that is meant: tinyrig accept {result.run_id} --variant {name} -m "why"',
+                f"{name}: worse than the accepted runs: {'; '.join(texts)}",
+                remedy=f'if the change is intended: tinyrig accept {result.run_id} --variant {name} -m "why"',
             )
         if result.errors:
             raise result.errors[0]

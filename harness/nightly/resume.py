@@ -74,7 +74,7 @@ def cut_off_before(store: Store) -> str:
         return ""  # locks hold on one host: nobody here knows whether it is under way there
     kept = f"{len(runs)} of its runs {'is' if len(runs) == 1 else 'are'} kept"
     how = f"; to continue it: tinyrig nightly --resume {night.night_id}" if runs else ""
-    return f"the night of {night.started} was cut off, and says nothing of what it did not judge; {kept}{how}"
+    return f"the night of {night.started} was cut off, and says nothing about what it did not judge; {kept}{how}"
 
 
 def is_unfinished(night: Night, runs: list[StoredRun]) -> bool:

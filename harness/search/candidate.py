@@ -95,7 +95,7 @@ def evaluate(name: str, trainer: Trainer, board: CandidateBoard, budgets: Budget
     variant = variant_of(name, trained.tflite, trained.windows)
     run = board.measure(variant)
     if (reason := withheld(run)) is not None:
-        raise ModelError(f"{name} yields no timing", received=reason, remedy="report it with the model at hand")
+        raise ModelError(f"{name} yields no timing", received=reason, remedy="report it, with the model")
     found = result_of(run, trained)
     _check("measured", budgets, ram_bytes=found.ram_bytes, flash_bytes=found.flash_bytes, latency_us=found.latency_us)
     return found

@@ -81,7 +81,7 @@ def _check_plan(study: Study, plan: SearchPlan) -> None:
         study.set_user_attr(PLAN, now)
     elif differences := [f"{k}: {known.get(k)!r} then, {v!r} now" for k, v in now.items() if known.get(k) != v]:
         raise UserError(
-            f"the search {study.study_name} was begun with something else",
+            f"the search {study.study_name} was started with other settings",
             expected="the same data, seed, epochs and budgets",
             received="; ".join(differences),
             remedy="leave those options as they were, or choose another --study",
@@ -296,5 +296,5 @@ def check_board(found: Iterable[Mapping[str, Any]]) -> None:
             "this search has trials of different boards",
             expected="one kind of board",
             received=", ".join(kinds),
-            remedy="begin a search of its own for each",
+            remedy="start a separate search for each",
         )

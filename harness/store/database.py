@@ -122,7 +122,7 @@ class Database:
                 return
             if revision:
                 copy = _back_up(db)
-                beside = f"; as it was: {copy}" if copy else ""
+                beside = f"; a copy of the old one: {copy}" if copy else ""
                 log.warning("upgrading %s from revision %s to %s%s", self.url, revision, schema.REVISIONS[-1], beside)
             _migrate(db, None if stamped else revision)
 
@@ -151,7 +151,7 @@ def look_at(url: str, busy_s: float = 2.0) -> str:
                 received=f"{folder} can't be written",
                 remedy="name a writable place as results URL",
             )
-        return f"{file}: none yet; the first run makes it"
+        return f"{file}: none yet; the first run creates it"
     engine = _open_engine(url, True, busy_s)
     shown = engine.url.render_as_string(hide_password=True)
     try:
@@ -162,11 +162,11 @@ def look_at(url: str, busy_s: float = 2.0) -> str:
     finally:
         engine.dispose()
     if revision is None:
-        return f"{shown}: empty; the first run makes the tables"
+        return f"{shown}: empty; the first run creates the tables"
     if revision != schema.REVISIONS[-1]:
         return f"{shown}: revision {revision}; the next command upgrades it to {schema.REVISIONS[-1]}"
     if parsed.get_backend_name() == "sqlite" and (file := _file_of(parsed)) is not None and not os.access(file, os.W_OK):
-        raise InfraError(f"{file} may only be read", remedy="allow your user to write it, or name another results URL")
+        raise InfraError(f"{file} is read-only", remedy="allow your user to write it, or name another results URL")
     return f"{shown}: revision {revision}, up to date"
 
 
@@ -320,7 +320,7 @@ def _back_up(db: sa.Connection) -> Path | None:
         raise InfraError(
             f"can't copy {file} before its upgrade",
             received=str(error),
-            remedy="make room beside it, or make it writable; the database was not changed",
+            remedy="free space beside it, or make it writable; the database was not changed",
         ) from error
     return copy
 

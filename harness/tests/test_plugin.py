@@ -161,7 +161,7 @@ def test_with_nightly_what_got_worse_is_a_failed_claim_until_it_is_accepted(proj
     (project / "other.tflite").write_bytes(small_models.dense_int8(seed=3))
     code, output, kinds = run(project, "-k", "worse", "--nightly")
     assert code == 1 and kinds == {"nothing_got_worse[dense]": "passed", "nothing_got_worse[other]": "failure"}
-    assert re.search("ClaimError: other: worse than what was accepted: .*outputs changed", output), output
+    assert re.search("ClaimError: other: worse than the accepted runs: .*outputs changed", output), output
     assert "tinyrig nightly 2" in output
     with Store(url(project)) as store:
         assert [len(night.runs) for night in history.nights(store)] == [1, 1]

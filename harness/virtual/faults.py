@@ -32,7 +32,7 @@ FAULTS: dict[str, tuple[int, str]] = {
     "boot-silent-verify": (1, "the bootloader falls silent at the Nth of its verifications, until it is requested again"),
     "boot-stay": (0, "the bootloader ignores the command to start the image"),
     "unplug-identify": (1, "the board is unplugged for good at the Nth request for the bootloader's name"),
-    "unplug-erase": (1, "the board is unplugged for good at the Nth erasing"),
+    "unplug-erase": (1, "the board is unplugged for good at the Nth erase command"),
     "unplug-verify": (1, "the board is unplugged for good at the Nth verification"),
     "brown-out": (2, "the power fails in the middle of the Nth flash write: half is written, then the board restarts"),
     "unplug": (2, "the board is unplugged for good at the Nth flash write"),

@@ -90,7 +90,7 @@ class VirtualBoard:
                 counts: dict[str, int] = json.loads(told[-1].removeprefix("injected "))
                 return counts
             time.sleep(0.01)
-        raise InfraError("the virtual board does not tell what it injected", received=self.stderr().strip() or "silence")
+        raise InfraError("the virtual board does not report what it injected", received=self.stderr().strip() or "silence")
 
     def check(self) -> None:
         """Raises InfraError, with the board's stderr, if its process has ended."""

@@ -71,7 +71,7 @@ def parse_line_fault(text: str) -> LineFault:
     if len(numbers) > 1 + timed or not 0 < rate < 1e9 or (rate > 1 and rate % 1) or not 0 <= seconds <= 3600:
         raise UserError(
             f"fault {name}: bad argument",
-            expected="a RATE: a chance below 1 or a whole number" + (", then SECONDS up to 3600" if timed else ""),
+            expected="a RATE: a probability below 1 or a whole number" + (", then SECONDS up to 3600" if timed else ""),
             received=text,
         )
     return LineFault(kind, directions, rate, seconds)
@@ -81,7 +81,7 @@ def _number(word: str, text: str) -> float:
     try:
         return float(word)
     except ValueError as error:
-        raise UserError("a fault's argument is no number", expected=SYNTAX, received=text) from error
+        raise UserError("a fault's argument is not a number", expected=SYNTAX, received=text) from error
 
 
 class Schedule:

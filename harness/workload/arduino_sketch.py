@@ -189,7 +189,7 @@ def _refused(said: str, model: CompiledModel) -> HostError | ModelError:
         "the sketch does not compile",
         expected=f"{CLI} compile's exit status 0",
         received=said[-4000:],
-        remedy="report this with the model at hand: generated C must always build",
+        remedy="report this, with the model: generated C must always build",
     )
 
 

@@ -50,7 +50,7 @@ def find_compiler() -> tuple[str, str]:
     path = shutil.which(CC)
     if not path:
         raise HostError(
-            "the ARM compiler is missing",
+            "the Arm compiler is missing",
             expected=f"{CC} on the PATH",
             received="nothing",
             remedy="run `make setup`, or apt-get install --no-install-recommends gcc-arm-none-eabi libnewlib-arm-none-eabi",
@@ -324,7 +324,7 @@ def _call(command: list[str], what: str, build_s: float, running: Running | None
             what,
             expected="the toolchain's exit status 0",
             received=done.stderr.strip()[-4000:],
-            remedy="report this with the model at hand: generated C must always build",
+            remedy="report this, with the model: generated C must always build",
         )
 
 

@@ -77,7 +77,7 @@ def _variant(folder: Path, manifest: dict[str, Any], entry: dict[str, Any]) -> V
 def _plain(name: str) -> str:
     """Raises ValueError for what would lead out of the folder."""
     if name != Path(name).name or not name.isprintable():
-        raise ValueError(f"no plain file name: {name!r:.80}")
+        raise ValueError(f"not a plain file name: {name!r:.80}")
     return name
 
 
@@ -89,7 +89,7 @@ def _check_types(entry: dict[str, Any]) -> None:
     _plain(entry["name"])
     bad = [k for k in _NUMBERS if isinstance(entry[k], bool) or not isinstance(entry[k], int | float | None)]
     if bad:
-        raise ValueError(f"{bad[0]} is no number: {entry[bad[0]]!r:.80}")
+        raise ValueError(f"{bad[0]} is not a number: {entry[bad[0]]!r:.80}")
 
 
 def _check(file: Path, sha256: str) -> None:

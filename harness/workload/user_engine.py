@@ -43,7 +43,9 @@ def user_engine(data: bytes, folder: Path, *, flash_bytes: int, ram_bytes: int) 
     """
     sources = sorted(folder.rglob("*.c")) if folder.is_dir() else []
     if not sources:
-        raise UserError(f"{folder} is no engine", expected="a folder with .c files", received="none", remedy="see docs/engine.md")
+        raise UserError(
+            f"{folder} is not an engine", expected="a folder with .c files", received="none", remedy="see docs/engine.md"
+        )
     config = read_config(folder)
     graph = read_model(data)
     inputs, outputs = ([graph.tensors[i] for i in side] for side in (graph.inputs, graph.outputs))

@@ -51,7 +51,7 @@ def load_windows(path: Path, specs: tuple[TensorSpec, ...], limit: int | None = 
     columns = [_as_windows(arrays[n], spec, n, path)[:limit] for n, spec in zip(names, specs, strict=True)]
     if len({len(c) for c in columns}) != 1 or not len(columns[0]):
         raise UserError(
-            f"{path}: no windows, or not equally many for every input",
+            f"{path}: no windows, or not the same number for every input",
             expected="N >= 1 windows each",
             received=", ".join(f"{n}: {len(c)}" for n, c in zip(names, columns, strict=True)),
             remedy=_REMEDY,

@@ -71,8 +71,8 @@ def test_a_clock_in_words(clock, off, text):
 @pytest.mark.parametrize(
     ("hz", "overhead", "text"),
     [
-        (64_000_000, 11, "64 MHz (one step is 15.6 ns), 11 cycles of overhead taken off"),
-        (1_000_000, 1, "1 MHz (one step is 1 us), 1 cycle of overhead taken off"),
+        (64_000_000, 11, "64 MHz (one step is 15.6 ns), 11 cycles of overhead subtracted"),
+        (1_000_000, 1, "1 MHz (one step is 1 us), 1 cycle of overhead subtracted"),
         (1000, None, "1 kHz (one step is 1 ms)"),
         (32_768, None, "32.768 kHz (one step is 30.5 us)"),
         (None, None, "not kept"),

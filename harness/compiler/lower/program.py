@@ -127,7 +127,7 @@ def check(op: Op, tensor: Tensor | None, good: bool, expected: str, received: st
 def check_dtype(op: Op, tensor: Tensor, *allowed: str) -> None:
     if tensor.dtype not in allowed:
         raise ModelError(
-            f"{op}: {tensor} has a dtype that this op is not supported with",
+            f"{op}: {tensor} has a dtype that this op does not support",
             expected=" or ".join(allowed),
             received=tensor.dtype,
             remedy="convert to float32 or to full int8 quantisation",

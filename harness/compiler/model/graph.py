@@ -100,7 +100,7 @@ class Graph:
 def read_model(data: bytes) -> Graph:
     """Raises ModelError for a file that is truncated, corrupt or beyond what a static compiler can take."""
     if len(data) < 8 or data[4:8] != b"TFL3":
-        raise ModelError("this is no .tflite file", expected="a FlatBuffer with the identifier TFL3", received=repr(data[4:8]))
+        raise ModelError("this is not a .tflite file", expected="a FlatBuffer with the identifier TFL3", received=repr(data[4:8]))
     if len(data) > MAX_FILE_BYTES:
         raise ModelError(
             "the .tflite file is too large for any board",
@@ -127,7 +127,7 @@ def _read(data: bytes) -> Graph:
             "the model must have exactly one subgraph",
             expected="1",
             received=str(model.SubgraphsLength()),
-            remedy="convert one signature alone (signature_keys=[...]), without control flow (IF, WHILE, CALL)",
+            remedy="convert only one signature (signature_keys=[...]), without control flow (IF, WHILE, CALL)",
         )
     sub, constants = model.Subgraphs(0), _Constants(model)
     codes = [_op_name(model.OperatorCodes(i)) for i in range(_count("operator codes", model.OperatorCodesLength(), MAX_OPS))]

@@ -182,7 +182,7 @@ def test_a_flash_command_that_is_missing_or_hangs_is_the_hosts_fault(home):
     with pytest.raises(HostError, match="/no/such/tool"):
         flash(b"image", missing, "/dev/x", files={"bin": "a", "elf": "b"})
     hanging = config(home, flashed_by(home, "import time; time.sleep(60)")).boards["mine"].own
-    with pytest.raises(HostError, match="is not done"):
+    with pytest.raises(HostError, match="did not finish"):
         flash(b"image", hanging, "/dev/x", files={"bin": "a", "elf": "b"}, deadline_s=0.5)
 
 

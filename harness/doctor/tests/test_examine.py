@@ -263,7 +263,7 @@ def test_rig_toml_that_does_not_load_is_told_and_the_rest_is_examined(capsys):
 def test_entries_of_rig_toml():
     config = Config(boards={"nano33ble": BoardPorts(id="12"), "teapot": BoardPorts(link="/dev/x")})
     checks = by_name(rigfile.entries(replace(config, nightly=replace(config.nightly, boards=("kettle",)))))
-    assert "no chip id" in checks["[boards.nano33ble]"].found and "no such board" in checks["[boards.teapot]"].found
+    assert "not a chip id" in checks["[boards.nano33ble]"].found and "no such board" in checks["[boards.teapot]"].found
     assert "kettle" in checks["[nightly] boards"].found and all(check.counts for check in checks.values())
     assert not rigfile.entries(Config(boards={"nano33ble": BoardPorts(id="0123456789abcdef")}))
 
@@ -308,7 +308,7 @@ def test_too_little_space_counts(monkeypatch, tmp_path):
     assert all(check.good for check in rigfile.space(config))
     monkeypatch.setattr(rigfile, "LEAST_BYTES", 1 << 60)
     assert all(
-        check.status == CheckStatus.BROKEN and check.counts and "make room" in check.remedy for check in rigfile.space(config)
+        check.status == CheckStatus.BROKEN and check.counts and "free at least" in check.remedy for check in rigfile.space(config)
     )
 
 
@@ -318,7 +318,7 @@ def test_too_little_space_counts(monkeypatch, tmp_path):
 def test_a_rig_of_the_virtual_board_needs_no_board_and_no_flasher(capsys):
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
-    assert "there is all that the rig needs: virtual" in out and "! " not in out
+    assert "everything the rig needs is there: virtual" in out and "! " not in out
     assert main(["doctor", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["good"] and told["boards"] == ["virtual"] and {c["status"] for c in told["checks"]} <= set(CheckStatus)
@@ -329,7 +329,7 @@ def test_a_rig_of_the_virtual_board_needs_no_board_and_no_flasher(capsys):
 def test_a_board_that_is_not_attached_counts(capsys):
     assert main(["doctor", "--board", "nano33ble-uart"]) == 3
     out = capsys.readouterr().out
-    assert "! missing nano33ble-uart" in out and "wire it up in rig.toml" in out
+    assert "! missing nano33ble-uart" in out and "name its port in rig.toml" in out
 
 
 def test_a_wired_port_that_is_gone_counts(capsys):

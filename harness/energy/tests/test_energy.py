@@ -149,9 +149,9 @@ def test_a_stream_that_is_torn_or_lost_once_is_no_matter(pipe, fault):
     ("fault", "kind", "told"),
     [
         ("lose", LinkError, "samples of the power meter were lost"),
-        ("no-mark", DeviceError, "saw no mark"),
+        ("no-mark", DeviceError, "saw no trigger"),
         ("saturated", DeviceError, "beyond the power meter's range"),
-        ("deaf", LinkError, "does not tell its calibration"),
+        ("deaf", LinkError, "does not report its calibration"),
     ],
 )
 def test_what_can_not_be_measured_is_told(pipe, fault, kind, told):
@@ -171,7 +171,7 @@ def test_a_port_that_is_held_for_a_moment_is_waited_for(pipe):
 
 def test_a_mark_on_another_channel_is_no_mark(pipe):
     pytest.importorskip("ppk2_api")
-    with ppk2(pipe=pipe) as port, pytest.raises(DeviceError, match="saw no mark"):
+    with ppk2(pipe=pipe) as port, pytest.raises(DeviceError, match="saw no trigger"):
         measured(port, channel=3)
 
 

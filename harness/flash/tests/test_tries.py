@@ -45,7 +45,7 @@ def test_no_try_is_begun_that_would_be_cut_off(monkeypatch, try_s, begun):
 
 
 def test_a_flash_command_that_hangs_and_one_that_is_missing_differ(tmp_path):
-    with pytest.raises(HostError, match="is not done"):
+    with pytest.raises(HostError, match="did not finish"):
         flash_by_command(["sleep", "60"], {}, 0.2)
     with pytest.raises(HostError, match="can't be run"):
         flash_by_command([str(tmp_path / "flasher-hangs")], {}, 60.0)

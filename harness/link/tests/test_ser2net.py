@@ -74,7 +74,7 @@ def test_the_touch_reaches_the_board_by_rfc2217_alone(server, monkeypatch):
     with rig_at(server.rfc2217) as rig:
         rig.prepare(image())
     monkeypatch.setattr(samba, "ENTER_S", 2.0)
-    with pytest.raises(LinkError, match="a bare socket can't ask for it") as caught:
+    with pytest.raises(LinkError, match="a bare socket can't request it") as caught:
         flash(image(1).bin.read_bytes(), BOARD, server.socket)
     assert "rfc2217://host:port" in caught.value.remedy and caught.value.exit_code == 3
     monkeypatch.undo()

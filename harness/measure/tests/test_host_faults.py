@@ -163,5 +163,5 @@ def test_a_signal_ends_the_command_which_says_how_to_go_on(home, number, status)
     with Store(url(home)) as store:
         run = store.runs()[0]
     assert run.state == "interrupted" and run.journaled >= 3
-    assert f"go on with: tinyrig run --resume {run.run_id}" in errors
+    assert f"continue with: tinyrig run --resume {run.run_id}" in errors
     assert resumed(home) == expected

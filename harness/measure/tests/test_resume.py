@@ -168,7 +168,7 @@ def test_a_run_that_another_process_makes_is_not_taken_from_it(home, config, mon
     other.take(run_key(run_id), "run")
     with pytest.raises(InfraError, match="in use by another process"):
         OpenRun(VIRTUAL, config, resume=run_id)
-    with Store(config.results) as store, pytest.raises(UserError, match="no run to go on with") as caught:
+    with Store(config.results) as store, pytest.raises(UserError, match="no run to resume") as caught:
         find_run(store, "", "virtual")
     assert "1 under way" in caught.value.received
     other.close()
@@ -226,7 +226,7 @@ def test_resume_needs_no_word_of_what_was_asked_for(home, monkeypatch, capfd):
     assert main(["run", "--resume", "--no-report", "--json", "out.json"]) == 0
     assert json.loads((home / "out.json").read_text())["run_id"] == run_id
     assert numbers(home / "out.json") == numbers(home / "whole.json")
-    assert "5 samples are there already" in capfd.readouterr().err
+    assert "5 samples are already stored" in capfd.readouterr().err
 
 
 def test_a_finished_run_is_told_again_without_measuring(home, monkeypatch):

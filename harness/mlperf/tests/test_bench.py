@@ -178,7 +178,7 @@ def test_the_timers_step():
 def test_the_board_needs_its_port():
     assert parse_board("mlperf@/dev/ttyACM0") == MlperfTarget("/dev/ttyACM0")
     for text in ("mlperf", "mlperf@"):
-        with pytest.raises(UserError, match="can't be found by itself"):
+        with pytest.raises(UserError, match="can't be found automatically"):
             parse_board(text)
 
 

@@ -65,7 +65,7 @@ def test_a_rig_that_fails_leaves_it_unmeasured(home, capfd, monkeypatch):
     ("words", "told"),
     [
         (["--board=mlperf@/dev/null"], "needs windows"),
-        (["--board=mlperf", "--windows", "own.npz"], "can't be found by itself"),
+        (["--board=mlperf", "--windows", "own.npz"], "can't be found automatically"),
         (["--board=mlperf@/dev/null", "--windows", "own.npz", "--engine", "portable"], "--engine can't be used"),
         (["--board=mlperf@/dev/null", "--windows", "own.npz", "--resume"], "--resume can't be used"),
     ],

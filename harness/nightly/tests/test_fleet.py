@@ -140,13 +140,13 @@ def test_a_night_that_was_killed_is_told_by_the_next_one_and_gone_on_with(home, 
     errors = capfd.readouterr().err
     with Store(url(home)) as store:
         (cut,) = (n for n in history.nights(store) if n.finished is None)
-    assert "was cut off, and says nothing of what it did not judge; 2 of its runs are kept" in errors
+    assert "was cut off, and says nothing about what it did not judge; 2 of its runs are kept" in errors
     assert f"to continue it: tinyrig nightly --resume {cut.night_id}\n" in errors
     assert json.loads((home / "night.json").read_text())["cut_off_before"]
     assert nightly(*MODEL, "--board", "left") == 0
     assert "was cut off" not in capfd.readouterr().err, "told once"
     assert nightly("--resume", cut.night_id) == 0
-    assert "samples are there already" in capfd.readouterr().err
+    assert "samples are already stored" in capfd.readouterr().err
     assert all(r["accepted"] for r in results(home).values())
     assert nightly("--resume", cut.night_id) == 2
 

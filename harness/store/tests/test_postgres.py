@@ -152,7 +152,7 @@ def test_a_run_of_another_host_is_not_gone_on_with_unasked(postgres_url):
     """Its lock is on that host: nobody here can tell whether it is under way."""
     with Store(postgres_url) as store:
         store.begin_run("theirs", "2026-01-02", {}, {"board": "virtual", "host": "elsewhere"})
-        with pytest.raises(UserError, match="no run to go on with"):
+        with pytest.raises(UserError, match="no run to resume"):
             find_run(store, "", "virtual")
         assert find_run(store, "theirs", "virtual").run_id == "theirs"
         store.begin_run("ours", "2026-01-01", {}, {"board": "virtual", "host": os.uname().nodename})

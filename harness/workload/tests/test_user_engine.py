@@ -131,7 +131,7 @@ def test_an_unusable_config_is_told(folder, old, new, word):
 
 def test_what_is_no_engine_is_refused(folder, tmp_path):
     data = small_models.dense_float()
-    with pytest.raises(UserError, match="no engine"):
+    with pytest.raises(UserError, match="not an engine"):
         user_engine(data, tmp_path / "missing", **ROOM)
     (folder / "engine_config.h").unlink()
     with pytest.raises(UserError, match=r"engine_config\.h"):
