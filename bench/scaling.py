@@ -1,7 +1,7 @@
 """How many boards one host serves: `python bench/scaling.py`. The same variant on 1, 2, 4 and 8 virtual boards at once, their
 lines throttled to a real baud rate, through the very processes of `tinyrig nightly`; a results database of its own.
 
-Efficiency is the windows per second of n boards over n times those of one board. CPU time is told apart: the harness's own (the
+Efficiency is the windows per second of n boards over n times those of one board. CPU time is split: the harness's own (the
 boards' processes and this one) and that of the virtual boards, which real boards would not take. A virtual board needs the host
 to keep time, so where both together fill the cores a loss is not the harness's alone. The last column goes by CPU time alone,
 which other load on the host disturbs little: at how many boards of full pace the harness would fill the cores.

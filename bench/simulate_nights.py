@@ -68,7 +68,7 @@ def simulate(board: Board, seed: int) -> Tally:
         base = stats.spread(np.stack(history[-policy.max_runs :], axis=-1))
         limit = limits(base, board.samples, board.timer, policy)
         value = _quiet_night(rig, base.centre, limit.threshold, tally, policy)
-        # What raised an alarm is no accepted run: the night before stands in its place.
+        # A run that raised an alarm is not accepted: the night before replaces it.
         history.append(np.where(np.isnan(value), history[-1], value))
         if night % TRIAL_EVERY == 0:
             _trial(rig, base, limit, night, tally, policy)
@@ -119,7 +119,7 @@ def _verdict(values: np.ndarray, centre: float, threshold: float, policy: Policy
 
 def false_drifts(board: Board, seed: int, policy: Policy = POLICY) -> tuple[int, int]:
     """(alarms, nights) of the change-point search on histories without change. Values are drawn as run medians; odd runs
-    stay in (the rerun would take them out). An alarm counts as accepted: its history begins anew."""
+    stay in (the rerun would take them out). An alarm counts as accepted: its history starts again."""
     rng, alarms = np.random.default_rng(seed), 0
     for _ in range(board.boards):
         values = run_medians(board, rng, board.nights)

@@ -101,7 +101,7 @@ def _variants(config: pytest.Config) -> list[Variant]:
 
 
 def _plan(config: pytest.Config) -> dict[str, Any]:
-    """What was asked for when the run that is gone on with was begun; empty for a new one."""
+    """What was requested when the resumed run was started; empty for a new one."""
     resumed = config.stash.get(_RESUMED, None)
     return resumed.plan if resumed else {}
 
@@ -156,7 +156,7 @@ def open_run(pytestconfig: pytest.Config, config: Config) -> Iterator[OpenRun]:
 @pytest.fixture
 def outcome(open_run: OpenRun, variant: Variant) -> Measurement:
     """The variant, flashed, streamed and compared; once a session, however many claims ask. A rig that fails raises here, in
-    the setup: pytest then tells an error, not a failure."""
+    the setup: pytest then reports an error, not a failure."""
     return open_run.run(variant)
 
 
@@ -194,7 +194,7 @@ def claim(outcome: Measurement) -> Callable[[str], None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """A RigError is told by its message, not by a traceback, and decides the exit code."""
+    """A RigError is reported by its message, not by a traceback, and decides the exit code."""
     report = yield
     error = call.excinfo.value if call.excinfo else None
     in_bench = item.path.is_relative_to(item.config.rootpath / "bench")
@@ -202,7 +202,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if ours:
         report.longrepr = f"{type(error).__name__}: {error}"
         if report.when == "call" and error.exit_code != EXIT_CLAIM:
-            report.when = "setup"  # the only way to have it told as an error, in JUnit's XML too: a failure is the model's
+            report.when = "setup"  # the only way to have it reported as an error, in JUnit's XML too: a failure is the model's
     if report.failed:
         # Whatever else a fixture of bench/ raises is no verdict on a model either: 1 is for tests that failed.
         code = error.exit_code if ours else EXIT_CLAIM if report.when == "call" or not in_bench else EXIT_RIG
@@ -212,7 +212,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.hookimpl(wrapper=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[None]:
-    """The exit code. That the session was interrupted is told to the open_run first: its fixture is torn down within."""
+    """The exit code. That the session was interrupted is reported to the open_run first: its fixture is torn down within."""
     stash = session.config.stash
     open_run = stash.get(_OPEN_RUN, None)
     interrupted = open_run is not None and exitstatus == pytest.ExitCode.INTERRUPTED
@@ -227,7 +227,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[N
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """The run's table, its report below reports/out, and how to go on with what could not be measured."""
+    """The run's table, its report below reports/out, and how to continue with what could not be measured."""
     from tinyrig.measure.reporting import write_night, write_report
 
     open_run = config.stash.get(_OPEN_RUN, None)

@@ -2,7 +2,7 @@
 needs `add_parser` for --help.
 
 Exit status: 1 when a claim failed on verified outputs, whatever else happened, because that says something about a model; else 3
-when the rig left anything unmeasured; else 2 when a model is unusable; else 0. Every reason is told in each case.
+when the rig left anything unmeasured; else 2 when a model is unusable; else 0. Every reason is reported in each case.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _check_foreign(arguments: argparse.Namespace) -> None:
 
 
 def _take_plan(arguments: argparse.Namespace, config: Config) -> str | None:
-    """The run to go on with, None for a new one. What was asked for when it was begun stands in for what is not named now; what
+    """The run to resume, None for a new one. What was requested when it was started stands in for what is not named now; what
     is named and differs is refused later, where it would change a result."""
     plan: dict[str, Any] = {}
     resume = None

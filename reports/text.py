@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def one_line(text: object) -> str:
-    """On one line, with a space in place of every character that nobody sees."""
+    """On one line, with a space for every character that nobody sees."""
     return "".join(c if c.isprintable() else " " for c in str(text))
 
 

@@ -6,7 +6,7 @@
 #include "wire.h"
 
 /* Bytes below the painting function's frame address that stay unpainted, because that function itself may use them.
- * A smaller stack than this and that function's frame can't be told apart, so it is the least that is ever reported. */
+ * A smaller stack than this and that function's frame can't be distinguished, so it is the least that is ever reported. */
 #ifndef MEASURE_STACK_MARGIN
 #define MEASURE_STACK_MARGIN 16
 #endif

@@ -75,7 +75,7 @@ def _build(compiler: str, program: Program, folder: Path, flags: tuple[str, ...]
     objects = [_compile(compiler, FIRMWARE / s, work, flags) for s in program.sources]
     for source in program.board:
         objects.append(_compile(compiler, FIRMWARE / source, work, flags))
-        # The linker tells where a section with a C name begins and ends: that is the memory that a reset clears.
+        # The linker defines where a section with a C name begins and ends: that is the memory that a reset clears.
         _run("objcopy", "--rename-section", ".bss=board_bss", "--rename-section", ".data=board_data", objects[-1])
     out = work / program.name
     _run(compiler, *flags, *link_flags, *objects, "-o", out)

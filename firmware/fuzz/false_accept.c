@@ -43,7 +43,7 @@ static int same(const corrupt_frame *frame, uint8_t type, const uint8_t *payload
 
 static const corrupt_frame *const sent[SENT] = {&job.c.a, &job.c.b, &job.hello};
 
-/* Instead of commands.c: tells in its reply which of the sent frames this is. */
+/* Instead of commands.c: its reply says which of the sent frames this is. */
 wire_status app_execute(uint8_t type, const uint8_t *payload, uint32_t n, uint8_t *reply, uint32_t *reply_bytes)
 {
     *reply = NO_FRAME;

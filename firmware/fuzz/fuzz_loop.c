@@ -118,7 +118,7 @@ static void check_tensors(void)
     run.resets = line_resets();
 }
 
-/* The second time the board says the same and does nothing. HELLO begins anew each time, as does a board that was reset. */
+/* The second time the board says the same and does nothing. HELLO starts again each time, as does a board that was reset. */
 static void check_repetition(const uint8_t *sent, uint32_t n, uint32_t tensors_before)
 {
     if (!run.repeating || !heard.alone || heard.frames[0].header.type == WIRE_HELLO || heard.may_reset)

@@ -13,7 +13,7 @@
 
 enum { ROOM = 1 << 20, OVER = 1, RESET = 2, TICK_NS = 50 };
 
-/* The board's variables. build.py renames the sections of its object files, so the linker tells where they begin and end. */
+/* The board's variables. build.py renames the sections of its object files, so the linker defines where they begin and end. */
 extern uint64_t __start_board_data[] __attribute__((weak)), __stop_board_data[] __attribute__((weak));
 extern uint64_t __start_board_bss[] __attribute__((weak)), __stop_board_bss[] __attribute__((weak));
 

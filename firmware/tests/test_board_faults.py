@@ -1,4 +1,4 @@
-"""Engines that fault, hang and overflow the stack, on the virtual board: what is kept, told, and left alone."""
+"""Engines that fault, hang and overflow the stack, on the virtual board: what is kept, reported, and left alone."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ def test_kind_is_told_where_the_bootloader_overwrites_the_record(start, how, tol
 
 
 def test_half_a_record_is_not_believed(impatient, start, images):
-    """The bootloader reaches eight bytes into it: the kind is told, the registers are not."""
+    """The bootloader reaches eight bytes into it: the kind is reported, the registers are not."""
     symbols = subprocess.run(["arm-none-eabi-nm", images()], capture_output=True, text=True, check=True).stdout
     kept = next(int(row.split()[0], 16) for row in symbols.splitlines() if row.endswith(" kept"))
     error = misbehave(start(faults=[f"boot-ram:{kept + 8 - BOARD.ram_base}"]), BAD_ADDRESS)

@@ -61,7 +61,7 @@ def running():
 
 @pytest.fixture
 def line(running):
-    """A link to a running toy board, greeted anew: any sequence number may follow."""
+    """A link to a running toy board, greeted again: any sequence number may follow."""
     assert ask(running, Frame(Type.HELLO, 1)).status == Status.OK
     return running
 
@@ -108,7 +108,7 @@ def test_golden_requests_reach_the_loop_in_any_pieces(line, vector):
     data, seen = bytes.fromhex(vector["hex"]), set()
     behind = wire.encode(Frame(Type.ECHO, (vector["frame"]["sequence"] + 1) & 0xFFFF, b"behind"))
     for pieces in ([data], [bytes([b]) for b in data], [data + behind]):
-        ask(line, Frame(Type.HELLO, 0))  # takes the kept reply's place and any number follows: each is executed anew
+        ask(line, Frame(Type.HELLO, 0))  # takes the kept reply's place and any number follows: each is executed again
         for piece in pieces:
             line.write(piece)
         reply, *more = replies(line, 2 if pieces[0].endswith(behind) else 1)
@@ -134,7 +134,7 @@ def test_requests_without_a_pause_are_all_answered(line):
 def test_silence_ends_half_a_frame(line):
     for cut in (1, 5, wire.HEADER_BYTES, wire.HEADER_BYTES + 3):
         line.write(wire.encode(Frame(Type.ECHO, 40, b"dropped"))[:cut])
-        told = [(40, Status.CUT)] if cut >= wire.HEADER_BYTES else []  # without a header nobody is known to be told
+        told = [(40, Status.CUT)] if cut >= wire.HEADER_BYTES else []  # without a header there is nobody to report to
         assert [(f.sequence, f.status) for f in replies(line, len(told))] == told
         assert ask(line, Frame(Type.ECHO, 41 + cut, b"taken")).payload == b"taken"
 

@@ -66,7 +66,7 @@ def latency(run: Measurement) -> dict[str, float | None] | None:
 
 def auc(scores: np.ndarray, labels: Sequence[int] | None) -> tuple[float, float] | None:
     """Area under the ROC curve of a score (label 1: higher scores expected), and the one-sided p-value of Mann and Whitney's
-    test that it tells nothing; None unless both labels 0 and 1, and no others, occur."""
+    test that it says nothing; None unless both labels 0 and 1, and no others, occur."""
     if labels is None or set(labels) != {0, 1}:
         return None
     from scipy.stats import mannwhitneyu  # late: it costs a second

@@ -119,7 +119,7 @@ def _seconds(seconds: float) -> str:
 
 def checked_metadata(run: Measurement) -> dict[str, Any]:
     """What must agree before two runs stand in one table or are compared. A timer that counts every cycle is not named, as in
-    runs from before it was kept: their history goes on."""
+    runs from before it was kept: their history continues."""
     tool, board = run.image.toolchain, run.board
     coarse = {"timer_hz": board.timer_hz} if board.timer_hz not in (None, board.clock_hz) else {}
     return {
@@ -161,7 +161,7 @@ def timing_note(run: Measurement) -> str:
 
 
 def oracle_note(run: Measurement) -> str:
-    """Which reference the outputs were held against, in words."""
+    """Which reference the outputs were compared with, in words."""
     if run.parity is None:
         return "none: outputs were not compared with a reference"
     return ORACLE_NOTES.get(run.parity.oracle, run.parity.oracle)

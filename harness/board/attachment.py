@@ -127,6 +127,6 @@ class Attachment:
         return port
 
     def lock_board(self, hello: Hello) -> None:
-        """A board may be reached by two ports. Emulated ones all have one id and are told apart by their ports."""
+        """A board may be reached by two ports. Emulated ones all have one id and differ by their ports."""
         if recognise_id(hello.board_id, self.board).timing == MEASURED:
             self._locks.take(f"board {hello.board_id}", f"the board with id {hello.board_id}")

@@ -1,7 +1,7 @@
 """labgrid places: `labgrid:PLACE` -> the URL of the serial port that labgrid's exporter serves, ours while the rig is open.
 
 labgrid runs in a process of its own (labgrid_helper.py), which holds the place and releases it when we end, however we end.
-Should both have been killed, a note in the lock folder tells the next run on this host that the place was ours.
+Should both have been killed, a note in the lock folder informs the next run on this host that the place was ours.
 """
 
 from __future__ import annotations

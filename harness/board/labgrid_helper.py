@@ -1,7 +1,7 @@
 """Holds one labgrid place: the only module that imports labgrid. It runs by itself, under labgrid's own Python, never in the
 rig's process: labgrid brings a pyserial of its own, which would replace ours.
 
-`python labgrid_helper.py COORDINATOR PLACE WAIT_S TAKE NOTE`: one JSON object a line on stdout tells what happens (`event`:
+`python labgrid_helper.py COORDINATOR PLACE WAIT_S TAKE NOTE`: one JSON object per line on stdout reports what happens (`event`:
 waiting, acquired, released, error). The place is held until stdin closes, so it is released also when the rig is killed.
 TAKE 1: release also what was acquired before, by a process of this host and user that has died. The file NOTE says so while
 the place is held.
@@ -75,7 +75,7 @@ async def acquire(session, name, wait_s):
 
 
 async def reserve(session, name, token, messages):
-    """Stands in the queue; asks again, lest the reservation expires."""
+    """Waits in the queue; asks again before the reservation expires."""
     if not token:
         wanted = {"main": messages.Reservation.Filter(filter={"name": name})}
         made = await session.stub.CreateReservation(messages.CreateReservationRequest(filters=wanted, prio=0.0))
@@ -95,7 +95,7 @@ def serial_ports(session, name):
 
 
 async def wait_for_port(session, name):
-    """The exporter starts its server when the place is acquired and tells its TCP port a moment later."""
+    """The exporter starts its server when the place is acquired and reports its TCP port a moment later."""
     until = time.monotonic() + 10
     while True:
         found = serial_ports(session, name)

@@ -1,7 +1,7 @@
 """Starts QEMU's mps2-an386 with an image: a Cortex-M4F that shares nothing with the virtual board, neither emulator nor
 peripherals. firmware/port/mps2 says what its counter counts.
 
-An image is put in place by starting the emulator anew; its UART stays behind one TCP port of this machine all the while.
+An image is put in place by restarting the emulator; its UART stays behind one TCP port of this machine all the while.
 """
 
 from __future__ import annotations

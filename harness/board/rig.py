@@ -36,7 +36,7 @@ class Rig:
         self.flash_tries = 0
         """Tries that the last flashing took; 0: the image ran already."""
         self.clock_known = False
-        """Whether the counter has been held against the host's clock for long enough: once is worth waiting for."""
+        """Whether the counter has been compared with the host's clock for long enough: once is worth waiting for."""
         self._elf: Path | None = None  # of the image that runs
 
     @property

@@ -14,7 +14,7 @@ NANO33_USB_IDS = ("2341:805a", "2341:005a", "2341:015a", "2341:025a")
 """Application, bootloader and the two further ids of the Arduino Nano 33 BLE family."""
 
 NUCLEO_USB_IDS = ("0483:374b", "0483:374e", "0483:374f")
-"""ST-LINK/V2-1, and V3 in its two variants: their USB serial port. Every Nucleo board has them: the hello tells which."""
+"""ST-LINK/V2-1, and V3 in its two variants: their USB serial port. Every Nucleo board has them: the hello says which it is."""
 
 VIRTUAL_ID_PREFIX = "5649525455414c"
 """ASCII "VIRTUAL" in hex: the board id every virtual board reports, so that its cycles can't pass for measured."""
@@ -158,7 +158,7 @@ EMULATORS = {VIRTUAL_ID_PREFIX: "virtual", QEMU_ID_PREFIX: "qemu"}
 """By what the ids of emulated boards begin with."""
 
 MLPERF = "mlperf"
-"""In the place of a board's name: any board that runs a firmware of MLPerf Tiny."""
+"""Instead of a board's name: any board that runs a firmware of MLPerf Tiny."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class BoardTarget:
     """A board for our own firmware, as --board named it: a known board, a port, or both.
 
     board: None: recognise it by USB id or hello. entry: its name under [boards] in rig.toml, empty where it goes by its kind.
-    number: the last byte of its id, which tells virtual boards apart.
+    number: the last byte of its id, which distinguishes virtual boards.
     """
 
     board: Board | None

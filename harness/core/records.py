@@ -1,4 +1,4 @@
-"""Frozen records that cross stage borders. Units stand in the names; `None` means not measured."""
+"""Frozen records that cross stage borders. Units are in the names; `None` means not measured."""
 
 from __future__ import annotations
 
@@ -369,7 +369,7 @@ class Night:
 
 @dataclass(frozen=True)
 class Accepted:
-    """A run (or one variant of it, None: all) that later ones are held against. `wanted`: somebody says that its changes are
+    """A run (or one variant of it, None: all) that later ones are compared with. `wanted`: somebody says that its changes are
     meant; else nothing had changed. `when` is ISO-8601 UTC."""
 
     run_id: str

@@ -47,7 +47,7 @@ def adc_of(ua: float) -> int:
 
 
 class Fake:
-    """`faults`: deaf (tells no calibration), no-mark, saturated, lose (a sample in 1000), lose-once (in the first recording
+    """`faults`: deaf (reports no calibration), no-mark, saturated, lose (a sample in 1000), lose-once (in the first recording
     only), shift (the stream begins with half a sample)."""
 
     def __init__(self, master: int, marks: int, idle_ua: float, active_ua: float, pulse_us: float, faults: set[str]) -> None:

@@ -53,7 +53,7 @@ def _steps(samples: np.ndarray) -> int:
 
 
 def losses(samples: np.ndarray) -> np.ndarray:
-    """Positions before which samples are missing: where the counter does not go on by one. A loss of a multiple of 64 can't be
+    """Positions before which samples are missing: where the counter does not advance by one. A loss of a multiple of 64 can't be
     seen."""
     return np.flatnonzero(np.diff(counters(samples).astype(np.int64)) % (COUNTER_MASK + 1) != 1) + 1
 

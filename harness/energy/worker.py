@@ -43,7 +43,7 @@ class Recording:
                     self._chunks.append(chunk)
                 else:
                     time.sleep(POLL_S)
-        except Exception as error:  # the port is gone; told when the recording is ended
+        except Exception as error:  # the port is gone; reported when the recording is ended
             self._failed = error
 
     def stop(self) -> bytes:
@@ -130,5 +130,5 @@ if __name__ == "__main__":
         serve(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
     except ImportError as lacking:
         say({"lacking": str(lacking)})
-    except Exception as failure:  # whatever ppk2-api and pyserial raise is told to the rig, which words it
+    except Exception as failure:  # whatever ppk2-api and pyserial raise is reported to the rig, which words it
         say({"failed": f"{type(failure).__name__}: {failure}"})

@@ -62,7 +62,7 @@ _showing: list[_Listener] = []
 @contextmanager
 def shown(hear: Hear, keep: Hear | None = None, source: str = "tinyrig") -> Iterator[None]:
     """As heard(), for a terminal: whoever showed lines before is silent meanwhile. `keep` is given what must stay readable
-    (warnings) where `hear` shows one line in the place of another."""
+    (warnings) where `hear` replaces one line by another."""
     listener = _Listener(hear, keep, source)
     for other in _showing:
         other.shown = False

@@ -1,6 +1,6 @@
 """Several pieces of work at a time, a forked process for each: one that crashes, hangs or is killed costs no other anything.
 
-A process tells this one what it does and finds, line by line through a pipe; half a line of one that was killed is dropped. All
+A process reports here what it does and finds, line by line through a pipe; half a line of one that was killed is dropped. All
 of them end when this process does, however it ends. Fork before any thread is started here.
 """
 

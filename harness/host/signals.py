@@ -26,7 +26,7 @@ class Terminated(KeyboardInterrupt):
 
 
 def exit_status(error: KeyboardInterrupt) -> int:
-    """130 for Ctrl-C, 143 for SIGTERM: 128 and the signal's number, as a shell tells it."""
+    """130 for Ctrl-C, 143 for SIGTERM: 128 and the signal's number, as a shell reports it."""
     return 128 + (error.number if isinstance(error, Terminated) else signal.SIGINT)
 
 

@@ -65,7 +65,7 @@ class NoWatch:
 
 
 class ClockWatch:
-    """Readings of one board's counter while something else goes on: call `between` at moments that do not matter.
+    """Readings of one board's counter while something else happens: call `between` at moments that do not matter.
 
     clock_hz, timer_hz: what the counter is said to count, and its real steps. A reading that the line spoils is left out: what
     is under way will find out why.
@@ -131,7 +131,7 @@ def clock_watch(read: Read, board: BoardInfo) -> ClockWatch | NoWatch:
 
 
 def check(readings: Sequence[Reading], clock_hz: int, timer_hz: int, why_not: str = "") -> ClockCheck:
-    """The longest stretch of readings whose turns of the counter are known; `why_not` is told where there is none. Pure."""
+    """The longest stretch of readings whose turns of the counter are known; `why_not` is the reason if there is none. Pure."""
     first, last, cycles = max(_stretches(readings, clock_hz), key=lambda s: s[1].at_s - s[0].at_s, default=(None, None, 0))
     if first is None or last is None or (seconds := last.at_s - first.at_s) <= 0:
         return ClockCheck(None, None, 0.0, why_not or "fewer than two readings of the counter arrived")

@@ -228,7 +228,7 @@ class FrameReader:
 
 
 class Exchange:
-    """Requests over `link`, one at a time. `sequence` is the number before the first one's: random, so that late replies to
+    """Requests over `link`, one at a time. `sequence` is the number before that of the first: random, so that late replies to
     an earlier session are not taken for ours."""
 
     def __init__(self, link: Link, clock: Clock, sequence: int | None = None) -> None:
@@ -241,7 +241,7 @@ class Exchange:
         self.attach(link)
 
     def attach(self, link: Link) -> None:
-        """Goes on over another link."""
+        """Continues over another link."""
         self.link = link
         self._reader = FrameReader(link, self._clock, self.statistics)
 

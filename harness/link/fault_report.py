@@ -69,7 +69,7 @@ class SourcePlace:
 
 
 def fault_error(record: FaultRecord, elf: Path | None) -> DeviceError:
-    """The error that tells of `record`; without `elf` addresses stay numbers."""
+    """The error that reports `record`; without `elf` addresses stay numbers."""
     what, expected, remedy = TEXTS.get(record.kind, TEXTS[PROCESSOR])
     where = _where(record, _Symbols(elf) if elf and elf.exists() else None)
     when = " while the board started" if record.at_start else ""
@@ -112,7 +112,7 @@ def _where(record: FaultRecord, symbols: _Symbols | None) -> str:
     if record.kind == STACK:
         return _where_overflowed(calls, symbols)
     places = [symbols.place(record.pc)] if record.pc else []
-    # A return address points behind the call; the call itself tells the line.
+    # A return address points behind the call; the call itself gives the line.
     places += [symbols.place((address & ~1) - 2) for address in calls if symbols.follows_call(address & ~1)]
     known = [place for place in places if place]
     if not known:
@@ -122,7 +122,7 @@ def _where(record: FaultRecord, symbols: _Symbols | None) -> str:
 
 
 def _where_overflowed(calls: list[int], symbols: _Symbols) -> str:
-    """Where the last call that the stack tells of went: the registers of an overflow are lost."""
+    """Where the last call found on the stack went: the registers of an overflow are lost."""
     last = next((address & ~1 for address in calls if symbols.follows_call(address & ~1)), 0)
     caller = symbols.place(last - 2) if last else None
     if caller is None:

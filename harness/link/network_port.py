@@ -64,7 +64,7 @@ def split_telnet(stream: bytes) -> tuple[bytes, list[tuple[bytes, bytes]], bytes
 
 
 class _Arrived:
-    """In the place of pyserial's queue of single bytes: a reader is woken once, when all that it waits for is there. Woken at
+    """Instead of pyserial's queue of single bytes: a reader is woken once, when all that it waits for is there. Woken at
     each byte, it and the thread that fills the queue hinder each other: 2 KiB to and fro take 10 ms."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class _Arrived:
 
 
 class Rfc2217Port(rfc2217.Serial):
-    """pyserial's, but setting the read timeout sends nothing (pyserial negotiates all settings anew, 50 ms and more)."""
+    """pyserial's, but setting the read timeout sends nothing (pyserial negotiates all settings again, 50 ms and more)."""
 
     _hung_up = False
 
@@ -178,7 +178,7 @@ class Rfc2217Port(rfc2217.Serial):
 
 
 class SocketPort(protocol_socket.Serial):
-    """pyserial's, with small packets sent at once, and refusals told."""
+    """pyserial's, with small packets sent at once, and refusals reported."""
 
     _settled = False
 
@@ -188,7 +188,7 @@ class SocketPort(protocol_socket.Serial):
             super().reset_input_buffer()
 
     def flush(self) -> None:
-        """A bare socket tells nothing of what has left it: gives it time, as closing may drop what is under way."""
+        """A bare socket does not report what has left it: gives it time, as closing may drop what is under way."""
         time.sleep(GREETING_S)
 
     def open(self) -> None:

@@ -1,7 +1,7 @@
 """USB ports by what does not change when a board resets: its serial number, and the socket it hangs on.
 
 A board with USB of its own takes its port along at every reset, and the port may come back under another name. The Nano 33 BLE's
-bootloader tells the serial number of its program with zeros in front (seen by users; areresearch.net, 27 December 2020), so they
+bootloader reports the serial number of its program with leading zeros (seen by users; areresearch.net, 27 December 2020), so they
 don't count. A number that is not found, as a bootloader's that has another one, is no obstacle: then the socket decides.
 """
 
@@ -42,7 +42,7 @@ def same(plug: Plug, ports: Sequence[ListPortInfo]) -> list[str]:
 
 
 def port_now(plug: Plug) -> str | None:
-    """Its port's name now; None where it has none, or several: one adapter with two ports can't be told apart."""
+    """Its port's name now; None where it has none, or several: two ports of one adapter can't be distinguished."""
     if plug == Plug():
         return None
     found = same(plug, list_ports.comports())
@@ -50,7 +50,7 @@ def port_now(plug: Plug) -> str | None:
 
 
 def usb_serial(port: str) -> str:
-    """The USB serial number behind a port, as the device tells it; "" where it has none, as ptys and URLs."""
+    """The USB serial number behind a port, as the device reports it; "" where it has none, as ptys and URLs."""
     return next((p.serial_number or "" for p in list_ports.comports() if p.device == port), "")
 
 
@@ -72,7 +72,7 @@ def place(port: str) -> str:
 
 
 def same_device(serial: str, board_id: str) -> bool:
-    """Whether a USB device tells a chip's id as its serial number: the same 16 digits, or with its bytes the other way round."""
+    """Whether a USB device reports a chip's id as its serial number: the same 16 digits, or with its bytes reversed."""
     try:
         told, own = bytes.fromhex(serial), bytes.fromhex(board_id)
         return len(own) == 8 and told in (own, own[::-1])

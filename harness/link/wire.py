@@ -28,7 +28,7 @@ HOST_SILENCE_S = 0.050
 """Silence after which the host takes an unfinished reply for damaged: longer than the board's silence, so that the board is in
 step too, and than a USB converter's 16 ms."""
 RETRIES = 20
-"""So many failures in a row, without a good reply between them, are borne."""
+"""Maximum consecutive failures without a good reply between them."""
 
 
 class Type(IntEnum):

@@ -65,7 +65,7 @@ class Comparison:
 
     @property
     def counts_instructions(self) -> bool:
-        """Only a virtual board that we start ourselves can be told what to count."""
+        """Only a virtual board that we start ourselves lets us choose what it counts."""
         return self.target.port is None and self.target.board is not None and self.target.board.starter == "virtual"
 
     def run(self, variants: Sequence[Variant]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from tinyrig.core.config import Config
 from tinyrig.core.errors import EXIT_RIG, HostError
 
 REPORT_S = 600.0
-"""For writing a report, beyond run_s: what a run has found must be told even when its time is up."""
+"""For writing a report, beyond run_s: what a run has found must be reported even when its time is up."""
 
 
 def write_night(night_id: str, config: Config) -> int:

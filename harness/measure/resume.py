@@ -1,4 +1,4 @@
-"""Going on with a run that was cut off: which run, whether it is still the same one, and the samples it kept."""
+"""Continuing an interrupted run: which run, whether it is still the same one, and the samples it kept."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WHAT = {
     "float_tolerance": "the setting `float_tolerance`",
     "accuracy_drop": "the setting `accuracy_drop`",
 }
-"""What a head holds, in the order in which differences are told."""
+"""What a head holds, in the order in which differences are reported."""
 
 
 def run_key(run_id: str) -> str:
@@ -63,7 +63,7 @@ def board_head(board: BoardInfo) -> dict[str, Any]:
 
 
 class StoreRecorder:
-    """Keeps one variant's samples in its run's journal; goes on with a journal that an earlier attempt left."""
+    """Keeps one variant's samples in its run's journal; continues a journal that an earlier attempt left."""
 
     def __init__(self, store: Store, run_id: str, variant: str, board: BoardInfo | None) -> None:
         self._store, self._run_id, self._variant, self._board = store, run_id, variant, board
@@ -89,7 +89,7 @@ class StoreRecorder:
         self._writer.add(sample)
 
     def settings(self) -> dict[str, Any]:
-        """Where measuring was gone on with, in samples."""
+        """Where measuring was resumed, in samples."""
         return {"resumed_at": self._resumed} if self._resumed else {}
 
 
@@ -140,7 +140,7 @@ def _of_built(run: StoredRun, bench: bool) -> StoredRun:
 
 
 def _unfinished(run: StoredRun) -> bool:
-    """One that said it was interrupted and holds nothing failed at its first step: there is nothing to go on with."""
+    """One that said it was interrupted and holds nothing failed at its first step: there is nothing to resume."""
     holds = bool(run.journaled or run.variants or run.not_measured)
     return run.state == RunState.OPEN or (run.state == RunState.INTERRUPTED and holds)
 

@@ -33,8 +33,8 @@ _VERSIONS = ("tflite", "tflite-micro", "ai-edge-litert", "unicorn", "numpy", "py
 class OpenRun:
     """Runs variants on one board and keeps what is measured: in memory by name, in the store sample by sample.
 
-    A context manager; the board is attached at the first variant, so that a bad model costs no flash cycle, and anew after it
-    failed. With `resume` (a run's id or its beginning) that run is gone on with: its finished variants are kept, of others its
+    A context manager; the board is attached at the first variant, so that a bad model costs no flash cycle, and again after it
+    failed. With `resume` (a run's id or its beginning) that run continues: its finished variants are kept, of others its
     samples. `plan` says what was asked for, for whoever resumes; `deadline` bounds the whole.
     """
 
@@ -146,7 +146,7 @@ class OpenRun:
         return replace(outcome, claims=judge(outcome, self._config))
 
     def _fail(self, variant: Variant, error: RigError) -> None:
-        """Keeps the reason; after a fault of the rig the next variant gets a board that is attached anew."""
+        """Keeps the reason; after a fault of the rig the next variant gets a board that is attached again."""
         self.failed[variant.name] = error
         if error.exit_code == EXIT_RIG:
             self._detach()

@@ -174,7 +174,7 @@ def asked(engine: str, limit: int | None, oracle: str, config: Config) -> dict[s
 
 
 def head_of(request: Request, image: Image, windows: Windows, board: BoardInfo, config: Config) -> dict[str, Any]:
-    """What samples belong to: they are gone on with only where all of it is the same."""
+    """What samples belong to: they are continued only if all of it is the same."""
     made_of = {"model_sha256": image.model_sha256, "build_id": image.build_id, "windows_sha256": windows.digest()}
     return {**made_of, "board": board.name, "board_id": board.id, **asked(request.engine, request.limit, request.oracle, config)}
 

@@ -178,7 +178,7 @@ class _Bench:
                 run = self._run(payloads[i % len(payloads)], iterations, rule.warmups)
                 if run.elapsed_us >= rule.seconds * 1e6:
                     break
-                # A timer that has not moved yet tells nothing but its step.
+                # A timer that has not moved yet shows nothing but its step.
                 needed = math.ceil(iterations * rule.seconds * 1e6 * MARGIN / run.elapsed_us) if run.elapsed_us else 0
                 iterations = max(needed or iterations * 10, math.ceil(iterations * GROWTH))
             else:

@@ -1,7 +1,7 @@
 """A session with an MLPerf Tiny firmware: commands with deadlines, windows loaded and proven, inferences timed by the board.
 
 The protocol has no sequence numbers and no checksums, so: a command's reply must hold the lines that this command alone causes; a
-window is read back before it counts; a result counts when the board prints it twice alike; a window is loaded anew after any
+window is read back before it counts; a result counts when the board prints it twice alike; a window is loaded again after any
 trouble. What goes wrong on the line is counted like that of our own protocol.
 """
 
@@ -65,7 +65,7 @@ class Silent(Trouble):
 
 
 class Rebooted(Trouble):
-    """The board started anew meanwhile: what it held is gone."""
+    """The board has restarted: what it held is gone."""
 
 
 class Refused(Trouble):

@@ -37,7 +37,7 @@ class Fault:
     """`kind:value` on the command line.
 
     With probability P drop-in:P and drop-out:P lose a byte, garbage:P sends noise before a reply, late:P holds it back for 0.8 s,
-    mute:P sends none, unknown:P takes a command for an unknown one, reboot:P starts anew in the middle. silent answers nothing;
+    mute:P sends none, unknown:P takes a command for an unknown one, reboot:P restarts in the middle. silent answers nothing;
     energy prints no timestamps; no-print, no-results lack those commands; constant prints one result for all windows.
     """
 

@@ -62,7 +62,7 @@ class Reruns:
         return self.runs[number - 1] if len(self.runs) >= number else None
 
 
-# ---- what tonight is held against ----
+# ---- what tonight is compared with ----
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def judge_run(past: Past, run: Measurement, again: Reruns, policy: Policy = Poli
 
 @dataclass(frozen=True)
 class _Case:
-    """Tonight's measurement, what it is held against, and what may be asked of the board."""
+    """Tonight's measurement, what it is compared with, and what may be asked of the board."""
 
     past: Past
     run: Measurement

@@ -1,4 +1,4 @@
-"""One candidate: sketched, held against the budgets, trained, and measured on the board."""
+"""One candidate: sketched, compared with the budgets, trained, and measured on the board."""
 
 from __future__ import annotations
 

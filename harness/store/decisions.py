@@ -105,7 +105,7 @@ _COLUMNS = {
 
 
 def save_verdicts(store: Store, verdicts: Iterable[StoredVerdict]) -> None:
-    """All or none, each in place of an earlier one of the same kind. Raises UserError when a variant's run is not stored."""
+    """All or none, each replacing an earlier one of the same kind. Raises UserError when a variant's run is not stored."""
     with store.writing() as db:
         keys: dict[tuple[str, str], int] = {}
         for verdict in verdicts:

@@ -71,7 +71,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Series:
-    """One metric of one variant on one board, oldest first. A board is told by its id; `board` is its kind. `places` and `values`
+    """One metric of one variant on one board, oldest first. `board` is the kind, the id says which one. `places` and `values`
     are of one length; the series of one variant run share their places."""
 
     metric: str

@@ -21,7 +21,7 @@ from tinyrig.store.rows import to_json
 
 @dataclass(frozen=True)
 class Journal:
-    """What was kept so far. `resumed` holds the positions at which measuring was gone on with."""
+    """What was kept so far. `resumed` holds the positions at which measuring was resumed."""
 
     key: int
     head: dict[str, Any]
@@ -70,7 +70,7 @@ def find(db: sa.Connection, seq: int, variant: str) -> Journal | None:
 
 
 def mark_resumed(db: sa.Connection, journal: Journal) -> None:
-    """Remembers that measuring goes on after the samples kept so far."""
+    """Remembers that measuring continues after the samples kept so far."""
     resumed = json.dumps([*journal.resumed, len(journal.samples)])
     db.execute(schema.JOURNALS.update().where(schema.JOURNALS.c.id == journal.key).values(resumed=resumed))
 

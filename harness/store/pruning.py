@@ -77,7 +77,7 @@ def _delete(db: sa.Connection, keys: Sequence[int], now: str) -> None:
 
 
 def recompute(store: Store, run_id: str | None = None) -> tuple[int, int]:
-    """Computes the metrics of stored variant runs anew from their raw samples: (done, pruned and therefore left as they are).
+    """Computes the metrics of stored variant runs again from their raw samples: (done, pruned and therefore left as they are).
 
     One variant run in one transaction; `run_id`: of that run only. Raises UserError for an unknown run.
     """

@@ -93,7 +93,7 @@ def insert_variant(db: sa.Connection, seq: int, run: Measurement) -> None:
 
 
 def recompute(db: sa.Connection, key: int) -> None:
-    """The metrics of a variant run anew, from its samples, which must be there."""
+    """The metrics of a variant run again, from its samples, which must be there."""
     v = schema.VARIANT_RUNS.c
     row = db.execute(select(v.record, v.outputs).where(v.id == key)).one()
     run = _variant_run(json.loads(row.record), _load_samples(db, key, row.outputs))
@@ -128,7 +128,7 @@ def _hits(run: Measurement) -> bytes | None:
 
 
 def insert_not_measured(db: sa.Connection, seq: int, what: NotMeasured) -> None:
-    """In place of what was known of this variant before."""
+    """Replaces what was known of this variant before."""
     delete_not_measured(db, seq, what.variant)
     db.execute(schema.NOT_MEASURED.insert(), {"run_seq": seq, **asdict(what)})
 

@@ -84,7 +84,7 @@ class Store:
             db.execute(schema.RUNS.update().where(schema.RUNS.c.seq == self.seq(db, run_id)).values(state=state))
 
     def add_variant(self, run_id: str, run: Measurement) -> None:
-        """Append a finished variant to an open run in place of its journal, all or nothing, durable on return."""
+        """Append a finished variant to an open run, replacing its journal, all or nothing, durable on return."""
         with self._database.writing() as db:
             seq = self.seq(db, run_id)
             rows.insert_variant(db, seq, run)
@@ -107,7 +107,7 @@ class Store:
             return journal.find(db, self.seq(db, run_id), variant)
 
     def resume_journal(self, found: Journal) -> JournalWriter:
-        """Go on behind the samples that `found` holds."""
+        """Continue behind the samples that `found` holds."""
         with self._database.writing() as db:
             journal.mark_resumed(db, found)
         return JournalWriter(self._database, found)

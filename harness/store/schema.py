@@ -88,7 +88,7 @@ JOURNALS = Table(
     Column("run_seq", Integer, ForeignKey("runs.seq"), nullable=False, index=True),
     Column("variant", String(255), nullable=False),
     Column("head", Text, nullable=False),
-    Column("resumed", Text, nullable=False),  # JSON: the positions at which it was gone on with
+    Column("resumed", Text, nullable=False),  # JSON: the positions at which it was resumed
 )
 JOURNAL_SAMPLES = Table(
     "journal_samples",

@@ -53,7 +53,7 @@ RENAMED = ("init", "read", "write", "cycles", "board_id", "reboot", "last_fault"
 ON_VIRTUAL = [f"-Dport_{name}=shim_{name}" for name in RENAMED] + ["-Dfault_collect=shim_fault_collect"]
 ON_HOST = ["-Dport_init=chip_init", "-Dport_read=shim_read", "-Dport_write=shim_write", "-Dport_name=shim_name"]
 CHIP_ONLY = ("src/port/arduino/chip.c", "src/port/cortexm/fault.c", "src/port/nrf52840/retained.c")
-"""What of a sketch is the nRF52840's alone; on the host firmware/port/host stands in its place."""
+"""What of a sketch is the nRF52840's alone; on the host firmware/port/host replaces it."""
 
 
 def install(folder: Path, answer: object = None) -> Path:

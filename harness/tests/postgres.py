@@ -96,7 +96,7 @@ class Server:
 
 
 def mend_counters(db: sa.Connection) -> None:
-    """Where rows brought their own keys, the server's counters must go on behind them."""
+    """Where rows brought their own keys, the server's counters must continue behind them."""
     for table, column in (("runs", "seq"), ("variant_runs", "id")):
         counter = f"pg_get_serial_sequence('{table}', '{column}')"
         db.exec_driver_sql(f"SELECT setval({counter}, (SELECT max({column}) FROM {table}))")

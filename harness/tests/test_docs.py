@@ -21,7 +21,7 @@ LINK = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
 FILE = re.compile(r"`((?:harness|variants|reports|firmware|bench|docs)/[\w/.-]+)`")
 NAMED = re.compile(r"((?:`\w+`(?: and )?)+) (?:\(|in )`([\w/]+\.\w+)`")
 """`Name` (`file.py`), `Name` and `Other` (`file.py`), `name` in `file.h`."""
-COMMAND = re.compile(r"(?<![\w./-])(?<!engine: )(?:\.venv/bin/)?tinyrig ([a-z]+)\b([^\n`|#]*)")
+COMMAND = re.compile(r"(?:^|[$;|(:])\s*(?<!engine: )(?:\S*\.venv/bin/)?tinyrig ([a-z]+)\b([^\n`|#]*)", re.M)
 NOT_USED = re.compile(r"\b(anew|borne|lest|gone on with|held against|a Arduino)\b")
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())

@@ -10,7 +10,7 @@ import tinyrig
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_MODULES = 12
-"""Of one room, without __init__: what one finds one's way in."""
+"""Of one room, without __init__: what a reader has to survey."""
 OWN_PROCESS = (
     "tinyrig.virtual",
     "tinyrig.store.migrations",

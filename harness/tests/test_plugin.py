@@ -27,7 +27,7 @@ pytest_plugins = ["tinyrig.plugin"]
 measure_variant = measured_run.measure_variant
 
 def variants(config, names=(), deadline=None):
-    """In the place of the built ones: `dense`, whose accuracy on the host was perfect, and `other`, of which it is not known."""
+    """Instead of the built ones: `dense`, whose accuracy on the host was perfect, and `other`, of which it is not known."""
     dense, other = (built.model_variant(Path(f"{n}.tflite"), Path("windows.npz")) for n in ("dense", "other"))
     return [dataclasses.replace(dense, host_accuracy=1.0), other]
 

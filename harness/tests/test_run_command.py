@@ -1,4 +1,4 @@
-"""`tinyrig run` over several variants: one that can't be measured stops no other, and the exit status tells the worst."""
+"""`tinyrig run` over several variants: one that can't be measured stops no other, and the exit status reports the worst."""
 
 from __future__ import annotations
 

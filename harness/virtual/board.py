@@ -101,7 +101,7 @@ class Board:
         self.cpu.stop()
 
     def run(self) -> None:
-        """Boots, and goes on for ever: bootloader or program, as a real board decides at each reset."""
+        """Boots, and runs forever: bootloader or program, as a real board decides at each reset."""
         while True:
             if self._stays_in_bootloader():
                 self._in_bootloader = True
@@ -170,7 +170,7 @@ class Board:
         self._reset_wanted = True
 
     def _wait_for_event(self) -> None:
-        """WFI or WFE ended the emulation (or a stop that came late): let a little time pass and go on."""
+        """WFI or WFE ended the emulation (or a stop that came late): let a little time pass and continue."""
         time.sleep(0.001)
         self._waited(0.001)
 

@@ -38,7 +38,7 @@ PIN_RX = 32 + 10
 """P1.10, Serial1 RX of the Nano 33 BLE."""
 
 ID_PREFIX = b"VIRTUAL"
-"""First seven bytes of FICR.DEVICEID in memory order (lowest address first); the eighth tells virtual boards apart.
+"""First seven bytes of FICR.DEVICEID in memory order (lowest address first); the eighth distinguishes virtual boards.
 tinyrig.core.boards.VIRTUAL_ID_PREFIX is the same text in hex."""
 
 

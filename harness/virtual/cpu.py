@@ -66,7 +66,7 @@ _FRAME = (
 
 @dataclass(frozen=True)
 class Trap:
-    """Why the program can't go on: in words, as CFSR bits, and for BFAR."""
+    """Why the program can't continue: in words, as CFSR bits, and for BFAR."""
 
     what: str
     cfsr: int

@@ -198,7 +198,7 @@ class SerialLine:
         return bool(self._arrived or select.select([self._master], [], [], 0)[0])
 
     def send(self, data: bytes) -> None:
-        """From the board's UART; `sent()` tells when the last byte has left."""
+        """From the board's UART; `sent()` says when the last byte has left."""
         now = time.monotonic()
         self._answered = True
         self._tx_free = max(now, self._tx_free) + len(data) * self.byte_s

@@ -1,7 +1,7 @@
 """UARTE0 with EasyDMA, as the nRF52840 Product Specification v1.7 (6.34) describes it, polled.
 
 Simplifications: bytes that arrive while no reception runs wait on the line; where a real FIFO would have overrun that is
-reported, not enacted. RXDRDY tells of one or more bytes; errors of the line's format can't happen. A poll that finds nothing
+reported, not enacted. RXDRDY reports one or more bytes; errors of the line's format can't happen. A poll that finds nothing
 waits for the line (and the wait counts as time of the CPU), so an idle board costs no host time.
 """
 

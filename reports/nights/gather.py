@@ -70,7 +70,7 @@ def _finding(cell: Cell, verdict: StoredVerdict, why: dict[tuple[str, str | None
 
 
 def _findings(store: Store, night: Night, measured: Sequence[Measured], wanted: Sequence[Accepted]) -> tuple[Finding, ...]:
-    """The last verdict of each metric counts: a rerun's stands in place of the first run's."""
+    """The last verdict of each metric counts: a rerun's replaces the first run's."""
     timing = {(m.variant, m.board_id): m.timing for m in measured}
     why = _reasons(wanted)
     found: dict[tuple[Cell, str, str], Finding] = {}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D", "#A6761D")
-"""Okabe and Ito's palette, told apart by colour-blind readers too; the yellow is too faint for lines and left out."""
+"""Okabe and Ito's palette, distinguishable for colour-blind readers too; the yellow is too faint for lines and left out."""
 MARKERS = "osD^vPX*"
 RIG_COLOUR = "#C8CDD3"
 MAX_OPS = 16
@@ -96,7 +96,7 @@ def _accuracy_latency(section: Section) -> Figure | None:
 def _accuracy_point(ax: Axes, row: ReportRow, x: float, i: int) -> None:
     y = 100 * row.values["accuracy"]
     lo, hi = (100 * bound for bound in row.values["accuracy_ci95"])
-    # Beyond the palette's length the pairs of marker and colour go on to differ; a leading "_" would hide a legend's entry.
+    # Beyond the palette's length the pairs of marker and colour still differ; a leading "_" would hide a legend's entry.
     marker, colour = MARKERS[(i + i // len(COLOURS)) % len(MARKERS)], COLOURS[i % len(COLOURS)]
     label = f" {_name(row)}\n {y:.2f} %, {row.values['latency_us_median'] / 1000:.2f} ms"
     ax.errorbar(

@@ -279,7 +279,7 @@ def per_op(row: ReportRow) -> Grid | None:
 
 
 def shorten(text: str, length: int) -> str:
-    """Keeps the end, which tells layers apart."""
+    """Keeps the end, which distinguishes layers."""
     return text if len(text) <= length else "..." + text[3 - length :]
 
 

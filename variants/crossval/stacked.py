@@ -89,7 +89,7 @@ def _epoch_function(network: Network, weights: Weights, data: FoldData) -> Calla
             with tf.GradientTape() as tape:
                 logits = forward(network, weights, take(rows))
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.gather(labels, rows), logits)
-                loss = tf.reduce_sum(losses * weight)  # of all folds: each one's gradient depends on its own part alone
+                loss = tf.reduce_sum(losses * weight)  # of all folds: the gradient of each depends only on its own part
             adam.apply(tape.gradient(loss, weights), tf.reduce_max(weight, 1))
 
     compiled: Callable[[Any, Any], None] = tf.function(epoch, autograph=True)

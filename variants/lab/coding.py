@@ -82,7 +82,7 @@ def _coded(values: np.ndarray, indices: Sequence[int]) -> bytes:
 
 
 def _codebook(values: np.ndarray, lengths: Sequence[int]) -> bytes:
-    """Number of values, the values, the length of each one's code."""
+    """Number of values, the values, the length of each code."""
     return struct.pack("<H", values.size) + values.tobytes() + bytes(lengths)
 
 

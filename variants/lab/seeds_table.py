@@ -99,7 +99,7 @@ def _difference(results: list[RepetitionResult], baseline: list[RepetitionResult
 
 
 def _overlap(plan: RepetitionPlan, results: Sequence[RepetitionResult]) -> float:
-    """stats.mean_of's: only the generated data are new with every seed."""
+    """stats.mean_of's: only the generated data is new with every seed."""
     if plan.seeds and plan.dataset == "glove":
         return 0.0
     return float(np.mean([r.windows / r.train_windows for r in results]))

@@ -27,7 +27,7 @@ def variants(*arguments, code=0):
 
 
 def own_data(path: Path, groups: bool = True) -> Path:
-    """Two easily told apart classes, 3 channels, 12 steps, of 5 people."""
+    """Two easily separated classes, 3 channels, 12 steps, of 5 people."""
     rng = np.random.default_rng(0)
     y = np.tile([0, 1], 40)
     x = rng.normal(size=(80, 12, 3)) + y[:, None, None]

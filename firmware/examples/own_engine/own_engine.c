@@ -1,4 +1,4 @@
-/* own_engine.c: a runtime of one's own behind engine.h, as small as a useful one can be.
+/* own_engine.c: a user's runtime behind engine.h, as small as a useful one can be.
  *
  * It reads the .tflite on the board and runs chains of float32 FULLY_CONNECTED (with or without RELU) and SOFTMAX, each
  * layer from one row of the arena into the other. Anything else makes engine_init fail. */

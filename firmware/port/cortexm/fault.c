@@ -1,5 +1,5 @@
 /* fault.c: see fault.h. After the reset a bootloader may run first and use the same RAM, so the record can be lost; what
- * retained.c keeps can't, and tells at least the kind.
+ * retained.c keeps can't, and reports at least the kind.
  *
  * Source of what an exception leaves: Armv7-M Architecture Reference Manual (DDI 0403) B1.5. */
 #include "fault.h"
@@ -112,7 +112,7 @@ __attribute__((used, noreturn)) static void keep(uint32_t frame, uint32_t exc_re
     cortexm_reset();
 }
 
-/* EXC_RETURN bit 2 tells which stack holds the frame. */
+/* EXC_RETURN bit 2 says which stack holds the frame. */
 __attribute__((naked)) void fault_trap(void)
 {
     __asm volatile("tst lr, #4\n"

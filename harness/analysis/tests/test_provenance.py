@@ -1,4 +1,4 @@
-"""What a number belongs to: kept, compared, exported and told wherever the number stands."""
+"""What a number belongs to: kept, compared, exported and shown with the number everywhere."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_the_history_of_a_board_goes_on_and_a_coarse_timer_begins_another():
     assert hashes[0] == hashes[1] != hashes[2] and found[2]["timer_hz"] == 1_000_000
 
 
-# ---- told ----
+# ---- shown ----
 
 
 def test_json_has_it_beside_every_variant():

@@ -88,7 +88,7 @@ def test_mean_of_equal_values_is_certain():
 
 
 def test_overlap_keeps_false_alarms_rare_where_plain_t_does_not():
-    """Repetitions that share most of their data are correlated; the corrected test must not call their noise a difference."""
+    """Repetitions with mostly the same data are correlated; the corrected test must not call their noise a difference."""
     rng = np.random.default_rng(0)
     shared = rng.normal(size=400)[:, None] * 0.5
     draws = shared + rng.normal(size=(400, 10))

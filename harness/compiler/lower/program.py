@@ -108,7 +108,7 @@ def check_foldable(tensor: Tensor) -> None:
 
 
 def step_name(tensor_name: str, code: str) -> str:
-    """A C identifier that tells the layer: the last telling part of the output tensor's name, else the op's."""
+    """A C identifier for the layer: the last meaningful part of the output tensor's name, else the op's."""
     parts = [p for p in re.split(r"[/;]", tensor_name) if p]
     words = [re.sub(r"\W+", "_", p, flags=re.ASCII).strip("_").lower() for p in parts[:3]]
     return "_".join(w for w in words if w)[:40].strip("_") or code.lower()

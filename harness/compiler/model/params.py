@@ -204,7 +204,7 @@ class BatchMatmul:
 
 @dataclass(frozen=True, eq=False)
 class Bilinear:
-    """resize_bilinear_s8 / _f32: output row y mixes input rows[y] (uint16 [out_h, 2]), down[y] is the second one's share;
+    """resize_bilinear_s8 / _f32: output row y mixes input rows[y] (uint16 [out_h, 2]), down[y] is the share of the second;
     columns and across alike. Shares are float32, or int16 in 1/1024 for int8."""
 
     batch: int

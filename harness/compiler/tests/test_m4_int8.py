@@ -106,7 +106,7 @@ STRATEGIES = {
 
 
 FORMS = [(name, "as chosen") for name in STRATEGIES] + [(name, "unrolled") for name in ("conv2d", "conv2d_mean", "dense")]
-"""Layers as small as most of these are built compact unless told otherwise."""
+"""Layers as small as most of these are built compact unless a test asks otherwise."""
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def test_a_hang_ends_at_the_limit_and_the_child_with_it() -> None:
         os.kill(child.pid, 0)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the address space is only limited where /proc tells its size")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the address space is only limited where /proc reports its size")
 def test_memory_beyond_the_limit_is_an_error_of_the_call() -> None:
     child = Child(Library, 30)
     with pytest.raises(ChildFailed, match=r"llocate"):

@@ -19,7 +19,7 @@ from tinyrig.tests.processes import children, wait_until_gone
 
 
 def run(seconds=60.0, **tasks):
-    """(how each ended, what each told without the usage)."""
+    """(how each ended, what each reported without the usage)."""
     told = {name: [] for name in tasks}
     with ProcessPool(tasks) as running:
         running.listen(lambda name, kind, value: told[name].append((kind, value)), seconds)

@@ -109,7 +109,7 @@ def test_a_short_run_waits_once_until_it_can_tell():
 
 
 def test_a_coarse_timer_widens_the_bound():
-    """Steps of 1 ms, told in cycles."""
+    """Steps of 1 ms, in cycles."""
     bench = Bench(MHZ64, 1e-5, step=64_000)
     found = bench.stream(bench.watch(MHZ64, 1000), 0.05, 0.01, wait=True)
     assert abs(found.ppm) <= found.ppm_error and 450 < found.ppm_error < 600

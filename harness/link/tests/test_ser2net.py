@@ -116,7 +116,7 @@ def test_a_board_that_vanishes_behind_the_server_is_found_again(tmp_path, scheme
 
 
 def test_a_new_timeout_is_the_hosts_own_business(server):
-    """pyserial's own port would negotiate its settings anew: nothing may be sent, and nothing waited for."""
+    """pyserial's own port would negotiate its settings again: nothing may be sent, and nothing waited for."""
     with open_link(server.rfc2217, BOARD.baud) as link:
         sent = []
         link._port._internal_raw_write = sent.append

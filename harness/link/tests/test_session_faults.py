@@ -143,7 +143,7 @@ REQUESTS = [
 @pytest.mark.parametrize(("engine", "request_"), REQUESTS)
 @pytest.mark.parametrize("payload", [lambda data: data[:-1], lambda data: data + b"x", lambda data: b"\xff" * 40])
 def test_reply_of_a_wrong_length_is_reported(connect, engine, request_, payload):
-    """Whole frames, right type and number, good CRCs: tried again, then told, never a traceback."""
+    """Whole frames, right type and number, good CRCs: tried again, then reported, never a traceback."""
     session, link = connect(engine, RewritingLink)
     link.rewrite = lambda frame: wire.encode(dataclasses.replace(frame, payload=payload(frame.payload)))
     with pytest.raises(LinkError) as caught:

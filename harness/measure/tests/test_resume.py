@@ -1,4 +1,4 @@
-"""Going on with a run: the same result as without the interruption, or a refusal that says what has changed."""
+"""Resuming a run: the same result as without the interruption, or a refusal that says what has changed."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def test_without_labels_and_model_there_is_no_timing(tmp_path):
 
 @pytest.mark.parametrize(("seed", "wrong"), [(0, 0), (1, 8)])
 def test_a_model_file_gives_parity_within_the_printed_digits(tmp_path, seed, wrong):
-    """The board runs the model of seed 0; held against another one, its outputs are wrong and no timing is shown."""
+    """The board runs the model of seed 0; compared with another one, its outputs are wrong and no timing is shown."""
     runs, given = tmp_path / "runs.tflite", tmp_path / "given.tflite"
     runs.write_bytes(dense_int8(0))
     given.write_bytes(dense_int8(seed))

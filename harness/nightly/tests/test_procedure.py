@@ -1,4 +1,4 @@
-"""The procedure of a night, with plausible runs in the place of a board: verdicts, reruns, acceptances, exit codes."""
+"""The procedure of a night, with plausible runs instead of a board: verdicts, reruns, acceptances, exit codes."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def test_a_coarse_timer_never_invents_a_change():
     for timer in (Timer(1000.0, True), Timer(1000.0, False)):
         tally = nights.simulate(Board("", MIXED_SD, samples=60, timer=timer, boards=20, nights=100), seed=2)
         assert tally.alarms <= 2
-        assert tally.found[0] == 0  # 1 % of 4 ms can't be told with 60 readings, and is not claimed
+        assert tally.found[0] == 0  # 1 % of 4 ms can't be detected with 60 readings, and is not claimed
 
 
 def test_enough_dithered_readings_find_one_percent_of_20_ms():

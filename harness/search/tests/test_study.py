@@ -294,7 +294,7 @@ class Closable:
 
 @pytest.fixture
 def search(url, tmp_path, monkeypatch):
-    """Runs a search whose candidates come to what `evaluate(name)` says; returns the study and what was told."""
+    """Runs a search whose candidates come to what `evaluate(name)` says; returns the study and what was reported."""
     monkeypatch.setattr(workers, "Trainer", Closable)
     monkeypatch.setattr(workers, "CandidateBoard", Closable)
     study, told = open_study(url), []

@@ -71,7 +71,7 @@ def test_bin_image_starts_too(start, image_bin: bytes, tmp_path: Path) -> None:
 
 
 def test_silence_ends_a_reception(start) -> None:
-    """The firmware's 20 ms timeout: STOPRX, then AMOUNT tells what came."""
+    """The firmware's 20 ms timeout: STOPRX, then AMOUNT says what came."""
     _, port = start()
     assert number(port, b"t" + bytes(100)) == 100
     assert number(port, b"t" + bytes(1024)) == 1024

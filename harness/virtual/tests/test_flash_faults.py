@@ -1,4 +1,4 @@
-"""What can go wrong while a board is flashed: it is survived by another try, or told in words that name it."""
+"""What can go wrong while a board is flashed: another try succeeds, or the error names it."""
 
 from __future__ import annotations
 
