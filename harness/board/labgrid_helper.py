@@ -7,6 +7,8 @@ TAKE 1: release also what was acquired before, by a process of this host and use
 the place is held.
 """
 
+from __future__ import annotations
+
 import argparse
 import asyncio
 import contextlib
@@ -15,21 +17,22 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any, NoReturn
 
 POLL_S = 1.0
 """A reservation that nobody asks for expires after a minute."""
 
 
-def tell(event, **more):
+def tell(event: str, **more: object) -> None:
     print(json.dumps({"event": event, **more}), flush=True)
 
 
-def fail(kind, received="", **more):
+def fail(kind: str, received: object = "", **more: object) -> NoReturn:
     tell("error", kind=kind, received=str(received), **more)
     sys.exit(3)
 
 
-def connect(address, place, loop):
+def connect(address: str, place: str, loop: asyncio.AbstractEventLoop) -> Any:
     from labgrid.remote.client import start_session
 
     args = argparse.Namespace(place=place, allow_unmatched=False, verbose=0)
@@ -39,11 +42,11 @@ def connect(address, place, loop):
         fail("coordinator", f"{type(error).__name__}: {error}")
 
 
-def me(session):
+def me(session: Any) -> str:
     return f"{session.gethostname()}/{session.getuser()}"
 
 
-async def acquire(session, name, wait_s):
+async def acquire(session: Any, name: str, wait_s: float) -> bool:
     """Whether it is ours by this call; False: this host and user had it already."""
     import grpc
     from labgrid.remote.generated import labgrid_coordinator_pb2 as messages
@@ -74,17 +77,17 @@ async def acquire(session, name, wait_s):
             await session.stub.CancelReservation(messages.CancelReservationRequest(token=token))
 
 
-async def reserve(session, name, token, messages):
+async def reserve(session: Any, name: str, token: str, messages: Any) -> str:
     """Waits in the queue; asks again before the reservation expires."""
     if not token:
         wanted = {"main": messages.Reservation.Filter(filter={"name": name})}
         made = await session.stub.CreateReservation(messages.CreateReservationRequest(filters=wanted, prio=0.0))
-        return made.reservation.token
+        return str(made.reservation.token)
     await session.stub.PollReservation(messages.PollReservationRequest(token=token))
     return token
 
 
-def serial_ports(session, name):
+def serial_ports(session: Any, name: str) -> list[tuple[str, dict[str, Any]]]:
     """(resource name, params) of the serial ports that the place has acquired."""
     found = []
     for exporter, group, _, resource_name in session.places[name].acquired_resources:
@@ -94,7 +97,7 @@ def serial_ports(session, name):
     return found
 
 
-async def wait_for_port(session, name):
+async def wait_for_port(session: Any, name: str) -> list[tuple[str, dict[str, Any]]]:
     """The exporter starts its server when the place is acquired and reports its TCP port a moment later."""
     until = time.monotonic() + 10
     while True:
@@ -106,7 +109,7 @@ async def wait_for_port(session, name):
         await asyncio.sleep(0.05)
 
 
-async def release(session, name):
+async def release(session: Any, name: str) -> None:
     from labgrid.remote.generated import labgrid_coordinator_pb2 as messages
 
     # `fromuser`: never a place that somebody else has got meanwhile.
@@ -114,12 +117,12 @@ async def release(session, name):
     tell("released")
 
 
-def write_note(note):
+def write_note(note: Path) -> None:
     with contextlib.suppress(OSError):
         note.write_text(json.dumps({"pid": os.getppid(), "helper": os.getpid()}))
 
 
-async def hold(session, name, wait_s, take, note):
+async def hold(session: Any, name: str, wait_s: float, take: bool, note: Path) -> None:
     if name not in session.places:
         fail("unknown", ", ".join(sorted(session.places)) or "no places at all")
     fresh = await acquire(session, name, wait_s)
@@ -156,7 +159,7 @@ async def hold(session, name, wait_s, take, note):
             note.unlink(missing_ok=True)
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     address, name, wait_s, take, note = argv
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -58,6 +60,17 @@ def choose(ports: list[tuple[str, str]]) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """What a recording holds: of `marks` marked spans, `damaged` miss samples; `losses` gaps in all of `samples` samples."""
+
+    samples: int
+    marks: int
+    damaged: int
+    losses: int
+    saturated: bool
+
+
 class Meter:
     """A context manager around the process that reads the PPK2. Raises HostError where ppk2-api or the meter lacks."""
 
@@ -86,7 +99,7 @@ class Meter:
         self._folder.cleanup()
         self._locks.close()
 
-    def record(self, doing: Callable[[], None]) -> tuple[dict[str, Any], list[np.ndarray]]:
+    def record(self, doing: Callable[[], None]) -> tuple[Recorded, list[np.ndarray]]:
         """What was recorded while `doing` ran, and the currents (uA) of each marked span. Raises HostError, LinkError."""
         self._ask({"do": "start"}, ANSWER_S)
         started = time.monotonic()
@@ -97,7 +110,7 @@ class Meter:
             told = self._ask({"do": "stop", "file": str(file)}, ANSWER_S + 2 * (time.monotonic() - started))
         with np.load(file) as arrays:
             lengths, currents = arrays["lengths"].astype(int), arrays["currents_ua"]
-        return told, np.split(currents, np.cumsum(lengths)[:-1]) if len(lengths) else []
+        return Recorded(**told), np.split(currents, np.cumsum(lengths)[:-1]) if len(lengths) else []
 
     def _ask(self, request: dict[str, str], seconds: float) -> dict[str, Any]:
         return self._checked(lambda: self._helper.ask(request, seconds))
@@ -127,9 +140,9 @@ def measure_energy(
     outputs: what each must give. An inference that the line made the session repeat is marked twice and measured twice.
     Raises DeviceError, LinkError, HostError.
     """
-    for _ in range(TRIES):
+    for left in reversed(range(TRIES)):
         samples: list[Sample] = []
-        told, currents = meter.record(lambda found=samples: found.extend(_run(session, payload, repeats)))
+        recorded, currents = meter.record(partial(_run, session, payload, repeats, samples))
         wrong = next((s for s in samples if s.outputs != outputs), None)
         if wrong is not None:
             raise DeviceError(
@@ -138,54 +151,54 @@ def measure_energy(
                 received=wrong.outputs[:32].hex(),
                 remedy="check the supply: the meter may limit it",
             )
-        fault = _fault(meter.wanted, told, repeats)
+        fault = _fault(meter.wanted, recorded, repeats)
         if fault is None:
-            return tuple(samples), _kept(meter.wanted, told, currents)
-        if not told["losses"]:
-            break
-    raise fault
+            return tuple(samples), _figures(meter.wanted, recorded, currents)
+        if not recorded.losses or not left:
+            raise fault
+    raise AssertionError
 
 
-def _run(session: Session, payload: tuple[bytes, ...], repeats: int) -> Iterator[Sample]:
+def _run(session: Session, payload: tuple[bytes, ...], repeats: int, samples: list[Sample]) -> None:
     for index in range(repeats):
-        yield session.run(payload, mark=True, kind="energy", index=index)
+        samples.append(session.run(payload, mark=True, kind="energy", index=index))
 
 
-def _fault(wanted: Energy, told: dict[str, Any], repeats: int) -> RigError | None:
+def _fault(wanted: Energy, recorded: Recorded, repeats: int) -> RigError | None:
     """Why a recording can't be used."""
     pin = f"D{wanted.channel}"
-    if told["saturated"]:
+    if recorded.saturated:
         return DeviceError(
             "the current is beyond the power meter's range",
             expected="less than 1 A",
             received="its largest value",
             remedy="check the wiring for a short; supply other loads of the board elsewhere",
         )
-    if told["damaged"] or (told["marks"] < repeats and told["losses"]):
+    if recorded.damaged or (recorded.marks < repeats and recorded.losses):
         return LinkError(
             "samples of the power meter were lost",
             expected="none during a marked inference",
-            received=f"{told['losses']} gaps in {told['samples']} samples, {TRIES} times",
+            received=f"{recorded.losses} gaps in {recorded.samples} samples, {TRIES} times",
             remedy="connect it without a hub; reduce the host's load",
         )
-    if not told["marks"]:
+    if not recorded.marks:
         return DeviceError(
             "the power meter saw no trigger",
             expected=f"{repeats} pulses on {pin}",
-            received=f"{told['samples']} samples without one",
+            received=f"{recorded.samples} samples without one",
             remedy=f"wire the board's trigger pin to {pin}, and both logic grounds and VCC (docs/energy.md)",
         )
-    if told["marks"] < repeats:
+    if recorded.marks < repeats:
         return DeviceError(
             "the power meter did not see every trigger",
             expected=f"{repeats} pulses on {pin}",
-            received=str(told["marks"]),
+            received=str(recorded.marks),
             remedy=f"check the trigger's wire; an inference shorter than {SAMPLE_US:g} us can't be measured",
         )
     return None
 
 
-def _kept(wanted: Energy, told: dict[str, Any], currents: list[np.ndarray]) -> dict[str, Any]:
+def _figures(wanted: Energy, recorded: Recorded, currents: list[np.ndarray]) -> dict[str, Any]:
     """For the run's settings: raw figures of each marked inference."""
     return {
         "uj": [round(energy_uj(ua, wanted.voltage_mv), 6) for ua in currents],
@@ -193,5 +206,5 @@ def _kept(wanted: Energy, told: dict[str, Any], currents: list[np.ndarray]) -> d
         "voltage_mv": wanted.voltage_mv,
         "mode": wanted.mode,
         "channel": wanted.channel,
-        "losses": told["losses"],
+        "losses": recorded.losses,
     }

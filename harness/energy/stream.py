@@ -48,14 +48,20 @@ def counters(samples: np.ndarray) -> np.ndarray:
     return (samples >> COUNTER_SHIFT) & COUNTER_MASK
 
 
+def _counted(samples: np.ndarray) -> np.ndarray:
+    """By how much the counter went on at each sample but the first, modulo its range."""
+    counted: np.ndarray = np.mod(np.diff(counters(samples).astype(np.int64)), COUNTER_MASK + 1)
+    return counted
+
+
 def _steps(samples: np.ndarray) -> int:
-    return int(np.sum(np.diff(counters(samples).astype(np.int64)) % (COUNTER_MASK + 1) == 1))
+    return int(np.sum(_counted(samples) == 1))
 
 
 def losses(samples: np.ndarray) -> np.ndarray:
     """Positions before which samples are missing: where the counter does not advance by one. A loss of a multiple of 64 can't be
     seen."""
-    return np.flatnonzero(np.diff(counters(samples).astype(np.int64)) % (COUNTER_MASK + 1) != 1) + 1
+    return np.flatnonzero(_counted(samples) != 1) + 1
 
 
 def spans(samples: np.ndarray, channel: int) -> list[Span]:

@@ -61,7 +61,8 @@ def convert(api: Any, samples: np.ndarray, start: int, end: int) -> list[float]:
     api.after_spike = api.consecutive_range_samples = 0
     api.remainder = {"sequence": b"", "len": 0}
     currents, _ = api.get_samples(samples[lead:end].astype("<u4").tobytes())
-    return currents[start - lead :]
+    found: list[float] = currents[start - lead :]
+    return found
 
 
 def analyse(api: Any, raw: bytes, channel: int, file: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import DeviceError, HostError, LinkError, RigError
@@ -150,10 +150,11 @@ class PyocdProbe:
         _call(["commander", *options, *words], self._deadline, self._target, self._folder)
 
 
-def _json(what: str, deadline: Deadline) -> dict:
+def _json(what: str, deadline: Deadline) -> dict[str, Any]:
     text = _call(["json", what], deadline, "")
     try:
-        return json.loads(text)
+        found: dict[str, Any] = json.loads(text)
+        return found
     except ValueError as error:
         raise HostError(
             "pyOCD's list can't be read",

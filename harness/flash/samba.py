@@ -7,7 +7,6 @@ import contextlib
 import time
 from pathlib import Path
 
-import serial
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
@@ -15,7 +14,7 @@ from tinyrig.core.boards import Board
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import DeviceError, LinkError, RigError
 from tinyrig.flash.job import FlashJob
-from tinyrig.link.network_port import REMEDY_TOUCH, sets_baud
+from tinyrig.link.network_port import REMEDY_TOUCH, AnyPort, sets_baud
 from tinyrig.link.serial_link import PORT_ERRORS, open_port
 from tinyrig.link.usb import Plug, plug_of, same
 
@@ -296,7 +295,7 @@ def _touch(port: str) -> LinkError | None:
     return None
 
 
-def _open(port: str, baud: int) -> serial.SerialBase:
+def _open(port: str, baud: int) -> AnyPort:
     """An open port. Raises LinkError."""
     return open_port(port, baud, PROBE_S, REPLY_S)
 

@@ -9,9 +9,14 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tinyrig.core.errors import DeviceError
 from tinyrig.core.records import FaultRecord
+
+if TYPE_CHECKING:
+    from elftools.dwarf.lineprogram import LineProgram
+    from elftools.elf.elffile import ELFFile
 
 PROCESSOR, HANG, STACK = 1, 2, 3
 
@@ -138,11 +143,12 @@ class _Symbols:
 
     def __init__(self, elf: Path) -> None:
         from elftools.elf.elffile import ELFFile
+        from elftools.elf.sections import SymbolTableSection
 
         with elf.open("rb") as stream:
             file = ELFFile(stream)
             table = file.get_section_by_name(".symtab")
-            symbols = table.iter_symbols() if table else ()
+            symbols = table.iter_symbols() if isinstance(table, SymbolTableSection) else ()
             self._functions = sorted(
                 (s["st_value"] & ~1, s["st_size"], s.name) for s in symbols if s["st_info"]["type"] == "STT_FUNC"
             )
@@ -192,7 +198,7 @@ def _is_bl(first: int, second: int) -> bool:
     return first >> 11 == 0x1E and second >> 14 == 3 and bool(second >> 12 & 1)
 
 
-def _lines(file) -> list[tuple[int, int, int, str]]:
+def _lines(file: ELFFile) -> list[tuple[int, int, int, str]]:
     """(first address, end, line, file) of every row of the line tables."""
     rows: list[tuple[int, int, int, str]] = []
     dwarf = file.get_dwarf_info()
@@ -208,7 +214,7 @@ def _lines(file) -> list[tuple[int, int, int, str]]:
     return rows
 
 
-def _file_names(program) -> dict[int, str]:
+def _file_names(program: LineProgram) -> dict[int, str]:
     """Number of a file in a DWARF 4 line program (from 1 on) -> its name with its last folder."""
     folders = program["include_directory"]
     names = {}

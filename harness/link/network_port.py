@@ -13,10 +13,13 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 import serial
 from serial import rfc2217
+from serial.serialutil import PortNotOpenError
 from serial.urlhandler import protocol_socket
 
 GREETING_S = 0.1
@@ -46,7 +49,9 @@ COMMAND = re.compile(
 
 def split_telnet(stream: bytes) -> tuple[bytes, list[tuple[bytes, bytes]], bytes]:
     """(data, commands, the rest: a command that is not complete yet). A command is (verb, option), (SB, content), (byte, b"")."""
-    data, commands, at = [], [], 0
+    data: list[bytes] = []
+    commands: list[tuple[bytes, bytes]] = []
+    at = 0
     while (iac := stream.find(b"\xff", at)) >= 0:
         data.append(stream[at:iac])
         found = COMMAND.match(stream, iac)
@@ -98,6 +103,17 @@ class Rfc2217Port(rfc2217.Serial):
     """pyserial's, but setting the read timeout sends nothing (pyserial negotiates all settings again, 50 ms and more)."""
 
     _hung_up = False
+    _arrived: _Arrived | None
+    # pyserial's own, which its stubs leave out:
+    _baudrate: int
+    _network_timeout: float
+    _socket: socket.socket
+    _rfc2217_port_settings: dict[str, Any]
+    _rfc2217_options: dict[str, Any]
+    _telnet_options: list[Any]
+    _telnet_process_command: Callable[[bytes], None]
+    _telnet_process_subnegotiation: Callable[[bytes], None]
+    _telnet_negotiate_option: Callable[[bytes, bytes], None]
 
     @property
     def _read_buffer(self) -> _Arrived | None:
@@ -109,7 +125,7 @@ class Rfc2217Port(rfc2217.Serial):
 
     def read(self, size: int = 1) -> bytes:
         if self._arrived is None or not self.is_open:
-            raise rfc2217.PortNotOpenError
+            raise PortNotOpenError
         data = self._arrived.take(size, self._timeout)
         if not data and size and self._arrived.ended:
             raise serial.SerialException("the server hung up")
@@ -129,7 +145,7 @@ class Rfc2217Port(rfc2217.Serial):
         except OSError as error:
             if not self._hung_up:
                 raise
-            raise RefusedError(_asked_again(*self.from_url(self.portstr))) from error
+            raise RefusedError(_asked_again(*self.from_url(self.portstr or ""))) from error
 
     def flush(self) -> None:
         """Until the server has read what was written: it answers in order. Closing may drop what is still under way."""
@@ -143,15 +159,17 @@ class Rfc2217Port(rfc2217.Serial):
 
     def _telnet_read_loop(self) -> None:
         """The reader's thread. pyserial's looks at each byte."""
+        arrived = self._arrived
+        assert arrived is not None, "open() makes it before this thread"
         self._hung_up, rest = False, b""
         with contextlib.suppress(OSError):  # also of an answer to a server that has gone
             while self.is_open and (data := self._received()):
                 plain, commands, rest = split_telnet(rest + data)
-                self._read_buffer.put(plain)
+                arrived.put(plain)
                 for command, argument in commands:
                     self._obey(command, argument)
         self._hung_up = True
-        self._read_buffer.put(b"", ended=True)
+        arrived.put(b"", ended=True)
         # open() would wait 3 s for the options of a server that has gone: nothing is left to be negotiated.
         for option in self._telnet_options:
             option.state, option.active = rfc2217.INACTIVE, False
@@ -174,13 +192,14 @@ class Rfc2217Port(rfc2217.Serial):
     def _reconfigure_port(self) -> None:
         if self._hung_up:
             raise serial.SerialException("the server hung up")
-        super()._reconfigure_port()
+        super()._reconfigure_port()  # type: ignore[misc]  # the stubs leave it out
 
 
 class SocketPort(protocol_socket.Serial):
     """pyserial's, with small packets sent at once, and refusals reported."""
 
     _settled = False
+    _socket: socket.socket  # the stubs leave it out
 
     def reset_input_buffer(self) -> None:
         """Not by pyserial's open(): what the server says when it hangs up would be lost."""
@@ -202,7 +221,8 @@ class SocketPort(protocol_socket.Serial):
             raise RefusedError(_words(said))
 
 
-PORTS = {"rfc2217": Rfc2217Port, "socket": SocketPort}
+AnyPort = serial.Serial | Rfc2217Port | SocketPort
+PORTS: dict[str, type[Rfc2217Port] | type[SocketPort]] = {"rfc2217": Rfc2217Port, "socket": SocketPort}
 
 
 def is_remote(port: str) -> bool:
@@ -215,7 +235,7 @@ def sets_baud(port: str) -> bool:
     return not port.startswith("socket://")
 
 
-def new_port(url: str, baud: int, timeout: float, write_timeout: float) -> serial.SerialBase:
+def new_port(url: str, baud: int, timeout: float, write_timeout: float) -> AnyPort:
     """A port, not open yet. Raises ValueError for a scheme that pyserial does not know."""
     if not is_remote(url):
         return serial.serial_for_url(url, baudrate=baud, do_not_open=True, timeout=timeout, write_timeout=write_timeout)

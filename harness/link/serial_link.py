@@ -16,7 +16,7 @@ from typing import TypeVar
 import serial
 
 from tinyrig.core.errors import LinkError
-from tinyrig.link.network_port import RefusedError, is_remote, new_port
+from tinyrig.link.network_port import AnyPort, RefusedError, is_remote, new_port
 
 Port = TypeVar("Port")
 WRITE_TIMEOUT_S = 30.0
@@ -38,7 +38,7 @@ class LinkGone(LinkError):
 class Link:
     """One open serial port or URL. Raises LinkGone when the other end is gone."""
 
-    def __init__(self, port: serial.SerialBase, url: str) -> None:
+    def __init__(self, port: AnyPort, url: str) -> None:
         self._port = port
         self.url = url
 
@@ -78,10 +78,10 @@ def open_link(url: str, baud: int) -> Link:
     return Link(port, url)
 
 
-def open_port(url: str, baud: int, timeout: float, write_timeout: float) -> serial.SerialBase:
+def open_port(url: str, baud: int, timeout: float, write_timeout: float) -> AnyPort:
     """pyserial's open port, for nobody else to open. Raises LinkError."""
 
-    def attempt() -> serial.SerialBase:
+    def attempt() -> AnyPort:
         port = new_port(url, baud, timeout, write_timeout)
         # Two programs on one port steal each other's replies; URL schemes know no lock.
         with contextlib.suppress(ValueError, AttributeError):
@@ -110,10 +110,11 @@ def when_free(attempt: Callable[[], Port]) -> Port:
         time.sleep(BUSY_PAUSE_S)
 
 
-def _prepare(port: serial.SerialBase) -> None:
-    # USB converters hold received bytes back for up to 16 ms unless asked not to; ptys and sockets can't be asked.
-    with contextlib.suppress(*PORT_ERRORS, ValueError, AttributeError, NotImplementedError):
-        port.set_low_latency_mode(True)
+def _prepare(port: AnyPort) -> None:
+    # USB converters hold received bytes back for up to 16 ms unless asked not to; ptys can't be asked, nor other systems' ports.
+    if isinstance(port, serial.Serial):
+        with contextlib.suppress(*PORT_ERRORS, ValueError, AttributeError, NotImplementedError):
+            port.set_low_latency_mode(True)
     with contextlib.suppress(*PORT_ERRORS):
         port.reset_input_buffer()
 
@@ -130,7 +131,7 @@ _REMEDIES = {
 
 
 def _cannot_open(url: str, error: Exception) -> LinkError:
-    remedy = _REMEDIES.get(_errno(error), "give a port such as /dev/ttyACM0 or a URL such as rfc2217://host:port")
+    remedy = _REMEDIES.get(_errno(error) or 0, "give a port such as /dev/ttyACM0 or a URL such as rfc2217://host:port")
     if any(isinstance(e, socket.gaierror) for e in (error, error.__context__)):
         remedy = "check the host's name in the URL"
     return LinkError(f"can't open {url}", expected="a serial port or URL that is free", received=str(error), remedy=remedy)

@@ -22,7 +22,8 @@ from tinyrig.core.records import MEASURED, BoardInfo, Image, Measurement, Parity
 from tinyrig.core.text import printable
 from tinyrig.host.locks import Locks, port_key
 from tinyrig.link.serial_link import open_link
-from tinyrig.mlperf.device import BAUDS, Device, Identity, Inferences, Times, Trouble
+from tinyrig.mlperf.channel import Times
+from tinyrig.mlperf.device import BAUDS, Device, Identity, Inferences
 from tinyrig.mlperf.forms import check_supported, oracle_input, oracle_results, read_graph, windows_for
 from tinyrig.mlperf.text import elapsed_us, printed_unit
 from tinyrig.workload.oracle import ORACLES
@@ -99,10 +100,10 @@ def run_mlperf(
             check_supported(identity.model)
             windows = windows_for(asked.variant.windows, identity.model, graph, asked.limit)
             log.info("%s of %s, %d baud; %d windows", printable(identity.model), printable(identity.name), baud, len(windows))
-            bench = _Bench(device, times, deadline)
-            answers = bench.accuracy(windows)
-            runs = bench.throughput(windows, rule)
-            step_us = resolution_us(bench.intervals())
+            benchmark = Benchmark(device, times, deadline)
+            answers = benchmark.accuracy(windows)
+            runs = benchmark.throughput(windows, rule)
+            step_us = resolution_us(benchmark.intervals())
     finally:
         locks.close()
     deadline.check("before comparing with the oracle")
@@ -145,7 +146,9 @@ TELL_EVERY = 100
 """Windows: one of image classification takes about 2 s at 115200 baud."""
 
 
-class _Bench:
+class Benchmark:
+    """Its two passes on one device, and how the board's time compares with the host's."""
+
     def __init__(self, device: Device, times: Times, deadline: Deadline) -> None:
         self._device, self._times, self._deadline = device, times, deadline
         self._slowest_us = 0.0
@@ -313,4 +316,4 @@ def _no_image(asked: Asked, identity: Identity, windows: Windows, outputs: tuple
     return Image(Path(), Path(), 0, asked.variant.sha256, "", engine, toolchain, None, inputs, outputs, ())
 
 
-__all__ = ["Asked", "Rule", "Trouble", "compare", "find_device", "mlperf_variant", "resolution_us", "run_mlperf"]
+__all__ = ["Asked", "Rule", "compare", "find_device", "mlperf_variant", "resolution_us", "run_mlperf"]

@@ -1,7 +1,7 @@
 """A board with an MLPerf Tiny firmware behind a pty, as a process: `python -m tinyrig.mlperf.fake`. For tests and trials.
 
 It answers as the reference firmwares do, byte for byte of the protocol, and computes its results from the bytes that were loaded:
-by a .tflite and the oracle, or by a seeded linear layer. `Fault`s are injected into its line and its replies. It prints
+by a .tflite and the oracle, or by a seeded linear layer. `FirmwareFault`s are injected into its line and its replies. It prints
 `port PATH` and ends with its standard input.
 """
 
@@ -33,7 +33,7 @@ LATE_S = 0.8
 
 
 @dataclass(frozen=True)
-class Fault:
+class FirmwareFault:
     """`kind:value` on the command line.
 
     With probability P drop-in:P and drop-out:P lose a byte, garbage:P sends noise before a reply, late:P holds it back for 0.8 s,
@@ -45,9 +45,9 @@ class Fault:
     value: float = 0.0
 
     @staticmethod
-    def parse(text: str) -> Fault:
+    def parse(text: str) -> FirmwareFault:
         kind, _, value = text.partition(":")
-        return Fault(kind, float(value or 0))
+        return FirmwareFault(kind, float(value or 0))
 
 
 def linear(results: int, seed: int) -> Callable[[bytes], np.ndarray]:
@@ -56,7 +56,8 @@ def linear(results: int, seed: int) -> Callable[[bytes], np.ndarray]:
     def run(data: bytes) -> np.ndarray:
         x = np.frombuffer(data, np.int8).astype(np.float64) / 128
         logits = np.random.default_rng(seed).normal(size=(results, len(x))) @ x
-        return np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+        powers = np.exp(logits - logits.max())
+        return np.asarray(powers / powers.sum())
 
     return run
 
@@ -77,7 +78,12 @@ class Firmware:
     """Commands -> replies. `compute` gives the results of loaded bytes; `invoke_us` what one inference takes in all."""
 
     def __init__(
-        self, compute: Callable[[bytes], np.ndarray], model: str, faults: tuple[Fault, ...], invoke_us: float, tick_us: int
+        self,
+        compute: Callable[[bytes], np.ndarray],
+        model: str,
+        faults: tuple[FirmwareFault, ...],
+        invoke_us: float,
+        tick_us: int,
     ) -> None:
         self._compute, self._model, self._invoke_us, self._tick_us = compute, model, invoke_us, tick_us
         self._faults = {fault.kind: fault.value for fault in faults}
@@ -167,10 +173,10 @@ class Firmware:
         return f"m-results-[{','.join(f'{v:.3f}' for v in values)}]\r\n".encode()
 
 
-class Line:
+class FirmwareLine:
     """The firmware behind a pty, with the faults of its line."""
 
-    def __init__(self, master: int, firmware: Firmware, faults: tuple[Fault, ...], seed: int) -> None:
+    def __init__(self, master: int, firmware: Firmware, faults: tuple[FirmwareFault, ...], seed: int) -> None:
         self._master, self._firmware = master, firmware
         self._faults = {fault.kind: fault.value for fault in faults}
         self._random = random.Random(seed)
@@ -225,7 +231,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--invoke-us", type=float, default=200.0, help="time of one inference, in us")
     parser.add_argument("--tick-us", type=int, default=1, help="step of its timestamps, in us")
-    parser.add_argument("--fault", action="append", default=[], type=Fault.parse, help=Fault.__doc__)
+    parser.add_argument("--fault", action="append", default=[], type=FirmwareFault.parse, help=FirmwareFault.__doc__)
     parser.add_argument("--fault-seed", type=int, default=0)
     a = parser.parse_args()
     compute = tflite(a.tflite, a.model, a.dtype) if a.tflite else linear(a.results, a.seed)
@@ -233,7 +239,7 @@ def main() -> None:
     master, slave = os.openpty()
     tty.setraw(slave)
     print(f"port {os.ttyname(slave)}", flush=True)
-    Line(master, Firmware(compute, a.model, faults, a.invoke_us, a.tick_us), faults, a.fault_seed).serve()
+    FirmwareLine(master, Firmware(compute, a.model, faults, a.invoke_us, a.tick_us), faults, a.fault_seed).serve()
 
 
 if __name__ == "__main__":

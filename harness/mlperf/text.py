@@ -38,6 +38,8 @@ _FORMS = tuple(
         ("mode", r"m-timestamp-mode-(\w+)"),
         ("boot", r"m-init-done"),
         ("error", r"e-\[(.*)\]"),
+        ("too-large", r"(Supplied buffer size \d+ exceeds maximum.*)"),
+        ("wrong-size", r"(Input db has.*)"),
     )
 )
 
@@ -57,6 +59,15 @@ class Message:
     def values(self) -> tuple[float, ...]:
         """Of results."""
         return tuple(float(word) for word in self.text.split(","))
+
+    @property
+    def changed_nothing(self) -> bool:
+        """Of error: whether the firmware did not take the command at all."""
+        return self.text.startswith(("Insuffic", "Unknown command"))  # the reference firmware writes "Insufficent"
+
+    def lacks(self, name: str) -> bool:
+        """Of error: whether the firmware does not have this command."""
+        return self.text.startswith(f"Unknown command: {name}")
 
     @property
     def data(self) -> bytes:
