@@ -22,12 +22,13 @@ from tinyrig.core.errors import HostError, ModelError
 from tinyrig.core.records import CompiledModel
 from tinyrig.host.arduino_cli import CLI, CORE, FQBN, NAME, Tools
 from tinyrig.host.run_tool import run_tool
+from tinyrig.workload import kernel_flags
 
 FIRMWARE = ROOT / "firmware"
 C_FLAGS = "-O3 -ffp-contract=off"
 """After the core's own flags, for C files."""
 FLAGS = f"-std=gnu11 -mcpu=cortex-m4 -mthumb -mfloat-abi=softfp -mfpu=fpv4-sp-d16 {C_FLAGS}, the core's -Os for the rest"
-PRAGMA = '#pragma GCC optimize ("O3", "fp-contract=off")\n'
+PRAGMA = '#pragma GCC optimize ("{options}", "fp-contract=off")\n'
 RIG_PRAGMA = '#pragma GCC optimize ("Os")\n'
 FIRST_BUILD_S = 1200.0
 """Where build_s is left at its default: the first build compiles the core, which takes minutes on a small machine."""
@@ -101,7 +102,7 @@ def write_sketch(sketch: Path, rig: list[Path], engine: list[Path], folders: tup
     for file, place in places.items():
         text = _rewritten(file, places, folders)
         if file.suffix in (".c", ".cpp"):
-            text = _prelude(place, file in fast, payload) + text
+            text = (_fast_pragma(file) if file in fast else RIG_PRAGMA) + _prelude(place, payload) + text
         target = sketch / place
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8", errors="surrogateescape")
@@ -142,10 +143,14 @@ def _rewritten(file: Path, places: dict[Path, str], folders: tuple[Path, ...]) -
     return INCLUDE.sub(there, _read(file))
 
 
-def _prelude(place: str, fast: bool, payload: int) -> str:
+def _fast_pragma(file: Path) -> str:
+    return PRAGMA.format(options='", "'.join(kernel_flags.options(file) or ("O3",)))
+
+
+def _prelude(place: str, payload: int) -> str:
     head = f"#define WIRE_MAX_PAYLOAD {payload}\n" if place.startswith("src/app/") else ""
     line = posixpath.basename(place) if place.startswith(("src/more/", "src/model/")) else place.replace("src/", "firmware/", 1)
-    return f'{PRAGMA if fast else RIG_PRAGMA}{head}{PRELUDES.get(place, "")}#line 1 "{line}"\n'
+    return f'{head}{PRELUDES.get(place, "")}#line 1 "{line}"\n'
 
 
 def _compile(sketch: Path, out: Path, elf: Path, model: CompiledModel, tools: Tools, limit_s: float) -> None:

@@ -28,7 +28,7 @@ from tinyrig.host.arduino_cli import Tools
 from tinyrig.host.locks import alone
 from tinyrig.host.run_tool import Running, end_all, run_tool
 from tinyrig.link.wire import HELLO_BYTES, HELLO_TENSOR_BYTES, RUN_BYTES, RUN_REPLY_BYTES
-from tinyrig.workload import arduino_sketch
+from tinyrig.workload import arduino_sketch, kernel_flags
 
 FIRMWARE = ROOT / "firmware"
 CC = "arm-none-eabi-gcc"
@@ -146,7 +146,8 @@ def _build_id(model: CompiledModel, board: Board, payload: int, compiler: str) -
         digest.update(name.encode() + model.sources[name].encode())
     bare = (*RIG_FLAGS, *MODEL_FLAGS, *LINK_FLAGS, *board.cpu_flags, memory_script(board))
     flags = bare if board.builder == "gcc" else (arduino_sketch.FLAGS, arduino_sketch.PRAGMA)
-    digest.update(repr((model.sha256, model.engine, payload, flags, compiler, board.name)).encode())
+    options = [kernel_flags.options(FIRMWARE / "nn" / k) for k in model.kernels]
+    digest.update(repr((model.sha256, model.engine, payload, flags, options, compiler, board.name)).encode())
     return digest.hexdigest()[:32]
 
 
@@ -277,7 +278,8 @@ def _compile(
     def one(source: Path) -> Path:
         place = hashlib.sha256(str(source.parent).encode()).hexdigest()[:8]  # two folders may hold files of one name
         target = work / f"{source.stem}-{place}.o"
-        _call([*base, "-c", str(source), "-o", str(target)], f"{source.name} does not compile", build_s, running)
+        command = [*base, *kernel_flags.flags(source), "-c", str(source), "-o", str(target)]
+        _call(command, f"{source.name} does not compile", build_s, running)
         return target
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:

@@ -3,8 +3,6 @@
 
 #include "f32_bits.h"
 
-#pragma GCC optimize("O2")
-
 void nn_m4_add_f32(int32_t n, uint32_t relu, const float *a, const float *b, float *out) {
     const int32_t mask = -(int32_t)relu;
     for (; n >= 4; n -= 4, a += 4, b += 4, out += 4) {

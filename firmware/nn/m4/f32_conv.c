@@ -3,8 +3,6 @@
 
 #include "f32_tile.h"
 
-#pragma GCC optimize("O2")
-
 /* Walks the output positions; y and x are those of the first tap in the input, negative in the padding. */
 typedef struct {
     int32_t oy, ox;
@@ -17,7 +15,7 @@ typedef struct {
     int32_t offset; /* of the first tap from the input's start, in floats */
 } f32_position;
 
-static void set_cursor(const nn_window *w, int32_t index, f32_cursor *at) {
+static inline __attribute__((always_inline)) void set_cursor(const nn_window *w, int32_t index, f32_cursor *at) {
     int32_t row = index / w->out_w, b = row / w->out_h;
     at->ox = index - row * w->out_w;
     at->oy = row - b * w->out_h;

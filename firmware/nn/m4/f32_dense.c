@@ -2,8 +2,6 @@
 #include "f32_conv.h"
 #include "f32_tile.h"
 
-#pragma GCC optimize("O2")
-
 void nn_m4_dense_f32(const nn_m4_pointwise *p, const float *in, const float *packed, float *out) {
     const float *row[1];
     f32_tile t = {.rows = row, .runs = 1, .steps = (uint32_t)p->in_c / 4, .ones = (uint32_t)p->in_c % 4, .relu = p->relu};

@@ -3,8 +3,6 @@
 #include "f32_bits.h"
 #include "f32_depthwise.h"
 
-#pragma GCC optimize("O2")
-
 /* The three (four, under a pair) input lines under an output line; a line in the padding is `nothing` with step 0. */
 typedef struct {
     const float *from[4];

@@ -3,8 +3,6 @@
 #include "f32_bits.h"
 #include "f32_depthwise.h"
 
-#pragma GCC optimize("O2")
-
 /* Offsets in floats of a tap's first channel: from the position's first tap (or, at the padding, from the image's start),
  * and from the weights' start. */
 typedef struct {
@@ -16,7 +14,7 @@ static int is_inside(const nn_window *w, int32_t y0, int32_t x0) {
 }
 
 /* The taps of the position at (y0, x0) that lie inside the image; their number. */
-static int32_t list_taps(const nn_window *w, int32_t y0, int32_t x0, f32_tap *taps) {
+static inline __attribute__((always_inline)) int32_t list_taps(const nn_window *w, int32_t y0, int32_t x0, f32_tap *taps) {
     int32_t n = 0;
     for (int32_t ky = 0, y = y0; ky < w->k_h; ky++, y += w->dil_h) {
         if ((uint32_t)y >= (uint32_t)w->in_h) continue;

@@ -4,8 +4,6 @@
 
 #include "f32_bits.h"
 
-#pragma GCC optimize("O2")
-
 static inline float absolute(float v) {
     f32_bits u = {v};
     u.i &= 0x7FFFFFFF;

@@ -1,8 +1,6 @@
 /* f32_pool.c: pooling over the part of each window that lies inside the image. */
 #include "f32_pool.h"
 
-#pragma GCC optimize("O2")
-
 /* First tap's offset from the image's start, and how many rows and columns of taps there are. */
 typedef struct {
     int32_t offset, rows, columns;

@@ -2,8 +2,6 @@
 #include "f32_conv.h"
 #include "f32_tile.h"
 
-#pragma GCC optimize("O2")
-
 /* The six columns of positions (oy, ox) to (oy, ox + 3), for each kernel row. */
 static void columns_of(const nn_window *w, const float *image, const float *zeros, int32_t oy, int32_t ox, const float **rows) {
     int32_t left = ox - w->pad_left;

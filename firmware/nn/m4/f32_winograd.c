@@ -4,8 +4,6 @@
 
 #include "f32_tile.h"
 
-#pragma GCC optimize("O3")
-
 /* One input column of four rows, transformed vertically: [in_c][16], of which 4 are written. */
 static void transform_column(const float *const rows[4], int32_t in_c, float *to) {
     const float *a = rows[0], *b = rows[1], *c = rows[2], *d = rows[3];
