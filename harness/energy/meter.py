@@ -161,7 +161,7 @@ def measure_energy(
 
 def _run(session: Session, payload: tuple[bytes, ...], repeats: int, samples: list[Sample]) -> None:
     for index in range(repeats):
-        samples.append(session.run(payload, mark=True, kind="energy", index=index))
+        samples.append(session.run(payload, trigger=True, kind="energy", index=index))
 
 
 def _fault(wanted: Energy, recorded: Recorded, repeats: int) -> RigError | None:

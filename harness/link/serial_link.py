@@ -1,4 +1,4 @@
-"""A Link moves bytes: read(n, timeout), write, close. pyserial's URL handlers do the schemes, remote.py those of the network.
+"""A Link moves bytes: read(n, timeout), write, close. pyserial's URL handlers do the schemes, network_port.py the network's.
 
 Whatever goes wrong below leaves as LinkError with a remedy.
 """

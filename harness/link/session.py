@@ -119,12 +119,12 @@ class Session:
         profile: bool = False,
         kind: str = "window",
         index: int = 0,
-        mark: bool = False,
+        trigger: bool = False,
     ) -> Sample:
         """One inference. `inputs`: the bytes of each input tensor (of the only one). Returns a Sample of `kind` and `index`.
 
-        `stack` asks for the high-water mark, `profile` for cycles of each step, `mark` for a pin that is high meanwhile. Raises
-        also UserError on wrong input sizes.
+        `stack` asks for the high-water mark, `profile` for cycles of each step, `trigger` for a pin that is high meanwhile.
+        Raises also UserError on wrong input sizes.
         """
         hello = self.connection.known()
         if self._sender is None or self._sender.hello != hello:
@@ -132,7 +132,7 @@ class Session:
         tensors = (bytes(inputs),) if isinstance(inputs, bytes | bytearray | memoryview) else tuple(inputs)
         _check_sizes(tensors, hello.inputs)
         flags = RunFlag.INVOKE | (RunFlag.STACK if stack else 0) | (RunFlag.PROFILE if profile else 0)
-        flags |= RunFlag.TRIGGER if mark else 0
+        flags |= RunFlag.TRIGGER if trigger else 0
         reply, outputs = self._sender.run(WireWindow(tensors, flags, wire.tensors_crc(tensors)))
         return Sample(kind, index, outputs, reply.cycles, reply.stack_bytes, reply.op_cycles)
 
