@@ -308,7 +308,7 @@ def _export(arguments: argparse.Namespace) -> int:
     with _open() as store:
         lines = export(store, output or sys.stdout, form, arguments.samples, **_which(arguments))
     if output:
-        print(f"{output}: {lines} {'samples' if arguments.samples else 'variant runs'}")
+        print(f"{output}: {lines} {'samples' if arguments.samples else 'measurements'}")
     return EXIT_GOOD
 
 
@@ -331,8 +331,8 @@ def _prune(arguments: argparse.Namespace) -> int:
             store.compact()
     word = "would delete" if arguments.dry_run else "deleted"
     print(
-        f"{word} {done.samples} raw samples of {done.variant_runs} variant runs in {done.runs} runs from before {before}; "
-        f"metrics stay; {done.kept} variant runs of that age keep theirs"
+        f"{word} {done.samples} raw samples of {done.variant_runs} measurements in {done.runs} runs from before {before}; "
+        f"metrics stay; {done.kept} measurements of that age keep theirs"
     )
     return EXIT_GOOD
 
@@ -342,7 +342,7 @@ def _recompute(arguments: argparse.Namespace) -> int:
 
     with _open() as store:
         done, pruned = recompute(store, store.resolve(arguments.run) if arguments.run else None)
-    print(f"computed the metrics of {done} variant runs again; {pruned} have no raw samples left and keep theirs")
+    print(f"computed the metrics of {done} measurements again; {pruned} have no raw samples left and keep theirs")
     return EXIT_GOOD
 
 

@@ -63,7 +63,7 @@ class Store:
         return self._database.reading()
 
     def writing(self) -> AbstractContextManager[sa.Connection]:
-        """A transaction that writes, for ledger.py."""
+        """A transaction that writes, for decisions.py."""
         return self._database.writing()
 
     def compact(self) -> None:

@@ -1,9 +1,9 @@
-"""The tables of the results database as the newest migration leaves them; store.py and journal.py say what they hold.
+"""The tables of the results database as the newest migration leaves them; runs.py and journal.py say what they hold.
 
 `runs` 1-n `variant_runs` 1-n `samples` 1-n `op_cycles`, and `metrics` of each variant run for those who query with SQL.
 `runs` 1-n `journals` 1-n `journal_samples`: what a variant under way has measured; emptied when the variant is finished.
 `runs` 1-n `not_measured`: variants that the run could not measure, and why.
-`nights` 1-n `night_runs` 1-1 `runs`; `accepted` and `verdicts` (of each variant run) are what was decided about them: ledger.py.
+`nights` 1-n `night_runs` 1-1 `runs`; `accepted` and `verdicts` (of each measurement) are decisions about them: decisions.py.
 `comparables`: metadata that must agree before two variant runs are compared, by its hash.
 """
 

@@ -99,7 +99,7 @@ def compiled(source: Path, headers: Path, *command: object) -> Path:
     around = sorted(p for p in headers.rglob("*") if p.suffix in (".h", ".inc"))
     compiler = os.stat(shutil.which(words[0]) or "/").st_mtime_ns
     parts = [repr((words, compiler, source.name)).encode(), *(p.read_bytes() for p in (source, *around))]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinyrig" / "arduino"  # as hostbuild.py's
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinyrig" / "arduino"  # as host_build.py's
     cache.mkdir(parents=True, exist_ok=True)
     kept = cache / f"{hashlib.sha256(b'|'.join(parts)).hexdigest()[:32]}.o"
     if not kept.exists():

@@ -172,7 +172,7 @@ def test_prune_by_policy(runs, home, capfd):
         db.execute("UPDATE runs SET started = '2026-01-01T00:00:00+00:00' WHERE run_id = ?", (runs[0],))
         db.execute("UPDATE runs SET started = '2999-01-01T00:00:00+00:00' WHERE run_id != ?", (runs[0],))
         db.commit()
-    assert "would delete 6 raw samples of 1 variant runs" in tell(capfd, "prune", "--dry-run")[1]
+    assert "would delete 6 raw samples of 1 measurements" in tell(capfd, "prune", "--dry-run")[1]
     before = tell(capfd, "history", "latency_cycles_median")[1]
     code, out, _ = tell(capfd, "prune")
     assert code == 0 and "deleted 6 raw samples" in out

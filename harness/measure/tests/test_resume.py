@@ -121,7 +121,7 @@ def test_what_has_changed_is_refused(home, config, monkeypatch, change, kept):
         "model": lambda: (home / "dense.tflite").write_bytes((home / "other.tflite").read_bytes()) and "the model",
         "windows": lambda: _change_a_value(home / "windows.npz") or "the test windows",
         "image": lambda: monkeypatch.setattr("tinyrig.workload.image.MODEL_FLAGS", ("-std=gnu11", "-O2")) or "the firmware image",
-        "board": lambda: _another_id(monkeypatch) or "the board is",
+        "board": lambda: _another_id(monkeypatch) or "the board has",
     }[change]()
     before = _kept(config)
     with OpenRun(VIRTUAL, config, resume=run_id) as open_run, pytest.raises(UserError, match=words) as caught:

@@ -1,4 +1,4 @@
-"""The rig's side of a search: space, budgets, study, training process, workers. End to end: test_search_command.py."""
+"""The rig's side of a search: space, budgets, study, training process, workers. End to end: test_command.py."""
 
 import sys
 import time
