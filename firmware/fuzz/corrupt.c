@@ -25,7 +25,11 @@ static void fill(uint8_t *to, uint32_t n)
 {
     uint32_t style = below(4);
     for (uint32_t i = 0; i < n; i++) /* noise, a constant, a ramp, magics */
-        to[i] = style == 0 ? (uint8_t)random32() : style == 1 ? 0x80 : style == 2 ? (uint8_t)i : i & 1 ? WIRE_MAGIC_1 : WIRE_MAGIC_0;
+        to[i] = style == 0   ? (uint8_t)random32()
+                : style == 1 ? 0x80
+                : style == 2 ? (uint8_t)i
+                : i & 1      ? WIRE_MAGIC_1
+                             : WIRE_MAGIC_0;
 }
 
 static void make_frame(corrupt_frame *f, uint16_t sequence, uint32_t length)
@@ -110,8 +114,16 @@ static void (*const damages[])(corruption *) = {flip, burst, noise, drop, insert
 enum { SWAP = 8, MIXED = 9, NESTED = CORRUPT_KINDS };
 
 const char *const corrupt_names[CORRUPT_KINDS + 1] = {
-    "1 to 8 bits flipped", "burst of 2 to 32 bits", "2 to 65 bytes of noise", "1 to 4 bytes dropped", "1 to 4 bytes inserted",
-    "1 to 8 bytes repeated", "end cut off", "two frames spliced", "header and rest swapped", "2 to 4 of these at once",
+    "1 to 8 bits flipped",
+    "burst of 2 to 32 bits",
+    "2 to 65 bytes of noise",
+    "1 to 4 bytes dropped",
+    "1 to 4 bytes inserted",
+    "1 to 8 bytes repeated",
+    "end cut off",
+    "two frames spliced",
+    "header and rest swapped",
+    "2 to 4 of these at once",
     "a whole frame inside",
 };
 

@@ -19,8 +19,8 @@ typedef struct {
 } corrupt_frame;
 
 typedef struct {
-    uint32_t kind;            /* below CORRUPT_KINDS, or CORRUPT_KINDS: a whole frame stands in the payload of a damaged one */
-    corrupt_frame a, b;       /* what was sent: one frame, or two that the line mixed */
+    uint32_t kind;      /* below CORRUPT_KINDS, or CORRUPT_KINDS: a whole frame stands in the payload of a damaged one */
+    corrupt_frame a, b; /* what was sent: one frame, or two that the line mixed */
     uint32_t n;
     uint8_t line[CORRUPT_LINE_ROOM]; /* what arrived */
 } corruption;

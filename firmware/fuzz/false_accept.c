@@ -135,10 +135,11 @@ static void print_figures(void)
 {
     for (uint32_t kind = 0; kind <= CORRUPT_KINDS; kind++)
         if (figures[kind].frames)
-            printf("%s\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\n", corrupt_names[kind], (unsigned long long)figures[kind].frames,
-                   (unsigned long long)figures[kind].silent, (unsigned long long)figures[kind].refused,
-                   (unsigned long long)figures[kind].whole, (unsigned long long)figures[kind].in_step_at_once,
-                   (unsigned long long)figures[kind].in_step, (unsigned long long)figures[kind].wrong);
+            printf("%s\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\n", corrupt_names[kind],
+                   (unsigned long long)figures[kind].frames, (unsigned long long)figures[kind].silent,
+                   (unsigned long long)figures[kind].refused, (unsigned long long)figures[kind].whole,
+                   (unsigned long long)figures[kind].in_step_at_once, (unsigned long long)figures[kind].in_step,
+                   (unsigned long long)figures[kind].wrong);
 }
 
 static void dump_bytes(const void *bytes, uint32_t n)

@@ -29,8 +29,8 @@ static struct {
 static struct {
     const uint8_t *input, *end;
     line_burst burst;
-    int again;              /* the burst is to be sent a second time */
-    int repeating;          /* the burst under way is that second time */
+    int again;     /* the burst is to be sent a second time */
+    int repeating; /* the burst under way is that second time */
     uint32_t tensors, resets;
     uint8_t first[MAX_REPLY]; /* reply to the first time */
     uint32_t first_bytes;

@@ -67,8 +67,13 @@ enum { TYPES = sizeof types };
 /* Near the borders that the firmware checks. */
 static uint32_t border(void)
 {
-    uint32_t values[] = {0, WIRE_MAX_PAYLOAD, UINT32_MAX, 1u << 31, 1u << below(32),
-                         engine.inputs[below(engine.input_count)].bytes, engine.outputs[below(engine.output_count)].bytes};
+    uint32_t values[] = {0,
+                         WIRE_MAX_PAYLOAD,
+                         UINT32_MAX,
+                         1u << 31,
+                         1u << below(32),
+                         engine.inputs[below(engine.input_count)].bytes,
+                         engine.outputs[below(engine.output_count)].bytes};
     return values[below(sizeof values / sizeof *values)] + below(5) - 2;
 }
 

@@ -34,8 +34,14 @@ static const engine_tensor outputs[] = {
 };
 
 const engine_info engine = {
-    .name = "toy-guarded-of-a-long-name", .model_sha256 = {0x90}, .arena_bytes = sizeof memory, .input_count = 3,
-    .output_count = 4, .op_count = 2, .inputs = inputs, .outputs = outputs,
+    .name = "toy-guarded-of-a-long-name",
+    .model_sha256 = {0x90},
+    .arena_bytes = sizeof memory,
+    .input_count = 3,
+    .output_count = 4,
+    .op_count = 2,
+    .inputs = inputs,
+    .outputs = outputs,
 };
 
 static uint8_t *const guards[] = {memory.guard0, memory.guard1, memory.guard2, memory.guard3, memory.guard4};

@@ -27,21 +27,21 @@ enum {
 };
 
 typedef struct {
-    void *data;                     /* where the tensor lives; valid after engine_init */
+    void *data; /* where the tensor lives; valid after engine_init */
     uint32_t bytes;
-    uint8_t dtype;                  /* engine_dtype */
+    uint8_t dtype; /* engine_dtype */
     uint8_t rank;
     uint32_t dims[ENGINE_MAX_RANK];
-    float scale;                    /* 0: not quantised */
+    float scale; /* 0: not quantised */
     int32_t zero_point;
 } engine_tensor;
 
 typedef struct {
-    const char *name;               /* of the engine, at most 15 characters */
-    uint8_t model_sha256[32];       /* of the .tflite it was made from */
-    uint32_t arena_bytes;           /* working memory, input and output tensors included */
+    const char *name;         /* of the engine, at most 15 characters */
+    uint8_t model_sha256[32]; /* of the .tflite it was made from */
+    uint32_t arena_bytes;     /* working memory, input and output tensors included */
     uint16_t input_count, output_count;
-    uint16_t op_count;              /* steps that engine_run_op can run singly; 0: no per-op profile */
+    uint16_t op_count; /* steps that engine_run_op can run singly; 0: no per-op profile */
     const engine_tensor *inputs, *outputs;
 } engine_info;
 

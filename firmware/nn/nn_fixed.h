@@ -52,9 +52,7 @@ static inline int32_t nn_one_over_one_plus(int32_t a) {
 }
 
 /* x * 2^e: saturated to the left, rounded to the right. */
-static inline int32_t nn_times_pot(int32_t x, int32_t e) {
-    return e > 0 ? nn_shift_left_saturated(x, e) : nn_shift_right(x, -e);
-}
+static inline int32_t nn_times_pot(int32_t x, int32_t e) { return e > 0 ? nn_shift_left_saturated(x, e) : nn_shift_right(x, -e); }
 
 /* log(x) in Q5.26 for x >= 1 in Q12.19. x = z * 2^n with z near 1 from two candidates half a binary step apart; log(z) is
  * a rational series around the fourth root of 1/2. The algorithm and constants are those of TFLite's

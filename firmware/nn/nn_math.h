@@ -18,9 +18,7 @@ static inline float nn_clamp_f32(float v, float lo, float hi) {
 }
 
 /* round(a * b / 2^31), ties up, which is what gemmlowp's truncating division comes to; not both INT32_MIN. */
-static inline int32_t nn_mul_high(int32_t a, int32_t b) {
-    return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
-}
+static inline int32_t nn_mul_high(int32_t a, int32_t b) { return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31); }
 
 /* round(x / 2^e), ties away from zero; 0 <= e <= 31. */
 static inline int32_t nn_shift_right(int32_t x, int32_t e) {

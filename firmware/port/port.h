@@ -35,8 +35,8 @@ _Noreturn void port_reboot(int mode);
 void port_watchdog_start(uint32_t us);
 void port_watchdog_stop(void);
 
-/* Raises (1) or lowers (0) the trigger, a pin that a power meter watches, and configures it at its first use. A port may leave it out:
- * then nothing happens. */
+/* Raises (1) or lowers (0) the trigger, a pin that a power meter watches, and configures it at its first use. A port may
+ * leave it out: then nothing happens. */
 void port_trigger(int on);
 
 enum {

@@ -25,8 +25,13 @@ static const engine_tensor input = {io, sizeof io, ENGINE_UINT8, 1, {4}, 0, 0};
 static const engine_tensor output = {arena, sizeof arena, ENGINE_UINT8, 1, {ARENA_BYTES}, 0, 0};
 
 const engine_info engine = {
-    .name = "toy-fault", .arena_bytes = sizeof io + sizeof arena, .input_count = 1, .output_count = 1, .op_count = 1,
-    .inputs = &input, .outputs = &output,
+    .name = "toy-fault",
+    .arena_bytes = sizeof io + sizeof arena,
+    .input_count = 1,
+    .output_count = 1,
+    .op_count = 1,
+    .inputs = &input,
+    .outputs = &output,
 };
 
 #ifdef TOY_FAULT_AT_START
@@ -58,8 +63,7 @@ __attribute__((noinline)) static uint32_t toy_huge_frame(uint32_t seed)
 
 __attribute__((noinline)) static void toy_spin(void)
 {
-    for (volatile int i = 0;; i++) {
-    }
+    for (volatile int i = 0;; i++) {}
 }
 
 __attribute__((noipa)) static uint8_t toy_read(uintptr_t address)
@@ -71,16 +75,36 @@ static void misbehave(uint8_t how)
 {
     volatile uint32_t seed = how;
     switch (how) {
-    case BAD_ADDRESS: io[0] = toy_read(0x60000000); break; /* nothing is mapped there */
-    case BAD_INSTRUCTION: __asm volatile("udf #0"); break;
-    case USE_ALL_STACK: *(volatile uint32_t *)(void *)port_stack_limit() = 0; break;
-    case HANG: toy_spin(); break;
-    case RECURSE: io[0] = (uint8_t)toy_recurse(&seed); break;
-    case HUGE_FRAME: io[0] = (uint8_t)toy_huge_frame(seed); break;
-    case JUMP_NOWHERE: ((void (*)(void))(uintptr_t)0x60000001)(); break;
-    case HANG_MASKED: __asm volatile("cpsid i"); toy_spin(); break;
-    case WRITE_FLASH: *(volatile uint32_t *)0x10000 = 0; break;
-    default: break;
+    case BAD_ADDRESS:
+        io[0] = toy_read(0x60000000);
+        break; /* nothing is mapped there */
+    case BAD_INSTRUCTION:
+        __asm volatile("udf #0");
+        break;
+    case USE_ALL_STACK:
+        *(volatile uint32_t *)(void *)port_stack_limit() = 0;
+        break;
+    case HANG:
+        toy_spin();
+        break;
+    case RECURSE:
+        io[0] = (uint8_t)toy_recurse(&seed);
+        break;
+    case HUGE_FRAME:
+        io[0] = (uint8_t)toy_huge_frame(seed);
+        break;
+    case JUMP_NOWHERE:
+        ((void (*)(void))(uintptr_t)0x60000001)();
+        break;
+    case HANG_MASKED:
+        __asm volatile("cpsid i");
+        toy_spin();
+        break;
+    case WRITE_FLASH:
+        *(volatile uint32_t *)0x10000 = 0;
+        break;
+    default:
+        break;
     }
 }
 

@@ -6,7 +6,12 @@ static uint8_t io[4];
 static const engine_tensor tensor = {io, sizeof io, ENGINE_UINT8, 1, {4}, 0, 0};
 
 const engine_info engine = {
-    .name = "toy-hang", .arena_bytes = sizeof io, .input_count = 1, .output_count = 1, .op_count = 1, .inputs = &tensor,
+    .name = "toy-hang",
+    .arena_bytes = sizeof io,
+    .input_count = 1,
+    .output_count = 1,
+    .op_count = 1,
+    .inputs = &tensor,
     .outputs = &tensor,
 };
 
@@ -18,8 +23,7 @@ int engine_init(void)
 int engine_run_op(uint16_t index)
 {
     (void)index;
-    while (*(volatile uint8_t *)io) {
-    }
+    while (*(volatile uint8_t *)io) {}
     return ENGINE_OK;
 }
 

@@ -10,8 +10,14 @@ static const engine_tensor input = {io, sizeof io, ENGINE_INT8, 2, {1, 8}, 0.5f,
 static const engine_tensor output = {io, sizeof io, ENGINE_INT8, 2, {1, 8}, 0.25f, 7};
 
 const engine_info engine = {
-    .name = "toy-int8", .model_sha256 = {0x70, 0x71, 0x72}, .arena_bytes = sizeof io, .input_count = 1, .output_count = 1,
-    .op_count = 2, .inputs = &input, .outputs = &output,
+    .name = "toy-int8",
+    .model_sha256 = {0x70, 0x71, 0x72},
+    .arena_bytes = sizeof io,
+    .input_count = 1,
+    .output_count = 1,
+    .op_count = 2,
+    .inputs = &input,
+    .outputs = &output,
 };
 
 int engine_init(void)

@@ -19,8 +19,14 @@ static const engine_tensor outputs[] = {
 };
 
 const engine_info engine = {
-    .name = "toy-multi", .model_sha256 = {0x80}, .arena_bytes = 2 * (sizeof x + sizeof b), .input_count = 2,
-    .output_count = 3, .op_count = 0, .inputs = inputs, .outputs = outputs,
+    .name = "toy-multi",
+    .model_sha256 = {0x80},
+    .arena_bytes = 2 * (sizeof x + sizeof b),
+    .input_count = 2,
+    .output_count = 3,
+    .op_count = 0,
+    .inputs = inputs,
+    .outputs = outputs,
 };
 
 int engine_init(void)

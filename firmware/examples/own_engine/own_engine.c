@@ -42,14 +42,16 @@ const engine_info engine = {
     .outputs = outputs,
 };
 
-static float load(const uint8_t *p, uint32_t i) {
+static float load(const uint8_t *p, uint32_t i)
+{
     float v;
     memcpy(&v, p + 4 * i, sizeof v);
     return v;
 }
 
 /* The bytes of constant tensor `index`; 0 for an activation or an omitted input. */
-static const uint8_t *constant(const uint8_t *model, const uint8_t *tensors, int32_t index) {
+static const uint8_t *constant(const uint8_t *model, const uint8_t *tensors, int32_t index)
+{
     if (index < 0)
         return 0;
     const uint8_t *buffer = flat_field(flat_table(tensors, (uint32_t)index), TENSOR_BUFFER);
@@ -59,14 +61,16 @@ static const uint8_t *constant(const uint8_t *model, const uint8_t *tensors, int
 }
 
 /* Files before schema 3a carry the operator in a byte, later ones in an integer too. */
-static uint32_t operator_code(const uint8_t *model, const uint8_t *op) {
+static uint32_t operator_code(const uint8_t *model, const uint8_t *op)
+{
     const uint8_t *number = flat_field(op, OPERATOR_CODE);
     const uint8_t *code = flat_table(flat_child(model, MODEL_CODES), number ? flat_u32(number) : 0);
     const uint8_t *wide = flat_field(code, CODE_BUILTIN), *narrow = flat_field(code, CODE_DEPRECATED);
     return wide && flat_u32(wide) ? flat_u32(wide) : narrow ? *narrow : 0;
 }
 
-static int add_dense(const uint8_t *model, const uint8_t *tensors, const uint8_t *op, own_layer *layer) {
+static int add_dense(const uint8_t *model, const uint8_t *tensors, const uint8_t *op, own_layer *layer)
+{
     const uint8_t *ins = flat_child(op, OPERATOR_INPUTS);
     const uint8_t *shape = flat_child(flat_table(tensors, (uint32_t)flat_int(ins, 1)), TENSOR_SHAPE);
     const uint8_t *options = flat_child(op, OPERATOR_OPTIONS);
@@ -80,7 +84,8 @@ static int add_dense(const uint8_t *model, const uint8_t *tensors, const uint8_t
     return known && layer->weights && layer->in_n <= OWN_WIDTH && layer->out_n <= OWN_WIDTH;
 }
 
-int engine_init(void) {
+int engine_init(void)
+{
     const uint8_t *model = flat_follow(model_data);
     const uint8_t *graph = flat_table(flat_child(model, MODEL_SUBGRAPHS), 0);
     const uint8_t *tensors = flat_child(graph, SUBGRAPH_TENSORS), *operators = flat_child(graph, SUBGRAPH_OPERATORS);
@@ -102,7 +107,8 @@ int engine_init(void) {
     return width * sizeof(float) == MODEL_OUTPUT_0_BYTES ? ENGINE_OK : ENGINE_ERR_INIT;
 }
 
-static void dense(const own_layer *layer, const float *in, float *out) {
+static void dense(const own_layer *layer, const float *in, float *out)
+{
     for (uint32_t o = 0; o < layer->out_n; o++) {
         float sum = layer->bias ? load(layer->bias, o) : 0.0f;
         for (uint32_t i = 0; i < layer->in_n; i++)
@@ -111,7 +117,8 @@ static void dense(const own_layer *layer, const float *in, float *out) {
     }
 }
 
-static void softmax(uint32_t n, const float *in, float *out) {
+static void softmax(uint32_t n, const float *in, float *out)
+{
     float top = in[0], sum = 0.0f;
     for (uint32_t i = 1; i < n; i++)
         top = in[i] > top ? in[i] : top;
@@ -121,7 +128,8 @@ static void softmax(uint32_t n, const float *in, float *out) {
         out[i] /= sum;
 }
 
-int engine_invoke(void) {
+int engine_invoke(void)
+{
     for (uint32_t i = 0; i < layer_count; i++) {
         const own_layer *layer = &layers[i];
         if (layer->weights)
@@ -133,7 +141,8 @@ int engine_invoke(void) {
 }
 
 /* op_count is 0: this engine offers no per-op profile. */
-int engine_run_op(uint16_t index) {
+int engine_run_op(uint16_t index)
+{
     (void)index;
     return ENGINE_ERR_INVOKE;
 }

@@ -38,17 +38,17 @@ M4_INLINE float m4_to_fpu(uint32_t v) {
     __asm__("vmov %0, %1" : "=t"(f) : "r"(v));
     return f;
 }
-#define M4_OP2(name, insn)                                          \
-    M4_INLINE uint32_t name(uint32_t a, uint32_t b) {               \
-        uint32_t r;                                                 \
-        __asm__(insn " %0, %1, %2" : "=r"(r) : "r"(a), "r"(b));     \
-        return r;                                                   \
+#define M4_OP2(name, insn)                                      \
+    M4_INLINE uint32_t name(uint32_t a, uint32_t b) {           \
+        uint32_t r;                                             \
+        __asm__(insn " %0, %1, %2" : "=r"(r) : "r"(a), "r"(b)); \
+        return r;                                               \
     }
-#define M4_MAC(name, insn)                                                          \
-    M4_INLINE int32_t name(uint32_t a, uint32_t b, int32_t acc) {                   \
-        int32_t r;                                                                  \
-        __asm__(insn " %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(b), "r"(acc));       \
-        return r;                                                                   \
+#define M4_MAC(name, insn)                                                    \
+    M4_INLINE int32_t name(uint32_t a, uint32_t b, int32_t acc) {             \
+        int32_t r;                                                            \
+        __asm__(insn " %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(b), "r"(acc)); \
+        return r;                                                             \
     }
 M4_OP2(m4_sadd16, "sadd16")
 M4_OP2(m4_ssub16, "ssub16")

@@ -49,7 +49,8 @@ static const float **rows_of(const nn_window *w, const float *in, const f32_posi
 }
 
 /* In place, a run of in_c inputs a tap. */
-static const float **taps_of(const nn_window *w, const float *in, const float *zeros, const f32_position *at, const float **rows) {
+static const float **taps_of(const nn_window *w, const float *in, const float *zeros, const f32_position *at,
+                             const float **rows) {
     for (int32_t dy = 0; dy < w->k_h * w->dil_h; dy += w->dil_h)
         for (int32_t dx = 0; dx < w->k_w * w->dil_w; dx += w->dil_w)
             for (int32_t i = 0; i < 4; i++) {

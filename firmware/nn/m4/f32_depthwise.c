@@ -1,7 +1,7 @@
 /* f32_depthwise.c: a 3x3 depthwise convolution as pointers that walk along lines of the image: every input is read once a
  * line (or pair of lines), every weight once a line and channel. Sliding downwards sums are those of TFLM to the bit. */
-#include "f32_bits.h"
 #include "f32_depthwise.h"
+#include "f32_bits.h"
 
 /* The three (four, under a pair) input lines under an output line; a line in the padding is `nothing` with step 0. */
 typedef struct {
@@ -19,7 +19,7 @@ static void find_lines(const nn_m4_slide_f32 *p, const float *in, int32_t at, in
     }
 }
 
-#define F32_KERNEL                                                                                                     \
+#define F32_KERNEL                                                                                                           \
     const float bias = k[0], w00 = k[1], w01 = k[2], w02 = k[3], w10 = k[4], w11 = k[5], w12 = k[6], w20 = k[7], w21 = k[8], \
                 w22 = k[9]
 
@@ -31,12 +31,12 @@ static inline int32_t whole(const nn_m4_slide_f32 *p) {
 }
 
 /* `now` and `next` hold the next two outputs as far as the columns read so far go. */
-#define F32_COLUMN                                                                                                     \
-    float x0 = *r0, x1 = *r1, x2 = *r2;                                                                                \
-    r0 += s0, r1 += s1, r2 += s2;                                                                                      \
-    float v = now + x0 * w02;                                                                                          \
-    now = next + x0 * w01, next = x0 * w00;                                                                     \
-    v += x1 * w12, now += x1 * w11, next += x1 * w10;                                                                  \
+#define F32_COLUMN                                    \
+    float x0 = *r0, x1 = *r1, x2 = *r2;               \
+    r0 += s0, r1 += s1, r2 += s2;                     \
+    float v = now + x0 * w02;                         \
+    now = next + x0 * w01, next = x0 * w00;           \
+    v += x1 * w12, now += x1 * w11, next += x1 * w10; \
     v += x2 * w22, now += x2 * w21, next += x2 * w20
 
 static void one_line(const nn_m4_slide_f32 *p, const f32_lines *l, const float *k, float *out) {
@@ -59,12 +59,12 @@ static void one_line(const nn_m4_slide_f32 *p, const f32_lines *l, const float *
 }
 
 /* The same for two neighbouring lines: the two input lines in their middle are always inside the image. */
-#define F32_COLUMN2                                                                                                    \
-    float x0 = *r0, x1 = *r1, x2 = *r2, x3 = *r3;                                                                      \
-    r0 += s0, r1 += s1, r2 += s1, r3 += s3;                                                                            \
-    float v = now + x0 * w02, u = low + x1 * w02;                                                                      \
+#define F32_COLUMN2                                                                                      \
+    float x0 = *r0, x1 = *r1, x2 = *r2, x3 = *r3;                                                        \
+    r0 += s0, r1 += s1, r2 += s1, r3 += s3;                                                              \
+    float v = now + x0 * w02, u = low + x1 * w02;                                                        \
     now = next + x0 * w01, low = under + x1 * w01, next = x0 * w00, under = x1 * w00;                    \
-    v += x1 * w12, u += x2 * w12, now += x1 * w11, low += x2 * w11, next += x1 * w10, under += x2 * w10;               \
+    v += x1 * w12, u += x2 * w12, now += x1 * w11, low += x2 * w11, next += x1 * w10, under += x2 * w10; \
     v += x2 * w22, u += x3 * w22, now += x2 * w21, low += x3 * w21, next += x2 * w20, under += x3 * w20
 
 static void two_lines(const nn_m4_slide_f32 *p, const f32_lines *l, const float *k, float *out) {

@@ -28,7 +28,7 @@ static inline __attribute__((always_inline)) int32_t list_taps(const nn_window *
 }
 
 /* All products before all sums: a result is never needed by the next instruction. */
-#define F32_FOUR(a, b, c, d, i)                                                                                        \
+#define F32_FOUR(a, b, c, d, i) \
     float p##a = x[i] * k[i], p##b = x[i + 1] * k[i + 1], p##c = x[i + 2] * k[i + 2], p##d = x[i + 3] * k[i + 3]
 
 static void eight(const f32_tap *t, int32_t n, const float *in, const float *w, const float *bias, int32_t mask, float *out) {
@@ -62,7 +62,8 @@ static void one(const f32_tap *t, int32_t n, const float *in, const float *w, co
 }
 
 /* Four outputs of one input channel; below, two. */
-static void four_of_one(const f32_tap *t, int32_t n, const float *in, const float *w, const float *bias, int32_t mask, float *out) {
+static void four_of_one(const f32_tap *t, int32_t n, const float *in, const float *w, const float *bias, int32_t mask,
+                        float *out) {
     float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
     for (const f32_tap *end = t + n; t < end; t++) {
         const float *k = w + t->w;
@@ -73,7 +74,8 @@ static void four_of_one(const f32_tap *t, int32_t n, const float *in, const floa
     out[2] = f32_rectify(s2 + bias[2], mask), out[3] = f32_rectify(s3 + bias[3], mask);
 }
 
-static void two_of_one(const f32_tap *t, int32_t n, const float *in, const float *w, const float *bias, int32_t mask, float *out) {
+static void two_of_one(const f32_tap *t, int32_t n, const float *in, const float *w, const float *bias, int32_t mask,
+                       float *out) {
     float s0 = 0, s1 = 0;
     for (const f32_tap *end = t + n; t < end; t++) {
         const float *k = w + t->w;

@@ -18,36 +18,36 @@ static f32_span span_of(const nn_window *w, int32_t oy, int32_t ox) {
 #define F32_LARGER(s, v) (v) > (s) ? (v) : (s)
 
 /* NAME_8, NAME_1: as many channels of one position; STEP takes an input in, FINISH gives the result. */
-#define F32_POOL(NAME, START, STEP, FINISH)                                                                            \
-    static void NAME##_8(const nn_window *w, f32_span s, const float *row, float *out) {                               \
-        float a = START, b = START, c = START, d = START, e = START, f = START, g = START, h = START;                  \
-        for (int32_t y = s.rows; y > 0; y--, row += w->in_w * w->in_c) {                                               \
-            const float *x = row;                                                                                      \
-            for (int32_t n = s.columns; n > 0; n--, x += w->in_c) {                                                    \
-                a = STEP(a, x[0]), b = STEP(b, x[1]), c = STEP(c, x[2]), d = STEP(d, x[3]);                            \
-                e = STEP(e, x[4]), f = STEP(f, x[5]), g = STEP(g, x[6]), h = STEP(h, x[7]);                            \
-            }                                                                                                          \
-        }                                                                                                              \
-        out[0] = FINISH(a, s), out[1] = FINISH(b, s), out[2] = FINISH(c, s), out[3] = FINISH(d, s);                    \
-        out[4] = FINISH(e, s), out[5] = FINISH(f, s), out[6] = FINISH(g, s), out[7] = FINISH(h, s);                    \
-    }                                                                                                                  \
-    static void NAME##_1(const nn_window *w, f32_span s, const float *row, float *out) {                               \
-        float a = START;                                                                                               \
-        for (int32_t y = s.rows; y > 0; y--, row += w->in_w * w->in_c) {                                               \
-            const float *x = row;                                                                                      \
-            for (int32_t n = s.columns; n > 0; n--, x += w->in_c) a = STEP(a, *x);                                     \
-        }                                                                                                              \
-        *out = FINISH(a, s);                                                                                           \
-    }                                                                                                                  \
-    void NAME(const nn_window *w, const float *in, float *out) {                                                       \
-        for (int32_t b = 0; b < w->batch; b++, in += w->in_h * w->in_w * w->in_c)                                      \
-            for (int32_t oy = 0; oy < w->out_h; oy++)                                                                  \
-                for (int32_t ox = 0; ox < w->out_w; ox++) {                                                            \
-                    f32_span s = span_of(w, oy, ox);                                                                   \
-                    int32_t c = 0;                                                                                     \
-                    for (; c + 8 <= w->in_c; c += 8, out += 8) NAME##_8(w, s, in + s.offset + c, out);                 \
-                    for (; c < w->in_c; c++, out++) NAME##_1(w, s, in + s.offset + c, out);                            \
-                }                                                                                                      \
+#define F32_POOL(NAME, START, STEP, FINISH)                                                            \
+    static void NAME##_8(const nn_window *w, f32_span s, const float *row, float *out) {               \
+        float a = START, b = START, c = START, d = START, e = START, f = START, g = START, h = START;  \
+        for (int32_t y = s.rows; y > 0; y--, row += w->in_w * w->in_c) {                               \
+            const float *x = row;                                                                      \
+            for (int32_t n = s.columns; n > 0; n--, x += w->in_c) {                                    \
+                a = STEP(a, x[0]), b = STEP(b, x[1]), c = STEP(c, x[2]), d = STEP(d, x[3]);            \
+                e = STEP(e, x[4]), f = STEP(f, x[5]), g = STEP(g, x[6]), h = STEP(h, x[7]);            \
+            }                                                                                          \
+        }                                                                                              \
+        out[0] = FINISH(a, s), out[1] = FINISH(b, s), out[2] = FINISH(c, s), out[3] = FINISH(d, s);    \
+        out[4] = FINISH(e, s), out[5] = FINISH(f, s), out[6] = FINISH(g, s), out[7] = FINISH(h, s);    \
+    }                                                                                                  \
+    static void NAME##_1(const nn_window *w, f32_span s, const float *row, float *out) {               \
+        float a = START;                                                                               \
+        for (int32_t y = s.rows; y > 0; y--, row += w->in_w * w->in_c) {                               \
+            const float *x = row;                                                                      \
+            for (int32_t n = s.columns; n > 0; n--, x += w->in_c) a = STEP(a, *x);                     \
+        }                                                                                              \
+        *out = FINISH(a, s);                                                                           \
+    }                                                                                                  \
+    void NAME(const nn_window *w, const float *in, float *out) {                                       \
+        for (int32_t b = 0; b < w->batch; b++, in += w->in_h * w->in_w * w->in_c)                      \
+            for (int32_t oy = 0; oy < w->out_h; oy++)                                                  \
+                for (int32_t ox = 0; ox < w->out_w; ox++) {                                            \
+                    f32_span s = span_of(w, oy, ox);                                                   \
+                    int32_t c = 0;                                                                     \
+                    for (; c + 8 <= w->in_c; c += 8, out += 8) NAME##_8(w, s, in + s.offset + c, out); \
+                    for (; c < w->in_c; c++, out++) NAME##_1(w, s, in + s.offset + c, out);            \
+                }                                                                                      \
     }
 
 #define F32_MEAN(s, span) (s) / (float)((span).rows * (span).columns)

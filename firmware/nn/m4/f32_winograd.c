@@ -46,46 +46,47 @@ static void load_columns(const nn_window *w, const float *image, const float *ze
 }
 
 #if defined(__arm__) && !defined(NN_PORTABLE)
+/* clang-format off: a line is a group of instructions */
 
-#define WINOGRAD_STEP(x0, x1, x2, x3, w0, w1, w2, w3)                                                                  \
-    "vldr s16, [%[x], #" #x0 "]\n" "vldr s17, [%[x], #" #x1 "]\n" "vldr s18, [%[x], #" #x2 "]\n" "vldr s19, [%[x], #" #x3 "]\n" \
-    F32_WEIGHTS(w0, w1, w2, w3) F32_OUTER("s16", "s17", "s18", "s19")
+#define WINOGRAD_STEP(x0, x1, x2, x3, w0, w1, w2, w3) \
+    "vldr s16, [%[x], #" #x0 "]\n"                    \
+    "vldr s17, [%[x], #" #x1 "]\n"                    \
+    "vldr s18, [%[x], #" #x2 "]\n"                    \
+    "vldr s19, [%[x], #" #x3 "]\n" F32_WEIGHTS(w0, w1, w2, w3) F32_OUTER("s16", "s17", "s18", "s19")
 
 /* sums[16 elements][4 tiles][4 channels] of one group of channels; returns the next group's weights. */
 static const float *multiply(const float *tiles, const float *w, int32_t in_c, float *sums) {
     uint32_t x, n, ones, elements = 16;
-    __asm__ volatile(
-        "0:\n"
-        F32_BIASES
-        "mov %[x], %[tiles]\n"
-        "lsrs %[n], %[in_c], #2\n" "beq 3f\n"
-        "2:\n"
-        WINOGRAD_STEP(0, 4, 8, 12, 0, 4, 8, 12)
-        WINOGRAD_STEP(256, 260, 264, 268, 16, 20, 24, 28)
-        WINOGRAD_STEP(512, 516, 520, 524, 32, 36, 40, 44)
-        WINOGRAD_STEP(768, 772, 776, 780, 48, 52, 56, 60)
-        "subs %[n], %[n], #1\n"
-        "add %[x], %[x], #1024\n" "add %[w], %[w], #64\n"
-        "bne 2b\n"
-        "3:\n"
-        "ands %[ones], %[in_c], #3\n" "beq 5f\n"
-        "4:\n"
-        WINOGRAD_STEP(0, 4, 8, 12, 0, 4, 8, 12)
-        "subs %[ones], %[ones], #1\n"
-        "add %[x], %[x], #256\n" "add %[w], %[w], #16\n"
-        "bne 4b\n"
-        "5:\n"
-        "vstmia %[sums]!, {s0-s15}\n"
-        "add %[tiles], %[tiles], #16\n"
-        "subs %[elements], %[elements], #1\n"
-        "bne 0b\n"
-        : [w] "+r"(w), [tiles] "+r"(tiles), [sums] "+r"(sums), [elements] "+r"(elements), [x] "=&r"(x), [n] "=&r"(n),
-          [ones] "=&r"(ones)
-        : [in_c] "r"(in_c)
-        : F32_CLOBBERS);
+    __asm__ volatile("0:\n" F32_BIASES "mov %[x], %[tiles]\n"
+                     "lsrs %[n], %[in_c], #2\n"
+                     "beq 3f\n"
+                     "2:\n" WINOGRAD_STEP(0, 4, 8, 12, 0, 4, 8, 12) WINOGRAD_STEP(256, 260, 264, 268, 16, 20, 24, 28)
+                         WINOGRAD_STEP(512, 516, 520, 524, 32, 36, 40, 44) WINOGRAD_STEP(
+                             768, 772, 776, 780, 48, 52, 56, 60) "subs %[n], %[n], #1\n"
+                                                                 "add %[x], %[x], #1024\n"
+                                                                 "add %[w], %[w], #64\n"
+                                                                 "bne 2b\n"
+                                                                 "3:\n"
+                                                                 "ands %[ones], %[in_c], #3\n"
+                                                                 "beq 5f\n"
+                                                                 "4:\n" WINOGRAD_STEP(0, 4, 8, 12, 0, 4, 8,
+                                                                                      12) "subs %[ones], %[ones], #1\n"
+                                                                                          "add %[x], %[x], #256\n"
+                                                                                          "add %[w], %[w], #16\n"
+                                                                                          "bne 4b\n"
+                                                                                          "5:\n"
+                                                                                          "vstmia %[sums]!, {s0-s15}\n"
+                                                                                          "add %[tiles], %[tiles], #16\n"
+                                                                                          "subs %[elements], %[elements], #1\n"
+                                                                                          "bne 0b\n"
+                     : [w] "+r"(w), [tiles] "+r"(tiles), [sums] "+r"(sums), [elements] "+r"(elements), [x] "=&r"(x), [n] "=&r"(n),
+                       [ones] "=&r"(ones)
+                     : [in_c] "r"(in_c)
+                     : F32_CLOBBERS);
     return w;
 }
 
+/* clang-format on */
 #else
 
 static const float *multiply(const float *tiles, const float *w, int32_t in_c, float *sums) {
@@ -158,5 +159,6 @@ void nn_m4_winograd_f32_3x3(const nn_m4_winograd_f32 *p, const float *in, const 
     for (int32_t i = 0; i < w->in_c; i++) scratch[i] = 0;
     for (int32_t b = 0; b < w->batch; b++, in += w->in_h * w->in_w * w->in_c, out += w->out_h * w->out_w * w->out_c)
         for (int32_t y = 0; y < w->out_h; y += 2)
-            for (int32_t x = 0; x < w->out_w; x += 8) run_block(p, in, packed, y, x, out + (y * w->out_w + x) * w->out_c, scratch);
+            for (int32_t x = 0; x < w->out_w; x += 8)
+                run_block(p, in, packed, y, x, out + (y * w->out_w + x) * w->out_c, scratch);
 }

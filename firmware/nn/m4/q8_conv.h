@@ -3,7 +3,8 @@
  *
  * - q8_slide keeps the filter's rows as columns in scratch (a window of 3 strides + one filter width) and moves it
  *   along the output row: every column is expanded once a row.
- * - q8_patch expands the filter's patch of four positions, any geometry; a patch that lies in the input as it is comes from there.
+ * - q8_patch expands the filter's patch of four positions, any geometry; a patch that lies in the input as it is comes from
+ *   there.
  *
  * segments > 0: the sum is too long for one accumulator in 24 bits. It is taken in so many parts (q8_slide: filter rows),
  * each of which goes to a 32-bit total; the bias is then plain.
@@ -47,7 +48,8 @@ M4_INLINE void q8_store_channel(const q8_conv_shape *s, const q8_channels *d, co
 }
 
 /* Channels c and c + 1, the latter only if it exists. */
-M4_INLINE void q8_store(const q8_conv_shape *s, const q8_channels *d, const q8_tile *t, int32_t c, const q8_target *to, int32_t n) {
+M4_INLINE void q8_store(const q8_conv_shape *s, const q8_channels *d, const q8_tile *t, int32_t c, const q8_target *to,
+                        int32_t n) {
     q8_store_channel(s, d, t->a, c, to, n);
     if ((s->out_c & 1) && c + 1 == s->out_c) return;
     q8_store_channel(s, d, t->b, c + 1, to, n);
@@ -89,8 +91,8 @@ M4_INLINE void q8_parts_1(const q8_layout *l, q8_tile *t, q8_streams *stream) {
 }
 
 /* All channels of four positions whose first is at x; n of them are stored. */
-M4_INLINE void q8_tile_4(const q8_conv_shape *s, const q8_channels *d, const q8_layout *l, const uint8_t *x,
-                         const q8_target *to, int32_t n) {
+M4_INLINE void q8_tile_4(const q8_conv_shape *s, const q8_channels *d, const q8_layout *l, const uint8_t *x, const q8_target *to,
+                         int32_t n) {
     const uint32_t *w = d->weights;
 #pragma GCC unroll 1
     for (int32_t c = 0; c < s->out_c; c += 2) {

@@ -23,13 +23,15 @@ M4_INLINE void q8_mean_of_sums(const q8_conv_mean_shape *s, const int32_t *sums,
         out[c] = (int8_t)m4_ssat8(nn_requantize(sums[c] - offset, s->multiplier, s->shift) + s->out_zero);
 }
 
-M4_INLINE void q8_conv_mean_slide(const q8_conv_mean_shape *s, const q8_channels *d, const int8_t *in, int8_t *out, uint8_t *scratch) {
+M4_INLINE void q8_conv_mean_slide(const q8_conv_mean_shape *s, const q8_channels *d, const int8_t *in, int8_t *out,
+                                  uint8_t *scratch) {
     int32_t *sums = q8_clear_sums(s, scratch);
     q8_slide(&s->conv, d, in, (q8_target){0, sums}, scratch + 4 * s->conv.out_c);
     q8_mean_of_sums(s, sums, out);
 }
 
-M4_INLINE void q8_conv_mean_patch(const q8_conv_mean_shape *s, const q8_channels *d, const int8_t *in, int8_t *out, uint8_t *scratch) {
+M4_INLINE void q8_conv_mean_patch(const q8_conv_mean_shape *s, const q8_channels *d, const int8_t *in, int8_t *out,
+                                  uint8_t *scratch) {
     int32_t *sums = q8_clear_sums(s, scratch);
     q8_patch(&s->conv, d, in, (q8_target){0, sums}, scratch + 4 * s->conv.out_c);
     q8_mean_of_sums(s, sums, out);

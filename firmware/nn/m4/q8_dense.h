@@ -16,22 +16,21 @@ typedef struct {
 } q8_quad;
 
 #if M4_ASM
-#define Q8_QUAD                                                                                                  \
-    "ldr %[z], [%[x], #4]\n\tldr %[o], [%[x]], #8\n\t"                                                           \
-    "ldr %[w3], [%[w], #12]\n\tldr %[w2], [%[w], #8]\n\tldr %[w1], [%[w], #4]\n\tldr %[w0], [%[w]], #16\n\t"     \
-    "smlad %[a0], %[o], %[w0], %[a0]\n\tsmlad %[a1], %[o], %[w1], %[a1]\n\t"                                     \
-    "smlad %[a2], %[o], %[w2], %[a2]\n\tsmlad %[a3], %[o], %[w3], %[a3]\n\t"                                     \
-    "sxtb16 %[w0], %[w0]\n\tsxtb16 %[w1], %[w1]\n\tsxtb16 %[w2], %[w2]\n\tsxtb16 %[w3], %[w3]\n\t"               \
-    "smlad %[a0], %[z], %[w0], %[a0]\n\tsmlad %[a1], %[z], %[w1], %[a1]\n\t"                                     \
+#define Q8_QUAD                                                                                              \
+    "ldr %[z], [%[x], #4]\n\tldr %[o], [%[x]], #8\n\t"                                                       \
+    "ldr %[w3], [%[w], #12]\n\tldr %[w2], [%[w], #8]\n\tldr %[w1], [%[w], #4]\n\tldr %[w0], [%[w]], #16\n\t" \
+    "smlad %[a0], %[o], %[w0], %[a0]\n\tsmlad %[a1], %[o], %[w1], %[a1]\n\t"                                 \
+    "smlad %[a2], %[o], %[w2], %[a2]\n\tsmlad %[a3], %[o], %[w3], %[a3]\n\t"                                 \
+    "sxtb16 %[w0], %[w0]\n\tsxtb16 %[w1], %[w1]\n\tsxtb16 %[w2], %[w2]\n\tsxtb16 %[w3], %[w3]\n\t"           \
+    "smlad %[a0], %[z], %[w0], %[a0]\n\tsmlad %[a1], %[z], %[w1], %[a1]\n\t"                                 \
     "smlad %[a2], %[z], %[w2], %[a2]\n\tsmlad %[a3], %[z], %[w3], %[a3]\n\t"
 /* Rounds of `body` until x is at `end`, which waits in an FPU register. */
-#define Q8_QUADS(body)                                                                                           \
-    __asm__ volatile("1:\n\t" body "vmov %[o], %[end]\n\tcmp %[x], %[o]\n\tbne 1b"                                \
-        : [a0] "+r"(q->v[0]), [a1] "+r"(q->v[1]), [a2] "+r"(q->v[2]), [a3] "+r"(q->v[3]), [x] "+r"(x),           \
-          [w] "+r"(w), [o] "=&r"(o), [z] "=&r"(z), [w0] "=&r"(w0), [w1] "=&r"(w1), [w2] "=&r"(w2),               \
-          [w3] "=&r"(w3)                                                                                         \
-        : [end] "t"(m4_to_fpu((uint32_t)(uintptr_t)end))                                                         \
-        : "cc", "memory")
+#define Q8_QUADS(body)                                                                                                           \
+    __asm__ volatile("1:\n\t" body "vmov %[o], %[end]\n\tcmp %[x], %[o]\n\tbne 1b"                                               \
+                     : [a0] "+r"(q->v[0]), [a1] "+r"(q->v[1]), [a2] "+r"(q->v[2]), [a3] "+r"(q->v[3]), [x] "+r"(x), [w] "+r"(w), \
+                       [o] "=&r"(o), [z] "=&r"(z), [w0] "=&r"(w0), [w1] "=&r"(w1), [w2] "=&r"(w2), [w3] "=&r"(w3)                \
+                     : [end] "t"(m4_to_fpu((uint32_t)(uintptr_t)end))                                                            \
+                     : "cc", "memory")
 
 M4_INLINE const uint32_t *q8_dot_1x4(q8_quad *q, const uint32_t *x, const uint32_t *w, int32_t steps, int32_t compact) {
     uint32_t o, z, w0, w1, w2, w3;

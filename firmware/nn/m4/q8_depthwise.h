@@ -17,9 +17,7 @@ typedef struct {
     int32_t band, pitch;
 } q8_depthwise_shape;
 
-M4_INLINE int32_t q8_band_rows(const q8_depthwise_shape *s) {
-    return (s->band - 1) * s->stride_h + (s->k_h - 1) * s->dil_h + 1;
-}
+M4_INLINE int32_t q8_band_rows(const q8_depthwise_shape *s) { return (s->band - 1) * s->stride_h + (s->k_h - 1) * s->dil_h + 1; }
 
 /* Channels c .. c + n of pixel x; outside the row: padding. */
 M4_INLINE uint32_t q8_pixel(const q8_depthwise_shape *s, const int8_t *row, int32_t x, int32_t n) {
@@ -77,15 +75,16 @@ M4_INLINE void q8_weights_3x3(const uint32_t *packed, uint32_t w[6]) {
 /* The end of `out` and the bias wait in FPU registers. Scratch registers are fixed, so that gcc never runs out of choices
  * for the others: r9, r10 and r11 hold a column of three rows, r12 and lr two outputs. Rows are `pitch` bytes apart. */
 #define Q8_DW_LOAD "ldr r10, [%[x], #%c[p]]\n\tldr r11, [%[x], #2*%c[p]]\n\tldr r9, [%[x]], #4\n\t"
-#define Q8_DW_MAC(insn, y, w)                                                                                \
-    insn " " y ", r9, %[" w "0], " y "\n\t" insn " " y ", r10, %[" w "1], " y "\n\t"                         \
-    insn " " y ", r11, %[" w "2], " y "\n\t"
-#define Q8_DW_ROW(body)                                                                                      \
-    __asm__ volatile(Q8_DW_LOAD "1:\n\tvmov r12, %[bias]\n\tvmov lr, %[bias]\n\t" body                       \
-                     "str r12, [%[o]], #8\n\tstr lr, [%[o], #-4]\n\tvmov lr, %[end]\n\tcmp %[o], lr\n\tbne 1b"       \
-                     : [x] "+r"(x), [o] "+r"(out)                                                            \
-                     : [a0] "r"(w[0]), [b0] "r"(w[1]), [a1] "r"(w[2]), [b1] "r"(w[3]), [a2] "r"(w[4]),       \
-                       [b2] "r"(w[5]), [p] "i"(pitch), [bias] "t"(start), [end] "t"(end)                     \
+/* clang-format off: a line is a group of instructions */
+#define Q8_DW_MAC(insn, y, w) \
+    insn " " y ", r9, %[" w "0], " y "\n\t" insn " " y ", r10, %[" w "1], " y "\n\t" insn " " y ", r11, %[" w "2], " y "\n\t"
+/* clang-format on */
+#define Q8_DW_ROW(body)                                                                                                   \
+    __asm__ volatile(Q8_DW_LOAD "1:\n\tvmov r12, %[bias]\n\tvmov lr, %[bias]\n\t" body                                    \
+                                "str r12, [%[o]], #8\n\tstr lr, [%[o], #-4]\n\tvmov lr, %[end]\n\tcmp %[o], lr\n\tbne 1b" \
+                     : [x] "+r"(x), [o] "+r"(out)                                                                         \
+                     : [a0] "r"(w[0]), [b0] "r"(w[1]), [a1] "r"(w[2]), [b1] "r"(w[3]), [a2] "r"(w[4]), [b2] "r"(w[5]),    \
+                       [p] "i"(pitch), [bias] "t"(start), [end] "t"(end)                                                  \
                      : "r9", "r10", "r11", "r12", "lr", "cc", "memory")
 
 M4_INLINE void q8_row_3x3(const uint32_t *x, const uint32_t w[6], int32_t bias, int32_t *out, int32_t pairs, int pitch,
@@ -149,8 +148,8 @@ M4_INLINE int q8_is_3x3(const q8_depthwise_shape *s) {
 }
 
 /* `rows` output rows of one channel from its plane; out: the first of them. sums: out_w + 1 words. */
-M4_INLINE void q8_channel_band(const q8_depthwise_shape *s, const q8_channels *d, int32_t c, const uint32_t *plane,
-                               int32_t rows, int8_t *out, int32_t *sums, uint32_t *taps) {
+M4_INLINE void q8_channel_band(const q8_depthwise_shape *s, const q8_channels *d, int32_t c, const uint32_t *plane, int32_t rows,
+                               int8_t *out, int32_t *sums, uint32_t *taps) {
     const int32_t e = d->shift[c], m = d->multiplier[c], half = q8_half(e, &s->range), bias = d->bias[c];
     const int32_t out_c = s->in_c * s->multiplier;
     uint32_t w[6];
@@ -173,7 +172,8 @@ M4_INLINE void q8_channel_band(const q8_depthwise_shape *s, const q8_channels *d
 }
 
 /* Input rows of a band into the planes: those shared with the band before are moved up. */
-M4_INLINE void q8_load_band(const q8_depthwise_shape *s, const int8_t *in, int32_t oy, int32_t rows, int32_t n, uint32_t *planes) {
+M4_INLINE void q8_load_band(const q8_depthwise_shape *s, const int8_t *in, int32_t oy, int32_t rows, int32_t n,
+                            uint32_t *planes) {
     const int32_t plane = q8_band_rows(s) * s->pitch, reach = (s->k_h - 1) * s->dil_h + 1;
     const int32_t keep = oy && reach > s->stride_h ? reach - s->stride_h : 0;
     if (keep) {

@@ -74,8 +74,7 @@ M4_INLINE void q8_max_window(const q8_pool_shape *s, const q8_window *w, int8_t 
     for (; c + 4 <= s->channels; c += 4, out += 4) {
         uint32_t best = 0x80808080u;
         for (int32_t y = 0; y < w->rows; y++)
-            for (int32_t x = 0; x < w->columns; x++)
-                best = m4_max_s8(best, m4_load(w->at + (y * s->in_w + x) * s->channels + c));
+            for (int32_t x = 0; x < w->columns; x++) best = m4_max_s8(best, m4_load(w->at + (y * s->in_w + x) * s->channels + c));
         if (s->lo == -128 && s->hi == 127)
             m4_store(out, best);
         else
@@ -92,14 +91,14 @@ M4_INLINE void q8_max_window(const q8_pool_shape *s, const q8_window *w, int8_t 
     }
 }
 
-#define Q8_POOL(name, window)                                                  \
+#define Q8_POOL(name, window)                                                    \
     M4_INLINE void name(const q8_pool_shape *s, const int8_t *in, int8_t *out) { \
-        for (int32_t oy = 0; oy < s->out_h; oy++) {                            \
-            for (int32_t ox = 0; ox < s->out_w; ox++, out += s->channels) {    \
-                const q8_window w = q8_window_at(s, in, oy, ox);               \
-                window(s, &w, out);                                            \
-            }                                                                  \
-        }                                                                      \
+        for (int32_t oy = 0; oy < s->out_h; oy++) {                              \
+            for (int32_t ox = 0; ox < s->out_w; ox++, out += s->channels) {      \
+                const q8_window w = q8_window_at(s, in, oy, ox);                 \
+                window(s, &w, out);                                              \
+            }                                                                    \
+        }                                                                        \
     }
 Q8_POOL(q8_average_pool, q8_average_window)
 Q8_POOL(q8_max_pool, q8_max_window)

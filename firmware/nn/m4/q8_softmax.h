@@ -1,6 +1,6 @@
-/* q8_softmax.h: int8 softmax over rows. exp(-d * beta * scale), d the distance from the row's largest value, comes in Q0.31 from a
- * table of the compiler's where it is short or much used, else it is computed. Distances of `count` and more count as zero.
- * All results are nn_fixed.h's bit for bit: the same series with fewer instructions. */
+/* q8_softmax.h: int8 softmax over rows. exp(-d * beta * scale), d the distance from the row's largest value, comes in Q0.31
+ * from a table of the compiler's where it is short or much used, else it is computed. Distances of `count` and more count as
+ * zero. All results are nn_fixed.h's bit for bit: the same series with fewer instructions. */
 #ifndef M4_Q8_SOFTMAX_H
 #define M4_Q8_SOFTMAX_H
 

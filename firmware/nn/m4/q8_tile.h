@@ -21,18 +21,19 @@ typedef struct {
 #if M4_ASM
 /* Registers are fixed: given 14 free operands gcc now and then finds no assignment at all. a: r0-r3, b: r4-r7, x: r8,
  * w: r9; r10 and r11 hold the weights, r12 and lr two positions. */
-#define Q8_MAC4(a_u, b_u, a_v, b_v)                                                                                  \
-    "smlad " a_u ", r12, r10, " a_u "\n\tsmlad " b_u ", r12, r11, " b_u "\n\t"                                         \
+/* clang-format off: a line is a group of instructions */
+#define Q8_MAC4(a_u, b_u, a_v, b_v)                                            \
+    "smlad " a_u ", r12, r10, " a_u "\n\tsmlad " b_u ", r12, r11, " b_u "\n\t" \
     "smlad " a_v ", lr, r10, " a_v "\n\tsmlad " b_v ", lr, r11, " b_v "\n\t"
 #define Q8_MAC_01 Q8_MAC4("r0", "r4", "r1", "r5")
 #define Q8_MAC_23 Q8_MAC4("r2", "r6", "r3", "r7")
-#define Q8_STEP                                                                          \
-    "ldr r11, [r9, #4]\n\tldr r10, [r9], #8\n\t"                                         \
-    "ldr lr, [r8, #%c[p]]\n\tldr r12, [r8], #4\n\t" Q8_MAC_01                            \
-    "ldr r12, [r8, #2*%c[p]-4]\n\tldr lr, [r8, #3*%c[p]-4]\n\t" Q8_MAC_23                \
-    "sxtb16 r10, r10\n\tsxtb16 r11, r11\n\t"                                             \
-    "ldr r12, [r8, #2*%c[p]]\n\tldr lr, [r8, #3*%c[p]]\n\t" Q8_MAC_23                    \
+#define Q8_STEP                                                                                                    \
+    "ldr r11, [r9, #4]\n\tldr r10, [r9], #8\n\t"                                                                   \
+    "ldr lr, [r8, #%c[p]]\n\tldr r12, [r8], #4\n\t" Q8_MAC_01                                                      \
+    "ldr r12, [r8, #2*%c[p]-4]\n\tldr lr, [r8, #3*%c[p]-4]\n\t" Q8_MAC_23 "sxtb16 r10, r10\n\tsxtb16 r11, r11\n\t" \
+    "ldr r12, [r8, #2*%c[p]]\n\tldr lr, [r8, #3*%c[p]]\n\t" Q8_MAC_23                                              \
     "ldr lr, [r8, #%c[p]]\n\tldr r12, [r8], #%c[adv]-4\n\t" Q8_MAC_01
+/* clang-format on */
 #define Q8_STEPS_1 Q8_STEP
 #define Q8_STEPS_2 Q8_STEP Q8_STEP
 #define Q8_STEPS_3 Q8_STEPS_2 Q8_STEP
@@ -44,14 +45,14 @@ typedef struct {
 #define Q8_STEPS_9 Q8_STEPS_8 Q8_STEP
 
 /* `times` rounds of `body`. */
-#define Q8_BLOCK(body)                                                                                            \
-    do {                                                                                                          \
-        if (times > 1)                                                                                            \
-            __asm__ volatile("1:\n\t" body "vmov r10, %[end]\n\tcmp r8, r10\n\tbne 1b\n\t" Q8_OPERANDS, "cc");    \
-        else                                                                                                      \
-            __asm__ volatile(body Q8_OPERANDS);                                                                   \
+#define Q8_BLOCK(body)                                                                                         \
+    do {                                                                                                       \
+        if (times > 1)                                                                                         \
+            __asm__ volatile("1:\n\t" body "vmov r10, %[end]\n\tcmp r8, r10\n\tbne 1b\n\t" Q8_OPERANDS, "cc"); \
+        else                                                                                                   \
+            __asm__ volatile(body Q8_OPERANDS);                                                                \
     } while (0)
-#define Q8_OPERANDS                                                                                               \
+#define Q8_OPERANDS                                                                                    \
     : "+r"(a0), "+r"(a1), "+r"(a2), "+r"(a3), "+r"(b0), "+r"(b1), "+r"(b2), "+r"(b3), "+r"(x), "+r"(w)            \
     : [p] "i"(pitch), [adv] "i"(advance), [end] "t"(end)                                                          \
     : "r10", "r11", "r12", "lr", "memory"

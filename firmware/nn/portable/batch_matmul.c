@@ -5,22 +5,22 @@ static int32_t offset(int32_t row, int32_t column, int32_t rows, int32_t columns
     return turned ? column * rows + row : row * columns + column;
 }
 
-#define MATMUL(NAME, PARAMS, DATA, ACC, TERM, DONE)                                                \
-    void NAME(const PARAMS *p, const DATA *a, const DATA *b, DATA *out) {                          \
-        const nn_matmul *s = &p->shape;                                                            \
-        for (int32_t n = 0; n < s->batch; n++, a += s->a_step, b += s->b_step) {                   \
-            for (int32_t y = 0; y < s->rows; y++) {                                                \
-                for (int32_t x = 0; x < s->columns; x++) {                                         \
-                    ACC acc = 0;                                                                   \
-                    for (int32_t k = 0; k < s->depth; k++) {                                       \
-                        DATA l = a[offset(y, k, s->rows, s->depth, s->a_turned)];                  \
-                        DATA r = b[offset(k, x, s->depth, s->columns, s->b_turned)];               \
-                        acc += TERM;                                                               \
-                    }                                                                              \
-                    *out++ = DONE;                                                                 \
-                }                                                                                  \
-            }                                                                                      \
-        }                                                                                          \
+#define MATMUL(NAME, PARAMS, DATA, ACC, TERM, DONE)                                  \
+    void NAME(const PARAMS *p, const DATA *a, const DATA *b, DATA *out) {            \
+        const nn_matmul *s = &p->shape;                                              \
+        for (int32_t n = 0; n < s->batch; n++, a += s->a_step, b += s->b_step) {     \
+            for (int32_t y = 0; y < s->rows; y++) {                                  \
+                for (int32_t x = 0; x < s->columns; x++) {                           \
+                    ACC acc = 0;                                                     \
+                    for (int32_t k = 0; k < s->depth; k++) {                         \
+                        DATA l = a[offset(y, k, s->rows, s->depth, s->a_turned)];    \
+                        DATA r = b[offset(k, x, s->depth, s->columns, s->b_turned)]; \
+                        acc += TERM;                                                 \
+                    }                                                                \
+                    *out++ = DONE;                                                   \
+                }                                                                    \
+            }                                                                        \
+        }                                                                            \
     }
 
 static int32_t finish(const nn_matmul_int *p, int32_t acc) {

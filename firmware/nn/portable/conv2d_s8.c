@@ -7,6 +7,6 @@
 #define WEIGHT int8_t
 #define BIAS int32_t
 #define ACC int32_t
-#define CENTRE(x) ((x) - p->in_zero)
+#define CENTRE(x) ((x)-p->in_zero)
 #define FINISH(acc, c) ((int8_t)nn_finish(&p->q, acc, c))
 #include "conv2d.inc"

@@ -21,12 +21,12 @@ void nn_clamp_f32s(int32_t n, float lo, float hi, const float *in, float *out) {
     }
 }
 
-#define RESCALE(NAME, IN, OUT)                                                                   \
-    void NAME(const nn_rescale *p, const IN *in, OUT *out) {                                     \
-        for (int32_t i = 0; i < p->size; i++) {                                                  \
-            int32_t v = nn_requantize(in[i] - p->in_zero, p->multiplier, p->shift);              \
-            out[i] = (OUT)nn_clamp(v + p->out_zero, p->min, p->max);                             \
-        }                                                                                        \
+#define RESCALE(NAME, IN, OUT)                                                      \
+    void NAME(const nn_rescale *p, const IN *in, OUT *out) {                        \
+        for (int32_t i = 0; i < p->size; i++) {                                     \
+            int32_t v = nn_requantize(in[i] - p->in_zero, p->multiplier, p->shift); \
+            out[i] = (OUT)nn_clamp(v + p->out_zero, p->min, p->max);                \
+        }                                                                           \
     }
 
 RESCALE(nn_rescale_s8_s8, int8_t, int8_t)

@@ -10,5 +10,5 @@
 #define ACC int64_t
 #define CENTRE(x) (x)
 #define FINISH(acc, c) ((int16_t)nn_finish_64(&p->q, acc, c))
-#define WEIGHT_CENTRE(w) ((w) - p->weight_zero)
+#define WEIGHT_CENTRE(w) ((w)-p->weight_zero)
 #include "dense.inc"

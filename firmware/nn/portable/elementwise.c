@@ -24,18 +24,18 @@ static bool next(const nn_broadcast *s, cursor *c) {
 }
 
 /* out may be a or b where that operand is not repeated: every element is read before it is written. */
-#define BINARY(NAME, PARAMS, DATA, VALUE)                                                          \
-    void NAME(const PARAMS *p, const DATA *a, const DATA *b, DATA *out) {                          \
-        const nn_broadcast *s = &p->shape;                                                         \
-        int32_t n = s->count[NN_BROADCAST_RANK - 1];                                               \
+#define BINARY(NAME, PARAMS, DATA, VALUE)                                                             \
+    void NAME(const PARAMS *p, const DATA *a, const DATA *b, DATA *out) {                             \
+        const nn_broadcast *s = &p->shape;                                                            \
+        int32_t n = s->count[NN_BROADCAST_RANK - 1];                                                  \
         int32_t a_step = s->a_step[NN_BROADCAST_RANK - 1], b_step = s->b_step[NN_BROADCAST_RANK - 1]; \
-        cursor c = {{0}, 0, 0};                                                                    \
-        do {                                                                                       \
-            const DATA *x = a + c.a, *y = b + c.b;                                                 \
-            for (int32_t i = 0; i < n; i++, x += a_step, y += b_step) {                            \
-                *out++ = (DATA)(VALUE);                                                            \
-            }                                                                                      \
-        } while (next(s, &c));                                                                     \
+        cursor c = {{0}, 0, 0};                                                                       \
+        do {                                                                                          \
+            const DATA *x = a + c.a, *y = b + c.b;                                                    \
+            for (int32_t i = 0; i < n; i++, x += a_step, y += b_step) {                               \
+                *out++ = (DATA)(VALUE);                                                               \
+            }                                                                                         \
+        } while (next(s, &c));                                                                        \
     }
 
 static inline int32_t scaled(const nn_scale *q, int32_t v, int32_t left) {
@@ -46,13 +46,9 @@ static inline int32_t finish(const nn_add_int *p, int32_t sum) {
     return nn_clamp(scaled(&p->out, sum, 0) + p->out_zero, p->min, p->max);
 }
 
-static inline int32_t left_operand(const nn_add_int *p, int32_t v) {
-    return scaled(&p->a, v - p->a_zero, p->left);
-}
+static inline int32_t left_operand(const nn_add_int *p, int32_t v) { return scaled(&p->a, v - p->a_zero, p->left); }
 
-static inline int32_t right_operand(const nn_add_int *p, int32_t v) {
-    return scaled(&p->b, v - p->b_zero, p->left);
-}
+static inline int32_t right_operand(const nn_add_int *p, int32_t v) { return scaled(&p->b, v - p->b_zero, p->left); }
 
 static inline int32_t squared(const nn_add_int *p, int32_t difference) {
     int32_t v = nn_requantize(difference * difference, p->out.multiplier, p->out.shift);
@@ -82,7 +78,7 @@ BINARY(nn_squared_difference_f32, nn_binary_float, float, nn_clamp_f32((*x - *y)
 BINARY(nn_div_f32, nn_binary_float, float, nn_clamp_f32(*x / *y, p->min, p->max))
 BINARY(nn_mul_s8, nn_mul_int, int8_t, product(p, *x, *y))
 BINARY(nn_mul_s16, nn_mul_int, int16_t, product(p, *x, *y))
-BINARY(nn_mul_f32, nn_binary_float, float, nn_clamp_f32(*x * *y, p->min, p->max))
+BINARY(nn_mul_f32, nn_binary_float, float, nn_clamp_f32(*x **y, p->min, p->max))
 BINARY(nn_minimum_s8, nn_binary, int8_t, *x < *y ? *x : *y)
 BINARY(nn_minimum_s16, nn_binary, int16_t, *x < *y ? *x : *y)
 BINARY(nn_minimum_s32, nn_binary, int32_t, *x < *y ? *x : *y)

@@ -1,18 +1,18 @@
 #include "nn.h"
 #include "nn_math.h"
 
-#define MEAN(NAME, PARAMS, DATA, ACC, DONE)                                             \
-    void NAME(const PARAMS *p, const DATA *in, DATA *out) {                             \
-        for (int32_t o = 0; o < p->outer; o++, in += p->reduced * p->inner) {           \
-            for (int32_t i = 0; i < p->inner; i++) {                                    \
-                ACC acc = 0;                                                            \
-                const DATA *x = in + i;                                                 \
-                for (int32_t r = 0; r < p->reduced; r++, x += p->inner) {               \
-                    acc += *x;                                                          \
-                }                                                                       \
-                *out++ = DONE(acc);                                                     \
-            }                                                                           \
-        }                                                                               \
+#define MEAN(NAME, PARAMS, DATA, ACC, DONE)                                   \
+    void NAME(const PARAMS *p, const DATA *in, DATA *out) {                   \
+        for (int32_t o = 0; o < p->outer; o++, in += p->reduced * p->inner) { \
+            for (int32_t i = 0; i < p->inner; i++) {                          \
+                ACC acc = 0;                                                  \
+                const DATA *x = in + i;                                       \
+                for (int32_t r = 0; r < p->reduced; r++, x += p->inner) {     \
+                    acc += *x;                                                \
+                }                                                             \
+                *out++ = DONE(acc);                                           \
+            }                                                                 \
+        }                                                                     \
     }
 
 static int32_t finish(const nn_mean_int *p, int32_t sum, int32_t lo, int32_t hi) {

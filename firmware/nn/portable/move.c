@@ -4,17 +4,10 @@
 
 static void copy_run(int32_t bytes, const uint8_t *in, uint8_t *out) {
     switch (bytes) {
-    case 1:
-        *out = *in;
-        break;
-    case 2:
-        memcpy(out, in, 2);
-        break;
-    case 4:
-        memcpy(out, in, 4);
-        break;
-    default:
-        memcpy(out, in, (size_t)bytes);
+    case 1: *out = *in; break;
+    case 2: memcpy(out, in, 2); break;
+    case 4: memcpy(out, in, 4); break;
+    default: memcpy(out, in, (size_t)bytes);
     }
 }
 

@@ -12,31 +12,29 @@ static span inside(const nn_window *g, int32_t oy, int32_t ox) {
     return (span){y0 < 0 ? 0 : y0, y1 > g->in_h ? g->in_h : y1, x0 < 0 ? 0 : x0, x1 > g->in_w ? g->in_w : x1};
 }
 
-static int32_t mean_of(int32_t sum, int32_t count) {
-    return (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
-}
+static int32_t mean_of(int32_t sum, int32_t count) { return (sum > 0 ? sum + count / 2 : sum - count / 2) / count; }
 
 /* Loops over outputs; STEP(acc, x) takes one element in, DONE(acc, count) gives the result. */
-#define POOL(NAME, PARAMS, DATA, ACC, START, STEP, DONE)                                                            \
-    void NAME(const PARAMS *p, const DATA *in, DATA *out) {                                                         \
-        const nn_window *g = &p->w;                                                                                 \
-        for (int32_t b = 0; b < g->batch; b++, in += g->in_h * g->in_w * g->in_c) {                                 \
-            for (int32_t o = 0; o < g->out_h * g->out_w; o++) {                                                     \
-                span s = inside(g, o / g->out_w, o % g->out_w);                                                     \
-                int32_t count = (s.y_to - s.y_from) * (s.x_to - s.x_from);                                          \
-                (void)count;                                                                                        \
-                for (int32_t c = 0; c < g->in_c; c++) {                                                             \
-                    ACC acc = START;                                                                                \
-                    for (int32_t y = s.y_from; y < s.y_to; y++) {                                                   \
-                        const DATA *x = in + (y * g->in_w + s.x_from) * g->in_c + c;                                \
-                        for (int32_t n = s.x_to - s.x_from; n > 0; n--, x += g->in_c) {                             \
-                            acc = STEP(acc, *x);                                                                    \
-                        }                                                                                           \
-                    }                                                                                               \
-                    *out++ = DONE(acc, count);                                                                      \
-                }                                                                                                   \
-            }                                                                                                       \
-        }                                                                                                           \
+#define POOL(NAME, PARAMS, DATA, ACC, START, STEP, DONE)                                \
+    void NAME(const PARAMS *p, const DATA *in, DATA *out) {                             \
+        const nn_window *g = &p->w;                                                     \
+        for (int32_t b = 0; b < g->batch; b++, in += g->in_h * g->in_w * g->in_c) {     \
+            for (int32_t o = 0; o < g->out_h * g->out_w; o++) {                         \
+                span s = inside(g, o / g->out_w, o % g->out_w);                         \
+                int32_t count = (s.y_to - s.y_from) * (s.x_to - s.x_from);              \
+                (void)count;                                                            \
+                for (int32_t c = 0; c < g->in_c; c++) {                                 \
+                    ACC acc = START;                                                    \
+                    for (int32_t y = s.y_from; y < s.y_to; y++) {                       \
+                        const DATA *x = in + (y * g->in_w + s.x_from) * g->in_c + c;    \
+                        for (int32_t n = s.x_to - s.x_from; n > 0; n--, x += g->in_c) { \
+                            acc = STEP(acc, *x);                                        \
+                        }                                                               \
+                    }                                                                   \
+                    *out++ = DONE(acc, count);                                          \
+                }                                                                       \
+            }                                                                           \
+        }                                                                               \
     }
 
 #define ADD(a, x) ((a) + (x))

@@ -13,8 +13,8 @@ void nn_resize_bilinear_f32(const nn_bilinear *p, const uint16_t *rows, const fl
                 int32_t l = columns[2 * x] * p->channels, r = columns[2 * x + 1] * p->channels;
                 float h = across[x];
                 for (int32_t c = 0; c < p->channels; c++) {
-                    *out++ = top[l + c] * (1 - v) * (1 - h) + bottom[l + c] * v * (1 - h) + top[r + c] * (1 - v) * h +
-                             bottom[r + c] * v * h;
+                    *out++ = top[l + c] * (1 - v) * (1 - h) + bottom[l + c] * v * (1 - h) + top[r + c] * (1 - v) * h
+                             + bottom[r + c] * v * h;
                 }
             }
         }
@@ -34,8 +34,8 @@ void nn_resize_bilinear_s8(const nn_bilinear *p, const uint16_t *rows, const int
                 int32_t l = columns[2 * x] * p->channels, r = columns[2 * x + 1] * p->channels;
                 int32_t h = across[x];
                 for (int32_t c = 0; c < p->channels; c++) {
-                    int32_t sum = top[l + c] * (one - v) * (one - h) + bottom[l + c] * v * (one - h) +
-                                  top[r + c] * (one - v) * h + bottom[r + c] * v * h;
+                    int32_t sum = top[l + c] * (one - v) * (one - h) + bottom[l + c] * v * (one - h) + top[r + c] * (one - v) * h
+                                  + bottom[r + c] * v * h;
                     *out++ = (int8_t)((sum + (sum > 0 ? 1 << 19 : -(1 << 19))) / (1 << 20));
                 }
             }

@@ -7,9 +7,7 @@ static int32_t look_up(const int16_t *table, int32_t v) {
     return t[0] + (((t[1] - t[0]) * (v & 0x7F) + 64) >> 7);
 }
 
-static int32_t saturated(int32_t v) {
-    return nn_clamp(v, INT16_MIN, INT16_MAX);
-}
+static int32_t saturated(int32_t v) { return nn_clamp(v, INT16_MIN, INT16_MAX); }
 
 void nn_softmax_s16(const nn_softmax_int *p, const int16_t *exp_table, const int16_t *reciprocal_table, const int16_t *in,
                     int16_t *out) {

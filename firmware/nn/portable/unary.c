@@ -84,12 +84,12 @@ void nn_elu_f32(int32_t n, const float *in, float *out) {
     }
 }
 
-#define FUNCTION(NAME, VALUE)                                \
-    void NAME(int32_t n, const float *in, float *out) {      \
-        for (int32_t i = 0; i < n; i++) {                    \
-            float x = in[i];                                 \
-            out[i] = (VALUE);                                \
-        }                                                    \
+#define FUNCTION(NAME, VALUE)                           \
+    void NAME(int32_t n, const float *in, float *out) { \
+        for (int32_t i = 0; i < n; i++) {               \
+            float x = in[i];                            \
+            out[i] = (VALUE);                           \
+        }                                               \
     }
 
 FUNCTION(nn_exp_f32, expf(x))

@@ -13,14 +13,15 @@
 
 enum {
     STACK_BYTES = 16 * 1024,
-    FENCE_BYTES = 256,                       /* of stack that may not be touched, so that an overflow is a fault */
-    FENCE_REGION = 7,                        /* the last of eight; Mbed OS takes the first ones */
-    FENCE_RASR = 1 << 28 | 7 << 1 | 1,       /* never executed, no access, 2^(7+1) bytes, on */
-    MPU_ON = 1 << 2 | 1,                     /* PRIVDEFENA: what no region covers stays as it is */
-    VECTORS = 64,                            /* 16 of the processor, 48 of the chip */
-    HARDFAULT = 3, USAGEFAULT = 6,           /* and what lies between: MemManage, BusFault */
+    FENCE_BYTES = 256,                 /* of stack that may not be touched, so that an overflow is a fault */
+    FENCE_REGION = 7,                  /* the last of eight; Mbed OS takes the first ones */
+    FENCE_RASR = 1 << 28 | 7 << 1 | 1, /* never executed, no access, 2^(7+1) bytes, on */
+    MPU_ON = 1 << 2 | 1,               /* PRIVDEFENA: what no region covers stays as it is */
+    VECTORS = 64,                      /* 16 of the processor, 48 of the chip */
+    HARDFAULT = 3,                     /* MemManage and BusFault lie between */
+    USAGEFAULT = 6,
     RAM_START = 0x20000000,
-    MASK_ALL_BUT_HIGHEST = 1 << 5,           /* BASEPRI; the nRF52840 has 3 bits of priority */
+    MASK_ALL_BUT_HIGHEST = 1 << 5, /* BASEPRI; the nRF52840 has 3 bits of priority */
 };
 
 const uint32_t port_clock_hz = CYCLES_PER_US * 1000000u;

@@ -1,5 +1,5 @@
-/* usb.cpp: see usb.h. `Serial` is the board's own USB port (CDC-ACM): its speed is USB's, whatever baud the host sets; 1200 baud are
- * left to the core, which answers them with the bootloader.
+/* usb.cpp: see usb.h. `Serial` is the board's own USB port (CDC-ACM): its speed is USB's, whatever baud the host sets; 1200 baud
+ * are left to the core, which answers them with the bootloader.
  *
  * The command loop runs in a thread whose stack is ours, so that its bounds are known and it can be painted. Its priority lies
  * below that of the core's USB thread, which must get through to serve the 1200-baud touch: the loop polls and never sleeps. */

@@ -50,8 +50,7 @@ _Noreturn static inline void cortexm_reset(void)
 {
     __asm volatile("dsb" ::: "memory");
     SCB_AIRCR = AIRCR_SYSRESETREQ;
-    for (;;) {
-    }
+    for (;;) {}
 }
 
 #endif

@@ -11,17 +11,14 @@
 #include "sections.h"
 
 #define CFSR_STACKING (1u << 4 | 1u << 12) /* MSTKERR, STKERR: the exception frame could not be written */
-#define HANDLER_STACK_BYTES 128
-#define TEXT_OF(value) #value
-#define TEXT(value) TEXT_OF(value)
 
 enum {
     CHECK_SEED = 0x7EA7FA17,
     FIRST_WATCHDOG_EXCEPTION = 15, /* SysTick; interrupts follow, and only the watchdog's is ever on */
-    FRAME_BYTES = 32,        /* B1.5.6: r0-r3, r12, lr, pc, xpsr */
-    FRAME_BYTES_FP = 104,    /* the same with s0-s15 and FPSCR */
-    EXC_RETURN_BASIC = 0x10, /* set: no floating-point registers in the frame */
-    XPSR_ALIGNED = 1 << 9,   /* the stack was moved by 4 bytes to align the frame */
+    FRAME_BYTES = 32,              /* B1.5.6: r0-r3, r12, lr, pc, xpsr */
+    FRAME_BYTES_FP = 104,          /* the same with s0-s15 and FPSCR */
+    EXC_RETURN_BASIC = 0x10,       /* set: no floating-point registers in the frame */
+    XPSR_ALIGNED = 1 << 9,         /* the stack was moved by 4 bytes to align the frame */
 };
 
 /* Not initialised, so they outlive the reset. The old stack may have no room left and holds the evidence, so the
@@ -30,7 +27,7 @@ static __attribute__((section(".noinit"))) struct {
     port_fault fault;
     uint32_t check;
 } kept;
-static __attribute__((section(".noinit"), aligned(8), used)) uint32_t handler_stack[HANDLER_STACK_BYTES / 4];
+static __attribute__((section(".noinit"), aligned(8), used)) uint32_t handler_stack[32];
 
 static int started;
 
@@ -112,7 +109,9 @@ __attribute__((used, noreturn)) static void keep(uint32_t frame, uint32_t exc_re
     cortexm_reset();
 }
 
-/* EXC_RETURN bit 2 says which stack holds the frame. */
+_Static_assert(sizeof handler_stack == 128, "fault_trap says so too");
+
+/* EXC_RETURN bit 2 tells which stack holds the frame. */
 __attribute__((naked)) void fault_trap(void)
 {
     __asm volatile("tst lr, #4\n"
@@ -120,7 +119,8 @@ __attribute__((naked)) void fault_trap(void)
                    "mrseq r0, msp\n"
                    "mrsne r0, psp\n"
                    "mov r1, lr\n"
-                   "ldr r2, =handler_stack + " TEXT(HANDLER_STACK_BYTES) "\n"
+                   "ldr r2, =handler_stack\n"
+                   "add r2, #128\n"
                    "mov sp, r2\n"
                    "b keep\n"
                    ".ltorg\n");

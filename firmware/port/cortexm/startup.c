@@ -1,6 +1,6 @@
 /* startup.c: reset and vectors of a Cortex-M4F. The firmware polls; the watchdog's is the only interrupt. */
-#include "fault.h"
 #include "armv7m.h"
+#include "fault.h"
 #include "sections.h"
 
 #define CPACR_CP10_CP11_FULL (0xFu << 20)
@@ -45,6 +45,5 @@ void port_reset(void)
     for (uint32_t *to = _stack_limit; to < _startup_frame;)
         *to++ = 0;
     main();
-    for (;;) {
-    }
+    for (;;) {}
 }

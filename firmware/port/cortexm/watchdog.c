@@ -1,8 +1,8 @@
 /* watchdog.c: the watchdog of ports that have none of their own: SysTick, which every Cortex-M4 has. It counts 24 bits, so a
  * long time is counted in parts and a short interrupt ends each: a quarter of a second at 64 MHz, about 40 cycles. It takes the
  * processor's clock to be port_clock_hz. */
-#include "fault.h"
 #include "armv7m.h"
+#include "fault.h"
 
 enum { CSR_ON = 7 /* processor clock, exception, count */, PART = 1 << 24 };
 

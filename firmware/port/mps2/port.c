@@ -1,7 +1,8 @@
 /* port.c: QEMU's mps2-an386, a Cortex-M4F with Arm's CMSDK peripherals and without a cycle counter.
  *
- * QEMU runs with `-icount shift=7` (harness/board/qemu.py): an instruction takes 128 ns of the machine's time, so a timer of 40 ns
- * tells them apart one by one, and port_cycles counts instructions. While the processor waits (WFI), that time is the host's.
+ * QEMU runs with `-icount shift=7` (harness/board/qemu.py): an instruction takes 128 ns of the machine's time, so a timer of
+ * 40 ns tells them apart one by one, and port_cycles counts instructions. While the processor waits (WFI), that time is the
+ * host's.
  *
  * Register sources: Arm Cortex-M System Design Kit Technical Reference Manual (DDI 0479), 4.2 APB timer, 4.4 APB UART;
  * Arm Application Note AN386 for addresses and interrupts. */
@@ -9,8 +10,8 @@
 
 #include <string.h>
 
-#include "cortexm/fault.h"
 #include "cortexm/armv7m.h"
+#include "cortexm/fault.h"
 #include "cortexm/sections.h"
 
 #define TIMER0_CTRL REG(0x40000000)
@@ -33,7 +34,7 @@ enum {
     IRQ_UART0_RX = 1 << 0,
     BAUDDIV_1M = 25, /* of the 25 MHz clock */
     TICKS_PER_US = 25,
-    SYST_ON = 7,        /* processor clock, pends its exception, counts */
+    SYST_ON = 7,         /* processor clock, pends its exception, counts */
     WAKE_TICKS = 250000, /* 10 ms */
     /* An instruction is 128 ns or 16 / 5 ticks of 40 ns. */
     INSTRUCTIONS_5_16 = 5,
@@ -126,8 +127,7 @@ uint32_t port_read(void *dst, uint32_t n, uint32_t timeout_us)
 void port_write(const void *src, uint32_t n)
 {
     for (const uint8_t *from = src; n; n--) {
-        while (UART0_STATE & STATE_TX_FULL) {
-        }
+        while (UART0_STATE & STATE_TX_FULL) {}
         UART0_DATA = *from++;
     }
 }

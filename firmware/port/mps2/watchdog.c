@@ -1,7 +1,7 @@
 /* watchdog.c: the second CMSDK timer interrupts once, at the end of its time; nothing runs before that.
  * Register sources: DDI 0479 4.2 APB timer; AN386 for its address and interrupt. */
-#include "cortexm/fault.h"
 #include "cortexm/armv7m.h"
+#include "cortexm/fault.h"
 
 #define TIMER1_CTRL REG(0x40001000)
 #define TIMER1_VALUE REG(0x40001004)
@@ -10,7 +10,8 @@
 
 enum { IRQ = 9 /* SysTick stands before the interrupts */, CTRL_ON = 1, CTRL_INTERRUPT = 8, TICKS_PER_US = 25 };
 
-__attribute__((section(".vectors.chip"), used)) static const fault_vector watchdog_vectors[] = {[0 ... 1 + IRQ] = {.handler = fault_trap}};
+__attribute__((section(".vectors.chip"), used)) static const fault_vector watchdog_vectors[] = {
+    [0 ... 1 + IRQ] = {.handler = fault_trap}};
 
 void port_watchdog_start(uint32_t us)
 {

@@ -41,12 +41,12 @@
 #define PSEL_OFF 0xFFFFFFFFu
 
 enum {
-    PIN_TXD = 3,         /* P1.03, "TX" on the board */
-    PIN_RXD = 10,        /* P1.10, "RX" */
-    PIN_TRIGGER = 11,       /* P1.11, "D2" */
+    PIN_TXD = 3,      /* P1.03, "TX" on the board */
+    PIN_RXD = 10,     /* P1.10, "RX" */
+    PIN_TRIGGER = 11, /* P1.11, "D2" */
     PSEL_PORT_1 = 32,
     UARTE_ON = 8,
-    DMA_MAX = 0xFFFF,    /* MAXCNT has 16 bits */
+    DMA_MAX = 0xFFFF, /* MAXCNT has 16 bits */
     /* 10 ms: the crystal takes 0.36 ms (PS 5.4), or it never starts. */
     CRYSTAL_WAIT_CYCLES = 10 * 1000 * CYCLES_PER_US,
 };
@@ -70,8 +70,8 @@ static void init_uarte(void)
     UARTE_ENABLE = UARTE_ON;
 }
 
-/* The RC oscillator runs on until the crystal is ready. It is typically 1.5 % exact, which the UART tolerates, but every time shows it:
- * the board says so by its name. */
+/* The RC oscillator runs on until the crystal is ready. It is typically 1.5 % exact, which the UART tolerates, but every
+ * time shows it: the board says so by its name. */
 static int start_crystal(void)
 {
     CLOCK_EVENTS_HFCLKSTARTED = 0;
@@ -103,8 +103,7 @@ static void stop_rx(void)
 {
     UARTE_EVENTS_RXTO = 0;
     UARTE_TASKS_STOPRX = 1;
-    while (!UARTE_EVENTS_RXTO) {
-    }
+    while (!UARTE_EVENTS_RXTO) {}
 }
 
 /* At most DMA_MAX bytes. Between two receptions the UARTE's FIFO holds what comes: 4 bytes at least, that is 40 us or
@@ -157,8 +156,7 @@ void port_write(const void *src, uint32_t n)
         UARTE_TXD_PTR = (uint32_t)from;
         UARTE_TXD_MAXCNT = block;
         UARTE_TASKS_STARTTX = 1;
-        while (!UARTE_EVENTS_ENDTX) {
-        }
+        while (!UARTE_EVENTS_ENDTX) {}
         from += block;
         n -= block;
     }
@@ -179,8 +177,7 @@ void port_reboot(int mode)
 {
     /* The last byte may still be leaving the shift register: 10 us at 1 Mbaud. Counted in instructions, because a
      * virtual board may have its cycle counter off. */
-    for (volatile int i = 0; i < 1000; i++) {
-    }
+    for (volatile int i = 0; i < 1000; i++) {}
     POWER_GPREGRET = mode ? GPREGRET_BOOTLOADER : 0;
     cortexm_reset();
 }

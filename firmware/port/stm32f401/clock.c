@@ -77,7 +77,7 @@ int clock_init(void)
 {
     cortexm_start_counter();
     RCC_APB1ENR |= APB1ENR_PWREN;
-    (void)RCC_APB1ENR; /* the peripheral's clock runs two cycles after the write: 6.2 */
+    (void)RCC_APB1ENR;                                    /* the peripheral's clock runs two cycles after the write: 6.2 */
     PWR_CR = (PWR_CR & ~PWR_CR_VOS) | PWR_CR_VOS_SCALE_2; /* only while the PLL is off */
     int from_hse = start_hse() && start_pll(PLLCFGR_SRC_HSE | PLLCFGR_M_HSE);
     demand(from_hse || start_pll(PLLCFGR_M_HSI));

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "clock.h"
-#include "cortexm/fault.h"
 #include "cortexm/armv7m.h"
+#include "cortexm/fault.h"
 #include "cortexm/sections.h"
 #include "rcc.h"
 
@@ -106,8 +106,7 @@ uint32_t port_read(void *dst, uint32_t n, uint32_t timeout_us)
 void port_write(const void *src, uint32_t n)
 {
     for (const uint8_t *from = src; n; n--) {
-        while (!(USART_SR & SR_TXE)) {
-        }
+        while (!(USART_SR & SR_TXE)) {}
         USART_DR = *from++;
     }
 }

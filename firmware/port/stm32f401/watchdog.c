@@ -15,7 +15,8 @@
 
 enum { IRQ = 28 /* TIM2 (RM0368 10.2, table 38); SysTick stands before the interrupts */ };
 
-__attribute__((section(".vectors.chip"), used)) static const fault_vector watchdog_vectors[] = {[0 ... 1 + IRQ] = {.handler = fault_trap}};
+__attribute__((section(".vectors.chip"), used)) static const fault_vector watchdog_vectors[] = {
+    [0 ... 1 + IRQ] = {.handler = fault_trap}};
 
 enum { TIM2EN = 1, CEN = 1, ONE_PULSE = 1 << 3, UIE = 1, UG = 1 };
 

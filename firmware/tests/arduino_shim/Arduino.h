@@ -11,15 +11,17 @@ unsigned long micros(void);
 void delay(unsigned long ms);
 }
 
-namespace arduino {
-class USBSerial {
-public:
+namespace arduino
+{
+class USBSerial
+{
+  public:
     void begin(unsigned long baud);
-    int available(void);                          /* at most 256: the core's ring buffer */
-    int read(void);                               /* -1: nothing there */
+    int available(void);                           /* at most 256: the core's ring buffer */
+    int read(void);                                /* -1: nothing there */
     size_t write(const uint8_t *buffer, size_t n); /* blocks; 0 where nobody listens */
 };
-}
+} // namespace arduino
 extern arduino::USBSerial Serial;
 
 void setup(void);

@@ -1,5 +1,5 @@
-/* host.cpp: the shim as a process. Its other half is firmware/port/host/port.c, whose port_read, port_write, port_init and port_name
- * are renamed at compile time; clock, watchdog and restart are the host port's. */
+/* host.cpp: the shim as a process. Its other half is firmware/port/host/port.c, whose port_read, port_write, port_init and
+ * port_name are renamed at compile time; clock, watchdog and restart are the host port's. */
 #include <Arduino.h>
 #include <mbed.h>
 
@@ -32,7 +32,9 @@ arduino::USBSerial Serial;
 static uint8_t buffer[256];
 static int taken, filled;
 
-void arduino::USBSerial::begin(unsigned long) {}
+void arduino::USBSerial::begin(unsigned long)
+{
+}
 
 int arduino::USBSerial::available(void)
 {

@@ -7,15 +7,19 @@
 typedef enum { osPriorityBelowNormal = 16, osPriorityNormal = 24 } osPriority;
 typedef int32_t osStatus;
 
-namespace rtos {
-class Thread {
-public:
-    Thread(osPriority, uint32_t stack_bytes, unsigned char *stack, const char *) : top(stack + stack_bytes) {}
+namespace rtos
+{
+class Thread
+{
+  public:
+    Thread(osPriority, uint32_t stack_bytes, unsigned char *stack, const char *) : top(stack + stack_bytes)
+    {
+    }
     osStatus start(void (*task)(void));
 
-private:
+  private:
     unsigned char *top;
 };
-}
+} // namespace rtos
 
 #endif

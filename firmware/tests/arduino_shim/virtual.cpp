@@ -1,5 +1,5 @@
-/* virtual.cpp: the shim on the virtual nRF52840, so that a sketch compiled with the core's flags runs there. Reset and UARTE are the
- * bare-metal port's startup.c and port.c, whose port_ names become shim_ at compile time. */
+/* virtual.cpp: the shim on the virtual nRF52840, so that a sketch compiled with the core's flags runs there. Reset and UARTE
+ * are the bare-metal port's startup.c and port.c, whose port_ names become shim_ at compile time. */
 #include <Arduino.h>
 #include <mbed.h>
 
@@ -11,11 +11,14 @@ int main(void);
 extern void (*_constructors[])(void), (*_constructors_end[])(void);
 
 /* The record of a fault is the sketch's to take out. */
-const void *shim_fault_collect(void) { return nullptr; }
+const void *shim_fault_collect(void)
+{
+    return nullptr;
+}
 
 unsigned long micros(void)
 {
-    static uint32_t us, last; /* the counter itself wraps after 67 s */
+    static uint32_t us, last;                                       /* the counter itself wraps after 67 s */
     uint32_t more = (*(volatile uint32_t *)0xE0001004 - last) / 64; /* DWT_CYCCNT */
     last += more * 64;
     return us += more;
@@ -67,7 +70,9 @@ osStatus rtos::Thread::start(void (*task)(void))
                    "orr r3, r3, #2\n"
                    "msr control, r3\n"
                    "isb\n"
-                   "blx %1\n" ::"r"(top), "r"(task) : "r0", "r1", "r2", "r3", "r12", "lr", "memory");
+                   "blx %1\n" ::"r"(top),
+                   "r"(task)
+                   : "r0", "r1", "r2", "r3", "r12", "lr", "memory");
     return 0;
 }
 
