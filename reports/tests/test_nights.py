@@ -25,11 +25,8 @@ from tinyrig.tests.fake_runs import make_run
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    address = f"sqlite:///{tmp_path_factory.mktemp('nights')}/results.sqlite"
-    with stories.history(address) as store:
-        stories.eventful(store)
-    return address
+def url(eventful_url):
+    return eventful_url
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +36,8 @@ def page(url):
 
 
 @pytest.fixture(scope="module")
-def source(url):
-    return page_of(url)
+def source(eventful_page):
+    return eventful_page
 
 
 def squeezed(source):

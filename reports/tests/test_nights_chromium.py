@@ -9,7 +9,6 @@ from html import escape, unescape
 import pytest
 
 from tinyrig.reports.nights.page import nights_page
-from tinyrig.reports.tests import night_stories as stories
 from tinyrig.reports.tests.test_nights import hostile_store
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -61,10 +60,8 @@ def shown(source, folder, width, dark=False):
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    with stories.history(f"sqlite:///{tmp_path_factory.mktemp('nights')}/r.sqlite") as store:
-        stories.eventful(store)
-        return nights_page(store)
+def source(eventful_page):
+    return eventful_page
 
 
 @pytest.mark.parametrize("width", [1200, 390, 320])

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tinyrig.variants.lab import manifest
+from tinyrig.variants.networks import tflite_facts
 from tinyrig.variants.tests.test_build import own_data, variants
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +23,7 @@ def test_every_other_step_builds_what_its_name_says(tmp_path):
     names = (
         "deep+cut@2+l2-filters@0.25+qat",
         "deep+l1-filters@0.5",
+        "reshaped-random",
         "simple+l1-filters@0.5+float16",
         "simple+pruned@0.75+reshaped",
         "simple+random-init@0.75",
@@ -32,11 +35,15 @@ def test_every_other_step_builds_what_its_name_says(tmp_path):
     assert filters == {
         "deep+cut@2+l2-filters@0.25+qat": [12, 12, 2],
         "deep+l1-filters@0.5": [8, 8, 8, 2],
+        "reshaped-random": [8, 2],
         "simple+l1-filters@0.5+float16": [8, 2],
         "simple+pruned@0.75+reshaped": [4, 2],
         "simple+random-init@0.75": [4, 2],
         "simple+trained@2": [16, 2],
     }
+    with np.load(tmp_path / "out" / "windows.npz") as windows:
+        quantised = (tmp_path / "out" / "deep+cut@2+l2-filters@0.25+qat.tflite").read_bytes()
+        assert tflite_facts.host_outputs(quantised, windows["x"][:1]).dtype == np.int8
     assert by_name["simple+l1-filters@0.5+float16"]["flops"] > by_name["simple+random-init@0.75"]["flops"] > 0
     assert by_name["simple+trained@2"]["training"]["epochs"] == 3  # --epochs replaces the name's too
 
@@ -44,8 +51,6 @@ def test_every_other_step_builds_what_its_name_says(tmp_path):
 @pytest.mark.slow
 def test_a_chain_runs_on_the_virtual_board_and_what_can_not_run_is_not_measured(tmp_path):
     """32 channels, so that the converter quantises the weights of `dynamic`: it leaves layers below 1024 of them alone."""
-    import numpy as np
-
     rng = np.random.default_rng(0)
     y = np.tile([0, 1], 20)
     data = tmp_path / f"lab-test-{os.getpid()}.npz"

@@ -38,44 +38,23 @@ def own_data(path: Path, groups: bool = True) -> Path:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """Every variant of the table, briefly trained on a small dataset of the user's."""
+    """The paper's variants and some chains, briefly trained on a small dataset of the user's."""
     folder = tmp_path_factory.mktemp("small")
     data = own_data(folder / "mine.npz")
     out = folder / "out"
-    done = variants(
-        "simple",
-        "reshaped",
-        "pqt",
-        "pruned",
-        "reshaped-l1",
-        "reshaped-random",
-        *CHAINS,
-        "--dataset",
-        data,
-        "--out",
-        out,
-        "--epochs",
-        3,
-    )
+    done = variants("simple", "reshaped", "pqt", "pruned", "reshaped-l1", *CHAINS, "--dataset", data, "--out", out, "--epochs", 3)
     return data, out, done
 
 
-CHAINS = (
-    "pruned+cluster@4",
-    "pruned+cluster@4+pqt",
-    "simple+dynamic",
-    "simple+int16x8",
-    "simple+l1-filters@0.5+pqt",
-    "simple+qat",
-)
-"""In the order of a folder; test_all_builders.py has the steps that aren't among them."""
+CHAINS = ("pruned+cluster@4", "pruned+cluster@4+pqt", "simple+dynamic", "simple+int16x8", "simple+l1-filters@0.5+pqt")
+"""In the order of a folder; test_all_builders.py has the bases and steps that aren't among them."""
 
 
 def test_small_build_is_whole_and_described(small):
     _, out, done = small
     found = manifest.read_manifest(out)
     names = [v["name"] for v in found["variants"]]
-    assert names == ["simple", "pruned", "reshaped", "reshaped-random", "reshaped-l1", "pqt", *CHAINS]
+    assert names == ["simple", "pruned", "reshaped", "reshaped-l1", "pqt", *CHAINS]
     assert sorted(p.name for p in out.iterdir()) == sorted(["manifest.json", "windows.npz", *(f"{n}.tflite" for n in names)])
     data = found["dataset"]
     assert data["class_names"] == ["still", "moving"] and data["synthetic"] is False
@@ -86,7 +65,7 @@ def test_small_build_is_whole_and_described(small):
 def test_small_build_measures_each_variant(small):
     _, out, _ = small
     by_name = {v["name"]: v for v in manifest.read_manifest(out)["variants"]}
-    for name, entry in list(by_name.items())[:6]:
+    for name, entry in list(by_name.items())[:5]:
         filters = 16 if name in ("simple", "pruned") else 8
         assert entry["macs"] == filters * (10 * 3 * 3 + 2)
         assert entry["weights"]["total"] == filters * (9 + 1 + 2) + 2
@@ -112,7 +91,7 @@ def test_small_chains_have_the_arithmetic_of_their_names(small):
     _, out, _ = small
     with np.load(out / "windows.npz") as windows:
         dtypes = [tflite_facts.host_outputs((out / f"{n}.tflite").read_bytes(), windows["x"][:1]).dtype.name for n in CHAINS]
-    assert dtypes == ["float32", "int8", "float32", "int16", "int8", "int8"]
+    assert dtypes == ["float32", "int8", "float32", "int16", "int8"]
 
 
 def test_a_chain_trains_only_what_is_new(small):
@@ -120,7 +99,7 @@ def test_a_chain_trains_only_what_is_new(small):
     data, out, _ = small
     done = variants("simple+l1-filters@0.5+int16x8", "--dataset", data, "--out", out, "--epochs", 3)
     assert [line.strip() for line in done.stderr.splitlines()[1:]] == ["simple+l1-filters@0.5+int16x8 ..."]
-    assert len(manifest.read_manifest(out)["variants"]) == 13  # and the others are still there
+    assert len(manifest.read_manifest(out)["variants"]) == 11  # and the others are still there
 
 
 def test_host_accuracy_is_that_of_the_files_on_the_windows(small):
