@@ -315,7 +315,7 @@ def test_a_reason_and_an_end_that_can_not_be_stored_are_logged(home, config, mon
             monkeypatch.setattr(Store, method, _raise(InfraError("the disk is full")))
         open_run.run(dense(home))
     lost = [line for line in said if "the disk is full" in line]
-    assert len(lost) == 2 and "why dense was not measured is not stored" in lost[0] and open_run.run_id in lost[1]
+    assert len(lost) == 2 and "why dense was not measured could not be stored" in lost[0] and open_run.run_id in lost[1]
 
 
 def _raise(error):
