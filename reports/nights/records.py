@@ -29,7 +29,7 @@ SEVERITY = (
 
 
 class Cell(NamedTuple):
-    """A variant on a board; boards are told apart by their ids."""
+    """A variant on a board; boards differ by their ids."""
 
     variant: str
     board: str
