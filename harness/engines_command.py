@@ -60,7 +60,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _write(document: dict[str, Any], json_to: str | None) -> None:
-    text = json.dumps(document, indent=1)
+    text = json.dumps(document, indent=1, allow_nan=False)
     if json_to == "-":
         print(text)
         return

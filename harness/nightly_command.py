@@ -103,7 +103,7 @@ def _night(arguments: argparse.Namespace, config: Config, log: NightLog) -> tupl
         locks.close()
     _show(result, log)
     document = {**night_to_json(result, finished), "cut_off_before": night.cut_off_before}
-    lacking = _write(arguments, night, json.dumps(document, indent=1, default=_number) + "\n")
+    lacking = _write(arguments, night, json.dumps(document, indent=1, default=_number, allow_nan=False) + "\n")
     code = decisive({result.exit_code, EXIT_RIG}) if lacking else result.exit_code
     return summary(result, lacking, code), code
 

@@ -82,7 +82,7 @@ def main(arguments: argparse.Namespace) -> int:
     _check_writable(arguments.json)
     result, failures = _measure(arguments, config, resume, deadline)
     if arguments.json:
-        _write(arguments.json, json.dumps(run_to_json(result), indent=1) + "\n")
+        _write(arguments.json, json.dumps(run_to_json(result), indent=1, allow_nan=False) + "\n")
     if arguments.no_report and result.runs:
         print(f"stored as run {result.run_id}; `tinyrig report {result.run_id} --summary` writes its report")
     elif result.runs and write_report(result.run_id, config, "--summary"):

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinyrig.analysis import mlperf_metrics, stats
 from tinyrig.core.errors import InfraError
-from tinyrig.core.records import Measurement, Sample
+from tinyrig.core.records import Measurement, Sample, TensorSpec
 
 
 def window_samples(run: Measurement) -> list[Sample]:
@@ -35,9 +35,34 @@ def first_outputs(run: Measurement) -> np.ndarray:
     return spec.dequantize(raw).reshape(len(rows), spec.size)
 
 
+def nonfinite_windows(run: Measurement) -> list[int]:
+    """Index of every window that gave NaN or infinity in any output tensor. Neither is a value: argmax of NaN is class 0."""
+    return [s.index for s in window_samples(run) if not _finite(s.outputs, run.image.outputs)]
+
+
+def _finite(raw: bytes, outputs: tuple[TensorSpec, ...]) -> bool:
+    at = 0
+    for spec in outputs:
+        if np.issubdtype(np.dtype(spec.dtype), np.floating):
+            dtype = np.dtype(spec.dtype).newbyteorder("<")
+            part = raw[at : at + spec.nbytes]
+            if not np.isfinite(np.frombuffer(part, dtype, len(part) // dtype.itemsize)).all():
+                return False
+        at += spec.nbytes
+    return True
+
+
+def not_finite(run: Measurement) -> str | None:
+    """How many windows gave NaN or infinity, in words; None where none did."""
+    bad = nonfinite_windows(run)
+    total = len(window_samples(run))
+    return f"{len(bad)} of {total} windows gave NaN or infinity, the first is window {bad[0]}" if bad else None
+
+
 def predictions(run: Measurement) -> np.ndarray | None:
-    """Top-1 class of every window, int64 [windows]: argmax of the first output. None for one-element outputs."""
-    if not run.image.outputs or run.image.outputs[0].size < 2:
+    """Top-1 class of every window, int64 [windows]: argmax of the first output. None for one-element outputs, and where a
+    window gave NaN or infinity: such a run has no score."""
+    if not run.image.outputs or run.image.outputs[0].size < 2 or nonfinite_windows(run):
         return None
     return np.asarray(np.argmax(first_outputs(run), axis=1))
 
@@ -61,7 +86,7 @@ def top1_hits(run: Measurement) -> np.ndarray | None:
 
 
 def accuracy(run: Measurement) -> tuple[float | None, tuple[float, float] | None]:
-    """(fraction right, Wilson 95 % interval); both None without labels."""
+    """(fraction right, Wilson 95 % interval); both None without labels, and where outputs are not finite."""
     hits = top1_hits(run)
     if hits is None:
         return None, None
@@ -78,6 +103,8 @@ def auc_test(run: Measurement) -> tuple[float, float] | None:
     """(area, one-sided p-value of its telling nothing), as `auc`."""
     samples = window_samples(run)
     if run.labels is None or not samples or not run.image.outputs or run.image.outputs[0].size != 1:
+        return None
+    if nonfinite_windows(run):
         return None
     labels = [run.labels[s.index] for s in samples if s.index < len(run.labels)]
     return mlperf_metrics.auc(first_outputs(run)[:, 0], labels) if len(labels) == len(samples) else None

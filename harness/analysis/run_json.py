@@ -7,6 +7,7 @@ from typing import Any
 from tinyrig.analysis import mlperf_metrics, provenance
 from tinyrig.analysis.metric_table import NO_TIME
 from tinyrig.analysis.metrics import energy, flash, latency, metric_values, ops, ram, throughput
+from tinyrig.analysis.outputs import not_finite
 from tinyrig.analysis.provenance import link, oracle_note, timing_note
 from tinyrig.analysis.verification import parity, withheld
 from tinyrig.core.records import INSTRUCTIONS, Measurement, Run
@@ -42,6 +43,7 @@ def variant_to_json(run: Measurement) -> dict[str, Any]:
         "windows": value["windows"],
         "accuracy": value["accuracy"],
         "accuracy_ci95": None if interval is None else list(interval),
+        "accuracy_reason": not_finite(run),
         "parity": parity(run),
         "latency": latency(run),
         "latency_reason": withheld(run),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinyrig.analysis import mlperf_metrics
-from tinyrig.analysis.outputs import accuracy, auc_test, first_outputs
+from tinyrig.analysis.outputs import accuracy, auc_test, first_outputs, nonfinite_windows, not_finite
 from tinyrig.core.records import Measurement, Parity
 
 FLOAT_TOLERANCE = 1e-5
@@ -19,13 +19,13 @@ A run's setting `float_tolerance` replaces it."""
 def withheld(run: Measurement) -> str | None:
     """Why this run yields no timing, or None when its outputs are verified."""
     if run.parity is None and mlperf_metrics.is_foreign(run):
-        return mlperf_metrics.unproven(run.image.outputs[0].size, accuracy(run)[1], auc_test(run))
+        return not_finite(run) or mlperf_metrics.unproven(run.image.outputs[0].size, accuracy(run)[1], auc_test(run))
     if run.parity is None:
         return "unverified: no oracle compared the outputs"
     total = len({s.index for s in run.samples if s.kind == "window"})
     if not total or run.parity.compared < total:
         return f"unverified: the oracle compared {run.parity.compared} of {total} windows"
-    reason = _disagreement(run, run.parity)
+    reason = _disagreement(run, run.parity) or not_finite(run)
     return f"parity failed: {reason}; an unverified output yields no timing" if reason else _unsteady(run)
 
 
@@ -62,8 +62,9 @@ def _unsteady(run: Measurement) -> str | None:
 
 
 def parity(run: Measurement) -> dict[str, Any] | None:
-    """The parity record, None without an oracle; a difference that is not finite becomes None."""
-    p = run.parity
+    """The parity record, None without an oracle; a difference that is not finite becomes None. Windows that gave NaN or infinity
+    are counted apart: board and oracle may agree in them, and they prove nothing."""
+    p, bad = run.parity, nonfinite_windows(run)
     return (
         None
         if p is None
@@ -74,5 +75,7 @@ def parity(run: Measurement) -> dict[str, Any] | None:
             "max_abs_diff": float(p.max_abs_diff) if isfinite(p.max_abs_diff) else None,
             "top1_changed": p.top1_changed,
             "first_mismatch": p.first_mismatch,
+            "nonfinite_windows": len(bad),
+            "first_nonfinite": bad[0] if bad else None,
         }
     )

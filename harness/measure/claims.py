@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tinyrig.analysis.outputs import accuracy
+from tinyrig.analysis.outputs import accuracy, not_finite
 from tinyrig.analysis.verification import withheld
 from tinyrig.core.boards import known_boards
 from tinyrig.core.config import Config
@@ -19,7 +19,10 @@ Finding = tuple[ClaimStatus, str]
 
 
 def parity_claim(run: Measurement, config: Config) -> Finding:
-    """Outputs agree with the oracle: integers byte for byte, floats within tolerance and without a changed top-1."""
+    """Outputs agree with the oracle: integers byte for byte, floats within tolerance and without a changed top-1. NaN and
+    infinity fail it even where the oracle gives them too, or none was asked: the model is at fault."""
+    if run.parity is None and (reason := not_finite(run)):
+        return ClaimStatus.FAILED, reason
     if run.parity is None:
         return ClaimStatus.NOT_MEASURED, "no oracle was requested"
     streamed = _streamed(run)
@@ -39,6 +42,8 @@ def accuracy_claim(run: Measurement, config: Config) -> Finding:
         return ClaimStatus.NOT_MEASURED, "the host's accuracy is not known"
     if whole is not None and whole != streamed:
         return ClaimStatus.NOT_MEASURED, f"{streamed} of {whole} windows were streamed"
+    if reason := not_finite(run):
+        return ClaimStatus.NOT_MEASURED, reason
     measured = _accuracy(run)
     if measured is None:
         return ClaimStatus.NOT_MEASURED, "the windows carry no labels, or not for each"

@@ -146,7 +146,7 @@ def _finish(opened: _Opened, json_file: Path | None) -> int:
         "front": [e["number"] for e in studies.front(found, floor)],
         "below_floor": [e["number"] for e in measured if not studies.is_above_floor(e, floor)],
     }
-    text, target = json.dumps(document, indent=1), opened.folder / "search.json"
+    text, target = json.dumps(document, indent=1, allow_nan=False), opened.folder / "search.json"
     for path in filter(None, (target, json_file)):
         _write(path, text)
     command = [sys.executable, "-m", "tinyrig.reports.search.page", str(target)]

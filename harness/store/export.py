@@ -159,7 +159,7 @@ def _json(file: TextIO, columns: tuple[str, ...], lines: Iterable[Line]) -> None
     """An array of objects, one a line, each with all columns."""
     file.write("[")
     for i, line in enumerate(lines):
-        file.write((",\n" if i else "\n") + json.dumps({name: line.get(name) for name in columns}))
+        file.write((",\n" if i else "\n") + json.dumps({name: line.get(name) for name in columns}, allow_nan=False))
     file.write("\n]\n")
 
 

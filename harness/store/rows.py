@@ -12,6 +12,7 @@ import logging
 import zlib
 from contextlib import suppress
 from dataclasses import asdict
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,16 @@ log = logging.getLogger(__name__)
 
 
 def to_json(value: Any) -> str:
-    """Numpy values and paths as plain ones. Raises InfraError for what JSON can't hold."""
-    return json.dumps(value, default=_plain)
+    """Numpy values and paths as plain ones. Raises InfraError for what JSON can't hold, NaN and infinity among it."""
+    try:
+        return json.dumps(value, default=_plain, allow_nan=False)
+    except ValueError as error:
+        raise InfraError(
+            "a value can't be stored",
+            expected="finite numbers",
+            received=str(error),
+            remedy="report this with the run's settings",
+        ) from error
 
 
 def _plain(value: Any) -> Any:
@@ -184,12 +193,17 @@ def _record(run: Measurement) -> dict[str, Any]:
         "board": board,
         **timer,
         **clock,
-        "parity": None if run.parity is None else asdict(run.parity),
+        "parity": None if run.parity is None else _parity_record(run.parity),
         "labels": None if run.labels is None else [int(n) for n in run.labels],
         "class_names": run.class_names,
         "settings": run.settings,
         "claims": [asdict(c) for c in run.claims],
     }
+
+
+def _parity_record(parity: Parity) -> dict[str, Any]:
+    """JSON has no infinity: a difference without bound is null there."""
+    return asdict(parity) | {"max_abs_diff": float(parity.max_abs_diff) if isfinite(parity.max_abs_diff) else None}
 
 
 # ---- reading ----
@@ -249,13 +263,17 @@ def _variant_run_fields(r: dict[str, Any], samples: tuple[Sample, ...]) -> Measu
         _image(r["image"]),
         BoardInfo(**r["board"], timer_hz=r.get("timer_hz")),
         samples,
-        None if r["parity"] is None else Parity(**r["parity"]),
+        None if r["parity"] is None else _parity(r["parity"]),
         None if r["labels"] is None else tuple(r["labels"]),
         None if r["class_names"] is None else tuple(r["class_names"]),
         r["settings"],
         tuple(Claim(**(c | {"status": ClaimStatus(c["status"])})) for c in r.get("claims", ())),
         None if r.get("clock") is None else ClockCheck(**r["clock"]),
     )
+
+
+def _parity(p: dict[str, Any]) -> Parity:
+    return Parity(**(p | {"max_abs_diff": inf if p["max_abs_diff"] is None else p["max_abs_diff"]}))
 
 
 def _image(i: dict[str, Any]) -> Image:

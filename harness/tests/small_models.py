@@ -57,6 +57,18 @@ def dense_float(seed: int = 0) -> bytes:
     return b.finish([x], [out])
 
 
+def overflowing() -> bytes:
+    """[1, 20] float32 -> 4, softmax: its weights overflow to infinity, so the softmax is NaN in every window."""
+    b = ModelBuilder()
+    x = b.tensor((1, FEATURES), name="window")
+    weights = b.tensor((CLASSES, FEATURES), data=np.full((CLASSES, FEATURES), 3e38))
+    bias = b.tensor((CLASSES,), data=np.zeros(CLASSES))
+    logits, out = b.tensor((1, CLASSES), name="logits"), b.tensor((1, CLASSES), name="probabilities")
+    b.op("FULLY_CONNECTED", [x, weights, bias], [logits])
+    b.op("SOFTMAX", [logits], [out], beta=1.0)
+    return b.finish([x], [out])
+
+
 def unsupported() -> bytes:
     """A model with an op that no microcontroller engine of ours knows."""
     b = ModelBuilder()

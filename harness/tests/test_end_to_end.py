@@ -107,6 +107,17 @@ def test_without_an_oracle_there_is_no_timing(home):
     assert run["parity"] is None and run["latency"] is None
 
 
+def test_a_model_that_gives_nan_is_neither_verified_nor_scored_nor_timed(home, capfd):
+    (home / "nan.tflite").write_bytes(small_models.overflowing())
+    code, result = run_json("--model", "nan.tflite", "--windows", "windows.npz")
+    (run,) = result["runs"]
+    assert code == 1 and run["accuracy"] is None and run["latency"] is None
+    assert run["parity"]["nonfinite_windows"] == 12 and run["parity"]["mismatched_windows"] == 0
+    assert "claim failed: nan: parity: parity failed: 12 of 12 windows gave NaN or infinity, the first is window 0" in (
+        capfd.readouterr().err
+    )
+
+
 def test_the_second_oracle_agrees(home):
     code, result = run_json("--model", "dense.tflite", "--windows", "windows.npz", "--oracle", "litert-ref")
     assert code == 0 and result["runs"][0]["parity"]["oracle"] == "litert-ref"

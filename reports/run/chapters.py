@@ -65,7 +65,10 @@ def claims(section: Section) -> list[Block]:
 def accuracy(section: Section) -> list[Block]:
     title = _table_title(section, "Table 1: accuracy", "Accuracy")
     if all(row.values["accuracy"] is None for row in section.rows):
-        return [Heading(2, title), Text("Not computed: the windows have no labels, or the output is a single value.")]
+        return [
+            Heading(2, title),
+            Text("Not computed: the windows have no labels, the output is a single value, or some are NaN or infinite."),
+        ]
     host = section.first.variant.details.get("host_interpreter")
     note = (
         "Top-1 on the test windows, computed from the board's own outputs; intervals are Wilson's, 95 %. "

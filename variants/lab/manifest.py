@@ -162,7 +162,7 @@ def write_windows(folder: Path, x: np.ndarray, y: np.ndarray, class_names: tuple
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """The last file of a folder, on disk before this returns."""
     with (folder / MANIFEST).open("w", encoding="utf-8") as file:
-        json.dump({"schema": SCHEMA, **manifest}, file, indent=1)
+        json.dump({"schema": SCHEMA, **manifest}, file, indent=1, allow_nan=False)
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())

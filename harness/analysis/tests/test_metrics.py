@@ -43,7 +43,7 @@ def test_json_has_exactly_the_contracts_keys_or_more():
     assert set(doc["toolchain"]) == {"cc", "flags"}
     entry = doc["runs"][0]
     assert set(entry) >= SCHEMA_1
-    assert set(entry["parity"]) == {"oracle", "compared", "mismatched_windows", "max_abs_diff", "top1_changed", "first_mismatch"}
+    assert set(entry["parity"]) >= {"oracle", "compared", "mismatched_windows", "max_abs_diff", "top1_changed", "first_mismatch"}
     assert set(entry["latency"]) == {"cycles_median", "us_median", "us_p95", "us_p99", "us_min", "us_max", "samples"}
     assert set(entry["ram"]) == {"arena", "static", "stack", "model_total", "rig"}
     assert set(entry["flash"]) == {"weights", "engine", "model_total", "rig", "total"}

@@ -35,7 +35,7 @@ def test_round_trip_of_a_whole_run(any_url):
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
@@ -298,3 +298,21 @@ def test_a_run_that_metrics_can_not_be_computed_of_is_stored_all_the_same(tmp_pa
         assert store.load("r1").runs == (run,)
     assert metrics_in(tmp_path / "r.sqlite") == {}
     assert len(said) == 1 and "pqt is stored without metrics" in said[0] and "has no label" in said[0]
+
+
+def test_nan_is_not_stored(url):
+    """JSON has none: another reader of the record would refuse the whole row."""
+    run = make_variant_run("pqt")
+    with Store(url) as store, pytest.raises(InfraError, match="can't be stored"):
+        store.save(replace(make_run(), runs=(replace(run, settings={"energy": {"uj": [float("nan")]}}),)))
+
+
+def test_a_difference_without_bound_is_null_in_the_record_and_infinite_again(url):
+    run = replace(make_variant_run("simple"), parity=Parity("tflm", 240, 1, float("inf"), 0, 3))
+    with Store(url) as store:
+        store.save(replace(make_run(), runs=(run,)))
+    path = url.removeprefix("sqlite:///")
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert "Infinity" not in db.execute("SELECT record FROM variant_runs").fetchone()[0]
+    with Store(url) as store:
+        assert store.load(make_run().run_id).runs[0].parity == run.parity
