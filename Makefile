@@ -31,7 +31,8 @@ false-accept: setup
 setup:
 	@$(PYTHON) harness/bootstrap.py
 
-lint: setup
+lint:
+	@$(PYTHON) harness/bootstrap.py lint
 	@$(PY) -m tinyrig.tests.lint $(ARGS)
 
 clean:

@@ -1,7 +1,8 @@
 """Prepares a fresh machine: .venv, the pinned packages, the ARM toolchain. Standard library only: it runs before
 anything is installed, with whatever python3 the machine has.
 
-With the argument `fuzz` also clang and libFuzzer. A stamp in .venv names what was installed, so that a second call does nothing.
+With the argument `fuzz` also clang and libFuzzer, with `lint` the linters of C. A stamp in .venv names what was installed,
+so that a second call does nothing.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ EXTRAS = "variants,search,peer,postgres,parquet,swd,energy,dev"
 ARM_PACKAGES = ["gcc-arm-none-eabi", "libnewlib-arm-none-eabi"]
 HOST_PACKAGES = ["gcc", "libc6-dev"]
 FUZZ_PACKAGES = ["clang", "libclang-rt-dev"]
+LINT_PACKAGES = ["clang-format", "cppcheck"]
 TO_FETCH = {ARM_PACKAGES[0]: "about 100 MB to fetch, 1-2 minutes", FUZZ_PACKAGES[0]: "about 55 MB to fetch, 1-2 minutes"}
 
 
@@ -87,6 +89,20 @@ def missing_fuzz_packages() -> List[str]:
     return [] if linked else FUZZ_PACKAGES[1:]
 
 
+def missing_lint_packages() -> List[str]:
+    """The Debian packages that the linters of C still need; each has a program of its own name."""
+    return [name for name in LINT_PACKAGES if not shutil.which(name)]
+
+
+def missing_for(words: List[str]) -> Tuple[List[str], str]:
+    """(Debian packages, what for) of what else the command line asks for: `fuzz`, `lint`."""
+    if words == ["fuzz"]:
+        return missing_fuzz_packages(), "libFuzzer"
+    if words == ["lint"]:
+        return missing_lint_packages(), "linters of C"
+    return [], ""
+
+
 def apt_install(packages: List[str], why: str) -> None:
     """Installs Debian packages, as root or through sudo; where neither works, one line says what to install."""
     command = "apt-get install --no-install-recommends " + " ".join(packages)
@@ -142,9 +158,9 @@ def main() -> None:
     needed = missing_debian_packages()
     if needed:
         apt_install(needed, "ARM and host compilers")
-    wanted = missing_fuzz_packages() if sys.argv[1:] == ["fuzz"] else []
+    wanted, why = missing_for(sys.argv[1:])
     if wanted:
-        apt_install(wanted, "libFuzzer")
+        apt_install(wanted, why)
     if STAMP.exists() and STAMP.read_text() == stamp:
         return
     if not PYTHON.exists() or not STAMP.exists():

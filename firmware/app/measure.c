@@ -46,17 +46,16 @@ static inline __attribute__((always_inline)) uint32_t since(uint32_t start)
 __attribute__((noinline, no_sanitize("address"))) static uint8_t *paint_stack(uint8_t *limit)
 {
     uint8_t *end = (uint8_t *)__builtin_frame_address(0) - MEASURE_STACK_MARGIN;
-    for (volatile uint32_t *p = (volatile uint32_t *)(void *)limit; (uint8_t *)p < end; p++)
+    for (volatile uint32_t *p = (volatile uint32_t *)(void *)limit; (uintptr_t)p < (uintptr_t)end; p++)
         *p = MEASURE_PAINT;
     return end;
 }
 
-__attribute__((noinline, no_sanitize("address"))) static uint8_t *lowest_touched(uint8_t *limit, uint8_t *end)
+__attribute__((noinline, no_sanitize("address"))) static const uint8_t *lowest_touched(const uint8_t *limit, const uint8_t *end)
 {
-    const volatile uint32_t *p = (volatile uint32_t *)(void *)limit;
-    while ((uint8_t *)p < end && *p == MEASURE_PAINT)
-        p++;
-    return (uint8_t *)p;
+    while ((uintptr_t)limit < (uintptr_t)end && *(const volatile uint32_t *)(const void *)limit == MEASURE_PAINT)
+        limit += sizeof(uint32_t);
+    return limit;
 }
 
 /* Inlined in both its callers: a frame of its own would count as the engine's stack. */
@@ -101,11 +100,11 @@ static int profile(uint8_t *op_cycles, uint32_t *cycles)
 /* A function of its own: the frames above `base` must not depend on what surrounds a measurement. */
 __attribute__((noinline)) static int measured(int with_stack, uint8_t *op_cycles, measure_result *result)
 {
-    uint8_t *base = __builtin_frame_address(0); /* counted from here: what this function's callees use */
+    const uint8_t *base = __builtin_frame_address(0); /* counted from here: what this function's callees use */
     uint8_t *limit = port_stack_limit();
-    uint8_t *painted_end = with_stack ? paint_stack(limit) : 0;
+    const uint8_t *painted_end = with_stack ? paint_stack(limit) : 0;
     int error = op_cycles ? profile(op_cycles, &result->cycles) : invoke(&result->cycles);
-    uint8_t *lowest = with_stack ? lowest_touched(limit, painted_end) : base;
+    const uint8_t *lowest = with_stack ? lowest_touched(limit, painted_end) : base;
     result->stack_bytes = (uint32_t)(base - lowest);
     if (error >= 0 && lowest == limit)
         return MEASURE_ERR_STACK;

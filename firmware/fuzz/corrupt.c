@@ -44,7 +44,8 @@ static void make_frame(corrupt_frame *f, uint16_t sequence, uint32_t length)
 static void replace(corruption *c, uint32_t at, uint32_t old, const uint8_t *from, uint32_t new)
 {
     memmove(c->line + at + new, c->line + at + old, c->n - at - old);
-    memcpy(c->line + at, from, new);
+    if (new)
+        memcpy(c->line + at, from, new);
     c->n = c->n - old + new;
 }
 

@@ -97,7 +97,7 @@ static void check_replies(const uint8_t *sent, uint32_t n)
 {
     const heard_frame *frame = heard.frames, *end = frame + heard.count;
     for (uint32_t at = 0; at < n; frame++) {
-        wire_header reply;
+        wire_header reply = {0};
         at += take_reply(sent + at, n - at, &reply);
         while (frame < end && !answers(&reply, frame))
             pass_over(frame++);
@@ -150,7 +150,7 @@ static line_burst request(uint8_t type, uint16_t sequence, uint32_t length, int 
 
 static void expect(const uint8_t *sent, uint32_t n, wire_status status)
 {
-    wire_header reply;
+    wire_header reply = {0};
     CHECK(take_reply(sent, n, &reply) == n && reply.status == status);
 }
 

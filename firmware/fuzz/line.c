@@ -41,7 +41,7 @@ __attribute__((no_sanitize("address", "undefined"))) static void copy(volatile u
 __attribute__((no_sanitize("address", "undefined"))) static void power_up(void)
 {
     static uint64_t *initial;
-    size_t bytes = (size_t)((char *)__stop_board_data - (char *)__start_board_data);
+    size_t bytes = (uintptr_t)__stop_board_data - (uintptr_t)__start_board_data;
     if (!initial && bytes) {
         initial = malloc(bytes + sizeof *initial);
         copy(initial, initial + bytes / sizeof *initial, __start_board_data);

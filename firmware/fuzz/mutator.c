@@ -94,7 +94,8 @@ static uint32_t random_payload(uint8_t *payload)
 static uint32_t new_frame(uint8_t *frame)
 {
     static uint16_t sequence;
-    wire_header header = {.version = WIRE_VERSION, .type = types[below(TYPES)], .sequence = sequence += (uint16_t)below(3)};
+    sequence += (uint16_t)below(3);
+    wire_header header = {.version = WIRE_VERSION, .type = types[below(TYPES)], .sequence = sequence};
     if (!below(8))
         header.type = (uint8_t)below(16);
     if (header.type != WIRE_HELLO)

@@ -153,8 +153,8 @@ def test_an_emulator_that_died_is_the_rigs_fault():
     model = compile_model(small_models.dense_int8(), flash_bytes=1 << 20, ram_bytes=1 << 18)
     with Rig(parse_board("qemu"), Config()) as rig:
         rig.prepare(build_image(model, rig.board))
-        rig._virtual._process.kill()
-        rig._virtual._process.wait()
+        rig.attachment.emulator._process.kill()
+        rig.attachment.emulator._process.wait()
         with pytest.raises(InfraError, match="QEMU ended"):
             rig.prepare(build_image(model, rig.board))
 

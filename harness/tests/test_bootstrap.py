@@ -72,17 +72,18 @@ def test_the_fuzzer_needs_clang_with_its_runtime(tmp_path, monkeypatch):
     assert bootstrap.missing_fuzz_packages() == []
 
 
-@pytest.mark.parametrize("words", [[], ["fuzz"]])
-def test_clang_is_installed_only_where_fuzzing_is_asked_for(tmp_path, monkeypatch, words):
+@pytest.mark.parametrize(("words", "packages"), [([], []), (["fuzz"], [["clang"]]), (["lint"], [["clang-format", "cppcheck"]])])
+def test_what_else_is_installed_is_what_is_asked_for(tmp_path, monkeypatch, words, packages):
     asked = []
     monkeypatch.setattr(bootstrap, "STAMP", tmp_path / "stamp")
     (tmp_path / "stamp").write_text(bootstrap.wanted_stamp(bootstrap.supported_python()))
     monkeypatch.setattr(bootstrap, "missing_debian_packages", list)
     monkeypatch.setattr(bootstrap, "missing_fuzz_packages", lambda: ["clang"])
+    monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(bootstrap, "apt_install", lambda packages, why: asked.append(packages))
     monkeypatch.setattr(sys, "argv", ["bootstrap.py", *words])
     bootstrap.main()
-    assert asked == [["clang"]] * len(words)
+    assert asked == packages
 
 
 def test_a_fuzzer_that_cannot_be_installed_is_one_line_and_exit_3(tmp_path, monkeypatch, capsys):

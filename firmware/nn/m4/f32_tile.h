@@ -365,7 +365,7 @@ static inline __attribute__((always_inline)) void f32_channels(f32_tile *t, cons
         packed = group(t, packed);
         if (left < 4)
             for (int32_t i = 0; i < 4 * positions; i++)
-                if (i % 4 < left) to[i / 4 * out_c + i % 4] = last[i];
+                if (i % 4 < left) to[i / 4 * out_c + i % 4] = last[i]; /* cppcheck-suppress uninitvar; `group` wrote it */
     }
 }
 

@@ -13,7 +13,7 @@ void nn_log_softmax_f32(int32_t rows, int32_t depth, const float *in, float *out
         for (int32_t i = 0; i < depth; i++) {
             sum += expf(in[i] - top);
         }
-        float log_sum = logf(sum);
+        float log_sum = logf(sum); /* cppcheck-suppress invalidFunctionArg; the largest gives e^0 = 1 */
         for (int32_t i = 0; i < depth; i++) {
             out[i] = in[i] - top - log_sum;
         }

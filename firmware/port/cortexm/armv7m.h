@@ -14,9 +14,9 @@
 #define SYST_CSR REG(0xE000E010)
 #define SYST_RVR REG(0xE000E014)
 #define SYST_CVR REG(0xE000E018)
-#define NVIC_ISER(n) REG(0xE000E100u + 4 * (n)) /* n: a word of 32 interrupts */
-#define NVIC_ICER(n) REG(0xE000E180u + 4 * (n))
-#define NVIC_ICPR(n) REG(0xE000E280u + 4 * (n))
+#define NVIC_ISER(n) REG(0xE000E100u + 4u * (n)) /* n: a word of 32 interrupts */
+#define NVIC_ICER(n) REG(0xE000E180u + 4u * (n))
+#define NVIC_ICPR(n) REG(0xE000E280u + 4u * (n))
 #define NVIC_PRIORITY(irq) (*(volatile uint8_t *)(0xE000E400u + (irq)))
 #define SCB_ICSR REG(0xE000ED04)
 #define SCB_VTOR REG(0xE000ED08)

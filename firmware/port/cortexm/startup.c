@@ -23,7 +23,7 @@ static void take_over(void)
     __asm volatile("cpsid i");
     MPU_CTRL = 0;
     SYST_CSR = 0;
-    for (int i = 0; i < IRQ_WORDS; i++) {
+    for (uint32_t i = 0; i < IRQ_WORDS; i++) {
         NVIC_ICER(i) = ~0u;
         NVIC_ICPR(i) = ~0u;
     }
@@ -36,13 +36,14 @@ static void take_over(void)
 void port_reset(void)
 {
     take_over();
+    /* As numbers: C knows no order between the linker's symbols. */
     const uint32_t *from = _data_load;
-    for (uint32_t *to = _data_start; to < _data_end;)
+    for (uint32_t *to = _data_start; (uintptr_t)to < (uintptr_t)_data_end;)
         *to++ = *from++;
-    for (uint32_t *to = _bss_start; to < _bss_end;)
+    for (uint32_t *to = _bss_start; (uintptr_t)to < (uintptr_t)_bss_end;)
         *to++ = 0;
     /* Return addresses of an earlier program would mislead fault.c's trace. */
-    for (uint32_t *to = _stack_limit; to < _startup_frame;)
+    for (uint32_t *to = _stack_limit; (uintptr_t)to < (uintptr_t)_startup_frame;)
         *to++ = 0;
     main();
     for (;;) {}

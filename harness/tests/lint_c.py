@@ -1,0 +1,61 @@
+"""The linters of firmware/: which commands of which Debian packages, over which files.
+
+The strict warnings are asked of what every image carries, app and ports; the kernels trade them for density.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from tinyrig.core.boards import BOARDS, Board
+from tinyrig.workload.image import CC, FIRMWARE, port_files
+
+PACKAGES = {"clang-format": "clang-format", "cppcheck": "cppcheck", CC: "gcc-arm-none-eabi", "cc": "gcc"}
+"""The tools, and the Debian package of each."""
+STRICT = ("-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wsign-conversion", "-Wcast-qual", "-Wshadow", "-fsyntax-only")
+FOLDERS = ("app", "port", "nn")
+SUPPRESSED = (
+    "missingIncludeSystem",
+    "shiftTooManyBitsSigned",  # implementation-defined: GCC and clang shift arithmetically
+)
+Commands = list[list[str]]
+
+
+def _files(*endings: str) -> list[str]:
+    return sorted(str(p) for p in FIRMWARE.rglob("*") if p.suffix in endings)
+
+
+def _includes() -> list[str]:
+    return [f"-I{FIRMWARE / folder}" for folder in FOLDERS]
+
+
+def clang_format() -> Commands:
+    return [["clang-format", "--dry-run", "-Werror", *_files(".c", ".h", ".cpp", ".inc")]]
+
+
+def cppcheck() -> Commands:
+    checks = ["--enable=warning,performance,portability", *(f"--suppress={name}" for name in SUPPRESSED)]
+    options = ["--std=c11", "--inline-suppr", "--quiet", "--error-exitcode=1"]
+    return [["cppcheck", *checks, *options, *_includes(), str(FIRMWARE)]]
+
+
+def _strict(compiler: Iterable[str], sources: Iterable[Path]) -> list[str]:
+    app = (p for p in (FIRMWARE / "app").glob("*.c"))
+    return [*compiler, "-std=gnu11", *STRICT, *_includes(), *map(str, sorted([*app, *sources]))]
+
+
+def _port_sources(board: Board) -> list[Path]:
+    if board.builder == "arduino":
+        return list((FIRMWARE / "port" / board.port).glob("*.c"))  # its C++ needs the core's headers
+    return [p for p in port_files(board).values() if p.suffix == ".c"]
+
+
+def warnings() -> Commands:
+    """Every port once, and the host's."""
+    boards = {board.port: board for board in BOARDS.values() if board.port}
+    arm = [_strict([CC, *board.cpu_flags], _port_sources(board)) for board in boards.values()]
+    return [*arm, _strict(["cc"], (FIRMWARE / "port" / "host").glob("*.c"))]
+
+
+LINTERS: dict[str, Callable[[], Commands]] = {"clang-format": clang_format, "cppcheck": cppcheck, "C warnings": warnings}
