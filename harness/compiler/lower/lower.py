@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tinyrig.compiler.lower import conv, elementwise, matmul, move, reduce, space, unary
-from tinyrig.compiler.lower.program import Program
-from tinyrig.compiler.model.graph import Graph, Op, Tensor, checked_shape, read_model
+from tinyrig.compiler.lower.program import Program, check
+from tinyrig.compiler.model.extent import Empty, Open
+from tinyrig.compiler.model.graph import Graph, Op, Tensor, read_model
 from tinyrig.compiler.model.layers import Bounded
 from tinyrig.compiler.model.params import Clamp
 from tinyrig.compiler.model.shapes import infer
@@ -93,6 +94,8 @@ class Lowered:
 def lower(graph: Graph) -> Lowered:
     """Raises ModelError naming op, index and tensor for all that can't be compiled."""
     program = Program(graph)
+    for i in graph.inputs:  # an open batch is run with the size that the file gives, as TFLM does
+        program.settle(program.tensors[i], program.tensors[i].shape)
     for op in graph.ops:
         if op.code not in LOWER:
             raise ModelError(
@@ -110,46 +113,57 @@ def lower(graph: Graph) -> Lowered:
     return Lowered(tuple(program.tensors), steps, roots, graph.inputs, graph.outputs)
 
 
-_MAY_BE_EMPTY = {"SPLIT_V", "RESHAPE", "REDUCE_PROD"}
-"""Ops that converters write with empty tensors: unused parts, shapes of scalars."""
+_EMPTY_CONSTANT = {"RESHAPE", "REDUCE_PROD"}
+"""Ops that converters write with constants of no elements: shapes of scalars, and their product, 1."""
 
 
 def _fix_shapes(program: Program, op: Op) -> None:
-    """Gives the outputs that the converter left open the shapes that follow from the inputs. No other op takes empty ones."""
+    """Settles the outputs that the converter left open: their shapes follow from the inputs."""
     outputs = [program.tensors[i] for i in op.outputs]
-    if any(t.free for t in outputs):
-        shapes = infer(op, [program.tensors[i] if i >= 0 else None for i in op.inputs])
-        for t, shape in zip(outputs, shapes or [], strict=False):
-            program.tensors[t.index] = dataclasses.replace(t, shape=checked_shape(shape, str(t)))
-        if shapes is None and any(t.free not in ((), (0,)) for t in outputs):
+    if any(isinstance(t.extent, Open) for t in outputs):
+        inferred = infer(op, [program.tensors[i] if i >= 0 else None for i in op.inputs])
+        if inferred is None and any(isinstance(t.extent, Open) and not t.extent.only_batch for t in outputs):
             raise ModelError(
                 f"{op} has an output of dynamic shape",
                 expected="fixed dimensions",
                 received=str(outputs[0]),
                 remedy="convert with a fixed batch of 1",
             )
-    empty = [i for i in (*op.inputs, *op.outputs) if i >= 0 and program.tensors[i].size == 0]
-    if empty and op.code not in _MAY_BE_EMPTY:
-        raise ModelError(
-            f"{op}: {program.tensors[empty[0]]} has an unusable shape",
-            expected="no dimension of 0",
-            received=str(list(program.tensors[empty[0]].shape)),
-        )
+        shapes = [t.shape for t in outputs] if inferred is None else inferred
+        check(op, None, len(shapes) == len(outputs), f"{len(shapes)} outputs", str(len(outputs)))
+        for t, shape in zip(outputs, shapes, strict=True):
+            program.settle(t, shape)
+    _check_empty(program, op)
+
+
+def _check_empty(program: Program, op: Op) -> None:
+    """No op reads or writes nothing, but for constants where the op means them, and for unused parts of a SPLIT_V."""
+    read = [program.tensors[i] for i in op.inputs if i >= 0]
+    given = [t for t in read if t.data is None or op.code not in _EMPTY_CONSTANT]
+    made = [] if op.code == "SPLIT_V" else [program.tensors[i] for i in op.outputs]
+    for t in (*given, *made):
+        if isinstance(t.extent, Empty):
+            raise ModelError(
+                f"{op}: {t} has an unusable shape: it is empty",
+                expected="no dimension of 0",
+                received=str(list(t.shape)),
+                remedy="convert the model again, with fixed input shapes",
+            )
 
 
 def open_shape(data: bytes) -> Tensor | None:
     """The first tensor whose shape in the file isn't the one that follows from its inputs: runtimes that take the file's
     shapes literally compute something else. Raises ModelError for a model that can't be compiled."""
     graph = read_model(data)
-    if not any(t.free for t in graph.tensors):
+    if not any(isinstance(t.extent, Open) for t in graph.tensors):
         return None
     pairs = zip(graph.tensors, lower(graph).tensors, strict=False)
-    return next((new for old, new in pairs if old.free and old.shape != new.shape), None)
+    return next((new for old, new in pairs if isinstance(old.extent, Open) and old.shape != new.shape), None)
 
 
 def _check_border(t: Tensor) -> None:
     """A model's input or output must be something the wire protocol can describe."""
-    if t.size == 0:
+    if isinstance(t.extent, Empty):
         raise ModelError(f"input or output {t} is empty", expected="no dimension of 0", received=str(list(t.shape)))
     if t.dtype not in ("float32", "int8", "int16", "int32", "uint8", "int64", "bool"):
         raise ModelError(f"input or output {t} has a dtype that is not supported", expected="float32, int8, int16 or int32")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyrig.compiler.model.extent import Shape, checked_shape, settled
 from tinyrig.compiler.model.graph import Graph, Op, Tensor
 from tinyrig.compiler.model.step import AnyStep, ProgramStep
 from tinyrig.core.errors import ModelError
@@ -72,9 +73,14 @@ class Program:
         value = np.ascontiguousarray(value, tensor.dtype).reshape(tensor.shape)
         self.tensors[tensor.index] = dataclasses.replace(tensor, data=value)
 
+    def settle(self, tensor: Tensor, shape: Shape) -> None:
+        """`tensor`, whose shape the file leaves open, has this one. Raises ModelError where no board could hold it."""
+        extent = settled(checked_shape(shape, str(tensor)))
+        self.tensors[tensor.index] = dataclasses.replace(tensor, extent=extent)
+
     def temporary(self, like: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
         """A tensor that the file does not have, with `like`'s type and quantisation."""
-        t = dataclasses.replace(like, index=len(self.tensors), name=name, shape=shape, data=None)
+        t = dataclasses.replace(like, index=len(self.tensors), name=name, extent=settled(shape), data=None)
         self.tensors.append(t)
         return t
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tinyrig.compiler.model import schema
+from tinyrig.compiler.model.extent import Empty, Extent, Open, Shape, checked_shape, declared, settled
 from tinyrig.compiler.model.options import OpOptions, read_options
 from tinyrig.compiler.model.verify import verify
 from tinyrig.core.errors import ModelError, RigError
@@ -27,8 +28,7 @@ DTYPES = {
 """TFLite element type -> numpy name; a tensor of another type keeps its TFLite name and is refused where it is used."""
 
 MAX_FILE_BYTES = 1 << 26
-MAX_ELEMENTS = 1 << 24
-"""Of one tensor. Both are far beyond any microcontroller's memory: such a file or shape is an error of the file."""
+"""Far beyond any microcontroller's memory."""
 MAX_OPS, MAX_TENSORS, MAX_OPERANDS = 4096, 1 << 14, 1 << 16
 """What one model may list; operands are the inputs and outputs of all ops together."""
 
@@ -39,18 +39,22 @@ _OP_NAMES = schema.enum_names("BuiltinOperator")
 @dataclass(frozen=True, eq=False)
 class Tensor:
     """`dtype` is a numpy name. scales float32 [n], zero_points int64 [n]: n = 0 not quantised, 1 per tensor, else one for
-    each index of dimension `axis`. `data` is a constant's value with the tensor's shape, None for an activation. `free`: the
-    dimensions that the converter left open; the shape then has a 1 there, which need not be right behind the inputs."""
+    each index of dimension `axis`. `data` is a constant's value with the tensor's shape, None for an activation, which an op
+    writes or the host; that decides, not the number of its elements."""
 
     index: int
     name: str
-    shape: tuple[int, ...]
+    extent: Extent
     dtype: str
     scales: np.ndarray
     zero_points: np.ndarray
     axis: int = 0
     data: np.ndarray | None = None
-    free: tuple[int, ...] = ()
+
+    @property
+    def shape(self) -> Shape:
+        """Of an open extent: the file's, see there."""
+        return self.extent.shape
 
     @property
     def size(self) -> int:
@@ -131,12 +135,14 @@ def _read(data: bytes) -> Graph:
         )
     sub, constants = model.Subgraphs(0), _Constants(model)
     codes = [_op_name(model.OperatorCodes(i)) for i in range(_count("operator codes", model.OperatorCodesLength(), MAX_OPS))]
-    tensors = tuple(_tensor(constants, sub.Tensors(i), i) for i in range(_count("tensors", sub.TensorsLength(), MAX_TENSORS)))
+    _count("tensors", sub.TensorsLength(), MAX_TENSORS)
     operators = [sub.Operators(i) for i in range(_count("ops", sub.OperatorsLength(), MAX_OPS))]
     _count("inputs and outputs of ops", sum(o.InputsLength() + o.OutputsLength() for o in operators), MAX_OPERANDS)
     ops = tuple(_op(o, i, codes) for i, o in enumerate(operators))
     inputs = _ints("inputs of the model", sub.InputsLength(), sub.Inputs)
     outputs = _ints("outputs of the model", sub.OutputsLength(), sub.Outputs)
+    written = {*inputs, *(i for op in ops for i in op.outputs)}
+    tensors = tuple(_tensor(constants, sub.Tensors(i), i, i in written) for i in range(sub.TensorsLength()))
     graph = Graph(tensors, ops, inputs, outputs)
     _check_references(graph)
     _check_inputs(graph)
@@ -162,7 +168,7 @@ def _op_name(code: schema.OperatorCode) -> tuple[str, int, str]:
     return _OP_NAMES.get(number, f"#{number}"), code.Version(), printable((custom or b"").decode("utf-8", "replace"))
 
 
-def _tensor(constants: _Constants, t: schema.TensorTable, index: int) -> Tensor:
+def _tensor(constants: _Constants, t: schema.TensorTable, index: int, written: bool) -> Tensor:
     name = printable((t.Name() or b"").decode("utf-8", "replace"), 300)
     type_name = _TYPE_NAMES.get(t.Type(), f"type {t.Type()}")
     where = f"tensor {index} {name!r}"
@@ -175,15 +181,15 @@ def _tensor(constants: _Constants, t: schema.TensorTable, index: int) -> Tensor:
         raise ModelError(f"{where} is a variable (state kept between inferences)", expected="a stateless model")
     scales, zeros, axis = _quantization(t, shape, where)
     dtype = DTYPES.get(type_name, type_name)
-    free = tuple(i for i, d in enumerate(signature) if d < 0)
-    return Tensor(index, name, shape, dtype, scales, zeros, axis, constants.value(t, shape, dtype, where), free)
+    value = constants.value(t, shape, dtype, where, written)
+    return Tensor(index, name, declared(shape, signature) if value is None else settled(shape), dtype, scales, zeros, axis, value)
 
 
 def _check_inputs(graph: Graph) -> None:
     """A free batch size is run with the batch the file's shape gives, as TFLM does; any other free dimension is refused."""
     for t in (graph.tensors[i] for i in graph.inputs):
-        if t.free not in ((), (0,)):
-            shape = [-1 if i in t.free else d for i, d in enumerate(t.shape)]
+        if isinstance(t.extent, Open) and not t.extent.only_batch:
+            shape = [-1 if d is None else d for d in t.extent.dims]
             raise ModelError(
                 f"{t} has a dynamic shape",
                 expected="fixed dimensions behind the batch",
@@ -192,15 +198,7 @@ def _check_inputs(graph: Graph) -> None:
             )
 
 
-def checked_shape(shape: tuple[int, ...], where: str) -> tuple[int, ...]:
-    """The same shape. Raises ModelError when no board could hold it."""
-    if any(d < 0 for d in shape) or len(shape) > 6 or math.prod(shape) > MAX_ELEMENTS or max(shape, default=0) > MAX_ELEMENTS:
-        expected = f"at most 6 dimensions, none below 0, {MAX_ELEMENTS} elements"
-        raise ModelError(f"{where} has an unusable shape", expected=expected, received=str(list(shape)))
-    return shape
-
-
-def _quantization(t: schema.TensorTable, shape: tuple[int, ...], where: str) -> tuple[np.ndarray, np.ndarray, int]:
+def _quantization(t: schema.TensorTable, shape: Shape, where: str) -> tuple[np.ndarray, np.ndarray, int]:
     q = t.Quantization()
     if q is None or q.ScaleLength() == 0:
         return np.zeros(0, np.float32), np.zeros(0, np.int64), 0
@@ -235,13 +233,14 @@ class _Constants:
         self._model = model
         self._known: dict[tuple[int, str], np.ndarray] = {}
 
-    def value(self, t: schema.TensorTable, shape: tuple[int, ...], dtype: str, where: str) -> np.ndarray | None:
+    def value(self, t: schema.TensorTable, shape: Shape, dtype: str, where: str, written: bool) -> np.ndarray | None:
+        """None for an activation: no bytes, and those of no elements only where nothing writes the tensor."""
         index = t.Buffer()
         if not 0 <= index < self._model.BuffersLength():
             raise _corrupt(f"{where} names buffer {index}")
-        if 0 in shape and index != 0:
-            return np.zeros(shape, dtype if dtype in DTYPES.values() else "uint8")
         buffer = self._model.Buffers(index)
+        if 0 in shape and index != 0 and not written and buffer.DataLength() == 0:
+            return np.zeros(shape, dtype if dtype in DTYPES.values() else "uint8")
         if buffer.Offset() > 1 or buffer.DataLength() == 0:  # offsets point behind the FlatBuffer: files over 2 GB only
             return None
         if dtype not in DTYPES.values():
@@ -295,7 +294,7 @@ def _check_references(graph: Graph) -> None:
                 remedy="variables and control flow are not supported",
             )
         # Converters let all unused parts of a SPLIT_V share one empty tensor.
-        written = [i for i in op.outputs if i < 0 or graph.tensors[i].size]
+        written = [i for i in op.outputs if i < 0 or not isinstance(graph.tensors[i].extent, Empty)]
         again = [i for i in written if i in known or i < 0]
         if again or len(set(written)) != len(written):
             raise _corrupt(f"{op} writes tensor {(again or op.outputs)[0]} a second time")

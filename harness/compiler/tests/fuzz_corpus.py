@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tinyrig.compiler.tests import test_ops
+from tinyrig.compiler.tests import test_ops, test_rare_ops
 from tinyrig.compiler.tests.cases import Workbench
 from tinyrig.compiler.tests.test_free_batch import computed_shape, dilated
 from tinyrig.compiler.tests.whole_nets import conv_net, finish_net
@@ -25,7 +25,7 @@ def corpus() -> dict[str, bytes]:
     """Name -> .tflite. The same on every call of the same version; built variants only add to it."""
     found = {f"conv_net_{t}": finish_net(conv_net(dtype=t)) for t in ("int8", "float32")}
     found |= {"dense_int8": dense_int8(), "dense_float": dense_float(), "dilated": dilated(), "computed_shape": computed_shape()}
-    for name, strategy in test_ops.STRATEGIES.items():
+    for name, strategy in (test_ops.STRATEGIES | test_rare_ops.STRATEGIES).items():
         found |= {f"{name}_{i}": data for i, data in enumerate(_drawn(strategy))}
     built = sorted(_BUILT.glob("*/*.tflite")) if _BUILT.is_dir() else []
     found |= {f"built_{p.stem}": p.read_bytes() for p in built}

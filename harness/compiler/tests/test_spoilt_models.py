@@ -14,7 +14,7 @@ from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as sch
 
 from tinyrig.compiler.compile import compile_model
 from tinyrig.compiler.lower import program
-from tinyrig.compiler.model import graph
+from tinyrig.compiler.model import extent, graph
 from tinyrig.compiler.model.verify import verify
 from tinyrig.compiler.tests.fuzz_mutate import pack
 from tinyrig.compiler.tests.model_builder import ModelBuilder
@@ -251,4 +251,4 @@ def test_costly_models_are_refused_at_little_cost(name: str) -> None:
 
 
 def test_folded_constants_have_a_limit_of_their_own() -> None:
-    assert program.MAX_FOLDED_BYTES <= 1 << 22 < graph.MAX_ELEMENTS
+    assert program.MAX_FOLDED_BYTES <= 1 << 22 < extent.MAX_ELEMENTS
