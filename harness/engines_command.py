@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     pass
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The `engines` command, for cli.py."""
     parser = commands.add_parser("engines", help="compare engines on the same models: tinyrig, portable C, CMSIS-NN")
     parser.add_argument("--board", default="virtual", help="board name, serial port or URL, or NAME@PORT (default: virtual)")
@@ -151,7 +151,7 @@ def _decimal(value: float | None) -> str:
 
 def _parity(e: dict[str, Any]) -> str:
     if e["latency_reason"]:
-        return e["latency_reason"]
+        return str(e["latency_reason"])
     p = e["parity"]
     exact = "exact" if p["max_abs_diff"] == 0 else f"within {p['max_abs_diff']:.2g}"
     return f"{exact}, {p['compared']} windows"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -193,19 +193,21 @@ def claim(outcome: Measurement) -> Callable[[str], None]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A RigError is reported by its message, not by a traceback, and decides the exit code."""
     report = yield
     error = call.excinfo.value if call.excinfo else None
     in_bench = item.path.is_relative_to(item.config.rootpath / "bench")
-    ours = in_bench and isinstance(error, RigError)
-    if ours:
-        report.longrepr = f"{type(error).__name__}: {error}"
-        if report.when == "call" and error.exit_code != EXIT_CLAIM:
+    ours = error if in_bench and isinstance(error, RigError) else None
+    if ours is not None:
+        report.longrepr = f"{type(ours).__name__}: {ours}"
+        if report.when == "call" and ours.exit_code != EXIT_CLAIM:
             report.when = "setup"  # the only way to have it reported as an error, in JUnit's XML too: a failure is the model's
     if report.failed:
         # Whatever else a fixture of bench/ raises is no verdict on a model either: 1 is for tests that failed.
-        code = error.exit_code if ours else EXIT_CLAIM if report.when == "call" or not in_bench else EXIT_RIG
+        code = ours.exit_code if ours is not None else EXIT_CLAIM if report.when == "call" or not in_bench else EXIT_RIG
         item.config.stash.setdefault(_CODES, set()).add(code)
     return report
 
@@ -216,7 +218,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[N
     stash = session.config.stash
     open_run = stash.get(_OPEN_RUN, None)
     interrupted = open_run is not None and exitstatus == pytest.ExitCode.INTERRUPTED
-    if interrupted:
+    if open_run is not None and interrupted:
         open_run.interrupted = True
     yield
     codes = stash.get(_CODES, set())

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tinyrig.measure.run import OpenRun
 
 
-def add_parser(commands: argparse._SubParsersAction, exits: str) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], exits: str) -> None:
     """The `run` command, for cli.py. What is left out with --resume is as the run was begun."""
     parser = commands.add_parser("run", help="measure variants or a model on a board", epilog=exits)
     parser.add_argument("--board", action=_OneBoard, help="board name, serial port or URL, or NAME@PORT (default: virtual)")

@@ -187,7 +187,7 @@ def _engine_json(row: Row, macs: int | None) -> dict[str, Any]:
     from tinyrig.analysis import metrics, outputs, verification
 
     run = row.run
-    entry = {"engine": row.name, "reason": row.reason, "instructions": row.instructions}
+    entry: dict[str, Any] = {"engine": row.name, "reason": row.reason, "instructions": row.instructions}
     entry |= {"fallbacks": row.fallbacks, "notes": row.notes}
     if run is None:
         return entry | dict.fromkeys(_NOT_MEASURED)

@@ -147,7 +147,7 @@ def _unfinished(run: StoredRun) -> bool:
 
 def _of_this_host(run: StoredRun) -> bool:
     """Locks hold on one host: of a run that another one shares the database for, nobody here knows whether it is under way."""
-    return run.plan.get("host", platform.node()) == platform.node()
+    return bool(run.plan.get("host", platform.node()) == platform.node())
 
 
 def _same_board(run: StoredRun, board: str) -> bool:

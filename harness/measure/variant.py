@@ -118,7 +118,8 @@ def measure_variant(
         rig.clock_known = True
         if warning := clock_warning(clock):
             log.warning("warning: %s", warning)
-        marked, energy = (), {}
+        marked: tuple[Sample, ...] = ()
+        energy: dict[str, Any] = {}
         if meter is not None:
             log.info("measuring the energy of %d inferences", config.repeats)
             payload = tuple(a.tobytes() for a in windows.inputs[0])

@@ -117,7 +117,7 @@ def save_verdicts(store: Store, verdicts: Iterable[StoredVerdict]) -> None:
 
 def _variant_run(db: sa.Connection, store: Store, run_id: str, variant: str) -> int:
     v = schema.VARIANT_RUNS.c
-    key = db.scalar(select(sa.func.max(v.id)).where(v.run_seq == store.seq(db, run_id), v.variant == variant))
+    key: int | None = db.scalar(select(sa.func.max(v.id)).where(v.run_seq == store.seq(db, run_id), v.variant == variant))
     if key is None:
         raise UserError(f"run {run_id} holds no finished variant {variant!r}", remedy="only what was measured can be judged")
     return key

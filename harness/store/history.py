@@ -353,7 +353,8 @@ def last_accepted_metadata(store: Store, board: str, variant: str, before: Seque
         if not rows:
             return None
         c = schema.COMPARABLES.c
-        return read_json(db.scalar(select(c.metadata).where(c.comparable == rows[-1].comparable)))
+        known: dict[str, Any] = read_json(db.scalar(select(c.metadata).where(c.comparable == rows[-1].comparable)))
+        return known
 
 
 def since_change(runs: Sequence[BaselineRun], metric: str) -> list[BaselineRun]:

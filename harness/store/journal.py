@@ -16,7 +16,7 @@ from sqlalchemy import select
 from tinyrig.core.records import Sample
 from tinyrig.store import schema
 from tinyrig.store.database import Database
-from tinyrig.store.rows import to_json
+from tinyrig.store.rows import inserted, to_json
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def begin(db: sa.Connection, seq: int, variant: str, head: dict[str, Any]) -> Jo
     """An empty journal of a variant of run `seq`; one that was there is dropped."""
     drop(db, seq, variant)
     row = {"run_seq": seq, "variant": variant, "head": to_json(head), "resumed": "[]"}
-    return Journal(db.execute(schema.JOURNALS.insert(), row).inserted_primary_key[0], head)
+    return Journal(inserted(db, schema.JOURNALS, row), head)
 
 
 def find(db: sa.Connection, seq: int, variant: str) -> Journal | None:

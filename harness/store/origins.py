@@ -74,7 +74,7 @@ def origins(store: Store, run_ids: Sequence[str], variant: str | None = None) ->
     )
     with store.reading() as db:
         lines = db.execute(query if variant is None else query.where(v.variant == variant)).all()
-    return [_origin(*line) for line in lines]
+    return [_origin(*tuple(line)) for line in lines]
 
 
 def _origin(

@@ -46,6 +46,13 @@ from tinyrig.store import schema
 log = logging.getLogger(__name__)
 
 
+def inserted(db: sa.Connection, table: sa.Table, row: dict[str, Any]) -> int:
+    """Inserts a row -> its key."""
+    key = db.execute(table.insert(), row).inserted_primary_key
+    assert key is not None  # one row of a table with a key
+    return int(key[0])
+
+
 def to_json(value: Any) -> str:
     """Numpy values and paths as plain ones. Raises InfraError for what JSON can't hold, NaN and infinity among it."""
     try:
@@ -88,7 +95,7 @@ def insert_variant(db: sa.Connection, seq: int, run: Measurement) -> None:
         "hits": _hits(run),
         **_timer_columns(run),
     }
-    key = db.execute(schema.VARIANT_RUNS.insert(), row).inserted_primary_key[0]
+    key = inserted(db, schema.VARIANT_RUNS, row)
     samples = [_sample_row(key, i, s) for i, s in enumerate(run.samples)]
     op_cycles = [
         {"variant_run_id": key, "position": i, "op_index": j, "cycles": int(cycles)}

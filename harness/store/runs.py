@@ -124,13 +124,18 @@ class Store:
     def _insert_run(self, db: sa.Connection, run: Run, state: RunState, plan: dict[str, Any] | None) -> int:
         if db.scalar(select(schema.RUNS.c.seq).where(schema.RUNS.c.run_id == run.run_id)) is not None:
             raise InfraError(f"run {run.run_id} is already stored in {self.url}", remedy="use a fresh run id")
-        row = {"run_id": run.run_id, "started": run.started, "versions": rows.to_json(run.versions), "state": state}
+        row: dict[str, Any] = {
+            "run_id": run.run_id,
+            "started": run.started,
+            "versions": rows.to_json(run.versions),
+            "state": state,
+        }
         row["plan"] = None if plan is None else rows.to_json(plan)
-        return db.execute(schema.RUNS.insert(), row).inserted_primary_key[0]
+        return rows.inserted(db, schema.RUNS, row)
 
     def seq(self, db: sa.Connection, run_id: str) -> int:
         """The key of a run, by its full id. Raises UserError."""
-        seq = db.scalar(select(schema.RUNS.c.seq).where(schema.RUNS.c.run_id == run_id))
+        seq: int | None = db.scalar(select(schema.RUNS.c.seq).where(schema.RUNS.c.run_id == run_id))
         if seq is None:
             raise _unknown_run(run_id, self.url)
         return seq
@@ -159,7 +164,7 @@ class Store:
     def resolve(self, prefix: str) -> str:
         """A run id or an unambiguous beginning of one -> the full id. Raises UserError."""
         with self._database.reading() as db:
-            ids = list(db.scalars(select(schema.RUNS.c.run_id).order_by(schema.RUNS.c.seq)))
+            ids: list[str] = list(db.scalars(select(schema.RUNS.c.run_id).order_by(schema.RUNS.c.seq)))
         if prefix in ids:
             return prefix
         matches = [run_id for run_id in ids if prefix and run_id.startswith(prefix)]

@@ -183,11 +183,11 @@ def _compile(sketch: Path, out: Path, elf: Path, model: CompiledModel, tools: To
 
 
 def _refused(said: str, model: CompiledModel) -> HostError | ModelError:
-    if TOO_LARGE.search(said):
+    if too_large := TOO_LARGE.search(said):
         return ModelError(
             "the model does not fit the Nano 33 BLE beside Mbed OS",
             expected="all sections within flash and RAM",
-            received=f"{model.weight_bytes} B of weights, {model.arena_bytes} B of arena: {TOO_LARGE.search(said)[0]}",
+            received=f"{model.weight_bytes} B of weights, {model.arena_bytes} B of arena: {too_large[0]}",
             remedy="quantise, prune or shrink the model, or use the bare-metal image (--board nano33ble-uart)",
         )
     return HostError(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinyrig.compiler.lower.lower import open_shape
+from tinyrig.compiler.model import schema
 from tinyrig.core.errors import HostError, ModelError
 from tinyrig.host.isolated import Child, ChildFailed
 
@@ -33,11 +34,13 @@ class _Oracle:
     def run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         """One inference: input tensors (their dtype, any shape of the right size) -> output tensors. Raises ModelError when
         the library refuses the model, dies of it or takes longer than TIMEOUT_S."""
-        return self._call("run", inputs)
+        outputs: list[np.ndarray] = self._call("run", inputs)
+        return outputs
 
     def tensors(self, inputs: list[np.ndarray]) -> dict[int, np.ndarray]:
         """Every activation tensor's value by its index in the file, after one inference."""
-        return self._call("tensors", inputs)
+        tensors: dict[int, np.ndarray] = self._call("tensors", inputs)
+        return tensors
 
     def _make(self) -> Callable[[], Any]:
         raise NotImplementedError
@@ -162,10 +165,8 @@ ORACLES = {TflmOracle.name: TflmOracle, LitertRefOracle.name: LitertRefOracle}
 """--oracle's names; the name goes into every report."""
 
 
-def _subgraph(data: bytes):
-    import tflite
-
-    return tflite.Model.GetRootAsModel(data, 0).Subgraphs(0)
+def _subgraph(data: bytes) -> schema.SubGraph:
+    return schema.root(data).Subgraphs(0)
 
 
 def _output_count(data: bytes) -> int:
@@ -178,5 +179,5 @@ def _activations(data: bytes) -> list[int]:
     return sorted(made | {sub.Inputs(i) for i in range(sub.InputsLength())})
 
 
-def _tensor_value(interpreter, index: int) -> np.ndarray:
+def _tensor_value(interpreter: Any, index: int) -> np.ndarray:
     return np.array(interpreter.GetTensor(index, 0)["tensor_data"])

@@ -27,7 +27,7 @@ def _fill(db: sa.Connection) -> None:
     """The overhead was kept among the settings before; nothing else was. What can't be read stays NULL."""
     for key in list(db.scalars(sa.select(_RUNS.c.id).order_by(_RUNS.c.id))):
         try:
-            record = json.loads(db.scalar(sa.select(_RUNS.c.record).where(_RUNS.c.id == key)))
+            record = json.loads(db.scalars(sa.select(_RUNS.c.record).where(_RUNS.c.id == key)).one())
             overhead = record["settings"]["timer_overhead_cycles"]
         except (KeyError, TypeError, ValueError):
             continue
