@@ -23,7 +23,7 @@ EXTRAS = "variants,search,peer,postgres,parquet,swd,energy,dev"
 ARM_PACKAGES = ["gcc-arm-none-eabi", "libnewlib-arm-none-eabi"]
 HOST_PACKAGES = ["gcc", "libc6-dev"]
 FUZZ_PACKAGES = ["clang", "libclang-rt-dev"]
-LINT_PACKAGES = ["clang-format", "cppcheck"]
+LINT_PACKAGES = ["cppcheck"]
 TO_FETCH = {ARM_PACKAGES[0]: "about 100 MB to fetch, 1-2 minutes", FUZZ_PACKAGES[0]: "about 55 MB to fetch, 1-2 minutes"}
 
 

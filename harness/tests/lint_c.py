@@ -5,14 +5,17 @@ The strict warnings are asked of what every image carries, app and ports; the ke
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tinyrig.core.boards import BOARDS, Board
 from tinyrig.workload.image import CC, FIRMWARE, port_files
 
-PACKAGES = {"clang-format": "clang-format", "cppcheck": "cppcheck", CC: "gcc-arm-none-eabi", "cc": "gcc"}
+PACKAGES = {"cppcheck": "cppcheck", CC: "gcc-arm-none-eabi", "cc": "gcc"}
 """The tools, and the Debian package of each."""
+CLANG_FORMAT = str(Path(sys.executable).with_name("clang-format"))
+"""Of the dev extra, pinned: what it writes depends on its version."""
 STRICT = ("-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wsign-conversion", "-Wcast-qual", "-Wshadow", "-fsyntax-only")
 FOLDERS = ("app", "port", "nn")
 SUPPRESSED = (
@@ -31,7 +34,7 @@ def _includes() -> list[str]:
 
 
 def clang_format() -> Commands:
-    return [["clang-format", "--dry-run", "-Werror", *_files(".c", ".h", ".cpp", ".inc")]]
+    return [[CLANG_FORMAT, "--dry-run", "-Werror", *_files(".c", ".h", ".cpp", ".inc")]]
 
 
 def cppcheck() -> Commands:
