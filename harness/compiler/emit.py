@@ -99,17 +99,32 @@ def _comment(step: AnyStep, memory: ArenaLayout) -> str:
     return f"/* {title}\n * {inputs}\n * -> {outputs} */\n"
 
 
+_RUN_OP = """static void (*const steps[])(void) = {{
+{table}}};
+
+int engine_run_op(uint16_t index) {{
+    if (index >= {count}) {{
+        return ENGINE_ERR_INVOKE;
+    }}
+    steps[index]();
+    return ENGINE_OK;
+}}
+"""
+_RUN_NOTHING = """int engine_run_op(uint16_t index) {
+    (void)index;
+    return ENGINE_ERR_INVOKE;
+}
+"""
+
+
 def _entry(unit: Unit) -> str:
+    """A model of views alone has no steps."""
     names = [prefix_of(s) for s in unit.lowered.steps]
     calls = "".join(f"    {n}();\n" for n in names)
-    table = "".join(f"    {n},\n" for n in names) or "    0,\n"
+    run_op = _RUN_OP.format(table="".join(f"    {n},\n" for n in names), count=len(names)) if names else _RUN_NOTHING
     return (
-        f"static void (*const steps[])(void) = {{\n{table}}};\n\n"
         "int engine_init(void) {\n    return ENGINE_OK;\n}\n\n"
-        f"int engine_invoke(void) {{\n{calls}    return ENGINE_OK;\n}}\n\n"
-        "int engine_run_op(uint16_t index) {\n"
-        f"    if (index >= {len(names)}) {{\n        return ENGINE_ERR_INVOKE;\n    }}\n"
-        "    steps[index]();\n    return ENGINE_OK;\n}\n"
+        f"int engine_invoke(void) {{\n{calls}    return ENGINE_OK;\n}}\n\n{run_op}"
     )
 
 
@@ -131,7 +146,9 @@ def _rows(rows: list[str]) -> str:
 
 def _tensor(t: Tensor, memory: ArenaLayout) -> str:
     dims = [*t.shape, *[0] * (MAX_RANK - len(t.shape))]
+    # engine.h has one record for inputs, which are written, and for outputs, which are only read and may be constants.
+    plain = "(uintptr_t)" if t.data is not None else ""
     return (
-        f"{{(void *){_pointer(t, memory)}, {t.nbytes}, {ENGINE_DTYPES[t.dtype]}, {len(t.shape)}, "
+        f"{{(void *){plain}{_pointer(t, memory)}, {t.nbytes}, {ENGINE_DTYPES[t.dtype]}, {len(t.shape)}, "
         f"{{{', '.join(map(str, dims))}}}, {c_float(float(t.scale))}, {t.zero_point}}}"
     )

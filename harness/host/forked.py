@@ -11,6 +11,7 @@ import os
 import signal
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 CRASH_STATUS = 70
 """What a process exits with that did not get to say how its work ended."""
@@ -57,4 +58,18 @@ class Forked:
 
 def died_of(code: int) -> str:
     """The name of the signal that an exit code stands for; empty for an end of its own."""
-    return signal.Signals(-code).name if code < 0 else ""
+    if code >= 0:
+        return ""
+    try:
+        return signal.Signals(-code).name
+    except ValueError:  # Python names only the first and last of the real-time signals
+        return f"signal {-code}"
+
+
+def memory_kills() -> int:
+    """How many processes this machine has ended for want of memory since it started; 0 where it does not say (Linux does)."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

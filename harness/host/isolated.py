@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import math
 import os
 import resource
 import signal
 import tempfile
 import weakref
 from collections.abc import Callable
+from enum import StrEnum
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import IO, Any
@@ -20,12 +22,29 @@ MEMORY_BYTES = 1 << 30
 """What the child may take beyond the address space that it is forked with."""
 
 
+class Ending(StrEnum):
+    """How a child's process went, as far as it was seen."""
+
+    LIVES = "it lives, and said why it will not"
+    CRASHED = "its own code ended it: an abort, a bad access, an exit"
+    KILLED = "another process or the system ended it, whatever it was doing"
+    SLOW = "it was at work for all of its time"
+    STALLED = "its time passed without it getting the processor"
+    OVER = "it had ended before"
+
+
+_OF_CODE = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS, signal.SIGTRAP)
+"""What a process's own instructions raise. Whoever sends one of them from outside can't be told apart, but nobody does."""
+_AT_WORK = 0.5
+"""A child that had less of the processor than this share of its time was held up by others."""
+
+
 class ChildFailed(Exception):
     """`text` is what the library said; `died` the signal's name or the limit that ended the process, empty when it lives."""
 
-    def __init__(self, text: str, died: str = "") -> None:
+    def __init__(self, text: str, died: str = "", ending: Ending = Ending.LIVES) -> None:
         super().__init__(died or text)
-        self.text, self.died = text, died
+        self.text, self.died, self.ending = text, died, ending
 
 
 class Child:
@@ -42,11 +61,13 @@ class Child:
         forked = Forked(lambda: _serve(make, pipe, theirs, output))
         theirs.close()
         self.pid = forked.pid
+        self._cpu_s = 0.0  # what it had of the processor before the call under way
         self._end = weakref.finalize(self, _end, forked, self._pipe, self._output)
         self._answer()
 
     def call(self, method: str, *args: Any) -> Any:
         """Raises ChildFailed for what the method raised, and when the child is dead or takes longer than timeout_s."""
+        self._cpu_s = cpu_s_of(self.pid)
         with contextlib.suppress(OSError):  # a dead child shows in the missing answer
             self._pipe.send((method, args))
         return self._answer()
@@ -54,12 +75,11 @@ class Child:
     def _answer(self) -> Any:
         try:
             if not self._pipe.poll(self._timeout_s):
-                self.close()
-                raise ChildFailed("", f"no answer within {self._timeout_s:g} s")
+                raise self._late()
             good, value = self._pipe.recv()
         except (EOFError, OSError):
-            text, died = self._printed(), self._cause()
-            raise ChildFailed(text, died) from None
+            text, (died, ending) = self._printed(), self._cause()
+            raise ChildFailed(text, died, ending) from None
         except BaseException:  # the run's time is up, or the user's patience
             self.close()
             raise
@@ -74,12 +94,25 @@ class Child:
         text = self._output.read().decode("utf-8", "replace").strip()
         return text[-2000:]
 
-    def _cause(self) -> str:
+    def _late(self) -> ChildFailed:
+        """Ends it."""
+        limit = f"no answer within {self._timeout_s:g} s"
         if not self._end.alive:
-            return "the process was ended before"
+            return ChildFailed("", limit, Ending.OVER)
+        now = cpu_s_of(self.pid)
+        self.close()
+        if math.isinf(now) or now - self._cpu_s >= _AT_WORK * self._timeout_s:
+            return ChildFailed("", limit, Ending.SLOW)
+        return ChildFailed("", f"{limit}; it had the processor for {now - self._cpu_s:.1f} s of them", Ending.STALLED)
+
+    def _cause(self) -> tuple[str, Ending]:
+        if not self._end.alive:
+            return "the process was ended before", Ending.OVER
         code = self._end()
         assert code is not None  # it was alive
-        return died_of(code) or f"exit status {code}"
+        if code < 0:
+            return died_of(code), Ending.CRASHED if -code in _OF_CODE else Ending.KILLED
+        return f"exit status {code}", Ending.CRASHED
 
     def close(self) -> None:
         self._end()
@@ -117,6 +150,16 @@ def _guarded(pipe: Connection[Any, Any], action: Callable[..., Any], *args: Any,
         return None
     pipe.send((True, value if send else None))
     return value
+
+
+def cpu_s_of(pid: int) -> float:
+    """Seconds that a running process has had of the processor; infinite where the system does not say (Linux does): then none
+    is called held up."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return math.inf
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime, proc(5)
 
 
 def limit_memory(extra_bytes: int) -> None:

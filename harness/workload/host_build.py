@@ -23,6 +23,8 @@ NN_DIR = Path(__file__).resolve().parents[2] / "firmware" / "nn"
 BASE_FLAGS = ("-std=gnu11", "-Wall", "-Wextra", "-ffp-contract=off", "-fPIC")
 FAST_FLAGS = (*BASE_FLAGS, "-O2")
 SANITIZER_FLAGS = (*BASE_FLAGS, "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+OWN_FLAGS = ("-Wcast-qual", "-Werror")
+"""For what the compiler writes and our kernels: a store into a constant, or a pointer that would allow one, does not build."""
 MODEL_FLAG = "-O0"
 """The generated file is mostly tables: its own calls need no optimisation and compile several times faster without."""
 
@@ -93,15 +95,17 @@ def _objects(model: CompiledModel, flags: tuple[str, ...]) -> list[Path]:
     folders = (*_generated_headers(model), *model.include_dirs)
     flags = (*flags, *(f"-I{folder}" for folder in folders))
     headers = b"".join(p.read_bytes() for folder in folders for p in sorted(folder.glob("*.h")))
-    made = [_object(NN_DIR / k, flags) for k in model.kernels] + [_object(p, flags, headers) for p in model.extra_sources]
+    made = [_object(NN_DIR / k, (*flags, *OWN_FLAGS)) for k in model.kernels] + [
+        _object(p, flags, headers) for p in model.extra_sources
+    ]
     for name, text in ((n, t) for n, t in model.sources.items() if n.endswith(".c")):
-        target = _cached(".o", name, text, *flags)
+        target = _cached(".o", name, text, *flags, *OWN_FLAGS)
         if not target.exists():
             with tempfile.TemporaryDirectory() as folder:
                 (Path(folder) / name).write_text(text)
                 # Headers may carry whole kernels (engine tinyrig), which then need the kernels' flags.
                 level = () if any("m4/" in line for line in text.splitlines() if line.startswith("#include")) else (MODEL_FLAG,)
-                _cc(target, *flags, *level, f"-I{NN_DIR}", "-c", Path(folder) / name)
+                _cc(target, *flags, *OWN_FLAGS, *level, f"-I{NN_DIR}", "-c", Path(folder) / name)
         made.append(target)
     return made
 

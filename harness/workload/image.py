@@ -34,6 +34,9 @@ FIRMWARE = ROOT / "firmware"
 CC = "arm-none-eabi-gcc"
 RIG_FLAGS = ("-std=gnu11", "-Os", "-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra", "-Werror")
 MODEL_FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections", "-Wall")
+OWN_FLAGS = ("-Wextra", "-Wcast-qual", "-Werror")
+"""For what the compiler writes and for our kernels, not for a user's engine or another runtime: a store into a constant, or a
+pointer that would allow one, is no image."""
 LINK_FLAGS = ("-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,--no-warn-rwx-segments")
 STACK_RESERVE = 12 * 1024
 """Bytes of RAM kept free of protocol buffers, for the stack."""
@@ -144,7 +147,7 @@ def _build_id(model: CompiledModel, board: Board, payload: int, compiler: str) -
         digest.update(file.name.encode() + file.read_bytes())
     for name in sorted(model.sources):
         digest.update(name.encode() + model.sources[name].encode())
-    bare = (*RIG_FLAGS, *MODEL_FLAGS, *LINK_FLAGS, *board.cpu_flags, memory_script(board))
+    bare = (*RIG_FLAGS, *MODEL_FLAGS, *OWN_FLAGS, *LINK_FLAGS, *board.cpu_flags, memory_script(board))
     flags = bare if board.builder == "gcc" else (arduino_sketch.FLAGS, arduino_sketch.PRAGMA)
     options = [kernel_flags.options(FIRMWARE / "nn" / k) for k in model.kernels]
     digest.update(repr((model.sha256, model.engine, payload, flags, options, compiler, board.name)).encode())
@@ -237,9 +240,10 @@ def _build_bare(
     model: CompiledModel, board: Board, payload: int, generated: list[list[Path]], work: Path, build_s: float
 ) -> None:
     model_sources, id_sources = generated
-    kernels = [*(FIRMWARE / "nn" / k for k in model.kernels), *model.extra_sources]
+    own = [*model_sources, *(FIRMWARE / "nn" / k for k in model.kernels)]
     rig = _compile([*_rig_sources(board), *id_sources], board, RIG_FLAGS, payload, work, build_s)
-    engine = _compile([*model_sources, *kernels], board, MODEL_FLAGS, payload, work, build_s, model.include_dirs)
+    engine = _compile(own, board, (*MODEL_FLAGS, *OWN_FLAGS), payload, work, build_s, model.include_dirs)
+    engine += _compile(model.extra_sources, board, MODEL_FLAGS, payload, work, build_s, model.include_dirs)
     empty = _compile([FIRMWARE / "app" / "null_engine.c"], board, RIG_FLAGS, payload, work, build_s)
     _link([*rig, *engine], board, work / "firmware.elf", model, build_s)
     _link([*rig, *empty], board, work / "rig.elf", model, build_s)

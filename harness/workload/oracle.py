@@ -13,8 +13,9 @@ import numpy as np
 
 from tinyrig.compiler.lower.lower import open_shape
 from tinyrig.compiler.model import schema
-from tinyrig.core.errors import HostError, ModelError
-from tinyrig.host.isolated import Child, ChildFailed
+from tinyrig.core.errors import HostError, ModelError, RigError
+from tinyrig.host.forked import memory_kills
+from tinyrig.host.isolated import Child, ChildFailed, Ending
 
 TIMEOUT_S = 120.0
 """For one inference: reference kernels take seconds for the largest models that a microcontroller can hold."""
@@ -33,7 +34,8 @@ class _Oracle:
 
     def run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         """One inference: input tensors (their dtype, any shape of the right size) -> output tensors. Raises ModelError when
-        the library refuses the model, dies of it or takes longer than TIMEOUT_S."""
+        the library refuses the model, dies of it again and again or is at work for longer than TIMEOUT_S; HostError when its
+        process was ended from outside or held up: that says nothing about the model."""
         outputs: list[np.ndarray] = self._call("run", inputs)
         return outputs
 
@@ -46,21 +48,74 @@ class _Oracle:
         raise NotImplementedError
 
     def _call(self, method: str, inputs: list[np.ndarray]) -> Any:
+        kills = memory_kills()
+        try:
+            return self._ask(method, inputs)
+        except ChildFailed as first:
+            if first.ending != Ending.CRASHED:
+                raise _failed(self._library, first, memory_kills() - kills) from first
+            raise self._crashed(first, method, inputs) from first
+
+    def _ask(self, method: str, inputs: list[np.ndarray]) -> Any:
         try:
             if self._child is None:
                 self._child = Child(self._make(), TIMEOUT_S)
             return self._child.call(method, inputs)
         except ChildFailed as e:
-            raise _refused(self._library, e) from e
+            if e.ending != Ending.LIVES:
+                self._child = None
+            raise
+        except OSError as e:
+            raise HostError(
+                f"no process for {self._library} can be started",
+                received=str(e),
+                remedy="see that processes, memory and the folder for temporary files are not used up; then run again",
+            ) from e
+
+    def _crashed(self, first: ChildFailed, method: str, inputs: list[np.ndarray]) -> RigError:
+        """Only what happens again in a new process is the model's doing."""
+        try:
+            self._ask(method, inputs)
+        except ChildFailed as second:
+            if second.ending == Ending.CRASHED:
+                return _crashes(self._library, second)
+            return _failed(self._library, second)
+        return HostError(
+            f"{self._library} ended with {first.died} once; another process of it then ran the same window",
+            expected="the same from every process",
+            received=first.text,
+            remedy="run again; if it happens again, check this machine's memory",
+        )
 
 
-def _refused(library: str, e: ChildFailed) -> ModelError:
-    if not e.died:
+def _failed(library: str, e: ChildFailed, memory_kills: int = 0) -> RigError:
+    """For anything but a crash. `memory_kills`: processes that this machine ended meanwhile for want of memory."""
+    if e.ending == Ending.LIVES:
         return ModelError(f"{library} can't run the model", received=e.text, remedy="compare with another --oracle, or none")
+    if e.ending == Ending.SLOW:
+        return ModelError(
+            f"{library} takes too long for one inference of the model", received=e.died, remedy="use another --oracle, or none"
+        )
+    if e.ending == Ending.KILLED:
+        why = "; the system ended a process for want of memory meanwhile" if memory_kills > 0 else ""
+        return HostError(
+            f"the process of {library} was ended from outside",
+            expected="nobody to end it",
+            received=f"{e.died}{why}",
+            remedy="free memory, or find out who ended it; then run again: it says nothing about the model",
+        )
+    return HostError(
+        f"the process of {library} gave no answer",
+        received=e.died,
+        remedy="see that this machine is not overloaded; then run again: it says nothing about the model",
+    )
+
+
+def _crashes(library: str, e: ChildFailed) -> ModelError:
     return ModelError(
-        f"{library} can't run the model: it ended with {e.died}",
+        f"{library} can't run the model: it ended with {e.died}, and again in a process of its own",
         received=e.text,
-        remedy="its quantisation is out of the reference's range; use another --oracle, or none",
+        remedy="compare with another --oracle, or none",
     )
 
 

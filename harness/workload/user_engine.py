@@ -112,6 +112,8 @@ _EXPECTED = dict.fromkeys(_WANTED, "a literal number, decimal or hexadecimal") |
 
 
 def _check_border(t: Tensor) -> None:
+    if t.size == 0:
+        raise ModelError(f"input or output {t} is empty", expected="no dimension of 0", received=str(list(t.shape)))
     if t.dtype not in ENGINE_DTYPES or len(t.shape) > MAX_RANK:
         raise ModelError(
             f"input or output {t} can't be described by engine.h", expected=f"{', '.join(ENGINE_DTYPES)}; rank up to {MAX_RANK}"

@@ -109,7 +109,8 @@ static int take(const nn_window *w, f32_cursor *next, int32_t positions, f32_pos
 
 static void find_runs(const nn_m4_conv_f32 *p, const float *in, f32_cursor *next, int32_t positions, float *extra, f32_tile *t) {
     const nn_window *w = &p->w;
-    const float **rows = (const float **)t->rows;
+    /* The caller's own table, which only readers take as const; one more argument would cost 8 bytes of stack and code. */
+    const float **rows = (const float **)(uintptr_t)t->rows;
     f32_position at[4];
     if (take(w, next, positions, at))
         set_runs(t, rows_of(w, in, at, rows), w->k_w * w->in_c);

@@ -212,7 +212,9 @@ def _convolution(
 ) -> Kernel:
     """`filter_dims`: CMSIS-NN's n and c of the filter."""
     text = params + _window_dims(w, *filter_dims) + _dims("bias_dims", 1, 1, 1, w.out_c)
-    text += "static const cmsis_nn_per_channel_quant_params @_quant = {(int32_t *)@_multiplier, (int32_t *)@_shift};\n"
+    # Its record has plain pointers to what its kernels only read.
+    quant = "{(int32_t *)(uintptr_t)@_multiplier, (int32_t *)(uintptr_t)@_shift}"
+    text += f"static const cmsis_nn_per_channel_quant_params @_quant = {quant};\n"
     constants = _weights(step) + _channel_constants(step.params.quantized)
     return _kernel(step, text, f"{function}({_ARGUMENTS})", constants, sources)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinyrig.compiler.model.extent import Shape, checked_shape, settled
-from tinyrig.compiler.model.graph import Graph, Op, Tensor
+from tinyrig.compiler.model.graph import DTYPES, Graph, Op, Tensor
 from tinyrig.compiler.model.step import AnyStep, ProgramStep
 from tinyrig.core.errors import ModelError
 
@@ -85,6 +85,8 @@ class Program:
         return t
 
     def emit(self, kind: str, op: Op, inputs: list[Tensor], outputs: list[Tensor], params: Any, macs: int = 0) -> None:
+        for y in outputs:
+            check(op, y, y.data is None, "an output that is no constant")
         index = len(self.steps)
         self.steps.append(
             ProgramStep(
@@ -105,6 +107,8 @@ def one_to_one(p: Program, op: Op, *dtypes: str) -> tuple[Tensor, Tensor]:
 
 def check_foldable(tensor: Tensor) -> None:
     """Before anything of the size is made."""
+    if tensor.dtype not in DTYPES.values():
+        raise ModelError(f"{tensor} can't be a constant", expected=" or ".join(DTYPES.values()), received=tensor.dtype)
     if tensor.nbytes > MAX_FOLDED_BYTES:
         raise ModelError(
             f"{tensor} is a constant too large for any board",

@@ -11,13 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinyrig.compiler.tests.whole_nets import conv_net, finish_net
-from tinyrig.core.errors import ModelError
-from tinyrig.host.isolated import Child, ChildFailed
+from tinyrig.host import isolated
+from tinyrig.host.isolated import Child, ChildFailed, Ending
 from tinyrig.measure.parity import allowed, difference
-from tinyrig.workload import oracle
 from tinyrig.workload.op_diff import _Row
-from tinyrig.workload.oracle import TflmOracle
 
 
 class Library:
@@ -35,6 +32,13 @@ class Library:
 
     def hang(self) -> None:
         time.sleep(60)
+
+    def work(self) -> None:
+        while True:
+            pass
+
+    def end(self, number: int) -> None:
+        os.kill(os.getpid(), number)
 
     def flood(self) -> int:
         return np.zeros(1 << 31, np.uint8).size
@@ -63,10 +67,39 @@ def test_death_is_named_with_what_was_printed_and_stays_told() -> None:
 
 def test_a_hang_ends_at_the_limit_and_the_child_with_it() -> None:
     child = Child(Library, 0.2)
-    with pytest.raises(ChildFailed, match="no answer within"):
+    with pytest.raises(ChildFailed, match="no answer within") as e:
         child.call("hang")
+    assert e.value.ending == Ending.STALLED
     with pytest.raises(ProcessLookupError):
         os.kill(child.pid, 0)
+
+
+@pytest.mark.parametrize(
+    ("number", "ending"),
+    [
+        (signal.SIGSEGV, Ending.CRASHED),
+        (signal.SIGABRT, Ending.CRASHED),
+        (signal.SIGKILL, Ending.KILLED),
+        (signal.SIGTERM, Ending.KILLED),
+        (signal.SIGRTMIN + 3, Ending.KILLED),
+    ],
+)
+def test_who_ended_it_is_told_by_the_signal(number: int, ending: Ending) -> None:
+    child = Child(Library, 30)
+    with pytest.raises(ChildFailed) as e:
+        child.call("end", number)
+    assert e.value.ending == ending and e.value.died
+    with pytest.raises(ChildFailed) as e:
+        child.call("good", 1)
+    assert e.value.ending == Ending.OVER
+
+
+def test_a_child_that_works_all_the_time_is_told_from_one_that_is_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolated, "_AT_WORK", 0.05)  # this machine may be busy
+    child = Child(Library, 1.0)
+    with pytest.raises(ChildFailed) as e:
+        child.call("work")
+    assert e.value.ending == Ending.SLOW
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the address space is only limited where /proc reports its size")
@@ -87,24 +120,6 @@ def test_a_dropped_child_is_gone() -> None:
     pid = child.pid
     del child
     assert not Path(f"/proc/{pid}").exists()
-
-
-def test_an_oracle_that_dies_or_hangs_in_a_later_window_is_a_model_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, run = [np.zeros((1, 8, 6, 3), np.int8)], oracle._Tflm.run
-
-    def trouble(self: object, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        if inputs[0].any():
-            time.sleep(60) if inputs[0].max() == 2 else os.kill(os.getpid(), signal.SIGSEGV)
-        return run(self, inputs)
-
-    monkeypatch.setattr(oracle._Tflm, "run", trouble)
-    for value, told in ((1, "SIGSEGV"), (2, "no answer within")):
-        tflm = TflmOracle(finish_net(conv_net()))
-        tflm.run(x)
-        monkeypatch.setattr(oracle, "TIMEOUT_S", 1.0)
-        tflm._child._timeout_s = 1.0
-        with pytest.raises(ModelError, match=told):
-            tflm.run([x[0] + np.int8(value)])
 
 
 INF = np.float32(np.inf)
