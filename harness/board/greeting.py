@@ -24,6 +24,8 @@ class Greeter:
         self._session: Session | None = None
         self.heard = ""
         """What came instead of a hello, the last time that none came."""
+        self.refusal: DeviceError | None = None
+        """What the board there answered instead of a hello that can be used; None: no board did."""
 
     @property
     def session(self) -> Session:
@@ -35,6 +37,7 @@ class Greeter:
         """None when nobody speaks our protocol there; asks once, and again until `seconds` have passed: a board that has just
         been started may need a moment before it listens. Raises LinkError where the port can't be opened."""
         self.disconnect()
+        self.refusal = None
         until = time.monotonic() + seconds
         while True:
             try:
@@ -44,6 +47,7 @@ class Greeter:
                 return self._session.hello()
             except (LinkError, DeviceError) as error:
                 self.heard = error.received or error.what
+                self.refusal = error if isinstance(error, DeviceError) else None
                 over = time.monotonic() >= until
                 if self._session is None and (over or not seconds):
                     raise  # without `seconds` nothing was done yet for which a port might be away

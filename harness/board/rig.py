@@ -13,7 +13,7 @@ from tinyrig.board.greeting import Greeter, check_hello, runs
 from tinyrig.board.resolve import Ports
 from tinyrig.core.boards import Board, BoardTarget, recognise_id
 from tinyrig.core.config import Config
-from tinyrig.core.errors import LinkError, RigError
+from tinyrig.core.errors import DeviceError, LinkError, RigError
 from tinyrig.core.records import BoardInfo, Hello, Image
 from tinyrig.link.session import Session
 
@@ -97,7 +97,13 @@ class Rig:
         """What answers after flashing. Raises LinkError when nobody does."""
         if running is None and self.attachment.wanted_id and not self.attachment.blank:
             log.info("no tinyrig firmware answers: the board's id can be checked only after flashing")
-        self.flash_tries = self._flasher.flash(image, running)
+        refusal = self._greeter.refusal if running is None else None
+        try:
+            self.flash_tries = self._flasher.flash(image, running)
+        except LinkError as error:
+            if refusal is None:
+                raise
+            raise _unreachable(refusal, error) from error
         self.attachment.blank = False
         answer = self._greeter.hello(self._hello_s)
         if answer is not None:
@@ -117,6 +123,16 @@ class Rig:
     def info(self, hello: Hello) -> BoardInfo:
         board = recognise_id(hello.board_id, self.board)
         return BoardInfo(board.name, hello.board_id, hello.clock_hz, board.timing, board.timer_hz or hello.clock_hz)
+
+
+def _unreachable(refusal: DeviceError, error: LinkError) -> DeviceError:
+    """Why a board that did answer can't be flashed: what it answered comes first, as that is what must be mended."""
+    return DeviceError(
+        f"{refusal.what}, and it can't be flashed: {error.what}",
+        expected=refusal.expected,
+        received=f"{refusal.received}; while flashing {error.received or 'nothing'}",
+        remedy=error.remedy or refusal.remedy,
+    )
 
 
 def _check_start(session: Session, running: Hello) -> None:

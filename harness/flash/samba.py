@@ -13,6 +13,7 @@ from serial.tools.list_ports_common import ListPortInfo
 from tinyrig.core.boards import Board
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import DeviceError, LinkError, RigError
+from tinyrig.flash.chatter import Chatter
 from tinyrig.flash.job import FlashJob
 from tinyrig.link.network_port import REMEDY_TOUCH, AnyPort, sets_baud
 from tinyrig.link.serial_link import PORT_ERRORS, open_port
@@ -126,13 +127,18 @@ class Monitor:
         with contextlib.suppress(*PORT_ERRORS):
             self._serial.close()
 
-    def identify(self) -> bool:
-        """Whether an Arduino nRF52840 bootloader answers; False for silence or noise. Raises LinkError for another chip's."""
+    def identify(self, chatter: Chatter) -> bool:
+        """Whether an Arduino nRF52840 bootloader answers; False for silence or noise, which goes to `chatter`. Raises LinkError
+        for another chip's."""
+        chatter.add(self._serial.read(self._serial.in_waiting))
         self._serial.reset_input_buffer()
-        if not self._ask("N#", PROBE_S).endswith(END):
+        reply = self._ask("N#", PROBE_S)
+        if not reply.endswith(END):
+            chatter.add(reply)
             return False
         version = self._ask("V#", PROBE_S)
         if b"[Arduino:" not in version:
+            chatter.add(reply + version)
             return False
         self._can_crc = b"Z" in version.rpartition(b"[Arduino:")[2]
         chip = self._ask("I#", PROBE_S).strip(b"\n\r\0")
@@ -233,23 +239,24 @@ def _enter_bootloader(board: Board, port: str, deadline: Deadline) -> Monitor:
     until = time.monotonic() + _within(deadline, ENTER_S)
     touch_at = 0.0  # the first round only looks whether the bootloader is there already
     error: LinkError | None = None
+    chatter = Chatter()
     while time.monotonic() < until:
         for candidate in _candidates(board, port, plug):
             try:
-                if monitor := _identified(candidate, deadline):
+                if monitor := _identified(candidate, deadline, chatter):
                     return monitor
             except LinkError as problem:
                 error = problem
         if time.monotonic() >= touch_at:
             error = _touch(port) or error
-            touch_at = time.monotonic() + TOUCH_AGAIN_S
+            touch_at, chatter = time.monotonic() + TOUCH_AGAIN_S, chatter if touch_at else Chatter()
             if error and _hopeless(board, port):
                 raise error
         time.sleep(0.02)
     raise error or LinkError(
-        f"no bootloader answers on {port}",
+        f"no bootloader answers on {port}" + (": what runs there talks on after the 1200-baud touch" if chatter.count else ""),
         expected=f"the bootloader of a {board.title} within {ENTER_S:.0f} s",
-        received="silence",
+        received=str(chatter),
         remedy="press the board's reset button twice quickly, then flash again",
     )
 
@@ -259,11 +266,11 @@ def _hopeless(board: Board, port: str) -> bool:
     return not board.usb_ids and "://" not in port and not Path(port).exists()
 
 
-def _identified(port: str, deadline: Deadline) -> Monitor | None:
-    """A monitor on `port` if this board's bootloader answers there; None for silence. Raises LinkError."""
+def _identified(port: str, deadline: Deadline, chatter: Chatter) -> Monitor | None:
+    """A monitor on `port` if this board's bootloader answers there; None for silence and for `chatter`. Raises LinkError."""
     monitor = Monitor(port, deadline)
     try:
-        if monitor.identify():
+        if monitor.identify(chatter):
             return monitor
     except PORT_ERRORS:
         pass  # it left the USB while we asked

@@ -13,6 +13,7 @@ from tinyrig.core.deadlines import Deadline, exceeded
 from tinyrig.core.errors import EXIT_USER, HostError, UserError
 from tinyrig.core.records import Variant
 from tinyrig.core.text import printable
+from tinyrig.host.forked import died_of
 from tinyrig.workload.manifest import read_built
 from tinyrig.workload.model_file import read_model
 
@@ -37,16 +38,16 @@ def built_variants(config: Config, names: Sequence[str] = (), deadline: Deadline
     except subprocess.TimeoutExpired as error:
         raise exceeded("run_s", deadline.seconds, "out of time building the variants", HostError) from error
     if done.returncode:
-        fault = UserError if done.returncode == EXIT_USER else HostError
-        raise fault(
-            "the variants could not be built",
-            expected="a finished build",
-            received=f"exit status {done.returncode}, for the reason above",
-            remedy="correct the dataset or the names, then run again"
-            if fault is UserError
-            else "fix this machine, then run again",
+        raise _not_built(done.returncode)
+    folder = done.stdout.strip()
+    if not folder:
+        raise HostError(
+            "the building of the variants ended before it was done",
+            expected="the folder of the finished variants",
+            received="exit status 0, and no folder",
+            remedy="look for what ends the process (exit, os._exit) in your own builders, steps and networks",
         )
-    built = read_built(Path(done.stdout.strip()))
+    built = read_built(Path(folder))
     unknown = set(names) - {v.name for v in built}
     if unknown or not built:
         raise UserError(
@@ -56,6 +57,24 @@ def built_variants(config: Config, names: Sequence[str] = (), deadline: Deadline
             remedy="tinyrig variants builds them",
         )
     return [v for v in built if not names or v.name in names]
+
+
+def _not_built(status: int) -> UserError | HostError:
+    """`status`: the exit status of the building process, negative for a signal."""
+    if status < 0:
+        return HostError(
+            "the process that builds the variants was ended",
+            expected="a finished build",
+            received=died_of(status),
+            remedy="free memory, or find out who ended it; then run again",
+        )
+    fault = UserError if status == EXIT_USER else HostError
+    return fault(
+        "the variants could not be built",
+        expected="a finished build",
+        received=f"exit status {status}, for the reason above",
+        remedy="correct the dataset or the names, then run again" if fault is UserError else "fix this machine, then run again",
+    )
 
 
 def model_variant(path: Path, windows: Path | None) -> Variant:

@@ -59,7 +59,7 @@ def _source(point: importlib.metadata.EntryPoint) -> str:
 def _loaded(point: importlib.metadata.EntryPoint) -> Base | Step:
     try:
         line = point.load()
-    except Exception as error:  # whatever a package's import raises
+    except (Exception, SystemExit) as error:  # whatever a package's import raises
         raise UserError(
             f"builder {point.name} of {_source(point)} can't be loaded",
             expected=point.value,
@@ -117,7 +117,7 @@ def _function(spec: str) -> Any:
     module, _, name = spec.partition(":")
     try:
         function = getattr(importlib.import_module(module), name)
-    except Exception as error:  # whatever the user's import raises
+    except (Exception, SystemExit) as error:  # whatever the user's import raises
         raise UserError(
             f"{spec} can't be imported",
             expected="a function in a module that Python finds",
@@ -142,7 +142,7 @@ def build_function(task: Task) -> Built:
         model = _function(spec)(*task.data.x.shape[1:], task.data.classes)
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"{spec} failed", expected="a Keras network", received=f"{error!r}"[:300], remedy=_SEE) from error
     model = fitting(model, task, spec)
     return task.as_float(model, task.train(model))
@@ -161,11 +161,11 @@ def _load(path: str) -> Any:
     try:
         with models.quiet():
             return models.tensorflow().keras.models.load_model(path, compile=False)
-    except Exception as first:  # whatever Keras raises: its loaders have no error of their own
+    except (Exception, SystemExit) as first:  # whatever Keras raises: its loaders have no error of their own
         try:
             with models.quiet():
                 return keras3.load(path)
-        except Exception as second:
+        except (Exception, SystemExit) as second:
             raise UserError(
                 f"{path} can't be loaded",
                 expected="a network saved by Keras 2 or Keras 3 as .keras or .h5",
