@@ -22,7 +22,8 @@ from tinyrig.core.boards import parse_board
 from tinyrig.core.config import Config, load_config
 from tinyrig.core.errors import LinkError
 from tinyrig.core.records import Sample, Variant
-from tinyrig.measure.variant import Request, compile_for, take_samples, windows_of
+from tinyrig.measure.sampling import take_samples
+from tinyrig.measure.variant import Request, compile_for, windows_of
 from tinyrig.measure.variants import built_variants
 
 KINDS = ("drop", "flip", "insert", "dup")

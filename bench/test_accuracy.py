@@ -13,12 +13,12 @@ def test_accuracy_reaches_the_hosts(claim):
     claim("accuracy")
 
 
-def test_the_board_is_right_where_the_oracle_is(outcome, variant):
+def test_the_board_is_right_where_the_oracle_is(measurement, variant):
     """The oracle is asked again, and its hits are counted without what the rig keeps of the board's run."""
-    hits = top1_hits(outcome)
-    if hits is None or outcome.parity is None or variant.windows is None:
+    hits = top1_hits(measurement)
+    if hits is None or measurement.parity is None or variant.windows is None:
         pytest.skip("not measured: no labels, or no oracle to compare with")
-    windows = load_windows(variant.windows, outcome.image.inputs, len(hits))
-    oracle = ORACLES[outcome.parity.oracle](read_model(variant.tflite))
+    windows = load_windows(variant.windows, measurement.image.inputs, len(hits))
+    oracle = ORACLES[measurement.parity.oracle](read_model(variant.tflite))
     predicted = [int(np.argmax(oracle.run(list(inputs))[0])) for inputs in windows.inputs]
     assert hits.tolist() == [top1 == label for top1, label in zip(predicted, windows.labels, strict=True)]

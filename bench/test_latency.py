@@ -6,17 +6,17 @@ from tinyrig.analysis.metrics import timed_cycles
 from tinyrig.analysis.verification import withheld
 
 
-def test_latency_is_recorded(outcome, config):
-    if outcome.parity is None:
+def test_latency_is_recorded(measurement, config):
+    if measurement.parity is None:
         pytest.skip("not measured: no oracle was requested, and unverified outputs yield no timing")
-    assert withheld(outcome) is None
-    cycles = timed_cycles(outcome)
-    windows = sum(sample.kind == "window" for sample in outcome.samples)
+    assert withheld(measurement) is None
+    cycles = timed_cycles(measurement)
+    windows = sum(sample.kind == "window" for sample in measurement.samples)
     assert len(cycles) == windows + config.repeats
     assert (cycles > 0).all()
 
 
-def test_profile_covers_every_op(outcome):
-    profile = next(sample for sample in outcome.samples if sample.kind == "profile")
-    assert len(profile.op_cycles) == len(outcome.image.ops) > 0
+def test_profile_covers_every_op(measurement):
+    profile = next(sample for sample in measurement.samples if sample.kind == "profile")
+    assert len(profile.op_cycles) == len(measurement.image.ops) > 0
     assert all(cycles > 0 for cycles in profile.op_cycles)

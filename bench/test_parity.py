@@ -1,6 +1,6 @@
 """Claim: on the board every variant computes what the oracle computes."""
 
 
-def test_outputs_agree_with_the_oracle(outcome, claim):
+def test_outputs_agree_with_the_oracle(measurement, claim):
     claim("parity")
-    assert outcome.parity.compared > 0
+    assert measurement.parity.compared > 0

@@ -1,5 +1,5 @@
 """Claim, with --nightly: no metric got worse since the last accepted runs."""
 
 
-def test_nothing_got_worse(outcome, night):
-    night.check(outcome)
+def test_nothing_got_worse(measurement, night):
+    night.check(measurement)

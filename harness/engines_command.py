@@ -10,13 +10,10 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tinyrig.core.errors import EXIT_CLAIM, EXIT_GOOD, HostError, UserError
 from tinyrig.measure.engine_comparison import ENGINES, PEER, Comparison, wrong_engines
-
-if TYPE_CHECKING:
-    pass
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,6 +21,7 @@ from tinyrig.core.errors import EXIT_CLAIM, EXIT_RIG, RigError, decisive
 if TYPE_CHECKING:
     from tinyrig.core.config import Config
     from tinyrig.core.deadlines import Deadline
+    from tinyrig.core.plans import RunPlan
     from tinyrig.core.records import Measurement, Variant
     from tinyrig.measure.run import OpenRun
     from tinyrig.nightly.pytest_night import PytestNight
@@ -63,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     try:
         config.stash[_RESUMED] = resumed = _find_resumed(config)
-        config.option.board = config.option.board or (resumed and resumed.plan.get("board")) or "virtual"
+        config.option.board = config.option.board or (resumed and resumed.plan.board) or "virtual"
         if config.option.board != "virtual":  # unit tests need no rig.toml
             parse_own_board(config.option.board, _config(config).boards, _NEEDS_OWN)
     except RigError as error:
@@ -96,14 +97,16 @@ def _variants(config: pytest.Config) -> list[Variant]:
     if _VARIANTS not in config.stash:
         capture = config.pluginmanager.getplugin("capturemanager")
         with capture.global_and_fixture_disabled():  # a build takes a minute: its progress is for the user's eyes
-            config.stash[_VARIANTS] = built_variants(_config(config), _plan(config).get("variants", ()), _deadline(config))
+            config.stash[_VARIANTS] = built_variants(_config(config), _plan(config).variants, _deadline(config))
     return config.stash[_VARIANTS]
 
 
-def _plan(config: pytest.Config) -> dict[str, Any]:
-    """What was requested when the resumed run was started; empty for a new one."""
+def _plan(config: pytest.Config) -> RunPlan:
+    """What was asked for when the resumed run was begun; empty for a new one."""
+    from tinyrig.core.plans import RunPlan
+
     resumed = config.stash.get(_RESUMED, None)
-    return resumed.plan if resumed else {}
+    return resumed.plan if resumed else RunPlan()
 
 
 def _deadline(config: pytest.Config) -> Deadline:
@@ -121,7 +124,7 @@ def _config(config: pytest.Config) -> Config:
 
     if _CONFIG not in config.stash:
         config.stash[_CONFIG] = load_config()
-    dataset = _plan(config).get("dataset")
+    dataset = _plan(config).dataset
     return dataclasses.replace(config.stash[_CONFIG], dataset=dataset) if dataset else config.stash[_CONFIG]
 
 
@@ -135,26 +138,25 @@ def config(pytestconfig: pytest.Config) -> Config:
 def open_run(pytestconfig: pytest.Config, config: Config) -> Iterator[OpenRun]:
     """The session's run on the board of --board, a new one or that of --resume."""
     from tinyrig.core.boards import parse_board
+    from tinyrig.core.plans import RunPlan
     from tinyrig.host.signals import alarm, terminable
-    from tinyrig.measure.run import OpenRun
+    from tinyrig.measure.run import measuring
 
     deadline = _deadline(pytestconfig)
     board, resumed = pytestconfig.option.board, pytestconfig.stash[_RESUMED]
-    settings = _plan(pytestconfig).get("settings", {})
-    again = {name: settings[name] for name in ("oracle", "limit", "engine") if name in settings}
-    plan = {"board": board, "dataset": config.dataset}
+    plan = RunPlan(board, config.dataset, settings=_plan(pytestconfig).settings)
     resume = resumed.run_id if resumed else None
     with (
         terminable() as pytestconfig.stash[_SIGNALS],
         alarm(deadline),
-        OpenRun(parse_board(board, config.boards), config, resume=resume, plan=plan, deadline=deadline, **again) as open_run,
+        measuring(parse_board(board, config.boards), config, plan, resume=resume, deadline=deadline) as open_run,
     ):
         pytestconfig.stash[_OPEN_RUN] = open_run
         yield open_run
 
 
 @pytest.fixture
-def outcome(open_run: OpenRun, variant: Variant) -> Measurement:
+def measurement(open_run: OpenRun, variant: Variant) -> Measurement:
     """The variant, flashed, streamed and compared; once a session, however many claims ask. A rig that fails raises here, in
     the setup: pytest then reports an error, not a failure."""
     return open_run.run(variant)
@@ -164,30 +166,30 @@ def outcome(open_run: OpenRun, variant: Variant) -> Measurement:
 def night(pytestconfig: pytest.Config, config: Config, open_run: OpenRun) -> Iterator[PytestNight]:
     """The session's run as a night."""
     from tinyrig.core.boards import parse_board
-    from tinyrig.measure.run import OpenRun
+    from tinyrig.core.plans import RunPlan
+    from tinyrig.measure.run import measuring
     from tinyrig.nightly.pytest_night import PytestNight
 
-    settings = _plan(pytestconfig).get("settings", {})
-    again = {name: settings[name] for name in ("oracle", "limit", "engine") if name in settings}
     board, deadline = pytestconfig.option.board, _deadline(pytestconfig)
-    open_again = partial(OpenRun, parse_board(board, config.boards), config, deadline=deadline, **again)
+    plan = RunPlan(settings=_plan(pytestconfig).settings)
+    open_again = partial(measuring, parse_board(board, config.boards), config, plan, deadline=deadline)
     with PytestNight(board, config, open_run, open_again) as night:
         pytestconfig.stash[_NIGHT] = night
         yield night
 
 
 @pytest.fixture
-def claim(outcome: Measurement) -> Callable[[str], None]:
+def claim(measurement: Measurement) -> Callable[[str], None]:
     """`claim(name)` of measure/claims.py on this measurement: passes, raises ClaimError, or skips where nothing was measured."""
     from tinyrig.core.records import ClaimStatus
     from tinyrig.measure.claims import claim_error
 
     def check(name: str) -> None:
-        found = next(c for c in outcome.claims if c.name == name)
+        found = next(c for c in measurement.claims if c.name == name)
         if found.status == ClaimStatus.NOT_MEASURED:
             pytest.skip(f"not measured: {found.reason}")
         if found.status == ClaimStatus.FAILED:
-            raise claim_error(outcome, found)
+            raise claim_error(measurement, found)
 
     return check
 
@@ -196,25 +198,25 @@ def claim(outcome: Measurement) -> Callable[[str], None]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A RigError is reported by its message, not by a traceback, and decides the exit code."""
+    """A RigError is shown by its message, not by a traceback, and decides the exit code."""
     report = yield
     error = call.excinfo.value if call.excinfo else None
     in_bench = item.path.is_relative_to(item.config.rootpath / "bench")
-    ours = error if in_bench and isinstance(error, RigError) else None
-    if ours is not None:
-        report.longrepr = f"{type(ours).__name__}: {ours}"
-        if report.when == "call" and ours.exit_code != EXIT_CLAIM:
+    # Whatever else a fixture of bench/ raises is no verdict on a model either: 1 is for tests that failed.
+    code = EXIT_CLAIM if report.when == "call" or not in_bench else EXIT_RIG
+    if in_bench and isinstance(error, RigError):
+        report.longrepr = f"{type(error).__name__}: {error}"
+        code = error.exit_code
+        if report.when == "call" and code != EXIT_CLAIM:
             report.when = "setup"  # the only way to have it reported as an error, in JUnit's XML too: a failure is the model's
     if report.failed:
-        # Whatever else a fixture of bench/ raises is no verdict on a model either: 1 is for tests that failed.
-        code = ours.exit_code if ours is not None else EXIT_CLAIM if report.when == "call" or not in_bench else EXIT_RIG
         item.config.stash.setdefault(_CODES, set()).add(code)
     return report
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[None]:
-    """The exit code. That the session was interrupted is reported to the open_run first: its fixture is torn down within."""
+    """The exit code. The open run hears of an interruption first: its fixture is torn down within."""
     stash = session.config.stash
     open_run = stash.get(_OPEN_RUN, None)
     interrupted = open_run is not None and exitstatus == pytest.ExitCode.INTERRUPTED
@@ -229,7 +231,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[N
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """The run's table, its report below reports/out, and how to continue with what could not be measured."""
+    """The run's table, its report below reports/out, and how to measure the rest."""
     from tinyrig.measure.reporting import write_night, write_report
 
     open_run = config.stash.get(_OPEN_RUN, None)
@@ -242,6 +244,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if (night := config.stash.get(_NIGHT, None)) is not None and night.text:
         write_night(night.night_id, _config(config))
         terminalreporter.write_line(night.text)
-    if open_run.interrupted or any(e.exit_code == EXIT_RIG for e in open_run.failed.values()):
-        go_on = f"pytest bench/ --resume {open_run.run_id}"
-        terminalreporter.write_line(f"run {open_run.run_id}: measured data is kept; continue with: {go_on}", yellow=True)
+    if open_run.interrupted or open_run.has_rig_fault:
+        rest = f"pytest bench/ --resume {open_run.run_id}"
+        terminalreporter.write_line(f"run {open_run.run_id}: measured data is kept; continue with: {rest}", yellow=True)

@@ -11,22 +11,25 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinyrig.core.errors import EXIT_CLAIM, EXIT_RIG, HostError, ModelError, RigError, UserError, decisive
+from tinyrig.core.errors import EXIT_CLAIM, HostError, ModelError, RigError, UserError, decisive
 
 if TYPE_CHECKING:
+    from tinyrig.analysis.evaluation import Evaluation
     from tinyrig.core.config import Config
     from tinyrig.core.deadlines import Deadline
+    from tinyrig.core.plans import RunPlan
     from tinyrig.core.records import Run, Variant
     from tinyrig.host.progress import progress
     from tinyrig.measure.run import OpenRun
+    from tinyrig.store.runs import StoredRun
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], exits: str) -> None:
-    """The `run` command, for cli.py. What is left out with --resume is as the run was begun."""
+    """The `run` command, for cli.py. What is left out with --resume is as when the run was begun."""
     parser = commands.add_parser("run", help="measure variants or a model on a board", epilog=exits)
     parser.add_argument("--board", action=_OneBoard, help="board name, serial port or URL, or NAME@PORT (default: virtual)")
     what = parser.add_mutually_exclusive_group()
@@ -76,17 +79,18 @@ def main(arguments: argparse.Namespace) -> int:
     config = load_config()
     deadline = Deadline("run_s", config.limits.run_s)
     _check_words(arguments)
-    resume = _take_plan(arguments, config)
-    if arguments.dataset:
-        config = dataclasses.replace(config, dataset=arguments.dataset)
+    resumed = _resumed(arguments, config)
+    plan = _plan(arguments, config, resumed.plan if resumed else None)
+    config = dataclasses.replace(config, dataset=plan.dataset or config.dataset)
     _check_writable(arguments.json)
-    result, failures = _measure(arguments, config, resume, deadline)
+    done = _measure(plan, config, resumed.run_id if resumed else None, deadline)
+    result, failures = done.result, done.failures
     if arguments.json:
-        _write(arguments.json, json.dumps(run_to_json(result), indent=1, allow_nan=False) + "\n")
+        _write(arguments.json, json.dumps(run_to_json(result, done.evaluated), indent=1, allow_nan=False) + "\n")
     if arguments.no_report and result.runs:
         print(f"stored as run {result.run_id}; `tinyrig report {result.run_id} --summary` writes its report")
     elif result.runs and write_report(result.run_id, config, "--summary"):
-        failures = [*failures, _no_report(result.run_id)]
+        failures = (*failures, _no_report(result.run_id))
     return _verdict(result, failures, config)
 
 
@@ -104,7 +108,7 @@ def _no_report(run_id: str) -> HostError:
 
 
 def _check_words(arguments: argparse.Namespace) -> None:
-    if _foreign(arguments):
+    if _foreign(arguments.board):
         return _check_foreign(arguments)
     if arguments.windows and not arguments.model and arguments.resume is None:
         raise UserError(
@@ -115,11 +119,11 @@ def _check_words(arguments: argparse.Namespace) -> None:
         )
 
 
-def _foreign(arguments: argparse.Namespace) -> bool:
+def _foreign(board: str | None) -> bool:
     """Whether the board runs a firmware that somebody else built."""
     from tinyrig.core.boards import names_mlperf
 
-    return names_mlperf(arguments.board or "")
+    return names_mlperf(board or "")
 
 
 def _check_foreign(arguments: argparse.Namespace) -> None:
@@ -140,53 +144,47 @@ def _check_foreign(arguments: argparse.Namespace) -> None:
         )
 
 
-def _take_plan(arguments: argparse.Namespace, config: Config) -> str | None:
-    """The run to resume, None for a new one. What was requested when it was started stands in for what is not named now; what
-    is named and differs is refused later, where it would change a result."""
-    plan: dict[str, Any] = {}
-    resume = None
-    if arguments.resume is not None:
-        from tinyrig.measure.resume import find_run
-        from tinyrig.store.runs import Store
+def _resumed(arguments: argparse.Namespace, config: Config) -> StoredRun | None:
+    """The run to resume, None for a new one."""
+    if arguments.resume is None:
+        return None
+    from tinyrig.measure.resume import find_run
+    from tinyrig.store.runs import Store
 
-        with Store(config.results, must_exist=True) as store:
-            run = find_run(store, arguments.resume, arguments.board)
-        resume, plan = run.run_id, run.plan
-    settings = plan.get("settings", {})
-    arguments.board = arguments.board or plan.get("board") or "virtual"
-    arguments.engine = arguments.engine or settings.get("engine") or "tinyrig"
-    arguments.oracle = arguments.oracle or settings.get("oracle")
-    arguments.dataset = arguments.dataset or plan.get("dataset")
-    arguments.limit = settings.get("limit") if arguments.limit is None else arguments.limit
-    if not arguments.model and not arguments.variant:
-        arguments.model = Path(plan["model"]) if plan.get("model") else None
-        arguments.variant = plan.get("variants")
-    arguments.windows = arguments.windows or (Path(plan["windows"]) if plan.get("windows") else None)
-    return resume
+    with Store(config.results, must_exist=True) as store:
+        return find_run(store, arguments.resume, arguments.board)
 
 
-def _plan(arguments: argparse.Namespace, config: Config) -> dict[str, Any]:
-    """What is asked for, so that --resume needs no further word."""
-    model, windows = (str(p.absolute()) if p else None for p in (arguments.model, arguments.windows))
-    return {
-        "board": arguments.board,
-        "dataset": config.dataset,
-        "variants": arguments.variant or [],
-        "model": model,
-        "windows": windows,
-    }
+def _plan(arguments: argparse.Namespace, config: Config, earlier: RunPlan | None) -> RunPlan:
+    """What is asked for. What is not named now is as it was when the `earlier` run was begun; what is named and differs is
+    refused later, where it would change a result."""
+    from tinyrig.core.plans import RunPlan
+    from tinyrig.measure.variant import run_settings
+
+    earlier = earlier or RunPlan()
+    before = earlier.settings or run_settings(config)
+    named = bool(arguments.model or arguments.variant)
+    limit = before.limit if arguments.limit is None else arguments.limit
+    return RunPlan(
+        board=arguments.board or earlier.board or "virtual",
+        dataset=arguments.dataset or earlier.dataset or config.dataset,
+        variants=tuple(arguments.variant or ()) if named else earlier.variants,
+        model=arguments.model if named else earlier.model,
+        windows=arguments.windows or earlier.windows,
+        settings=run_settings(config, arguments.engine or before.engine, limit, arguments.oracle or before.oracle),
+    )
 
 
-def _variants(arguments: argparse.Namespace, config: Config, deadline: Deadline) -> list[Variant]:
+def _variants(plan: RunPlan, config: Config, deadline: Deadline) -> list[Variant]:
     from tinyrig.measure.variants import built_variants, model_variant
 
-    if _foreign(arguments) and not arguments.model and not arguments.variant:
+    if _foreign(plan.board) and plan.windows and not plan.model and not plan.variants:
         from tinyrig.mlperf.bench import mlperf_variant
 
-        return [mlperf_variant(arguments.windows)]
-    if arguments.model:
-        return [model_variant(arguments.model, arguments.windows)]
-    return built_variants(config, arguments.variant or (), deadline)
+        return [mlperf_variant(plan.windows)]
+    if plan.model:
+        return [model_variant(plan.model, plan.windows)]
+    return built_variants(config, plan.variants, deadline)
 
 
 def _check_writable(path: Path | None) -> None:
@@ -203,42 +201,40 @@ def _check_writable(path: Path | None) -> None:
 # ---- doing it ----
 
 
-def _measure(
-    arguments: argparse.Namespace, config: Config, resume: str | None, deadline: Deadline
-) -> tuple[Run, Sequence[RigError]]:
-    """The run as stored, and why variants could not be measured; one that fails does not stop the others."""
+@dataclasses.dataclass(frozen=True)
+class _Done:
+    """The run as stored, what was computed of it by variant, and why variants could not be measured."""
+
+    result: Run
+    evaluated: Mapping[str, Evaluation]
+    failures: tuple[RigError, ...]
+
+
+def _measure(plan: RunPlan, config: Config, resume: str | None, deadline: Deadline) -> _Done:
+    """A variant that fails does not stop the others."""
     from tinyrig.core.boards import parse_board
     from tinyrig.host.progress import progress
     from tinyrig.host.signals import alarm
-    from tinyrig.measure.run import OpenRun
+    from tinyrig.measure.run import measuring
 
-    target = parse_board(arguments.board, config.boards)
-    variants = _variants(arguments, config, deadline)
+    target = parse_board(plan.board, config.boards)
+    variants = _variants(plan, config, deadline)
     with (
         progress(len(variants)) as bar,
         alarm(deadline),
-        OpenRun(
-            target,
-            config,
-            oracle=arguments.oracle,
-            limit=arguments.limit,
-            engine=arguments.engine,
-            resume=resume,
-            plan=_plan(arguments, config),
-            deadline=deadline,
-        ) as open_run,
+        measuring(target, config, plan, resume=resume, deadline=deadline) as open_run,
     ):
         try:
             for variant in variants:
                 _run_one(open_run, variant, bar)
-            result = open_run.result()
+            done = _Done(open_run.result(), open_run.evaluated, tuple(open_run.failed.values()))
         except BaseException as error:
-            if not isinstance(error, UserError) and not _foreign(arguments):
+            if not isinstance(error, UserError) and not _foreign(plan.board):
                 _hint(open_run.run_id)
             raise
-    if any(e.exit_code == EXIT_RIG for e in open_run.failed.values()) and not _foreign(arguments):
+    if open_run.has_rig_fault and not _foreign(plan.board):
         _hint(open_run.run_id)
-    return result, list(open_run.failed.values())
+    return done
 
 
 def _run_one(open_run: OpenRun, variant: Variant, bar: progress) -> None:
@@ -266,10 +262,11 @@ def _write(path: Path, text: str) -> None:
 
 def _verdict(result: Run, failures: Sequence[RigError], config: Config) -> int:
     """Each failed claim is named on stderr; those of a run from before they were kept are judged now."""
+    from tinyrig.analysis.evaluation import evaluate
     from tinyrig.core.records import ClaimStatus
     from tinyrig.measure.claims import judge
 
-    claims = [(run.variant.name, claim) for run in result.runs for claim in run.claims or judge(run, config)]
+    claims = [(run.variant.name, claim) for run in result.runs for claim in run.claims or judge(run, evaluate(run), config)]
     failed = [(name, claim) for name, claim in claims if claim.status == ClaimStatus.FAILED]
     for name, claim in failed:
         print(f"tinyrig: claim failed: {name}: {claim.name}: {claim.reason}", file=sys.stderr)

@@ -109,7 +109,7 @@ def _unfinished_note(run: StoredRun) -> str:
     from tinyrig.core.records import RunState
 
     state = "under way, or was cut off" if run.state == RunState.OPEN else run.state
-    count = run.journaled
+    count = run.open_samples
     kept = f"; {count} {'sample' if count == 1 else 'samples'} of an unfinished variant {'is' if count == 1 else 'are'} kept"
     return (
         f"Run {run.run_id} is not complete: it is {state}{kept if count else ''}. "

@@ -15,8 +15,8 @@ CONFIDENCE = 0.95
 def energy(run: Measurement) -> dict[str, Any] | None:
     """Microjoules of one inference, the whole board's: median, its interval, extremes; None where none was measured. `trial`: on
     the virtual board, which draws no current."""
-    kept = run.settings.get("energy")
-    if not isinstance(kept, dict) or not kept.get("uj"):
+    kept = run.settings.energy
+    if not kept or not kept.get("uj"):
         return None
     uj, us = np.asarray(kept["uj"], np.float64), np.asarray(kept["us"], np.float64)
     interval = median_interval(uj)

@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinyrig.analysis import energy_metrics, mlperf_metrics, stats
-from tinyrig.analysis.metric_table import METRICS
-from tinyrig.analysis.outputs import accuracy, auc, window_samples
-from tinyrig.analysis.verification import parity, withheld
+from tinyrig.analysis.verification import withheld
 from tinyrig.core.records import INSTRUCTIONS, Measurement, OpInfo
 
 
@@ -113,27 +111,3 @@ def total_macs(run: Measurement) -> int | None:
     if run.variant.macs is not None:
         return run.variant.macs
     return sum(op.macs for op in run.image.ops) or None
-
-
-def metric_values(run: Measurement) -> dict[str, Any]:
-    """Every name of METRICS -> value, None where it was not measured or is withheld."""
-    value, interval = accuracy(run)
-    groups = {"parity": parity(run), "latency": latency(run), "ram": ram(run), "flash": flash(run)}
-    flat = {f"{group}_{key}": v for group, values in groups.items() for key, v in (values or {}).items()}
-    macs, cycles = total_macs(run), flat.get("latency_cycles_median")
-    v = run.variant
-    flat |= {
-        "windows": len(window_samples(run)),
-        "accuracy": value,
-        "accuracy_ci95": interval,
-        "host_accuracy": v.host_accuracy,
-        "auc": auc(run),
-        "throughput": (throughput(run) or {}).get("median"),
-        "energy_uj_median": (energy(run) or {}).get("uj_median"),
-        "tflite_bytes": v.tflite_bytes,
-        "zip_bytes": v.zip_bytes,
-        "flops": v.flops,
-        "macs": macs,
-        "cycles_per_mac": cycles / macs if cycles is not None and macs else None,
-    }
-    return {name: flat.get(name) for name in METRICS}

@@ -23,8 +23,7 @@ def is_foreign(run: Measurement) -> bool:
 
 def facts(run: Measurement) -> dict[str, Any]:
     """What was found out about the firmware and how it was measured; empty for our own firmware."""
-    found = run.settings.get("mlperf")
-    return found if isinstance(found, dict) else {}
+    return dict(run.settings.mlperf or {})
 
 
 def _runs(run: Measurement) -> list[tuple[int, int]]:

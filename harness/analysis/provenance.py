@@ -90,7 +90,7 @@ def board_json(run: Measurement) -> dict[str, Any]:
         "clock_hz": board.clock_hz,
         "timing": board.timing,
         "timer_hz": timer_hz(board),
-        "timer_overhead_cycles": run.settings.get("timer_overhead_cycles"),
+        "timer_overhead_cycles": run.settings.timer_overhead_cycles,
     }
 
 
@@ -149,10 +149,10 @@ def link(run: Measurement) -> dict[str, Any] | None:
     """What the line cost: counts, bytes, seconds of recovering; with the faults that were injected on purpose and how often. Of a
     resumed run it tells the last attempt only.
     None for a run that was stored without."""
-    counts = run.settings.get("link")
-    if not isinstance(counts, dict):
+    kept = run.settings
+    if kept.link is None:
         return None
-    return counts | {"injected_faults": run.settings.get("injected_faults", []), "injected": run.settings.get("injected", {})}
+    return {**kept.link, "injected_faults": list(kept.injected_faults or ()), "injected": dict(kept.injected or {})}
 
 
 def timing_note(run: Measurement) -> str:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tinyrig.analysis import mlperf_metrics, provenance
+from tinyrig.analysis.evaluation import Evaluation, evaluate
 from tinyrig.analysis.metric_table import NO_TIME
-from tinyrig.analysis.metrics import energy, flash, latency, metric_values, ops, ram, throughput
-from tinyrig.analysis.outputs import not_finite
-from tinyrig.analysis.provenance import link, oracle_note, timing_note
-from tinyrig.analysis.verification import parity, withheld
 from tinyrig.core.records import INSTRUCTIONS, Measurement, Run
 
 SCHEMA = 1
 
 
-def run_to_json(run: Run) -> dict[str, Any]:
+def run_to_json(run: Run, known: Mapping[str, Evaluation] | None = None) -> dict[str, Any]:
     """The `--json` document, schema 1. `board` and `toolchain` are the first variant's (each entry carries its own too),
-    None for a run without variants."""
-    entries = [variant_to_json(r) for r in run.runs]
+    None for a run without variants. `known`: by variant, what was computed already. Raises InfraError where outputs or labels
+    are missing."""
+    found = known or {}
+    entries = [variant_to_json(r, found.get(r.variant.name)) for r in run.runs]
     first = entries[0] if entries else {"board": None, "toolchain": None}
     return {
         "schema": SCHEMA,
@@ -26,16 +26,17 @@ def run_to_json(run: Run) -> dict[str, Any]:
         "started": run.started,
         "board": first["board"],
         "toolchain": first["toolchain"],
-        "timing_note": timing_note(run.runs[0]) if run.runs else None,
+        "timing_note": provenance.timing_note(run.runs[0]) if run.runs else None,
         "versions": dict(run.versions),
         "runs": entries,
         "not_measured": [{"variant": n.variant, "error": n.error, "kind": n.kind} for n in run.not_measured],
     }
 
 
-def variant_to_json(run: Measurement) -> dict[str, Any]:
+def variant_to_json(run: Measurement, known: Evaluation | None = None) -> dict[str, Any]:
     """One entry of `runs`; numbers only, no NaN. Units: design contract, schema 1."""
-    v, value = run.variant, metric_values(run)
+    v, found = run.variant, (known or evaluate(run)).checked()
+    value = found.values
     interval = value["accuracy_ci95"]
     return {
         "variant": v.name,
@@ -43,18 +44,18 @@ def variant_to_json(run: Measurement) -> dict[str, Any]:
         "windows": value["windows"],
         "accuracy": value["accuracy"],
         "accuracy_ci95": None if interval is None else list(interval),
-        "accuracy_reason": not_finite(run),
-        "parity": parity(run),
-        "latency": latency(run),
-        "latency_reason": withheld(run),
+        "accuracy_reason": found.not_finite,
+        "parity": found.parity,
+        "latency": found.latency,
+        "latency_reason": found.withheld,
         "latency_us_reason": NO_TIME if run.board.timing == INSTRUCTIONS else None,
-        "ram": ram(run),
-        "flash": flash(run),
+        "ram": found.ram,
+        "flash": found.flash,
         "tflite_bytes": v.tflite_bytes,
         "zip_bytes": v.zip_bytes,
         "flops": v.flops,
         "macs": value["macs"],
-        "ops": ops(run),
+        "ops": list(found.ops),
         "host_accuracy": v.host_accuracy,
         "dataset": v.dataset,
         "synthetic": v.synthetic,
@@ -64,10 +65,10 @@ def variant_to_json(run: Measurement) -> dict[str, Any]:
         "board": provenance.board_json(run),
         "clock": provenance.clock_json(run.clock),
         "toolchain": {"cc": run.image.toolchain.cc, "flags": run.image.toolchain.flags},
-        "oracle_note": oracle_note(run),
-        "link": link(run),
+        "oracle_note": provenance.oracle_note(run),
+        "link": provenance.link(run),
         "claims": {c.name: {"status": c.status, "reason": c.reason} for c in run.claims},
-        **_only_measured({"energy": energy(run), "auc": value["auc"], "throughput": throughput(run)}),
+        **_only_measured({"energy": found.energy, "auc": value["auc"], "throughput": found.throughput}),
         **_only_measured({"mlperf": mlperf_metrics.facts(run) or None}),
     }
 

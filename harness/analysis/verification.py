@@ -47,7 +47,8 @@ def _disagreement(run: Measurement, parity: Parity) -> str | None:
 
 def float_tolerance(run: Measurement) -> float:
     """The tolerance this run was compared with, real units."""
-    return float(run.settings.get("float_tolerance", FLOAT_TOLERANCE))
+    kept = run.settings.float_tolerance
+    return FLOAT_TOLERANCE if kept is None else float(kept)
 
 
 def _magnitude(run: Measurement) -> float:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tinyrig.core.plans import MeasurementSettings
+
 ESTIMATED = "estimated"
 """Cycles come from the virtual board's timing model."""
 MEASURED = "measured"
@@ -331,7 +333,7 @@ class Measurement:
     parity: Parity | None
     labels: tuple[int, ...] | None
     class_names: tuple[str, ...] | None
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: MeasurementSettings = field(default_factory=MeasurementSettings)
     claims: tuple[Claim, ...] = ()
     clock: ClockCheck | None = None
 

@@ -128,6 +128,7 @@ def _end(forked: Forked, pipe: Connection[Any, Any], output: IO[bytes]) -> int:
 def _serve(make: Callable[[], Any], parents: Connection[Any, Any], pipe: Connection[Any, Any], output: int) -> int:
     """The child's whole life. An abort is expected here, so no dump is made for it."""
     parents.close()
+    _let_go({0, 1, 2, pipe.fileno(), output})
     faulthandler.disable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business, which then closes the pipe
     for fd in (1, 2):
@@ -140,6 +141,14 @@ def _serve(make: Callable[[], Any], parents: Connection[Any, Any], pipe: Connect
             method, args = pipe.recv()
             _guarded(pipe, getattr(target, method), *args, send=True)
     return 0
+
+
+def _let_go(keep: set[int]) -> None:
+    """Gives up what the parent has open: a port or lock that it closes would stay taken here. The numbers stay in use, so that
+    nothing that is opened later gets one which an object of the parent's still means."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for fd in {int(name) for name in os.listdir("/dev/fd")} - keep - {nothing}:
+        os.dup2(nothing, fd)
 
 
 def _guarded(pipe: Connection[Any, Any], action: Callable[..., Any], *args: Any, send: bool = False) -> Any:

@@ -7,32 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tinyrig.analysis.outputs import accuracy, not_finite
-from tinyrig.analysis.verification import withheld
+from tinyrig.analysis.evaluation import Evaluation
 from tinyrig.core.boards import known_boards
 from tinyrig.core.config import Config
-from tinyrig.core.errors import ClaimError, InfraError
+from tinyrig.core.errors import ClaimError
 from tinyrig.core.records import Claim, ClaimStatus, Measurement
 
 Finding = tuple[ClaimStatus, str]
 """(status, reason)."""
 
 
-def parity_claim(run: Measurement, config: Config) -> Finding:
+def parity_claim(run: Measurement, found: Evaluation, config: Config) -> Finding:
     """Outputs agree with the oracle: integers byte for byte, floats within tolerance and without a changed top-1. NaN and
     infinity fail it even where the oracle gives them too, or none was asked: the model is at fault."""
-    if run.parity is None and (reason := not_finite(run)):
-        return ClaimStatus.FAILED, reason
+    if run.parity is None and found.not_finite:
+        return ClaimStatus.FAILED, found.not_finite
     if run.parity is None:
         return ClaimStatus.NOT_MEASURED, "no oracle was requested"
     streamed = _streamed(run)
     if not run.parity.compared or run.parity.compared < streamed:
         return ClaimStatus.NOT_MEASURED, f"the oracle compared {run.parity.compared} of {streamed} windows"
-    reason = withheld(run)
-    return (ClaimStatus.FAILED, reason) if reason else (ClaimStatus.PASSED, "")
+    return (ClaimStatus.FAILED, found.withheld) if found.withheld else (ClaimStatus.PASSED, "")
 
 
-def accuracy_claim(run: Measurement, config: Config) -> Finding:
+def accuracy_claim(run: Measurement, found: Evaluation, config: Config) -> Finding:
     """Accuracy on the device is not below the host's by more than config.accuracy_drop.
 
     Claimed only over all windows: a part of them has another accuracy.
@@ -42,9 +40,9 @@ def accuracy_claim(run: Measurement, config: Config) -> Finding:
         return ClaimStatus.NOT_MEASURED, "the host's accuracy is not known"
     if whole is not None and whole != streamed:
         return ClaimStatus.NOT_MEASURED, f"{streamed} of {whole} windows were streamed"
-    if reason := not_finite(run):
-        return ClaimStatus.NOT_MEASURED, reason
-    measured = _accuracy(run)
+    if found.not_finite:
+        return ClaimStatus.NOT_MEASURED, found.not_finite
+    measured = found.values.get("accuracy")  # absent where there are fewer labels than windows
     if measured is None:
         return ClaimStatus.NOT_MEASURED, "the windows carry no labels, or not for each"
     if measured < expected - config.accuracy_drop:
@@ -53,7 +51,7 @@ def accuracy_claim(run: Measurement, config: Config) -> Finding:
     return ClaimStatus.PASSED, ""
 
 
-def memory_claim(run: Measurement, config: Config) -> Finding:
+def memory_claim(run: Measurement, found: Evaluation, config: Config) -> Finding:
     """Arena, static data, the stack as measured and the rig's own RAM fit the board together; so does the flash."""
     if run.image.footprint is None:
         return ClaimStatus.NOT_MEASURED, "the firmware was built elsewhere: what it needs is not known"
@@ -71,16 +69,16 @@ def memory_claim(run: Measurement, config: Config) -> Finding:
     return ClaimStatus.PASSED, ""
 
 
-CLAIMS: dict[str, Callable[[Measurement, Config], Finding]] = {
+CLAIMS: dict[str, Callable[[Measurement, Evaluation, Config], Finding]] = {
     "parity": parity_claim,
     "accuracy": accuracy_claim,
     "memory": memory_claim,
 }
 
 
-def judge(run: Measurement, config: Config) -> tuple[Claim, ...]:
-    """Every claim about one variant run."""
-    return tuple(Claim(name, *claim(run, config)) for name, claim in CLAIMS.items())
+def judge(run: Measurement, found: Evaluation, config: Config) -> tuple[Claim, ...]:
+    """Every claim about one measurement; `found` is what was computed of it."""
+    return tuple(Claim(name, *claim(run, found, config)) for name, claim in CLAIMS.items())
 
 
 def claim_error(run: Measurement, claim: Claim) -> ClaimError:
@@ -90,10 +88,3 @@ def claim_error(run: Measurement, claim: Claim) -> ClaimError:
 
 def _streamed(run: Measurement) -> int:
     return len({s.index for s in run.samples if s.kind == "window"})
-
-
-def _accuracy(run: Measurement) -> float | None:
-    try:
-        return accuracy(run)[0]
-    except InfraError:  # fewer labels than windows
-        return None

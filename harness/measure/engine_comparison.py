@@ -161,7 +161,7 @@ def _board_of(found: list[tuple[Variant, list[Row]]]) -> dict[str, Any]:
 
 def _versions() -> dict[str, str]:
     from tinyrig.compiler.kernels.cmsis import PACKAGE, VERSION
-    from tinyrig.measure.run import versions
+    from tinyrig.measure.keeper import versions
 
     return {**versions(), "cmsis-nn": f"4.0.0, from {PACKAGE} {VERSION}"}
 

@@ -7,16 +7,15 @@ from collections.abc import Iterable
 import numpy as np
 
 from tinyrig.core.records import Parity, Sample, TensorSpec
-from tinyrig.workload.oracle import ORACLES
+from tinyrig.workload.oracle import Oracle
 from tinyrig.workload.windows import Windows
 
 
 def compare(
-    data: bytes, oracle_name: str, windows: Windows, samples: Iterable[Sample], outputs: tuple[TensorSpec, ...], tolerance: float
+    oracle: Oracle, windows: Windows, samples: Iterable[Sample], outputs: tuple[TensorSpec, ...], tolerance: float
 ) -> Parity:
     """Device outputs against the oracle's. A float window mismatches beyond `tolerance` (absolute, or relative to the window's
     largest value), an integer window when any byte differs; top-1 is the first output's argmax."""
-    oracle = ORACLES[oracle_name](data)
     wrong: list[int] = []
     worst, top1, compared = 0.0, 0, 0
     for sample in (s for s in samples if s.kind == "window"):
@@ -28,7 +27,7 @@ def compare(
             wrong.append(sample.index)
         top1 += int(np.argmax(expected[0]) != np.argmax(received[0]))
         compared += 1
-    return Parity(oracle_name, compared, len(wrong), worst, top1, wrong[0] if wrong else None)
+    return Parity(oracle.name, compared, len(wrong), worst, top1, wrong[0] if wrong else None)
 
 
 def split_outputs(raw: bytes, outputs: tuple[TensorSpec, ...]) -> list[np.ndarray]:

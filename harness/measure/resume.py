@@ -1,15 +1,15 @@
-"""Continuing an interrupted run: which run, whether it is still the same one, and the samples it kept."""
+"""Resuming a run that was interrupted: which run, and whether it is still the same one."""
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from typing import Any
 
 from tinyrig.core.boards import names_mlperf, parse_own_board
 from tinyrig.core.errors import UserError
-from tinyrig.core.records import BoardInfo, Image, Measurement, RunState, Sample
+from tinyrig.core.records import BoardInfo, Image, Measurement, RunState
 from tinyrig.host.locks import is_held
-from tinyrig.store.journal import JournalWriter
 from tinyrig.store.runs import Store, StoredRun
 
 _WHAT = {
@@ -27,7 +27,7 @@ _WHAT = {
     "float_tolerance": "the setting `float_tolerance`",
     "accuracy_drop": "the setting `accuracy_drop`",
 }
-"""What a head holds, in the order in which differences are reported."""
+"""Fields of a Subject and its settings, in the order in which differences are reported."""
 
 
 def run_key(run_id: str) -> str:
@@ -35,7 +35,7 @@ def run_key(run_id: str) -> str:
     return f"run {run_id}"
 
 
-def check_same(kept: dict[str, Any], now: dict[str, Any], whose: str) -> None:
+def check_same(kept: Mapping[str, Any], now: Mapping[str, Any], whose: str) -> None:
     """Raises UserError for the first thing that both know of and that differs: results of two things are never merged."""
     for key, what in _WHAT.items():
         if key in kept and key in now and kept[key] != now[key]:
@@ -47,50 +47,18 @@ def check_same(kept: dict[str, Any], now: dict[str, Any], whose: str) -> None:
             )
 
 
-def finished_head(run: Measurement) -> dict[str, Any]:
-    """The head of a finished variant, as far as it was kept."""
-    head = {"model_sha256": run.image.model_sha256, "build_id": run.image.build_id, **board_head(run.board)}
-    windows = run.settings.get("windows_sha256")
-    return head | ({"windows_sha256": windows} if windows else {})
+def finished_facts(run: Measurement) -> dict[str, Any]:
+    """What is checked of a finished measurement, as far as it was kept."""
+    windows = run.settings.windows_sha256
+    return {**image_facts(run.image), **board_facts(run.board), **({"windows_sha256": windows} if windows else {})}
 
 
-def image_head(image: Image) -> dict[str, Any]:
+def image_facts(image: Image) -> dict[str, Any]:
     return {"model_sha256": image.model_sha256, "build_id": image.build_id}
 
 
-def board_head(board: BoardInfo) -> dict[str, Any]:
+def board_facts(board: BoardInfo) -> dict[str, Any]:
     return {"board": board.name, "board_id": board.id}
-
-
-class StoreRecorder:
-    """Keeps one variant's samples in its run's journal; continues a journal that an earlier attempt left."""
-
-    def __init__(self, store: Store, run_id: str, variant: str, board: BoardInfo | None) -> None:
-        self._store, self._run_id, self._variant, self._board = store, run_id, variant, board
-        self._writer: JournalWriter | None = None
-        self._resumed: list[int] = []
-
-    def start(self, head: dict[str, Any]) -> tuple[Sample, ...]:
-        """Raises UserError when what was kept, or the rest of the run, belongs to something else."""
-        whose = f"{self._variant} of run {self._run_id}"
-        if self._board is not None:
-            check_same(board_head(self._board), head, whose)
-        found = self._store.find_journal(self._run_id, self._variant)
-        if found is None or not found.samples:
-            self._writer = self._store.begin_journal(self._run_id, self._variant, head)
-            return ()
-        check_same(found.head, head, whose)
-        self._resumed = [*found.resumed, len(found.samples)]
-        self._writer = self._store.resume_journal(found)
-        return found.samples
-
-    def add(self, sample: Sample) -> None:
-        assert self._writer is not None
-        self._writer.add(sample)
-
-    def settings(self) -> dict[str, Any]:
-        """Where measuring was resumed, in samples."""
-        return {"resumed_at": self._resumed} if self._resumed else {}
 
 
 def find_run(store: Store, wanted: str, board: str | None, bench: bool = False) -> StoredRun:
@@ -103,9 +71,9 @@ def find_run(store: Store, wanted: str, board: str | None, bench: bool = False) 
         run_id = store.resolve(wanted)  # of whatever host: who names it knows
         return _of_built(_ours(next(r for r in runs if r.run_id == run_id)), bench)
     board = board or "virtual"
-    candidates = [r for r in runs if not names_mlperf(r.plan.get("board", ""))]
+    candidates = [r for r in runs if not names_mlperf(r.plan.board)]
     candidates = [r for r in candidates if _unfinished(r) and _of_this_host(r) and _same_board(r, board)]
-    candidates = [r for r in candidates if not (bench and r.plan.get("model"))]
+    candidates = [r for r in candidates if not (bench and r.plan.model)]
     free = next((r for r in candidates if not is_held(run_key(r.run_id))), None)
     if free is None:
         raise UserError(
@@ -118,22 +86,22 @@ def find_run(store: Store, wanted: str, board: str | None, bench: bool = False) 
 
 
 def _ours(run: StoredRun) -> StoredRun:
-    if names_mlperf(run.plan.get("board", "")):
+    if names_mlperf(run.plan.board):
         raise UserError(
             f"run {run.run_id} can't be resumed",
             expected="a run of our own firmware",
-            received=run.plan["board"],
+            received=run.plan.board,
             remedy="measure again without --resume",
         )
     return run
 
 
 def _of_built(run: StoredRun, bench: bool) -> StoredRun:
-    if bench and run.plan.get("model"):
+    if bench and run.plan.model:
         raise UserError(
             f"run {run.run_id} is not one of built variants",
             expected="a run of pytest bench/ or of tinyrig run without --model",
-            received=f"a run of {run.plan['model']}",
+            received=f"a run of {run.plan.model}",
             remedy=f"tinyrig run --resume {run.run_id}",
         )
     return run
@@ -141,18 +109,18 @@ def _of_built(run: StoredRun, bench: bool) -> StoredRun:
 
 def _unfinished(run: StoredRun) -> bool:
     """One that said it was interrupted and holds nothing failed at its first step: there is nothing to resume."""
-    holds = bool(run.journaled or run.variants or run.not_measured)
+    holds = bool(run.open_samples or run.variants or run.not_measured)
     return run.state == RunState.OPEN or (run.state == RunState.INTERRUPTED and holds)
 
 
 def _of_this_host(run: StoredRun) -> bool:
     """Locks hold on one host: of a run that another one shares the database for, nobody here knows whether it is under way."""
-    return bool(run.plan.get("host", platform.node()) == platform.node())
+    return run.plan.host in (None, platform.node())
 
 
 def _same_board(run: StoredRun, board: str) -> bool:
     """By name where both have one: a board may come back at another port. Its id is checked when it answers."""
-    planned = run.plan.get("board", "")
+    planned = run.plan.board
     if planned == board:
         return True
     try:

@@ -1,29 +1,30 @@
-"""One variant on one board: compile, image, flash, stream, compare, store. Glue between the stages, resumable by sample."""
+"""One variant on one board: compile, image, flash, stream, compare. Glue between the stages, resumable by sample."""
 
 from __future__ import annotations
 
-import datetime
 import logging
 import math
-import secrets
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from tinyrig.analysis.provenance import clock_warning
 from tinyrig.board.rig import Rig
 from tinyrig.compiler.compile import compile_model
 from tinyrig.core.boards import Board
 from tinyrig.core.config import ROOT, Config
-from tinyrig.core.deadlines import Deadline, exceeded
-from tinyrig.core.errors import DeviceError, LinkError, UserError
-from tinyrig.core.records import BoardInfo, Image, Measurement, Sample, TensorSpec, Variant
-from tinyrig.energy.meter import measure_energy, meter_for
+from tinyrig.core.deadlines import Deadline
+from tinyrig.core.errors import LinkError, UserError
+from tinyrig.core.plans import MeasurementSettings, RunSettings, Subject
+from tinyrig.core.records import BoardInfo, ClockCheck, Hello, Image, Measurement, Sample, TensorSpec, Variant
+from tinyrig.energy.meter import Meter, measure_energy, meter_for
 from tinyrig.link.clock_check import clock_watch
 from tinyrig.link.session import Session
 from tinyrig.measure.parity import compare
+from tinyrig.measure.recorder import NoRecorder, Recorder
+from tinyrig.measure.sampling import take_samples
 from tinyrig.workload.image import build_image
 from tinyrig.workload.model_file import read_model
 from tinyrig.workload.oracle import ORACLES
@@ -43,11 +44,6 @@ class Request:
     oracle: str = "tflm"
 
 
-def new_run_id() -> str:
-    """Sortable by time, unique beside parallel runs: 20260131-174502-9f3c."""
-    return datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
-
-
 def compile_for(data: bytes, board: Board, config: Config, engine: str = "tinyrig", build_dir: Path = ROOT / "build") -> Image:
     """A .tflite's bytes -> firmware image for `board`; `engine` is one of the compiler's or a folder with the user's own.
 
@@ -56,35 +52,38 @@ def compile_for(data: bytes, board: Board, config: Config, engine: str = "tinyri
     if is_folder(engine):
         model = user_engine(data, Path(engine), flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes)
     else:
-        sizes = {"flash_bytes": board.flash_bytes, "ram_bytes": board.ram_bytes}
-        model = compile_model(data, **sizes, engine=engine, optimise=config.optimise)
+        model = compile_model(
+            data, flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes, engine=engine, optimise=config.optimise
+        )
     return build_image(model, board, build_dir, config.limits.build_s)
 
 
-class Recorder(Protocol):
-    """Keeps samples as they arrive, and gives back those that an earlier attempt kept."""
+def windows_of(request: Request, inputs: tuple[TensorSpec, ...], config: Config) -> Windows:
+    """The variant's test windows, or seeded random ones where it has none."""
+    if request.limit is not None and request.limit < 1:
+        raise UserError(
+            "--limit can't be used",
+            expected="a positive number of windows",
+            received=str(request.limit),
+            remedy="leave it out for all",
+        )
+    if request.variant.windows is None:
+        return random_windows(inputs, request.limit, config.seed)
+    return load_windows(request.variant.windows, inputs, request.limit)
 
-    def start(self, head: dict[str, Any]) -> tuple[Sample, ...]:
-        """`head` says what the samples belong to. Raises when what was kept belongs to something else."""
 
-    def add(self, sample: Sample) -> None:
-        """Durable on return."""
-
-    def settings(self) -> dict[str, Any]:
-        """What the stored run must say about how its samples were gathered."""
-
-
-class NoRecorder:
-    """Where nothing needs to survive."""
-
-    def start(self, head: dict[str, Any]) -> tuple[Sample, ...]:
-        return ()
-
-    def add(self, sample: Sample) -> None:
-        pass
-
-    def settings(self) -> dict[str, Any]:
-        return {}
+def run_settings(config: Config, engine: str = "tinyrig", limit: int | None = None, oracle: str | None = None) -> RunSettings:
+    """rig.toml's settings with those that a command names."""
+    return RunSettings(
+        engine,
+        limit,
+        oracle or config.oracle,
+        config.repeats,
+        config.seed,
+        config.optimise,
+        config.float_tolerance,
+        config.accuracy_drop,
+    )
 
 
 def measure_variant(
@@ -99,196 +98,115 @@ def measure_variant(
     image = compile_for(data, rig.board, config, request.engine)
     windows = windows_of(request, image.inputs, config)
     check_labels(windows, image.outputs)
-    _check_oracle(data, request.oracle, windows)
-    deadline.check("before flashing")
-    with meter_for(config, rig.board) as meter:  # before the board is needed: it may be the board's supply
-        session, hello = rig.prepare(image)
-        info = rig.info(hello)
-        done = recorder.start(head_of(request, image, windows, info, config))
-        there = f", {len(done)} samples are already stored" if done else ""
-        log.info("streaming %d windows%s", len(windows), there)
-        window_s, before = config.limits.on(rig.board).window_s, rig.injected()
-        watch = clock_watch(session.counter, info)
+    with ORACLES[request.oracle](data) if request.oracle != "none" else nullcontext() as oracle:
+        if oracle is not None:  # before anything is flashed: it may refuse the model
+            oracle.run(list(windows.inputs[0]))
+        deadline.check("before flashing")
+        taken = _Stream(request, rig, config, recorder, deadline).take(image, windows)
+        deadline.check("before comparing with the oracle")
+        tolerance = config.float_tolerance
+        parity = None if oracle is None else compare(oracle, windows, taken.samples, image.outputs, tolerance)
+    return Measurement(
+        request.variant,
+        image,
+        taken.board,
+        (*taken.samples, *taken.marked),
+        parity,
+        windows.labels,
+        windows.class_names,
+        _settings(request, config, windows, taken, recorder),
+        clock=taken.clock,
+    )
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """What the board gave. `marked` samples were taken for the power meter, which found `energy`; `line` is what the link cost,
+    `injected` the faults put on it on purpose."""
+
+    board: BoardInfo
+    hello: Hello
+    samples: tuple[Sample, ...]
+    clock: ClockCheck
+    marked: tuple[Sample, ...]
+    energy: Mapping[str, Any] | None
+    line: Mapping[str, Any]
+    retries: int
+    flash_tries: int
+    faults: tuple[str, ...]
+    injected: Mapping[str, int]
+
+
+class _Stream:
+    """The part of a measurement that needs the board: from flashing to the last sample."""
+
+    def __init__(self, request: Request, rig: Rig, config: Config, recorder: Recorder, deadline: Deadline) -> None:
+        self._request, self._rig, self._config = request, rig, config
+        self._recorder, self._deadline = recorder, deadline
+
+    def take(self, image: Image, windows: Windows) -> _Taken:
+        rig = self._rig
+        with meter_for(self._config, rig.board) as meter:  # before the board is needed: it may be the board's supply
+            session, hello = rig.prepare(image)
+            board = rig.info(hello)
+            subject = _subject(self._request, image, windows, board, self._config)
+            done = self._recorder.start(subject, board)
+            log.info("streaming %d windows%s", len(windows), f", {len(done)} samples are already stored" if done else "")
+            before = rig.injected()
+            samples, clock = self._samples(session, windows, done, board)
+            marked, energy = self._energy(meter, session, windows, samples[0].outputs)
+        injected = {kind: n - before.get(kind, 0) for kind, n in rig.injected().items()}
+        line, retries = session.statistics.summary(), session.retries
+        return _Taken(board, hello, samples, clock, marked, energy, line, retries, rig.flash_tries, tuple(rig.faults), injected)
+
+    def _samples(
+        self, session: Session, windows: Windows, done: tuple[Sample, ...], board: BoardInfo
+    ) -> tuple[tuple[Sample, ...], ClockCheck]:
+        rig, config = self._rig, self._config
+        watch = clock_watch(session.counter, board)
+        window_s = config.limits.on(rig.board).window_s or math.inf
         try:
             watch.start()
-            samples = take_samples(session, windows, config.repeats, done, recorder.add, window_s, deadline, watch.between)
+            samples = take_samples(
+                session, windows, config.repeats, done, self._recorder.add, window_s, self._deadline, watch.between
+            )
             clock = watch.finish(wait=not rig.clock_known)
         except LinkError as error:
             raise rig.diagnose(error) from error
         rig.clock_known = True
         if warning := clock_warning(clock):
             log.warning("warning: %s", warning)
-        marked: tuple[Sample, ...] = ()
-        energy: dict[str, Any] = {}
-        if meter is not None:
-            log.info("measuring the energy of %d inferences", config.repeats)
-            payload = tuple(a.tobytes() for a in windows.inputs[0])
-            marked, energy = measure_energy(meter, session, payload, samples[0].outputs, config.repeats)
-    deadline.check("before comparing with the oracle")
-    parity = (
-        None
-        if request.oracle == "none"
-        else compare(data, request.oracle, windows, samples, image.outputs, config.float_tolerance)
-    )
-    settings = {
-        "oracle": request.oracle,
-        "optimise": config.optimise,
-        "random_windows": windows.random,
-        "windows_sha256": windows.digest(),
-        "float_tolerance": config.float_tolerance,
-        "retries": session.retries,
-        "flash_tries": rig.flash_tries,
-        "link": session.statistics.summary(),
-        "timer_overhead_cycles": hello.timer_overhead_cycles,
-        **recorder.settings(),
-        **({"energy": energy} if energy else {}),
-    }
-    if rig.faults:
-        settings |= {
-            "injected_faults": list(rig.faults),
-            "injected": {kind: n - before.get(kind, 0) for kind, n in rig.injected().items()},
-        }
-    all_samples = (*samples, *marked)
-    return Measurement(
-        request.variant, image, info, all_samples, parity, windows.labels, windows.class_names, settings, clock=clock
+        return samples, clock
+
+    def _energy(
+        self, meter: Meter | None, session: Session, windows: Windows, outputs: bytes
+    ) -> tuple[tuple[Sample, ...], Mapping[str, Any] | None]:
+        if meter is None:
+            return (), None
+        log.info("measuring the energy of %d inferences", self._config.repeats)
+        payload = tuple(a.tobytes() for a in windows.inputs[0])
+        return measure_energy(meter, session, payload, outputs, self._config.repeats)
+
+
+def _settings(request: Request, config: Config, windows: Windows, taken: _Taken, recorder: Recorder) -> MeasurementSettings:
+    return MeasurementSettings(
+        oracle=request.oracle,
+        optimise=config.optimise,
+        random_windows=windows.random,
+        windows_sha256=windows.digest(),
+        float_tolerance=config.float_tolerance,
+        retries=taken.retries,
+        flash_tries=taken.flash_tries,
+        link=taken.line,
+        timer_overhead_cycles=taken.hello.timer_overhead_cycles,
+        resumed_at=recorder.resumed_at,
+        energy=taken.energy or None,
+        injected_faults=taken.faults or None,
+        injected=taken.injected if taken.faults else None,
     )
 
 
-def _check_oracle(data: bytes, name: str, windows: Windows) -> None:
-    """One window, before anything is flashed. Raises ModelError where the oracle can't run the model."""
-    if name != "none":
-        ORACLES[name](data).run(list(windows.inputs[0]))
-
-
-def asked(engine: str, limit: int | None, oracle: str, config: Config) -> dict[str, Any]:
-    """The settings that a run's numbers and claims depend on: one run has one of each."""
-    return {
-        "engine": engine,
-        "limit": limit,
-        "oracle": oracle,
-        "repeats": config.repeats,
-        "seed": config.seed,
-        "optimise": config.optimise,
-        "float_tolerance": config.float_tolerance,
-        "accuracy_drop": config.accuracy_drop,
-    }
-
-
-def head_of(request: Request, image: Image, windows: Windows, board: BoardInfo, config: Config) -> dict[str, Any]:
-    """What samples belong to: they are continued only if all of it is the same."""
-    made_of = {"model_sha256": image.model_sha256, "build_id": image.build_id, "windows_sha256": windows.digest()}
-    return {**made_of, "board": board.name, "board_id": board.id, **asked(request.engine, request.limit, request.oracle, config)}
-
-
-def windows_of(request: Request, inputs: tuple[TensorSpec, ...], config: Config) -> Windows:
-    """The job's test windows, or seeded random ones where it has none."""
-    if request.limit is not None and request.limit < 1:
-        raise UserError(
-            "--limit can't be used",
-            expected="a positive number of windows",
-            received=str(request.limit),
-            remedy="leave it out for all",
-        )
-    if request.variant.windows is None:
-        return random_windows(inputs, request.limit, config.seed)
-    return load_windows(request.variant.windows, inputs, request.limit)
-
-
-@dataclass(frozen=True)
-class Step:
-    """One sample to be: its kind and index, and the window that it runs."""
-
-    kind: str
-    index: int
-    window: int
-
-
-def steps(windows: int, repeats: int) -> list[Step]:
-    """Every window once, then `repeats` of the first, its stack and its profile."""
-    return [
-        *(Step("window", i, i) for i in range(windows)),
-        *(Step("repeat", i, 0) for i in range(repeats)),
-        Step("stack", 0, 0),
-        Step("profile", 0, 0),
-    ]
-
-
-def take_samples(
-    session: Session,
-    windows: Windows,
-    repeats: int,
-    done: Sequence[Sample] = (),
-    keep: Callable[[Sample], None] = lambda sample: None,
-    window_s: float = math.inf,
-    deadline: Deadline | None = None,
-    between: Callable[[], None] = lambda: None,
-) -> tuple[Sample, ...]:
-    """The samples of one variant: those that are `done`, and the others, each handed to `keep` before the next is asked for.
-    `between` is called after each.
-
-    Raises DeviceError when a repetition's outputs differ from the first: such a board's timings mean nothing.
-    """
-    sampling = Sampling(session, windows, repeats, window_s, deadline or Deadline("run_s", math.inf))
-    return sampling.run(done, keep, between)
-
-
-class Sampling:
-    """The samples of one variant, in the order of `steps`. `window_s` is the limit of one inference, for messages."""
-
-    def __init__(self, session: Session, windows: Windows, repeats: int, window_s: float, deadline: Deadline) -> None:
-        self._session, self._window_s, self._deadline = session, window_s, deadline
-        self._payloads = [tuple(a.tobytes() for a in window) for window in windows.inputs]
-        self._steps = steps(len(windows), repeats)
-
-    def run(
-        self, done: Sequence[Sample], keep: Callable[[Sample], None], between: Callable[[], None] = lambda: None
-    ) -> tuple[Sample, ...]:
-        """See take_samples()."""
-        samples = list(done)
-        for sample in samples:
-            _check_repetition(sample, samples[0])
-        if samples:
-            self._prove(samples)
-        for step in self._steps[len(samples) :]:
-            self._deadline.check(f"after {len(samples)} of {len(self._steps)} samples")
-            if (step.kind, step.index) == ("repeat", 0):
-                self._sample(step)  # warm-up
-            sample = self._sample(step)
-            keep(sample)
-            samples.append(sample)
-            _check_repetition(sample, samples[0])
-            between()
-        return tuple(samples)
-
-    def _prove(self, done: Sequence[Sample]) -> None:
-        """Goes through the last step again: the board is warm as it was, and must still answer as it did."""
-        again = self._sample(self._steps[len(done) - 1])
-        if again.outputs != done[-1].outputs:
-            raise DeviceError(
-                f"the board no longer answers {again.kind} {again.index} as it did before the interruption",
-                expected=done[-1].outputs[:32].hex(),
-                received=again.outputs[:32].hex(),
-                remedy="measure in a new run; check power and clock of the board if it happens again",
-            )
-
-    def _sample(self, step: Step) -> Sample:
-        started = time.monotonic()
-        stack, profile = step.kind == "stack", step.kind == "profile"
-        try:
-            return self._session.run(self._payloads[step.window], stack=stack, profile=profile, kind=step.kind, index=step.index)
-        except LinkError as error:
-            if time.monotonic() - started < self._window_s:
-                raise
-            what = f"no result of {step.kind} {step.index}: {error.what}"
-            raise exceeded("window_s", self._window_s, what, LinkError, error.received) from error
-
-
-def _check_repetition(sample: Sample, first: Sample) -> None:
-    if sample.kind != "window" and sample.outputs != first.outputs:
-        raise DeviceError(
-            f"the board does not repeat itself: {sample.kind} {sample.index} of window 0 gave other outputs",
-            expected=first.outputs[:32].hex(),
-            received=sample.outputs[:32].hex(),
-            remedy="check power and clock of the board, then measure in a new run: these samples stay as they are; an engine "
-            "that keeps state between inferences can't be measured",
-        )
+def _subject(request: Request, image: Image, windows: Windows, board: BoardInfo, config: Config) -> Subject:
+    """What the samples belong to."""
+    settings = run_settings(config, request.engine, request.limit, request.oracle)
+    return Subject(image.model_sha256, image.build_id, windows.digest(), board.name, board.id, settings)

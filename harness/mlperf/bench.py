@@ -18,6 +18,7 @@ from tinyrig.core.boards import MLPERF
 from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import DeviceError, LinkError, UserError
+from tinyrig.core.plans import MeasurementSettings
 from tinyrig.core.records import MEASURED, BoardInfo, Image, Measurement, Parity, Sample, TensorSpec, Toolchain, Variant
 from tinyrig.core.text import printable
 from tinyrig.host.locks import Locks, port_key
@@ -282,16 +283,16 @@ def _settings(
     rule: Rule,
     runs: list[Inferences],
     step_us: int,
-) -> dict[str, Any]:
+) -> MeasurementSettings:
     how = "read back" if device.reads_back else "bytes counted by the firmware"
-    return {
-        "oracle": asked.oracle if asked.model else "none",
-        "windows_sha256": windows.digest(),
-        "random_windows": False,
-        "float_tolerance": unit * (1 + 1e-3),
-        "link": device.statistics.summary(),
-        "retries": device.statistics.retries,
-        "mlperf": {
+    return MeasurementSettings(
+        oracle=asked.oracle if asked.model else "none",
+        windows_sha256=windows.digest(),
+        random_windows=False,
+        float_tolerance=unit * (1 + 1e-3),
+        link=device.statistics.summary(),
+        retries=device.statistics.retries,
+        mlperf={
             "name": printable(identity.name),
             "profile": printable(identity.profile),
             "model": printable(identity.model),
@@ -305,7 +306,7 @@ def _settings(
             "reboots": device.reboots,
             "rule": vars(rule),
         },
-    }
+    )
 
 
 def _no_image(asked: Asked, identity: Identity, windows: Windows, outputs: tuple[TensorSpec, ...]) -> Image:

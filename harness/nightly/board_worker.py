@@ -12,7 +12,7 @@ from tinyrig.core.records import Measurement, Variant
 from tinyrig.host.log import heard_only
 from tinyrig.host.process_pool import Tell
 from tinyrig.host.signals import alarm
-from tinyrig.measure.run import OpenRun
+from tinyrig.measure.run import OpenRun, measuring
 from tinyrig.nightly.plan import BegunNight
 from tinyrig.nightly.procedure import Procedure
 from tinyrig.nightly.results import BoardRun, VariantResult
@@ -59,14 +59,11 @@ class _Measuring:
 
     def run(self, board: str, names: Sequence[str], rerun: int) -> BoardRun:
         part, night = self._part, self._part.night
-        with OpenRun(
+        with measuring(
             parse_board(board, night.config.boards),
             night.config,
-            oracle=night.plan.oracle,
-            limit=night.plan.limit,
-            engine=night.plan.engine,
+            night.plan.stored(board, night.config, night.night_id),
             resume=part.earlier[0] if part.earlier and not rerun else None,
-            plan=night.plan.stored(board, night.config, night.night_id),
             deadline=self._deadline,
         ) as open_run:
             add_to_night(self._store, night.night_id, open_run.run_id, rerun)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tinyrig.analysis.metrics import metric_values, timed_cycles
-from tinyrig.analysis.outputs import outputs_hash
+from tinyrig.analysis.evaluation import evaluate
+from tinyrig.analysis.metrics import timed_cycles
 from tinyrig.analysis.provenance import comparable_metadata, metadata_hash
 from tinyrig.analysis.verdicts import (
     GATES,
@@ -19,7 +19,6 @@ from tinyrig.analysis.verdicts import (
     Tonight,
     differing,
     gate,
-    hits,
     judge_drift,
     judge_with_reruns,
     timer_of,
@@ -95,7 +94,12 @@ def _accepted_value(run: history.BaselineRun, metric: str) -> Any:
 
 def tonight_values(run: Measurement) -> dict[str, Any]:
     """What each gated metric is judged by: its number, or the hash of the outputs, or each window's hit."""
-    return {**metric_values(run), OUTPUTS: outputs_hash(run), "accuracy": hits(run)}
+    found = evaluate(run).checked()
+    return {
+        **found.values,
+        OUTPUTS: found.outputs_sha256,
+        "accuracy": None if found.hits is None else tuple(map(bool, found.hits)),
+    }
 
 
 # ---- judging ----

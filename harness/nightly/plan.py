@@ -7,9 +7,10 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tinyrig.core.config import Config
+from tinyrig.core.plans import NightOptions, RunPlan
+from tinyrig.measure.variant import run_settings
 
 
 @dataclass(frozen=True)
@@ -24,20 +25,19 @@ class NightPlan:
     oracle: str | None = None
     engine: str = "tinyrig"
 
-    def stored(self, board: str, config: Config, night_id: str) -> dict[str, Any]:
-        """What `tinyrig run --resume` goes by, and below "nightly" what `tinyrig nightly --resume` needs more."""
-        models = [str(path.absolute()) for path in self.models]
-        windows = str(self.windows.absolute()) if self.windows else None
-        night = {"models": models, "limit": self.limit, "oracle": self.oracle, "engine": self.engine}
-        return {
-            "board": board,
-            "dataset": config.dataset,
-            "variants": list(self.variants),
-            "windows": windows,
-            "model": models[0] if len(models) == 1 else None,
-            "night": night_id,
-            "nightly": night,
-        }
+    def stored(self, board: str, config: Config, night_id: str) -> RunPlan:
+        """What `tinyrig run --resume` goes by, and what `tinyrig nightly --resume` needs more."""
+        models = tuple(path.absolute() for path in self.models)
+        return RunPlan(
+            board=board,
+            dataset=config.dataset,
+            variants=self.variants,
+            model=models[0] if len(models) == 1 else None,
+            windows=self.windows,
+            settings=run_settings(config, self.engine, self.limit, self.oracle),
+            night=night_id,
+            nightly=NightOptions(models, self.limit, self.oracle, self.engine),
+        )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 
 from tinyrig.core.config import Config
 from tinyrig.core.errors import EXIT_RIG, ClaimError, RigError
@@ -23,7 +23,9 @@ class PytestNight:
     `open_again` opens another run on the same board with the same settings, for reruns.
     """
 
-    def __init__(self, board: str, config: Config, open_run: OpenRun, open_again: Callable[[], OpenRun]) -> None:
+    def __init__(
+        self, board: str, config: Config, open_run: OpenRun, open_again: Callable[[], AbstractContextManager[OpenRun]]
+    ) -> None:
         self._board, self._open_run, self._open_again = board, open_run, open_again
         self._results: dict[str, VariantResult] = {}
         self._measured: dict[str, Measurement] = {}

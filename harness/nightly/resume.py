@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from tinyrig.core.errors import UserError
+from tinyrig.core.plans import RunPlan
 from tinyrig.core.records import Night, RunState
 from tinyrig.host.locks import is_held
 from tinyrig.nightly.plan import NightPlan
@@ -51,7 +50,7 @@ def find_night(store: Store, wanted: str) -> Resumed:
             received=night.summary or "a finished night",
             remedy="leave out --resume for a new night",
         )
-    planned = next((run.plan for run in runs if "nightly" in run.plan), None)
+    planned = next((run.plan for run in runs if run.plan.nightly), None)
     if planned is None:
         raise UserError(
             f"night {night.night_id} was cut off before anything was measured",
@@ -59,7 +58,7 @@ def find_night(store: Store, wanted: str) -> Resumed:
             received="none",
             remedy="leave out --resume for a new night",
         )
-    return Resumed(night, _plan(night, planned), planned["dataset"], _by_board(runs))
+    return Resumed(night, _plan(night, planned), planned.dataset or "", _by_board(runs))
 
 
 def cut_off_before(store: Store) -> str:
@@ -70,7 +69,7 @@ def cut_off_before(store: Store) -> str:
     runs = _runs(store, night)
     if night.finished is not None and not (night.cut_off and runs):
         return ""  # what ended it before it had begun to measure was reported then
-    if any(run.plan.get("host", platform.node()) != platform.node() for run in runs):
+    if any(run.plan.host not in (None, platform.node()) for run in runs):
         return ""  # locks hold on one host: nobody here knows whether it is under way there
     kept = f"{len(runs)} of its runs {'is' if len(runs) == 1 else 'are'} kept"
     how = f"; to continue it: tinyrig nightly --resume {night.night_id}" if runs else ""
@@ -92,13 +91,12 @@ def _runs(store: Store, night: Night) -> list[StoredRun]:
 def _by_board(runs: list[StoredRun]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for run in runs:
-        board = run.plan.get("board", "")
+        board = run.plan.board
         found[board] = (*found.get(board, ()), run.run_id)
     return found
 
 
-def _plan(night: Night, planned: dict[str, Any]) -> NightPlan:
-    more = planned["nightly"]
-    windows = Path(planned["windows"]) if planned["windows"] else None
-    models = tuple(Path(path) for path in more["models"])
-    return NightPlan(night.boards, tuple(planned["variants"]), models, windows, more["limit"], more["oracle"], more["engine"])
+def _plan(night: Night, planned: RunPlan) -> NightPlan:
+    more = planned.nightly
+    assert more is not None  # find_night() looked for one
+    return NightPlan(night.boards, planned.variants, more.models, planned.windows, more.limit, more.oracle, more.engine)

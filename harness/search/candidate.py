@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyrig.analysis.metrics import metric_values
+from tinyrig.analysis.evaluation import metric_values
 from tinyrig.analysis.verification import withheld
 from tinyrig.board.rig import Rig
 from tinyrig.core.boards import Board, BoardTarget

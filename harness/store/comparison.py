@@ -65,7 +65,7 @@ def run_values(store: Store, run_id: str) -> list[Values]:
         .order_by(v.id)
     )
     with store.reading() as db:
-        lines = db.execute(query.where(v.run_seq == store.seq(db, run_id))).all()
+        lines = db.execute(query.where(v.run_seq == store.seq(db, run_id), schema.is_finished())).all()
         stored = select(m.variant_run_id, m.name, m.value).where(m.variant_run_id.in_([line.id for line in lines]))
         metrics: dict[int, dict[str, float]] = {}
         for key, name, value in db.execute(stored):

@@ -57,7 +57,7 @@ def accept(store: Store, *entries: Accepted) -> None:
 
 def _accept(db: sa.Connection, seq: int, entry: Accepted) -> None:
     v = schema.VARIANT_RUNS.c
-    names = list(db.scalars(select(v.variant).where(v.run_seq == seq).order_by(v.id)))
+    names = list(db.scalars(select(v.variant).where(v.run_seq == seq, schema.is_finished()).order_by(v.id)))
     if not names or (entry.variant is not None and entry.variant not in names):
         raise UserError(
             f"run {entry.run_id} holds no finished variant {entry.variant or ''}".rstrip(),
@@ -117,7 +117,8 @@ def save_verdicts(store: Store, verdicts: Iterable[StoredVerdict]) -> None:
 
 def _variant_run(db: sa.Connection, store: Store, run_id: str, variant: str) -> int:
     v = schema.VARIANT_RUNS.c
-    key: int | None = db.scalar(select(sa.func.max(v.id)).where(v.run_seq == store.seq(db, run_id), v.variant == variant))
+    of_it = (v.run_seq == store.seq(db, run_id), v.variant == variant, schema.is_finished())
+    key: int | None = db.scalar(select(sa.func.max(v.id)).where(*of_it))
     if key is None:
         raise UserError(f"run {run_id} holds no finished variant {variant!r}", remedy="only what was measured can be judged")
     return key

@@ -107,7 +107,7 @@ def _select(
     )
     conditions = [] if variant is None else [v.variant == variant]
     conditions += [] if board is None else [sa.or_(v.board_name == board, v.board_id.startswith(board, autoescape=True))]
-    return query.where(*conditions, *([] if since is None else [r.started >= since]))
+    return query.where(schema.is_finished(), *conditions, *([] if since is None else [r.started >= since]))
 
 
 def _accepted() -> sa.ScalarSelect[Any]:

@@ -162,7 +162,7 @@ def _runs(db: sa.Connection, since: str | None) -> list[_Run]:
 
 def _heads(db: sa.Connection, variant: str | None, board: str | None) -> list[_Head]:
     v = schema.VARIANT_RUNS.c
-    query = select(v.id, v.run_seq, v.variant, v.board_name, v.board_id, v.timing, v.comparable)
+    query = select(v.id, v.run_seq, v.variant, v.board_name, v.board_id, v.timing, v.comparable).where(schema.is_finished())
     query = query if variant is None else query.where(v.variant == variant)
     query = query if board is None else query.where(_on(board))
     return list(map(_Head._make, db.execute(query).all()))
@@ -202,7 +202,7 @@ def op_cycles(store: Store, run_id: str, variant: str) -> list[tuple[str, str, f
     v, s, o = schema.VARIANT_RUNS.c, schema.SAMPLES.c, schema.OP_CYCLES.c
     profiled = sa.and_(s.variant_run_id == o.variant_run_id, s.position == o.position, s.kind == "profile")
     with store.reading() as db:
-        key = select(v.id, v.record).where(v.run_seq == store.seq(db, run_id), v.variant == variant)
+        key = select(v.id, v.record).where(v.run_seq == store.seq(db, run_id), v.variant == variant, schema.is_finished())
         row = db.execute(key.order_by(v.id.desc()).limit(1)).one_or_none()
         if row is None:
             return []
@@ -381,7 +381,7 @@ def _candidates(db: sa.Connection, board: str, variant: str, before: Sequence[st
         select(v.id, r.run_id, r.started, n.night_id, v.board_id, v.comparable, is_accepted)
         .join_from(schema.VARIANT_RUNS, schema.RUNS, r.seq == v.run_seq)
         .join(schema.NIGHT_RUNS, n.run_seq == v.run_seq, isouter=True)
-        .where(v.variant == variant, _on(board))
+        .where(v.variant == variant, _on(board), schema.is_finished())
         .order_by(v.id)
     )
     if before:

@@ -35,7 +35,7 @@ def measured(store: Store, run_ids: Sequence[str]) -> list[Measured]:
     query = (
         select(r.run_id, v.variant, v.board_name, v.board_id, v.timing, v.record, v.pruned, r.plan)
         .join_from(schema.VARIANT_RUNS, schema.RUNS, r.seq == v.run_seq)
-        .where(r.run_id.in_(run_ids))
+        .where(r.run_id.in_(run_ids), schema.is_finished())
         .order_by(v.id)
     )
     with store.reading() as db:

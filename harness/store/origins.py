@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select
 
@@ -69,30 +70,29 @@ def origins(store: Store, run_ids: Sequence[str], variant: str | None = None) ->
         )
         .join_from(schema.VARIANT_RUNS, schema.RUNS, r.seq == v.run_seq)
         .join(schema.COMPARABLES, c.comparable == v.comparable, isouter=True)
-        .where(r.run_id.in_(run_ids))
+        .where(r.run_id.in_(run_ids), schema.is_finished())
         .order_by(v.id)
     )
     with store.reading() as db:
         lines = db.execute(query if variant is None else query.where(v.variant == variant)).all()
-    return [_origin(*tuple(line)) for line in lines]
+    return [_origin(line) for line in lines]
 
 
-def _origin(
-    run_id: str,
-    variant: str,
-    board: str,
-    board_id: str,
-    timing: str,
-    clock_hz: int,
-    timer_hz: int | None,
-    overhead: int | None,
-    build_id: str,
-    ppm: float | None,
-    error: float | None,
-    seconds: float | None,
-    metadata: str | None,
-) -> Origin:
-    known = json.loads(metadata) if metadata else {}
-    clock = None if ppm is None else ClockCheck(ppm, error, seconds or 0.0)
-    tools = (str(known.get("compiler", "")), str(known.get("flags", "")))
-    return Origin(run_id, variant, board, board_id, timing, clock_hz, timer_hz, overhead, build_id, clock, *tools)
+def _origin(line: Any) -> Origin:
+    known = json.loads(line.metadata) if line.metadata else {}
+    ppm = line.clock_ppm
+    clock = None if ppm is None else ClockCheck(ppm, line.clock_ppm_error, line.clock_seconds or 0.0)
+    return Origin(
+        line.run_id,
+        line.variant,
+        line.board_name,
+        line.board_id,
+        line.timing,
+        line.clock_hz,
+        line.timer_hz,
+        line.timer_overhead_cycles,
+        line.build_id,
+        clock,
+        str(known.get("compiler", "")),
+        str(known.get("flags", "")),
+    )

@@ -6,7 +6,6 @@ more), and of the newest accepted variant run of each board, variant and metadat
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import select
 
 from tinyrig.core.records import RunState
-from tinyrig.store import rows, schema
+from tinyrig.store import measurements, schema
 from tinyrig.store.runs import Store
 
 _BATCH = 50
@@ -49,7 +48,12 @@ def _old(db: sa.Connection, before: str) -> list[tuple[int, int]]:
     """(variant run, run) that have samples and are of that age."""
     v, r = schema.VARIANT_RUNS.c, schema.RUNS.c
     query = select(v.id, v.run_seq).join(schema.RUNS, r.seq == v.run_seq).order_by(v.id)
-    query = query.where(r.started < before, v.pruned.is_(None), sa.func.coalesce(r.state, RunState.FINISHED) != RunState.OPEN)
+    query = query.where(
+        schema.is_finished(),
+        r.started < before,
+        v.pruned.is_(None),
+        sa.func.coalesce(r.state, RunState.FINISHED) != RunState.OPEN,
+    )
     return [(row.id, row.run_seq) for row in db.execute(query).all()]
 
 
@@ -72,8 +76,8 @@ def _delete(db: sa.Connection, keys: Sequence[int], now: str) -> None:
     profiled = sa.exists().where(s.variant_run_id == o.variant_run_id, s.position == o.position, s.kind == "profile")
     db.execute(schema.OP_CYCLES.delete().where(o.variant_run_id.in_(keys), ~profiled))
     db.execute(schema.SAMPLES.delete().where(s.variant_run_id.in_(keys), s.kind != "profile"))
-    db.execute(schema.SAMPLES.update().where(s.variant_run_id.in_(keys)).values(output_bytes=0))
-    db.execute(schema.VARIANT_RUNS.update().where(v.id.in_(keys)).values(outputs=zlib.compress(b""), pruned=now))
+    db.execute(schema.SAMPLES.update().where(s.variant_run_id.in_(keys)).values(outputs=b""))
+    db.execute(schema.VARIANT_RUNS.update().where(v.id.in_(keys)).values(pruned=now))
 
 
 def recompute(store: Store, run_id: str | None = None) -> tuple[int, int]:
@@ -82,11 +86,11 @@ def recompute(store: Store, run_id: str | None = None) -> tuple[int, int]:
     One variant run in one transaction; `run_id`: of that run only. Raises UserError for an unknown run.
     """
     v = schema.VARIANT_RUNS.c
-    query = select(v.id, v.pruned).order_by(v.id)
+    query = select(v.id, v.pruned).where(schema.is_finished()).order_by(v.id)
     with store.reading() as db:
         found = db.execute(query if run_id is None else query.where(v.run_seq == store.seq(db, run_id))).all()
     whole = [row.id for row in found if row.pruned is None]
     for key in whole:
         with store.writing() as db:
-            rows.recompute(db, key)
+            measurements.recompute(db, key)
     return len(whole), len(found) - len(whole)

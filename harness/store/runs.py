@@ -1,7 +1,7 @@
 """The results database: raw samples and what they were made with, so that every metric can be recomputed.
 
-The tables stand in schema.py; database.py opens and migrates, rows.py maps records to rows, journal.py keeps what a variant under
-way has measured. Any SQLAlchemy URL works.
+The tables stand in schema.py; database.py opens and migrates, rows.py maps records to rows, measurements.py keeps samples as they
+arrive. Any SQLAlchemy URL works.
 """
 
 from __future__ import annotations
@@ -15,17 +15,20 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import select
 
+from tinyrig.analysis.evaluation import Evaluation, evaluate
 from tinyrig.core.errors import InfraError, UserError
-from tinyrig.core.records import Measurement, NotMeasured, Run, RunState
-from tinyrig.store import journal, rows, schema
+from tinyrig.core.plans import RunPlan, Subject
+from tinyrig.core.records import BoardInfo, Measurement, NotMeasured, Run, RunState
+from tinyrig.store import measurements, rows, schema
 from tinyrig.store.database import Database
-from tinyrig.store.journal import Journal, JournalWriter
+from tinyrig.store.measurements import OpenMeasurement, SampleWriter
 
 
 @dataclass(frozen=True)
 class StoredRun:
     """A line of the list of runs; `boards` and `timings` hold distinct values. `plan` is what was asked for, empty where it was
-    not kept; `journaled` counts the samples of unfinished variants."""
+    not kept; `open_samples` counts the samples of
+    unfinished measurements."""
 
     run_id: str
     started: str
@@ -33,8 +36,8 @@ class StoredRun:
     boards: tuple[str, ...]
     timings: tuple[str, ...]
     state: RunState = RunState.FINISHED
-    plan: dict[str, Any] = field(default_factory=dict)
-    journaled: int = 0
+    plan: RunPlan = field(default_factory=RunPlan)
+    open_samples: int = 0
     not_measured: tuple[str, ...] = ()
 
 
@@ -59,11 +62,11 @@ class Store:
         self.close()
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
-        """A transaction that only reads, for history.py."""
+        """A transaction that only reads, for history.py and the like."""
         return self._database.reading()
 
     def writing(self) -> AbstractContextManager[sa.Connection]:
-        """A transaction that writes, for decisions.py."""
+        """A transaction that writes, for decisions.py and the like."""
         return self._database.writing()
 
     def compact(self) -> None:
@@ -72,9 +75,7 @@ class Store:
 
     # ---- writing ----
 
-    def begin_run(
-        self, run_id: str, started: str, versions: dict[str, str] | None = None, plan: dict[str, Any] | None = None
-    ) -> None:
+    def begin_run(self, run_id: str, started: str, versions: dict[str, str] | None = None, plan: RunPlan | None = None) -> None:
         """Open a run without variants; `started` is ISO-8601 UTC. Raises InfraError when the id is taken."""
         with self._database.writing() as db:
             self._insert_run(db, Run(run_id, started, (), versions or {}), RunState.OPEN, plan)
@@ -83,54 +84,56 @@ class Store:
         with self._database.writing() as db:
             db.execute(schema.RUNS.update().where(schema.RUNS.c.seq == self.seq(db, run_id)).values(state=state))
 
-    def add_variant(self, run_id: str, run: Measurement) -> None:
-        """Append a finished variant to an open run, replacing its journal, all or nothing, durable on return."""
+    def begin_measurement(self, run_id: str, variant: str, subject: Subject, board: BoardInfo) -> SampleWriter:
+        """For the samples of a measurement that begins; what an earlier attempt at this variant kept is dropped."""
         with self._database.writing() as db:
-            seq = self.seq(db, run_id)
-            rows.insert_variant(db, seq, run)
-            rows.delete_not_measured(db, seq, run.variant.name)
-            journal.drop(db, seq, run.variant.name)
+            key = measurements.begin(db, self.seq(db, run_id), variant, subject, board)
+        return SampleWriter(self._database, key)
 
-    def add_not_measured(self, run_id: str, what: NotMeasured) -> None:
-        """Remember why a variant could not be measured, until it is."""
-        with self._database.writing() as db:
-            rows.insert_not_measured(db, self.seq(db, run_id), what)
-
-    def begin_journal(self, run_id: str, variant: str, head: dict[str, Any]) -> JournalWriter:
-        """A journal for the samples of a variant under way, empty."""
-        with self._database.writing() as db:
-            return JournalWriter(self._database, journal.begin(db, self.seq(db, run_id), variant, head))
-
-    def find_journal(self, run_id: str, variant: str) -> Journal | None:
+    def find_open(self, run_id: str, variant: str) -> OpenMeasurement | None:
         """What an earlier attempt at this variant kept."""
         with self._database.reading() as db:
-            return journal.find(db, self.seq(db, run_id), variant)
+            return measurements.find_open(db, self.seq(db, run_id), variant)
 
-    def resume_journal(self, found: Journal) -> JournalWriter:
-        """Continue behind the samples that `found` holds."""
+    def resume_measurement(self, found: OpenMeasurement) -> SampleWriter:
+        """Continues behind the samples that `found` holds."""
         with self._database.writing() as db:
-            journal.mark_resumed(db, found)
-        return JournalWriter(self._database, found)
+            measurements.mark_resumed(db, found)
+        return SampleWriter(self._database, found.key, len(found.samples))
+
+    def add_measurement(self, run_id: str, run: Measurement, known: Evaluation | None = None) -> None:
+        """Finishes the open measurement of this variant, or stores one that was not begun: all or nothing, durable on return.
+        `known` is what was computed of it already."""
+        found = known or evaluate(run)
+        with self._database.writing() as db:
+            seq = self.seq(db, run_id)
+            measurements.finish(db, seq, run, found)
+            measurements.delete_not_measured(db, seq, run.variant.name)
+
+    def add_not_measured(self, run_id: str, what: NotMeasured) -> None:
+        """Remembers why a variant could not be measured, until it is."""
+        with self._database.writing() as db:
+            measurements.insert_not_measured(db, self.seq(db, run_id), what)
 
     def save(self, run: Run) -> None:
-        """Store a whole run in one transaction."""
+        """Stores a whole run in one transaction."""
         with self._database.writing() as db:
             seq = self._insert_run(db, run, RunState.FINISHED, None)
-            for variant_run in run.runs:
-                rows.insert_variant(db, seq, variant_run)
+            for measurement in run.runs:
+                measurements.finish(db, seq, measurement, evaluate(measurement))
             for what in run.not_measured:
-                rows.insert_not_measured(db, seq, what)
+                measurements.insert_not_measured(db, seq, what)
 
-    def _insert_run(self, db: sa.Connection, run: Run, state: RunState, plan: dict[str, Any] | None) -> int:
+    def _insert_run(self, db: sa.Connection, run: Run, state: RunState, plan: RunPlan | None) -> int:
         if db.scalar(select(schema.RUNS.c.seq).where(schema.RUNS.c.run_id == run.run_id)) is not None:
             raise InfraError(f"run {run.run_id} is already stored in {self.url}", remedy="use a fresh run id")
-        row: dict[str, Any] = {
+        row = {
             "run_id": run.run_id,
             "started": run.started,
             "versions": rows.to_json(run.versions),
             "state": state,
+            "plan": None if plan is None else rows.to_json(plan.to_json()),
         }
-        row["plan"] = None if plan is None else rows.to_json(plan)
         return rows.inserted(db, schema.RUNS, row)
 
     def seq(self, db: sa.Connection, run_id: str) -> int:
@@ -144,12 +147,13 @@ class Store:
 
     def runs(self) -> list[StoredRun]:
         """All runs, newest first (by `started`, then by order of storing)."""
-        v, j, n = schema.VARIANT_RUNS.c, schema.JOURNALS.c, schema.NOT_MEASURED.c
-        kept = select(j.run_seq).join(schema.JOURNAL_SAMPLES, schema.JOURNAL_SAMPLES.c.journal_id == j.id)
+        v, s, n = schema.VARIANT_RUNS.c, schema.SAMPLES.c, schema.NOT_MEASURED.c
+        kept = select(v.run_seq, sa.func.count()).join(schema.SAMPLES, s.variant_run_id == v.id).where(~schema.is_finished())
         with self._database.reading() as db:
             heads = db.execute(select(schema.RUNS).order_by(schema.RUNS.c.started.desc(), schema.RUNS.c.seq.desc())).all()
-            lines = db.execute(select(v.run_seq, v.variant, v.board_name, v.timing, v.id)).all()
-            counts = {seq: count for seq, count in db.execute(kept.add_columns(sa.func.count()).group_by(j.run_seq))}
+            finished = select(v.run_seq, v.variant, v.board_name, v.timing, v.id).where(schema.is_finished())
+            lines = db.execute(finished).all()
+            counts = {seq: count for seq, count in db.execute(kept.group_by(v.run_seq))}
             failed = db.execute(select(n.run_seq, n.variant).order_by(n.variant)).all()
         variants, faults = _by_run(sorted(lines, key=lambda line: line.id)), _by_run(failed)
         return [_summary(h, variants.get(h.seq, []), counts.get(h.seq, 0), faults.get(h.seq, [])) for h in heads]
@@ -177,8 +181,8 @@ class Store:
         full = self.resolve(run_id)
         with self._database.reading() as db:
             head = db.execute(select(schema.RUNS).where(schema.RUNS.c.run_id == full)).one()
-            runs = rows.variant_runs(db, head.seq)
-            return Run(head.run_id, head.started, runs, json.loads(head.versions), rows.not_measured(db, head.seq))
+            runs = measurements.load(db, head.seq)
+            return Run(head.run_id, head.started, runs, json.loads(head.versions), measurements.not_measured(db, head.seq))
 
 
 def _by_run(lines: Iterable[Any]) -> dict[int, list[Any]]:
@@ -188,7 +192,7 @@ def _by_run(lines: Iterable[Any]) -> dict[int, list[Any]]:
     return found
 
 
-def _summary(head: Any, lines: list[Any], journaled: int, failed: list[Any]) -> StoredRun:
+def _summary(head: Any, lines: list[Any], open_samples: int, failed: list[Any]) -> StoredRun:
     return StoredRun(
         head.run_id,
         head.started,
@@ -196,8 +200,8 @@ def _summary(head: Any, lines: list[Any], journaled: int, failed: list[Any]) -> 
         tuple(dict.fromkeys(line.board_name for line in lines)),
         tuple(dict.fromkeys(line.timing for line in lines)),
         RunState(head.state or RunState.FINISHED),
-        json.loads(head.plan) if head.plan else {},
-        journaled,
+        RunPlan.from_json(json.loads(head.plan)) if head.plan else RunPlan(),
+        open_samples,
         tuple(line.variant for line in failed),
     )
 

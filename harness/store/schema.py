@@ -1,7 +1,7 @@
-"""The tables of the results database as the newest migration leaves them; runs.py and journal.py say what they hold.
+"""The tables of the results database as the newest migration leaves them.
 
-`runs` 1-n `variant_runs` 1-n `samples` 1-n `op_cycles`, and `metrics` of each variant run for those who query with SQL.
-`runs` 1-n `journals` 1-n `journal_samples`: what a variant under way has measured; emptied when the variant is finished.
+`runs` 1-n `variant_runs` 1-n `samples` 1-n `op_cycles`. A variant run is a measurement: open while its samples arrive, finished
+with its `record`; `metrics` of each finished one are for those who query with SQL.
 `runs` 1-n `not_measured`: variants that the run could not measure, and why.
 `nights` 1-n `night_runs` 1-1 `runs`; `accepted` and `verdicts` (of each measurement) are decisions about them: decisions.py.
 `comparables`: metadata that must agree before two variant runs are compared, by its hash.
@@ -10,10 +10,13 @@
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy.sql import ColumnElement
 
-STORE_SCHEMA = 1
+from tinyrig.core.records import RunState
+
+STORE_SCHEMA = 2
 """What tinyrigs from before the migrations check. Raised whenever they could no longer read what this one writes."""
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """Those of migrations/versions, oldest first; known here so that a database that is up to date needs no alembic."""
 
 META = MetaData()
@@ -25,7 +28,7 @@ RUNS = Table(
     Column("run_id", String(128), nullable=False, unique=True),
     Column("started", String(64), nullable=False, index=True),
     Column("versions", Text, nullable=False),
-    Column("state", String(16)),  # NULL: written by a tinyrig from before the journal
+    Column("state", String(16)),  # NULL: written by a tinyrig that kept none
     Column("plan", Text),
 )
 VARIANT_RUNS = Table(
@@ -41,7 +44,11 @@ VARIANT_RUNS = Table(
     Column("clock_hz", BigInteger, nullable=False),
     Column("timing", String(32), nullable=False),
     Column("record", Text, nullable=False),
-    Column("outputs", LargeBinary, nullable=False),
+    # Empty: samples have their own since revision 0005. It stays because SQLite before 3.35 can't drop a column.
+    Column("outputs", LargeBinary, nullable=False, default=b""),
+    Column("state", String(16), nullable=False, server_default=RunState.FINISHED.value),  # or OPEN
+    Column("head", Text),  # JSON: what the samples of an open one belong to; NULL once it is finished
+    Column("resumed", Text),  # JSON: after how many samples an open one was interrupted
     Column("comparable", String(64)),  # of `comparables`; NULL: its record could not be read when the column was added
     Column("outputs_sha256", String(64)),  # of metrics.outputs_hash, which outlives the samples
     Column("hits", LargeBinary),  # a byte for each window, 1: top-1 is the label; NULL without labels
@@ -52,7 +59,7 @@ VARIANT_RUNS = Table(
     Column("clock_ppm_error", Float),
     Column("clock_seconds", Float),
     # Wide enough that a list of all variant runs never reads the rows, whose records and outputs take most of the file.
-    Index("ix_variant_runs_heads", "variant", "board_id", "board_name", "timing", "comparable", "run_seq"),
+    Index("ix_variant_runs_heads", "variant", "board_id", "board_name", "timing", "comparable", "run_seq", "state"),
 )
 SAMPLES = Table(
     "samples",
@@ -63,7 +70,7 @@ SAMPLES = Table(
     Column("window_index", BigInteger, nullable=False),
     Column("cycles", BigInteger, nullable=False),
     Column("stack_bytes", BigInteger),
-    Column("output_bytes", Integer, nullable=False),
+    Column("outputs", LargeBinary, nullable=False),  # the output tensors' bytes, concatenated; empty once pruned
 )
 OP_CYCLES = Table(
     "op_cycles",
@@ -80,27 +87,6 @@ METRICS = Table(
     Column("name", String(64), primary_key=True),
     Column("value", Float, nullable=False),
     Index("ix_metrics_series", "name", "variant_run_id", "value"),
-)
-JOURNALS = Table(
-    "journals",
-    META,
-    Column("id", Integer, primary_key=True),
-    Column("run_seq", Integer, ForeignKey("runs.seq"), nullable=False, index=True),
-    Column("variant", String(255), nullable=False),
-    Column("head", Text, nullable=False),
-    Column("resumed", Text, nullable=False),  # JSON: the positions at which it was resumed
-)
-JOURNAL_SAMPLES = Table(
-    "journal_samples",
-    META,
-    Column("journal_id", Integer, ForeignKey("journals.id"), primary_key=True, autoincrement=False),
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("kind", String(32), nullable=False),
-    Column("window_index", BigInteger, nullable=False),
-    Column("cycles", BigInteger, nullable=False),
-    Column("stack_bytes", BigInteger),
-    Column("outputs", LargeBinary, nullable=False),
-    Column("op_cycles", Text, nullable=False),
 )
 NOT_MEASURED = Table(
     "not_measured",
@@ -161,3 +147,8 @@ VERDICTS = Table(
     Column("reason", Text, nullable=False),
     Column("details", Text, nullable=False),  # JSON: what else the judgement says
 )
+
+
+def is_finished() -> ColumnElement[bool]:
+    """Of `variant_runs`: all that holds a record and metrics."""
+    return VARIANT_RUNS.c.state == RunState.FINISHED

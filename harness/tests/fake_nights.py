@@ -9,14 +9,13 @@ import argparse
 import datetime
 import json
 import math
-import zlib
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
-from tinyrig.analysis.outputs import outputs_hash, top1_hits
+from tinyrig.analysis.evaluation import evaluate
 from tinyrig.analysis.provenance import comparable_metadata, metadata_hash
 from tinyrig.core.records import BoardInfo, Measurement
 from tinyrig.store import rows, schema
@@ -86,23 +85,16 @@ def _cell(board: int, variant: int) -> Cell:
     run = make_variant_run(shape, 24)
     info = run.board if board == 0 else BoardInfo("nano33ble", f"{board:016x}", 64_000_000, "measured")
     run = replace(run, board=info, variant=replace(run.variant, name=name))
-    comparable, hits = metadata_hash(comparable_metadata(run)), top1_hits(run)
+    found = evaluate(run)
+    comparable = metadata_hash(found.comparable)
     row = {
-        "variant": name,
-        "tflite_sha256": run.variant.sha256,
-        "build_id": run.image.build_id,
-        "board_name": info.name,
-        "board_id": info.id,
-        "clock_hz": info.clock_hz,
-        "timing": info.timing,
-        "record": rows.to_json(rows._record(run)),
-        "outputs": zlib.compress(b""),
+        **rows.columns(run),
         "comparable": comparable,
-        "outputs_sha256": outputs_hash(run),
-        "hits": None if hits is None else bytes(bool(h) for h in hits),
+        "outputs_sha256": found.outputs_sha256,
+        "hits": None if found.hits is None else bytes(bool(h) for h in found.hits),
         "pruned": START.isoformat(),
     }
-    return Cell(run, board, variant, row, rows._metrics(run), comparable)
+    return Cell(run, board, variant, row, found.numbers, comparable)
 
 
 def night_id(night: int) -> str:

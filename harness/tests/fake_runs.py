@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyrig.core.plans import MeasurementSettings, Subject
 from tinyrig.core.records import (
     ESTIMATED,
     BoardInfo,
@@ -27,6 +28,8 @@ FLOAT_OUT = TensorSpec("softmax", (1, 8), "float32")
 INT8_OUT = TensorSpec("softmax", (1, 8), "int8", 1 / 256, -128)
 TOOLCHAIN = Toolchain("arm-none-eabi-gcc 12.2.1", "-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -O3")
 BOARD = BoardInfo("virtual", "5649525455414c00", 64_000_000, ESTIMATED)
+SUBJECT = Subject("0" * 64, "0" * 32, "1" * 64, BOARD.name, BOARD.id)
+"""What samples belong to, where nothing depends on it."""
 
 # name -> (right of 240, .tflite B, zip B, FLOPs, MACs, cycles, dtype, (weights, engine), (arena, static, stack))
 SHAPES: dict[str, tuple[Any, ...]] = {
@@ -93,7 +96,7 @@ def make_variant_run(name: str = "simple", windows: int = 240, **changes: Any) -
         Parity("tflm", windows, 0, 0.0 if dtype == "int8" else 2.4e-7, 0, None),
         tuple(int(n) for n in labels),
         tuple(f"object {n}" for n in range(8)),
-        {"repeat_window": 0},
+        MeasurementSettings(more={"repeat_window": 0}),
     )
     return replace(run, **changes)
 

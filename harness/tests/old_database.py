@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from tinyrig.core.plans import RunPlan
 from tinyrig.core.records import Run
+from tinyrig.store import schema
 from tinyrig.store.database import MIGRATIONS
+from tinyrig.store.measurements import OpenMeasurement
 from tinyrig.store.runs import Store
 from tinyrig.tests.postgres import mend_counters
 
@@ -39,9 +45,16 @@ CREATE TABLE metrics (variant_run_id INTEGER NOT NULL, name VARCHAR(64) NOT NULL
 _COPIED = {
     "runs": "seq, run_id, started, versions",
     "variant_runs": "id, run_seq, variant, tflite_sha256, build_id, board_name, board_id, clock_hz, timing, record, outputs",
-    "samples": "*",
+    "samples": "variant_run_id, position, kind, window_index, cycles, stack_bytes, length(outputs)",
     "op_cycles": "*",
 }
+_JOINED = """SELECT group_concat(hex(outputs), '') FROM
+    (SELECT outputs FROM new.samples WHERE variant_run_id = variant_runs.id ORDER BY position)"""
+
+
+def _packed(outputs: str | None) -> bytes:
+    """The samples' outputs (hex) as a finished variant run had them before samples kept their own."""
+    return zlib.compress(bytes.fromhex(outputs or ""))
 
 
 def write(path: Path, run: Run, metrics: bool = True) -> None:
@@ -52,13 +65,49 @@ def write(path: Path, run: Run, metrics: bool = True) -> None:
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.executescript(TABLES + (METRICS if metrics else ""))
         db.execute("ATTACH ? AS new", (str(new),))
+        db.create_function("packed", 1, _packed)
         for table, columns in (_COPIED | ({"metrics": "*"} if metrics else {})).items():
             db.execute(f"INSERT INTO {table} SELECT {columns} FROM new.{table}")
+        db.execute(f"UPDATE variant_runs SET outputs = packed(({_JOINED}))")
         db.commit()
 
 
 def write_0002(url: str, run: Run) -> None:
     """The tables of revision 0002 in the empty database `url`, holding `run`; of any kind."""
+    with _at_revision(url, "0002") as db:
+        _copy_rows(db, run)
+        if db.dialect.name == "postgresql":
+            mend_counters(db)
+
+
+def write_interrupted(url: str, run_id: str, plan: RunPlan, variant: str, found: OpenMeasurement) -> None:
+    """The tables of revision 0004 in the empty database `url`, with a run whose samples so far lie in a journal."""
+    with _at_revision(url, "0004") as db:
+        tables = sa.MetaData()
+        tables.reflect(db)
+        head, text = json.dumps(found.subject.to_json()), json.dumps(plan.to_json())
+        run = {"run_id": run_id, "started": "2026-01-01", "versions": "{}", "state": "interrupted", "plan": text}
+        db.execute(tables.tables["runs"].insert(), {"seq": 1, **run})
+        journal = {"id": 1, "run_seq": 1, "variant": variant, "head": head, "resumed": json.dumps(found.resumed)}
+        db.execute(tables.tables["journals"].insert(), journal)
+        lines = [
+            {
+                "journal_id": 1,
+                "position": i,
+                "kind": s.kind,
+                "window_index": s.index,
+                "cycles": s.cycles,
+                "stack_bytes": s.stack_bytes,
+                "outputs": s.outputs,
+                "op_cycles": json.dumps(s.op_cycles),
+            }
+            for i, s in enumerate(found.samples)
+        ]
+        db.execute(tables.tables["journal_samples"].insert(), lines)
+
+
+@contextlib.contextmanager
+def _at_revision(url: str, revision: str) -> Iterator[sa.Connection]:
     from alembic import command
     from alembic.config import Config
 
@@ -67,10 +116,8 @@ def write_0002(url: str, run: Run) -> None:
     engine = sa.create_engine(url)
     with engine.begin() as db:
         config.attributes["connection"] = db
-        command.upgrade(config, "0002")
-        _copy_rows(db, run)
-        if db.dialect.name == "postgresql":
-            mend_counters(db)
+        command.upgrade(config, revision)
+        yield db
     engine.dispose()
 
 
@@ -81,10 +128,20 @@ def _copy_rows(db: sa.Connection, run: Run) -> None:
         new.save(run)
         with new.reading() as source:
             for name in ("runs", "variant_runs", "samples", "op_cycles", "metrics", "not_measured"):
-                table = old.tables[name]
-                lines = source.execute(sa.text(f"SELECT {', '.join(c.name for c in table.columns)} FROM {name}")).mappings().all()
+                table, new_table = old.tables[name], schema.META.tables[name]
+                lines = [dict(line) for line in source.execute(sa.select(new_table)).mappings()]
+                if name == "variant_runs":
+                    lines = [line | {"outputs": _outputs(source, line["id"])} for line in lines]
+                elif name == "samples":
+                    lines = [line | {"output_bytes": len(line["outputs"])} for line in lines]
                 if lines:
-                    db.execute(table.insert(), [dict(line) for line in lines])
+                    db.execute(table.insert(), [{c.name: line[c.name] for c in table.columns} for line in lines])
+
+
+def _outputs(db: sa.Connection, key: int) -> bytes:
+    s = schema.SAMPLES.c
+    found = db.scalars(sa.select(s.outputs).where(s.variant_run_id == key).order_by(s.position))
+    return zlib.compress(b"".join(found))
 
 
 def contents(path: Path) -> list[str]:

@@ -18,11 +18,13 @@ from tinyrig.compiler.compile import compile_model
 from tinyrig.core.boards import BOARDS, VIRTUAL_ID_PREFIX, parse_board
 from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, LinkError, ModelError
+from tinyrig.core.plans import RunPlan
 from tinyrig.core.records import ESTIMATED
 from tinyrig.host.log import heard
 from tinyrig.link.serial_link import open_link
 from tinyrig.link.session import Session
-from tinyrig.measure.run import OpenRun
+from tinyrig.measure.run import measuring
+from tinyrig.measure.variant import run_settings
 from tinyrig.measure.variants import model_variant
 from tinyrig.tests import small_models
 from tinyrig.virtual.launch import VirtualBoard
@@ -222,10 +224,10 @@ def test_a_board_that_writes_its_flash_badly_is_found_out():
 def test_an_interrupted_run_goes_on_where_it_stopped(home):
     config = dataclasses.replace(Config(), results=f"sqlite:///{home / 'results.sqlite'}")
     first, second = model_variant(home / "dense.tflite", None), model_variant(home / "float.tflite", None)
-    with OpenRun(parse_board("virtual"), config, limit=2) as open_run:
+    with measuring(parse_board("virtual"), config, RunPlan(settings=run_settings(config, limit=2))) as open_run:
         open_run.run(first)
         run_id = open_run.run_id
-    with OpenRun(parse_board("virtual"), config, limit=2, resume=run_id) as again:
+    with measuring(parse_board("virtual"), config, RunPlan(settings=run_settings(config, limit=2)), resume=run_id) as again:
         kept = again.run(first)
         assert kept.samples == open_run.run(first).samples
         again.run(second)
@@ -242,7 +244,7 @@ def test_integer_outputs_on_the_board_are_the_oracles(seed):
         path = pathlib.Path(folder) / "model.tflite"
         path.write_bytes(small_models.dense_int8(seed))
         config = dataclasses.replace(Config(), results=f"sqlite:///{folder}/results.sqlite", repeats=1)
-        with OpenRun(parse_board("virtual"), config, limit=4) as open_run:
+        with measuring(parse_board("virtual"), config, RunPlan(settings=run_settings(config, limit=4))) as open_run:
             run = open_run.run(model_variant(path, None))
     assert run.parity is not None and (run.parity.compared, run.parity.mismatched_windows) == (4, 0)
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("harness", "variants", "reports")
 LIMITS = {"function": 40, "class": 200, "file": 450}  # lines; of a function, those of its body without the docstring
 # Only to be shortened: a name here that has come within its limit, or that has become smaller than its number, fails the test.
-EXCEPTIONS = {("function", "harness/measure/variant.py", "measure_variant"): 57}
+EXCEPTIONS: dict[tuple[str, str, str], int] = {}
 
 Size = tuple[tuple[str, str, str], int]  # (kind, path, qualified name), lines
 

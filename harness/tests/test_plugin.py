@@ -20,11 +20,11 @@ from tinyrig.tests.user_home import environment, furnish, url, wait_for_samples
 CONFTEST = '''
 import dataclasses, os
 from pathlib import Path
-from tinyrig.measure import reporting, run as measured_run, variants as built
+from tinyrig.measure import board_side, reporting, variants as built
 from tinyrig.core.errors import LinkError
 
 pytest_plugins = ["tinyrig.plugin"]
-measure_variant = measured_run.measure_variant
+measure_variant = board_side.measure_variant
 
 def variants(config, names=(), deadline=None):
     """Instead of the built ones: `dense`, whose accuracy on the host was perfect, and `other`, of which it is not known."""
@@ -38,7 +38,7 @@ def run(job, *rest):
         raise LinkError("the board is gone", remedy="look for it")
     return measure_variant(job, *rest)
 
-built.built_variants, measured_run.measure_variant = variants, run
+built.built_variants, board_side.measure_variant = variants, run
 if "REPORT" not in os.environ:
     reporting.write_report = reporting.write_night = lambda *words: print("no report: it takes seconds")
 '''
@@ -86,6 +86,9 @@ ACCURACY, PARITY, MEMORY = "accuracy_reaches_the_hosts[{}]", "outputs_agree_with
 HITS = "the_board_is_right_where_the_oracle_is[{}]"
 
 
+ORACLE = "the_board_is_right_where_the_oracle_is[{}]"
+
+
 def test_a_failed_claim_is_a_failure_and_what_was_not_asked_for_is_skipped(project):
     code, output, kinds = run(project)
     assert code == 1
@@ -98,6 +101,8 @@ def test_a_failed_claim_is_a_failure_and_what_was_not_asked_for_is_skipped(proje
         PARITY.format("other"): "passed",
         MEMORY.format("dense"): "passed",
         MEMORY.format("other"): "passed",
+        ORACLE.format("dense"): "passed",
+        ORACLE.format("other"): "passed",
     }
     assert "not measured: the host's accuracy is not known" in output
 
@@ -132,7 +137,7 @@ def test_an_interrupted_session_says_how_to_go_on_and_does(project, number, stat
     output, _ = process.communicate(timeout=60)
     assert process.returncode == status, output
     line = Store(url(project)).runs()[0]
-    assert line.state == "interrupted" and line.journaled + 44 * len(line.variants) >= 3
+    assert line.state == "interrupted" and line.open_samples + 44 * len(line.variants) >= 3
     words = re.search(r"pytest bench/ (--resume \S+)", output).group(1).split()
     code, output, kinds = run(project, "-k", "parity", *words)
     assert code == 0 and set(kinds.values()) == {"passed"}
@@ -151,7 +156,7 @@ def test_a_killed_session_is_gone_on_with(project):
     assert code == 0 and set(kinds.values()) == {"passed"}
     (line,) = Store(url(project)).runs()
     assert line.state == "finished" and line.variants == ("dense", "other")
-    resumed = [r.settings.get("resumed_at") for r in Store(url(project)).load(line.run_id).runs]
+    resumed = [r.settings.resumed_at for r in Store(url(project)).load(line.run_id).runs]
     assert any(resumed)
 
 

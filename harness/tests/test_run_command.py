@@ -9,7 +9,7 @@ import pytest
 
 from tinyrig.cli import main
 from tinyrig.core.errors import DeviceError, InfraError, LinkError, ModelError, UserError
-from tinyrig.measure import run as measure_run
+from tinyrig.measure import board_side
 from tinyrig.measure.variants import model_variant
 from tinyrig.tests.user_home import furnish, url
 
@@ -21,7 +21,7 @@ def faults(tmp_path, monkeypatch):
     monkeypatch.setenv("TINYRIG_RESULTS", url(tmp_path))
     monkeypatch.setenv("TINYRIG_LOCKS", str(tmp_path / "locks"))
     found: dict[str, Exception] = {}
-    names, real = ("dense", "float", "other"), measure_run.measure_variant
+    names, real = ("dense", "float", "other"), board_side.measure_variant
 
     def measure_variant(job, *rest):
         if job.variant.name in found:
@@ -32,7 +32,7 @@ def faults(tmp_path, monkeypatch):
         variants = [model_variant(tmp_path / f"{n}.tflite", tmp_path / "windows.npz") for n in wanted or names]
         return [dataclasses.replace(v, host_accuracy=1.0) if v.name == "dense" else v for v in variants]
 
-    monkeypatch.setattr("tinyrig.measure.run.measure_variant", measure_variant)
+    monkeypatch.setattr("tinyrig.measure.board_side.measure_variant", measure_variant)
     monkeypatch.setattr("tinyrig.measure.variants.built_variants", built_variants)
     return found
 

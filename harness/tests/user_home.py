@@ -67,12 +67,12 @@ def numbers(path: Path) -> dict:
 
 
 def wait_for_samples(home: Path, process: subprocess.Popen[str], count: int) -> None:
-    """Until so many are in the journal of a run under way."""
+    """Until so many are kept of a run under way."""
     until = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < until:
         if (home / "results.sqlite").exists():
             with Store(url(home)) as store:
-                if any(run.journaled >= count for run in store.runs()):
+                if any(run.open_samples >= count for run in store.runs()):
                     return
         time.sleep(0.02)
     raise AssertionError(f"{count} samples were not kept; exit status {process.poll()}")

@@ -7,7 +7,7 @@ model), so they can't tell a wrong kernel from a right one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -21,9 +21,9 @@ TIMEOUT_S = 120.0
 """For one inference: reference kernels take seconds for the largest models that a microcontroller can hold."""
 
 
-class _Oracle:
+class Oracle:
     """The library runs in a child of its own, made at the first use: it may abort or write where it should not for a file
-    that no check of ours refuses, or for one window of it."""
+    that no check of ours refuses, or for one window of it. A context manager, which ends the child."""
 
     name = ""
     _library = ""
@@ -31,6 +31,14 @@ class _Oracle:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._child: Child | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._child is not None:
+            self._child.close()
+            self._child = None
 
     def run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         """One inference: input tensors (their dtype, any shape of the right size) -> output tensors. Raises ModelError when
@@ -41,8 +49,8 @@ class _Oracle:
 
     def tensors(self, inputs: list[np.ndarray]) -> dict[int, np.ndarray]:
         """Every activation tensor's value by its index in the file, after one inference."""
-        tensors: dict[int, np.ndarray] = self._call("tensors", inputs)
-        return tensors
+        values: dict[int, np.ndarray] = self._call("tensors", inputs)
+        return values
 
     def _make(self) -> Callable[[], Any]:
         raise NotImplementedError
@@ -119,7 +127,7 @@ def _crashes(library: str, e: ChildFailed) -> ModelError:
     )
 
 
-class TflmOracle(_Oracle):
+class TflmOracle(Oracle):
     """tflite-micro's interpreter with its reference kernels."""
 
     name = "tflm"
@@ -180,7 +188,7 @@ def _check_shapes(data: bytes) -> None:
         )
 
 
-class LitertRefOracle(_Oracle):
+class LitertRefOracle(Oracle):
     """LiteRT's interpreter restricted to its reference kernels (OpResolverType.BUILTIN_REF)."""
 
     name = "litert-ref"
@@ -216,7 +224,7 @@ class _Litert:
         return {d["index"]: np.array(self._it.get_tensor(d["index"])) for d in self._it.get_tensor_details()}
 
 
-ORACLES = {TflmOracle.name: TflmOracle, LitertRefOracle.name: LitertRefOracle}
+ORACLES: dict[str, type[Oracle]] = {TflmOracle.name: TflmOracle, LitertRefOracle.name: LitertRefOracle}
 """--oracle's names; the name goes into every report."""
 
 

@@ -196,7 +196,8 @@ def _build_facts(section: Section) -> list[str]:
     facts += [_versions("Rig", section.versions)] if section.versions else []
     facts += [_versions("Variants built with", packages)] if isinstance(packages, dict) and packages else []
     facts += [f"Seed of the variants: {seed}"] if seed is not None else []
-    return facts + ([f"Settings: {_settings(section.first.settings)}"] if section.first.settings else [])
+    settings = section.first.settings.to_json()
+    return facts + ([f"Settings: {_settings(settings)}"] if settings else [])
 
 
 def _dataset_facts(data: Any) -> list[str]:

@@ -37,7 +37,7 @@ def _timer_and_clock(section: Section) -> list[str]:
     if not section.timed or mlperf.applies(section):
         return []
     measurements = [row.measurement for row in section.rows]
-    timers = dict.fromkeys(timer_text(m.board, m.settings.get("timer_overhead_cycles")) for m in measurements)
+    timers = dict.fromkeys(timer_text(m.board, m.settings.timer_overhead_cycles) for m in measurements)
     return [f"Timer: {'; '.join(timers)}", f"Clock: {clock_range(section)}"]
 
 

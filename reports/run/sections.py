@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tinyrig.analysis import metric_table, metrics, outputs, provenance, verification
+from tinyrig.analysis import metric_table, provenance
+from tinyrig.analysis.evaluation import evaluate
 from tinyrig.core.records import INSTRUCTIONS, Measurement, Run
 
 
@@ -81,8 +82,8 @@ def _common(run: Run, measurement: Measurement) -> dict[str, Any]:
     return provenance.checked_metadata(measurement) | {
         "dataset": v.dataset,
         "synthetic data": v.synthetic,
-        "random windows": bool(settings.get("random_windows")),
-        "injected faults": tuple(settings.get("injected_faults", ())),
+        "random windows": bool(settings.random_windows),
+        "injected faults": settings.injected_faults or (),
         "versions": tuple(sorted(run.versions.items())),
     }
 
@@ -95,17 +96,19 @@ def _section(members: Sequence[tuple[Run, Measurement]]) -> Section:
 
 
 def _row(run_id: str, measurement: Measurement) -> ReportRow:
+    """Raises InfraError where outputs or labels are missing."""
+    found = evaluate(measurement).checked()
     return ReportRow(
         measurement.variant.name,
         run_id,
         measurement,
-        metrics.metric_values(measurement),
-        tuple(metrics.ops(measurement)),
+        dict(found.values),
+        found.ops,
         provenance.link(measurement),
-        metrics.energy(measurement),
-        metrics.throughput(measurement),
-        outputs.top1_hits(measurement),
-        verification.withheld(measurement),
+        found.energy,
+        found.throughput,
+        found.hits,
+        found.withheld,
     )
 
 

@@ -10,7 +10,7 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from tinyrig.analysis.metrics import metric_values
+from tinyrig.analysis.evaluation import metric_values
 from tinyrig.core.records import Accepted, BoardInfo, Measurement, NotMeasured, Run, StoredVerdict, VerdictKind
 from tinyrig.store.decisions import accept, add_to_night, begin_night, end_night, save_verdicts
 from tinyrig.store.runs import Store

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tinyrig.analysis.metrics import latency, metric_values
+from tinyrig.analysis.evaluation import metric_values
+from tinyrig.analysis.metrics import latency
 from tinyrig.analysis.run_json import run_to_json
 from tinyrig.analysis.verdicts import EXACT, NOISY, gate
 from tinyrig.core.boards import BOARDS, QEMU_ID_PREFIX, VIRTUAL_ID_PREFIX, recognise_id

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinyrig.core.plans import RunPlan
 from tinyrig.core.records import Accepted, BoardInfo, Night, NotMeasured, OpInfo, Run, VerdictKind
 from tinyrig.reports import __main__ as command
 from tinyrig.reports.nights import svg
@@ -203,7 +204,7 @@ def test_a_model_that_can_not_be_used_is_no_rig_fault():
 def test_a_board_that_measured_nothing_is_named_as_it_was_asked_for(tmp_path):
     with Store(f"sqlite:///{tmp_path}/r.sqlite") as store:
         begin_night(store, "n1", "2026-01-01T00:00:00+00:00", ["desk"])
-        store.begin_run("r1", "2026-01-01T00:00:00+00:00", {}, {"board": "desk"})
+        store.begin_run("r1", "2026-01-01T00:00:00+00:00", {}, RunPlan("desk"))
         store.add_not_measured("r1", NotMeasured("pqt", "no answer", "link"))
         add_to_night(store, "n1", "r1")
         end_night(store, "n1", "2026-01-01T00:01:00+00:00", 3)

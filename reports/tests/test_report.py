@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tinyrig.core.plans import MeasurementSettings
 from tinyrig.core.records import Claim, NotMeasured, OpInfo, Run, Sample
 from tinyrig.reports import __main__ as command
 from tinyrig.reports import html, markdown
@@ -17,7 +18,7 @@ from tinyrig.reports.run import plots
 from tinyrig.reports.run.report import build, report_of
 from tinyrig.reports.run.sections import sections
 from tinyrig.store.runs import Store
-from tinyrig.tests.fake_runs import make_run, make_variant_run
+from tinyrig.tests.fake_runs import BOARD, SUBJECT, make_run, make_variant_run
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -112,7 +113,7 @@ def test_other_data_have_no_paper_column_and_it_says_so():
     text = texts(Run("r", "2026", (watch,)))
     assert "Dataset `watch` is not the paper's, so there is no paper column." in text and "`watch`, recorded" in text
     variant = replace(run.variant, dataset=None, synthetic=False)
-    own = replace(run, variant=variant, labels=None, settings={"random_windows": True})
+    own = replace(run, variant=variant, labels=None, settings=MeasurementSettings(random_windows=True))
     text = texts(Run("r", "2026", (own,)))
     assert "have no labels" in text and "seeded random windows" in text and "These models are not the paper's" in text
 
@@ -272,7 +273,7 @@ def test_what_was_not_measured_is_told_as_no_fault_of_the_model(names):
 def test_a_run_that_is_not_complete_says_so(url, out, capfd):
     with Store(url) as store:
         store.set_state("new-2", "interrupted")
-        store.begin_journal("new-2", "simple", {}).add(Sample("window", 0, b"x", 1))
+        store.begin_measurement("new-2", "simple", SUBJECT, BOARD).add(Sample("window", 0, b"x", 1))
     assert command.main(["new-2", "--store", url, "--summary"]) == 0
     words = "Run new-2 is not complete: it is interrupted; 1 sample of an unfinished variant is kept. "
     words += "`tinyrig run --resume new-2` continues it."

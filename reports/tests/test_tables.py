@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from tinyrig.analysis.outputs import accuracy
+from tinyrig.core.plans import MeasurementSettings
 from tinyrig.core.records import Run
 from tinyrig.reports import markdown
 from tinyrig.reports.run import paper_tables, report, tables
@@ -64,7 +65,7 @@ LINK = {
 
 
 def with_link(name="pqt", **settings):
-    return replace(make_variant_run(name), settings={"link": LINK, **settings})
+    return replace(make_variant_run(name), settings=MeasurementSettings.from_json({"link": LINK, **settings}))
 
 
 def test_the_serial_line_has_one_row_a_variant():
@@ -144,7 +145,7 @@ def test_runs_that_differ_in_what_must_agree_never_share_a_section():
         replace(run, image=replace(run.image, toolchain=replace(tool, cc="gcc 1"))),
         replace(run, image=replace(run.image, toolchain=replace(tool, flags="-Os"))),
         replace(run, variant=replace(run.variant, dataset="watch")),
-        replace(run, settings={"random_windows": True}),
+        replace(run, settings=MeasurementSettings(random_windows=True)),
     ]
     assert len(sections([Run("r", "2026", (run, *others))])) == 1 + len(others)
     assert len(sections([make_run("a"), replace(make_run("b"), versions={"unicorn": "other"})])) == 2

@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinyrig.analysis import metric_table, metrics, outputs, provenance, run_json, verification
+from tinyrig.analysis.evaluation import metric_values
 from tinyrig.analysis.stats import wilson
 from tinyrig.core.errors import InfraError
+from tinyrig.core.plans import MeasurementSettings
 from tinyrig.core.records import Parity, Run, Sample, TensorSpec
 from tinyrig.tests.fake_runs import SHAPES, make_run, make_variant_run
 
@@ -149,7 +151,7 @@ def test_float_outputs_may_differ_in_the_last_digits_but_not_int8():
 
 def test_a_runs_own_tolerance_counts():
     run = with_parity("simple", max_abs_diff=5e-4)
-    assert verification.withheld(replace(run, settings={"float_tolerance": 1e-3})) is None
+    assert verification.withheld(replace(run, settings=MeasurementSettings(float_tolerance=1e-3))) is None
 
 
 def test_large_float_outputs_are_compared_relatively():
@@ -178,11 +180,11 @@ def test_ops_are_medians_of_the_profile_samples():
 
 
 def test_measure_names_every_metric_and_all_values_format():
-    for name, value in metrics.metric_values(make_variant_run("pqt")).items():
+    for name, value in metric_values(make_variant_run("pqt")).items():
         metric = metric_table.METRICS[name]
         assert metric.better in ("lower", "higher", None)
         assert value is None or isinstance(metric.format(value), str)
-    missing = [n for n, v in metrics.metric_values(make_variant_run("simple")).items() if v is None]
+    missing = [n for n, v in metric_values(make_variant_run("simple")).items() if v is None]
     assert missing == ["auc", "energy_uj_median", "throughput"]  # of foreign firmware, and with a power meter
 
 

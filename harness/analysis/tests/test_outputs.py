@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tinyrig.analysis import outputs, verification
-from tinyrig.analysis.metrics import energy, latency, metric_values, ops
+from tinyrig.analysis.evaluation import evaluate, metric_values
+from tinyrig.analysis.metrics import energy, latency, ops
 from tinyrig.analysis.run_json import variant_to_json
 from tinyrig.core.config import Config
 from tinyrig.core.records import ClaimStatus, Measurement
@@ -42,7 +43,7 @@ def test_a_window_without_a_value_withholds_all_numbers(value: float) -> None:
 
 def test_the_parity_claim_fails_and_accuracy_is_not_measured() -> None:
     for run in (spoilt(float("nan"), 0), replace(spoilt(float("nan"), 0), parity=None)):
-        claims = {c.name: c for c in judge(run, Config())}
+        claims = {c.name: c for c in judge(run, evaluate(run), Config())}
         assert claims["parity"].status == ClaimStatus.FAILED and "1 of 240 windows gave NaN" in claims["parity"].reason
         assert claims["accuracy"].status == ClaimStatus.NOT_MEASURED and "NaN" in claims["accuracy"].reason
 

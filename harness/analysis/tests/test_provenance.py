@@ -15,10 +15,11 @@ from tinyrig.analysis.stats import FINE
 from tinyrig.analysis.verdicts import Baseline, judge, timer_of
 from tinyrig.cli import main
 from tinyrig.core.boards import BOARDS
+from tinyrig.core.plans import MeasurementSettings
 from tinyrig.core.records import ESTIMATED, MEASURED, BoardInfo, ClockCheck, Run, VerdictStatus
 from tinyrig.link.clock_check import LEAST_S, clock_watch
 from tinyrig.link.session import Session
-from tinyrig.measure.variant import take_samples
+from tinyrig.measure.sampling import take_samples
 from tinyrig.nightly.judging import Reruns, _tonight
 from tinyrig.store import schema
 from tinyrig.store.export import export
@@ -32,7 +33,7 @@ from tinyrig.workload.windows import Windows, random_windows
 
 NANO = BoardInfo("nano33ble", "0123456789abcdef", 64_000_000, MEASURED, 64_000_000)
 GOOD, WRONG = ClockCheck(-12.4, 240.0, 5.21), ClockCheck(-19_608.0, 310.0, 5.2)
-SETTINGS = {"timer_overhead_cycles": 11, "float_tolerance": 1e-5}
+SETTINGS = MeasurementSettings(timer_overhead_cycles=11, float_tolerance=1e-5)
 
 
 def measured(clock: ClockCheck | None = GOOD, board: BoardInfo = NANO, name: str = "pqt"):
@@ -103,7 +104,7 @@ def test_a_run_comes_back_with_its_timer_and_clock(any_url, run):
         (kept,) = columns(store)
     clock = run.clock or ClockCheck(None, None, 0.0)
     seconds = None if clock.ppm is None else clock.seconds
-    assert kept == (run.board.timer_hz, run.settings.get("timer_overhead_cycles"), clock.ppm, clock.ppm_error, seconds)
+    assert kept == (run.board.timer_hz, run.settings.timer_overhead_cycles, clock.ppm, clock.ppm_error, seconds)
 
 
 def test_old_runs_keep_the_overhead_that_stood_among_their_settings(any_url):

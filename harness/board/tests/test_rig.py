@@ -11,7 +11,7 @@ from tinyrig.core.boards import parse_board
 from tinyrig.core.config import BoardPorts, Config
 from tinyrig.core.errors import LinkError
 from tinyrig.link.usb import Plug, lock_key, plug_at, port_now
-from tinyrig.measure.run import OpenRun
+from tinyrig.measure.run import measuring
 from tinyrig.measure.variants import model_variant
 from tinyrig.tests import small_models
 
@@ -87,11 +87,13 @@ def test_a_port_that_came_back_under_another_name_is_found_by_its_usb_serial_num
 
 def test_a_board_that_is_gone_is_tried_once_a_variant(tmp_path, monkeypatch):
     tries = []
-    monkeypatch.setattr("tinyrig.measure.run.measure_variant", lambda job, *rest: tries.append(job.variant.name) or _gone())
+    monkeypatch.setattr(
+        "tinyrig.measure.board_side.measure_variant", lambda job, *rest: tries.append(job.variant.name) or _gone()
+    )
     (tmp_path / "m.tflite").write_bytes(small_models.dense_int8())
     variant = model_variant(tmp_path / "m.tflite", None)
     config = dataclasses.replace(Config(), results=f"sqlite:///{tmp_path / 'r.sqlite'}")
-    with OpenRun(parse_board("virtual@/dev/none"), config) as open_run:
+    with measuring(parse_board("virtual@/dev/none"), config) as open_run:
         for _ in range(3):
             with pytest.raises(LinkError, match="gone"):
                 open_run.run(variant)

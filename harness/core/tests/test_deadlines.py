@@ -19,17 +19,19 @@ from tinyrig.core.deadlines import NAMES, Deadline, Limits, variable
 from tinyrig.core.errors import HostError, InfraError, LinkError, UserError
 from tinyrig.core.records import Sample
 from tinyrig.flash.flash import flash
-from tinyrig.host.isolated import Child
 from tinyrig.host.run_tool import run_tool
 from tinyrig.host.signals import alarm
-from tinyrig.measure.run import OpenRun
-from tinyrig.measure.variant import compile_for, take_samples
+from tinyrig.measure import variant
+from tinyrig.measure.run import measuring
+from tinyrig.measure.sampling import take_samples
+from tinyrig.measure.variant import compile_for
 from tinyrig.measure.variants import built_variants, model_variant
 from tinyrig.store.runs import Store
 from tinyrig.tests import small_models
 from tinyrig.tests.processes import wait_until_gone
 from tinyrig.tests.user_home import MODEL, SAMPLES, furnish, url
 from tinyrig.virtual.launch import VirtualBoard
+from tinyrig.workload import oracle
 
 VIRTUAL = parse_board("virtual")
 
@@ -215,12 +217,12 @@ def test_a_run_whose_time_is_up_keeps_what_it_has_and_is_exit_3(home, capfd, mon
     errors = capfd.readouterr().err
     assert "out of time" in errors and "TINYRIG_LIMITS_RUN_S" in errors and "tinyrig run --resume" in errors
     with Store(url(home)) as store:
-        assert store.runs()[0].journaled > 0 and store.runs()[0].not_measured == ("dense",)
+        assert store.runs()[0].open_samples > 0 and store.runs()[0].not_measured == ("dense",)
 
 
 def test_no_variant_is_begun_after_the_time_is_up(home):
     config = dataclasses.replace(Config(), results=url(home))
-    with OpenRun(VIRTUAL, config, deadline=Deadline("run_s", 1e-9)) as open_run:
+    with measuring(VIRTUAL, config, deadline=Deadline("run_s", 1e-9)) as open_run:
         for name in ("dense", "other"):
             with pytest.raises(InfraError, match=f"out of time before {name}") as caught:
                 open_run.run(model_variant(home / f"{name}.tflite", None))
@@ -241,22 +243,27 @@ def test_waiting_without_a_deadline_is_cut_off(monkeypatch):
 def test_an_oracle_that_hangs_is_ended_and_the_samples_stay(home, capfd, monkeypatch):
     """It never answers when all windows are compared. Its process must not stay behind."""
     asked, children = [], []
-    fork = os.fork
+    fork, compare, run = os.fork, variant.compare, oracle._Tflm.run
 
-    def hang(data):
-        asked.append(data)
+    def time_is_up_soon(*arguments):
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        return compare(*arguments)
+
+    def hang(self, inputs):  # in the oracle's process
+        asked.append(inputs)
         if len(asked) > 1:  # not the look at one window before anything is flashed
-            signal.setitimer(signal.ITIMER_REAL, 0.3)  # the run's time is up now
-            Child(lambda: time.sleep(600), 600.0)
+            time.sleep(600)
+        return run(self, inputs)
 
     monkeypatch.setattr("tinyrig.host.isolated.os.fork", lambda: children.append(fork()) or children[-1])
-    monkeypatch.setattr("tinyrig.workload.oracle._check_shapes", hang)
+    monkeypatch.setattr(variant, "compare", time_is_up_soon)
+    monkeypatch.setattr(oracle._Tflm, "run", hang)
     assert main(["run", *MODEL, "--no-report"]) == 3
     errors = capfd.readouterr().err
     assert "the step under way was cut off" in errors and "tinyrig run --resume" in errors
     wait_until_gone(children)
     with Store(url(home)) as store:
-        assert store.runs()[0].journaled == SAMPLES
+        assert store.runs()[0].open_samples == SAMPLES
 
 
 def test_building_variants_is_part_of_the_run(tmp_path, monkeypatch):

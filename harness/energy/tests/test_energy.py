@@ -238,7 +238,7 @@ def test_a_slip_in_rig_toml_is_told(tmp_path, text):
 
 def with_energy(run, uj):
     kept = {"uj": uj, "us": [1000.0] * len(uj), "voltage_mv": 3300, "mode": "ampere", "channel": 0, "losses": 0}
-    return replace(run, settings=run.settings | {"energy": kept})
+    return replace(run, settings=replace(run.settings, energy=kept))
 
 
 def test_json_has_energy_only_where_it_was_measured():

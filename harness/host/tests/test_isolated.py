@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import sys
@@ -45,6 +46,17 @@ class Library:
 
     def signals(self) -> object:
         return signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
+def test_what_the_parent_closes_is_free_though_the_child_lives(tmp_path):
+    """A port that was open when an oracle was made is locked again after its board came back."""
+    with open(tmp_path / "lock", "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        child = Child(Library, 10)
+    with open(tmp_path / "lock", "w") as again:
+        fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert child.call("good", 1) == 2
+    child.close()
 
 
 def test_calls_answers_and_errors_pass_and_the_terminal_stays_clean(capfd: pytest.CaptureFixture[str]) -> None:

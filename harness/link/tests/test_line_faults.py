@@ -14,9 +14,11 @@ from tinyrig.core.boards import BOARDS, parse_board
 from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Limits
 from tinyrig.core.errors import DeviceError, LinkError, UserError
+from tinyrig.core.plans import RunPlan
 from tinyrig.link.serial_link import open_link
 from tinyrig.link.session import Session
-from tinyrig.measure.run import OpenRun
+from tinyrig.measure.run import measuring
+from tinyrig.measure.variant import run_settings
 from tinyrig.measure.variants import model_variant
 from tinyrig.tests import small_models
 from tinyrig.virtual.launch import VirtualBoard
@@ -170,13 +172,14 @@ def test_a_run_with_injected_faults_is_labelled_and_equal(tmp_path):
     (tmp_path / "m.tflite").write_bytes(small_models.dense_int8())
     faults = ("line-flip:1e-3", "line-drop:1e-3", "line-disconnect:30:0.2")
     config = Config(results=f"sqlite:///{tmp_path / 'r.sqlite'}")
+    plan = RunPlan(settings=run_settings(config, limit=10, oracle="none"))
     runs = []
     for injected in ((), faults):
-        with OpenRun(parse_board("virtual"), dataclasses.replace(config, faults=injected), limit=10, oracle="none") as open_run:
+        with measuring(parse_board("virtual"), dataclasses.replace(config, faults=injected), plan) as open_run:
             runs.append(open_run.run(model_variant(tmp_path / "m.tflite", None)))
     plain, faulty = runs
     assert faulty.samples == plain.samples
-    assert "injected_faults" not in plain.settings and faulty.settings["injected_faults"] == list(faults)
+    assert plain.settings.injected_faults is None and faulty.settings.injected_faults == tuple(faults)
     told = variant_to_json(faulty)["link"]
     assert told["retries"] > 0 and told["reconnects"] == told["injected"]["disconnect"] > 0 and told["recovery_worst_s"] > 0
     assert variant_to_json(plain)["link"]["reconnects"] == 0 and variant_to_json(plain)["link"]["injected_faults"] == []

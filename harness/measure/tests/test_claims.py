@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from tinyrig.analysis.evaluation import evaluate
 from tinyrig.analysis.run_json import run_to_json
 from tinyrig.core.config import Config
 from tinyrig.core.errors import ClaimError
@@ -22,7 +23,7 @@ def good(**changes):
 
 
 def status(name, run, **settings):
-    return next((c.status, c.reason) for c in judge(run, replace(Config(), **settings)) if c.name == name)
+    return next((c.status, c.reason) for c in judge(run, evaluate(run), replace(Config(), **settings)) if c.name == name)
 
 
 def without(run, kind):
@@ -30,7 +31,7 @@ def without(run, kind):
 
 
 def test_a_good_run_passes_every_claim():
-    assert judge(good(), Config()) == tuple(Claim(name, ClaimStatus.PASSED) for name in CLAIMS)
+    assert judge(good(), evaluate(good()), Config()) == tuple(Claim(name, ClaimStatus.PASSED) for name in CLAIMS)
 
 
 @pytest.mark.parametrize(

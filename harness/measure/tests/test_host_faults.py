@@ -15,6 +15,7 @@ from tinyrig.cli import main
 from tinyrig.core.errors import InfraError
 from tinyrig.core.records import Sample
 from tinyrig.store.runs import Store
+from tinyrig.tests.fake_runs import BOARD, SUBJECT
 from tinyrig.tests.user_home import MODEL, finish, furnish, numbers, start, url, wait_for_samples
 
 FILE_LIMIT = 260_000
@@ -44,7 +45,7 @@ def resumed(home: Path) -> dict:
 
 def kept(home: Path) -> int:
     with Store(url(home)) as store:
-        return store.runs()[0].journaled
+        return store.runs()[0].open_samples
 
 
 def check_message(errors: str) -> None:
@@ -122,7 +123,7 @@ def test_what_root_may_not_change_is_exit_3(home, monkeypatch, capfd, name):
 def test_a_locked_database_costs_one_sample_at_most(home):
     with Store(url(home), busy_s=0.05) as store:
         store.begin_run("r", "2026")
-        writer = store.begin_journal("r", "v", {})
+        writer = store.begin_measurement("r", "v", SUBJECT, BOARD)
         samples = [Sample("window", i, bytes([i]), i) for i in range(3)]
         writer.add(samples[0])
         with contextlib.closing(sqlite3.connect(home / "results.sqlite", isolation_level=None)) as holder:
@@ -132,14 +133,14 @@ def test_a_locked_database_costs_one_sample_at_most(home):
         assert caught.value.exit_code == 3 and caught.value.remedy
         for sample in samples[1:]:
             writer.add(sample)
-        assert store.find_journal("r", "v").samples == tuple(samples)
+        assert store.find_open("r", "v").samples == tuple(samples)
 
 
 def test_a_table_that_is_full_loses_nothing(home):
     """SQLite's own "database or disk is full"."""
     with Store(url(home)) as store:
         store.begin_run("r", "2026")
-        writer = store.begin_journal("r", "v", {})
+        writer = store.begin_measurement("r", "v", SUBJECT, BOARD)
         with store._database.writing() as db:
             db.exec_driver_sql(f"PRAGMA max_page_count = {db.exec_driver_sql('PRAGMA page_count').scalar() + 2}")
         added = 0
@@ -149,7 +150,7 @@ def test_a_table_that_is_full_loses_nothing(home):
                 added += 1
         assert "full" in caught.value.received
     with Store(url(home)) as store:
-        assert len(store.find_journal("r", "v").samples) == added > 0
+        assert len(store.find_open("r", "v").samples) == added > 0
 
 
 @pytest.mark.parametrize(("number", "status"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)])
@@ -162,6 +163,6 @@ def test_a_signal_ends_the_command_which_says_how_to_go_on(home, number, status)
     assert code == status and "Traceback" not in errors
     with Store(url(home)) as store:
         run = store.runs()[0]
-    assert run.state == "interrupted" and run.journaled >= 3
+    assert run.state == "interrupted" and run.open_samples >= 3
     assert f"continue with: tinyrig run --resume {run.run_id}" in errors
     assert resumed(home) == expected

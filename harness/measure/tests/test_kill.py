@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from tinyrig.store.runs import Store
+from tinyrig.tests.fake_runs import BOARD, SUBJECT
 from tinyrig.tests.processes import children, wait_until_gone
 from tinyrig.tests.user_home import MODEL, SAMPLES, finish, furnish, numbers, start, url
 
 
 class Killer:
     """Starts the command and kills it, at seeded points: every other one after a part of the time that a whole run takes, the
-    rest when so many samples are in the journal."""
+    rest when so many samples are kept."""
 
     def __init__(self, home: Path, seed: int) -> None:
         self._home, self._random = home, random.Random(seed)
@@ -67,8 +68,9 @@ class Killer:
                 process.wait(self._random.uniform(0, self._seconds))
 
     def kept(self) -> int:
-        """Samples in the journal."""
-        return self._ask("SELECT count(*) FROM journal_samples")
+        """Samples of what is not finished."""
+        query = "SELECT count(*) FROM samples JOIN variant_runs ON id = variant_run_id WHERE state = 'open'"
+        return self._ask(query)
 
     def _open_run(self) -> bool:
         return bool(self._ask("SELECT count(*) FROM runs WHERE state = 'open'"))
@@ -89,7 +91,7 @@ def kill_and_resume(home: Path, kills: int, seed: int) -> Killer:
         assert numbers(home / "out.json") == whole
         with Store(url(home)) as store:
             assert store.load(store.latest()).runs[0].samples == samples
-            assert store.runs()[0].journaled == 0
+            assert store.runs()[0].open_samples == 0
         (home / "out.json").unlink()
     with contextlib.closing(sqlite3.connect(home / "results.sqlite")) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -108,7 +110,7 @@ def test_fifty_kills_at_random_points(tmp_path):
     assert killer.kills >= 50 and inside >= 10
 
 
-def test_every_journaled_sample_is_on_disk_before_the_next(tmp_path):
+def test_every_open_sample_is_on_disk_before_the_next(tmp_path):
     """A process that ends without closing anything leaves what it has added, though the file is read by somebody else."""
     from tinyrig.core.records import Sample
 
@@ -116,13 +118,13 @@ def test_every_journaled_sample_is_on_disk_before_the_next(tmp_path):
     if pid == 0:
         store = Store(url(tmp_path))
         store.begin_run("r", "2026")
-        writer = store.begin_journal("r", "v", {"a": 1})
+        writer = store.begin_measurement("r", "v", SUBJECT, BOARD)
         for i in range(3):
             writer.add(Sample("window", i, bytes([i]) * 4, 10 + i, None, (1, i)))
         os._exit(9)
     os.waitpid(pid, 0)
     with Store(url(tmp_path)) as store:
-        found = store.find_journal("r", "v")
-        assert found is not None and found.head == {"a": 1}
+        found = store.find_open("r", "v")
+        assert found is not None and found.subject == SUBJECT
         assert found.samples == tuple(Sample("window", i, bytes([i]) * 4, 10 + i, None, (1, i)) for i in range(3))
-        assert store.runs()[0].journaled == 3 and store.runs()[0].state == "open"
+        assert store.runs()[0].open_samples == 3 and store.runs()[0].state == "open"

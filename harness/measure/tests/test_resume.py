@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,15 +14,18 @@ from tinyrig.cli import main
 from tinyrig.core.boards import parse_board
 from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, InfraError, LinkError, UserError
+from tinyrig.core.plans import RunPlan
 from tinyrig.core.records import RunState, Sample
 from tinyrig.host.locks import Locks
 from tinyrig.host.log import heard
 from tinyrig.measure.resume import find_run, run_key
-from tinyrig.measure.run import OpenRun
-from tinyrig.measure.variant import steps, take_samples
+from tinyrig.measure.run import measuring
+from tinyrig.measure.sampling import steps, take_samples
+from tinyrig.measure.variant import run_settings
 from tinyrig.measure.variants import model_variant
-from tinyrig.store.journal import JournalWriter
+from tinyrig.store.measurements import SampleWriter
 from tinyrig.store.runs import Store
+from tinyrig.tests import old_database
 from tinyrig.tests.user_home import MODEL, SAMPLES, WINDOWS, furnish, numbers, url
 
 VIRTUAL = parse_board("virtual")
@@ -46,7 +50,7 @@ class CutOff(BaseException):
 
 def cut_off_after(samples: int, monkeypatch, error: type[BaseException] = CutOff) -> None:
     """The process ends right after so many samples have become durable."""
-    add, count = JournalWriter.add, []
+    add, count = SampleWriter.add, []
 
     def add_and_end(self, sample):
         add(self, sample)
@@ -54,14 +58,14 @@ def cut_off_after(samples: int, monkeypatch, error: type[BaseException] = CutOff
         if len(count) == samples:
             raise error
 
-    monkeypatch.setattr(JournalWriter, "add", add_and_end)
+    monkeypatch.setattr(SampleWriter, "add", add_and_end)
 
 
-def interrupted(config, variant, samples, monkeypatch, **options) -> str:
+def interrupted(config, variant, samples, monkeypatch, plan=RunPlan()) -> str:
     """The id of a run that ended after so many samples."""
     with monkeypatch.context() as patch, pytest.raises(CutOff):
         cut_off_after(samples, patch)
-        with OpenRun(VIRTUAL, config, **options) as open_run:
+        with measuring(VIRTUAL, config, plan) as open_run:
             open_run.run(variant)
     return open_run.run_id
 
@@ -74,7 +78,7 @@ def dense(home, name="dense"):
 def whole(tmp_path_factory):
     """The uninterrupted run of `dense`."""
     folder = furnish(tmp_path_factory.mktemp("whole"))
-    with OpenRun(VIRTUAL, dataclasses.replace(Config(), results=url(folder), repeats=5)) as open_run:
+    with measuring(VIRTUAL, dataclasses.replace(Config(), results=url(folder), repeats=5)) as open_run:
         return open_run.run(dense(folder))
 
 
@@ -82,30 +86,42 @@ def whole(tmp_path_factory):
 def test_a_resumed_run_equals_the_uninterrupted_one(home, config, monkeypatch, whole, samples):
     run_id = interrupted(config, dense(home), samples, monkeypatch)
     asked = []
-    run = JournalWriter.add
-    monkeypatch.setattr(JournalWriter, "add", lambda self, sample: asked.append(sample) or run(self, sample))
-    with OpenRun(VIRTUAL, config, resume=run_id) as open_run:
+    run = SampleWriter.add
+    monkeypatch.setattr(SampleWriter, "add", lambda self, sample: asked.append(sample) or run(self, sample))
+    with measuring(VIRTUAL, config, resume=run_id) as open_run:
         again = open_run.run(dense(home))
         result = open_run.result()
     assert len(asked) == WINDOWS + 7 - samples  # only what was missing was measured
     assert again.samples == whole.samples and again.parity == whole.parity and again.claims == whole.claims
-    assert again.settings["resumed_at"] == [samples]
-    own = {"resumed_at": [samples], "link": again.settings["link"]}  # what the line cost each attempt differs
-    assert again.settings == whole.settings | own
-    same = dataclasses.replace(whole, settings=whole.settings | own)
+    # what the line cost each attempt differs
+    own = dataclasses.replace(whole.settings, resumed_at=(samples,), link=again.settings.link)
+    assert again.settings == own
+    same = dataclasses.replace(whole, settings=own)
     assert run_to_json(result)["runs"] == run_to_json(dataclasses.replace(result, runs=(same,)))["runs"]
+
+
+def test_a_run_that_an_older_tinyrig_left_is_resumed(home, config, monkeypatch, whole):
+    """Of revision 0004, which kept samples under way in a table of their own."""
+    run_id = interrupted(config, dense(home), 5, monkeypatch)
+    with Store(config.results) as store:
+        plan, found = store.runs()[0].plan, store.find_open(run_id, "dense")
+    config = dataclasses.replace(config, results=f"sqlite:///{home / 'old.sqlite'}")
+    old_database.write_interrupted(config.results, run_id, plan, "dense", found)
+    with measuring(VIRTUAL, config, resume=run_id) as open_run:
+        again = open_run.run(dense(home))
+    assert again.samples == whole.samples and again.parity == whole.parity and again.settings.resumed_at == (5,)
 
 
 def test_states_of_a_run(home, config, monkeypatch):
     run_id = interrupted(config, dense(home), 3, monkeypatch)
     with Store(config.results) as store:
         line = store.runs()[0]
-        assert (line.run_id, line.state, line.journaled, line.variants) == (run_id, RunState.INTERRUPTED, 3, ())
-        with OpenRun(VIRTUAL, config, resume=run_id) as open_run:
+        assert (line.run_id, line.state, line.open_samples, line.variants) == (run_id, RunState.INTERRUPTED, 3, ())
+        with measuring(VIRTUAL, config, resume=run_id) as open_run:
             assert store.runs()[0].state == RunState.OPEN
             open_run.run(dense(home))
         line = store.runs()[0]
-        assert (line.state, line.journaled, line.variants) == (RunState.FINISHED, 0, ("dense",))
+        assert (line.state, line.open_samples, line.variants) == (RunState.FINISHED, 0, ("dense",))
 
 
 @pytest.mark.parametrize("kept", [3, None], ids=["under way", "finished"])
@@ -115,16 +131,16 @@ def test_what_has_changed_is_refused(home, config, monkeypatch, change, kept):
     if kept:
         run_id = interrupted(config, dense(home), kept, monkeypatch)
     else:
-        with OpenRun(VIRTUAL, config) as open_run:
+        with measuring(VIRTUAL, config) as open_run:
             run_id = (open_run.run(dense(home)), open_run.run_id)[1]
     words = {
         "model": lambda: (home / "dense.tflite").write_bytes((home / "other.tflite").read_bytes()) and "the model",
         "windows": lambda: _change_a_value(home / "windows.npz") or "the test windows",
         "image": lambda: monkeypatch.setattr("tinyrig.workload.image.MODEL_FLAGS", ("-std=gnu11", "-O2")) or "the firmware image",
-        "board": lambda: _another_id(monkeypatch) or "the board has",
+        "board": lambda: _another_id(monkeypatch) or "the board has changed",
     }[change]()
     before = _kept(config)
-    with OpenRun(VIRTUAL, config, resume=run_id) as open_run, pytest.raises(UserError, match=words) as caught:
+    with measuring(VIRTUAL, config, resume=run_id) as open_run, pytest.raises(UserError, match=words) as caught:
         open_run.run(dense(home))
         open_run.run(dense(home, "other"))  # of a finished variant the board is not asked: the next one's is
     assert caught.value.expected and caught.value.received and "--resume" in caught.value.remedy
@@ -135,7 +151,7 @@ def test_what_has_changed_is_refused(home, config, monkeypatch, change, kept):
 def _kept(config):
     with Store(config.results) as store:
         line = store.runs()[0]
-        return line.journaled, line.variants
+        return line.open_samples, line.variants
 
 
 def _change_a_value(path):
@@ -152,22 +168,27 @@ def _another_id(monkeypatch):
     monkeypatch.setattr("tinyrig.board.attachment.VirtualBoard", lambda **options: VirtualBoard(**{**options, "number": 7}))
 
 
+def begin(config, plan, run_id):
+    with measuring(VIRTUAL, config, plan, resume=run_id):
+        raise AssertionError("it was not refused")
+
+
 def test_other_options_and_settings_are_refused_by_name(home, config, monkeypatch):
     run_id = interrupted(config, dense(home), 3, monkeypatch)
     for option, words in (({"limit": 4}, "--limit"), ({"oracle": "none"}, "the oracle"), ({"engine": "portable"}, "the engine")):
         with pytest.raises(UserError, match=words):
-            OpenRun(VIRTUAL, config, resume=run_id, **option)
+            begin(config, RunPlan(settings=run_settings(config, **option)), run_id)
     for key in ("repeats", "seed", "float_tolerance", "accuracy_drop"):
         with pytest.raises(UserError, match=f"`{key}`"):
-            OpenRun(VIRTUAL, dataclasses.replace(config, **{key: getattr(config, key) + 1}), resume=run_id)
+            begin(dataclasses.replace(config, **{key: getattr(config, key) + 1}), RunPlan(), run_id)
 
 
 def test_a_run_that_another_process_makes_is_not_taken_from_it(home, config, monkeypatch):
-    run_id = interrupted(config, dense(home), 3, monkeypatch, plan={"board": "virtual"})
+    run_id = interrupted(config, dense(home), 3, monkeypatch, plan=RunPlan("virtual"))
     other = Locks()
     other.take(run_key(run_id), "run")
     with pytest.raises(InfraError, match="in use by another process"):
-        OpenRun(VIRTUAL, config, resume=run_id)
+        begin(config, RunPlan(), run_id)
     with Store(config.results) as store, pytest.raises(UserError, match="no run to resume") as caught:
         find_run(store, "", "virtual")
     assert "1 under way" in caught.value.received
@@ -176,16 +197,16 @@ def test_a_run_that_another_process_makes_is_not_taken_from_it(home, config, mon
         assert find_run(store, "", "virtual").run_id == run_id
 
 
-def test_a_journaled_sample_that_the_board_no_longer_gives_is_an_error(home, config, monkeypatch):
+def test_a_open_sample_that_the_board_no_longer_gives_is_an_error(home, config, monkeypatch):
     run_id = interrupted(config, dense(home), 3, monkeypatch)
-    real = Store.find_journal
+    real = Store.find_open
 
     def forged(self, *names):
         found = real(self, *names)
         return dataclasses.replace(found, samples=(*found.samples[:-1], dataclasses.replace(found.samples[-1], outputs=b"else")))
 
-    monkeypatch.setattr(Store, "find_journal", forged)
-    with OpenRun(VIRTUAL, config, resume=run_id) as open_run, pytest.raises(DeviceError, match="no longer answers"):
+    monkeypatch.setattr(Store, "find_open", forged)
+    with measuring(VIRTUAL, config, resume=run_id) as open_run, pytest.raises(DeviceError, match="no longer answers"):
         open_run.run(dense(home))
 
 
@@ -232,7 +253,7 @@ def test_resume_needs_no_word_of_what_was_asked_for(home, monkeypatch, capfd):
 def test_a_finished_run_is_told_again_without_measuring(home, monkeypatch):
     assert main(["run", *MODEL, "--no-report", "--json", "whole.json"]) == 0
     run_id = Store(url(home)).runs()[0].run_id
-    monkeypatch.setattr("tinyrig.measure.run.measure_variant", None)
+    monkeypatch.setattr("tinyrig.measure.board_side.measure_variant", None)
     assert main(["run", "--resume", run_id, "--no-report", "--json", "out.json"]) == 0
     assert numbers(home / "out.json") == numbers(home / "whole.json")
 
@@ -259,10 +280,10 @@ def test_a_run_that_failed_at_its_first_word_is_not_gone_on_with(home):
 
 
 def test_the_newest_unfinished_run_of_the_board_is_meant(home, config, monkeypatch):
-    first = interrupted(config, dense(home), 2, monkeypatch, plan={"board": "virtual"})
+    first = interrupted(config, dense(home), 2, monkeypatch, plan=RunPlan("virtual"))
     with Store(config.results) as store:
-        store.begin_run("other-board", "2099", plan={"board": "nano33ble@/dev/x"})
-        store.begin_run("model", "2099", plan={"board": "virtual", "model": "m.tflite"})
+        store.begin_run("other-board", "2099", plan=RunPlan("nano33ble@/dev/x"))
+        store.begin_run("model", "2099", plan=RunPlan("virtual", model=Path("m.tflite")))
         store.save(dataclasses.replace(store.load(first), run_id="finished", started="2099"))
         assert find_run(store, "", "virtual", bench=True).run_id == first
         assert find_run(store, "", "virtual").run_id == "model"
@@ -276,7 +297,7 @@ def test_the_newest_unfinished_run_of_the_board_is_meant(home, config, monkeypat
 
 
 def test_a_rig_fault_leaves_one_variant_unmeasured_and_the_next_gets_a_new_board(home, config, monkeypatch):
-    from tinyrig.measure.run import measure_variant
+    from tinyrig.measure.variant import measure_variant
 
     boards, calls = [], []
 
@@ -287,8 +308,8 @@ def test_a_rig_fault_leaves_one_variant_unmeasured_and_the_next_gets_a_new_board
             raise LinkError("the board is gone", remedy="look for it")
         return measure_variant(job, rig, *rest)
 
-    monkeypatch.setattr("tinyrig.measure.run.measure_variant", fails_once)
-    with OpenRun(VIRTUAL, config) as open_run:
+    monkeypatch.setattr("tinyrig.measure.board_side.measure_variant", fails_once)
+    with measuring(VIRTUAL, config) as open_run:
         with pytest.raises(LinkError):
             open_run.run(dense(home))
         open_run.run(dense(home, "other"))
@@ -298,7 +319,7 @@ def test_a_rig_fault_leaves_one_variant_unmeasured_and_the_next_gets_a_new_board
     assert document["not_measured"] == [{"variant": "dense", "error": "the board is gone\n  remedy: look for it", "kind": "link"}]
     with Store(config.results) as store:
         assert store.runs()[0].state == RunState.INTERRUPTED and store.runs()[0].not_measured == ("dense",)
-    with OpenRun(VIRTUAL, config, resume=open_run.run_id) as open_run:
+    with measuring(VIRTUAL, config, resume=open_run.run_id) as open_run:
         open_run.run(dense(home))
         open_run.run(dense(home, "other"))
         assert open_run.result().not_measured == ()
@@ -309,8 +330,8 @@ def test_a_rig_fault_leaves_one_variant_unmeasured_and_the_next_gets_a_new_board
 def test_a_reason_and_an_end_that_can_not_be_stored_are_logged(home, config, monkeypatch):
     """Whoever reads only the database sees a run under way: the log is the one place that says what happened."""
     said = []
-    with heard(said.append), pytest.raises(LinkError), OpenRun(VIRTUAL, config) as open_run:
-        monkeypatch.setattr("tinyrig.measure.run.measure_variant", _raise(LinkError("the board is gone")))
+    with heard(said.append), pytest.raises(LinkError), measuring(VIRTUAL, config) as open_run:
+        monkeypatch.setattr("tinyrig.measure.board_side.measure_variant", _raise(LinkError("the board is gone")))
         for method in ("add_not_measured", "set_state"):
             monkeypatch.setattr(Store, method, _raise(InfraError("the disk is full")))
         open_run.run(dense(home))

@@ -54,7 +54,7 @@ def test_a_benchmark_by_the_rule(windows):
     latency = metrics.latency(run)
     assert latency["us_median"] == pytest.approx(1e6 / found["median"], rel=0.2) and latency["cycles_median"] is None
     assert metrics.ram(run) is None and metrics.flash(run) is None
-    assert run.settings["mlperf"]["model"] == "own01" and run.settings["mlperf"]["inputs"] == "read back"
+    assert run.settings.mlperf["model"] == "own01" and run.settings.mlperf["inputs"] == "read back"
 
 
 LATE = pytest.param("late:0.05", marks=pytest.mark.slow)
@@ -67,9 +67,9 @@ def test_a_bad_line_changes_no_result(windows, fault):
         run = measure(board.port, windows)
     assert outputs.accuracy(run)[0] == 1.0
     assert np.allclose(outputs.first_outputs(run), [right(w) for w in int8_windows(12)], atol=5.1e-4)
-    counts = run.settings["link"]  # what befell the search for the board is not among them: the faults are frequent enough
+    counts = run.settings.link  # what befell the search for the board is not among them: the faults are frequent enough
     assert sum(counts[name] for name in ("retries", "timeouts", "damaged", "refused")) > 0
-    assert (run.settings["mlperf"]["reboots"] > 0) == fault.startswith("reboot")
+    assert (run.settings.mlperf["reboots"] > 0) == fault.startswith("reboot")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_bad_line_changes_no_result(windows, fault):
 def test_a_firmware_that_lacks_a_command_is_told(windows, fault, key, word):
     with FakeBoard("--model", "own01", "--fault", fault) as board:
         run = measure(board.port, windows)
-    assert run.settings["mlperf"][key] == word and outputs.accuracy(run)[0] == 1.0
+    assert run.settings.mlperf[key] == word and outputs.accuracy(run)[0] == 1.0
 
 
 def test_silence_is_the_links_fault(windows):

@@ -23,6 +23,7 @@ from tinyrig.link.usb import lock_key
 from tinyrig.store import history
 from tinyrig.store.runs import Store
 from tinyrig.tests import small_models
+from tinyrig.tests.fake_runs import BOARD, SUBJECT
 from tinyrig.tests.processes import alive, children, wait_until_gone
 from tinyrig.tests.user_home import MODEL, finish, furnish, start, url
 from tinyrig.virtual.launch import VirtualBoard
@@ -65,7 +66,7 @@ def wait_for_both(home, process):
     while process.poll() is None and time.monotonic() < until:
         if (home / "results.sqlite").exists():
             with Store(url(home)) as store:
-                if len([run for run in store.runs() if run.journaled]) == 2:
+                if len([run for run in store.runs() if run.open_samples]) == 2:
                     return
         time.sleep(0.02)
     raise AssertionError(f"nothing was kept; exit status {process.poll()}")
@@ -238,7 +239,7 @@ def test_many_processes_write_one_database_and_none_finds_it_locked(home):
         def task(tell):
             with Store(url(home), busy_s=20.0) as store:
                 store.begin_run(f"run-{number}", "2026")
-                journal = store.begin_journal(f"run-{number}", "v", {"a": number})
+                journal = store.begin_measurement(f"run-{number}", "v", SUBJECT, BOARD)
                 for i in range(40):
                     journal.add(Sample("window", i, bytes([number]), 10, None, ()))
 
@@ -249,9 +250,9 @@ def test_many_processes_write_one_database_and_none_finds_it_locked(home):
         fleet.listen(lambda name, kind, value: told.append((name, kind, value)), 120)
     assert [t for t in told if t[1] != USAGE] == []
     with Store(url(home)) as store:
-        assert [run.journaled for run in store.runs()] == [40] * 6
+        assert [run.open_samples for run in store.runs()] == [40] * 6
         for n in range(6):
-            assert {s.outputs for s in store.find_journal(f"run-{n}", "v").samples} == {bytes([n])}
+            assert {s.outputs for s in store.find_open(f"run-{n}", "v").samples} == {bytes([n])}
 
 
 def test_an_image_that_several_boards_need_is_built_once(home, monkeypatch):

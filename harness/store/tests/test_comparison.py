@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tinyrig.analysis.metrics import metric_values
+from tinyrig.analysis.evaluation import metric_values
 from tinyrig.core.records import BoardInfo, Run
 from tinyrig.store.comparison import compare, run_values
 from tinyrig.store.runs import Store

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from tinyrig.analysis.metrics import metric_values
+from tinyrig.analysis.evaluation import metric_values
 from tinyrig.core.errors import HostError
 from tinyrig.core.records import Accepted
 from tinyrig.store import decisions

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinyrig.analysis.metrics import metric_values
+from tinyrig.analysis.evaluation import metric_values
 from tinyrig.analysis.outputs import outputs_hash, top1_hits
 from tinyrig.analysis.provenance import comparable_metadata, metadata_hash
 from tinyrig.core.errors import InfraError, UserError
@@ -105,7 +105,7 @@ def test_a_wanted_change_is_marked_and_a_quiet_night_is_not(store):
 
 def test_no_samples_are_read(store, monkeypatch):
     keep(store, "a", accept=True)
-    monkeypatch.setattr("tinyrig.store.rows._load_samples", None)
+    monkeypatch.setattr("tinyrig.store.measurements.load_samples", None)
     assert history.series(store, "accuracy") and history.baseline_runs(store, "virtual", "pqt", usual_hash())
 
 
@@ -292,7 +292,7 @@ def test_fake_nights_read_like_stored_ones(store):
     moved = {(v.run_id, v.variant) for v in history.moved_verdicts(store)}
     assert moved == {(fake_nights.run_id(n, b), v) for n, v in ((4, "pruned"), (8, "reshaped")) for b in (0, 1)}
     store.begin_run("next", "2027")
-    store.add_variant("next", make_variant_run("pqt", 8))  # behind keys that were given by hand
+    store.add_measurement("next", make_variant_run("pqt", 8))  # behind keys that were given by hand
 
 
 # ---- properties ----

@@ -14,13 +14,15 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from tinyrig.core.errors import InfraError, UserError
-from tinyrig.core.records import RunState
+from tinyrig.core.plans import RunPlan, RunSettings
+from tinyrig.core.records import RunState, Sample
 from tinyrig.host.log import heard
 from tinyrig.store import schema
 from tinyrig.store.database import MIGRATIONS
+from tinyrig.store.measurements import OpenMeasurement
 from tinyrig.store.runs import Store
 from tinyrig.tests import old_database
-from tinyrig.tests.fake_runs import make_run, make_variant_run
+from tinyrig.tests.fake_runs import SUBJECT, make_run, make_variant_run
 
 
 @pytest.fixture
@@ -95,6 +97,37 @@ def test_an_old_run_that_can_not_be_read_is_upgraded_without_them(any_url):
     with Store(any_url) as store:
         assert [row[0] for row in _columns(store)] == ["pruned", "reshaped", "pqt"]
         assert len(store.runs()[0].variants) == 4
+
+
+KEPT = tuple(Sample("window", i, bytes([i, 255]), 2**32 - 1 - i, None if i else 7, (i, 2**32 - 1)) for i in range(3))
+
+
+def test_the_samples_of_a_run_that_was_interrupted_stay_its_own(any_url):
+    settings = RunSettings("tinyrig", None, "tflm", 30, 0, "speed", 1e-5, 0.005)
+    plan = RunPlan("virtual", "glove", ("pqt",), host="desk", settings=settings)
+    found = OpenMeasurement(0, replace(SUBJECT, settings=settings), KEPT, (1, 2))
+    old_database.write_interrupted(any_url, "r", plan, "pqt", found)
+    with Store(any_url) as store:
+        (line,) = store.runs()
+        assert (line.plan, line.state, line.open_samples, line.variants) == (plan, RunState.INTERRUPTED, 3, ())
+        again = store.find_open("r", "pqt")
+        assert replace(again, key=0) == found
+        run = replace(make_variant_run("pqt", 8), samples=(*KEPT, *make_variant_run("pqt", 8).samples))
+        store.add_measurement("r", run)
+        assert store.load("r").runs == (run,)
+
+
+def test_outputs_that_can_not_be_read_are_named_and_cost_nothing_else(path):
+    run, said = make_run(), []
+    old_database.write(path, run)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE variant_runs SET outputs = x'00' WHERE id = 2")
+        db.commit()
+    with heard(said.append), opened(path) as store:
+        kept = store.load(run.run_id).runs
+    assert any("variant run 2 can't be read" in line for line in said)
+    assert kept[0] == run.runs[0] and [s.cycles for s in kept[1].samples] == [s.cycles for s in run.runs[1].samples]
+    assert {s.outputs for s in kept[1].samples} == {b""}
 
 
 def test_every_revision_is_known_by_name():

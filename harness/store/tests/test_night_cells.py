@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from tinyrig.core.plans import RunPlan
 from tinyrig.core.records import Claim, ClaimStatus, NotMeasured, Run, StoredVerdict
 from tinyrig.store import decisions, night_cells
 from tinyrig.store.runs import Store
@@ -29,7 +30,7 @@ def test_what_was_measured_and_which_claims_failed(store):
 
 
 def test_what_was_not_measured_and_on_which_board(store):
-    store.begin_run("r1", STARTED, {}, {"board": "desk"})
+    store.begin_run("r1", STARTED, {}, RunPlan("desk"))
     store.begin_run("r2", STARTED)
     gone = NotMeasured("pqt", "no answer", "link")
     for run_id in ("r1", "r2"):

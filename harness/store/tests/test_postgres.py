@@ -13,12 +13,13 @@ import sqlalchemy as sa
 
 from tinyrig.cli import main
 from tinyrig.core.errors import InfraError, UserError
+from tinyrig.core.plans import RunPlan
 from tinyrig.core.records import Accepted, NotMeasured, Sample
 from tinyrig.measure.resume import find_run
 from tinyrig.store import decisions, history, schema
 from tinyrig.store.runs import Store
 from tinyrig.tests import old_database
-from tinyrig.tests.fake_runs import make_run, make_variant_run
+from tinyrig.tests.fake_runs import BOARD, SUBJECT, make_run, make_variant_run
 from tinyrig.tests.processes import children, wait_until_gone
 from tinyrig.tests.user_home import MODEL, WINDOWS, finish, furnish, numbers, start, url
 
@@ -28,19 +29,19 @@ SAMPLES = [Sample("window", i, bytes([i, 0, 255]), 2**32 - 1 - i, i, (i, 2**32 -
 def test_the_journal_holds_samples_until_the_variant_is_finished(postgres_url):
     run = make_variant_run("pqt", 4)
     with Store(postgres_url) as store:
-        store.begin_run("r", "2026", {"python": "3"}, {"board": "virtual"})
-        writer = store.begin_journal("r", "pqt", {"model": "x"})
+        store.begin_run("r", "2026", {"python": "3"}, RunPlan("virtual"))
+        writer = store.begin_measurement("r", "pqt", SUBJECT, BOARD)
         for sample in SAMPLES[:3]:
             writer.add(sample)
         store.add_not_measured("r", NotMeasured("pqt", "gone", "link"))
     with Store(postgres_url) as store:
-        found = store.find_journal("r", "pqt")
-        assert found.samples == tuple(SAMPLES[:3]) and found.head == {"model": "x"}
-        store.resume_journal(found).add(SAMPLES[3])
-        assert store.find_journal("r", "pqt").samples == tuple(SAMPLES[:4])
-        assert store.runs()[0].journaled == 4 and store.runs()[0].not_measured == ("pqt",)
-        store.add_variant("r", run)
-        assert store.find_journal("r", "pqt") is None
+        found = store.find_open("r", "pqt")
+        assert found.samples == tuple(SAMPLES[:3]) and found.subject == SUBJECT
+        store.resume_measurement(found).add(SAMPLES[3])
+        assert store.find_open("r", "pqt").samples == tuple(SAMPLES[:4])
+        assert store.runs()[0].open_samples == 4 and store.runs()[0].not_measured == ("pqt",)
+        store.add_measurement("r", run)
+        assert store.find_open("r", "pqt") is None
         assert store.load("r").runs == (run,) and store.load("r").not_measured == ()
 
 
@@ -49,10 +50,10 @@ def _rig(url, name, count):
         with Store(url) as store:
             run_id = f"{name}-{i}"
             store.begin_run(run_id, f"2026-01-{i + 1:02d}")
-            writer = store.begin_journal(run_id, "pqt", {})
+            writer = store.begin_measurement(run_id, "pqt", SUBJECT, BOARD)
             for sample in SAMPLES:
                 writer.add(sample)
-            store.add_variant(run_id, make_variant_run("pqt", 8))
+            store.add_measurement(run_id, make_variant_run("pqt", 8))
             decisions.accept(store, Accepted(run_id, None, "2026", name, "why", False))
 
 
@@ -67,7 +68,7 @@ def test_rigs_that_begin_a_history_together_lose_nothing(postgres_url):
     assert [rig.exitcode for rig in rigs] == [0, 0, 0]
     with Store(postgres_url) as store:
         assert sorted(r.run_id for r in store.runs()) == sorted(f"{n}-{i}" for n in "abc" for i in range(6))
-        assert all(len(store.load(r.run_id).runs[0].samples) == 40 and not r.journaled for r in store.runs())
+        assert all(len(store.load(r.run_id).runs[0].samples) == 40 and not r.open_samples for r in store.runs())
         assert len(history.accepted(store)) == 18 and len(history.comparables(store)) == 1
 
 
@@ -111,7 +112,7 @@ def test_a_server_that_restarts_between_two_samples_costs_nothing(postgres_serve
     """A connection that died is replaced before it is used; while the server is away the rig says so."""
     with Store(postgres_server.new_url()) as store:
         store.begin_run("r", "2026")
-        writer = store.begin_journal("r", "v", {})
+        writer = store.begin_measurement("r", "v", SUBJECT, BOARD)
         writer.add(SAMPLES[0])
         postgres_server.stop()
         try:
@@ -122,7 +123,7 @@ def test_a_server_that_restarts_between_two_samples_costs_nothing(postgres_serve
         assert caught.value.exit_code == 3 and "start the server" in caught.value.remedy
         for sample in SAMPLES[1:]:
             writer.add(sample)
-        assert store.find_journal("r", "v").samples == tuple(SAMPLES)
+        assert store.find_open("r", "v").samples == tuple(SAMPLES)
 
 
 def test_a_server_that_is_not_there(tmp_path):
@@ -151,11 +152,11 @@ def test_without_the_driver_the_remedy_names_the_extra(monkeypatch):
 def test_a_run_of_another_host_is_not_gone_on_with_unasked(postgres_url):
     """Its lock is on that host: nobody here can tell whether it is under way."""
     with Store(postgres_url) as store:
-        store.begin_run("theirs", "2026-01-02", {}, {"board": "virtual", "host": "elsewhere"})
+        store.begin_run("theirs", "2026-01-02", {}, RunPlan("virtual", host="elsewhere"))
         with pytest.raises(UserError, match="no run to resume"):
             find_run(store, "", "virtual")
         assert find_run(store, "theirs", "virtual").run_id == "theirs"
-        store.begin_run("ours", "2026-01-01", {}, {"board": "virtual", "host": os.uname().nodename})
+        store.begin_run("ours", "2026-01-01", {}, RunPlan("virtual", host=os.uname().nodename))
         assert find_run(store, "", "virtual").run_id == "ours"
 
 
@@ -166,14 +167,14 @@ def test_a_killed_run_that_is_resumed_is_the_uninterrupted_one(postgres_url, tmp
     process = start(home, "run", *MODEL, "--no-report", **more)
     until = time.monotonic() + 60
     with Store(postgres_url) as store:
-        while not any(run.journaled >= 5 for run in store.runs()):
+        while not any(run.open_samples >= 5 for run in store.runs()):
             assert process.poll() is None and time.monotonic() < until
             time.sleep(0.02)
         boards = children(process.pid)
         process.kill()
         process.communicate()
         wait_until_gone(boards)
-        assert 5 <= store.runs()[0].journaled < WINDOWS + 32
+        assert 5 <= store.runs()[0].open_samples < WINDOWS + 32
     assert finish(start(home, "run", "--resume", "--no-report", "--json", "out.json", TINYRIG_RESULTS=postgres_url))[0] == 0
     assert numbers(home / "out.json") == numbers(home / "whole.json")
 

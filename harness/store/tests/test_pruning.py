@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tinyrig.analysis.metrics import metric_values
+from tinyrig.analysis.evaluation import metric_values
 from tinyrig.core.errors import UserError
 from tinyrig.core.records import Accepted, Run, Sample
 from tinyrig.store import comparison, decisions, history, schema
@@ -88,7 +88,7 @@ def test_the_newest_accepted_run_keeps_its_samples(store):
 
 def test_a_run_under_way_and_one_without_metrics_keep_theirs(store):
     store.begin_run("open", "2026-01-01")
-    store.add_variant("open", make_variant_run("pqt", 8))
+    store.add_measurement("open", make_variant_run("pqt", 8))
     bare = replace(make_variant_run("pqt", 8), labels=())  # metrics can't be computed of it
     store.save(Run("bare", "2026-01-01", (bare,)))
     assert prune(store, BEFORE, NOW).variant_runs == 0

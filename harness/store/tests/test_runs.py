@@ -8,16 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tinyrig.analysis.metrics import metric_values
+from tinyrig.analysis.evaluation import metric_values
 from tinyrig.analysis.run_json import run_to_json
 from tinyrig.core.errors import InfraError, UserError
+from tinyrig.core.plans import MeasurementSettings, NightOptions, RunPlan, RunSettings, Subject
 from tinyrig.core.records import Parity, Run, Sample
 from tinyrig.host.log import heard
+from tinyrig.store import schema
 from tinyrig.store.runs import Store
-from tinyrig.tests.fake_runs import make_run, make_variant_run
+from tinyrig.tests.fake_runs import BOARD, SUBJECT, make_run, make_variant_run
 
 
 @pytest.fixture
@@ -71,29 +74,75 @@ def test_anything_round_trips(some_samples, parity, labels, class_names, extra, 
         parity=parity,
         labels=labels,
         class_names=class_names,
-        settings=extra,
+        settings=MeasurementSettings.from_json(extra),
         variant=replace(base.variant, name=name, details=extra, windows=None, host_accuracy=None),
     )
     with Store("sqlite://") as store:
         _check_round_trip(store, Run("id", "2026", (run, base), {"a": name}))
 
 
+run_settings = st.builds(
+    RunSettings,
+    st.text(max_size=8),
+    st.none() | cycles,
+    st.text(max_size=8),
+    cycles,
+    cycles,
+    st.text(max_size=8),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
+subjects = st.builds(
+    Subject, st.text(max_size=8), st.text(max_size=8), st.text(max_size=8), st.text(max_size=8), st.text(max_size=8), run_settings
+)
+paths = st.none() | st.sampled_from([Path("/a/b.tflite"), Path("/c d")])
+plans = st.builds(
+    RunPlan,
+    st.text(max_size=8),
+    st.none() | st.text(max_size=8),
+    st.lists(st.text(max_size=8), max_size=3).map(tuple),
+    paths,
+    paths,
+    st.none() | st.text(max_size=8),
+    st.none() | run_settings,
+    st.none() | st.text(min_size=1, max_size=8),
+    st.none() | st.builds(NightOptions, st.just((Path("/m"),)), st.none() | cycles, st.none() | st.text(), st.text()),
+)
+
+
 @settings(max_examples=30, deadline=None)
-@given(st.lists(samples, max_size=12).map(tuple), st.dictionaries(st.text(max_size=5), json_values, max_size=3))
-def test_anything_that_is_journaled_round_trips(some_samples, head):
+@given(st.lists(samples, max_size=12).map(tuple), subjects, plans)
+def test_anything_that_is_under_way_round_trips(some_samples, subject, plan):
     with Store("sqlite://") as store:
-        store.begin_run("id", "2026")
+        store.begin_run("id", "2026", {}, plan)
         for variant in ("a", "b"):
-            writer = store.begin_journal("id", variant, head)
+            writer = store.begin_measurement("id", variant, subject, BOARD)
             for sample in some_samples:
                 writer.add(sample)
-        found = store.find_journal("id", "a")
-        assert (found.head, found.samples, found.resumed) == (head, some_samples, ())
-        store.resume_journal(found)
-        assert store.find_journal("id", "a").resumed == (len(some_samples),)
-        assert store.runs()[0].journaled == 2 * len(some_samples)
-        store.add_variant("id", replace(make_variant_run("pqt", 1), variant=replace(make_variant_run().variant, name="a")))
-        assert store.find_journal("id", "a") is None and store.find_journal("id", "b").samples == some_samples
+        found = store.find_open("id", "a")
+        assert (found.subject, found.samples, found.resumed) == (subject, some_samples, ())
+        store.resume_measurement(found)
+        assert store.find_open("id", "a").resumed == (len(some_samples),)
+        assert store.runs()[0].open_samples == 2 * len(some_samples) and store.runs()[0].plan == plan
+        assert store.load("id").runs == () and store.runs()[0].variants == ()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(samples, max_size=12).map(tuple), st.integers(0, 12), st.booleans())
+def test_a_measurement_is_what_it_says_whatever_was_kept_of_it(some_samples, kept, foreign):
+    """Samples that arrived before are not stored again, and others that lie in their place are dropped."""
+    run = replace(make_variant_run("pqt", 1), samples=some_samples)
+    there = (Sample("window", 9, b"another", 9), *some_samples)[not foreign :][:kept]
+    with Store("sqlite://") as store:
+        store.begin_run("id", "2026")
+        writer = store.begin_measurement("id", "pqt", SUBJECT, BOARD)
+        for sample in there:
+            writer.add(sample)
+        store.add_measurement("id", run)
+        assert store.load("id").runs == (run,)
+        assert store.find_open("id", "pqt") is None and store.runs()[0].open_samples == 0
+        with store.reading() as db:
+            assert db.scalar(sa.select(sa.func.count()).select_from(schema.SAMPLES)) == len(some_samples)
 
 
 def _check_round_trip(store, run):
@@ -112,7 +161,7 @@ def test_anything_round_trips_on_a_server(postgres_url, some_samples, parity, ex
     """Text columns hold no NUL there; a variant is named after a file, which can't either."""
     base = make_variant_run("pqt", 1)
     variant = replace(base.variant, name=name, details=extra)
-    run = replace(base, samples=some_samples, parity=parity, settings=extra, variant=variant)
+    run = replace(base, samples=some_samples, parity=parity, settings=MeasurementSettings.from_json(extra), variant=variant)
     with Store(postgres_url) as store:
         _check_round_trip(store, Run(secrets.token_hex(8), "2026", (run, base), {"a": name}))
 
@@ -122,20 +171,20 @@ def test_numpy_values_are_stored_as_plain_ones(any_url):
     run = replace(
         base,
         labels=tuple(np.array([3, 4])),
-        settings={"a": np.float32(0.5), "b": np.arange(2), "c": Path("x/y")},
+        settings=MeasurementSettings(more={"a": np.float32(0.5), "b": np.arange(2), "c": Path("x/y")}),
         samples=(Sample("window", np.int64(0), b"ab", np.uint32(7), np.int32(9), (np.uint32(1),)),),
     )
     with Store(any_url) as store:
         store.save(Run("id", "2026", (run,)))
         got = store.load("id").runs[0]
-    assert got.labels == (3, 4) and got.settings == {"a": 0.5, "b": [0, 1], "c": "x/y"}
+    assert got.labels == (3, 4) and got.settings == MeasurementSettings(more={"a": 0.5, "b": [0, 1], "c": "x/y"})
     assert got.samples == (Sample("window", 0, b"ab", 7, 9, (1,)),)
 
 
 def test_values_that_can_not_be_stored_leave_nothing_behind(any_url):
     with Store(any_url) as store:
         with pytest.raises(InfraError, match="can't store a object"):
-            store.save(Run("id", "2026", (make_variant_run(settings={"x": object()}),)))
+            store.save(Run("id", "2026", (make_variant_run(settings=MeasurementSettings(more={"x": object()})),)))
         assert store.runs() == []
 
 
@@ -143,7 +192,7 @@ def test_finished_variants_survive_a_killed_session(any_url):
     def session():
         store = Store(any_url)
         store.begin_run("run-1", "2026-01-01", {"python": "3"})
-        store.add_variant("run-1", make_variant_run("simple"))
+        store.add_measurement("run-1", make_variant_run("simple"))
         os._exit(9)
 
     process = multiprocessing.get_context("fork").Process(target=session)
@@ -158,7 +207,7 @@ def _save_many(url, name, count):
     for i in range(count):
         with Store(url) as store:
             store.begin_run(f"{name}-{i}", "2026")
-            store.add_variant(f"{name}-{i}", make_variant_run("pqt", 8))
+            store.add_measurement(f"{name}-{i}", make_variant_run("pqt", 8))
 
 
 def test_two_processes_lose_nothing(any_url):
@@ -197,7 +246,7 @@ def test_prefixes(any_url):
             with pytest.raises(UserError, match="no run"):
                 store.load(unknown)
         with pytest.raises(UserError, match="no run"):
-            store.add_variant("x", make_variant_run())
+            store.add_measurement("x", make_variant_run())
         with pytest.raises(InfraError, match="already stored"):
             store.begin_run("2026-a", "2026")
 
@@ -232,11 +281,11 @@ def test_a_file_that_is_no_database(tmp_path):
     assert caught.value.remedy
 
 
-def test_a_damaged_output_blob(url, tmp_path):
+def test_a_damaged_record(url, tmp_path):
     with Store(url) as store:
         store.save(make_run())
     with sqlite3.connect(tmp_path / "deep/folder/results.sqlite") as db:
-        db.execute("UPDATE variant_runs SET outputs = x'00'")
+        db.execute("UPDATE variant_runs SET record = '{'")
     with Store(url) as store, pytest.raises(InfraError, match="damaged"):
         store.load(make_run().run_id)
 
@@ -304,7 +353,7 @@ def test_nan_is_not_stored(url):
     """JSON has none: another reader of the record would refuse the whole row."""
     run = make_variant_run("pqt")
     with Store(url) as store, pytest.raises(InfraError, match="can't be stored"):
-        store.save(replace(make_run(), runs=(replace(run, settings={"energy": {"uj": [float("nan")]}}),)))
+        store.save(replace(make_run(), runs=(replace(run, settings=MeasurementSettings(more={"volts": [float("nan")]})),)))
 
 
 def test_a_difference_without_bound_is_null_in_the_record_and_infinite_again(url):

@@ -17,11 +17,11 @@ from tinyrig.core.boards import BOARDS, parse_board
 from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, ModelError, UserError
 from tinyrig.measure.parity import compare
-from tinyrig.measure.variant import take_samples
+from tinyrig.measure.sampling import take_samples
 from tinyrig.tests import small_models
 from tinyrig.workload.host_build import HostModel
 from tinyrig.workload.image import build_image
-from tinyrig.workload.oracle import TflmOracle
+from tinyrig.workload.oracle import ORACLES, TflmOracle
 from tinyrig.workload.user_engine import is_folder, read_config, user_engine
 from tinyrig.workload.windows import random_windows
 
@@ -52,7 +52,8 @@ def test_the_example_runs_and_agrees_on_the_virtual_board(tmp_path):
         session, hello = rig.prepare(image)
         samples = take_samples(session, windows, repeats=2)
     assert (hello.engine, hello.arena_bytes, hello.op_count) == ("own", 1024, 0)
-    parity = compare(data, "tflm", windows, samples, model.outputs, 1e-5)
+    with ORACLES["tflm"](data) as oracle:
+        parity = compare(oracle, windows, samples, model.outputs, 1e-5)
     assert parity.compared == 4 and parity.mismatched_windows == 0 and parity.top1_changed == 0
     assert all(s.cycles > 0 for s in samples if s.kind == "window")
     footprint = image.footprint

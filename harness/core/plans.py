@@ -1,0 +1,187 @@
+"""What was asked for and how it was measured: frozen records, with the one place that reads and writes their stored JSON.
+
+A key that whoever stored the JSON did not know leaves its field at the default, which then means "not kept".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What the numbers and claims of a run depend on beside model and board: one run has one of each.
+
+    `limit` windows at most, None for all; `oracle` a name of ORACLES or "none".
+    """
+
+    engine: str
+    limit: int | None
+    oracle: str
+    repeats: int
+    seed: int
+    optimise: str
+    float_tolerance: float
+    accuracy_drop: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> RunSettings | None:
+        """None where not all of it was kept."""
+        names = [f.name for f in fields(cls)]
+        return cls(**{name: stored[name] for name in names}) if all(name in stored for name in names) else None
+
+
+@dataclass(frozen=True)
+class NightOptions:
+    """What `tinyrig nightly --resume` needs beside the plans of its runs."""
+
+    models: tuple[Path, ...]
+    limit: int | None
+    oracle: str | None
+    engine: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"models": [str(path) for path in self.models]}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> NightOptions:
+        return cls(tuple(map(Path, stored["models"])), stored["limit"], stored["oracle"], stored["engine"])
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What was asked for when a run was begun, so that --resume needs no further word. `board` as --board named it, empty where
+    that was not kept; `variants` empty for all; `host` is the machine that makes the run; `night` the id of its night."""
+
+    board: str = ""
+    dataset: str | None = None
+    variants: tuple[str, ...] = ()
+    model: Path | None = None
+    windows: Path | None = None
+    host: str | None = None
+    settings: RunSettings | None = None
+    night: str | None = None
+    nightly: NightOptions | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        night = {"night": self.night, "nightly": self.nightly and self.nightly.to_json()}
+        return {
+            "board": self.board,
+            "dataset": self.dataset,
+            "variants": list(self.variants),
+            "model": _text(self.model),
+            "windows": _text(self.windows),
+            "host": self.host,
+            **({"settings": self.settings.to_json()} if self.settings else {}),
+            **{key: value for key, value in night.items() if value},
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> RunPlan:
+        return cls(
+            stored.get("board") or "",
+            stored.get("dataset"),
+            tuple(stored.get("variants") or ()),
+            _path(stored.get("model")),
+            _path(stored.get("windows")),
+            stored.get("host"),
+            RunSettings.from_json(stored.get("settings") or {}),
+            stored.get("night"),
+            NightOptions.from_json(stored["nightly"]) if stored.get("nightly") else None,
+        )
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the samples of an open measurement belong to: it is resumed only where all of it is the same."""
+
+    model_sha256: str
+    build_id: str
+    windows_sha256: str
+    board: str
+    board_id: str
+    settings: RunSettings | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Flat: the settings stand beside the rest."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "settings"}
+        return own | (self.settings.to_json() if self.settings else {})
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Subject:
+        own = {f.name: str(stored.get(f.name, "")) for f in fields(cls) if f.name != "settings"}
+        return cls(**own, settings=RunSettings.from_json(stored))
+
+
+@dataclass(frozen=True)
+class MeasurementSettings:
+    """How one measurement was made; None: not kept, or does not apply.
+
+    `float_tolerance` in real units. `link` is the session's summary (link/exchange.py), `energy` what the power meter recorded
+    (energy/meter.py), `mlperf` what was found out about a firmware built elsewhere (mlperf/bench.py). `resumed_at` are the
+    numbers of samples after which measuring was interrupted; `injected` counts the faults that were injected on purpose. `more`
+    holds what other versions of tinyrig kept.
+    """
+
+    oracle: str | None = None
+    optimise: str | None = None
+    random_windows: bool | None = None
+    windows_sha256: str | None = None
+    float_tolerance: float | None = None
+    retries: int | None = None
+    flash_tries: int | None = None
+    link: Mapping[str, Any] | None = None
+    timer_overhead_cycles: int | None = None
+    resumed_at: tuple[int, ...] | None = None
+    energy: Mapping[str, Any] | None = None
+    injected_faults: tuple[str, ...] | None = None
+    injected: Mapping[str, int] | None = None
+    mlperf: Mapping[str, Any] | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Without what is None."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "more"}
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {name: value for name, value in plain.items() if value is not None} | dict(self.more)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> MeasurementSettings:
+        """A known key with a value of another kind is left in `more`, where no metric looks for it."""
+        known = {name: value for name, value in stored.items() if name in _KINDS and isinstance(value, _KINDS[name])}
+        more = {name: value for name, value in stored.items() if name not in known}
+        fitting: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in known.items()}
+        return cls(**fitting, more=more)
+
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "oracle": str,
+    "optimise": str,
+    "random_windows": bool,
+    "windows_sha256": str,
+    "float_tolerance": (int, float),
+    "retries": int,
+    "flash_tries": int,
+    "link": dict,
+    "timer_overhead_cycles": int,
+    "resumed_at": list,
+    "energy": dict,
+    "injected_faults": list,
+    "injected": dict,
+    "mlperf": dict,
+}
+"""Field of MeasurementSettings -> what it is in JSON."""
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None

@@ -1,0 +1,103 @@
+"""The stored side of an open run: its lock, its state, and what it holds."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import logging
+import platform
+import secrets
+from dataclasses import replace
+
+from tinyrig.analysis.evaluation import Evaluation, evaluate
+from tinyrig.core.config import Config
+from tinyrig.core.errors import InfraError, RigError, kind_of
+from tinyrig.core.plans import RunPlan, RunSettings
+from tinyrig.core.records import BoardInfo, Measurement, NotMeasured, Run, RunState
+from tinyrig.host.locks import Locks
+from tinyrig.measure.claims import judge
+from tinyrig.measure.recorder import StoreRecorder
+from tinyrig.measure.resume import check_same, run_key
+from tinyrig.store.runs import Store
+
+log = logging.getLogger(__name__)
+
+_VERSIONS = ("tflite", "tflite-micro", "ai-edge-litert", "unicorn", "numpy", "pyserial", "tinyrig")
+
+
+class RunKeeper:
+    """One run in the store, locked for this process. `measured` holds what is finished, by variant, `evaluated` what was
+    computed of it; `board` is the one that all of it was measured on, None before the first."""
+
+    def __init__(self, store: Store, run_id: str, measured: tuple[Measurement, ...] = ()) -> None:
+        self._store, self.run_id = store, run_id
+        self.measured = {m.variant.name: m for m in measured}
+        self.evaluated: dict[str, Evaluation] = {}
+        self.board: BoardInfo | None = measured[0].board if measured else None
+
+    @classmethod
+    def begin(cls, store: Store, locks: Locks, plan: RunPlan) -> RunKeeper:
+        """A new run."""
+        run_id = new_run_id()
+        locks.take(run_key(run_id), f"run {run_id}", InfraError)
+        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        store.begin_run(run_id, started, versions(), replace(plan, host=platform.node()))
+        return cls(store, run_id)
+
+    @classmethod
+    def resume(cls, store: Store, locks: Locks, wanted: str, settings: RunSettings, config: Config) -> RunKeeper:
+        """An interrupted run, by its id or the beginning of it. Raises UserError where it was begun with other settings,
+        InfraError where another process is making it."""
+        run_id = store.resolve(wanted)
+        locks.take(run_key(run_id), f"run {run_id}", InfraError)
+        kept = next(r.plan.settings for r in store.runs() if r.run_id == run_id)
+        check_same(kept.to_json() if kept else {}, settings.to_json(), f"run {run_id}")
+        earlier = store.load(run_id).runs
+        store.set_state(run_id, RunState.OPEN)
+        return cls(store, run_id, tuple(m if m.claims else replace(m, claims=judge(m, evaluate(m), config)) for m in earlier))
+
+    def recorder(self, variant: str) -> StoreRecorder:
+        return StoreRecorder(self._store, self.run_id, variant, self.board)
+
+    def keep(self, measurement: Measurement, config: Config) -> Measurement:
+        """Judges and stores a measurement; returns it with its claims. Its metrics are computed here and nowhere else."""
+        found = evaluate(measurement)
+        judged = replace(measurement, claims=judge(measurement, found, config))
+        self._store.add_measurement(self.run_id, judged, found)
+        name = judged.variant.name
+        self.measured[name], self.evaluated[name], self.board = judged, found, judged.board
+        return judged
+
+    def keep_reason(self, variant: str, error: RigError) -> None:
+        """Why a variant was not measured. Where that can't be stored, it is logged."""
+        try:
+            self._store.add_not_measured(self.run_id, NotMeasured(variant, str(error), kind_of(error)))
+        except RigError as lost:  # the fault may be the database's own
+            log.warning("why %s was not measured could not be stored: %s", variant, lost)
+
+    def end(self, state: RunState) -> None:
+        """A run whose end can't be stored stays open, and can be resumed too."""
+        try:
+            self._store.set_state(self.run_id, state)
+        except RigError as lost:
+            log.warning("the end of run %s could not be stored: %s", self.run_id, lost)
+
+    def result(self) -> Run:
+        """All that this run holds so far, as stored."""
+        return self._store.load(self.run_id)
+
+
+def new_run_id() -> str:
+    """Sortable by time, unique beside parallel runs: 20260131-174502-9f3c."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
+
+
+def versions() -> dict[str, str]:
+    """Package versions that a result depends on, with Python's."""
+    found = {"python": platform.python_version()}
+    for name in _VERSIONS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,114 @@
+"""The samples of one variant on a board: which steps there are, and taking those that are not there yet."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tinyrig.core.deadlines import Deadline, exceeded
+from tinyrig.core.errors import DeviceError, LinkError
+from tinyrig.core.records import Sample
+from tinyrig.link.session import Session
+from tinyrig.workload.windows import Windows
+
+
+@dataclass(frozen=True)
+class Step:
+    """One sample to be: its kind and index, and the window that it runs."""
+
+    kind: str
+    index: int
+    window: int
+
+
+def steps(windows: int, repeats: int) -> list[Step]:
+    """Every window once, then `repeats` of the first, its stack and its profile."""
+    return [
+        *(Step("window", i, i) for i in range(windows)),
+        *(Step("repeat", i, 0) for i in range(repeats)),
+        Step("stack", 0, 0),
+        Step("profile", 0, 0),
+    ]
+
+
+def take_samples(
+    session: Session,
+    windows: Windows,
+    repeats: int,
+    done: Sequence[Sample] = (),
+    keep: Callable[[Sample], None] = lambda sample: None,
+    window_s: float = math.inf,
+    deadline: Deadline | None = None,
+    between: Callable[[], None] = lambda: None,
+) -> tuple[Sample, ...]:
+    """The samples of one variant: those that are `done`, and the others, each handed to `keep` before the next is asked for.
+    `between` is called after each.
+
+    Raises DeviceError when a repetition's outputs differ from the first: such a board's timings mean nothing.
+    """
+    sampling = Sampling(session, windows, repeats, window_s, deadline or Deadline("run_s", math.inf))
+    return sampling.run(done, keep, between)
+
+
+class Sampling:
+    """The samples of one variant, in the order of `steps`. `window_s` is the limit of one inference, for messages."""
+
+    def __init__(self, session: Session, windows: Windows, repeats: int, window_s: float, deadline: Deadline) -> None:
+        self._session, self._window_s, self._deadline = session, window_s, deadline
+        self._payloads = [tuple(a.tobytes() for a in window) for window in windows.inputs]
+        self._steps = steps(len(windows), repeats)
+
+    def run(
+        self, done: Sequence[Sample], keep: Callable[[Sample], None], between: Callable[[], None] = lambda: None
+    ) -> tuple[Sample, ...]:
+        """See take_samples()."""
+        samples = list(done)
+        for sample in samples:
+            _check_repetition(sample, samples[0])
+        if samples:
+            self._prove(samples)
+        for step in self._steps[len(samples) :]:
+            self._deadline.check(f"after {len(samples)} of {len(self._steps)} samples")
+            if (step.kind, step.index) == ("repeat", 0):
+                self._sample(step)  # warm-up
+            sample = self._sample(step)
+            keep(sample)
+            samples.append(sample)
+            _check_repetition(sample, samples[0])
+            between()
+        return tuple(samples)
+
+    def _prove(self, done: Sequence[Sample]) -> None:
+        """Goes through the last step again: the board is warm as it was, and must still answer as it did."""
+        again = self._sample(self._steps[len(done) - 1])
+        if again.outputs != done[-1].outputs:
+            raise DeviceError(
+                f"the board no longer answers {again.kind} {again.index} as it did before the interruption",
+                expected=done[-1].outputs[:32].hex(),
+                received=again.outputs[:32].hex(),
+                remedy="measure in a new run; check power and clock of the board if it happens again",
+            )
+
+    def _sample(self, step: Step) -> Sample:
+        started = time.monotonic()
+        stack, profile = step.kind == "stack", step.kind == "profile"
+        try:
+            return self._session.run(self._payloads[step.window], stack=stack, profile=profile, kind=step.kind, index=step.index)
+        except LinkError as error:
+            if time.monotonic() - started < self._window_s:
+                raise
+            what = f"no result of {step.kind} {step.index}: {error.what}"
+            raise exceeded("window_s", self._window_s, what, LinkError, error.received) from error
+
+
+def _check_repetition(sample: Sample, first: Sample) -> None:
+    if sample.kind != "window" and sample.outputs != first.outputs:
+        raise DeviceError(
+            f"the board does not repeat itself: {sample.kind} {sample.index} of window 0 gave other outputs",
+            expected=first.outputs[:32].hex(),
+            received=sample.outputs[:32].hex(),
+            remedy="check power and clock of the board, then measure in a new run: these samples stay as they are; an engine "
+            "that keeps state between inferences can't be measured",
+        )
