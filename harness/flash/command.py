@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tinyrig.core.errors import DeviceError, HostError, LinkError, RigError
-from tinyrig.host.run_tool import ToolHangs, run_tool
+from tinyrig.host.run_tool import ToolEnded, ToolHangs, run_tool
 
 TOLD = 4000
 """Characters of its output that an error shows: the last ones, where tools say what failed."""
@@ -24,6 +24,10 @@ def flash_by_command(command: Sequence[str], values: Mapping[str, str], left_s: 
             received=error.received,
             remedy="see flash_command in rig.toml, and flash_s under [limits]",
         ) from error
+    except ToolEnded as error:
+        return HostError(
+            f"the flash command {error.what}", expected="exit status 0", received=error.received, remedy=error.remedy
+        )
     except HostError as error:
         raise HostError(
             f"the flash command {words[0]} can't be run", received=error.received, remedy="see flash_command in rig.toml"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tinyrig.core.deadlines import Deadline, exceeded
 from tinyrig.core.errors import HostError
+from tinyrig.host.forked import died_of
 
 Running = set["subprocess.Popen[str]"]
 """Tools under way in other threads, which no exception of the main one reaches."""
@@ -18,6 +19,10 @@ Running = set["subprocess.Popen[str]"]
 
 class ToolHangs(HostError):
     """A tool was not done in its time and was ended."""
+
+
+class ToolEnded(HostError):
+    """A tool was ended by a signal: it crashed, or somebody or the system ended it."""
 
 
 def run_tool(
@@ -31,7 +36,7 @@ def run_tool(
 ) -> subprocess.CompletedProcess[str]:
     """Its exit status and what it said; it stands in `running` as long as it runs, in `folder` if given. Raises HostError when it
     is not there, ToolHangs when it is not done after `limit_s` seconds, which are the limit called `limit` or what is left of
-    `deadline`."""
+    `deadline`, ToolEnded when a signal ended it."""
     running = set() if running is None else running
     try:
         # A group of its own: a compiler driver's children must end with it.
@@ -61,7 +66,19 @@ def run_tool(
             raise
         finally:
             running.discard(process)
+    if process.returncode < 0:
+        raise ended(command, process.returncode, errors or out)
     return subprocess.CompletedProcess(command, process.returncode, out, errors)
+
+
+def ended(command: Sequence[str], status: int, said: str) -> ToolEnded:
+    """For one that ended with the negative of a signal's number, and had `said` that much."""
+    return ToolEnded(
+        f"{os.path.basename(command[0])} was ended by {died_of(status)} before it was done",
+        expected="an end of its own",
+        received=said.strip()[-2000:] or "it said nothing",
+        remedy="run again; free memory, or find out who ended it",
+    )
 
 
 def end_all(running: Running) -> None:

@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ import numpy as np
 
 from tinyrig.core.errors import HostError
 from tinyrig.core.records import CompiledModel, TensorSpec
+from tinyrig.host.run_tool import ended
+from tinyrig.workload.toolchain import no_room
 
 NN_DIR = Path(__file__).resolve().parents[2] / "firmware" / "nn"
 
@@ -31,9 +34,16 @@ MODEL_FLAG = "-O0"
 
 def cache_dir() -> Path:
     """Objects and libraries by content hash; safe to delete at any time."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    path = Path(base) / "tinyrig" / "host"
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        path = Path(base) / "tinyrig" / "host"
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows where home is
+        raise HostError(
+            "there is no folder for what is compiled on the host",
+            received=str(error),
+            remedy="set XDG_CACHE_HOME to a folder that can be written",
+        ) from error
     return path
 
 
@@ -59,12 +69,19 @@ def _cached(suffix: str, *key: bytes | str) -> Path:
 
 def _cc(target: Path, *args: str | Path) -> Path:
     """Runs the compiler into a private name, then renames: parallel builds never see half a file."""
-    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=target.suffix, delete=False) as part:
-        temporary = Path(part.name)
+    try:
+        with tempfile.NamedTemporaryFile(dir=target.parent, suffix=target.suffix, delete=False) as part:
+            temporary = Path(part.name)
+    except OSError as error:
+        raise HostError(f"{target.parent} can't be written", received=str(error), remedy="check its permissions") from error
     command = [host_cc(), *map(str, args), "-o", str(temporary)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         temporary.unlink(missing_ok=True)
+        if done.returncode < 0:
+            raise ended(command, done.returncode, done.stderr)
+        if full := no_room(target.parent):
+            raise HostError(f"no room for compiled models in {full.folder}", received=full.error, remedy="free space there")
         raise HostError("the host's C compiler failed", received=done.stderr.strip()[-2000:], remedy=" ".join(command))
     temporary.rename(target)
     return target
@@ -197,6 +214,8 @@ def run_sanitized(model: CompiledModel, batches: list[list[np.ndarray]]) -> list
     done = subprocess.run([str(program)], input=feed, capture_output=True, check=False, timeout=600)
     if done.returncode:
         report = done.stderr.decode("utf-8", "replace")[-3000:]
+        if -done.returncode in (signal.SIGKILL, signal.SIGTERM):
+            raise ended([str(program)], done.returncode, report)
         raise HostError("the model failed under sanitizers", received=report or f"exit {done.returncode}")
     return _split(done.stdout, model.outputs, len(batches))
 

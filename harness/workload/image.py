@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -29,6 +29,7 @@ from tinyrig.host.locks import alone
 from tinyrig.host.run_tool import Running, end_all, run_tool
 from tinyrig.link.wire import HELLO_BYTES, HELLO_TENSOR_BYTES, RUN_BYTES, RUN_REPLY_BYTES
 from tinyrig.workload import arduino_sketch, kernel_flags
+from tinyrig.workload.toolchain import TOOL_FLAGS, failure
 
 FIRMWARE = ROOT / "firmware"
 CC = "arm-none-eabi-gcc"
@@ -58,8 +59,15 @@ def find_compiler() -> tuple[str, str]:
             received="nothing",
             remedy="run `make setup`, or apt-get install --no-install-recommends gcc-arm-none-eabi libnewlib-arm-none-eabi",
         )
-    line = run_tool([path, "-dumpfullversion"], Limits.build_s).stdout.strip()
-    return path, f"{CC} {line}"
+    done = run_tool([path, "-dumpfullversion"], Limits.build_s)
+    if done.returncode or not done.stdout.strip():
+        raise HostError(
+            f"{path} does not say its version",
+            expected="a number, and exit status 0",
+            received=f"exit status {done.returncode}: {(done.stderr or done.stdout).strip()[-500:] or 'it said nothing'}",
+            remedy="check the installation of the toolchain",
+        )
+    return path, f"{CC} {done.stdout.strip()}"
 
 
 def build_image(model: CompiledModel, board: Board, build_dir: Path = ROOT / "build", build_s: float = Limits.build_s) -> Image:
@@ -268,6 +276,7 @@ def _compile(
     includes = [f"-I{p}" for p in (work, FIRMWARE / "app", FIRMWARE / "nn", FIRMWARE / "port", *include_dirs)]
     base = [
         find_compiler()[0],
+        *TOOL_FLAGS,
         *board.cpu_flags,
         *flags,
         *DEBUG_FLAGS,
@@ -283,7 +292,8 @@ def _compile(
         place = hashlib.sha256(str(source.parent).encode()).hexdigest()[:8]  # two folders may hold files of one name
         target = work / f"{source.stem}-{place}.o"
         command = [*base, *kernel_flags.flags(source), "-c", str(source), "-o", str(target)]
-        _call(command, f"{source.name} does not compile", build_s, running)
+        theirs = _not_ours([source], work)
+        _call(command, f"{source.name} does not compile", build_s, running, result=target, theirs=theirs, places=True)
         return target
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -298,6 +308,7 @@ def _compile(
 def _link(objects: list[Path], board: Board, elf: Path, model: CompiledModel, build_s: float) -> None:
     command = [
         find_compiler()[0],
+        *TOOL_FLAGS,
         *board.cpu_flags,
         *LINK_FLAGS,
         f"-L{elf.parent}",
@@ -305,8 +316,10 @@ def _link(objects: list[Path], board: Board, elf: Path, model: CompiledModel, bu
         f"-Wl,-Map={elf.with_suffix('.map')}",
     ]
     try:
-        _call([*command, *map(str, objects), "-lm", "-o", str(elf)], "the firmware does not link", build_s)
-    except HostError as error:
+        theirs = _not_ours([*_rig_sources(board), *model.extra_sources], elf.parent)
+        words = [*command, *map(str, objects), "-lm", "-o", str(elf)]
+        _call(words, "the firmware does not link", build_s, result=elf, theirs=theirs)
+    except (HostError, UserError) as error:
         missing = re.findall(r"region [`'](\w+)' overflowed by (\d+) bytes", error.received)
         if not missing:
             raise
@@ -320,18 +333,29 @@ def _link(objects: list[Path], board: Board, elf: Path, model: CompiledModel, bu
 
 
 def _objcopy(elf: Path, target: Path, build_s: float) -> None:
-    _call([find_compiler()[0].replace("gcc", "objcopy"), "-O", "binary", str(elf), str(target)], "objcopy failed", build_s)
+    command = [find_compiler()[0].replace("gcc", "objcopy"), "-O", "binary", str(elf), str(target)]
+    _call(command, "objcopy failed", build_s, result=target)
 
 
-def _call(command: list[str], what: str, build_s: float, running: Running | None = None) -> None:
+def _call(
+    command: list[str],
+    what: str,
+    build_s: float,
+    running: Running | None = None,
+    *,
+    result: Path,
+    theirs: Sequence[Path] = (),
+    places: bool = False,
+) -> None:
+    """`result`: what it writes; for the others see failure()."""
     done = run_tool(command, build_s, running)
     if done.returncode:
-        raise HostError(
-            what,
-            expected="the toolchain's exit status 0",
-            received=done.stderr.strip()[-4000:],
-            remedy="report this, with the model: generated C must always build",
-        )
+        raise failure(what, done, result.parent, theirs=theirs, places=places)
+
+
+def _not_ours(sources: Iterable[Path], work: Path) -> list[Path]:
+    """Those of the user's own: an engine's, or a port's."""
+    return [s for s in sources if not s.is_relative_to(FIRMWARE) and not s.is_relative_to(work)]
 
 
 def _sizes(elf: Path) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import DeviceError, HostError, LinkError
 from tinyrig.flash import flash as flash_module
 from tinyrig.flash import samba
+from tinyrig.flash.chatter import Chatter
 from tinyrig.flash.command import flash_by_command
 from tinyrig.flash.flash import flash, restart
 
@@ -79,8 +80,8 @@ def test_a_board_that_is_unplugged_while_it_is_restarted_is_a_link_error_and_its
     open_, identify = samba._open, samba.Monitor.identify
     monkeypatch.setattr(samba, "_open", lambda *words: opened.append(open_(*words)) or opened[-1])
 
-    def then_unplugged(monitor: samba.Monitor) -> bool:
-        found = identify(monitor)
+    def then_unplugged(monitor: samba.Monitor, chatter: Chatter) -> bool:
+        found = identify(monitor, chatter)
         os.close(board)
         return found
 
