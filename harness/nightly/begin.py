@@ -120,7 +120,7 @@ def end_cut_off(night: BegunNight, error: BaseException) -> str:
     code = error.exit_code if isinstance(error, RigError) else EXIT_RIG
     summary = f"cut off: {type(error).__name__}: {error}"[:500]
     with suppress(RigError), Store(night.config.results) as store:
-        end_night(store, night.night_id, iso(utc_now()), code, summary)
+        end_night(store, night.night_id, iso(utc_now()), code, summary, cut_off=True)
         find_night(store, night.night_id)
         return f"tinyrig nightly --resume {night.night_id}"
     return ""

@@ -44,7 +44,7 @@ class PytestNight:
         try:
             if self._open_run.interrupted:
                 with suppress(RigError):  # that it ended is worth a try, and no second error
-                    end_night(self._store, self.night_id, iso(utc_now()), EXIT_RIG, "cut off")
+                    end_night(self._store, self.night_id, iso(utc_now()), EXIT_RIG, "cut off", cut_off=True)
                 return
             result = self.result()
             self.text = summary(result)

@@ -39,9 +39,10 @@ def add_to_night(store: Store, night_id: str, run_id: str, rerun: int = 0) -> No
             db.execute(schema.NIGHT_RUNS.insert(), {"run_seq": seq, "night_id": night_id, "rerun": rerun})
 
 
-def end_night(store: Store, night_id: str, finished: str, exit_code: int, summary: str = "") -> None:
+def end_night(store: Store, night_id: str, finished: str, exit_code: int, summary: str = "", *, cut_off: bool = False) -> None:
+    """`cut_off`: by a signal or an error, before all was measured."""
     with store.writing() as db:
-        changed = {"finished": finished, "exit_code": exit_code, "summary": summary}
+        changed = {"finished": finished, "exit_code": exit_code, "summary": summary, "cut_off": cut_off}
         db.execute(schema.NIGHTS.update().where(schema.NIGHTS.c.night_id == night_id).values(**changed))
 
 

@@ -237,15 +237,10 @@ def nights(store: Store, since: str | None = None) -> list[Night]:
             h.summary,
             tuple(run for run, _ in runs.get(h.night_id, ())),
             tuple(n for _, n in runs.get(h.night_id, ())),
-            _was_cut_off(h.summary),
+            bool(h.cut_off),
         )
         for h in heads
     ]
-
-
-def _was_cut_off(summary: str) -> bool:
-    """The summary is all that says so: it begins with the words that nightly/begin.py and pytest_night.py store."""
-    return summary.startswith("cut off")
 
 
 def accepted(store: Store, wanted_only: bool = False) -> list[Accepted]:

@@ -16,7 +16,7 @@ from tinyrig.core.records import RunState
 
 STORE_SCHEMA = 2
 """What tinyrigs from before the migrations check. Raised whenever they could no longer read what this one writes."""
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Those of migrations/versions, oldest first; known here so that a database that is up to date needs no alembic."""
 
 META = MetaData()
@@ -111,6 +111,7 @@ NIGHTS = Table(
     Column("exit_code", Integer),
     Column("boards", Text, nullable=False),  # JSON: the boards that were asked for
     Column("summary", Text, nullable=False),
+    Column("cut_off", Boolean),  # by a signal or an error, before all was measured; NULL: under way, or killed
 )
 NIGHT_RUNS = Table(
     "night_runs",

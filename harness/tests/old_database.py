@@ -74,7 +74,7 @@ def write(path: Path, run: Run, metrics: bool = True) -> None:
 
 def write_0002(url: str, run: Run) -> None:
     """The tables of revision 0002 in the empty database `url`, holding `run`; of any kind."""
-    with _at_revision(url, "0002") as db:
+    with at_revision(url, "0002") as db:
         _copy_rows(db, run)
         if db.dialect.name == "postgresql":
             mend_counters(db)
@@ -82,7 +82,7 @@ def write_0002(url: str, run: Run) -> None:
 
 def write_interrupted(url: str, run_id: str, plan: RunPlan, variant: str, found: OpenMeasurement) -> None:
     """The tables of revision 0004 in the empty database `url`, with a run whose samples so far lie in a journal."""
-    with _at_revision(url, "0004") as db:
+    with at_revision(url, "0004") as db:
         tables = sa.MetaData()
         tables.reflect(db)
         head, text = json.dumps(found.subject.to_json()), json.dumps(plan.to_json())
@@ -107,7 +107,8 @@ def write_interrupted(url: str, run_id: str, plan: RunPlan, variant: str, found:
 
 
 @contextlib.contextmanager
-def _at_revision(url: str, revision: str) -> Iterator[sa.Connection]:
+def at_revision(url: str, revision: str) -> Iterator[sa.Connection]:
+    """The empty database `url` with the tables of `revision`, in one transaction."""
     from alembic import command
     from alembic.config import Config
 

@@ -17,7 +17,7 @@ from tinyrig.core.errors import InfraError, UserError
 from tinyrig.core.plans import RunPlan, RunSettings
 from tinyrig.core.records import RunState, Sample
 from tinyrig.host.log import heard
-from tinyrig.store import schema
+from tinyrig.store import decisions, history, schema
 from tinyrig.store.database import MIGRATIONS
 from tinyrig.store.measurements import OpenMeasurement
 from tinyrig.store.runs import Store
@@ -128,6 +128,23 @@ def test_outputs_that_can_not_be_read_are_named_and_cost_nothing_else(path):
     assert any("variant run 2 can't be read" in line for line in said)
     assert kept[0] == run.runs[0] and [s.cycles for s in kept[1].samples] == [s.cycles for s in run.runs[1].samples]
     assert {s.outputs for s in kept[1].samples} == {b""}
+
+
+def test_which_old_nights_were_cut_off_is_read_from_their_summaries(any_url):
+    nights = {
+        "a": ("2026", 0, "tinyrig nightly 2026-01-01: 0 worse, 0 rig faults, exit 0"),
+        "b": ("2026", 3, "cut off: Terminated: 15"),
+        "c": (None, None, ""),
+        "d": ("2026", 3, "tinyrig nightly 2026-01-01: 0 worse, 1 rig fault (the step was cut off), exit 3"),
+    }
+    with old_database.at_revision(any_url, "0005") as db:
+        for night_id, (finished, code, summary) in nights.items():
+            row = {"night": night_id, "finished": finished, "code": code, "summary": summary}
+            db.execute(sa.text("INSERT INTO nights VALUES (:night, '2026', :finished, :code, '[]', :summary)"), row)
+    with Store(any_url) as store:
+        assert {night.night_id: night.cut_off for night in history.nights(store)} == dict.fromkeys("acd", False) | {"b": True}
+        decisions.end_night(store, "c", "2026", 3, "whatever words", cut_off=True)
+        assert [night.night_id for night in history.nights(store) if night.cut_off] == ["c", "b"]
 
 
 def test_every_revision_is_known_by_name():
