@@ -7,11 +7,15 @@ import time
 import numpy as np
 
 from tinyrig.board.attachment import Attachment
+from tinyrig.core.boards import BOARDS, Board
 from tinyrig.core.errors import DeviceError, LinkError
-from tinyrig.core.records import Hello, Image, TensorSpec
+from tinyrig.core.records import MEASURED, Hello, Image, TensorSpec
+from tinyrig.link import bounds
 from tinyrig.link.serial_link import LinkGone
 from tinyrig.link.session import Session
 
+BITS_PER_BYTE = 10
+"""On a serial line: start, 8 of data, stop."""
 HELLO_PAUSE_S = 0.05
 """Between two tries: a port that fails at once is not asked a million times."""
 
@@ -88,11 +92,13 @@ def runs(hello: Hello, image: Image) -> bool:
     return (hello.build_id, hello.model_sha256) == (image.build_id, image.model_sha256)
 
 
-def check_hello(hello: Hello, image: Image) -> None:
+def check_hello(hello: Hello, image: Image, board: Board) -> None:
     """What was built against what answers: a stale or foreign firmware is an error, not a result.
 
     Raises DeviceError naming the first difference.
     """
+    if board.name in BOARDS:  # of a user's own board only its firmware knows the clock
+        bounds.check("board's clock", hello.clock_hz, bounds.Situation(clock_hz=board.clock_hz))
     pairs = [
         ("build id", image.build_id, hello.build_id),
         ("model SHA-256", image.model_sha256, hello.model_sha256),
@@ -110,6 +116,24 @@ def check_hello(hello: Hello, image: Image) -> None:
                 received=str(received),
                 remedy="flash again; if this persists, another program holds the board or the image does not start",
             )
+
+
+def situation(hello: Hello, image: Image, board: Board, least_cycles: int, counting: bool) -> bounds.Situation:
+    """What bounds the replies of this board with this image. `counting`: its counter is on."""
+    physical = board.timing == MEASURED
+    on_wire = physical and board.builder == "gcc" and board.name in BOARDS  # a port through USB has no baud rate
+    own = image.footprint.ram_arena + image.footprint.ram_static if image.footprint else 0
+    per_s = bounds.CLOCK_RATIO * hello.clock_hz if physical else bounds.EMULATED_PER_S
+    step = hello.clock_hz // board.timer_hz if board.timer_hz else 1
+    return bounds.Situation(
+        clock_hz=hello.clock_hz,
+        least_cycles=max(0, least_cycles - 2 * step) if counting else 0,
+        most_stack=max(0, board.ram_bytes - own),
+        per_s=per_s,
+        byte_s=BITS_PER_BYTE / board.baud if on_wire else 0.0,
+        physical=physical,
+        counting=counting,
+    )
 
 
 def _form(tensor: TensorSpec) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ from types import TracebackType
 from tinyrig.board.attachment import Attachment
 from tinyrig.board.diagnosis import diagnose
 from tinyrig.board.flashing import ImageFlasher
-from tinyrig.board.greeting import Greeter, check_hello, runs
+from tinyrig.board.greeting import Greeter, check_hello, runs, situation
 from tinyrig.board.resolve import Ports
 from tinyrig.core.boards import Board, BoardTarget, recognise_id
 from tinyrig.core.config import Config
@@ -33,6 +33,7 @@ class Rig:
         self._hello_s = limits.hello_s
         self._greeter = Greeter(self.attachment, limits.window_s)
         self._flasher = ImageFlasher(self.attachment, self._greeter, limits.flash_s)
+        self._clock = clock
         self.flash_tries = 0
         """Tries that the last flashing took; 0: the image ran already."""
         self.clock_known = False
@@ -67,8 +68,9 @@ class Rig:
         """Faults of the line that the virtual board has injected so far, by direction and kind."""
         return self.attachment.injected()
 
-    def prepare(self, image: Image) -> tuple[Session, Hello]:
+    def prepare(self, image: Image, least_cycles: int = 0) -> tuple[Session, Hello]:
         """A session with `image` running at the other end; flashes unless hello proves that exactly it runs already.
+        `least_cycles`: of one inference, by the model's arithmetic.
 
         Raises DeviceError when another board than rig.toml asks for answers (nothing is flashed then), or another firmware
         after flashing, LinkError when none does.
@@ -80,11 +82,13 @@ class Rig:
         if running is None or not runs(running, image):
             running = self._flashed(image, running)
             self._claim(running)
-        check_hello(running, image)
+        board = recognise_id(running.board_id, self.board)
+        check_hello(running, image, board)
         if running.internal_clock:
             log.info("the board runs from its internal oscillator: its clock, and so every time, is accurate only to 1 or 2 %")
         session = self._greeter.session
         session.elf = self._elf = image.elf
+        session.situation = situation(running, image, board, least_cycles, self._clock != "off")
         _check_start(session, running)
         return session, running
 
@@ -108,6 +112,8 @@ class Rig:
         answer = self._greeter.hello(self._hello_s)
         if answer is not None:
             return answer
+        if self._greeter.refusal is not None:
+            raise self._greeter.refusal
         wires = f"the serial wires ({self.board.pins}), " if self.board.pins else ""
         raise LinkError(
             f"no answer on {self.ports.link} after flashing",

@@ -52,6 +52,10 @@ class Connection:
         self._clock = clock
         self._hello: Hello | None = None
 
+    def now(self) -> float:
+        """Seconds of the host's clock."""
+        return self._clock()
+
     @property
     def statistics(self) -> Statistics:
         return self.exchange.statistics

@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any, TypeVar
 
 from tinyrig.core.errors import DeviceError, LinkError
+from tinyrig.core.text import printable
 from tinyrig.link import wire
 from tinyrig.link.pacing import Deadlines
 from tinyrig.link.serial_link import Link
@@ -86,7 +87,7 @@ class Refused(DeviceError):
 
     def __init__(self, kind: Type, reply: Frame) -> None:
         name = Status(reply.status).name if reply.status in list(Status) else f"status {reply.status}"
-        why = reply.payload.decode("ascii", "replace")
+        why = printable(reply.payload.decode("ascii", "backslashreplace"))
         super().__init__(
             f"the board refused {kind.name}",
             expected="status OK",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tinyrig.core.errors import DeviceError, UserError
 from tinyrig.core.records import FaultRecord, Hello, Sample, TensorSpec
-from tinyrig.link import wire
+from tinyrig.link import bounds, wire
 from tinyrig.link.clock_check import Reading
 from tinyrig.link.connection import Connection, exactly
 from tinyrig.link.exchange import Refused, Statistics
@@ -39,6 +39,8 @@ class Session:
         reopen: Callable[[], Link] | None = None,
     ) -> None:
         self.connection = Connection(link, clock, reopen, InvokeDeadlines(invoke_deadline_s))
+        self.situation = bounds.ANY
+        """What is known of the board and its image, for what its replies can be."""
         self._clock = clock
         self._sender: WindowSender | None = None
 
@@ -124,7 +126,7 @@ class Session:
         """One inference. `inputs`: the bytes of each input tensor (of the only one). Returns a Sample of `kind` and `index`.
 
         `stack` asks for the high-water mark, `profile` for cycles of each step, `trigger` for a pin that is high meanwhile.
-        Raises also UserError on wrong input sizes.
+        Raises also UserError on wrong input sizes, Impossible for numbers that the inference can't have.
         """
         hello = self.connection.known()
         if self._sender is None or self._sender.hello != hello:
@@ -134,7 +136,10 @@ class Session:
         flags = RunFlag.INVOKE | (RunFlag.STACK if stack else 0) | (RunFlag.PROFILE if profile else 0)
         flags |= RunFlag.TRIGGER if trigger else 0
         reply, outputs = self._sender.run(WireWindow(tensors, flags, wire.tensors_crc(tensors)))
-        return Sample(kind, index, outputs, reply.cycles, reply.stack_bytes, reply.op_cycles)
+        sample = Sample(kind, index, outputs, reply.cycles, reply.stack_bytes, reply.op_cycles)
+        ops = hello.op_count if profile else 0
+        bounds.check_sample(sample, ops, self.situation, self._sender.took_s, self._sender.wire_bytes)
+        return sample
 
     def stream(self, windows: Iterable[bytes | Sequence[bytes]], kind: str = "window") -> Iterator[Sample]:
         """One Sample for each window, in order."""

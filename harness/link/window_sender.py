@@ -39,6 +39,9 @@ class WindowSender:
     def __init__(self, connection: Connection, hello: Hello) -> None:
         self.hello = hello
         self._connection, self._statistics = connection, connection.statistics
+        self.took_s, self.wire_bytes = 0.0, 0
+        """Host's seconds from before the last inference's request to its reply, repetitions included, and bytes that must have
+        crossed the line meanwhile."""
         self._out, self._in = Pace(hello.max_payload - wire.RUN_BYTES), Pace(hello.max_payload)
 
     def run(self, window: WireWindow) -> tuple[RunReply, bytes]:
@@ -110,7 +113,7 @@ class WindowSender:
         expect = wire.RUN_REPLY_BYTES + 4 * self.hello.op_count * (RunFlag.PROFILE in flags) + (0 if apart else nbytes)
         payload = wire.run_payload(tensor, offset, piece, flags, window.crc)
         large = not apart and nbytes > SMALLEST_PIECE
-        deadlines = self._connection.invoke_deadlines
+        deadlines, started = self._connection.invoke_deadlines, self._connection.now()
         try:
             check = _reply_to(window.crc, flags, nbytes)
             reply = self._connection.ask(Type.RUN, payload, check, expect, tries or 2 * large, deadlines.deadline_s)
@@ -128,6 +131,8 @@ class WindowSender:
             raise
         except LinkError as error:
             raise self._connection.cause_of(error) from error
+        self.took_s = self._connection.now() - started
+        self.wire_bytes = len(payload) + wire.RUN_REPLY_BYTES + 2 * (wire.HEADER_BYTES + wire.CRC_BYTES)
         deadlines.took(self._connection.exchange.answer_s)
         self._out.passed(len(piece))
         self._in.passed(0 if apart else nbytes)

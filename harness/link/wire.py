@@ -13,6 +13,8 @@ from enum import IntEnum, IntFlag
 
 from tinyrig.core.errors import LinkError
 from tinyrig.core.records import FaultRecord, Hello, TensorSpec
+from tinyrig.core.text import printable
+from tinyrig.link import bounds
 
 VERSION = 2
 MAGIC = b"TR"
@@ -249,7 +251,8 @@ def encode_run_reply(reply: RunReply) -> bytes:
 
 
 def decode_hello(payload: bytes) -> Hello:
-    """HELLO reply -> Hello; tensors are named input0, output0, ... Raises WireError."""
+    """HELLO reply -> Hello; tensors are named input0, output0, ... Raises WireError, Impossible for numbers that no board has (of
+    another wire version they may mean something else)."""
     if len(payload) < _HELLO.size:
         raise WireError("short HELLO reply", expected=f"at least {_HELLO.size} bytes", received=f"{len(payload)} bytes")
     (version, flags, build, sha, board, clock, max_payload, arena, overhead, fault_pc, ops, ins, outs, engine, name) = (
@@ -260,7 +263,7 @@ def decode_hello(payload: bytes) -> Hello:
         raise WireError("HELLO reply of a wrong length", expected=f"{expected} bytes", received=f"{len(payload)} bytes")
     tensors = [_decode_tensor(payload, i, ins) for i in range(ins + outs)]
     board_name, internal_clock = _decode_name(name)
-    return Hello(
+    hello = Hello(
         wire_version=version,
         build_id=build.hex(),
         model_sha256=sha.hex(),
@@ -277,6 +280,9 @@ def decode_hello(payload: bytes) -> Hello:
         fault=_fault_text(fault_pc) if flags & _FLAG_FAULT else None,
         internal_clock=internal_clock,
     )
+    if version == VERSION:
+        bounds.check_hello(hello)
+    return hello
 
 
 def encode_hello(hello: Hello) -> bytes:
@@ -302,10 +308,11 @@ def encode_hello(hello: Hello) -> bytes:
 
 
 def decode_fault(payload: bytes) -> FaultRecord | None:
-    """FAULT reply -> FaultRecord, None where no fault caused the last reset. Raises WireError."""
+    """FAULT reply -> FaultRecord, None where no fault caused the last reset. Raises WireError, Impossible."""
     if len(payload) != _FAULT.size:
         raise WireError("FAULT reply of a wrong length", expected=f"{_FAULT.size} bytes", received=f"{len(payload)} bytes")
     kind, flags, *rest = _FAULT.unpack(payload)
+    bounds.check("kind of fault", kind)
     if not kind:
         return None
     cfsr, hfsr, mmfar, bfar = rest[9:13]
@@ -370,4 +377,5 @@ def _fault_pc(fault: str | None) -> int:
 
 
 def _text(field: bytes) -> str:
-    return field.rstrip(b"\0").decode("ascii", "replace")
+    """For people: a board's text may hold what moves a terminal's cursor."""
+    return printable(field.rstrip(b"\0").decode("ascii", "backslashreplace"))

@@ -6,11 +6,13 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tinyrig.core.deadlines import Deadline, exceeded
 from tinyrig.core.errors import DeviceError, LinkError
 from tinyrig.core.records import Sample
 from tinyrig.link.session import Session
+from tinyrig.measure.plausible import check_among, counted
 from tinyrig.workload.windows import Windows
 
 
@@ -73,7 +75,8 @@ class Sampling:
             self._deadline.check(f"after {len(samples)} of {len(self._steps)} samples")
             if (step.kind, step.index) == ("repeat", 0):
                 self._sample(step)  # warm-up
-            sample = self._sample(step)
+            sample = counted(self._session, partial(self._sample, step)) if step.kind == "profile" else self._sample(step)
+            check_among(sample, samples, self._session.situation, len(sample.op_cycles))
             keep(sample)
             samples.append(sample)
             _check_repetition(sample, samples[0])

@@ -23,6 +23,7 @@ from tinyrig.energy.meter import Meter, measure_energy, meter_for
 from tinyrig.link.clock_check import clock_watch
 from tinyrig.link.session import Session
 from tinyrig.measure.parity import compare
+from tinyrig.measure.plausible import least_cycles
 from tinyrig.measure.recorder import NoRecorder, Recorder
 from tinyrig.measure.sampling import take_samples
 from tinyrig.workload.image import build_image
@@ -102,7 +103,8 @@ def measure_variant(
         if oracle is not None:  # before anything is flashed: it may refuse the model
             oracle.run(list(windows.inputs[0]))
         deadline.check("before flashing")
-        taken = _Stream(request, rig, config, recorder, deadline).take(image, windows)
+        least = least_cycles(data, request.engine, rig.board)
+        taken = _Stream(request, rig, config, recorder, deadline).take(image, windows, least)
         deadline.check("before comparing with the oracle")
         tolerance = config.float_tolerance
         parity = None if oracle is None else compare(oracle, windows, taken.samples, image.outputs, tolerance)
@@ -144,10 +146,11 @@ class _Stream:
         self._request, self._rig, self._config = request, rig, config
         self._recorder, self._deadline = recorder, deadline
 
-    def take(self, image: Image, windows: Windows) -> _Taken:
+    def take(self, image: Image, windows: Windows, least: int) -> _Taken:
+        """`least`: cycles of one inference, by the model's arithmetic."""
         rig = self._rig
         with meter_for(self._config, rig.board) as meter:  # before the board is needed: it may be the board's supply
-            session, hello = rig.prepare(image)
+            session, hello = rig.prepare(image, least)
             board = rig.info(hello)
             subject = _subject(self._request, image, windows, board, self._config)
             done = self._recorder.start(subject, board)

@@ -122,7 +122,7 @@ def hexes(n: int):
 faults = st.none() | st.just("pc unknown") | st.integers(1, 0xFFFFFFFF).map(lambda pc: f"pc 0x{pc:08x}")
 hellos = st.builds(
     Hello,
-    wire_version=u16,
+    wire_version=u16.filter(lambda version: version != wire.VERSION),  # whose numbers are bounded: test_bounds.py
     build_id=hexes(16),
     model_sha256=hexes(32),
     engine=names,

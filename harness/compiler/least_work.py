@@ -1,0 +1,32 @@
+"""The multiplications that no kernel can leave out, for a lower bound of an inference's cycles."""
+
+from __future__ import annotations
+
+from tinyrig.compiler.lower.lower import lower
+from tinyrig.compiler.model.graph import read_model
+from tinyrig.compiler.model.layers import Conv2D, DepthwiseConv2D, TransposeConv, Window
+from tinyrig.compiler.model.step import AnyStep
+
+
+def least_work(data: bytes) -> tuple[int, int]:
+    """(multiply-accumulates of floats, of integers) of one inference, without taps that lie in the padding. A transposed
+    convolution counts as none: what it crops depends on its shape. Raises ModelError."""
+    steps = lower(read_model(data)).steps
+    floats = sum(_inside(s) for s in steps if s.inputs[0].dtype == "float32")
+    return floats, sum(map(_inside, steps)) - floats
+
+
+def _inside(step: AnyStep) -> int:
+    if isinstance(step.params, TransposeConv):
+        return 0
+    if not step.macs or not isinstance(step.params, Conv2D | DepthwiseConv2D):
+        return step.macs
+    w: Window = step.params.window
+    rows = _taps(w.in_h, w.out_h, w.k_h, w.stride_h, w.dil_h, w.pad_top)
+    columns = _taps(w.in_w, w.out_w, w.k_w, w.stride_w, w.dil_w, w.pad_left)
+    return step.macs * rows * columns // (w.out_h * w.k_h * w.out_w * w.k_w)
+
+
+def _taps(size: int, outputs: int, taps: int, stride: int, dilation: int, pad: int) -> int:
+    """Of all outputs along one axis, those that fall inside the input."""
+    return sum(0 <= o * stride + t * dilation - pad < size for o in range(outputs) for t in range(taps))
