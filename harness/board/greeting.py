@@ -14,8 +14,6 @@ from tinyrig.link import bounds
 from tinyrig.link.serial_link import LinkGone
 from tinyrig.link.session import Session
 
-BITS_PER_BYTE = 10
-"""On a serial line: start, 8 of data, stop."""
 HELLO_PAUSE_S = 0.05
 """Between two tries: a port that fails at once is not asked a million times."""
 
@@ -121,7 +119,6 @@ def check_hello(hello: Hello, image: Image, board: Board) -> None:
 def situation(hello: Hello, image: Image, board: Board, least_cycles: int, counting: bool) -> bounds.Situation:
     """What bounds the replies of this board with this image. `counting`: its counter is on."""
     physical = board.timing == MEASURED
-    on_wire = physical and board.builder == "gcc" and board.name in BOARDS  # a port through USB has no baud rate
     own = image.footprint.ram_arena + image.footprint.ram_static if image.footprint else 0
     per_s = bounds.CLOCK_RATIO * hello.clock_hz if physical else bounds.EMULATED_PER_S
     step = hello.clock_hz // board.timer_hz if board.timer_hz else 1
@@ -130,7 +127,6 @@ def situation(hello: Hello, image: Image, board: Board, least_cycles: int, count
         least_cycles=max(0, least_cycles - 2 * step) if counting else 0,
         most_stack=max(0, board.ram_bytes - own),
         per_s=per_s,
-        byte_s=BITS_PER_BYTE / board.baud if on_wire else 0.0,
         physical=physical,
         counting=counting,
     )

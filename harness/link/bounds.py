@@ -29,8 +29,8 @@ class Situation:
     """What is known where a number arrives; the defaults are what holds for any board.
 
     clock_hz: of the board's record, 0: not known. least_cycles: of one inference, by its arithmetic. most_stack: bytes that
-    nothing else of the image uses. per_s: what the counter gains in a second of the host's, at most. byte_s: what a byte takes
-    on the wire at least. took_s: from before the request to its reply. seen: cycles of the same or another inference of this
+    nothing else of the image uses. per_s: what the counter gains in a second of the host's, at most. took_s: from
+    before the request to its reply. seen: cycles of the same or another inference of this
     board; physical: interrupts may stretch it. counting: not a virtual board whose counter is off.
     """
 
@@ -38,7 +38,6 @@ class Situation:
     least_cycles: int = 0
     most_stack: int = (1 << 32) - 1
     per_s: float = inf
-    byte_s: float = 0.0
     took_s: float = inf
     op_count: int = 0
     seen: float = 0.0
@@ -167,11 +166,10 @@ def _check_tensor(tensor: TensorSpec) -> None:
         check(f"zero point ({tensor.dtype})", tensor.zero_point, said_by=said_by)
 
 
-def check_sample(sample: Sample, op_count: int, situation: Situation, took_s: float, wire_bytes: int) -> None:
-    """One inference by itself. took_s: host's seconds from before its request to its reply; wire_bytes: that crossed the line
-    meanwhile, before and after the inference. Raises Impossible."""
+def check_sample(sample: Sample, op_count: int, situation: Situation, took_s: float) -> None:
+    """One inference by itself. took_s: host's seconds from before its request to its reply. Raises Impossible."""
     said_by = f"the board, of {sample.kind} {sample.index},"
-    now = replace(situation, took_s=max(0.0, took_s - wire_bytes * situation.byte_s), total=sample.cycles, op_count=op_count)
+    now = replace(situation, took_s=took_s, total=sample.cycles, op_count=op_count)
     check("cycles of an inference", sample.cycles, now, said_by)
     if sample.stack_bytes is not None:
         check("stack", sample.stack_bytes, now, said_by)

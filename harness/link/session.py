@@ -138,7 +138,7 @@ class Session:
         reply, outputs = self._sender.run(WireWindow(tensors, flags, wire.tensors_crc(tensors)))
         sample = Sample(kind, index, outputs, reply.cycles, reply.stack_bytes, reply.op_cycles)
         ops = hello.op_count if profile else 0
-        bounds.check_sample(sample, ops, self.situation, self._sender.took_s, self._sender.wire_bytes)
+        bounds.check_sample(sample, ops, self.situation, self._sender.took_s)
         return sample
 
     def stream(self, windows: Iterable[bytes | Sequence[bytes]], kind: str = "window") -> Iterator[Sample]:

@@ -39,9 +39,8 @@ class WindowSender:
     def __init__(self, connection: Connection, hello: Hello) -> None:
         self.hello = hello
         self._connection, self._statistics = connection, connection.statistics
-        self.took_s, self.wire_bytes = 0.0, 0
-        """Host's seconds from before the last inference's request to its reply, repetitions included, and bytes that must have
-        crossed the line meanwhile."""
+        self.took_s = 0.0
+        """Host's seconds from before the last inference's request to its reply, repetitions included."""
         self._out, self._in = Pace(hello.max_payload - wire.RUN_BYTES), Pace(hello.max_payload)
 
     def run(self, window: WireWindow) -> tuple[RunReply, bytes]:
@@ -132,7 +131,6 @@ class WindowSender:
         except LinkError as error:
             raise self._connection.cause_of(error) from error
         self.took_s = self._connection.now() - started
-        self.wire_bytes = len(payload) + wire.RUN_REPLY_BYTES + 2 * (wire.HEADER_BYTES + wire.CRC_BYTES)
         deadlines.took(self._connection.exchange.answer_s)
         self._out.passed(len(piece))
         self._in.passed(0 if apart else nbytes)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from tinyrig.compiler.kernels.choose import ENGINES
 from tinyrig.compiler.least_work import least_work
 from tinyrig.core.boards import Board
+from tinyrig.core.errors import LinkError
 from tinyrig.core.records import Sample
 from tinyrig.link import bounds
 from tinyrig.link.clock_check import WRAP, Reading
@@ -42,15 +43,22 @@ def check_among(sample: Sample, earlier: Sequence[Sample], situation: bounds.Sit
 
 
 def counted(session: Session, run: Callable[[], Sample]) -> Sample:
-    """`run`, between two readings of the board's own counter where the firmware reports it: an inference can't have taken more
-    than passed there. Raises Impossible, and what `run` and the session raise."""
-    before = session.counter()
+    """`run`, between two readings of the board's own counter: an inference can't have taken more than passed there. Unchecked
+    where the firmware does not report it, or the line lost a reading. Raises Impossible, and what `run` raises."""
+    before = _reading(session)
     sample = run()
-    after = session.counter() if before is not None else None
+    after = _reading(session) if before is not None else None
     if before is not None and after is not None and session.situation.counting and not _may_have_turned(before, after, session):
         gained = float((after.cycles - before.cycles) % WRAP)
         bounds.check("cycles by its own counter", sample.cycles, replace(session.situation, seen=gained))
     return sample
+
+
+def _reading(session: Session) -> Reading | None:
+    try:
+        return session.counter()
+    except LinkError:  # asked once only; what is under way finds out why
+        return None
 
 
 def _may_have_turned(before: Reading, after: Reading, session: Session) -> bool:

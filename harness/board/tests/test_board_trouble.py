@@ -38,7 +38,8 @@ static __attribute__((noinline)) void own_trouble(void) {
     }
 }
 
-int engine_invoke(void) {
+int engine_invoke(void)
+{
     own_trouble();
 """
 CASES = {
@@ -77,7 +78,9 @@ def test_what_an_engine_does_to_the_board_is_named(home, capfd, monkeypatch, tro
         be_impatient(monkeypatch)
     folder = Path(shutil.copytree(EXAMPLE, home / "own_engine"))
     source = folder / "own_engine.c"
-    source.write_text(source.read_text().replace("int engine_invoke(void) {\n", TROUBLE.replace("WHAT", trouble)))
+    text = source.read_text()
+    assert "int engine_invoke(void)\n{\n" in text
+    source.write_text(text.replace("int engine_invoke(void)\n{\n", TROUBLE.replace("WHAT", trouble)))
     code = main(["run", "--engine", str(folder), "--model", "net.tflite", "--limit", "5", "--no-report"])
     told = "".join(capfd.readouterr())
     assert code == 3, told
@@ -125,8 +128,8 @@ def test_an_engine_that_faults_at_start_is_told_when_it_is_flashed(home, capfd):
     folder = Path(shutil.copytree(EXAMPLE, home / "own_engine"))
     source = folder / "own_engine.c"
     text = source.read_text()
-    assert "int engine_init(void) {\n" in text
-    source.write_text(text.replace("int engine_init(void) {\n", "int engine_init(void) {\n    *(volatile int *)0x60000000;\n"))
+    assert "int engine_init(void)\n{\n" in text
+    source.write_text(text.replace("int engine_init(void)\n{\n", "int engine_init(void)\n{\n    *(volatile int *)0x60000000;\n"))
     assert main(["run", "--engine", str(folder), "--model", "net.tflite", "--limit", "2", "--no-report"]) == 3
     told = "".join(capfd.readouterr())
     assert "the board faulted in engine_init (own_engine/own_engine.c:" in told and "while the board started" in told

@@ -201,17 +201,17 @@ def test_a_profile_is_the_sum_of_its_steps(op_cycles: list[int], cycles: int) ->
 def test_steps_that_nobody_asked_for_are_refused() -> None:
     sample = Sample("window", 0, b"", 75_000, None, (75_000,))
     with pytest.raises(Impossible, match="number of step cycles 1"):
-        bounds.check_sample(sample, 0, KNOWN, 1.0, 0)
+        bounds.check_sample(sample, 0, KNOWN, 1.0)
 
 
 def test_a_physical_board_can_not_compute_longer_than_the_host_waited() -> None:
-    """Ten times its cycles: 12 ms, where the host saw 3 ms, 2 of them on the wire."""
-    board = replace(KNOWN, per_s=bounds.CLOCK_RATIO * 64e6, byte_s=1e-5)
+    """Ten times its cycles: 12 ms, where the host saw 3 ms."""
+    board = replace(KNOWN, per_s=bounds.CLOCK_RATIO * 64e6)
     sample = Sample("window", 0, b"", 75_000)
-    bounds.check_sample(sample, 0, board, 3.2e-3, 200)
-    for cycles, took in ((750_000, 3.2e-3), (75_000, 2.1e-3), (2**32 - 1, 1.0)):
+    bounds.check_sample(sample, 0, board, 1.2e-3)
+    for cycles, took in ((750_000, 3.2e-3), (75_000, 0.7e-3), (2**32 - 1, 1.0)):
         with pytest.raises(Impossible, match="cycles of an inference"):
-            bounds.check_sample(replace(sample, cycles=cycles), 0, board, took, 200)
+            bounds.check_sample(replace(sample, cycles=cycles), 0, board, took)
 
 
 @pytest.mark.parametrize("text", [b"\x1b[2Jgone", b"\x9b31m", b"bell\x07", b"new\nline"])

@@ -119,6 +119,12 @@ def test_an_impossible_reply_ends_the_measurement(measured: tuple[Session, Windo
     assert caught.value.exit_code == 3 and caught.value.expected
 
 
+def test_a_lost_reading_of_the_counter_costs_no_sample(measured: tuple[Session, Windows, RewritingLink]) -> None:
+    session, windows, link = measured
+    link.rewrite = lambda frame: b"\0" * 30 if frame.type == Type.CLOCK | wire.REPLY_BIT else wire.encode(frame)
+    assert len(take_samples(session, windows, 2)) == 3 + 2 + 2
+
+
 def test_repetitions_of_one_window_cost_about_the_same(measured: tuple[Session, Windows, RewritingLink]) -> None:
     session, windows, link = measured
     taken: list[Sample] = []
