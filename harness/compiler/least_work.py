@@ -1,11 +1,30 @@
-"""The multiplications that no kernel can leave out, for a lower bound of an inference's cycles."""
+"""The multiplications that no kernel can leave out, and the cycles that they take at least."""
 
 from __future__ import annotations
 
+from tinyrig.compiler.kernels.choose import ENGINES
 from tinyrig.compiler.lower.lower import lower
 from tinyrig.compiler.model.graph import read_model
 from tinyrig.compiler.model.layers import Conv2D, DepthwiseConv2D, TransposeConv, Window
 from tinyrig.compiler.model.step import AnyStep
+from tinyrig.core.boards import Board
+
+INT_PER_CYCLE, FLOAT_PER_CYCLE = 2, 1
+"""Multiply-accumulates of a Cortex-M4, at most: SMLAD, VFMA (Arm Cortex-M4 TRM, 3.3 and 7.2)."""
+ANY_PER_CYCLE = 32
+"""Of any other core: vector units do 8 to 16."""
+SPARED = 2
+"""Algorithms with fewer multiplications (Winograd's) spare up to this factor."""
+
+
+def least_cycles(data: bytes, engine: str, board: Board) -> int:
+    """Cycles (or instructions) that one inference takes at least. 0 for an engine of the user's own, which may do as it likes."""
+    if engine not in ENGINES:
+        return 0
+    floats, integers = least_work(data)
+    known = "-mcpu=cortex-m4" in board.cpu_flags
+    per_float, per_integer = (FLOAT_PER_CYCLE, INT_PER_CYCLE) if known else (ANY_PER_CYCLE, ANY_PER_CYCLE)
+    return max(1, int((floats / per_float + integers / per_integer) / SPARED))
 
 
 def least_work(data: bytes) -> tuple[int, int]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from tinyrig.core.deadlines import Deadline, exceeded
 from tinyrig.core.errors import DeviceError, LinkError
 from tinyrig.core.records import Sample
+from tinyrig.link import bounds
+from tinyrig.link.clock_check import WRAP, Reading
 from tinyrig.link.session import Session
-from tinyrig.measure.plausible import check_among, counted
 from tinyrig.workload.windows import Windows
 
 
@@ -115,3 +116,41 @@ def _check_repetition(sample: Sample, first: Sample) -> None:
             remedy="check power and clock of the board, then measure in a new run: these samples stay as they are; an engine "
             "that keeps state between inferences can't be measured",
         )
+
+
+# ---- numbers that must fit each other: bounds.py has the bounds ----
+
+
+def check_among(sample: Sample, earlier: Sequence[Sample], situation: bounds.Situation, op_count: int) -> None:
+    """One more sample against those before it. Raises Impossible."""
+    said_by = f"the board, of {sample.kind} {sample.index},"
+    same = [s.cycles for s in earlier if s.kind == "repeat"] or [s.cycles for s in earlier if s.kind == "window" and not s.index]
+    if not same or not situation.counting:
+        return
+    field = {"window": "cycles of a window", "profile": "cycles of a profile"}.get(sample.kind, "cycles of a repetition")
+    bounds.check(field, sample.cycles, replace(situation, seen=float(same[0]), op_count=op_count), said_by)
+
+
+def counted(session: Session, run: Callable[[], Sample]) -> Sample:
+    """`run`, between two readings of the board's own counter: an inference can't have taken more than passed there. Unchecked
+    where the firmware does not report it, or the line lost a reading. Raises Impossible, and what `run` raises."""
+    before = _reading(session)
+    sample = run()
+    after = _reading(session) if before is not None else None
+    if before is not None and after is not None and session.situation.counting and not _may_have_turned(before, after, session):
+        gained = float((after.cycles - before.cycles) % WRAP)
+        bounds.check("cycles by its own counter", sample.cycles, replace(session.situation, seen=gained))
+    return sample
+
+
+def _reading(session: Session) -> Reading | None:
+    try:
+        return session.counter()
+    except LinkError:  # asked once only; what is under way finds out why
+        return None
+
+
+def _may_have_turned(before: Reading, after: Reading, session: Session) -> bool:
+    """Whether the counter may have gone round between two readings."""
+    per_s = min(session.situation.per_s, bounds.EMULATED_PER_S)
+    return (after.after_s - before.before_s) * per_s >= WRAP

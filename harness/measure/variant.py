@@ -13,6 +13,7 @@ from typing import Any
 from tinyrig.analysis.provenance import clock_warning
 from tinyrig.board.rig import Rig
 from tinyrig.compiler.compile import compile_model
+from tinyrig.compiler.least_work import least_cycles
 from tinyrig.core.boards import Board
 from tinyrig.core.config import ROOT, Config
 from tinyrig.core.deadlines import Deadline
@@ -23,7 +24,6 @@ from tinyrig.energy.meter import Meter, measure_energy, meter_for
 from tinyrig.link.clock_check import clock_watch
 from tinyrig.link.session import Session
 from tinyrig.measure.parity import compare
-from tinyrig.measure.plausible import least_cycles
 from tinyrig.measure.recorder import NoRecorder, Recorder
 from tinyrig.measure.sampling import take_samples
 from tinyrig.workload.image import build_image

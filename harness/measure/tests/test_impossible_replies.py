@@ -12,7 +12,7 @@ import pytest
 from tinyrig.board import attachment
 from tinyrig.board.rig import Rig
 from tinyrig.cli import main
-from tinyrig.compiler.least_work import least_work
+from tinyrig.compiler.least_work import least_cycles, least_work
 from tinyrig.compiler.tests.model_builder import ModelBuilder
 from tinyrig.core.boards import BOARDS, own_target, parse_board
 from tinyrig.core.config import Config
@@ -21,7 +21,6 @@ from tinyrig.link import wire
 from tinyrig.link.bounds import Impossible
 from tinyrig.link.session import Session
 from tinyrig.link.wire import Frame, RunFlag, RunReply, Type
-from tinyrig.measure.plausible import least_cycles
 from tinyrig.measure.sampling import take_samples
 from tinyrig.measure.variant import compile_for
 from tinyrig.store.runs import Store
