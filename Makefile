@@ -3,13 +3,14 @@
 PYTHON ?= python3
 BOARD ?= virtual
 FUZZ_SECONDS ?= 60
+ADVERSARY_SECONDS ?= 600
 FRAMES ?= 10000000
 DATASET ?=
 PY = .venv/bin/python
 
 export TINYRIG_DATASET ?= $(DATASET)
 
-.PHONY: bench test test-slow fuzz false-accept setup lint clean
+.PHONY: bench test test-slow fuzz false-accept adversary setup lint clean
 
 bench: setup
 	@$(PY) -m pytest bench/ --board=$(BOARD) $(ARGS)
@@ -27,6 +28,10 @@ fuzz:
 
 false-accept: setup
 	@$(PY) -m tinyrig.firmware.fuzz.false_accept --frames $(FRAMES) $(ARGS)
+
+# Hostile models, boards, files, signals and kills; the seed that it prints repeats it: ARGS="--seed N".
+adversary: setup
+	@$(PY) -m tinyrig.tests.adversary --seconds $(ADVERSARY_SECONDS) $(ARGS)
 
 setup:
 	@$(PYTHON) harness/bootstrap.py

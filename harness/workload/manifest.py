@@ -36,6 +36,7 @@ def read_built(folder: Path) -> list[Variant]:
         manifest = json.loads(path.read_text("utf-8"))
         if manifest["schema"] != 1:
             raise ValueError(f"schema {manifest['schema']!r:.80}")
+        _check_names([entry["name"] for entry in manifest["variants"]])
         return [_variant(folder, manifest, entry) for entry in manifest["variants"]]
     except (ValueError, LookupError, TypeError, AttributeError, OSError, RecursionError) as error:
         raise UserError(
@@ -48,7 +49,7 @@ def read_built(folder: Path) -> list[Variant]:
 
 def _variant(folder: Path, manifest: dict[str, Any], entry: dict[str, Any]) -> Variant:
     tflite, windows = (folder / _plain(side["file"]) for side in (entry, manifest["windows"]))
-    _check_types(entry)
+    _check_numbers(entry)
     _check(tflite, entry["sha256"])
     _check(windows, manifest["windows"]["sha256"])
     dataset = manifest["dataset"]
@@ -81,15 +82,28 @@ def _plain(name: str) -> str:
     return name
 
 
-_NUMBERS = ("tflite_bytes", "zip_bytes", "host_accuracy", "flops", "macs")
+_COUNTS = ("tflite_bytes", "zip_bytes", "flops", "macs")
+_MOST = 2**53
+"""Beyond it neither JSON nor a double holds every whole number."""
 
 
-def _check_types(entry: dict[str, Any]) -> None:
+def _check_names(names: list[str]) -> None:
+    """Raises ValueError: what is measured of one would be stored for the other."""
+    twice = [name for i, name in enumerate(names) if name in names[:i]]
+    if twice:
+        raise ValueError(f"two variants are called {twice[0]!r:.80}")
+
+
+def _check_numbers(entry: dict[str, Any]) -> None:
     """Raises ValueError: these go into tables and calculations unseen."""
     _plain(entry["name"])
-    bad = [k for k in _NUMBERS if isinstance(entry[k], bool) or not isinstance(entry[k], int | float | None)]
-    if bad:
-        raise ValueError(f"{bad[0]} is not a number: {entry[bad[0]]!r:.80}")
+    for key in _COUNTS:
+        value = entry[key]
+        if value is not None and (type(value) is not int or not 0 <= value <= _MOST):
+            raise ValueError(f"{key} is no whole number from 0 to 2^53: {value!r:.80}")
+    accuracy = entry["host_accuracy"]
+    if accuracy is not None and (type(accuracy) not in (int, float) or not 0 <= accuracy <= 1):
+        raise ValueError(f"host_accuracy is no number from 0 to 1: {accuracy!r:.80}")
 
 
 def _check(file: Path, sha256: str) -> None:

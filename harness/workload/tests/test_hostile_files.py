@@ -3,6 +3,7 @@ gigantic allocation."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -259,6 +260,15 @@ SPOIL: list[Callable[[dict], object]] = [
     lambda m: m["variants"].append(3),
     lambda m: m["variants"][0].update(macs="many"),
     lambda m: m["variants"][0].update(name=7),
+    lambda m: m["variants"].append(dict(m["variants"][0])),
+    lambda m: m["variants"][0].update(macs=-1),
+    lambda m: m["variants"][0].update(macs=10**400),
+    lambda m: m["variants"][0].update(tflite_bytes=1.5),
+    lambda m: m["variants"][0].update(zip_bytes=float("inf")),
+    lambda m: m["variants"][0].update(host_accuracy=1.5),
+    lambda m: m["variants"][0].update(host_accuracy=-0.1),
+    lambda m: m["variants"][0].update(host_accuracy=float("nan")),
+    lambda m: m["variants"][0].update(host_accuracy=10**400),
     lambda m: m.clear(),
 ]
 
@@ -266,6 +276,11 @@ SPOIL: list[Callable[[dict], object]] = [
 @pytest.mark.parametrize("spoil", SPOIL, ids=range(len(SPOIL)))
 def test_manifests_that_can_not_be_used(tmp_path: Path, spoil: Callable[[dict], object]) -> None:
     manifest = json.loads(json.dumps(MANIFEST))
+    for name, entry in (("v.tflite", manifest["variants"][0]), ("w.npz", manifest["windows"])):
+        (tmp_path / name).write_bytes(b"")
+        entry["sha256"] = hashlib.sha256(b"").hexdigest()
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    assert len(read_built(tmp_path)) == 1
     spoil(manifest)
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(UserError) as e:
