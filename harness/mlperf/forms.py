@@ -13,7 +13,7 @@ import numpy as np
 
 from tinyrig.compiler.model.graph import Graph, Tensor, read_model
 from tinyrig.core.errors import DeviceError, UserError
-from tinyrig.core.npz import read_npz
+from tinyrig.core.npz import open_npz
 from tinyrig.core.records import TensorSpec
 from tinyrig.workload.windows import Windows, load_windows
 
@@ -68,8 +68,9 @@ def windows_for(path: Path, model: str, graph: Graph | None, limit: int | None) 
 
 
 def _as_stored(path: Path) -> TensorSpec:
-    x = read_npz(path, _REMEDY).get("x")
-    if x is None or x.ndim < 2 or x.dtype.name not in ("int8", "uint8", "float32"):
+    with open_npz(path, _REMEDY) as npz:
+        x = npz.headers.get("x")
+    if x is None or len(x.shape) < 2 or x.dtype.name not in ("int8", "uint8", "float32"):
         received = "no x" if x is None else f"{x.dtype} of shape {x.shape}"
         raise UserError(
             f"{path}: x can't be streamed", expected="N windows of int8, uint8 or float32", received=received, remedy=_REMEDY

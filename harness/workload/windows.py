@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tinyrig.core.errors import UserError
-from tinyrig.core.npz import read_npz
+from tinyrig.core.npz import MAX_ROWS, Header, Npz, open_npz
 from tinyrig.core.records import TensorSpec
 
 RANDOM_WINDOWS = 20
@@ -37,30 +38,38 @@ class Windows:
 
 
 def load_windows(path: Path, specs: tuple[TensorSpec, ...], limit: int | None = None) -> Windows:
-    """Reads `x` (or `x0`, `x1`, ... where the model has several inputs), `y` and `class_names` of an .npz. Raises UserError."""
-    arrays = read_npz(path, _REMEDY)
-    names = ["x"] if len(specs) == 1 else [f"x{i}" for i in range(len(specs))]
-    missing = [n for n in names if n not in arrays]
+    """Reads `x` (or `x0`, `x1`, ... where the model has several inputs), `y` and `class_names` of an .npz; only the first `limit`
+    windows are converted and kept. Raises UserError."""
+    with open_npz(path, _REMEDY) as npz:
+        names = ["x"] if len(specs) == 1 else [f"x{i}" for i in range(len(specs))]
+        count = _check_counts(npz, names, path)
+        columns = [_as_windows(npz, spec, n, path, limit) for n, spec in zip(names, specs, strict=True)]
+        class_names = _class_names(npz, path)
+        labels = _labels(npz, count, limit, path)
+    if labels is not None:
+        _check_range(labels, len(class_names) if class_names is not None else None, f"{path}: y", "class_names")
+    return Windows(tuple(zip(*columns, strict=True)), labels, class_names)
+
+
+def _check_counts(npz: Npz, names: list[str], path: Path) -> int:
+    """How many windows there are, of every input."""
+    missing = [n for n in names if n not in npz.headers]
     if missing:
         raise UserError(
             f"{path} lacks {', '.join(missing)}",
             expected=", ".join(names),
-            received=", ".join(arrays) or "nothing",
+            received=", ".join(npz.headers) or "nothing",
             remedy=_REMEDY,
         )
-    columns = [_as_windows(arrays[n], spec, n, path)[:limit] for n, spec in zip(names, specs, strict=True)]
-    if len({len(c) for c in columns}) != 1 or not len(columns[0]):
+    counts = [next(iter(npz.headers[n].shape), 0) for n in names]
+    if len(set(counts)) != 1 or not counts[0]:
         raise UserError(
             f"{path}: no windows, or not the same number for every input",
             expected="N >= 1 windows each",
-            received=", ".join(f"{n}: {len(c)}" for n, c in zip(names, columns, strict=True)),
+            received=", ".join(f"{n}: {count}" for n, count in zip(names, counts, strict=True)),
             remedy=_REMEDY,
         )
-    class_names = _class_names(arrays, path)
-    labels = _labels(arrays, len(arrays[names[0]]), limit, path)
-    if labels is not None:
-        _check_range(labels, len(class_names) if class_names is not None else None, f"{path}: y", "class_names")
-    return Windows(tuple(zip(*columns, strict=True)), labels, class_names)
+    return counts[0]
 
 
 def check_labels(windows: Windows, outputs: tuple[TensorSpec, ...]) -> None:
@@ -92,58 +101,93 @@ def _random(spec: TensorSpec, rng: np.random.Generator) -> np.ndarray:
     return rng.integers(info.min, info.max, spec.shape, dtype=spec.dtype, endpoint=True)
 
 
-def _as_windows(x: np.ndarray, spec: TensorSpec, name: str, path: Path) -> np.ndarray:
-    """[N, ...] of float32 or the tensor's dtype -> [N, *spec.shape] of the tensor's dtype."""
-    if x.ndim < 1 or (len(x) and x.size != spec.size * len(x)):
+def _as_windows(npz: Npz, spec: TensorSpec, name: str, path: Path, limit: int | None) -> np.ndarray:
+    """[N, ...] of float32 or the tensor's dtype -> [up to limit, *spec.shape] of the tensor's dtype, made part by part."""
+    header = npz.headers[name]
+    as_real = _check_form(header, spec, name, path)
+    count = header.shape[0] if limit is None else min(limit, header.shape[0])
+    if count > MAX_ROWS:
         raise UserError(
-            f"{path}: {name} does not fit the model's input {spec.name!r}",
-            expected=f"N windows of {spec.size} values, shape {spec.shape}",
-            received=f"shape {x.shape}",
-            remedy=_REMEDY,
+            f"{path}: {name} holds too many windows", expected=f"at most {MAX_ROWS}", received=str(count), remedy="use --limit"
         )
-    as_real = x.dtype.kind == "f" and (spec.dtype == "float32" or spec.scale > 0)
-    if x.dtype != np.dtype(spec.dtype) and not as_real:
-        expected = f"float32 or {spec.dtype}" if spec.scale > 0 else spec.dtype
-        raise UserError(f"{path}: {name} has the wrong dtype", expected=expected, received=str(x.dtype), remedy=_REMEDY)
-    if not as_real:
-        return x.reshape(-1, *spec.shape)
-    with np.errstate(over="ignore"):
-        x = x.astype(np.float32)
-    if not np.isfinite(x).all():
+    npz.reserve(name, count * spec.nbytes)
+    kept, at, bad = np.empty(count * spec.size, spec.dtype), 0, _Bad()
+    for part in npz.values(name, count):
+        kept[at : at + len(part)] = spec.quantize(bad.without(part, at)) if as_real else part
+        at += len(part)
+    if bad.count:
         raise UserError(
             f"{path}: {name} holds NaN or infinite values",
             expected="finite float32 values",
-            received=f"{int((~np.isfinite(x)).sum())} others, the first in window {int(np.argwhere(~np.isfinite(x))[0][0])}",
+            received=f"{bad.count} others, the first in window {bad.first // spec.size}",
             remedy="clean the windows",
         )
-    return spec.quantize(x).reshape(-1, *spec.shape)
+    return kept.reshape(-1, *spec.shape)
 
 
-MAX_NAME = 200
+@dataclass
+class _Bad:
+    """Values that are not finite as float32: how many, and the index of the first."""
+
+    count: int = 0
+    first: int = 0
+
+    def without(self, part: np.ndarray, at: int) -> np.ndarray:
+        """`part`, which begins at index `at`, as float32, with 0 in place of what is bad."""
+        with np.errstate(over="ignore"):
+            real = part.astype(np.float32)
+        others = ~np.isfinite(real)
+        if others.any():
+            self.first = self.first if self.count else at + int(np.argmax(others))
+            self.count += int(others.sum())
+            real[others] = 0
+        return real
 
 
-def _class_names(arrays: dict[str, np.ndarray], path: Path) -> tuple[str, ...] | None:
-    names = arrays.get("class_names")
-    if names is None:
+def _check_form(header: Header, spec: TensorSpec, name: str, path: Path) -> bool:
+    """Whether the values are real ones, to be quantised as the tensor says. Raises UserError where they fit neither way."""
+    shape, dtype = header.shape, header.dtype
+    if math.prod(shape) != spec.size * shape[0]:
+        raise UserError(
+            f"{path}: {name} does not fit the model's input {spec.name!r}",
+            expected=f"N windows of {spec.size} values, shape {spec.shape}",
+            received=f"shape {shape}",
+            remedy=_REMEDY,
+        )
+    as_real = dtype.kind == "f" and (spec.dtype == "float32" or spec.scale > 0)
+    if dtype != np.dtype(spec.dtype) and not as_real:
+        expected = f"float32 or {spec.dtype}" if spec.scale > 0 else spec.dtype
+        raise UserError(f"{path}: {name} has the wrong dtype", expected=expected, received=str(dtype), remedy=_REMEDY)
+    return as_real
+
+
+MAX_NAME, MAX_CLASSES = 200, 100_000
+_MAX_NAMES = 4 * MAX_NAME * MAX_CLASSES
+"""Bytes: numpy stores every name as long as the longest, in 4 bytes a character."""
+
+
+def _class_names(npz: Npz, path: Path) -> tuple[str, ...] | None:
+    header = npz.headers.get("class_names")
+    if header is None:
         return None
-    good = names.ndim == 1 and names.dtype.kind == "U" and len(names) <= 100_000
-    found = [str(name) for name in names.tolist()] if good else []
+    good = len(header.shape) == 1 and header.dtype.kind == "U" and header.shape[0] <= MAX_CLASSES and header.nbytes <= _MAX_NAMES
+    found = [str(name) for name in npz.array("class_names").tolist()] if good else []
     if not good or any(len(name) > MAX_NAME or not name.isprintable() for name in found):
-        received = f"{names.dtype} of shape {names.shape}" if not good else repr(max(found, key=len))[:80]
-        expected = f"an array of str, printable and up to {MAX_NAME} characters"
+        received = f"{header.dtype} of shape {header.shape}" if not good else repr(max(found, key=len))[:80]
+        expected = f"an array of up to {MAX_CLASSES} str, printable and up to {MAX_NAME} characters"
         raise UserError(f"{path}: class_names can't be used", expected=expected, received=received, remedy=_REMEDY)
     return tuple(found)
 
 
-def _labels(arrays: dict[str, np.ndarray], count: int, limit: int | None, path: Path) -> tuple[int, ...] | None:
-    if "y" not in arrays:
+def _labels(npz: Npz, count: int, limit: int | None, path: Path) -> tuple[int, ...] | None:
+    header = npz.headers.get("y")
+    if header is None:
         return None
-    y = arrays["y"]
-    if y.shape != (count,) or y.dtype.kind not in "iu":
+    if header.shape != (count,) or header.dtype.kind not in "iu":
         raise UserError(
             f"{path}: y can't be used as labels",
             expected=f"{count} integers",
-            received=f"{y.dtype} of shape {y.shape}",
+            received=f"{header.dtype} of shape {header.shape}",
             remedy=_REMEDY,
         )
-    return tuple(int(v) for v in y[:limit])
+    return tuple(int(v) for v in npz.array("y", limit))

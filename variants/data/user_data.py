@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
+import math
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tinyrig.core.errors import UserError
-from tinyrig.core.npz import read_npz
+from tinyrig.core.npz import MAX_KEPT, MAX_ROWS, Header, Npz, open_npz
+from tinyrig.variants.data.csv_rows import MAX_COLUMNS, SEE, read_rows
 
 LABELS = "labels.csv"
-MAX_CSV_BYTES = 1 << 26
-"""Of one trial: parsed, its cells take some twenty times as much memory."""
-_SEE = "docs/data.md describes the format"
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def _digest(file: Path) -> str:
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as error:
-        raise UserError(f"{file}: can't be read", expected="a file", received=str(error), remedy=_SEE) from error
+        raise UserError(f"{file}: can't be read", expected="a file", received=str(error), remedy=SEE) from error
 
 
 def load(path: Path) -> RawData:
@@ -58,18 +57,31 @@ def load(path: Path) -> RawData:
 
 def load_npz(path: Path) -> RawData:
     """`x` [N,T,C] and `y` [N]; optional `class_names`, `channel_names`, `groups`. Pickled arrays are refused."""
-    arrays = read_npz(path, "write it with numpy.savez")
-    for key in ("x", "y"):
-        if key not in arrays:
-            raise UserError(f"{path}: no array {key!r}", expected="x and y", received=_listed(arrays), remedy=_SEE)
-    x = _windows(path, arrays["x"])
-    y, class_names = _labels(path, arrays["y"], arrays.get("class_names"), len(x))
-    channels = _names(path, "channel_names", arrays.get("channel_names"), x.shape[2], "ch")
-    return RawData(x, y, class_names, channels, _groups(path, arrays.get("groups"), len(x)))
+    with open_npz(path, "write it with numpy.savez") as npz:
+        for key in ("x", "y"):
+            if key not in npz.headers:
+                expected, received = "x and y", ", ".join(npz.headers) or "no arrays"
+                raise UserError(f"{path}: no array {key!r}", expected=expected, received=received, remedy=SEE)
+        _check_sizes(path, npz)
+        x = _windows(path, npz)
+        rest = {name: npz.array(name) for name in ("y", "class_names", "channel_names", "groups") if name in npz.headers}
+    y, class_names = _labels(path, rest["y"], rest.get("class_names"), len(x))
+    channels = _names(path, "channel_names", rest.get("channel_names"), x.shape[2], "ch")
+    return RawData(x, y, class_names, channels, _groups(path, rest.get("groups"), len(x)))
 
 
-def _windows(path: Path, x: np.ndarray) -> np.ndarray:
-    if x.ndim != 3 or 0 in x.shape:
+def _check_sizes(path: Path, npz: Npz) -> None:
+    """Before anything of these sizes is made."""
+    _check_form(path, npz.headers["x"])
+    for name in ("y", "class_names", "channel_names", "groups"):
+        header = npz.headers.get(name)
+        count = math.prod(header.shape) if header else 0
+        if count > MAX_ROWS:
+            raise UserError(f"{path}: {name} is too long", expected=f"at most {MAX_ROWS}", received=str(count), remedy=SEE)
+
+
+def _check_form(path: Path, x: Header) -> None:
+    if len(x.shape) != 3 or 0 in x.shape:
         raise UserError(
             f"{path}: x has the wrong shape",
             expected="[windows, steps, channels], none of them 0",
@@ -77,18 +89,32 @@ def _windows(path: Path, x: np.ndarray) -> np.ndarray:
             remedy="for one channel, x[:, :, None]",
         )
     if x.dtype.kind not in "fiu":
-        raise UserError(f"{path}: x isn't numeric", expected="float32", received=str(x.dtype), remedy=_SEE)
-    with np.errstate(over="ignore"):
-        x = x.astype(np.float32)
-    if not np.isfinite(x).all():
-        window, step, channel = np.argwhere(~np.isfinite(x))[0]
-        raise UserError(
-            f"{path}: x has a value that is not a finite float32",
-            expected="finite numbers",
-            received=f"{x[window, step, channel]} in window {window}, step {step}, channel {channel}",
-            remedy="drop or repair that window",
-        )
-    return x
+        raise UserError(f"{path}: x isn't numeric", expected="float32", received=str(x.dtype), remedy=SEE)
+    if x.shape[0] > MAX_ROWS or x.shape[2] > MAX_COLUMNS:
+        expected = f"up to {MAX_ROWS} windows of up to {MAX_COLUMNS} channels"
+        raise UserError(f"{path}: x is too large", expected=expected, received=str(list(x.shape)), remedy="use a part of it")
+
+
+def _windows(path: Path, npz: Npz) -> np.ndarray:
+    """x as finite float32, made part by part."""
+    shape = npz.headers["x"].shape
+    npz.reserve("x", 4 * math.prod(shape))
+    x, at = np.empty(math.prod(shape), np.float32), 0
+    for part in npz.values("x"):
+        with np.errstate(over="ignore"):
+            real = part.astype(np.float32)
+        if not np.isfinite(real).all():
+            first = at + int(np.argmax(~np.isfinite(real)))
+            window, step, channel = np.unravel_index(first, shape)
+            raise UserError(
+                f"{path}: x has a value that is not a finite float32",
+                expected="finite numbers",
+                received=f"{real[first - at]} in window {window}, step {step}, channel {channel}",
+                remedy="drop or repair that window",
+            )
+        x[at : at + len(part)] = real
+        at += len(part)
+    return x.reshape(shape)
 
 
 def _labels(path: Path, y: np.ndarray, names: np.ndarray | None, n: int) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -105,7 +131,7 @@ def _labels(path: Path, y: np.ndarray, names: np.ndarray | None, n: int) -> tupl
     if names is None:
         found, index = np.unique(y, return_inverse=True)
         if not all(_printable(str(name)) for name in found):
-            raise UserError(f"{path}: y has an unusable label", expected=_NAME, received=repr(str(found[0]))[:80], remedy=_SEE)
+            raise UserError(f"{path}: y has an unusable label", expected=_NAME, received=repr(str(found[0]))[:80], remedy=SEE)
         return index.reshape(-1).astype(np.int64), tuple(str(name) for name in found)
     class_names = _names(path, "class_names", names, names.size, "class")
     bad = np.flatnonzero((y < 0) | (y >= len(class_names)))
@@ -133,7 +159,7 @@ def _names(path: Path, key: str, names: np.ndarray | None, n: int, prefix: str) 
     good = names.shape == (n,) and names.dtype.kind == "U" and len(set(names.tolist())) == n
     if not good or not all(_printable(name) for name in names.tolist()):
         received = f"{names.dtype} {list(names.shape)}"
-        raise UserError(f"{path}: {key} is unusable", expected=f"{n} different str, {_NAME}", received=received, remedy=_SEE)
+        raise UserError(f"{path}: {key} is unusable", expected=f"{n} different str, {_NAME}", received=received, remedy=SEE)
     return tuple(str(name) for name in names)
 
 
@@ -151,64 +177,93 @@ def _groups(path: Path, groups: np.ndarray | None, n: int) -> np.ndarray | None:
 def load_csv_folder(folder: Path) -> RawData:
     """One CSV a trial (a header of channel names, then one row a time step) and labels.csv (file, label, optional group)."""
     rows = _read_labels(folder / LABELS)
-    header: list[str] = []
-    trials: list[np.ndarray] = []
-    for place, row in rows:
-        path = folder / row["file"]
-        if Path(row["file"]).name != row["file"] or not path.is_file():
-            raise UserError(f"{place}: no such trial", expected=f"a file inside {folder}", received=row["file"], remedy=_SEE)
+    first = rows[0][1]["file"]
+    header, trial = _read_trial(_trial_path(folder, *rows[0]))
+    if len(rows) * trial.nbytes > MAX_KEPT:
+        expected, received = f"at most {MAX_KEPT} bytes as float32", f"{len(rows)} trials of {trial.nbytes} bytes"
+        raise UserError(f"{folder}: holds too much", expected=expected, received=received, remedy="use fewer or shorter trials")
+    x = np.empty((len(rows), *trial.shape), np.float32)
+    x[0] = trial
+    for i, (place, row) in enumerate(rows[1:], 1):
+        path = _trial_path(folder, place, row)
         channels, trial = _read_trial(path)
-        header = header or channels
-        if channels != header:
+        _check_same(path, first, header, channels)
+        if len(trial) != x.shape[1]:
             raise UserError(
-                f"{path}, row 1: other channels than {rows[0][1]['file']}",
-                expected=", ".join(header),
-                received=", ".join(channels),
-                remedy="give every trial the same columns in the same order",
-            )
-        if trials and len(trial) != len(trials[0]):
-            raise UserError(
-                f"{path}: another number of time steps than {rows[0][1]['file']}",
-                expected=f"{len(trials[0])} rows below the header",
+                f"{path}: another number of time steps than {first}",
+                expected=f"{x.shape[1]} rows below the header",
                 received=str(len(trial)),
                 remedy="cut or resample the trials to one length",
             )
-        trials.append(trial)
-    names = sorted({row["label"] for _, row in rows})
-    y = np.array([names.index(row["label"]) for _, row in rows], np.int64)
+        x[i] = trial
+    numbers = {name: i for i, name in enumerate(sorted({row["label"] for _, row in rows}))}
+    y = np.array([numbers[row["label"]] for _, row in rows], np.int64)
     groups = np.array([row["group"] for _, row in rows]) if "group" in rows[0][1] else None
-    return RawData(np.stack(trials), y, tuple(names), tuple(header), groups)
+    return RawData(x, y, tuple(numbers), tuple(header), groups)
+
+
+def _trial_path(folder: Path, place: str, row: dict[str, str]) -> Path:
+    path = folder / row["file"]
+    if Path(row["file"]).name != row["file"] or not path.is_file():
+        raise UserError(f"{place}: no such trial", expected=f"a file inside {folder}", received=row["file"], remedy=SEE)
+    return path
+
+
+def _check_same(path: Path, first: str, header: list[str], channels: list[str]) -> None:
+    if channels == header:
+        return
+    at = next((i for i, (a, b) in enumerate(zip(header, channels, strict=False)) if a != b), None)
+    expected, received = (
+        (f"{len(n)} channels" if at is None else f"{n[at]!r} as channel {at + 1} of {len(n)}") for n in (header, channels)
+    )
+    raise UserError(
+        f"{path}, row 1: other channels than {first}",
+        expected=expected,
+        received=received,
+        remedy="give every trial the same columns in the same order",
+    )
 
 
 def _read_labels(path: Path) -> list[tuple[str, dict[str, str]]]:
     """Each row with its place in the file, in words."""
-    table = _read_table(path)
-    columns = table[0]
+    table = read_rows(path)
+    columns = next(table)
     if not {"file", "label"} <= set(columns) or len(set(columns)) != len(columns):
-        raise UserError(f"{path}, row 1: wrong columns", expected="file,label[,group]", received=",".join(columns), remedy=_SEE)
-    rows, seen = [], set()
-    for number, cells in enumerate(table[1:], 2):
+        received = ",".join(columns)[:200]
+        raise UserError(f"{path}, row 1: wrong columns", expected="file,label[,group]", received=received, remedy=SEE)
+    rows: dict[str, tuple[str, dict[str, str]]] = {}
+    for number, cells in enumerate(table, 2):
         place = f"{path}, row {number}"
-        row = dict(zip(columns, cells, strict=False))
-        if len(cells) != len(columns) or not all(row.get(key) for key in ("file", "label", "group") if key in columns):
-            expected, received = ",".join(columns), ",".join(cells)
-            raise UserError(f"{place}: incomplete", expected=expected, received=received, remedy="fill every cell")
-        if not all(_printable(cell) for cell in cells):
-            raise UserError(f"{place}: an unusable name", expected=_NAME, received=repr(cells)[:200], remedy=_SEE)
-        if row["file"] in seen:
+        row = _labelled(place, columns, cells)
+        if row["file"] in rows:
             raise UserError(f"{place}: the file is listed twice", received=row["file"], remedy="give each trial one row")
-        seen.add(row["file"])
-        rows.append((place, row))
+        if len(rows) == MAX_ROWS:
+            raise UserError(
+                f"{place}: too many trials", expected=f"at most {MAX_ROWS}", received="more", remedy="use a part of them"
+            )
+        rows[row["file"]] = (place, row)
     if not rows:
-        raise UserError(f"{path}: no trials", expected="one row a trial below the header", received="no rows", remedy=_SEE)
-    return rows
+        raise UserError(f"{path}: no trials", expected="one row a trial below the header", received="no rows", remedy=SEE)
+    return list(rows.values())
+
+
+def _labelled(place: str, columns: list[str], cells: list[str]) -> dict[str, str]:
+    """The cells that count, by column."""
+    row = {key: cell for key, cell in zip(columns, cells, strict=False) if key in ("file", "label", "group")}
+    if len(cells) != len(columns) or not all(row.values()):
+        expected, received = ",".join(columns)[:200], ",".join(cells)[:200]
+        raise UserError(f"{place}: incomplete", expected=expected, received=received, remedy="fill every cell")
+    if not all(_printable(cell) for cell in row.values()):
+        raise UserError(f"{place}: an unusable name", expected=_NAME, received=repr(cells)[:200], remedy=SEE)
+    return row
 
 
 def _read_trial(path: Path) -> tuple[list[str], np.ndarray]:
     """Channel names and float32 [T,C]."""
-    table = _read_table(path)
-    header, body = table[0], table[1:]
-    for number, cells in enumerate(body, 2):
+    table = read_rows(path)
+    header, values = next(table), array("f")
+    usable = len(set(header)) == len(header) and not any(_number(name) is not None or not _printable(name) for name in header)
+    for number, cells in enumerate(table if usable else (), 2):
         if len(cells) != len(header):
             raise UserError(
                 f"{path}, row {number}: ragged",
@@ -216,18 +271,15 @@ def _read_trial(path: Path) -> tuple[list[str], np.ndarray]:
                 received=str(len(cells)),
                 remedy="give every row one number for each channel",
             )
-    if not body or len(set(header)) != len(header) or any(_number(name) is not None or not _printable(name) for name in header):
+        values.extend(_finite(path, number, name, cell) for name, cell in zip(header, cells, strict=True))
+    if not values:
         raise UserError(
             f"{path}, row 1: no usable header",
             expected="different channel names, then rows of numbers",
-            received=",".join(header),
-            remedy=_SEE,
+            received=",".join(header)[:200],
+            remedy=SEE,
         )
-    values = [
-        [_finite(path, number, name, cell) for name, cell in zip(header, cells, strict=True)]
-        for number, cells in enumerate(body, 2)
-    ]
-    return header, np.array(values, np.float32)
+    return header, np.frombuffer(values, np.float32).reshape(-1, len(header))
 
 
 def _number(cell: str) -> float | None:
@@ -247,23 +299,3 @@ def _finite(path: Path, number: int, column: str, cell: str) -> float:
             remedy="drop or repair that trial",
         )
     return value
-
-
-def _read_table(path: Path) -> list[list[str]]:
-    """Cells of a CSV file, stripped; empty lines at its end are dropped."""
-    try:
-        if not path.is_file() or path.stat().st_size > MAX_CSV_BYTES:
-            raise OSError(f"no regular file of up to {MAX_CSV_BYTES} bytes")
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = [[cell.strip() for cell in row] for row in csv.reader(file)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: can't be read", expected="a CSV file in UTF-8", received=str(error), remedy=_SEE) from error
-    while table and not any(table[-1]):
-        table.pop()
-    if not table:
-        raise UserError(f"{path}: empty", expected="a header and rows", received="nothing", remedy=_SEE)
-    return table
-
-
-def _listed(arrays: dict[str, np.ndarray]) -> str:
-    return ", ".join(arrays) or "no arrays"

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tinyrig.core.errors import UserError
-from tinyrig.variants.data import datasets, user_data
+from tinyrig.variants.data import csv_rows, datasets, user_data
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -149,7 +149,7 @@ def test_a_pipe_in_the_folder_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_trial_too_long_to_parse_is_refused_by_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(user_data, "MAX_CSV_BYTES", 10)
+    monkeypatch.setattr(csv_rows, "MAX_BYTES", 10)
     with pytest.raises(UserError, match="up to 10 bytes"):
         user_data.load(folder(tmp_path / "d", labels="file,label\na.csv,x\n", a="p,q\n1,2\n"))
 
