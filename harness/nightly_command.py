@@ -124,6 +124,7 @@ def _begin(arguments: argparse.Namespace, config: Config, log: NightLog, locks: 
 
 def _measured(night: BegunNight, log: NightLog) -> tuple[NightResult, str]:
     """What it came to, and when it was finished; stored. One that ends early is stored as cut off."""
+    from tinyrig.measure.resume import go_on
     from tinyrig.nightly.begin import end_cut_off, night_variants
     from tinyrig.nightly.fleet import NightFleet
     from tinyrig.nightly.plan import iso, utc_now
@@ -135,7 +136,7 @@ def _measured(night: BegunNight, log: NightLog) -> tuple[NightResult, str]:
         result = NightFleet(night, night_variants(night.plan, night.config), log).run()
     except BaseException as error:
         if how := end_cut_off(night, error):
-            print(f"tinyrig: measured data is kept; continue with: {how}", file=sys.stderr)
+            print(f"tinyrig: {go_on(night.config.results, how, night=night.night_id)}", file=sys.stderr)
         raise
     finished = iso(utc_now())
     with Store(night.config.results) as store:

@@ -233,6 +233,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[N
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """The run's table, its report below reports/out, and how to measure the rest."""
     from tinyrig.measure.reporting import write_night, write_report
+    from tinyrig.measure.resume import go_on
 
     open_run = config.stash.get(_OPEN_RUN, None)
     if open_run is None:
@@ -246,4 +247,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(night.text)
     if open_run.interrupted or open_run.has_rig_fault:
         rest = f"pytest bench/ --resume {open_run.run_id}"
-        terminalreporter.write_line(f"run {open_run.run_id}: measured data is kept; continue with: {rest}", yellow=True)
+        how = go_on(_config(config).results, rest, run=open_run.run_id)
+        terminalreporter.write_line(f"run {open_run.run_id}: {how}", yellow=True)

@@ -230,10 +230,10 @@ def _measure(plan: RunPlan, config: Config, resume: str | None, deadline: Deadli
             done = _Done(open_run.result(), open_run.evaluated, tuple(open_run.failed.values()))
         except BaseException as error:
             if not isinstance(error, UserError) and not _foreign(plan.board):
-                _hint(open_run.run_id)
+                _hint(open_run.run_id, config)
             raise
     if open_run.has_rig_fault and not _foreign(plan.board):
-        _hint(open_run.run_id)
+        _hint(open_run.run_id, config)
     return done
 
 
@@ -248,8 +248,10 @@ def _run_one(open_run: OpenRun, variant: Variant, bar: progress) -> None:
     bar.step()
 
 
-def _hint(run_id: str) -> None:
-    print(f"tinyrig: measured data is kept; continue with: tinyrig run --resume {run_id}", file=sys.stderr)
+def _hint(run_id: str, config: Config) -> None:
+    from tinyrig.measure.resume import go_on
+
+    print(f"tinyrig: {go_on(config.results, f'tinyrig run --resume {run_id}', run=run_id)}", file=sys.stderr)
 
 
 def _write(path: Path, text: str) -> None:

@@ -152,7 +152,40 @@ def link(run: Measurement) -> dict[str, Any] | None:
     kept = run.settings
     if kept.link is None:
         return None
-    return {**kept.link, "injected_faults": list(kept.injected_faults or ()), "injected": dict(kept.injected or {})}
+    injected = {"injected_faults": list(kept.injected_faults or ()), "injected": dict(kept.injected or {})}
+    return {**kept.link, **injected, "warning": line_warning(kept.link)}
+
+
+LINE_REPEATS = 0.05
+"""Of all requests: where rig.toml's line_repeats says nothing, and for runs from before it was kept."""
+FEWEST_REPEATS = 5
+"""Fewer happen when a board has just been started, and would be a large share of a short run."""
+_REASONS = {
+    "timeouts": "without a reply in time",
+    "damaged": "with a damaged reply (CRC)",
+    "refused": "that the board received damaged (CRC) or cut",
+}
+
+
+def line_warning(link: Mapping[str, Any]) -> str | None:
+    """What must be said of a line that repeats too large a share of its requests, None where nothing must. `link`: as a session
+    sums it up (link/exchange.py), with `repeats_limit`."""
+    requests, repeats, late = (_count(link, name) for name in ("requests", "retries", "stale"))
+    limit = link.get("repeats_limit", LINE_REPEATS)
+    if repeats < FEWEST_REPEATS or not isinstance(limit, int | float) or repeats <= limit * requests:
+        return None
+    reasons = [f"{_count(link, name)} {text}" for name, text in _REASONS.items() if _count(link, name)]
+    reasons += [f"{late} late replies dropped"] if late else []
+    return (
+        f"the line is bad: of {requests} requests {repeats} were sent again, {repeats / max(requests, 1):.0%} "
+        f"(line_repeats allows {limit:.0%}): {', '.join(reasons) or 'for no reason that was kept'}. Every output and time is as "
+        "good as on a good line, measuring only takes longer. Look at cable, hub, wires, baud rate and the adapter's driver"
+    )
+
+
+def _count(link: Mapping[str, Any], name: str) -> int:
+    value = link.get(name, 0)
+    return value if isinstance(value, int) else 0
 
 
 def timing_note(run: Measurement) -> str:

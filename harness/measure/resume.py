@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tinyrig.core.boards import names_mlperf, parse_own_board
-from tinyrig.core.errors import UserError
+from tinyrig.core.errors import RigError, UserError
 from tinyrig.core.records import BoardInfo, Image, Measurement, RunState
 from tinyrig.host.locks import is_held
 from tinyrig.store.runs import Store, StoredRun
@@ -128,3 +128,22 @@ def _same_board(run: StoredRun, board: str) -> bool:
     except UserError:
         return False
     return there is not None and there == here
+
+
+# ---- what an interrupted command says ----
+
+
+def go_on(results: str, command: str, *, run: str = "", night: str = "") -> str:
+    """How to continue `run` or `night`, and whether anything of it is measured and kept, as far as the database says."""
+    try:
+        with Store(results, must_exist=True, busy_s=_SAY_S) as store:
+            mine = [r for r in store.runs() if (run and r.run_id == run) or (night and r.plan.night == night)]
+    except RigError:
+        return f"continue with: {command}"  # what is kept can't be seen now
+    if any(r.variants or r.open_samples for r in mine):
+        return f"measured data is kept; continue with: {command}"
+    return f"nothing was measured yet; continue with: {command}"
+
+
+_SAY_S = 2.0
+"""A database that another process holds is not waited for only to word a message."""

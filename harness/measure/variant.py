@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinyrig.analysis.provenance import clock_warning
+from tinyrig.analysis.provenance import clock_warning, line_warning
 from tinyrig.board.rig import Rig
 from tinyrig.compiler.compile import compile_model
 from tinyrig.compiler.least_work import least_cycles
@@ -159,7 +159,7 @@ class _Stream:
             samples, clock = self._samples(session, windows, done, board)
             marked, energy = self._energy(meter, session, windows, samples[0].outputs)
         injected = {kind: n - before.get(kind, 0) for kind, n in rig.injected().items()}
-        line, retries = session.statistics.summary(), session.retries
+        line, retries = self._line(session), session.retries
         return _Taken(board, hello, samples, clock, marked, energy, line, retries, rig.flash_tries, tuple(rig.faults), injected)
 
     def _samples(
@@ -180,6 +180,13 @@ class _Stream:
         if warning := clock_warning(clock):
             log.warning("warning: %s", warning)
         return samples, clock
+
+    def _line(self, session: Session) -> Mapping[str, Any]:
+        """What the link cost; said where it is too much."""
+        line = {**session.statistics.summary(), "repeats_limit": self._config.line_repeats}
+        if warning := line_warning(line):
+            log.warning("warning: %s", warning)
+        return line
 
     def _energy(
         self, meter: Meter | None, session: Session, windows: Windows, outputs: bytes

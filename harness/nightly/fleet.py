@@ -10,6 +10,7 @@ from tinyrig.core.records import Variant
 from tinyrig.host.process_pool import CRASH, PRINTED, USAGE, Ended, ProcessPool
 from tinyrig.host.progress import boards_progress
 from tinyrig.host.signals import GRACE_S
+from tinyrig.measure.resume import go_on
 from tinyrig.nightly.board_worker import FAILED, FAULT, RESULT, RUN, SAY, STEP, BoardNight
 from tinyrig.nightly.log import NightLog
 from tinyrig.nightly.plan import BegunNight
@@ -54,7 +55,10 @@ class NightFleet:
 
     def _death(self, board: str, ended: Ended) -> RigError | None:
         """Why a board's process is gone, None where it has finished."""
-        kept = f"measured data is kept; continue with: tinyrig nightly --resume {self._night.night_id}"
+        if not (ended.late or board in self._crashed or ended.died or ended.status):
+            return None
+        night = self._night.night_id
+        kept = go_on(self._night.config.results, f"tinyrig nightly --resume {night}", night=night)
         if ended.late:
             return InfraError(
                 f"the process of board {board} hung and was killed",
@@ -68,14 +72,12 @@ class NightFleet:
                 received=self._crashed[board],
                 remedy=f"see the log; it says nothing about the models; {kept}",
             )
-        if ended.died or ended.status:
-            return InfraError(
-                f"the process of board {board} was ended",
-                expected="nobody to end it",
-                received=ended.died or f"exit status {ended.status}",
-                remedy=f"free memory, or find out who ended it; {kept}",
-            )
-        return None
+        return InfraError(
+            f"the process of board {board} was ended",
+            expected="nobody to end it",
+            received=ended.died or f"exit status {ended.status}",
+            remedy=f"free memory, or find out who ended it; {kept}",
+        )
 
     def _hear(self, board: str, kind: str, value: Any) -> None:
         if kind == SAY:

@@ -335,7 +335,7 @@ def _free_name(file: Path) -> Path:
 
 # ---- errors ----
 
-_ROOM = "check free space and permissions, or name another results URL; what was stored before is kept"
+_ROOM = "check free space and permissions, or name another results URL"
 
 _UNWRITABLE = ("readonly", "read-only", "unable to open", "disk is full", "disk i/o", "no space", "permission denied")
 _LOCKED = ("locked", "busy", "lock timeout")
@@ -357,13 +357,13 @@ def infra_error(url: str, error: SQLAlchemyError) -> RigError:
         return InfraError(
             f"results database {url} can't be opened or written",
             received=text,
-            remedy="check permissions and free space, or name another results URL; what was stored is kept",
+            remedy="check permissions and free space, or name another results URL",
         )
     if any(word in low for word in _UNREACHABLE):
         return InfraError(
             f"results database {url} can't be reached",
             received=text.splitlines()[0],
-            remedy="start the server or correct the results URL; what was stored is kept",
+            remedy="start the server or correct the results URL",
         )
     if any(word in low for word in _DAMAGED):
         return _corrupt(url, text)

@@ -4,29 +4,41 @@ not, because that is the message of another cause."""
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import signal
 import subprocess
 import threading
 import tty
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tinyrig.board.rig import Rig
+from tinyrig.cli import main
 from tinyrig.compiler.compile import compile_model
 from tinyrig.core.boards import BOARDS, parse_board
 from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Limits
 from tinyrig.core.errors import DeviceError, LinkError, RigError
-from tinyrig.core.records import Hello
+from tinyrig.core.plans import RunPlan, Subject
+from tinyrig.core.records import BoardInfo, Hello, Sample
 from tinyrig.flash import samba
 from tinyrig.flash.flash import flash
 from tinyrig.link import wire
 from tinyrig.link.wire import Frame, Type
+from tinyrig.measure import variant
+from tinyrig.measure.resume import go_on
 from tinyrig.measure.variants import built_variants
+from tinyrig.reports.run import head
+from tinyrig.reports.run.sections import sections
+from tinyrig.store.runs import Store
 from tinyrig.tests import small_models
+from tinyrig.tests.user_home import furnish, url
 from tinyrig.workload.image import build_image
+from tinyrig.workload.oracle import Oracle
 
 BOARD = BOARDS["virtual"]
 ROOM = {"flash_bytes": BOARD.flash_bytes, "ram_bytes": BOARD.ram_bytes}
@@ -153,3 +165,72 @@ def test_how_the_building_of_variants_ended_is_told(ending: tuple[int, str], mon
         built_variants(Config(), ["simple"])
     assert (e.value.exit_code, BUILDS[ending][1] in str(e.value)) == (BUILDS[ending][0], True)
     assert "no such variant" not in str(e.value)
+
+
+def test_data_is_said_to_be_kept_only_where_there_is_some(tmp_path: Path) -> None:
+    results = f"sqlite:///{tmp_path / 'results.sqlite'}"
+    assert go_on(results, "this", run="r") == "continue with: this"  # no database, so nobody knows
+    with Store(results) as store:
+        store.begin_run("r", "2026", plan=RunPlan(night="n"))
+        for belongs in ({"run": "r"}, {"night": "n"}):
+            assert go_on(results, "this", **belongs) == "nothing was measured yet; continue with: this"
+        board = BoardInfo("virtual", "22" * 8, 64_000_000, "estimated", 64_000_000)
+        store.begin_measurement("r", "v", Subject("m", "b", "w", "virtual", "22"), board).add(Sample("window", 0, b"1", 1))
+        for belongs in ({"run": "r"}, {"night": "n"}):
+            assert go_on(results, "this", **belongs) == "measured data is kept; continue with: this"
+        for others in ({"run": "q"}, {"night": "m"}):
+            assert go_on(results, "this", **others) == "nothing was measured yet; continue with: this"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(furnish(tmp_path))
+    monkeypatch.setenv("TINYRIG_RESULTS", url(tmp_path))
+    monkeypatch.setenv("TINYRIG_LOCKS", str(tmp_path / "locks"))
+    return tmp_path
+
+
+RUN = ("run", "--no-report", "--model", "dense.tflite", "--windows", "windows.npz")
+
+
+def test_a_board_that_never_answered_left_nothing_that_is_kept(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(samba, "ENTER_S", 1.0)
+    with port(lambda data: b"") as name:
+        assert main([*RUN, "--board", f"virtual@{name}"]) == 3
+    said = capfd.readouterr().err
+    assert "nothing was measured yet; continue with: tinyrig run --resume" in said and "is kept" not in said
+
+
+def test_an_oracle_that_is_killed_between_windows_is_a_fault_of_the_rig_and_resumable(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    compare = variant.compare
+
+    def killed(oracle: Oracle, *rest: object) -> object:
+        os.kill(oracle._child.pid, signal.SIGKILL)
+        return compare(oracle, *rest)
+
+    monkeypatch.setattr(variant, "compare", killed)
+    assert main([*RUN]) == 3
+    said = capfd.readouterr().err
+    assert "was ended from outside" in said and "SIGKILL" in said and "quantisation" not in said
+    assert "measured data is kept; continue with: tinyrig run --resume" in said
+    monkeypatch.setattr(variant, "compare", compare)
+    assert main(["run", "--no-report", "--resume"]) == 0
+
+
+@pytest.mark.parametrize(("faults", "told"), [("line-flip:2e-3", True), ("", False)])
+def test_a_bad_line_is_said_on_the_terminal_in_json_and_in_the_report(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], faults: str, told: bool
+) -> None:
+    if faults:
+        monkeypatch.setenv("TINYRIG_FAULTS", faults)
+    assert main([*RUN, "--json", "out.json"]) == 0
+    link = json.loads(Path("out.json").read_text())["runs"][0]["link"]
+    assert ("warning: the line is bad" in capfd.readouterr().err) == told
+    assert (link["warning"] is not None) == told and link["repeats_limit"] == 0.05
+    with Store(url(home)) as store:
+        run = store.load(store.latest())
+    assert any("the line is bad" in line for line in head.warnings(sections([run])[0])) == told

@@ -58,8 +58,9 @@ def clock_range(section: Section) -> str:
 
 
 def warnings(section: Section) -> list[str]:
-    """What makes figures wrong though every output was right."""
+    """What makes figures wrong though every output was right, and lines that are about to fail."""
     found = [(row.label, text) for row in section.rows if (text := clock_warning(row.measurement.clock))]
+    found += [(row.label, text) for row in section.rows if row.link and (text := row.link["warning"])]
     return [f"Warning: {code(label)}: {text}" for label, text in found]
 
 

@@ -9,7 +9,15 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from tinyrig.analysis.provenance import clock_off, clock_text, clock_warning, comparable_metadata, metadata_hash, timer_text
+from tinyrig.analysis.provenance import (
+    clock_off,
+    clock_text,
+    clock_warning,
+    comparable_metadata,
+    line_warning,
+    metadata_hash,
+    timer_text,
+)
 from tinyrig.analysis.run_json import run_to_json
 from tinyrig.analysis.stats import FINE
 from tinyrig.analysis.verdicts import Baseline, judge, timer_of
@@ -232,3 +240,31 @@ def test_a_wrong_clock_is_noticed_while_windows_are_streamed(flags):
         samples = take_samples(session, windows, 5, between=watch.between)
         clock = watch.finish(wait=True)
     assert len(samples) == 47 and clock_off(clock) is bool(flags), clock_text(clock)
+
+
+LINES = {
+    # what a session counted: what must be said, None where nothing must
+    (1000, 50): None,
+    (1000, 51): ["51 were sent again, 5 %", "51 without a reply in time"],
+    (40, 38): ["of 40 requests 38", "95 %"],
+    (8, 4): None,
+    (0, 0): None,
+}
+
+
+@pytest.mark.parametrize("counts", LINES, ids=str)
+def test_a_line_that_repeats_beyond_the_share_is_told_with_the_reasons(counts):
+    requests, retries = counts
+    link = {"requests": requests, "retries": retries, "timeouts": retries, "repeats_limit": 0.05}
+    said, text = LINES[counts], line_warning(link)
+    assert (text is None) == (said is None)
+    assert all(words.replace(" %", "%") in (text or "") for words in said or ())
+
+
+def test_each_reason_for_repeats_is_told_apart():
+    link = {"requests": 100, "retries": 60, "timeouts": 10, "damaged": 20, "refused": 30, "stale": 7}
+    text = line_warning(link)
+    for words in ("10 without a reply in time", "20 with a damaged reply", "30 that the board received", "7 late replies"):
+        assert words in text
+    assert line_warning({**link, "repeats_limit": 0.6}) is None and line_warning({**link, "repeats_limit": "odd"}) is None
+    assert "damaged reply" not in line_warning({**link, "damaged": 0})
