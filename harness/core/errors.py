@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from tinyrig.core.text import visible
+
 EXIT_GOOD = 0
 EXIT_CLAIM = 1
 EXIT_USER = 2
@@ -37,7 +39,7 @@ class RigError(Exception):
         parts += [f"expected: {self.expected}"] if self.expected else []
         parts += [f"received: {self.received}"] if self.received else []
         parts += [f"remedy: {self.remedy}"] if self.remedy else []
-        return "\n  ".join(parts)
+        return visible("\n  ".join(parts))  # a board, a file's name or another program may have put anything into it
 
 
 class ClaimError(RigError):

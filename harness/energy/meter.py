@@ -21,6 +21,7 @@ from tinyrig.core.records import MEASURED, Sample
 from tinyrig.energy.stream import SAMPLE_US, energy_uj
 from tinyrig.host.helper import Helper, NoAnswer, module_command
 from tinyrig.host.locks import Locks, port_key
+from tinyrig.link.bounds import check
 from tinyrig.link.session import Session
 
 USB_IDS = ((0x1915, 0xC00A),)
@@ -199,7 +200,11 @@ def _fault(wanted: Energy, recorded: Recorded, repeats: int) -> RigError | None:
 
 
 def _figures(wanted: Energy, recorded: Recorded, currents: list[np.ndarray]) -> dict[str, Any]:
-    """For the run's settings: raw figures of each marked inference."""
+    """For the run's settings: raw figures of each marked inference. Raises Impossible for currents that can't be."""
+    for i, ua in enumerate(currents):
+        found = ua if ua.size else np.asarray([np.nan])  # a span without samples has no current
+        for field, value in (("current", found.min()), ("current", found.max()), ("mean current", found.mean())):
+            check(field, float(value), said_by=f"the power meter, of marked inference {i},")
     return {
         "uj": [round(energy_uj(ua, wanted.voltage_mv), 6) for ua in currents],
         "us": [len(ua) * SAMPLE_US for ua in currents],

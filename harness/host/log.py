@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from tinyrig.core.text import visible
+
 Hear = Callable[[str], None]
 
 LOGGER = logging.getLogger("tinyrig")
@@ -42,7 +44,7 @@ class _Listener(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if self.shown:
             hear = self._keep if record.levelno >= logging.WARNING else self._hear
-            hear(": ".join((*_ABOUT.get(), record.getMessage())))
+            hear(visible(": ".join((*_ABOUT.get(), record.getMessage()))))
 
 
 @contextmanager

@@ -115,10 +115,10 @@ _INFERENCE = (
     Bound("cycles by its own counter", 0, lambda s: s.seen, "cycles", "what the board's counter gained meanwhile"),
 )
 _OTHERS = (
-    Bound("timestamp", 0, (1 << 32) - 1, "us", "timestamps are 32-bit microseconds"),
     Bound("result", -float(np.finfo(np.float32).max), float(np.finfo(np.float32).max), "", "a finite number"),
+    Bound("exponent of a result", -99, 38, "", "that of a float32 number"),
     Bound("current", -1e3, 1.1e6, "uA", "the meter's range is 1 A; a little below 0 is its offset"),
-    Bound("mean current", 0, 1.1e6, "uA", "the board consumes, and the meter's range is 1 A"),
+    Bound("mean current", -10, 1.1e6, "uA", "a board consumes, and the meter's range is 1 A; a little below 0 is its offset"),
 )
 BOUNDS = {bound.field: bound for bound in (*_HELLO, *_INFERENCE, *_OTHERS)}
 

@@ -17,7 +17,7 @@ from tinyrig.link.exchange import Statistics
 from tinyrig.link.serial_link import Link
 from tinyrig.mlperf.buffer import BufferLoader
 from tinyrig.mlperf.channel import BoardRebooted, CommandChannel, CommandFailed, CommandRefused, NoReply, Times, only, told
-from tinyrig.mlperf.text import Message, elapsed_us
+from tinyrig.mlperf.text import Message, check_results, elapsed_us
 
 BAUDS = (115_200, 921_600, 76_800, 9_600)
 """Tried in this order: of keyword spotting and visual wake words, anomaly detection, image classification, all energy builds."""
@@ -115,6 +115,7 @@ class Device:
         _check_inferences(reply, len(data), iterations, warmups)
         (first, at), (second, until) = times
         results = self._confirmed(only(reply, "results").text)
+        check_results(results)
         return Inferences(iterations, elapsed_us(first, second), (until - at) * 1e6, results)
 
     def _confirmed(self, results: str) -> str:

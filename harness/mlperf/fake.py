@@ -30,6 +30,7 @@ BUFFER_BYTES = 32 * 1024
 FIRST_US = 4_294_000_000
 """Its timer begins so that it wraps within a second."""
 LATE_S = 0.8
+ODD_WORDS = {"nan": "nan", "inf": "-inf", "huge": "1e999", "zeros": "0e999"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class FirmwareFault:
 
     With probability P drop-in:P and drop-out:P lose a byte, garbage:P sends noise before a reply, late:P holds it back for 0.8 s,
     mute:P sends none, unknown:P takes a command for an unknown one, reboot:P restarts in the middle. silent answers nothing;
-    energy prints no timestamps; no-print, no-results lack those commands; constant prints one result for all windows.
+    energy prints no timestamps; no-print, no-results lack those commands; constant prints one result for all windows; nan, inf,
+    huge and zeros print nan, -inf, 1e999 and 0e999 in the place of the second result; escape puts a terminal's into its name.
     """
 
     kind: str
@@ -101,7 +103,7 @@ class Firmware:
         words = text.split()
         name, rest = (words[0], words[1:]) if words else ("", [])
         if name == "name":
-            yield b"m-name-dut-[fake]\r\n"
+            yield b"m-name-dut-[\x1b[2Jfake]\r\n" if "escape" in self._faults else b"m-name-dut-[fake]\r\n"
         elif name == "timestamp":
             yield self._lap()
         elif name == "profile":
@@ -170,7 +172,9 @@ class Firmware:
 
     def _printed(self) -> bytes:
         values = [0.0] if self._results is None else self._results
-        return f"m-results-[{','.join(f'{v:.3f}' for v in values)}]\r\n".encode()
+        words = [f"{v:.3f}" for v in values]
+        words[1:2] = [word for kind, word in ODD_WORDS.items() if kind in self._faults] or words[1:2]
+        return f"m-results-[{','.join(words)}]\r\n".encode()
 
 
 class FirmwareLine:

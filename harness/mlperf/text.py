@@ -8,6 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from tinyrig.core.text import printable
+from tinyrig.link import bounds
+
 TERMINATOR = b"%"
 COMMAND_BYTES = 80
 """Longest command that the firmware's buffer takes, without its terminator."""
@@ -18,7 +21,8 @@ MAX_LINE = 4096
 LAP_RANGE = 1 << 32
 """Timestamps are 32-bit microseconds and wrap after 71 minutes."""
 
-_NUMBER = r"-?(?:\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|nan|inf)"
+_NUMBER = r"-?(?:\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|(?i:nan|inf(?:inity)?))"
+"""As C prints it; which values are possible is check_results()'s."""
 _FORMS = tuple(
     (kind, re.compile(form))
     for kind, form in (
@@ -79,8 +83,10 @@ def parse(line: str) -> Message:
     """One line, without its end."""
     for kind, form in _FORMS:
         if found := form.fullmatch(line):
-            return Message(kind, found.group(1) if form.groups else "")
-    return Message("noise", line)
+            text = found.group(1) if form.groups else ""
+            possible = kind != "lap" or int(text) < LAP_RANGE
+            return Message(kind if possible else "noise", printable(text if possible else line, MAX_LINE))
+    return Message("noise", printable(line, MAX_LINE))
 
 
 class Decoder:
@@ -138,8 +144,16 @@ def elapsed_us(first: int, second: int) -> int:
     return (second - first) % LAP_RANGE
 
 
+def check_results(text: str) -> None:
+    """Raises Impossible for the first number of a results list that no output has: NaN, infinity, beyond float32."""
+    for i, word in enumerate(text.split(","), 1):
+        said_by = f"the firmware, of result {i} ({printable(word, 40)}),"
+        bounds.check("result", float(word), said_by=said_by)
+        bounds.check("exponent of a result", int(word.lower().partition("e")[2] or 0), said_by=said_by)
+
+
 def printed_unit(text: str) -> float:
-    """The value of the last printed digit of a results list, the coarsest of its numbers: 0.001 for "0.125,0.870"."""
+    """The value of the last printed digit of a list of possible results, the coarsest of its numbers: 0.001 for "0.125,0.870"."""
     places = []
     for word in text.split(","):
         mantissa, _, exponent = word.lower().partition("e")

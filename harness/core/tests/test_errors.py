@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tinyrig.core.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_RIG, EXIT_USER, decisive
+from tinyrig.core.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_RIG, EXIT_USER, RigError, decisive
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,8 @@ from tinyrig.core.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_RIG, EXIT_USER, deci
 )
 def test_a_failed_claim_outweighs_the_rig_and_the_rig_the_user(codes: set[int], wanted: int) -> None:
     assert decisive(codes) == wanted
+
+
+def test_a_message_shows_control_characters_whoever_put_them_there() -> None:
+    error = RigError("a\x1b[2J", expected="b\r", received="c\u202e\x9b31m\ud800", remedy="d\n\te")
+    assert str(error) == "a\\x1b[2J\n  expected: b\\r\n  received: c\\u202e\\x9b31m\\ud800\n  remedy: d\n\te"

@@ -29,6 +29,7 @@ from tinyrig.core.records import MEASURED
 from tinyrig.energy import meter as meters
 from tinyrig.energy.meter import Meter, choose, measure_energy, meter_for
 from tinyrig.energy.stream import Span, energy_uj, losses, saturated, spans, words
+from tinyrig.link.bounds import Impossible
 from tinyrig.link.session import Session
 from tinyrig.reports.markdown import render
 from tinyrig.reports.run import report
@@ -143,6 +144,15 @@ def test_a_stream_that_is_torn_or_lost_once_is_no_matter(pipe, fault):
     with ppk2("--fault", fault, pipe=pipe) as port:
         _, energy = measured(port)
     assert np.allclose(energy["uj"], EXPECTED_UJ, rtol=2e-3)
+
+
+@pytest.mark.parametrize("ua", [[1.0, np.nan], [np.inf], [2e6, 1.0], [-5e3, 1.0], [-20.0], []])
+def test_a_current_that_can_not_flow_is_no_energy(ua):
+    recorded = meters.Recorded(100, 1, 0, 0, False)
+    figures = meters._figures(Energy(), recorded, [np.asarray([12_000.0, -0.5])])
+    assert len(figures["uj"]) == 1
+    with pytest.raises(Impossible, match="the power meter, of marked inference 1, reports what can't be"):
+        meters._figures(Energy(), recorded, [np.asarray([12_000.0]), np.asarray(ua, np.float64)])
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from tinyrig.board.resolve import identity
 from tinyrig.compiler.tests.model_builder import ModelBuilder
 from tinyrig.core.boards import MlperfTarget, parse_board, parse_own_board
 from tinyrig.core.config import Config
-from tinyrig.core.errors import DeviceError, LinkError, UserError
+from tinyrig.core.errors import EXIT_RIG, DeviceError, LinkError, UserError
 from tinyrig.core.records import Variant
+from tinyrig.link.bounds import Impossible
 from tinyrig.mlperf.bench import Asked, mlperf_variant, resolution_us, run_mlperf
 from tinyrig.mlperf.fake import linear
 from tinyrig.mlperf.tests.board import CLASSES, IMPATIENT, QUICK, SHORT, FakeBoard, int8_windows, save_windows
@@ -70,6 +71,20 @@ def test_a_bad_line_changes_no_result(windows, fault):
     counts = run.settings.link  # what befell the search for the board is not among them: the faults are frequent enough
     assert sum(counts[name] for name in ("retries", "timeouts", "damaged", "refused")) > 0
     assert (run.settings.mlperf["reboots"] > 0) == fault.startswith("reboot")
+
+
+@pytest.mark.parametrize(("fault", "word"), [("nan", "nan"), ("inf", "-inf"), ("huge", "1e999"), ("zeros", "0e999")])
+def test_a_result_that_is_no_number_is_the_devices_fault(windows, fault, word):
+    """And not the line's: it is printed twice alike."""
+    with FakeBoard("--model", "own01", "--fault", fault) as board, pytest.raises(Impossible) as caught:
+        measure(board.port, windows)
+    assert caught.value.exit_code == EXIT_RIG and f"result 2 ({word})" in caught.value.what and caught.value.expected
+
+
+def test_a_name_with_escapes_is_seen_and_moves_no_cursor(windows):
+    with FakeBoard("--model", "own01", "--fault", "escape") as board:
+        run = measure(board.port, windows)
+    assert run.board.name == "mlperf" and run.board.id == r"\x1b[2Jfake"
 
 
 @pytest.mark.parametrize(

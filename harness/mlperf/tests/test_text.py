@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinyrig.mlperf.text import COMMAND_BYTES, MAX_LINE, Decoder, Message, command, elapsed_us, load_commands, parse, printed_unit
+from tinyrig.link.bounds import Impossible
+from tinyrig.mlperf.text import (
+    COMMAND_BYTES,
+    MAX_LINE,
+    Decoder,
+    Message,
+    check_results,
+    command,
+    elapsed_us,
+    load_commands,
+    parse,
+    printed_unit,
+)
 
 TRANSCRIPT = (
     b"m-timestamp-mode-performance\r\nm-lap-us-2\r\nm-init-done\r\nm-ready\r\n"
@@ -132,3 +144,30 @@ def test_time_passes_over_the_wrap(start, duration):
 )
 def test_the_last_printed_digit(text, unit):
     assert printed_unit(text) == pytest.approx(unit)
+
+
+@pytest.mark.parametrize(
+    "word", ["nan", "-nan", "NaN", "inf", "-INF", "infinity", "1e999", "-1e39", "0e999", "1e-999", "9" * 400]
+)
+def test_numbers_that_no_output_has_are_named(word: str) -> None:
+    text = parse(f"m-results-[0.5,{word}]").text
+    assert text == f"0.5,{word}"
+    with pytest.raises(Impossible, match="result 2"):
+        check_results(text)
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=5), st.sampled_from("feg"))
+def test_numbers_of_an_output_pass_however_they_are_printed(values: list[float], form: str) -> None:
+    text = parse(f"m-results-[{','.join(f'{v:{form}}' for v in values)}]").text
+    check_results(text)
+    assert printed_unit(text) > 0
+
+
+def test_a_timestamp_beyond_32_bits_is_noise() -> None:
+    assert parse("m-lap-us-4294967295").kind == "lap" and parse("m-lap-us-4294967296").kind == "noise"
+
+
+@pytest.mark.parametrize("line", ["m-name-dut-[\x1b[2J]", "e-[\x07bell]", "\x1b]0;title"])
+def test_text_of_a_board_moves_no_cursor(line: str) -> None:
+    text = parse(line).text
+    assert text.isprintable() and "\\x" in text
