@@ -42,6 +42,8 @@ ATTEMPTS = 8
 """At a run that turned out too short: a first guess comes from few inferences."""
 GROWTH = 1.5
 """Of such a run's inferences, at least."""
+COARSEST = 0.1
+"""Of the largest output: a last printed digit worth more tells no outputs apart, and a number may be off by it."""
 CLOCK_RATIO = 1.5
 """A board's time beyond this (or its inverse) of the host's is a damaged timestamp or a wrong clock, not a measurement."""
 CLOCK_SLACK_US = 250_000
@@ -246,9 +248,11 @@ def _window_samples(answers: list[Inferences]) -> Iterable[Sample]:
 
 def compare(asked: Asked, model: str, graph: Any, windows: Windows, answers: list[Inferences], unit: float) -> Parity:
     """The printed results against the oracle's. A window mismatches where a number is a whole last printed digit away: firmwares
-    round or cut. The top-1 changed where the oracle puts the board's class behind its own by more than both may be off."""
+    round or cut. The top-1 changed where the oracle puts the board's class behind its own by more than both may be off.
+
+    Raises UserError where the model file has other outputs, DeviceError where what was printed would agree with anything."""
     oracle, allowed = ORACLES[asked.oracle](asked.model), unit * (1 + 1e-3)
-    wrong, worst, top1 = [], 0.0, 0
+    wrong, worst, top1, largest = [], 0.0, 0, 0.0
     for i, answer in enumerate(answers):
         window = windows.inputs[i][0]
         expected = oracle_results(graph, model, window, oracle.run([oracle_input(graph, window)])[0])
@@ -261,9 +265,16 @@ def compare(asked: Asked, model: str, graph: Any, windows: Windows, answers: lis
                 remedy="give the model that the firmware was built with",
             )
         gap = float(np.nan_to_num(np.abs(expected - received), nan=np.inf).max())
-        worst = max(worst, gap)
+        worst, largest = max(worst, gap), max(largest, float(np.abs(expected).max()))
         wrong += [i] if gap > allowed else []
         top1 += int(len(expected) > 1 and expected.max() - expected[np.argmax(received)] > 2 * allowed)
+    if unit > COARSEST * largest:
+        raise DeviceError(
+            "the firmware's numbers are too coarse to be compared with the model's",
+            expected=f"a last digit worth at most {COARSEST:g} of the largest output, {largest:g}",
+            received=next(a.results[:200] for a in answers if printed_unit(a.results) == unit),
+            remedy="let the firmware print more digits of its results",
+        )
     return Parity(asked.oracle, len(answers), len(wrong), worst, top1, wrong[0] if wrong else None)
 
 

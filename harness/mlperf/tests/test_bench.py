@@ -13,9 +13,12 @@ from tinyrig.core.config import Config
 from tinyrig.core.errors import EXIT_RIG, DeviceError, LinkError, UserError
 from tinyrig.core.records import Variant
 from tinyrig.link.bounds import Impossible
-from tinyrig.mlperf.bench import Asked, mlperf_variant, resolution_us, run_mlperf
+from tinyrig.mlperf.bench import Asked, compare, mlperf_variant, resolution_us, run_mlperf
+from tinyrig.mlperf.device import Inferences
 from tinyrig.mlperf.fake import linear
+from tinyrig.mlperf.forms import read_graph, windows_for
 from tinyrig.mlperf.tests.board import CLASSES, IMPATIENT, QUICK, SHORT, FakeBoard, int8_windows, save_windows
+from tinyrig.mlperf.text import printed_unit
 from tinyrig.tests.small_models import dense_int8
 
 
@@ -56,6 +59,20 @@ def test_a_benchmark_by_the_rule(windows):
     assert latency["us_median"] == pytest.approx(1e6 / found["median"], rel=0.2) and latency["cycles_median"] is None
     assert metrics.ram(run) is None and metrics.flash(run) is None
     assert run.settings.mlperf["model"] == "own01" and run.settings.mlperf["inputs"] == "read back"
+
+
+@pytest.mark.parametrize("word", ["1e30", "1e1", "5", "1e300", "0"])
+def test_numbers_too_coarse_to_tell_outputs_apart_verify_nothing(tmp_path, word):
+    """A number may be off by its last printed digit, so such a list would agree with anything."""
+    data = dense_int8()
+    path = save_windows(tmp_path / "w.npz", int8_windows(2, 20))
+    graph = read_graph(data, path)
+    windows = windows_for(path, "own01", graph, None)
+    answers = [Inferences(1, 200, 200.0, f"{word},0.250,0.250,0.250")] * 2
+    asked = Asked(mlperf_variant(path), data, None, "tflm")
+    with pytest.raises(DeviceError, match="too coarse") as caught:
+        compare(asked, "own01", graph, windows, answers, max(printed_unit(a.results) for a in answers))
+    assert word in caught.value.received and caught.value.remedy
 
 
 LATE = pytest.param("late:0.05", marks=pytest.mark.slow)
