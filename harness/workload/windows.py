@@ -172,8 +172,9 @@ def _class_names(npz: Npz, path: Path) -> tuple[str, ...] | None:
         return None
     good = len(header.shape) == 1 and header.dtype.kind == "U" and header.shape[0] <= MAX_CLASSES and header.nbytes <= _MAX_NAMES
     found = [str(name) for name in npz.array("class_names").tolist()] if good else []
-    if not good or any(len(name) > MAX_NAME or not name.isprintable() for name in found):
-        received = f"{header.dtype} of shape {header.shape}" if not good else repr(max(found, key=len))[:80]
+    wrong = [i for i, name in enumerate(found) if len(name) > MAX_NAME or not name.isprintable()]
+    if not good or wrong:
+        received = f"{header.dtype} of shape {header.shape}" if not good else f"name {wrong[0]}: {found[wrong[0]]!r:.80}"
         expected = f"an array of up to {MAX_CLASSES} str, printable and up to {MAX_NAME} characters"
         raise UserError(f"{path}: class_names can't be used", expected=expected, received=received, remedy=_REMEDY)
     return tuple(found)

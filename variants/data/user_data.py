@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 from array import array
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,8 +132,8 @@ def _labels(path: Path, y: np.ndarray, names: np.ndarray | None, n: int) -> tupl
         raise UserError(f"{path}: y has the wrong type", expected=expected, received=str(y.dtype), remedy="y.astype('int64')")
     if names is None:
         found, index = np.unique(y, return_inverse=True)
-        if not all(_printable(str(name)) for name in found):
-            raise UserError(f"{path}: y has an unusable label", expected=_NAME, received=repr(str(found[0]))[:80], remedy=SEE)
+        if wrong := _unprintable(map(str, found.tolist())):
+            raise UserError(f"{path}: y has an unusable label", expected=_NAME, received=wrong, remedy=SEE)
         return index.reshape(-1).astype(np.int64), tuple(str(name) for name in found)
     class_names = _names(path, "class_names", names, names.size, "class")
     bad = np.flatnonzero((y < 0) | (y >= len(class_names)))
@@ -153,13 +155,18 @@ def _printable(name: str) -> bool:
     return 0 < len(name) <= 200 and name.isprintable()
 
 
+def _unprintable(names: Iterable[str]) -> str:
+    """The first of these that can't be a name, as a message shows it; "" where all can."""
+    return next((f"{name!r:.80}" for name in names if not _printable(name)), "")
+
+
 def _names(path: Path, key: str, names: np.ndarray | None, n: int, prefix: str) -> tuple[str, ...]:
     if names is None:
         return tuple(f"{prefix}{i}" for i in range(n))
     good = names.shape == (n,) and names.dtype.kind == "U" and len(set(names.tolist())) == n
-    if not good or not all(_printable(name) for name in names.tolist()):
-        received = f"{names.dtype} {list(names.shape)}"
-        raise UserError(f"{path}: {key} is unusable", expected=f"{n} different str, {_NAME}", received=received, remedy=SEE)
+    wrong = _unprintable(names.tolist()) if good else f"{names.dtype} {list(names.shape)}"
+    if wrong:
+        raise UserError(f"{path}: {key} is unusable", expected=f"{n} different str, {_NAME}", received=wrong, remedy=SEE)
     return tuple(str(name) for name in names)
 
 
@@ -253,8 +260,8 @@ def _labelled(place: str, columns: list[str], cells: list[str]) -> dict[str, str
     if len(cells) != len(columns) or not all(row.values()):
         expected, received = ",".join(columns)[:200], ",".join(cells)[:200]
         raise UserError(f"{place}: incomplete", expected=expected, received=received, remedy="fill every cell")
-    if not all(_printable(cell) for cell in row.values()):
-        raise UserError(f"{place}: an unusable name", expected=_NAME, received=repr(cells)[:200], remedy=SEE)
+    if wrong := _unprintable(row.values()):
+        raise UserError(f"{place}: an unusable name", expected=_NAME, received=wrong, remedy=SEE)
     return row
 
 
@@ -262,7 +269,7 @@ def _read_trial(path: Path) -> tuple[list[str], np.ndarray]:
     """Channel names and float32 [T,C]."""
     table = read_rows(path)
     header, values = next(table), array("f")
-    usable = len(set(header)) == len(header) and not any(_number(name) is not None or not _printable(name) for name in header)
+    usable = not _wrong_channel(header)
     for number, cells in enumerate(table if usable else (), 2):
         if len(cells) != len(header):
             raise UserError(
@@ -276,10 +283,17 @@ def _read_trial(path: Path) -> tuple[list[str], np.ndarray]:
         raise UserError(
             f"{path}, row 1: no usable header",
             expected="different channel names, then rows of numbers",
-            received=",".join(header)[:200],
+            received=_wrong_channel(header) or "no rows",
             remedy=SEE,
         )
     return header, np.frombuffer(values, np.float32).reshape(-1, len(header))
+
+
+def _wrong_channel(header: list[str]) -> str:
+    """The first name of a header that can't be a channel's; "" where all can."""
+    seen = Counter(header)
+    wrong = (name for name in header if seen[name] > 1 or _number(name) is not None or not _printable(name))
+    return next((f"{name!r:.80}" for name in wrong), "")
 
 
 def _number(cell: str) -> float | None:

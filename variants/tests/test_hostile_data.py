@@ -167,3 +167,29 @@ def test_folder_names_made_of_dataset_paths_are_plain(path: str) -> None:
     """Whatever the path, its folder in variants/out has one harmless name."""
     name = datasets.name_of(path * 20)
     assert name == os.path.basename(name) and name.isascii() and name not in ("", ".", "..") and len(name) < 200
+
+
+LONG = "the longest of them, and good"
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"y": np.array([LONG, "b\x1b", LONG])},
+        {"y": np.array([0, 1, 0]), "class_names": np.array([LONG, "b\x1b"])},
+        {"y": np.array([0, 1, 0]), "channel_names": np.array([LONG, "b\x1b"])},
+    ],
+)
+def test_the_name_that_is_wrong_is_quoted(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+    np.savez(tmp_path / "d.npz", x=np.zeros((3, 2, 2), np.float32), **arrays)  # type: ignore[arg-type]
+    with pytest.raises(UserError) as caught:
+        user_data.load(tmp_path / "d.npz")
+    assert caught.value.received == r"'b\x1b'"
+
+
+@pytest.mark.parametrize(("header", "wrong"), [(f"{LONG},2", "'2'"), (f"{LONG},a,a", "'a'"), (f"{LONG},b\x07", r"'b\x07'")])
+def test_the_channel_that_is_wrong_is_quoted(tmp_path: Path, header: str, wrong: str) -> None:
+    (tmp_path / "t.csv").write_text(f"{header}\n1,2,3\n")
+    with pytest.raises(UserError) as caught:
+        user_data._read_trial(tmp_path / "t.csv")
+    assert caught.value.received == wrong

@@ -150,6 +150,7 @@ X = np.zeros((3, 6), np.float32)
         ({"x": X, "class_names": np.array("abc")}, SPEC, "class_names can't be used"),
         ({"x": X, "class_names": np.arange(3)}, SPEC, "class_names can't be used"),
         ({"x": X, "class_names": np.array(["a", "b\nc"])}, SPEC, "class_names can't be used"),
+        ({"x": X, "class_names": np.array(["the longest of them", "b\nc"])}, SPEC, r"received: name 1: 'b\\nc'"),
         ({"x": X, "y": np.array(["a", "b", "c"])}, SPEC, "labels"),
         ({"x": np.zeros((2, 3, 0), np.float32)}, SPEC, "does not fit"),
         ({"x": np.zeros((7, 5), np.float32)}, SPEC, "does not fit"),
