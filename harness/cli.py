@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from tinyrig.core.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_RIG, RigError
+from tinyrig.core.errors import EXIT_CLAIM, EXIT_GOOD, RigError
 from tinyrig.doctor.boards import add_parser as add_boards
 from tinyrig.doctor.command import add_parser as add_doctor
 from tinyrig.engines_command import add_parser as add_engines
 from tinyrig.history_command import add_parsers as add_history
+from tinyrig.host.last_resort import say, unforeseen
 from tinyrig.host.log import shown, to_stderr
 from tinyrig.host.signals import exit_status, terminable
 from tinyrig.nightly_command import add_parser as add_nightly
@@ -43,19 +43,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             return status
     except RigError as error:
-        print(f"tinyrig: {error}", file=sys.stderr)
+        say(f"tinyrig: {error}")
         return error.exit_code
     except BrokenPipeError:  # `tinyrig history ... | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_GOOD
     except KeyboardInterrupt as interruption:
-        print("tinyrig: interrupted", file=sys.stderr)
+        say("tinyrig: interrupted")
         return exit_status(interruption)
-    except Exception:
-        # Python's own exit status would be 1: a claim about a model that nobody has made.
-        traceback.print_exc()
-        print("tinyrig: an error in tinyrig itself, see above; it says nothing about the model", file=sys.stderr)
-        return EXIT_RIG
+    except Exception as error:
+        return unforeseen(error, "tinyrig")
 
 
 def _parser() -> argparse.ArgumentParser:

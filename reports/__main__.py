@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinyrig.core.errors import HostError, RigError
+from tinyrig.core.errors import EXIT_GOOD, HostError, RigError
+from tinyrig.host.last_resort import say, unforeseen
 from tinyrig.reports.files import write_text_file
 
 if TYPE_CHECKING:
@@ -45,10 +46,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0, or that of the RigError, whose message goes to stderr."""
     options = parse(arguments)
     try:
-        return (_write_nights_page if options.nights else _write_run_report)(options)
+        status = (_write_nights_page if options.nights else _write_run_report)(options)
+        sys.stdout.flush()
+        return status
     except RigError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return error.exit_code
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_GOOD
+    except Exception as error:
+        return unforeseen(error, "error")
 
 
 def _write_nights_page(options: argparse.Namespace) -> int:

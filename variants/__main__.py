@@ -7,13 +7,13 @@ import contextlib
 import os
 import sys
 import time
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tinyrig.core.config import load_config
 from tinyrig.core.errors import EXIT_GOOD, EXIT_RIG, EXIT_USER, RigError
+from tinyrig.host.last_resort import say, unforeseen
 from tinyrig.variants import arguments
 from tinyrig.variants.data import datasets
 from tinyrig.variants.lab import build, builders, chains, listing, manifest, user_builders
@@ -30,21 +30,16 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_GOOD
     except RigError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return error.exit_code
-    except OSError as error:  # disk full, permissions: whatever of the host's fails in the middle of a build
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_RIG
     except SystemExit as end:  # of a step or of what it imports: nothing of ours ends the process
         print(f"error: a builder or step ended the process, with exit({end.code!r})", file=sys.stderr)
         return EXIT_USER
     except KeyboardInterrupt:
         print("interrupted: nothing was changed", file=sys.stderr)
         return EXIT_RIG
-    except Exception:  # Python's own exit status would be 1: a claim about a model that nobody has made
-        traceback.print_exc()
-        print("error: an error in tinyrig or in a builder's code, see above", file=sys.stderr)
-        return EXIT_RIG
+    except Exception as error:  # disk full, or a mistake in a builder's code
+        return unforeseen(error, "error")
     return EXIT_GOOD
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from tinyrig.analysis.metric_table import METRICS
 from tinyrig.core.errors import HostError, RigError, UserError
 from tinyrig.core.records import MOVED, Accepted, Night, StoredVerdict, VerdictKind, VerdictStatus
+from tinyrig.host.last_resort import say, unforeseen
 from tinyrig.reports.blocks import Block, Bullets, Grid, Heading, Text, code
 from tinyrig.reports.nights import origin_rows
 from tinyrig.store import night_cells
@@ -203,8 +204,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         print(f"report: {_write_summary(options)}")
     except RigError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return error.exit_code
+    except Exception as error:
+        return unforeseen(error, "error")
     return 0
 
 

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tinyrig.core.errors import EXIT_GOOD, EXIT_RIG, RigError, UserError
+from tinyrig.core.errors import EXIT_GOOD, RigError, UserError
+from tinyrig.host.last_resort import say, unforeseen
 from tinyrig.variants import arguments
 from tinyrig.variants.crossval import evaluate, page, pool
 from tinyrig.variants.crossval.evaluate import CrossvalResult, CrossvalSettings
@@ -27,14 +28,13 @@ def main(argv: list[str] | None = None) -> int:
     try:
         _crossval(args)
     except RigError as error:
-        print(f"tinyrig: {error}", file=sys.stderr)
+        say(f"tinyrig: {error}")
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted: finished networks are kept", file=sys.stderr)
         return 130
-    except OSError as error:
-        print(f"tinyrig: {error}", file=sys.stderr)
-        return EXIT_RIG
+    except Exception as error:
+        return unforeseen(error, "tinyrig")
     return EXIT_GOOD
 
 

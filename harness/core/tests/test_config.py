@@ -110,7 +110,14 @@ def test_a_variable_that_can_not_be_used_is_named(tmp_path, monkeypatch, variabl
 
 def test_every_key_but_those_of_tables_has_a_variable(tmp_path, monkeypatch):
     texts = {"DATASET": "watch", "SEED": "3", "RESULTS": "sqlite:///x", "ORACLE": "none", "OPTIMISE": "size", "LINE_RATE": "9600"}
-    texts |= {"ACCURACY_DROP": "0.1", "FLOAT_TOLERANCE": "1e-3", "REPEATS": "7", "FAULTS": "a:1, b", "FAULT_SEED": "2"}
+    texts |= {
+        "ACCURACY_DROP": "0.1",
+        "FLOAT_TOLERANCE": "1e-3",
+        "REPEATS": "7",
+        "FAULTS": "a:1, b",
+        "FAULT_SEED": "2",
+        "LINE_REPEATS": "0.2",
+    }
     for name, text in texts.items():
         monkeypatch.setenv(f"TINYRIG_{name}", text)
     monkeypatch.setenv("TINYRIG_LOGS_FILE", "")
@@ -119,6 +126,7 @@ def test_every_key_but_those_of_tables_has_a_variable(tmp_path, monkeypatch):
     assert found == texts | {"SEED": 3, "LINE_RATE": 9600, "REPEATS": 7, "FAULT_SEED": 2, "FAULTS": ("a:1", "b")} | {
         "ACCURACY_DROP": 0.1,
         "FLOAT_TOLERANCE": 1e-3,
+        "LINE_REPEATS": 0.2,
     }
     assert config.logs.file == "" and set(texts) | {name.upper() for name in TABLES} == {f.name.upper() for f in fields(config)}
 
