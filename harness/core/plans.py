@@ -47,7 +47,7 @@ class NightOptions:
     engine: str
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"models": [str(path) for path in self.models]}
+        return asdict(self) | {"models": [_text(path) for path in self.models]}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> NightOptions:
@@ -180,7 +180,8 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 
 
 def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
+    """The whole path: whoever resumes may do so from another folder."""
+    return None if path is None else str(path.absolute())
 
 
 def _path(text: str | None) -> Path | None:

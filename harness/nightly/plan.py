@@ -27,16 +27,15 @@ class NightPlan:
 
     def stored(self, board: str, config: Config, night_id: str) -> RunPlan:
         """What `tinyrig run --resume` goes by, and what `tinyrig nightly --resume` needs more."""
-        models = tuple(path.absolute() for path in self.models)
         return RunPlan(
             board=board,
             dataset=config.dataset,
             variants=self.variants,
-            model=models[0] if len(models) == 1 else None,
+            model=self.models[0] if len(self.models) == 1 else None,
             windows=self.windows,
             settings=run_settings(config, self.engine, self.limit, self.oracle),
             night=night_id,
-            nightly=NightOptions(models, self.limit, self.oracle, self.engine),
+            nightly=NightOptions(self.models, self.limit, self.oracle, self.engine),
         )
 
 

@@ -177,6 +177,13 @@ def test_variants_and_models_of_rig_toml(home):
     assert load_config().nightly == Nightly(models=("dense.tflite",), windows="windows.npz")
 
 
+def test_files_of_a_night_are_kept_with_their_whole_paths(home):
+    """Whoever resumes it may do so from another folder."""
+    kept = plan(home, "", *MODEL).stored("virtual", load_config(), "night").to_json()
+    assert (kept["model"], kept["windows"]) == (f"{home}/dense.tflite", f"{home}/windows.npz")
+    assert kept["nightly"]["models"] == [f"{home}/dense.tflite"]
+
+
 @pytest.mark.parametrize(
     "text",
     [
