@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import HostError, InfraError
+from tinyrig.host.forked import died_of
 
 PROGRAM = "qemu-system-arm"
 STOP_TIMEOUT_S = 5.0
@@ -86,7 +87,9 @@ class QemuBoard:
     def check(self) -> None:
         """Raises InfraError, with what QEMU said, if its process has ended."""
         if self._process is not None and self._process.poll() is not None:
-            raise InfraError("QEMU ended", received=f"exit code {self._process.returncode}, stderr: {self._said() or 'empty'}")
+            code = self._process.returncode
+            how = died_of(code) or f"exit code {code}"
+            raise InfraError("QEMU ended", received=f"{how}, stderr: {self._said() or 'empty'}")
 
     def injected(self) -> dict[str, int]:
         """No faults can be injected here."""

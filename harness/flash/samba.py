@@ -223,7 +223,7 @@ class Monitor:
             f"flash verification failed at 0x{base + offset + at:08X}",
             expected=f"0x{chunk[at]:02X}",
             received=f"0x{found[at]:02X}" if at < len(found) else "no data",
-            remedy="flash again; if the same address fails, the board's flash is worn out",
+            remedy="flash again; if the same address fails again, the board's flash may be worn out",
         )
 
     def start(self) -> None:

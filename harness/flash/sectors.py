@@ -40,7 +40,7 @@ def compare(piece: Piece, found: bytes) -> None:
         f"flash verification failed at 0x{piece.address + at:08X}",
         expected=f"0x{piece.data[at]:02X}" if at < len(piece.data) else "nothing more",
         received=f"0x{found[at]:02X}" if at < len(found) else "no data",
-        remedy="flash again; if the same address fails, the board's flash is worn out",
+        remedy="flash again; if the same address fails again, the board's flash may be worn out",
     )
 
 

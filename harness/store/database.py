@@ -15,12 +15,13 @@ import sqlite3
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from tinyrig.core.errors import InfraError, RigError, UserError
 from tinyrig.store import schema
@@ -335,43 +336,57 @@ def _free_name(file: Path) -> Path:
 
 # ---- errors ----
 
-_ROOM = "check free space and permissions, or name another results URL"
+_ROOM = "check permissions and free space, or name another results URL"
 
-_UNWRITABLE = ("readonly", "read-only", "unable to open", "disk is full", "disk i/o", "no space", "permission denied")
-_LOCKED = ("locked", "busy", "lock timeout")
-_UNREACHABLE = ("connection", "could not translate host", "failed to resolve")
-_DAMAGED = ("not a database", "malformed", "corrupt")
+
+class _Trouble(Enum):
+    LOCKED = "locked"
+    UNWRITABLE = "unwritable"
+    UNREACHABLE = "unreachable"
+    DAMAGED = "damaged"
+
+
+_SQLITE = {  # primary result codes
+    **dict.fromkeys((sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED), _Trouble.LOCKED),
+    **dict.fromkeys((sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN), _Trouble.UNWRITABLE),
+    **dict.fromkeys((sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR), _Trouble.UNWRITABLE),
+    **dict.fromkeys((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB), _Trouble.DAMAGED),
+}
+_SQLSTATE = {  # SQLSTATEs of PostgreSQL, and their classes
+    **dict.fromkeys(("55P03", "40P01"), _Trouble.LOCKED),
+    **dict.fromkeys(("25006", "42501", "53"), _Trouble.UNWRITABLE),
+    **dict.fromkeys(("08", "57"), _Trouble.UNREACHABLE),
+    **dict.fromkeys(("XX",), _Trouble.DAMAGED),
+}
+
+
+def _trouble(error: SQLAlchemyError) -> _Trouble | None:
+    """By the driver's codes, as its words may hold any path."""
+    orig = error.orig if isinstance(error, DBAPIError) else None
+    if isinstance(orig, sqlite3.Error):
+        return _SQLITE.get(getattr(orig, "sqlite_errorcode", 0) & 0xFF)  # the rest says more precisely where
+    state = getattr(orig, "sqlstate", None)
+    if state is None:  # an operation failed before the server could say anything
+        return _Trouble.UNREACHABLE if isinstance(error, OperationalError) else None
+    return _SQLSTATE.get(state) or _SQLSTATE.get(state[:2])
 
 
 def infra_error(url: str, error: SQLAlchemyError) -> RigError:
     """What the driver said, as the rig says it."""
     text = str(error.orig) if isinstance(error, DBAPIError) and error.orig else str(error)
-    low = text.lower()
-    if any(word in low for word in _LOCKED):
-        return InfraError(
-            f"results database {url} is locked",
-            received=text,
-            remedy="let the other tinyrig process finish, or end the one that holds it",
-        )
-    if any(word in low for word in _UNWRITABLE):
-        return InfraError(
-            f"results database {url} can't be opened or written",
-            received=text,
-            remedy="check permissions and free space, or name another results URL",
-        )
-    if any(word in low for word in _UNREACHABLE):
-        return InfraError(
-            f"results database {url} can't be reached",
-            received=text.splitlines()[0],
-            remedy="start the server or correct the results URL",
-        )
-    if any(word in low for word in _DAMAGED):
+    trouble = _trouble(error)
+    if trouble == _Trouble.DAMAGED:
         return _corrupt(url, text)
-    return InfraError(
-        f"results database {url} failed",
-        received=text.splitlines()[0] if text else type(error).__name__,
-        remedy="check the results URL and that the database is reachable",
-    )
+    what, remedy = _WORDS.get(trouble, ("failed", "check the results URL and that the database is reachable"))
+    received = text if trouble in (_Trouble.LOCKED, _Trouble.UNWRITABLE) else (text.splitlines() or [type(error).__name__])[0]
+    return InfraError(f"results database {url} {what}", received=received, remedy=remedy)
+
+
+_WORDS: dict[_Trouble | None, tuple[str, str]] = {
+    _Trouble.LOCKED: ("is locked", "let the other tinyrig process finish, or end the one that holds it"),
+    _Trouble.UNWRITABLE: ("can't be opened or written", _ROOM),
+    _Trouble.UNREACHABLE: ("can't be reached", "start the server or correct the results URL"),
+}
 
 
 def _corrupt(url: str, text: str) -> InfraError:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tinyrig.core.errors import InfraError
+from tinyrig.host.forked import died_of
 from tinyrig.host.helper import Helper, NoAnswer, module_command
 
 START_TIMEOUT_S = 30.0
@@ -95,9 +96,8 @@ class VirtualBoard:
     def check(self) -> None:
         """Raises InfraError, with the board's stderr, if its process has ended."""
         if (code := self._helper.exit_code()) is not None:
-            raise InfraError(
-                "the virtual board's process ended", received=f"exit code {code}, stderr: {self.stderr().strip() or 'empty'}"
-            )
+            how = died_of(code) or f"exit code {code}"
+            raise InfraError("the virtual board's process ended", received=f"{how}, stderr: {self.stderr().strip() or 'empty'}")
 
     @property
     def pid(self) -> int:
