@@ -10,6 +10,7 @@ import select
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,13 +88,20 @@ def stdin_closed() -> bool:
     return bool(select.select([0], [], [], 0)[0]) and os.read(0, 4096) == b""
 
 
-def watch(board: Board, link: Path | None, until_eof: bool) -> None:
-    """Beside the emulator: signals (blocked in every thread), end of stdin, the 1200-baud touch."""
+def hear(board: Board, link: Path | None) -> None:
+    """Beside the emulator: signals, which are blocked in every thread. Not by sigtimedwait: once stopped and continued, Python's
+    gives a siginfo that nobody has filled in once its time is up (CPython 3.11 to 3.13)."""
     while True:
-        got = signal.sigtimedwait((*SIGNALS, TELL), TICK_S)
-        if got and got.si_signo == TELL:
-            tell_injected(board)
-        elif got or (until_eof and stdin_closed()):
+        if signal.sigwait((*SIGNALS, TELL)) != TELL:
+            leave(link, board)
+        tell_injected(board)
+
+
+def watch(board: Board, link: Path | None, until_eof: bool) -> None:
+    """Beside the emulator: the end of stdin, the 1200-baud touch."""
+    while True:
+        time.sleep(TICK_S)
+        if until_eof and stdin_closed():
             leave(link, board)
         board.tick()
 
@@ -113,6 +121,7 @@ def main(argv: list[str] | None = None) -> int:
     except RigError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    threading.Thread(target=hear, args=(board, args.link), daemon=True).start()
     threading.Thread(target=watch, args=(board, args.link, args.until_eof), daemon=True).start()
     print(f"port {board.line.path}", flush=True)
     board.run()

@@ -211,6 +211,20 @@ def test_sigterm_ends_it_cleanly_even_when_busy(elf: Path) -> None:
             assert process.wait(10) == 0
 
 
+def test_a_stopped_board_goes_on(elf: Path) -> None:
+    """As after Ctrl-Z and `fg`: it was stopped for longer than any of its waits."""
+    with VirtualBoard(image=elf) as board, serial.Serial(board.port, 1_000_000, timeout=10) as port:
+        for _ in range(3):
+            os.kill(board.pid, signal.SIGSTOP)
+            time.sleep(0.1)
+            os.kill(board.pid, signal.SIGCONT)
+            time.sleep(0.1)
+            board.check()
+            assert number(port, b"a") == 0x41
+        assert board.injected() == {}
+        assert board.stderr().splitlines() == ["injected {}"]
+
+
 def test_end_of_stdin_ends_it() -> None:
     with run_module("--until-eof", stdin=subprocess.PIPE) as process:
         assert process.stdout.readline().startswith("port ")
