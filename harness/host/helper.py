@@ -17,10 +17,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from tinyrig.host.patience import awaited
 
 LAST_WORDS_S = 5.0
 """For a process to end once it has closed its output, and for a thread that reads it to notice that."""
@@ -112,20 +113,23 @@ class Helper:
 
     def line(self, seconds: float) -> str:
         """The next line of its output, without its end. Raises NoAnswer."""
-        until = time.monotonic() + seconds
         with self._reading, selectors.DefaultSelector() as selector:
             output = self._process.stdout
             if output is None or output.closed:
                 raise NoAnswer("it was closed", "", ended=True)
             selector.register(output, selectors.EVENT_READ)
-            while not self._ready:
-                if not selector.select(max(0.0, until - time.monotonic())):
-                    raise NoAnswer(f"no answer within {seconds:g} s", self._quoted(), ended=False)
-                data = os.read(output.fileno(), 1 << 16)
-                if not data:
-                    raise NoAnswer(self._end_in_words(), self._quoted(), ended=True)
-                self._ready += self._lines.feed(data)
+            if not self._ready and not awaited(lambda left: self._read(selector, left), seconds):
+                raise NoAnswer(f"no answer within {seconds:g} s", self._quoted(), ended=False)
             return self._ready.pop(0).decode(errors="replace")
+
+    def _read(self, selector: selectors.BaseSelector, seconds: float) -> bool:
+        """Takes what comes within `seconds`; whether there is a whole line."""
+        for key, _ in selector.select(seconds):
+            data = os.read(key.fd, 1 << 16)
+            if not data:
+                raise NoAnswer(self._end_in_words(), self._quoted(), ended=True)
+            self._ready += self._lines.feed(data)
+        return bool(self._ready)
 
     def _end_in_words(self) -> str:
         try:
@@ -166,9 +170,23 @@ class Helper:
 # ---- in the child ----
 
 
+def end_with_input() -> None:
+    """From now on this process ends, at once and whatever it is doing, when its standard input does; that says nothing else."""
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # without a word of Python's
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            pass
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def requests() -> Iterator[dict[str, Any]]:
     """The JSON objects on standard input. When that ends, so does this process, at once and whatever it is doing: for work that
     leaves nothing half done."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     def read() -> None:

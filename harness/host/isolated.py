@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import fcntl
 import math
 import os
 import resource
+import select
 import signal
 import tempfile
 import weakref
@@ -16,7 +18,8 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import IO, Any
 
-from tinyrig.host.forked import Forked, died_of
+from tinyrig.host.forked import CRASH_STATUS, Forked, died_of
+from tinyrig.host.patience import awaited
 
 MEMORY_BYTES = 1 << 30
 """What the child may take beyond the address space that it is forked with."""
@@ -57,12 +60,14 @@ class Child:
         self._timeout_s = timeout_s
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  what the library prints; closed by _end
         self._pipe, theirs = Pipe()
+        life, ours = os.pipe()  # nothing is written: that nobody can any more is what its reader learns
         pipe, output = self._pipe, self._output.fileno()
-        forked = Forked(lambda: _serve(make, pipe, theirs, output))
+        forked = Forked(lambda: _serve(make, pipe, theirs, output, life))
         theirs.close()
+        os.close(life)
         self.pid = forked.pid
         self._cpu_s = 0.0  # what it had of the processor before the call under way
-        self._end = weakref.finalize(self, _end, forked, self._pipe, self._output)
+        self._end = weakref.finalize(self, _end, forked, self._pipe, self._output, ours)
         self._answer()
 
     def call(self, method: str, *args: Any) -> Any:
@@ -74,7 +79,7 @@ class Child:
 
     def _answer(self) -> Any:
         try:
-            if not self._pipe.poll(self._timeout_s):
+            if not awaited(self._pipe.poll, self._timeout_s):
                 raise self._late()
             good, value = self._pipe.recv()
         except (EOFError, OSError):
@@ -118,19 +123,25 @@ class Child:
         self._end()
 
 
-def _end(forked: Forked, pipe: Connection[Any, Any], output: IO[bytes]) -> int:
+def _end(forked: Forked, pipe: Connection[Any, Any], output: IO[bytes], life: int) -> int:
     """-> the child's exit code. A child that has not ended by itself is killed."""
     pipe.close()
     output.close()
-    return forked.end()
+    code = forked.end()
+    os.close(life)
+    return code
 
 
-def _serve(make: Callable[[], Any], parents: Connection[Any, Any], pipe: Connection[Any, Any], output: int) -> int:
+def _serve(make: Callable[[], Any], parents: Connection[Any, Any], pipe: Connection[Any, Any], output: int, life: int) -> int:
     """The child's whole life. An abort is expected here, so no dump is made for it."""
     parents.close()
-    _let_go({0, 1, 2, pipe.fileno(), output})
+    _let_go({0, 1, 2, pipe.fileno(), output, life})
     faulthandler.disable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business, which then closes the pipe
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)  # the parent's handler would raise in here
+    _die_with(life)
     for fd in (1, 2):
         os.dup2(output, fd)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -149,6 +160,16 @@ def _let_go(keep: set[int]) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for fd in {int(name) for name in os.listdir("/dev/fd")} - keep - {nothing}:
         os.dup2(nothing, fd)
+
+
+def _die_with(life: int) -> None:
+    """The kernel ends this process when the last writer of the pipe `life` is gone, also inside a library that does not come back
+    to Python."""
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([life], [], [], 0)[0]:  # it was gone before
+        os._exit(CRASH_STATUS)
 
 
 def _guarded(pipe: Connection[Any, Any], action: Callable[..., Any], *args: Any, send: bool = False) -> Any:

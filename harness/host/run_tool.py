@@ -12,6 +12,7 @@ from pathlib import Path
 from tinyrig.core.deadlines import Deadline, exceeded
 from tinyrig.core.errors import HostError
 from tinyrig.host.forked import died_of
+from tinyrig.host.patience import awaited
 
 Running = set["subprocess.Popen[str]"]
 """Tools under way in other threads, which no exception of the main one reaches."""
@@ -55,20 +56,28 @@ def run_tool(
     running.add(process)
     with process:
         try:
-            out, errors = process.communicate(timeout=limit_s)
-        except subprocess.TimeoutExpired as error:
-            _end(process)
-            received = f"not done: {' '.join(command)[-300:]}"
-            name, seconds = (deadline.name, deadline.seconds) if deadline else (limit, limit_s)
-            raise exceeded(name, seconds, f"{os.path.basename(command[0])} hangs", ToolHangs, received) from error
+            told: list[tuple[str, str]] = []
+            if not awaited(lambda left: _told(process, left, told), limit_s):
+                received = f"not done: {' '.join(command)[-300:]}"
+                name, seconds = (deadline.name, deadline.seconds) if deadline else (limit, limit_s)
+                cause = subprocess.TimeoutExpired(list(command), limit_s)
+                raise exceeded(name, seconds, f"{os.path.basename(command[0])} hangs", ToolHangs, received) from cause
         except BaseException:
             _end(process)
             raise
         finally:
             running.discard(process)
+    out, errors = told[0]
     if process.returncode < 0:
         raise ended(command, process.returncode, errors or out)
     return subprocess.CompletedProcess(command, process.returncode, out, errors)
+
+
+def _told(process: subprocess.Popen[str], seconds: float, told: list[tuple[str, str]]) -> bool:
+    """Whether it has ended, with its output and errors in `told`."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        told.append(process.communicate(timeout=seconds))
+    return bool(told)
 
 
 def ended(command: Sequence[str], status: int, said: str) -> ToolEnded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import signal
@@ -14,7 +15,9 @@ import pytest
 
 from tinyrig.host import isolated
 from tinyrig.host.isolated import Child, ChildFailed, Ending
+from tinyrig.host.signals import terminable
 from tinyrig.measure.parity import allowed, difference
+from tinyrig.tests.processes import wait_until_gone
 from tinyrig.workload.op_diff import _Row
 
 
@@ -40,6 +43,14 @@ class Library:
 
     def end(self, number: int) -> None:
         os.kill(os.getpid(), number)
+
+    def hold(self) -> None:
+        ctypes.PyDLL(None).sleep(600)
+
+    def half_a_second(self, begun: int) -> int:
+        os.write(begun, b".")
+        time.sleep(0.5)
+        return 42
 
     def flood(self) -> int:
         return np.zeros(1 << 31, np.uint8).size
@@ -132,6 +143,55 @@ def test_a_dropped_child_is_gone() -> None:
     pid = child.pid
     del child
     assert not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_it_is_named_though_this_process_would_raise(number: signal.Signals) -> None:
+    with terminable():
+        child = Child(Library, 30)
+    os.kill(child.pid, number)
+    with pytest.raises(ChildFailed, match=number.name) as e:
+        child.call("good", 1)
+    assert e.value.ending == Ending.KILLED
+
+
+def test_a_child_that_hangs_ends_when_its_parent_is_killed() -> None:
+    """Also in a library that keeps Python's lock, so that no thread of the child could look after it."""
+    reads, writes = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        try:
+            child = Child(Library, 600)
+            os.write(writes, str(child.pid).encode())
+            child.call("hold")
+        finally:
+            os._exit(0)
+    pid = int(os.read(reads, 100))
+    time.sleep(0.2)
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    wait_until_gone([pid])
+    os.close(reads)
+    os.close(writes)
+
+
+def test_a_child_that_was_stopped_together_with_its_parent_is_in_time() -> None:
+    """Ctrl-Z and `fg` in the middle of a call, for longer than it may take."""
+    reads, writes = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        os.setpgid(0, 0)
+        try:
+            os._exit(Child(Library, 2.0).call("half_a_second", writes))
+        finally:
+            os._exit(1)
+    os.read(reads, 1)
+    os.killpg(parent, signal.SIGSTOP)
+    time.sleep(3)
+    os.killpg(parent, signal.SIGCONT)
+    assert os.waitstatus_to_exitcode(os.waitpid(parent, 0)[1]) == 42
+    os.close(reads)
+    os.close(writes)
 
 
 INF = np.float32(np.inf)

@@ -122,6 +122,26 @@ def test_of_inferences_longer_than_a_turn_only_what_is_known_counts():
     assert found.seconds < 0.1 and abs(found.ppm - 500_000) <= found.ppm_error
 
 
+@given(st.floats(0.5, 300.0), st.floats(0, 1), st.floats(0.05, 0.95), st.integers(0, 2**32))
+def test_a_host_that_was_stopped_takes_no_pause_for_a_slow_or_fast_clock(pause_s, at, ways, seed):
+    """Ctrl-Z while a reading is under way, at any moment of the run: before the board has read its counter, or after."""
+    bench = Bench(MHZ64, seed=seed)
+    taken = bench.read
+
+    def read():
+        if bench.reads != READINGS + int(at * 8):
+            return taken()
+        bench.sleep(ways * pause_s)
+        found = taken()
+        bench.sleep((1 - ways) * pause_s)
+        return Reading(found.before_s - ways * pause_s, bench.now_s, found.cycles)
+
+    bench.read = read
+    found = bench.stream(bench.watch(MHZ64), pause_s + 120.0, 0.5)
+    assert found.ppm is not None and abs(found.ppm) <= found.ppm_error + 1e-3
+    assert not clock_off(found) and clock_warning(found) is None
+
+
 def test_readings_that_the_line_spoils_are_left_out():
     bench = Bench(MHZ64)
     watch = bench.watch(MHZ64)
