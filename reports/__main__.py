@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from tinyrig.core.errors import EXIT_GOOD, HostError, RigError
 from tinyrig.host.last_resort import say, unforeseen
+from tinyrig.host.own_command import ending
+from tinyrig.host.signals import exit_status
 from tinyrig.reports.files import write_text_file
 
 if TYPE_CHECKING:
@@ -43,12 +45,16 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status: 0, or that of the RigError, whose message goes to stderr."""
+    """Exit status: 0, that of the RigError, whose message goes to stderr, or 128 and the number of the signal that ended it."""
     options = parse(arguments)
     try:
-        status = (_write_nights_page if options.nights else _write_run_report)(options)
-        sys.stdout.flush()
+        with ending():
+            status = (_write_nights_page if options.nights else _write_run_report)(options)
+            sys.stdout.flush()
         return status
+    except KeyboardInterrupt as interruption:
+        say("tinyrig: interrupted")
+        return exit_status(interruption)
     except RigError as error:
         say(f"error: {error}")
         return error.exit_code

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from tinyrig.core.config import load_config
-from tinyrig.core.errors import EXIT_GOOD, EXIT_RIG, EXIT_USER, RigError
+from tinyrig.core.errors import EXIT_GOOD, EXIT_USER, RigError
 from tinyrig.host.last_resort import say, unforeseen
+from tinyrig.host.own_command import ending
+from tinyrig.host.signals import exit_status
 from tinyrig.variants import arguments
 from tinyrig.variants.data import datasets
 from tinyrig.variants.lab import build, builders, chains, listing, manifest, user_builders
@@ -22,10 +24,12 @@ OUT = Path(__file__).resolve().parent / "out"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """-> exit code: 0 good, 2 the user's input is unusable, 3 the host lacks something or a build failed."""
+    """-> exit code: 0 good, 2 the user's input is unusable, 3 the host lacks something or a build failed; 128 and the number of
+    the signal that ended it."""
     args = _parser().parse_args(argv)
     try:
-        print(_answer(args), flush=True)
+        with ending():
+            print(_answer(args), flush=True)
     except BrokenPipeError:  # `tinyrig variants --list | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_GOOD
@@ -35,9 +39,9 @@ def main(argv: list[str] | None = None) -> int:
     except SystemExit as end:  # of a step or of what it imports: nothing of ours ends the process
         print(f"error: a builder or step ended the process, with exit({end.code!r})", file=sys.stderr)
         return EXIT_USER
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         print("interrupted: nothing was changed", file=sys.stderr)
-        return EXIT_RIG
+        return exit_status(interruption)
     except Exception as error:  # disk full, or a mistake in a builder's code
         return unforeseen(error, "error")
     return EXIT_GOOD

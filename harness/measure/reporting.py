@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tinyrig.core.config import Config
 from tinyrig.core.errors import EXIT_RIG, HostError
+from tinyrig.host.own_command import run_module
 
 REPORT_S = 600.0
 """For writing a report, beyond run_s: what a run has found must be reported even when its time is up."""
@@ -26,7 +27,7 @@ def write_page(path: Path, config: Config) -> int:
 def _reporting(*words: str) -> int:
     """A report that fails costs a night nothing but itself."""
     try:
-        return subprocess.run([sys.executable, "-m", *words], check=False, timeout=REPORT_S).returncode
+        return run_module(words, REPORT_S)[0]
     except (subprocess.TimeoutExpired, OSError) as error:
         late = isinstance(error, subprocess.TimeoutExpired)
         print(f"tinyrig: {f'a report took longer than {REPORT_S:g} s' if late else error}", file=sys.stderr)
@@ -35,9 +36,9 @@ def _reporting(*words: str) -> int:
 
 def write_report(run_id: str, config: Config, *extra: str) -> int:
     """Tables, plots and the summary, through `python -m tinyrig.reports`; returns its exit status."""
-    command = [sys.executable, "-m", "tinyrig.reports", run_id, "--store", config.results, *extra]
+    command = ["tinyrig.reports", run_id, "--store", config.results, *extra]
     try:
-        return subprocess.run(command, check=False, timeout=REPORT_S).returncode
+        return run_module(command, REPORT_S)[0]
     except subprocess.TimeoutExpired as error:
         raise HostError(
             f"the report of run {run_id} is not finished",

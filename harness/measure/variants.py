@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from tinyrig.core.errors import EXIT_USER, HostError, UserError
 from tinyrig.core.records import Variant
 from tinyrig.core.text import printable
 from tinyrig.host.forked import died_of
+from tinyrig.host.own_command import run_module
 from tinyrig.workload.manifest import read_built
 from tinyrig.workload.model_file import read_model
 
@@ -21,25 +21,15 @@ from tinyrig.workload.model_file import read_model
 def built_variants(config: Config, names: Sequence[str] = (), deadline: Deadline | None = None) -> list[Variant]:
     """The variants of the configured dataset, built first where they are missing or stale (in a process of its own: only
     that one imports TensorFlow). Raises UserError for an unknown name or a failed build."""
-    command = [
-        sys.executable,
-        "-m",
-        "tinyrig.variants",
-        "--folder-only",
-        "--dataset",
-        config.dataset,
-        "--seed",
-        str(config.seed),
-        *names,
-    ]
+    command = ["tinyrig.variants", "--folder-only", "--dataset", config.dataset, "--seed", str(config.seed), *names]
     deadline = deadline or Deadline("run_s", config.limits.run_s)
     try:
-        done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True, timeout=deadline.left())
+        status, told = run_module(command, deadline.left(), capture=True)
     except subprocess.TimeoutExpired as error:
         raise exceeded("run_s", deadline.seconds, "out of time building the variants", HostError) from error
-    if done.returncode:
-        raise _not_built(done.returncode)
-    folder = done.stdout.strip()
+    if status:
+        raise _not_built(status)
+    folder = told.strip()
     if not folder:
         raise HostError(
             "the building of the variants ended before it was done",
@@ -60,12 +50,12 @@ def built_variants(config: Config, names: Sequence[str] = (), deadline: Deadline
 
 
 def _not_built(status: int) -> UserError | HostError:
-    """`status`: the exit status of the building process, negative for a signal."""
-    if status < 0:
+    """`status`: the exit status of the building process; negative, or 128 and more, for a signal."""
+    if status < 0 or status > 128:
         return HostError(
             "the process that builds the variants was ended",
             expected="a finished build",
-            received=died_of(status),
+            received=died_of(min(status, 128 - status)),
             remedy="free memory, or find out who ended it; then run again",
         )
     fault = UserError if status == EXIT_USER else HostError

@@ -15,6 +15,8 @@ from tinyrig.analysis.metric_table import METRICS
 from tinyrig.core.errors import HostError, RigError, UserError
 from tinyrig.core.records import MOVED, Accepted, Night, StoredVerdict, VerdictKind, VerdictStatus
 from tinyrig.host.last_resort import say, unforeseen
+from tinyrig.host.own_command import ending
+from tinyrig.host.signals import exit_status
 from tinyrig.reports.blocks import Block, Bullets, Grid, Heading, Text, code
 from tinyrig.reports.nights import origin_rows
 from tinyrig.store import night_cells
@@ -193,7 +195,7 @@ def _origins(summary: NightSummary) -> list[Block]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status: 0, or that of the RigError, whose message goes to stderr."""
+    """Exit status: 0, that of the RigError, whose message goes to stderr, or 128 and the number of the signal that ended it."""
     parser = argparse.ArgumentParser(
         prog="python -m tinyrig.reports.nights.summary", description="Write the Markdown summary of a night."
     )
@@ -202,7 +204,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--output", type=Path, metavar="PATH", help="file to write (default: reports/out/nights/NIGHT.md)")
     options = parser.parse_args(arguments)
     try:
-        print(f"report: {_write_summary(options)}")
+        with ending():
+            print(f"report: {_write_summary(options)}")
+    except KeyboardInterrupt as interruption:
+        return exit_status(interruption)
     except RigError as error:
         say(f"error: {error}")
         return error.exit_code

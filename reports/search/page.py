@@ -13,6 +13,8 @@ from typing import Any
 from tabulate import tabulate
 
 from tinyrig.core.errors import EXIT_GOOD, EXIT_USER, UserError
+from tinyrig.host.own_command import ending
+from tinyrig.host.signals import exit_status
 from tinyrig.reports.text import count
 
 OUT = Path(__file__).resolve().parents[1] / "out"
@@ -24,7 +26,7 @@ _AXES = (("latency_us", "latency, us ({timing})"), ("ram_bytes", "RAM of the mod
 
 
 def main(argv: list[str] | None = None) -> int:
-    """-> exit code: 0 good, 2 the file can't be used."""
+    """-> exit code: 0 good, 2 the file can't be used; 128 and the number of the signal that ended it."""
     parser = argparse.ArgumentParser(
         prog="python -m tinyrig.reports.search.page", description="Write the page and the plot of a search; print its front."
     )
@@ -32,11 +34,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="output folder (default: reports/out/search-NAME)")
     args = parser.parse_args(argv)
     try:
-        document = _read_search(args.file)
-        folder = args.out or OUT / f"search-{document['study']}"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "search.md").write_text(page(document), "utf-8")
-        plot(document, folder / "pareto.png")
+        with ending():
+            document = _read_search(args.file)
+            folder = args.out or OUT / f"search-{document['study']}"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "search.md").write_text(page(document), "utf-8")
+            plot(document, folder / "pareto.png")
+    except KeyboardInterrupt as interruption:
+        return exit_status(interruption)
     except (UserError, OSError) as error:
         print(f"tinyrig: {error}", file=sys.stderr)
         return EXIT_USER

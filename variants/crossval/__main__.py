@@ -11,6 +11,8 @@ from pathlib import Path
 
 from tinyrig.core.errors import EXIT_GOOD, RigError, UserError
 from tinyrig.host.last_resort import say, unforeseen
+from tinyrig.host.own_command import ending
+from tinyrig.host.signals import exit_status
 from tinyrig.variants import arguments
 from tinyrig.variants.crossval import evaluate, page, pool
 from tinyrig.variants.crossval.evaluate import CrossvalResult, CrossvalSettings
@@ -23,16 +25,18 @@ OUT = Path(__file__).resolve().parents[1] / "out" / "crossval"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """-> exit code: 0 good, 2 the user's input is unusable, 3 the host lacks something."""
+    """-> exit code: 0 good, 2 the user's input is unusable, 3 the host lacks something; 128 and the number of the signal that
+    ended it."""
     args = _parser().parse_args(argv)
     try:
-        _crossval(args)
+        with ending():
+            _crossval(args)
     except RigError as error:
         say(f"tinyrig: {error}")
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         print("interrupted: finished networks are kept", file=sys.stderr)
-        return 130
+        return exit_status(interruption)
     except Exception as error:
         return unforeseen(error, "tinyrig")
     return EXIT_GOOD

@@ -3,16 +3,16 @@ it can't do with `__main__`."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 
 from tinyrig.core.errors import HostError
 from tinyrig.variants.crossval.evaluate import CrossvalResult, CrossvalSettings, evaluate
 from tinyrig.variants.data import datasets
 from tinyrig.variants.networks.families import Network
+from tinyrig.variants.workers import training_processes
 
 
 def trained(
@@ -26,15 +26,12 @@ def trained(
     if workers < 2:
         yield from (evaluate(network, data, settings) for network in missing)
         return
-    # Forked processes would share TensorFlow's threads.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    with training_processes(workers) as pool:
         tasks = [pool.submit(_train, network, spec, settings) for network in missing]
         try:
             yield from (task.result() for task in as_completed(tasks))
         except BrokenProcessPool as error:
             raise HostError("a training process died", received=str(error), remedy="free memory, or take --workers 1") from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _train(network: Network, spec: str, settings: CrossvalSettings) -> CrossvalResult:

@@ -8,10 +8,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import multiprocessing
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from tinyrig.core.errors import HostError, RigError, UserError
 from tinyrig.variants.data import datasets, splits
 from tinyrig.variants.files import write_whole
 from tinyrig.variants.lab import build, chains, user_builders
+from tinyrig.variants.workers import training_processes
 
 OUT = ROOT / "reports" / "out"
 SCHEMA = 1
@@ -129,7 +128,7 @@ _Refusal = tuple[type[RigError], str, str, str, str]
 
 
 def _in_a_process(plan: RepetitionPlan, repetition: Repetition, names: tuple[str, ...]) -> list[RepetitionResult]:
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with training_processes(1) as pool:
         try:
             made, refusal = pool.submit(_make, plan, repetition, names).result()
         except BrokenProcessPool as error:

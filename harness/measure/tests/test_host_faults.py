@@ -16,6 +16,7 @@ from tinyrig.core.errors import InfraError
 from tinyrig.core.records import Sample
 from tinyrig.store.runs import Store
 from tinyrig.tests.fake_runs import BOARD, SUBJECT
+from tinyrig.tests.processes import alive, children, stop_and_continue, wait_until_gone
 from tinyrig.tests.user_home import MODEL, finish, furnish, numbers, start, url, wait_for_samples
 
 FILE_LIMIT = 260_000
@@ -153,14 +154,26 @@ def test_a_table_that_is_full_loses_nothing(home):
         assert len(store.find_open("r", "v").samples) == added > 0
 
 
-@pytest.mark.parametrize(("number", "status"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_ends_the_command_which_says_how_to_go_on(home, number, status):
     expected = whole(home)
     process = start(home, "run", *MODEL, "--no-report", TINYRIG_LINE_RATE="20000")
     wait_for_samples(home, process, 3)
+    started = children(process.pid)
+    stop_and_continue(process.pid, *started)
+    assert process.poll() is None and set(map(alive, started)) == {True}
     process.send_signal(number)
     code, errors = finish(process)
     assert code == status and "Traceback" not in errors
+    wait_until_gone(started)
+    assert not list((home / "locks").iterdir())
     with Store(url(home)) as store:
         run = store.runs()[0]
     assert run.state == "interrupted" and run.open_samples >= 3
