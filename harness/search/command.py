@@ -149,8 +149,22 @@ def _finish(opened: _Opened, json_file: Path | None) -> int:
     text, target = json.dumps(document, indent=1, allow_nan=False), opened.folder / "search.json"
     for path in filter(None, (target, json_file)):
         _write(path, text)
-    command = [sys.executable, "-m", "tinyrig.reports.search.page", str(target)]
-    return subprocess.run(command, check=False, timeout=REPORT_S).returncode
+    return _report(target)
+
+
+def _report(target: Path) -> int:
+    from tinyrig.core.errors import HostError
+    from tinyrig.host.own_command import run_module
+
+    try:
+        return run_module(["tinyrig.reports.search.page", str(target)], REPORT_S)[0]
+    except subprocess.TimeoutExpired as error:
+        raise HostError(
+            "the page of the search is not done",
+            expected=f"within {REPORT_S:g} s",
+            received="more",
+            remedy=f"the search is stored: python -m tinyrig.reports.search.page {target}",
+        ) from error
 
 
 def _make(folder: Path) -> None:

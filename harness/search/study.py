@@ -138,9 +138,10 @@ def watched() -> Iterator[None]:
     """Raises HostError where the storage is lost on the way."""
     from sqlalchemy.exc import SQLAlchemyError
 
+    lost = SQLAlchemyError, optuna().exceptions.StorageInternalError  # now: what interrupts may have interrupted an import
     try:
         yield
-    except (SQLAlchemyError, optuna().exceptions.StorageInternalError) as error:
+    except lost as error:
         raise HostError(
             "the search's storage was lost",
             expected="a database that stays reachable",

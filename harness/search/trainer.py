@@ -45,6 +45,7 @@ class Trainer:
         self._command = module_command("tinyrig.variants.candidates", *words)
         self._helper: Helper | None = None
         self._left = 0
+        self._closed = False
 
     def sketch(self, name: str) -> Sketch:
         """Raises UserError for a candidate that makes no sense, HostError when the process fails."""
@@ -56,9 +57,14 @@ class Trainer:
         return Trained(Path(found["tflite"]), Path(found["windows"]), found["host_accuracy"], found["macs"])
 
     def close(self) -> None:
-        """Ends the process, also in the middle of a training, and from another thread; twice is fine."""
-        if self._helper is not None:
-            self._helper.close()  # at once: it writes nothing that could be left half done
+        """Ends the process, also in the middle of a training, and from another thread, and no other one begins; twice is fine."""
+        self._closed = True
+        self._end()
+
+    def _end(self) -> None:
+        helper = self._helper  # a thread that asks it may drop it at any time
+        if helper is not None:
+            helper.close()  # at once: it writes nothing that could be left half done
 
     def _ask(self, what: str, name: str) -> dict[str, Any]:
         helper = self._ready()
@@ -66,7 +72,7 @@ class Trainer:
         try:
             answer = helper.ask({"do": what, "name": name}, ANSWER_S)
         except NoAnswer as error:
-            self.close()
+            self._end()
             self._helper = None
             raise HostError(
                 f"the training process failed at {name}",
@@ -82,8 +88,11 @@ class Trainer:
 
     def _ready(self) -> Helper:
         """The process, a new one where the old one has done its share."""
-        if self._helper is None or self._left <= 0:
-            self.close()
-            self._helper = Helper(self._command, ROOT)
+        helper = self._helper
+        if helper is None or self._left <= 0:
+            self._end()
+            self._helper = helper = Helper(self._command, ROOT)
             self._left = CANDIDATES_A_PROCESS
-        return self._helper
+            if self._closed:
+                helper.close()
+        return helper

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import Trial
 
+STOP_S = 5.0
+"""For all workers to give back their boards, which end with this process otherwise."""
 log = logging.getLogger(__name__)
 
 MAX_RIG_FAILURES = 3
@@ -70,8 +72,9 @@ class Search:
             self._stop.set()
             for trainer in list(self._trainers):
                 trainer.close()
+            until = time.monotonic() + STOP_S
             for thread in threads:
-                thread.join(10)
+                thread.join(max(0.0, until - time.monotonic()))
         if not self._errors.empty():
             raise self._errors.get()
 

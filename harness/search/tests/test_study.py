@@ -14,6 +14,7 @@ from tinyrig.core.config import Config, load_config
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import HostError, InfraError, LinkError, UserError
 from tinyrig.host.log import heard
+from tinyrig.host.signals import Terminated
 from tinyrig.search import command, workers
 from tinyrig.search import study as studies
 from tinyrig.search import trainer as trainers
@@ -422,3 +423,14 @@ def test_a_physical_board_has_one_worker(tmp_path, monkeypatch):
     assert len(command.worker_targets(["wired"], None, config)) == 1
     assert [t.entry for t in command.worker_targets(["wired", "left"], 5, config)] == ["wired", "left"]
     assert len(command.worker_targets(["left", "virtual"], 5, config)) == 5
+
+
+def test_an_interruption_passes_though_optuna_was_interrupted_while_it_was_imported(monkeypatch):
+    """Nothing is looked up in the package any more, which may be there in parts."""
+
+    def broken():
+        raise AttributeError("partially initialized module 'optuna' has no attribute 'exceptions'")
+
+    with pytest.raises(Terminated), studies.watched():
+        monkeypatch.setattr(studies, "optuna", broken)
+        raise Terminated(15)
