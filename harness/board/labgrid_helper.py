@@ -2,7 +2,8 @@
 rig's process: labgrid brings a pyserial of its own, which would replace ours.
 
 `python labgrid_helper.py COORDINATOR PLACE WAIT_S TAKE NOTE`: one JSON object per line on stdout reports what happens (`event`:
-waiting, acquired, released, error). The place is held until stdin closes, so it is released also when the rig is killed.
+waiting, acquired, released, error). The place is held until stdin closes or a signal ends this, so it is released also when the
+rig is killed.
 TAKE 1: release also what was acquired before, by a process of this host and user that has died. The file NOTE says so while
 the place is held.
 """
@@ -14,7 +15,9 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any, NoReturn
@@ -59,7 +62,7 @@ async def acquire(session: Any, name: str, wait_s: float) -> bool:
                 return False
             if not place.acquired:
                 try:
-                    await session.stub.AcquirePlace(messages.AcquirePlaceRequest(placename=name))
+                    await take(session, name, messages)
                     return True
                 except grpc.aio.AioRpcError as error:
                     if not session.places[name].reservation and not place.acquired:
@@ -75,6 +78,22 @@ async def acquire(session: Any, name: str, wait_s: float) -> bool:
     finally:
         if token:
             await session.stub.CancelReservation(messages.CancelReservationRequest(token=token))
+
+
+async def take(session: Any, name: str, messages: Any) -> None:
+    """Acquires it; whoever is asked to end meanwhile gives it back."""
+
+    async def call() -> None:
+        await session.stub.AcquirePlace(messages.AcquirePlaceRequest(placename=name))
+
+    taking = asyncio.ensure_future(call())
+    try:
+        await asyncio.shield(taking)
+    except asyncio.CancelledError:
+        with contextlib.suppress(Exception):  # it was refused
+            await taking
+            await release(session, name)
+        raise
 
 
 async def reserve(session: Any, name: str, token: str, messages: Any) -> str:
@@ -122,11 +141,11 @@ def write_note(note: Path) -> None:
         note.write_text(json.dumps({"pid": os.getppid(), "helper": os.getpid()}))
 
 
-async def hold(session: Any, name: str, wait_s: float, take: bool, note: Path) -> None:
+async def hold(session: Any, name: str, wait_s: float, again: bool, note: Path) -> None:
     if name not in session.places:
         fail("unknown", ", ".join(sorted(session.places)) or "no places at all")
     fresh = await acquire(session, name, wait_s)
-    own = fresh or take
+    own = fresh or again
     if own:
         write_note(note)
     try:
@@ -147,29 +166,52 @@ async def hold(session: Any, name: str, wait_s: float, take: bool, note: Path) -
             cls=params["cls"],
             protocol=params.get("protocol") or "rfc2217",
         )
-        closed = asyncio.get_running_loop().run_in_executor(None, sys.stdin.buffer.read)
-        while not closed.done():
-            if session.stopping.is_set():
-                tell("error", kind="lost", received="the coordinator ended the connection")
-                os._exit(3)  # a thread waits for stdin
-            await asyncio.wait([closed], timeout=1.0)
+        while not session.stopping.is_set():
+            await asyncio.sleep(1.0)
+        fail("lost", "the coordinator ended the connection")
     finally:
         if own and not session.stopping.is_set():
             await release(session, name)
             note.unlink(missing_ok=True)
 
 
+def end_when_asked(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> list[int]:
+    """Cancels `task`, once, when stdin closes or a signal comes; its number, 0 for none, is in the list then."""
+    asked: list[int] = []
+
+    def end(number: int) -> None:
+        if not asked:
+            asked.append(number)
+            task.cancel()
+
+    def read() -> None:
+        while os.read(0, 4096):
+            pass
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(end, 0)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, end, number)
+    threading.Thread(target=read, daemon=True).start()
+    return asked
+
+
 def main(argv: list[str]) -> None:
-    address, name, wait_s, take, note = argv
+    address, name, wait_s, again, note = argv
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     session = connect(address, name, loop)
+    task = loop.create_task(hold(session, name, float(wait_s), again == "1", Path(note)))
+    asked = end_when_asked(loop, task)
     try:
-        loop.run_until_complete(hold(session, name, float(wait_s), take == "1", Path(note)))
+        loop.run_until_complete(task)
+    except asyncio.CancelledError:
+        sys.exit(128 + asked[0] if asked[0] else 0)
     finally:
         loop.run_until_complete(session.stop())
         loop.run_until_complete(session.close())
 
 
 if __name__ == "__main__":
+    sys.path[:] = [p for p in sys.path if Path(p) != Path(__file__).parent]  # its labgrid.py is not the package
     main(sys.argv[1:])

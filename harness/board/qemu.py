@@ -82,6 +82,7 @@ class QemuBoard:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
+            start_new_session=True,  # Ctrl-C reaches this process only, which then ends it
         )
 
     def check(self) -> None:

@@ -7,6 +7,7 @@ that the meter is ready. FILE becomes an .npz of `currents_ua` of all marked spa
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinyrig.energy.stream import losses, saturated, spans, words
+from tinyrig.host.signals import exit_status, terminable
 from tinyrig.link.serial_link import when_free
 
 LEAD_SAMPLES = 100
@@ -103,7 +105,15 @@ def open_meter(port: str, mode: str, voltage_mv: int) -> Any:
 
 
 def serve(port: str, mode: str, voltage_mv: int, channel: int) -> None:
+    """Until the standard input ends; the meter does not go on streaming, also where a signal ends this."""
     api = open_meter(port, mode, voltage_mv)
+    try:
+        answer_requests(api, channel)
+    finally:
+        api.stop_measuring()
+
+
+def answer_requests(api: Any, channel: int) -> None:
     say({"ready": True})
     recording: Recording | None = None
     for line in sys.stdin:
@@ -119,17 +129,26 @@ def serve(port: str, mode: str, voltage_mv: int, channel: int) -> None:
             time.sleep(SETTLE_S)  # what is still under way
             raw, recording = recording.stop(), None
             say(analyse(api, raw, channel, request["file"]))
-    api.stop_measuring()
 
 
 def say(what: dict[str, Any]) -> None:
     print(json.dumps(what), flush=True)
 
 
+def main(port: str, mode: str, voltage_mv: str, channel: str) -> int:
+    """-> exit code: 0, also after what was told, or 128 and the number of the signal that ended it."""
+    with contextlib.suppress(BrokenPipeError):  # the rig is gone
+        try:
+            with terminable():
+                serve(port, mode, int(voltage_mv), int(channel))
+        except ImportError as lacking:
+            say({"lacking": str(lacking)})
+        except KeyboardInterrupt as interruption:
+            return exit_status(interruption)
+        except Exception as failure:  # whatever ppk2-api and pyserial raise is reported to the rig, which words it
+            say({"failed": f"{type(failure).__name__}: {failure}"})
+    return 0
+
+
 if __name__ == "__main__":
-    try:
-        serve(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
-    except ImportError as lacking:
-        say({"lacking": str(lacking)})
-    except Exception as failure:  # whatever ppk2-api and pyserial raise is reported to the rig, which words it
-        say({"failed": f"{type(failure).__name__}: {failure}"})
+    sys.exit(main(*sys.argv[1:]))

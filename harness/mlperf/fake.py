@@ -11,8 +11,6 @@ import argparse
 import os
 import random
 import re
-import select
-import sys
 import time
 import tty
 from collections.abc import Callable, Iterator
@@ -21,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinyrig.host.helper import end_with_input
 from tinyrig.mlperf.forms import oracle_input, oracle_results, read_graph
 from tinyrig.workload.oracle import ORACLES
 
@@ -187,16 +186,12 @@ class FirmwareLine:
         self._command = bytearray()
 
     def serve(self) -> None:
-        """Until the standard input ends."""
+        """For ever."""
         self._send(self._firmware.boot())
         while True:
-            ready, _, _ = select.select([self._master, sys.stdin], [], [])
-            if sys.stdin in ready and not os.read(sys.stdin.fileno(), 1):
-                return
-            if self._master in ready:
-                for byte in os.read(self._master, 4096):
-                    if self._random.random() >= self._faults.get("drop-in", 0):
-                        self._take(byte)
+            for byte in os.read(self._master, 4096):
+                if self._random.random() >= self._faults.get("drop-in", 0):
+                    self._take(byte)
 
     def _take(self, byte: int) -> None:
         if byte != ord("%"):
@@ -238,6 +233,7 @@ def main() -> None:
     parser.add_argument("--fault", action="append", default=[], type=FirmwareFault.parse, help=FirmwareFault.__doc__)
     parser.add_argument("--fault-seed", type=int, default=0)
     a = parser.parse_args()
+    end_with_input()  # also where nobody reads what it sends
     compute = tflite(a.tflite, a.model, a.dtype) if a.tflite else linear(a.results, a.seed)
     faults = tuple(a.fault)
     master, slave = os.openpty()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -24,6 +26,15 @@ def alive(pid: int) -> bool:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     return False
+
+
+def stop_and_continue(*pids: int, times: int = 2) -> None:
+    """As Ctrl-Z and `fg` do, for longer than any wait that looks again."""
+    for _ in range(times):
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            for pid in pids:
+                os.kill(pid, number)
+            time.sleep(0.15)
 
 
 def wait_until_gone(pids: list[int]) -> None:
