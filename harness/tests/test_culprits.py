@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import threading
 import tty
 from collections.abc import Callable, Iterator
@@ -29,7 +28,7 @@ from tinyrig.flash import samba
 from tinyrig.flash.flash import flash
 from tinyrig.link import wire
 from tinyrig.link.wire import Frame, Type
-from tinyrig.measure import variant
+from tinyrig.measure import variant, variants
 from tinyrig.measure.resume import go_on
 from tinyrig.measure.variants import built_variants
 from tinyrig.reports.run import head
@@ -151,6 +150,7 @@ BUILDS = {
     (0, ""): (3, "ended before it was done"),
     (-9, ""): (3, "SIGKILL"),
     (-11, ""): (3, "SIGSEGV"),
+    (143, ""): (3, "SIGTERM"),
     (2, ""): (2, "correct the dataset or the names"),
     (3, ""): (3, "fix this machine"),
 }
@@ -159,8 +159,7 @@ BUILDS = {
 @pytest.mark.parametrize("ending", BUILDS, ids=str)
 def test_how_the_building_of_variants_ended_is_told(ending: tuple[int, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty output is no folder: it would stand for the working folder, and be said to lack the variant."""
-    done = subprocess.CompletedProcess([], *ending)
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr(variants, "run_module", lambda *_, **__: ending)
     with pytest.raises(RigError) as e:
         built_variants(Config(), ["simple"])
     assert (e.value.exit_code, BUILDS[ending][1] in str(e.value)) == (BUILDS[ending][0], True)
