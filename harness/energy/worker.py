@@ -27,6 +27,10 @@ SETTLE_S = 0.1
 """Streamed before the first and after the last mark."""
 
 
+SILENCE_S = 3.0
+"""For a busy host to take what the meter had sent: half a second of it at most fits between the two."""
+
+
 class Recording:
     """Reads what the meter sends, in a thread, until it is ended."""
 
@@ -84,14 +88,22 @@ def analyse(api: Any, raw: bytes, channel: int, file: str) -> dict[str, Any]:
     }
 
 
+def fall_silent(api: Any) -> None:
+    """Drops what is still under way, until nothing came for SETTLE_S; a meter that does not stop is told by what it answers."""
+    heard = started = time.monotonic()
+    while time.monotonic() - heard < SETTLE_S and time.monotonic() - started < SILENCE_S:
+        time.sleep(POLL_S)
+        if api.get_data():
+            heard = time.monotonic()
+
+
 def open_meter(port: str, mode: str, voltage_mv: int) -> Any:
     """Raises RuntimeError where what answers is no PPK2."""
     from ppk2_api.ppk2_api import PPK2_API
 
     api = when_free(lambda: PPK2_API(port, timeout=1, write_timeout=1, exclusive=True))
     api.stop_measuring()  # a run that was cut off may have left it streaming, and its samples are no text
-    time.sleep(SETTLE_S)
-    api.get_data()
+    fall_silent(api)
     if not api.get_modifiers():
         raise RuntimeError("it does not report its calibration")
     if mode == "source":
