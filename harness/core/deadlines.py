@@ -13,6 +13,8 @@ from typing import Annotated, Any
 from tinyrig.core.checked import KEYS, Number
 from tinyrig.core.errors import InfraError, RigError
 
+SLICE_S = 1.0
+"""One look of `awaited`; a longer one was interrupted by a stop, and no more than this of it counts."""
 _SECONDS = Number("seconds, more than 0; for no practical limit give a large number", positive=True, most=None)
 
 
@@ -64,6 +66,18 @@ def exceeded(name: str, seconds: float, what: str, kind: type[RigError] = InfraE
         received=received or "more",
         remedy=f"find out why it hangs, or raise {name} under [limits] in rig.toml or with {variable(name)}",
     )
+
+
+def awaited(look: Callable[[float], object], seconds: float, clock: Callable[[], float] = time.monotonic) -> bool:
+    """Whether `look`, which waits up to the seconds that it is given, found something true within `seconds`. Those in which this
+    process was stopped do not count: after Ctrl-Z and `fg` nothing has come too late that was in time."""
+    left = seconds
+    while left > 0:
+        slice_s, before = min(left, SLICE_S), clock()
+        if look(slice_s):
+            return True
+        left -= min(slice_s, max(clock() - before, slice_s / 100))  # a look that comes back early is no endless loop
+    return bool(look(0.0))
 
 
 class Deadline:

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tinyrig.host.patience import awaited
+from tinyrig.core.deadlines import awaited
 
 LAST_WORDS_S = 5.0
 """For a process to end once it has closed its output, and for a thread that reads it to notice that."""

@@ -18,8 +18,8 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import IO, Any
 
+from tinyrig.core.deadlines import awaited
 from tinyrig.host.forked import CRASH_STATUS, Forked, died_of
-from tinyrig.host.patience import awaited
 
 MEMORY_BYTES = 1 << 30
 """What the child may take beyond the address space that it is forked with."""

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from tinyrig.host.patience import awaited
+from tinyrig.core.deadlines import awaited
 from tinyrig.host.signals import terminable
 
 PARENT = "TINYRIG_PARENT"

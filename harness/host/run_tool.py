@@ -9,10 +9,9 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tinyrig.core.deadlines import Deadline, exceeded
+from tinyrig.core.deadlines import Deadline, awaited, exceeded
 from tinyrig.core.errors import HostError
 from tinyrig.host.forked import died_of
-from tinyrig.host.patience import awaited
 
 Running = set["subprocess.Popen[str]"]
 """Tools under way in other threads, which no exception of the main one reaches."""

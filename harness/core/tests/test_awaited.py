@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tinyrig.host.patience import SLICE_S, awaited
+from tinyrig.core.deadlines import SLICE_S, awaited
 
 
 class Stopped:
