@@ -160,7 +160,11 @@ def hits(run: Measurement) -> tuple[bool, ...] | None:
 def differing(baseline: Mapping[str, Any], tonight: Mapping[str, Any]) -> str:
     """The checked metadata that differ, in words; empty when the runs are comparable."""
     names = [n for n in sorted({*baseline, *tonight}) if baseline.get(n) != tonight.get(n)]
-    return "; ".join(f"{n}: {baseline.get(n)!r} in the baseline, {tonight.get(n)!r} tonight" for n in names)
+    return "; ".join(f"{_CHANGED.get(n, n)}: {baseline.get(n)!r} in the baseline, {tonight.get(n)!r} tonight" for n in names)
+
+
+_CHANGED = {"timing_model": "timing model changed (None: zero wait states)"}
+"""Words for the metadata whose names don't say enough."""
 
 
 # ---- judgements ----

@@ -19,6 +19,7 @@ from tinyrig.link.serial_link import Link, open_link
 from tinyrig.link.usb import Plug, lock_key, plug_at, port_now
 from tinyrig.virtual.faults import parse_fault
 from tinyrig.virtual.launch import VirtualBoard
+from tinyrig.virtual.timing.systems import model_name
 
 
 class Attachment:
@@ -32,6 +33,8 @@ class Attachment:
         self.faults = (*config.faults, *entry_of(target, target.board, config).faults, *faults)
         self.emulator: VirtualBoard | QemuBoard | None = None
         """The one that was started for this attachment and ends with it."""
+        self.timing_model: str | None = None
+        """Of the virtual board started for this attachment: see model_name()."""
         self.blank = False
         """Whether it is an emulator without an image yet, which answers nothing."""
         self._locks = Locks()
@@ -82,7 +85,9 @@ class Attachment:
             fault_seed=config.fault_seed,
             link=link,
             number=target.number,
+            memory=config.memory,
         )
+        self.timing_model = model_name(config.memory)
         self._closing.callback(board.close)
         self.emulator = board
         return str(link or board.port)

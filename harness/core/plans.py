@@ -6,7 +6,7 @@ A key that whoever stored the JSON did not know leaves its field at the default,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ class RunSettings:
     optimise: str
     float_tolerance: float
     accuracy_drop: float
+    memory: str = "none"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -33,8 +34,9 @@ class RunSettings:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> RunSettings | None:
         """None where not all of it was kept."""
-        names = [f.name for f in fields(cls)]
-        return cls(**{name: stored[name] for name in names}) if all(name in stored for name in names) else None
+        kept = {f.name: stored[f.name] for f in fields(cls) if f.name in stored}
+        needed = [f.name for f in fields(cls) if f.default is MISSING]
+        return cls(**kept) if all(name in kept for name in needed) else None
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,8 @@ class Subject:
 class MeasurementSettings:
     """How one measurement was made; None: not kept, or does not apply.
 
-    `float_tolerance` in real units. `link` is the session's summary (link/exchange.py), `energy` what the power meter recorded
+    `float_tolerance` in real units. `timing_model` names that of an estimate, None: zero wait states.
+    `link` is the session's summary (link/exchange.py), `energy` what the power meter recorded
     (energy/meter.py), `mlperf` what was found out about a firmware built elsewhere (mlperf/bench.py). `resumed_at` are the
     numbers of samples after which measuring was interrupted; `injected` counts the faults that were injected on purpose. `more`
     holds what other versions of tinyrig kept.
@@ -138,6 +141,7 @@ class MeasurementSettings:
     flash_tries: int | None = None
     link: Mapping[str, Any] | None = None
     timer_overhead_cycles: int | None = None
+    timing_model: str | None = None
     resumed_at: tuple[int, ...] | None = None
     energy: Mapping[str, Any] | None = None
     injected_faults: tuple[str, ...] | None = None
@@ -170,6 +174,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "flash_tries": int,
     "link": dict,
     "timer_overhead_cycles": int,
+    "timing_model": str,
     "resumed_at": list,
     "energy": dict,
     "injected_faults": list,

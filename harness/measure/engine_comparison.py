@@ -145,7 +145,7 @@ def _step_json(step: Any) -> dict[str, Any]:
 
 
 def _board_of(found: list[tuple[Variant, list[Row]]]) -> dict[str, Any]:
-    from tinyrig.analysis.provenance import TIMING_NOTES, checked_metadata, oracle_note
+    from tinyrig.analysis.provenance import checked_metadata, oracle_note, timing_note
 
     run = next((row.run for _, rows in found for row in rows if row.run), None)
     if run is None:
@@ -154,7 +154,7 @@ def _board_of(found: list[tuple[Variant, list[Row]]]) -> dict[str, Any]:
     return {
         "board": {"name": run.board.name, "id": run.board.id, "clock_hz": run.board.clock_hz, "timing": run.board.timing},
         "toolchain": {"cc": facts["compiler"], "flags": facts["flags"]},
-        "timing_note": TIMING_NOTES.get(run.board.timing),
+        "timing_note": timing_note(run),
         "oracle_note": oracle_note(run),
     }
 

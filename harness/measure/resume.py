@@ -26,6 +26,7 @@ _WHAT = {
     "optimise": "the setting `optimise`",
     "float_tolerance": "the setting `float_tolerance`",
     "accuracy_drop": "the setting `accuracy_drop`",
+    "memory": "the setting `memory`",
 }
 """Fields of a Subject and its settings, in the order in which differences are reported."""
 

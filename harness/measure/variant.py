@@ -84,6 +84,7 @@ def run_settings(config: Config, engine: str = "tinyrig", limit: int | None = No
         config.optimise,
         config.float_tolerance,
         config.accuracy_drop,
+        config.memory,
     )
 
 
@@ -137,6 +138,7 @@ class _Taken:
     flash_tries: int
     faults: tuple[str, ...]
     injected: Mapping[str, int]
+    timing_model: str | None
 
 
 class _Stream:
@@ -160,7 +162,8 @@ class _Stream:
             marked, energy = self._energy(meter, session, windows, samples[0].outputs)
         injected = {kind: n - before.get(kind, 0) for kind, n in rig.injected().items()}
         line, retries = self._line(session), session.retries
-        return _Taken(board, hello, samples, clock, marked, energy, line, retries, rig.flash_tries, tuple(rig.faults), injected)
+        tries, model = rig.flash_tries, rig.attachment.timing_model
+        return _Taken(board, hello, samples, clock, marked, energy, line, retries, tries, tuple(rig.faults), injected, model)
 
     def _samples(
         self, session: Session, windows: Windows, done: tuple[Sample, ...], board: BoardInfo
@@ -209,6 +212,7 @@ def _settings(request: Request, config: Config, windows: Windows, taken: _Taken,
         flash_tries=taken.flash_tries,
         link=taken.line,
         timer_overhead_cycles=taken.hello.timer_overhead_cycles,
+        timing_model=taken.timing_model,
         resumed_at=recorder.resumed_at,
         energy=taken.energy or None,
         injected_faults=taken.faults or None,

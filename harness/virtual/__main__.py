@@ -46,6 +46,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--hook", choices=("auto", "c", "python"), default="auto", help="which implementation of the timing model counts"
     )
+    p.add_argument(
+        "--memory",
+        choices=("none", "nrf52840"),
+        default="none",
+        help="whose flash and cache the cycles include; none: zero wait states (default), several times faster",
+    )
     p.add_argument("--fault", action="append", default=[], metavar="NAME[:N]", help="inject a fault; see below")
     p.add_argument("--fault-seed", type=int, default=0, metavar="N", help="seed of the random line faults")
     p.add_argument("--number", type=int, default=0, metavar="0-255", help="last byte of the board's id")
@@ -114,7 +120,8 @@ def main(argv: list[str] | None = None) -> int:
         from tinyrig.virtual.board import Board, BoardOptions
 
         signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, TELL))
-        board = Board(BoardOptions(image, args.line_rate, args.clock, args.hook, faults, args.number, args.fault_seed))
+        options = BoardOptions(image, args.line_rate, args.clock, args.hook, faults, args.number, args.fault_seed, args.memory)
+        board = Board(options)
         if args.link:
             make_link(args.link, board.line.path)
             board.line.moved = lambda path: make_link(args.link, path) if path else drop_link(args.link, board.line.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from tinyrig.virtual import chip
 from tinyrig.virtual.bootloader import Bootloader
@@ -14,6 +15,8 @@ from tinyrig.virtual.line import SerialLine
 from tinyrig.virtual.line_faults import LineFault
 from tinyrig.virtual.peripherals import CoreDebug, Dwt, Gpio, Nvmc, PowerClock, Registers, SystemControl, Timer, Unmodelled
 from tinyrig.virtual.timing.clock import make_counter
+from tinyrig.virtual.timing.self_test import check_reads
+from tinyrig.virtual.timing.systems import CHIPS, NO_WAIT
 from tinyrig.virtual.uarte import BusError, DmaAccess, Uarte
 
 UARTE0, TIMER0, NVMC, DWT, SCS = 0x40002000, 0x40008000, 0x4001E000, 0xE0001000, 0xE000E000
@@ -38,6 +41,7 @@ class BoardOptions:
     faults: tuple[Fault | LineFault, ...] = ()
     number: int = 0
     fault_seed: int = 0
+    memory: str = NO_WAIT
 
 
 class Board:
@@ -46,7 +50,10 @@ class Board:
     def __init__(self, options: BoardOptions) -> None:
         self.line = SerialLine(options.line_rate, options.faults, options.fault_seed)
         self.cpu = Cpu(chip.ficr_page(options.number), self._read_io, self._write_io)
-        self.counter = make_counter(options.clock, options.hook, [self.cpu.flash, self.cpu.ram])
+        counting = partial(make_counter, options.clock, options.hook, chip=CHIPS[options.memory])
+        if options.memory != NO_WAIT:
+            check_reads(counting)
+        self.counter = counting([self.cpu.flash, self.cpu.ram])
         self.counter.attach(self.cpu)
         if options.hook == "auto" and self.counter.name == "python":
             print("cycles are counted in Python, which is slow: no working cc on PATH", file=sys.stderr, flush=True)
@@ -75,7 +82,7 @@ class Board:
             chip.PERIPHERALS_BASE: self.power,
             UARTE0: self.uarte,
             TIMER0: self.timer,
-            NVMC: Nvmc(),
+            NVMC: Nvmc(self.counter),
             chip.GPIO_BASE: Gpio(),
             DWT: self.dwt,
             SCS: self.scs,

@@ -16,6 +16,7 @@ from unicorn import (
     UC_ERR_EXCEPTION,
     UC_HOOK_BLOCK,
     UC_HOOK_MEM_INVALID,
+    UC_HOOK_MEM_READ,
     UC_MEM_FETCH_PROT,
     UC_MEM_FETCH_UNMAPPED,
     UC_MODE_MCLASS,
@@ -48,6 +49,8 @@ EXC_RETURN_THREAD_MSP = 0xFFFFFFF9
 HARDFAULT = 3
 THUMB = 1 << 24
 EXCEPTION_NUMBER = 0x1FF
+IT_STATE = 0x0600FC00
+"""Bits of xPSR, as the two above: DDI 0403 B1.4.2."""
 IBUSERR, PRECISERR, STKERR, BFARVALID = 1 << 8, 1 << 9, 1 << 12, 1 << 15
 UNDEFINSTR, INVSTATE = 1 << 16, 1 << 17
 """Bits of CFSR."""
@@ -131,14 +134,37 @@ class Cpu:
         """`call(address, size)` at every block of straight-line code that is about to run."""
         self.uc.hook_add(UC_HOOK_BLOCK, lambda _uc, address, size, _data: call(address, size))
 
+    def on_read(self, call: Callable[[int], None]) -> None:
+        """`call(address)` at every read of data in the flash."""
+
+        def read(uc: Uc, _kind: int, address: int, _size: int, _value: int, _data: object) -> None:
+            xpsr = uc.reg_read(UC_ARM_REG_XPSR)
+            if xpsr & IT_STATE:  # see timing.c, clear_it_state
+                uc.reg_write(UC_ARM_REG_XPSR, xpsr & ~IT_STATE)
+            call(address)
+
+        self.uc.hook_add(UC_HOOK_MEM_READ, read, None, self.flash.start, self.flash.start + len(self.flash.bytes) - 1)
+
     def on_block_native(self, function: ctypes.c_void_p, state: ctypes.c_void_p) -> None:
-        """The same for a C function of unicorn's signature, which the emulator calls without passing through Python. unicorn's
-        binding takes only Python callbacks, so it goes to uc_hook_add directly."""
+        """`on_block` for a C function of unicorn's signature, which the emulator calls without passing through Python."""
+        self._hook_native(UC_HOOK_BLOCK, function, state, 1, 0)  # begin > end: everywhere
+
+    def on_read_native(self, function: ctypes.c_void_p, state: ctypes.c_void_p) -> None:
+        """`on_read` for a C function, which has to clear the IT state itself."""
+        self._hook_native(UC_HOOK_MEM_READ, function, state, self.flash.start, self.flash.start + len(self.flash.bytes) - 1)
+
+    def _hook_native(self, kind: int, function: ctypes.c_void_p, state: ctypes.c_void_p, begin: int, end: int) -> None:
+        """unicorn's binding takes only Python callbacks, so this goes to uc_hook_add directly."""
         handle = ctypes.c_size_t()
-        everywhere = ctypes.c_uint64(1), ctypes.c_uint64(0)  # begin > end
-        status = uclib.uc_hook_add(self.uc._uch, ctypes.byref(handle), UC_HOOK_BLOCK, function, state, *everywhere)
+        where = ctypes.c_uint64(begin), ctypes.c_uint64(end)
+        status = uclib.uc_hook_add(self.uc._uch, ctypes.byref(handle), kind, function, state, *where)
         if status:
             raise RuntimeError(f"uc_hook_add: status {status}")
+
+    def register_access(self) -> tuple[ctypes.c_void_p, ctypes.c_void_p, int]:
+        """unicorn's functions to read and to write a register, and its number of xPSR."""
+        read, write = (ctypes.cast(f, ctypes.c_void_p) for f in (uclib.uc_reg_read, uclib.uc_reg_write))
+        return read, write, UC_ARM_REG_XPSR
 
     def read(self, address: int, count: int) -> bytes:
         return bytes(self.uc.mem_read(address, count))
@@ -179,6 +205,10 @@ class Cpu:
 
     def _xpsr(self) -> int:
         return self._register(UC_ARM_REG_XPSR)
+
+    def low_register(self, number: int) -> int:
+        """r0 to r7."""
+        return self._register(UC_ARM_REG_R0 + number)
 
     def stop(self) -> None:
         """Ends run() soon; from any thread or callback."""

@@ -37,9 +37,10 @@ class VirtualBoard:
         faults: Sequence[str] = (),
         number: int = 0,
         fault_seed: int = 0,
+        memory: str = "none",
     ) -> None:
         options = ["--line-rate", str(line_rate), "--clock", clock, "--hook", hook, "--number", str(number)]
-        options += ["--fault-seed", str(fault_seed)]
+        options += ["--fault-seed", str(fault_seed), "--memory", memory]
         options += ["--image", str(image)] if image else []
         options += ["--link", str(link)] if link else []
         options += [word for fault in faults for word in ("--fault", fault)]

@@ -88,9 +88,45 @@ class PowerClock(Registers):
 
 
 class Nvmc(Registers):
-    """Always ready; firmware can't write flash here (the flash is mapped read-only, so it faults)."""
+    """Always ready; firmware can't write flash here (the flash is mapped read-only, so it faults). The instruction cache is off
+    after a reset. With profiling on, IHIT and IMISS count; a hit is a word that the core fetches, which no document says."""
 
+    ICACHECNF, IHIT, IMISS = 0x540, 0x548, 0x54C
+    CACHEEN, CACHEPROFEN = 1, 1 << 8
     resets: ClassVar[dict[int, int]] = {0x400: 1, 0x408: 1}  # READY, READYNEXT
+
+    def __init__(self, counter: Counter) -> None:
+        super().__init__()
+        self._counter = counter
+        self._since = {self.IHIT: 0, self.IMISS: 0}  # the counts when they were started
+
+    def _counted(self, offset: int) -> int:
+        return self._counter.hits if offset == self.IHIT else self._counter.misses
+
+    def _profiling(self) -> bool:
+        return bool(super().read(self.ICACHECNF) & self.CACHEPROFEN)
+
+    def read(self, offset: int) -> int:
+        """The two counters do not wrap around (PS 4.3.9.9)."""
+        if offset in self._since and self._profiling():
+            return min(super().read(offset) + self._counted(offset) - self._since[offset], MASK32)
+        return super().read(offset)
+
+    def write(self, offset: int, value: int) -> None:
+        if offset == self.ICACHECNF:
+            self._configure(value)
+            return
+        super().write(offset, value)
+        if offset in self._since:
+            self._since[offset] = self._counted(offset)
+
+    def _configure(self, value: int) -> None:
+        counts = {offset: self.read(offset) for offset in self._since}
+        if (value ^ super().read(self.ICACHECNF)) & self.CACHEEN:
+            self._counter.cached(bool(value & self.CACHEEN))
+        super().write(self.ICACHECNF, value)
+        for offset, count in counts.items():
+            self.write(offset, count)
 
 
 class Gpio(Registers):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinyrig.analysis.provenance import TIMING_NOTES
+from tinyrig.analysis.provenance import timing_note
 from tinyrig.analysis.verification import FLOAT_TOLERANCE, float_tolerance
 from tinyrig.core.records import ESTIMATED
 from tinyrig.reports.blocks import Block, Bullets, Heading, Text, code
@@ -125,7 +125,7 @@ def cost(section: Section) -> list[Block]:
     title = _table_title(section, "Table 2: latency, RAM, flash", "Latency, RAM, flash")
     notes = [paper.COST_NOTE if paper_tables.has_paper(section) else no_paper_note(section), paper.KB_NOTE]
     if section.timing == ESTIMATED:
-        notes.insert(0, f"Latency of this run: {TIMING_NOTES[ESTIMATED]}.")
+        notes.insert(0, f"Latency of this run: {timing_note(section.rows[0].measurement)}.")
     return [Heading(2, title), paper_tables.cost(section), Bullets(tuple(notes))]
 
 

@@ -117,6 +117,7 @@ def test_every_key_but_those_of_tables_has_a_variable(tmp_path, monkeypatch):
         "FAULTS": "a:1, b",
         "FAULT_SEED": "2",
         "LINE_REPEATS": "0.2",
+        "MEMORY": "nrf52840",
     }
     for name, text in texts.items():
         monkeypatch.setenv(f"TINYRIG_{name}", text)

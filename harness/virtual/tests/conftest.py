@@ -12,6 +12,7 @@ import serial
 
 from tinyrig.core.boards import BOARDS
 from tinyrig.virtual.launch import VirtualBoard
+from tinyrig.virtual.timing.clock import compile_hook
 
 HERE = Path(__file__).parent
 
@@ -48,6 +49,14 @@ def image_bin(elf: Path) -> bytes:
     path = elf.with_suffix(".bin")
     subprocess.run(["arm-none-eabi-objcopy", "-O", "binary", elf, path], check=True)
     return path.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def library() -> Path:
+    """The compiled hook: a host compiler is a requirement of the tests, though not of the rig."""
+    path = compile_hook()
+    assert path, "no working host compiler"
+    return path
 
 
 @pytest.fixture

@@ -12,14 +12,18 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Protocol
 
 from tinyrig.core.errors import HostError
+from tinyrig.virtual.timing.memory import Memory, MemorySystem
 from tinyrig.virtual.timing.model import OPERANDS, CodeBlock, arrival, block_cost
+from tinyrig.virtual.timing.systems import Chip
 from tinyrig.virtual.timing.table import NARROW, WIDE, Row
 
-SOURCE = Path(__file__).with_name("timing.c")
+FOLDER = Path(__file__).parent
+SOURCES, HEADERS = (FOLDER / "timing.c", FOLDER / "memory.c"), (FOLDER / "memory.h",)
 CFLAGS = ("-O2", "-shared", "-fPIC")
 
 
@@ -34,78 +38,135 @@ class CodeRegion(Protocol):
     def host_address(self) -> int: ...
 
 
-class BlockHooks(Protocol):
-    """An emulator that reports every block of straight-line code before it runs."""
+class Hooks(Protocol):
+    """An emulator that reports every block of straight-line code before it runs, and every read of data in flash.
+
+    A native function is called without passing through Python. `register_access`: unicorn's functions to read and to write a
+    register, and the number of xPSR, for the one that reads."""
 
     def on_block(self, call: Callable[[int, int], None]) -> None: ...
+    def on_read(self, call: Callable[[int], None]) -> None: ...
     def on_block_native(self, function: ctypes.c_void_p, state: ctypes.c_void_p) -> None: ...
+    def on_read_native(self, function: ctypes.c_void_p, state: ctypes.c_void_p) -> None: ...
+    def register_access(self) -> tuple[ctypes.c_void_p, ctypes.c_void_p, int]: ...
 
 
 class Counter(Protocol):
-    """Counts executed code; `attach` installs its hook into an emulator."""
+    """Counts executed code; `attach` installs its hooks into an emulator.
+
+    cycles: with the first of its memory systems. all_cycles: with each of them. hits, misses: of the first one's cache, in words
+    fetched."""
 
     @property
     def name(self) -> str: ...
     @property
     def cycles(self) -> int: ...
     @property
+    def all_cycles(self) -> tuple[int, ...]: ...
+    @property
     def instructions(self) -> int: ...
-    def attach(self, emulator: BlockHooks) -> None: ...
+    @property
+    def hits(self) -> int: ...
+    @property
+    def misses(self) -> int: ...
+    def attach(self, emulator: Hooks) -> None: ...
+    def cached(self, on: bool) -> None: ...
     def forget(self) -> None: ...
 
 
 class NoCounter:
-    """Hook off: full speed, nothing counted."""
+    """Hooks off: full speed, nothing counted."""
 
     name = "none"
     cycles = 0
+    all_cycles: tuple[int, ...] = ()
     instructions = 0
+    hits = 0
+    misses = 0
 
-    def attach(self, emulator: BlockHooks) -> None:
+    def attach(self, emulator: Hooks) -> None:
         """Nothing to install."""
 
-    def forget(self) -> None:
+    def cached(self, on: bool) -> None:
         """Nothing is cached."""
+
+    def forget(self) -> None:
+        """Nothing is kept."""
 
 
 class PythonCounter:
-    """The Python model behind a Python hook: the same figures, some twenty times slower."""
+    """The Python model behind Python hooks: the same figures, many times slower."""
 
     name = "python"
 
-    def __init__(self, regions: Sequence[CodeRegion]) -> None:
-        self.cycles = self.instructions = 0
+    def __init__(self, regions: Sequence[CodeRegion], systems: Sequence[MemorySystem], rules: bool = True) -> None:
+        self.instructions = 0
+        self._rules = rules
+        self._memories = [Memory(system) for system in systems]
         self._regions = regions
-        self._blocks: dict[tuple[int, int], tuple[CodeRegion, CodeBlock]] = {}
-        self._expected = 0
+        self._blocks: dict[tuple[int, int], CodeBlock] = {}
+        self._expected = self._run = 0
         self._before: CodeBlock | None = None
 
-    def attach(self, emulator: BlockHooks) -> None:
+    @property
+    def cycles(self) -> int:
+        return self._memories[0].now
+
+    @property
+    def all_cycles(self) -> tuple[int, ...]:
+        return tuple(memory.now for memory in self._memories)
+
+    @property
+    def hits(self) -> int:
+        return self._memories[0].hits
+
+    @property
+    def misses(self) -> int:
+        return self._memories[0].misses
+
+    def attach(self, emulator: Hooks) -> None:
         emulator.on_block(self.block)
+        if any(memory.system.reads_wait for memory in self._memories):
+            emulator.on_read(self.read)
+
+    def cached(self, on: bool) -> None:
+        """The program switches the instruction cache on or off; either way it is empty."""
+        for memory in self._memories:
+            memory.reset(on)
 
     def forget(self) -> None:
-        """The code may have changed."""
+        """The chip starts anew, maybe with other code: caches are off."""
         self._blocks.clear()
         self._before = None
+        self._expected = self._run = 0
+        self.cached(False)
 
     def block(self, address: int, size: int) -> None:
         """The emulator enters straight-line code of `size` bytes at `address`."""
-        placed = self._blocks.get((address, size)) or self._place(address, size)
-        if placed is None:
+        block = self._blocks.get((address, size)) or self._place(address, size)
+        if block is None:
             return
-        _region, block = placed
-        self.cycles += arrival(self._before, block, falls_through=address == self._expected) + block.cycles
+        jumped = address != self._expected
+        extra = arrival(self._before, block, jumped, self._run, self._rules)
+        for memory in self._memories:
+            memory.block(address, block.steps, extra, jumped)
         self.instructions += block.instructions
+        self._run = block.trail + (self._run if block.trail == block.instructions and not jumped else 0)
         self._expected, self._before = block.end, block
 
-    def _place(self, address: int, size: int) -> tuple[CodeRegion, CodeBlock] | None:
-        """Where the block lies and what it costs by itself. None: it lies in no region and counts nothing."""
+    def read(self, address: int) -> None:
+        """An instruction of the last block reads data of the flash."""
+        for memory in self._memories:
+            memory.read(address)
+
+    def _place(self, address: int, size: int) -> CodeBlock | None:
+        """What the block costs by itself. None: it lies in no region and counts nothing."""
         for region in self._regions:
             offset = address - region.start
             if offset >= 0 and offset + size <= len(region.bytes):
-                block = block_cost(bytes(region.bytes[offset : offset + size]), address)
-                self._blocks[address, size] = region, block
-                return region, block
+                block = block_cost(bytes(region.bytes[offset : offset + size]), address, self._rules)
+                self._blocks[address, size] = block
+                return block
         return None
 
 
@@ -154,15 +215,20 @@ def _rows(rows: tuple[Row, ...]) -> ctypes.Array[_Row]:
     return (_Row * (len(rows) + 1))(*(_row(row) for row in rows), _Row(cycles=1))
 
 
+class _System(ctypes.Structure):
+    _fields_ = tuple((field.name, ctypes.c_uint32) for field in fields(MemorySystem))
+
+
 class CompiledCounter:
     """The model in C, called by the emulator itself without passing through Python."""
 
     name = "c"
 
-    def __init__(self, regions: Sequence[CodeRegion], library: Path) -> None:
+    def __init__(self, regions: Sequence[CodeRegion], systems: Sequence[MemorySystem], library: Path, rules: bool = True) -> None:
         self._lib = ctypes.CDLL(str(library))
         self._lib.timing_new.restype = ctypes.c_void_p
-        self._lib.timing_cycles.restype = self._lib.timing_instructions.restype = ctypes.c_uint64
+        for name in ("cycles", "instructions", "hits", "misses"):
+            getattr(self._lib, f"timing_{name}").restype = ctypes.c_uint64
         self._tables = _rows(NARROW), _rows(WIDE)
         self._state = ctypes.c_void_p(self._lib.timing_new(*self._tables))
         if not self._state:
@@ -172,25 +238,53 @@ class CompiledCounter:
             if self._lib.timing_region(self._state, index, *place):
                 raise MemoryError("timing model")
         self._regions = regions  # the C side holds their addresses
+        self._count, self._reads = len(systems), any(system.reads_wait for system in systems)
+        self._lib.timing_rules(self._state, int(rules))
+        for index, system in enumerate(systems):
+            self._lib.timing_memory(self._state, index, ctypes.byref(_System(*astuple(system))))
 
     @property
     def cycles(self) -> int:
-        return int(self._lib.timing_cycles(self._state))
+        return int(self._lib.timing_cycles(self._state, 0))
+
+    @property
+    def all_cycles(self) -> tuple[int, ...]:
+        return tuple(int(self._lib.timing_cycles(self._state, index)) for index in range(self._count))
+
+    @property
+    def hits(self) -> int:
+        return int(self._lib.timing_hits(self._state))
+
+    @property
+    def misses(self) -> int:
+        return int(self._lib.timing_misses(self._state))
 
     @property
     def instructions(self) -> int:
         return int(self._lib.timing_instructions(self._state))
 
-    def attach(self, emulator: BlockHooks) -> None:
+    def attach(self, emulator: Hooks) -> None:
+        read, write, xpsr = emulator.register_access()
+        self._lib.timing_emulator(self._state, read, write, xpsr)
         emulator.on_block_native(ctypes.cast(self._lib.timing_block, ctypes.c_void_p), self._state)
+        if self._reads:
+            emulator.on_read_native(ctypes.cast(self._lib.timing_read, ctypes.c_void_p), self._state)
+
+    def cached(self, on: bool) -> None:
+        """The program switches the instruction cache on or off; either way it is empty."""
+        self._lib.timing_cached(self._state, int(on))
 
     def forget(self) -> None:
-        """The code may have changed."""
+        """The chip starts anew, maybe with other code: caches are off."""
         self._lib.timing_forget(self._state)
 
     def block(self, address: int, size: int) -> None:
         """As the emulator calls it; for tests."""
         self._lib.timing_block(None, ctypes.c_uint64(address), ctypes.c_uint32(size), self._state)
+
+    def read(self, address: int) -> None:
+        """As the emulator calls it; for tests."""
+        self._lib.timing_read(None, 0, ctypes.c_uint64(address), 4, ctypes.c_int64(0), self._state)
 
 
 def cache_dir() -> Path:
@@ -204,27 +298,31 @@ def cache_dir() -> Path:
 
 
 def compile_hook() -> Path | None:
-    """The shared library of timing.c, compiled unless cached; None where no host compiler works."""
+    """The shared library of timing.c and memory.c, compiled unless cached; None where no host compiler works."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         return None
-    key = hashlib.sha256(SOURCE.read_bytes() + " ".join(CFLAGS).encode() + os.uname().machine.encode()).hexdigest()[:16]
+    text = b"".join(path.read_bytes() for path in (*SOURCES, *HEADERS))
+    key = hashlib.sha256(text + " ".join(CFLAGS).encode() + os.uname().machine.encode()).hexdigest()[:16]
     library = cache_dir() / f"timing-{key}.so"
     if library.exists():
         return library
     part = library.with_name(f"{library.name}.{os.getpid()}")
-    done = subprocess.run([compiler, *CFLAGS, "-o", str(part), str(SOURCE)], capture_output=True, text=True)
+    done = subprocess.run([compiler, *CFLAGS, "-o", str(part), *map(str, SOURCES)], capture_output=True, text=True)
     if done.returncode:
         return None
     part.replace(library)  # whole or not at all: several boards may start at once
     return library
 
 
-def make_counter(clock: str, hook: str, regions: Sequence[CodeRegion]) -> Counter:
-    """`clock` cycles, instructions or off; `hook` auto, c or python. Raises HostError if `c` can't be had."""
+def make_counter(clock: str, hook: str, regions: Sequence[CodeRegion], chip: Chip) -> Counter:
+    """`clock` cycles, instructions or off; `hook` auto, c or python. Counts with the chip's default memory system.
+    Raises HostError if `c` can't be had."""
     if clock == "off":
         return NoCounter()
     library = None if hook == "python" else compile_hook()
     if library is None and hook == "c":
         raise HostError("timing.c can't be compiled", expected="a working cc on PATH", remedy="install gcc or use --hook python")
-    return CompiledCounter(regions, library) if library else PythonCounter(regions)
+    if library:
+        return CompiledCounter(regions, (chip.default,), library, chip.rules)
+    return PythonCounter(regions, (chip.default,), chip.rules)

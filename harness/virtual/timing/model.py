@@ -1,19 +1,18 @@
 """The Cortex-M4F timing model in Python: the reference of timing.c and its stand-in where no host compiler exists.
 
-A block is straight-line code as the emulator runs it. Its cost is the sum of its instructions' own cycles plus what each
-pays or saves because of its predecessor; a block that does not begin where the last one ended adds the taken branch. Where
-the emulator cut straight-line code in two (at a page's border), the pair across the cut counts like any other, so that a
-program's cycles do not depend on where it lies.
-What a block costs by itself is worked out once (`block_cost`), what it costs to arrive there each time (`arrival`). The counters
-of clock.py add the two where they know the block's memory and address, flash or RAM; so far both fetch without waiting.
-Limits: zero wait states; a conditional instruction inside an IT block costs the same whether its condition holds or not;
-pairs across a branch, taken or not, are not seen; exceptions cost nothing.
+A block is straight-line code as the emulator runs it. Each of its instructions takes its own cycles plus what it pays or saves
+because of its predecessor; a block that does not begin where the last one ended adds the taken branch. Where the emulator cut
+straight-line code in two (at a page's border), the instructions across the cut count like any others.
+What a block costs by itself is worked out once (`block_cost`), what it costs to arrive there each time (`arrival`). What fetching
+the instructions and reading data adds to that is memory.py's.
+Limits: a conditional instruction inside an IT block costs the same whether its condition holds or not; pairs across a branch,
+taken or not, are not seen; exceptions cost nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tinyrig.virtual.timing.table import NARROW, WIDE, Kind, Row
 
@@ -39,6 +38,12 @@ OPERANDS: dict[str, tuple[int, int, int]] = {
     "imm8": (7, 0, 0),
 }
 
+LONG_RUN = 3
+"""The third wide instruction off a word border in a row costs one cycle more: [N] of systems.py fits better with it, and it is
+one more fetch than the queue holds. Later ones cost nothing more there; float code suggests one more every six."""
+_FUSED_CYCLES = 3
+"""Own cycles of VMLA, VFMA and their kin, which no other row of Kind.FLOAT has."""
+
 _STORES = (Kind.STORE_IMMEDIATE, Kind.STORE_REGISTER)
 
 
@@ -59,30 +64,38 @@ class Instruction:
 
 @dataclass(frozen=True)
 class CodeBlock:
-    """Cost of straight-line code; `penalty` if control leaves it other than by falling through, `entry` if it came so.
-    `first` and `last` are its instructions there; None: it has none."""
+    """Cost of straight-line code: `steps` has (cycles, bytes) of each instruction; `penalty` if control leaves it other than by
+    falling through. `first` and `last` are its instructions there; None: it has none. `lead` and `trail`: how many wide
+    instructions off a word border it begins and ends with."""
 
-    cycles: int
-    instructions: int
-    penalty: int
-    entry: int
     end: int
+    steps: tuple[tuple[int, int], ...] = ()
+    penalty: int = 0
     first: Instruction | None = None
     last: Instruction | None = None
+    lead: int = 0
+    trail: int = 0
+
+    @property
+    def instructions(self) -> int:
+        return len(self.steps)
 
 
-def seam(before: CodeBlock | None, current: CodeBlock) -> int:
+def seam(before: CodeBlock | None, current: CodeBlock, rules: bool) -> int:
     """Cycles of the pair across the border of two blocks that follow each other without a branch."""
     if before is None or before.last is None or before.penalty or current.first is None:
         return 0
-    return pairing(before.last, current.first)
+    return pairing(before.last, current.first, rules)
 
 
-def arrival(before: CodeBlock | None, current: CodeBlock, falls_through: bool) -> int:
-    """Cycles between two blocks: of the pair at their border, or of the taken branch and its target's first fetch."""
-    if falls_through:
-        return seam(before, current)
-    return (before.penalty if before else 0) + current.entry
+def arrival(before: CodeBlock | None, current: CodeBlock, jumped: bool, run: int, rules: bool = True) -> int:
+    """Cycles between two blocks: of the taken branch, or of the instructions at their border. `run`: how many wide instructions
+    off a word border ran last."""
+    if jumped:
+        return before.penalty if before else 0
+    third = 0 < run < LONG_RUN <= run + current.lead
+    counted = run > 0 and current.lead >= LONG_RUN
+    return seam(before, current, rules) + (int(third) - int(counted) if rules else 0)
 
 
 def registers(words: str, code: int) -> int:
@@ -127,7 +140,7 @@ def decode(code: int, wide: bool) -> Instruction:
     )
 
 
-def pairing(before: Instruction, current: Instruction) -> int:
+def pairing(before: Instruction, current: Instruction, rules: bool = True) -> int:
     """Cycles that `current` pays (or saves, negative) because `before` stands directly before it."""
     waits = bool(before.writes & current.address)
     if current.kind is Kind.IT or (current.kind is Kind.NOP and before.kind is Kind.LOAD):
@@ -141,9 +154,20 @@ def pairing(before: Instruction, current: Instruction) -> int:
         change -= 1  # a store behind a load hides in its second cycle
     if waits and before.kind is not Kind.LOAD_MANY:
         change += 1  # an address register is read one stage early; results are not forwarded to it
-    if before.kind is Kind.FLOAT and before.fp_writes & current.fp_reads:
+    if before.kind is Kind.FLOAT and before.fp_writes & current.fp_reads and not (rules and _fused_forwards(before, current)):
         change += 1  # an FPU result used at once
     return change
+
+
+def _fused_forwards(before: Instruction, current: Instruction) -> bool:
+    """Whether the result of a fused multiply-add is there in time: for the next one's accumulator, and for a store."""
+    if not _fused(before):
+        return False
+    return current.kind is Kind.STORE_IMMEDIATE or (_fused(current) and before.fp_writes == current.fp_writes)
+
+
+def _fused(instruction: Instruction) -> bool:
+    return instruction.kind is Kind.FLOAT and instruction.cycles == _FUSED_CYCLES
 
 
 def instructions(code: bytes) -> Iterator[tuple[int, bool]]:
@@ -160,22 +184,20 @@ def instructions(code: bytes) -> Iterator[tuple[int, bool]]:
         at += 4 if wide else 2
 
 
-def block_cost(code: bytes, address: int = 0) -> CodeBlock:
-    """Cost of the straight-line `code` at `address`."""
-    result = CodeBlock(0, 0, 0, 0, address + len(code))
-    before = None
+def block_cost(code: bytes, address: int = 0, rules: bool = True) -> CodeBlock:
+    """Cost of the straight-line `code` at `address`. `rules`: with those of wide runs and fused multiply-adds, which the
+    model for zero wait states does without."""
+    steps: list[tuple[int, int]] = []
+    first: Instruction | None = None
+    before: Instruction | None = None
+    lead = trail = 0
+    at = address
     for word, wide in instructions(code):
         current = decode(word, wide)
-        cycles = current.cycles + (pairing(before, current) if before else 0)
-        entry = int(wide and bool(address & 2)) if before is None else result.entry
-        result = replace(
-            result,
-            cycles=result.cycles + cycles,
-            instructions=result.instructions + 1,
-            penalty=current.penalty,
-            entry=entry,
-            first=result.first or current,
-            last=current,
-        )
-        before = current
-    return result
+        trail = trail + 1 if wide and at & 2 else 0
+        lead = trail if trail > len(steps) else lead
+        extra = (pairing(before, current, rules) if before else 0) + int(rules and trail == LONG_RUN)
+        steps.append((current.cycles + extra & 0xFF, 4 if wide else 2))
+        first, before = first or current, current
+        at += 4 if wide else 2
+    return CodeBlock(address + len(code), tuple(steps), before.penalty if before else 0, first, before, lead, trail)

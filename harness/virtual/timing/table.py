@@ -8,7 +8,7 @@ Sources: [T] ARM 100166 "Cortex-M4 Technical Reference Manual" r0p1, table 3-1 (
 load/store pairing and address-generation rules; [F] ibid. table 7-1 (FPU timings); [A] ARM DDI 0403 (v7-M encodings);
 [M] compendium.i-0.nl, measured with
 the DWT's counters of a Cortex-M4 (branch timing, instruction alignment); [E] an estimate, the text says of what.
-Zero wait states throughout: the nRF52840's flash and its cache are not modelled.
+What fetching an instruction and reading data adds is memory.py's.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 PENALTY_DIRECT = 1
-"""Extra cycles of a taken direct branch: two in all, three to a wide instruction off a word border, which the model adds by
-itself. [T] allows 1 + P with P = 1 to 3. [M] measured so on a Cortex-M4; Nordic's own nRF52840 delay loop (SUBS, BHI)
-counts three cycles a turn. With these the model lay 5.0 % below pqm4's published cycles of a real part on average."""
+"""Extra cycles of a taken direct branch: two in all, three to a wide instruction off a word border, whose two words are fetched
+one after the other. [T] allows 1 + P with P = 1 to 3. [M] measured so on a Cortex-M4; Nordic's own nRF52840 delay loop (SUBS,
+BHI) counts three cycles a turn. With these the model lay 5.0 % below pqm4's published cycles of a real part on average."""
 PENALTY_INDIRECT = 2
 """The same where the target comes from a register or from memory: three in all."""
 

@@ -1,9 +1,11 @@
 /* timing.c: counts instructions and estimated Cortex-M4F cycles, called by the emulator at the start of every block of
- * straight-line code. What an instruction costs stands in table.py, whose rows arrive here as struct timing_row;
- * model.py holds the same algorithm in Python. */
+ * straight-line code and at every read of data in flash. What an instruction costs stands in table.py, whose rows arrive here
+ * as struct timing_row; model.py and clock.py hold the same algorithm in Python. Several memory systems count side by side. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "memory.h"
 
 enum { /* table.Kind */
     KIND_ALU, KIND_LOAD, KIND_LOAD_MANY, KIND_STORE_IMMEDIATE, KIND_STORE_REGISTER, KIND_STORE_MANY, KIND_BRANCH,
@@ -31,11 +33,14 @@ struct instruction {
 
 /* Cached cost of one block. */
 struct block {
+    struct memory_step *steps;
+    struct memory_pass pass;
     uint32_t cycles, end;
     uint32_t generation; /* of the program that it belongs to */
     uint16_t instructions;
-    uint16_t last; /* offset of the last instruction */
-    uint8_t penalty, entry;
+    uint16_t last;        /* offset of the last instruction */
+    uint16_t lead, trail; /* how many wide instructions off a word border it begins and ends with */
+    uint8_t penalty, has_it;
 };
 
 struct region {
@@ -44,12 +49,25 @@ struct region {
     struct block *blocks; /* one for every halfword */
 };
 
-enum { REGIONS = 2 };
+enum { REGIONS = 2, MEMORIES = 3, LONG_RUN = 3, IT_LENGTH = 4 };
+
+/* Bits of xPSR that hold the IT state: Armv7-M ARM (DDI 0403), B1.4.2. */
+#define XPSR_IT 0x0600FC00u
+
+/* unicorn's uc_reg_read and uc_reg_write. */
+typedef int (*register_access)(void *uc, int number, void *value);
 
 struct timing {
     const struct timing_row *narrow, *wide;
     struct region regions[REGIONS];
-    uint64_t cycles, instructions;
+    struct memory memories[MEMORIES];
+    uint32_t memory_count;
+    int rules;            /* whether wide runs and fused multiply-adds cost what model.py's newer rules say */
+    uint64_t instructions;
+    register_access read_register, write_register;
+    int xpsr;             /* unicorn's number of that register */
+    uint32_t run;         /* wide instructions off a word border that ran last without a break */
+    int in_it;            /* whether a load of this block may stand inside an IT block */
     uint32_t expected;    /* where the last block falls through to */
     uint32_t penalty;     /* what it costs to go anywhere else */
     uint32_t generation;  /* blocks of another one are stale */
@@ -79,17 +97,56 @@ int timing_region(struct timing *t, uint32_t index, const uint8_t *bytes, uint32
     return r->blocks ? 0 : -1;
 }
 
-/* The code may have changed: every cost is worked out again. */
+/* The program switches the instruction cache on or off; either way it is empty. */
+void timing_cached(struct timing *t, int on)
+{
+    for (uint32_t i = 0; i < t->memory_count; i++)
+        memory_reset(&t->memories[i], on);
+}
+
+/* The chip starts anew, maybe with other code: every cost is worked out again, and the caches are off. */
 void timing_forget(struct timing *t)
 {
     t->generation++;
     t->penalty = 0;
+    t->run = 0;
     t->last = NULL;
+    t->expected = 0;
+    timing_cached(t, 0);
 }
 
-uint64_t timing_cycles(const struct timing *t)
+void timing_rules(struct timing *t, int on)
 {
-    return t->cycles;
+    t->rules = on;
+}
+
+/* Memory system `index`, at most MEMORIES of them; the caches are off until timing_cached(). */
+void timing_memory(struct timing *t, uint32_t index, const struct memory_system *system)
+{
+    memory_init(&t->memories[index], system);
+    t->memory_count = index + 1;
+}
+
+void timing_emulator(struct timing *t, register_access read, register_access write, int xpsr)
+{
+    t->read_register = read;
+    t->write_register = write;
+    t->xpsr = xpsr;
+}
+
+uint64_t timing_cycles(const struct timing *t, uint32_t memory)
+{
+    return t->memories[memory].now;
+}
+
+uint64_t timing_hits(const struct timing *t)
+{
+    return t->memories[0].hits;
+}
+
+uint64_t timing_misses(const struct timing *t)
+{
+    return t->memories[0].misses;
 }
 
 uint64_t timing_instructions(const struct timing *t)
@@ -126,8 +183,18 @@ static struct instruction decode(const struct timing *t, uint32_t word, int is_w
     return i;
 }
 
+static int fused(const struct instruction *i)
+{
+    return i->kind == KIND_FLOAT && i->cycles == 3;
+}
+
+static int accumulates(const struct instruction *p, const struct instruction *c)
+{
+    return fused(c) && p->fp_writes == c->fp_writes;
+}
+
 /* Change of c's cost because p stands directly before it; the reasons stand in model.py. */
-static int pairing(const struct instruction *p, const struct instruction *c)
+static int pairing(const struct timing *t, const struct instruction *p, const struct instruction *c)
 {
     int store = c->kind == KIND_STORE_IMMEDIATE || c->kind == KIND_STORE_REGISTER;
     int waits = (p->writes & c->address) != 0;
@@ -140,7 +207,8 @@ static int pairing(const struct instruction *p, const struct instruction *c)
         change--;
     if (waits && p->kind != KIND_LOAD_MANY)
         change++;
-    if (p->kind == KIND_FLOAT && (p->fp_writes & c->fp_reads))
+    int in_time = t->rules && fused(p) && (c->kind == KIND_STORE_IMMEDIATE || accumulates(p, c));
+    if (p->kind == KIND_FLOAT && (p->fp_writes & c->fp_reads) && !in_time)
         change++;
     if (c->kind == KIND_IT || (c->kind == KIND_NOP && p->kind == KIND_LOAD))
         change = -c->cycles;
@@ -153,7 +221,7 @@ static uint32_t halfword(const uint8_t *p)
 }
 
 /* The instruction at `code`; `*bytes`: its length. */
-static struct instruction fetch(const struct timing *t, const uint8_t *code, uint32_t *bytes)
+static struct instruction fetch_instruction(const struct timing *t, const uint8_t *code, uint32_t *bytes)
 {
     uint32_t word = halfword(code);
     int is_wide = word >> 11 >= 0x1D;
@@ -161,25 +229,27 @@ static struct instruction fetch(const struct timing *t, const uint8_t *code, uin
     return decode(t, is_wide ? word << 16 | halfword(code + 2) : word, is_wide);
 }
 
+/* Works out `b`. Without memory it has no instructions. */
 static void cost(const struct timing *t, const uint8_t *code, uint32_t address, uint32_t size, struct block *b)
 {
     struct instruction previous, current;
-    memset(b, 0, sizeof *b);
-    for (uint32_t at = 0, bytes; at + 2 <= size; at += bytes, b->instructions++) {
+    free(b->steps);
+    *b = (struct block){.steps = malloc((size / 2 + 1) * sizeof *b->steps), .end = address + size, .generation = t->generation};
+    for (uint32_t at = 0, bytes; b->steps && at + 2 <= size; at += bytes, b->instructions++) {
         if (halfword(code + at) >> 11 >= 0x1D && at + 4 > size)
             break;
-        current = fetch(t, code + at, &bytes);
-        b->cycles += current.cycles;
-        if (at)
-            b->cycles += (uint32_t)pairing(&previous, &current);
-        else
-            b->entry = bytes == 4 && (address & 2);
+        current = fetch_instruction(t, code + at, &bytes);
+        b->trail = bytes == 4 && ((address + at) & 2) ? b->trail + 1 : 0;
+        if (b->trail > b->instructions)
+            b->lead = b->trail;
+        int extra = (at ? pairing(t, &previous, &current) : 0) + (t->rules && b->trail == LONG_RUN);
+        b->steps[b->instructions] = (struct memory_step){(uint8_t)(current.cycles + extra), (uint8_t)bytes};
+        b->cycles += b->steps[b->instructions].cycles;
         previous = current;
         b->penalty = current.penalty;
+        b->has_it |= current.kind == KIND_IT;
         b->last = (uint16_t)at;
     }
-    b->end = address + size;
-    b->generation = t->generation;
 }
 
 /* Where the block lies, flash or RAM; NULL: in neither, so it counts nothing. */
@@ -195,7 +265,7 @@ static struct region *find_region(struct timing *t, uint32_t address, uint32_t s
 }
 
 /* What the block costs by itself, worked out when it is met for the first time. */
-static const struct block *costed(const struct timing *t, struct region *r, uint32_t address, uint32_t size)
+static struct block *costed(const struct timing *t, struct region *r, uint32_t address, uint32_t size)
 {
     uint32_t offset = address - r->start;
     struct block *b = &r->blocks[offset / 2];
@@ -208,16 +278,28 @@ static const struct block *costed(const struct timing *t, struct region *r, uint
 static int seam(const struct timing *t, const uint8_t *code)
 {
     uint32_t bytes;
-    struct instruction previous = fetch(t, t->last, &bytes), current = fetch(t, code, &bytes);
-    return pairing(&previous, &current);
+    struct instruction previous = fetch_instruction(t, t->last, &bytes), current = fetch_instruction(t, code, &bytes);
+    return pairing(t, &previous, &current);
 }
 
-/* Cycles between the last block and this one: of the pair at their border, or of the taken branch and its target's first fetch. */
-static int64_t arrival(const struct timing *t, const struct block *b, const uint8_t *code, uint32_t address)
+/* Cycles between the last block and this one: of the taken branch, or of the instructions at their border. */
+static int arrival(const struct timing *t, const struct block *b, const uint8_t *code, int jumped)
 {
-    if (address != t->expected)
-        return (int64_t)t->penalty + b->entry;
-    return t->last && b->instructions ? seam(t, code) : 0;
+    if (jumped)
+        return (int)t->penalty;
+    int third = t->run && t->run < LONG_RUN && t->run + b->lead >= LONG_RUN;
+    int counted = t->run && b->lead >= LONG_RUN;
+    return (t->last && b->instructions ? seam(t, code) : 0) + (t->rules ? third - counted : 0);
+}
+
+static void leave(struct timing *t, const struct block *b, const uint8_t *code, int jumped)
+{
+    int whole = b->trail == b->instructions;
+    t->run = b->trail + (whole && !jumped ? t->run : 0);
+    t->in_it = b->has_it || (t->in_it && !jumped && b->instructions < IT_LENGTH);
+    t->expected = b->end;
+    t->penalty = b->penalty;
+    t->last = b->instructions && !b->penalty ? code + b->last : NULL;
 }
 
 /* Signature of unicorn's UC_HOOK_BLOCK callback. */
@@ -229,11 +311,38 @@ void timing_block(void *uc, uint64_t address64, uint32_t size, void *state)
     (void)uc;
     if (!r)
         return;
-    const struct block *b = costed(t, r, address, size);
+    struct block *b = costed(t, r, address, size);
     const uint8_t *code = r->bytes + (address - r->start);
-    t->cycles += (uint64_t)(arrival(t, b, code, address) + b->cycles);
+    int jumped = address != t->expected;
+    int extra = arrival(t, b, code, jumped);
+    const struct memory_code part = {address, b->instructions, b->cycles, b->steps, &b->pass};
+    for (uint32_t i = 0; i < t->memory_count; i++)
+        memory_block(&t->memories[i], &part, extra, jumped);
     t->instructions += b->instructions;
-    t->expected = b->end;
-    t->penalty = b->penalty;
-    t->last = b->instructions && !b->penalty ? code + b->last : NULL;
+    leave(t, b, code, jumped);
+}
+
+/* unicorn brings its IT state up to date for a callback and leaves it so: the next block would begin as if inside the IT block.
+ * Between blocks the state that it keeps there is 0 unless the block's own end sets it. */
+static void clear_it_state(const struct timing *t, void *uc)
+{
+    uint32_t xpsr = 0;
+    t->read_register(uc, t->xpsr, &xpsr);
+    if (xpsr & XPSR_IT) {
+        xpsr &= ~XPSR_IT;
+        t->write_register(uc, t->xpsr, &xpsr);
+    }
+}
+
+/* Signature of unicorn's UC_HOOK_MEM_READ callback. */
+void timing_read(void *uc, int type, uint64_t address, int size, int64_t value, void *state)
+{
+    struct timing *t = state;
+    (void)type;
+    (void)size;
+    (void)value;
+    if (t->in_it && t->read_register)
+        clear_it_state(t, uc);
+    for (uint32_t i = 0; i < t->memory_count; i++)
+        memory_read(&t->memories[i], (uint32_t)address);
 }

@@ -1,0 +1,75 @@
+"""The setting `memory`: another timing model, whose estimates never pass for those of zero wait states."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from tinyrig.analysis.provenance import checked_metadata, timing_note
+from tinyrig.analysis.verdicts import differing
+from tinyrig.core.boards import parse_board
+from tinyrig.core.config import Config
+from tinyrig.core.errors import UserError
+from tinyrig.core.plans import MeasurementSettings, RunSettings
+from tinyrig.measure.run import measuring
+from tinyrig.measure.variants import model_variant
+from tinyrig.tests.user_home import furnish, url
+from tinyrig.virtual.timing.systems import model_name
+
+VIRTUAL = parse_board("virtual")
+
+
+def cycles(run):
+    return [s.cycles for s in run.samples if s.kind == "window"]
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """(run without, run with the nRF52840's memory, configuration, id of the latter)."""
+    folder = furnish(tmp_path_factory.mktemp("memory"))
+    config = dataclasses.replace(Config(), results=url(folder), repeats=1)
+    variant = model_variant(folder / "dense.tflite", folder / "windows.npz")
+    behind = dataclasses.replace(config, memory="nrf52840")
+    found = []
+    for each in (config, behind):
+        with measuring(VIRTUAL, each) as open_run:
+            found.append(open_run.run(variant))
+    return *found, config, open_run.run_id
+
+
+def test_the_same_outputs_take_longer_behind_the_flash(both):
+    without, behind, *_ = both
+    assert [s.outputs for s in behind.samples] == [s.outputs for s in without.samples]
+    assert all(more > less for less, more in zip(cycles(without), cycles(behind), strict=True))
+
+
+def test_models_are_told_apart(both):
+    without, behind, *_ = both
+    assert "timing_model" not in checked_metadata(without) and "zero wait states" in timing_note(without)
+    assert checked_metadata(behind)["timing_model"] == model_name("nrf52840") and "303" in timing_note(behind)
+    assert differing(checked_metadata(without), checked_metadata(behind)).startswith("timing model changed")
+
+
+def test_a_run_is_not_resumed_with_another_model(both):
+    *_, config, run_id = both
+    with pytest.raises(UserError, match="the setting `memory` has changed"), measuring(VIRTUAL, config, resume=run_id):
+        pass
+
+
+def test_what_was_stored_before_there_was_a_choice_is_read():
+    old = {
+        "engine": "tinyrig",
+        "limit": None,
+        "oracle": "tflm",
+        "repeats": 30,
+        "seed": 0,
+        "optimise": "speed",
+        "float_tolerance": 1e-5,
+        "accuracy_drop": 0.005,
+    }
+    settings = RunSettings.from_json(old)
+    assert settings is not None and settings.memory == "none" and settings.to_json() == {**old, "memory": "none"}
+    del old["seed"]
+    assert RunSettings.from_json(old) is None
+    assert MeasurementSettings.from_json({}).timing_model is None
