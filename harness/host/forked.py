@@ -10,11 +10,24 @@ import contextlib
 import os
 import signal
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+_HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+"""Signals whose handlers raise (signals.py)."""
 CRASH_STATUS = 70
 """What a process exits with that did not get to say how its work ended."""
+
+
+def _fork(mask: Iterable[int]) -> int:
+    """os.fork(); this process has `mask` again afterwards, the new one not yet."""
+    pid = -1
+    try:
+        pid = os.fork()
+    finally:
+        if pid:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    return pid
 
 
 class Forked:
@@ -24,10 +37,12 @@ class Forked:
         self._code: int | None = None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # threads of others (test runners, BLAS) hold no lock of ours
-            self.pid = os.fork()
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)  # raised in what others do at a fork, it would be lost
+            self.pid = _fork(before)
         if self.pid == 0:
             status = CRASH_STATUS
             try:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
                 status = life()
             finally:
                 os._exit(status)

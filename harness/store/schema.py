@@ -9,10 +9,25 @@ with its `record`; `metrics` of each finished one are for those who query with S
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import String as AnyString
+from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import ColumnElement
+from sqlalchemy.types import TypeDecorator
 
 from tinyrig.core.records import RunState
+from tinyrig.core.text import visible
+
+
+class String(TypeDecorator[str]):
+    """Names, ids and dates. A database of earlier runs comes from outside too: what a terminal would obey is made visible."""
+
+    impl = AnyString
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        return value if value is None or value.isprintable() else visible(value)
+
 
 STORE_SCHEMA = 2
 """What tinyrigs from before the migrations check. Raised whenever they could no longer read what this one writes."""

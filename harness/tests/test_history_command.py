@@ -80,6 +80,17 @@ def test_history_names_what_was_accepted_and_what_is_not_comparable(runs, capfd)
     assert sum("accepted" in row for row in rows) == 1
 
 
+@pytest.mark.parametrize("column", ["variant", "board_name", "timing", "build_id"])
+def test_no_text_of_the_database_moves_the_cursor(runs, home, capfd, column):
+    with closing(sqlite3.connect(home / "results.sqlite")) as db, db:
+        db.execute(f"UPDATE variant_runs SET {column} = char(27) || '[31m' || {column}")
+    for words in (["history", "latency_us_median"], ["export", "--samples"]):
+        main(words)
+        shown = capfd.readouterr()
+        assert "\x1b" not in shown.out + shown.err
+        assert (words[0] == "export" and column == "build_id") or "\\x1b" in shown.out
+
+
 def test_history_of_a_part(runs, capfd):
     which = ("--since", "1d", "--variant", "dense", "--board", "virtual")
     code, out, _ = tell(capfd, "history", "flash_total", "--last", "1", *which)

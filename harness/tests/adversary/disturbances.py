@@ -298,23 +298,21 @@ def _resumed(folder: Path, outcome: Outcome, right: dict[str, dict[str, Any]]) -
     yield from invariants.stored_wrongly(path)
     if outcome.code == GOOD:
         return
-    state = _state(path)
-    if state is None:
+    run_id, state = _run(path)
+    if run_id is None:
         return
     if state == RunState.FINISHED and outcome.code != -signal.SIGKILL:
         yield "a run that was cut off is called finished: it can't be resumed"
         return
-    words = ("run", "--resume", "--no-report", "--json", "out.json") if state != RunState.FINISHED else WORDS
-    again = Command(folder, *words).finish()
+    again = Command(folder, "run", "--resume", run_id, "--no-report", "--json", "out.json").finish()
     yield from (f"resumed: {fault}" for fault in invariants.broken(again, (GOOD,)))
     if again.code == GOOD:
         yield from (f"resumed: {fault}" for fault in _numbers_right(folder, again, right))
     yield from (f"resumed: {fault}" for fault in invariants.stored_wrongly(path))
 
 
-def _state(path: Path) -> str | None:
-    """Of the only run; None where it was cut off before it was stored."""
+def _run(path: Path) -> tuple[str | None, str | None]:
+    """Id and state of the only run; None where it was cut off before it was stored."""
     with contextlib.closing(sqlite3.connect(path)) as db, contextlib.suppress(sqlite3.OperationalError):
-        row = db.execute("SELECT state FROM runs").fetchone()
-        return row[0] if row else None
-    return None
+        return db.execute("SELECT run_id, state FROM runs").fetchone() or (None, None)
+    return None, None
