@@ -33,7 +33,7 @@ MANY_KINDS = ("line-cut:0.02", "line-delay:0.01:1.2", "line-stall:0.003:1", "lin
 
 
 @dataclass
-class Outcome:
+class Streamed:
     """One variant over one line; `error` instead of samples where it failed."""
 
     samples: tuple[Sample, ...] = ()
@@ -48,9 +48,9 @@ def byte_faults(rate: float) -> tuple[str, ...]:
     return tuple(f"line-{kind}:{rate:g}" for kind in KINDS)
 
 
-def stream(variant: Variant, config: Config, limit: int | None, faults: tuple[str, ...], seed: int) -> Outcome:
+def stream(variant: Variant, config: Config, limit: int | None, faults: tuple[str, ...], seed: int) -> Streamed:
     """All windows, repeats, stack and profile of a variant, as a run takes them."""
-    outcome = Outcome()
+    streamed = Streamed()
     with Rig(parse_board("virtual"), replace(config, faults=faults, fault_seed=seed)) as rig:
         image = compile_for(variant.tflite.read_bytes(), rig.board, config)
         windows = windows_of(Request(variant, limit=limit), image.inputs, config)
@@ -59,15 +59,15 @@ def stream(variant: Variant, config: Config, limit: int | None, faults: tuple[st
         try:
             session, _ = rig.prepare(image)
             start = time.monotonic()
-            outcome.samples = take_samples(session, windows, config.repeats)
+            streamed.samples = take_samples(session, windows, config.repeats)
         except LinkError as error:
-            outcome.error = error.what
-        outcome.seconds = time.monotonic() - start
-        outcome.injected = Counter(rig.injected())
+            streamed.error = error.what
+        streamed.seconds = time.monotonic() - start
+        streamed.injected = Counter(rig.injected())
         if session is not None:
-            outcome.counts, outcome.recoveries_s = session.statistics.summary(), session.statistics.recoveries_s
-    print(f"{variant.name} {' '.join(faults) or 'clean'}: {outcome.seconds:.1f} s {outcome.error}", file=sys.stderr, flush=True)
-    return outcome
+            streamed.counts, streamed.recoveries_s = session.statistics.summary(), session.statistics.recoveries_s
+    print(f"{variant.name} {' '.join(faults) or 'clean'}: {streamed.seconds:.1f} s {streamed.error}", file=sys.stderr, flush=True)
+    return streamed
 
 
 def ms(seconds: list[float]) -> tuple[str, str]:
@@ -79,7 +79,7 @@ def full(variants: list[Variant], config: Config, limit: int | None, faults: tup
     print(f"\n{', '.join(faults)}; seeds from {seed} on\n")
     heads = "variant, inferences, equal, s clean, s, injected, repeated, reconnects, bytes sent, in vain, ms median, ms worst"
     print(f"| {' | '.join(heads.split(', '))} |\n|---{'|--:' * heads.count(',')}|")
-    total, good = Outcome(), True
+    total, good = Streamed(), True
     for n, variant in enumerate(variants):
         clean, faulty = stream(variant, config, limit, (), 0), stream(variant, config, limit, faults, seed + n)
         equal = bool(clean.samples) and faulty.samples == clean.samples

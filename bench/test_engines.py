@@ -40,7 +40,7 @@ KB = 1024
 
 
 @dataclass(frozen=True)
-class Target:
+class EngineTarget:
     """`limit`: at most this; `peer`: TFLM + CMSIS-NN as measured before this engine was written (docs/engines.md), None where
     no such figure exists."""
 
@@ -54,24 +54,24 @@ class Target:
 
 
 TARGETS = (
-    Target("pqt", "cycles", 72_000, 245_055),
-    Target("pqt", "RAM", 3 * KB, 6_900),
-    Target("pqt", "flash", 6 * KB, 47_560),
-    Target("simple", "cycles", 270_000, 1_424_496),
-    Target("simple", "RAM", 9 * KB, 18_836),
-    Target("simple", "flash", 12 * KB),
-    Target("dscnn_int8", "cycles", 4_600_000, 9_196_000),
-    Target("dscnn_int8", "arena", 17_000, 22_820),
-    Target("resnet8_int8", "cycles", 18_000_000, 36_470_000),
-    Target("resnet8_int8", "arena", 50_000, 54_996),
-    Target("mobilenet_int8", "cycles", 14_500_000, 29_130_000),
-    Target("mobilenet_int8", "arena", 56_000, 100_708),
-    Target("autoencoder_int8", "cycles", 420_000, 723_000),
-    *(Target(f"{net}_f32", "cycles/MAC", 4.0) for net in ("dscnn", "resnet8", "mobilenet")),
+    EngineTarget("pqt", "cycles", 72_000, 245_055),
+    EngineTarget("pqt", "RAM", 3 * KB, 6_900),
+    EngineTarget("pqt", "flash", 6 * KB, 47_560),
+    EngineTarget("simple", "cycles", 270_000, 1_424_496),
+    EngineTarget("simple", "RAM", 9 * KB, 18_836),
+    EngineTarget("simple", "flash", 12 * KB),
+    EngineTarget("dscnn_int8", "cycles", 4_600_000, 9_196_000),
+    EngineTarget("dscnn_int8", "arena", 17_000, 22_820),
+    EngineTarget("resnet8_int8", "cycles", 18_000_000, 36_470_000),
+    EngineTarget("resnet8_int8", "arena", 50_000, 54_996),
+    EngineTarget("mobilenet_int8", "cycles", 14_500_000, 29_130_000),
+    EngineTarget("mobilenet_int8", "arena", 56_000, 100_708),
+    EngineTarget("autoencoder_int8", "cycles", 420_000, 723_000),
+    *(EngineTarget(f"{net}_f32", "cycles/MAC", 4.0) for net in ("dscnn", "resnet8", "mobilenet")),
 )
 
 
-class Bench:
+class EngineFigures:
     """Compares a model's engines once, however many claims ask, and writes what was found."""
 
     def __init__(self, board: str, config: Config) -> None:
@@ -89,7 +89,7 @@ class Bench:
     def row(self, model: str, engine: str = "tinyrig") -> dict[str, Any]:
         return next(e for e in self.document(model)["models"][0]["engines"] if e["engine"] == engine)
 
-    def reached(self, target: Target) -> float:
+    def reached(self, target: EngineTarget) -> float:
         row = self.row(target.model)
         figures = {
             "cycles": row["cycles"],
@@ -120,7 +120,7 @@ class Bench:
         head = f"# Engines: targets and figures reached\n\n{INTRODUCTION}\n\ntinyrig at {commit()}.\n\n"
         return wrapped(f"{head}{table}\n\n## Side by side\n\n{markdown(whole)}")
 
-    def _target_row(self, t: Target) -> list[str]:
+    def _target_row(self, t: EngineTarget) -> list[str]:
         reached = self.reached(t)
         verdict = "no verified figure" if reached is None else "reached" if reached <= t.limit else "missed"
         return [t.model, t.figure, *map(number, (t.peer, t.limit, reached)), verdict]
@@ -191,25 +191,25 @@ def twin(original: Variant) -> Variant:
 
 
 @pytest.fixture(scope="session")
-def bench(pytestconfig: pytest.Config, config: Config) -> Iterator[Bench]:
-    found = Bench(pytestconfig.getoption("--board"), config)
+def engine_figures(pytestconfig: pytest.Config, config: Config) -> Iterator[EngineFigures]:
+    found = EngineFigures(pytestconfig.getoption("--board"), config)
     yield found
     found.write()
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=str)
-def test_target_is_reached(bench: Bench, target: Target) -> None:
-    assert bench.reached(target) <= target.limit
+def test_target_is_reached(engine_figures: EngineFigures, target: EngineTarget) -> None:
+    assert engine_figures.reached(target) <= target.limit
 
 
 @pytest.mark.parametrize("model", INT8)
-def test_ahead_of_the_peer_in_the_same_run(bench: Bench, model: str) -> None:
-    ratio = bench.row(model)["ratio_to_peer"]
-    assert bench.row(model, PEER)["cycles"] and ratio["cycles"] < 1
+def test_ahead_of_the_peer_in_the_same_run(engine_figures: EngineFigures, model: str) -> None:
+    ratio = engine_figures.row(model)["ratio_to_peer"]
+    assert engine_figures.row(model, PEER)["cycles"] and ratio["cycles"] < 1
 
 
 @pytest.mark.parametrize("model", [*INT8, *FLOAT])
-def test_every_engine_agrees_with_the_oracle(bench: Bench, model: str) -> None:
-    document = bench.document(model)
+def test_every_engine_agrees_with_the_oracle(engine_figures: EngineFigures, model: str) -> None:
+    document = engine_figures.document(model)
     assert wrong_engines(document) == []
     assert all(e["parity"]["compared"] == LIMIT for e in document["models"][0]["engines"] if not e["reason"])

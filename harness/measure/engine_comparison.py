@@ -184,29 +184,29 @@ _NOT_MEASURED = ("cycles", "timing", "cycles_per_mac", "ram", "flash", "parity",
 def _engine_json(row: Row, macs: int | None) -> dict[str, Any]:
     """`macs` as whichever engine counts them: a user's engine does not. None where a value was not measured, is withheld, or
     the engine does not apply (`reason` then says why)."""
-    from tinyrig.analysis import metrics, outputs, verification
+    from tinyrig.analysis.evaluation import evaluate
 
     run = row.run
     entry: dict[str, Any] = {"engine": row.name, "reason": row.reason, "instructions": row.instructions}
     entry |= {"fallbacks": row.fallbacks, "notes": row.notes}
     if run is None:
         return entry | dict.fromkeys(_NOT_MEASURED)
-    latency = metrics.latency(run)
-    cycles = latency["cycles_median"] if latency else None
+    found = evaluate(run).checked()
+    cycles = found.values["latency_cycles_median"]
     return entry | {
         "cycles": cycles,
         "timing": run.board.timing,
         "cycles_per_mac": cycles / macs if cycles and macs else None,
-        "ram": metrics.ram(run),
-        "flash": metrics.flash(run),
-        "parity": verification.parity(run),
-        "windows": len(outputs.window_samples(run)),
-        "latency_reason": verification.withheld(run),
-        "fallbacks": _with_cycles(row.fallbacks, metrics.ops(run)),
+        "ram": found.ram,
+        "flash": found.flash,
+        "parity": found.parity,
+        "windows": found.values["windows"],
+        "latency_reason": found.withheld,
+        "fallbacks": _with_cycles(row.fallbacks, found.ops),
     }
 
 
-def _with_cycles(fallbacks: list[dict[str, Any]], ops: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _with_cycles(fallbacks: list[dict[str, Any]], ops: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the steps left to the portable kernels cost, from the profile: without it the ratio can't be judged."""
     cycles = {op["index"]: op["cycles"] for op in ops}
     total = sum(c for c in cycles.values() if c)

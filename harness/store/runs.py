@@ -7,6 +7,7 @@ arrive. Any SQLAlchemy URL works.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -148,15 +149,18 @@ class Store:
     def runs(self) -> list[StoredRun]:
         """All runs, newest first (by `started`, then by order of storing)."""
         v, s, n = schema.VARIANT_RUNS.c, schema.SAMPLES.c, schema.NOT_MEASURED.c
-        kept = select(v.run_seq, sa.func.count()).join(schema.SAMPLES, s.variant_run_id == v.id).where(~schema.is_finished())
         with self._database.reading() as db:
             heads = db.execute(select(schema.RUNS).order_by(schema.RUNS.c.started.desc(), schema.RUNS.c.seq.desc())).all()
             finished = select(v.run_seq, v.variant, v.board_name, v.timing, v.id).where(schema.is_finished())
             lines = db.execute(finished).all()
-            counts = {seq: count for seq, count in db.execute(kept.group_by(v.run_seq))}
+            under_way = {row.id: row.run_seq for row in db.execute(select(v.id, v.run_seq).where(~schema.is_finished()))}
+            kept = select(s.variant_run_id, sa.func.count()).where(s.variant_run_id.in_(list(under_way)))
+            counts: Counter[int] = Counter()
+            for key, count in db.execute(kept.group_by(s.variant_run_id)):
+                counts[under_way[key]] += count
             failed = db.execute(select(n.run_seq, n.variant).order_by(n.variant)).all()
         variants, faults = _by_run(sorted(lines, key=lambda line: line.id)), _by_run(failed)
-        return [_summary(h, variants.get(h.seq, []), counts.get(h.seq, 0), faults.get(h.seq, [])) for h in heads]
+        return [_summary(h, variants.get(h.seq, []), counts[h.seq], faults.get(h.seq, [])) for h in heads]
 
     def latest(self) -> str:
         """Id of the newest run that holds a finished variant. Raises UserError when there is none."""

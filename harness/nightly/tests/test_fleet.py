@@ -239,9 +239,9 @@ def test_many_processes_write_one_database_and_none_finds_it_locked(home):
         def task(tell):
             with Store(url(home), busy_s=20.0) as store:
                 store.begin_run(f"run-{number}", "2026")
-                journal = store.begin_measurement(f"run-{number}", "v", SUBJECT, BOARD)
+                writer = store.begin_measurement(f"run-{number}", "v", SUBJECT, BOARD)
                 for i in range(40):
-                    journal.add(Sample("window", i, bytes([number]), 10, None, ()))
+                    writer.add(Sample("window", i, bytes([number]), 10, None, ()))
 
         return task
 

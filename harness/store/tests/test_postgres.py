@@ -26,7 +26,7 @@ from tinyrig.tests.user_home import MODEL, WINDOWS, finish, furnish, numbers, st
 SAMPLES = [Sample("window", i, bytes([i, 0, 255]), 2**32 - 1 - i, i, (i, 2**32 - 1)) for i in range(6)]
 
 
-def test_the_journal_holds_samples_until_the_variant_is_finished(postgres_url):
+def test_an_open_measurement_keeps_its_samples_until_it_is_finished(postgres_url):
     run = make_variant_run("pqt", 4)
     with Store(postgres_url) as store:
         store.begin_run("r", "2026", {"python": "3"}, RunPlan("virtual"))
