@@ -107,7 +107,7 @@ class EngineFigures:
         first, *others = self._found.values()
         whole = first | {"models": [m for d in (first, *others) for m in d["models"]]}
         OUT.mkdir(parents=True, exist_ok=True)
-        (OUT / "engines.json").write_text(json.dumps(whole, indent=1) + "\n")
+        (OUT / "engines.json").write_text(json.dumps(whole, indent=1, allow_nan=False) + "\n")
         (OUT / "engines.md").write_text(self._page(whole))
 
     def _page(self, whole: dict[str, Any]) -> str:

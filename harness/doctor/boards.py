@@ -36,7 +36,7 @@ def _boards(arguments: argparse.Namespace) -> int:
     config = load_config()
     touch = (lambda port: port) if arguments.no_ask else ask
     ports, boards = survey(config, ANSWER_S, touch, arguments.ask), list(known_boards(config.boards).values())
-    print(json.dumps(_json(boards, ports), indent=1) if arguments.json else text(boards, ports))
+    print(json.dumps(_json(boards, ports), indent=1, allow_nan=False) if arguments.json else text(boards, ports))
     return EXIT_GOOD
 
 

@@ -48,7 +48,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
         found = _without_config(_boards(names, {}), error)
     else:
         found = examine(config, _boards(names, config.boards))
-    print(json.dumps(_json(found), indent=1) if arguments.json else text(found))
+    print(json.dumps(_json(found), indent=1, allow_nan=False) if arguments.json else text(found))
     return EXIT_GOOD if found.good else EXIT_RIG
 
 

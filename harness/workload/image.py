@@ -240,7 +240,7 @@ def _build(
         _build_bare(model, board, payload, [model_sources, [id_source]], work, build_s)
     footprint = _footprint(model, work)
     done = {"build_id": build_id, "footprint": dataclasses.asdict(footprint), "sha256": _hashes(work)}
-    (work / "image.json").write_text(json.dumps(done, indent=1))
+    (work / "image.json").write_text(json.dumps(done, indent=1, allow_nan=False))
     return footprint
 
 

@@ -207,4 +207,4 @@ def _read_results(path: Path) -> dict[str, RepetitionResult]:
 
 def _write_results(path: Path, known: Mapping[str, RepetitionResult]) -> None:
     stored = {"schema": SCHEMA, "rows": {key: dataclasses.asdict(result) for key, result in known.items()}}
-    write_whole(path, (json.dumps(stored, indent=1) + "\n").encode())
+    write_whole(path, (json.dumps(stored, indent=1, allow_nan=False) + "\n").encode())
