@@ -7,9 +7,9 @@ from dataclasses import FrozenInstanceError, fields
 import jsonschema
 import pytest
 
-from tinyrig.core import config_schema
 from tinyrig.core.config import ROOT, TABLES, BoardPorts, Config, load_config
 from tinyrig.core.errors import UserError
+from tinyrig.tests import config_schema
 
 
 def write(tmp_path, text):
@@ -149,7 +149,7 @@ def every_line_of_the_projects_rig_toml():
 
 
 def test_the_schema_is_the_codes():
-    assert config_schema.FILE.read_text() == config_schema.text(), "run python -m tinyrig.core.config_schema"
+    assert config_schema.FILE.read_text() == config_schema.text(), "run python -m tinyrig.tests.config_schema"
     assert str(ROOT) not in config_schema.text()
     assert (ROOT / "rig.toml").read_text().startswith("#:schema ./docs/rig.schema.json\n")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tinyrig.analysis.evaluation import evaluate
 from tinyrig.board.resolve import Ports, find_ports
 from tinyrig.core.boards import BOARDS, known_boards, parse_board, recognise_usb
 from tinyrig.core.config import load_config
@@ -151,10 +152,10 @@ def test_memory_is_judged_by_the_users_own_figures(home):
     def here(name: str):
         return replace(run, board=BoardInfo(name, "00", 1, MEASURED))
 
-    assert memory_claim(here("mine"), entries)[0] == ClaimStatus.PASSED
+    assert memory_claim(here("mine"), evaluate(run), entries)[0] == ClaimStatus.PASSED
     small = config(home, FACTS.replace("1_048_576", "4096"))
-    assert memory_claim(here("mine"), small)[0] == ClaimStatus.FAILED
-    assert memory_claim(here("gone"), entries)[0] == ClaimStatus.NOT_MEASURED
+    assert memory_claim(here("mine"), evaluate(run), small)[0] == ClaimStatus.FAILED
+    assert memory_claim(here("gone"), evaluate(run), entries)[0] == ClaimStatus.NOT_MEASURED
 
 
 def flashed_by(home: Path, text: str) -> str:

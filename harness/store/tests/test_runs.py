@@ -52,9 +52,7 @@ samples = st.builds(
     st.none() | cycles,
     st.lists(cycles, max_size=5).map(tuple),
 )
-parities = st.none() | st.builds(
-    Parity, st.text(max_size=8), cycles, cycles, st.floats(min_value=0), cycles, st.none() | cycles
-)
+parities = st.none() | st.builds(Parity, st.text(max_size=8), cycles, cycles, st.floats(min_value=0), cycles, st.none() | cycles)
 
 
 @settings(max_examples=40, deadline=None)

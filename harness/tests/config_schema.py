@@ -1,4 +1,4 @@
-"""`python -m tinyrig.core.config_schema`: writes docs/rig.schema.json, from which editors complete and check rig.toml."""
+"""`python -m tinyrig.tests.config_schema`: writes docs/rig.schema.json, from which editors complete and check rig.toml."""
 
 from __future__ import annotations
 
