@@ -107,7 +107,7 @@ class Database:
             yield
         except SQLAlchemyError as error:
             raise infra_error(self.url, error) from error
-        except (zlib.error, json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (zlib.error, json.JSONDecodeError, UnicodeDecodeError, schema.NoText) as error:
             raise _corrupt(self.url, f"{type(error).__name__}: {error}") from error
 
     def _upgrade(self) -> None:

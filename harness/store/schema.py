@@ -19,6 +19,10 @@ from tinyrig.core.records import RunState
 from tinyrig.core.text import visible
 
 
+class NoText(ValueError):
+    """A column of texts holds something else: SQLite gives what the file says."""
+
+
 class String(TypeDecorator[str]):
     """Names, ids and dates. A database of earlier runs comes from outside too: what a terminal would obey is made visible."""
 
@@ -26,6 +30,8 @@ class String(TypeDecorator[str]):
     cache_ok = True
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is not None and not isinstance(value, str):
+            raise NoText(f"{value!r:.80} in a column of texts")
         return value if value is None or value.isprintable() else visible(value)
 
 

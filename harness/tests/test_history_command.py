@@ -91,6 +91,15 @@ def test_no_text_of_the_database_moves_the_cursor(runs, home, capfd, column):
         assert (words[0] == "export" and column == "build_id") or "\\x1b" in shown.out
 
 
+@pytest.mark.parametrize("value", ["x'00ff'", "x'6162'"])
+def test_what_is_no_text_in_a_column_of_texts_is_damage(runs, home, capfd, value):
+    with closing(sqlite3.connect(home / "results.sqlite")) as db, db:
+        db.execute(f"UPDATE variant_runs SET timing = {value}")
+    assert main(["export", "--samples"]) == 3
+    shown = capfd.readouterr().err
+    assert "is damaged" in shown and "Traceback" not in shown
+
+
 def test_history_of_a_part(runs, capfd):
     which = ("--since", "1d", "--variant", "dense", "--board", "virtual")
     code, out, _ = tell(capfd, "history", "flash_total", "--last", "1", *which)
