@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from tinyrig.core.errors import InfraError, UserError
 from tinyrig.core.records import Accepted, StoredVerdict, VerdictKind
+from tinyrig.core.text import visible
 from tinyrig.store import schema
 from tinyrig.store.rows import to_json
 from tinyrig.store.runs import Store
@@ -59,7 +60,7 @@ def accept(store: Store, *entries: Accepted) -> None:
 def _accept(db: sa.Connection, seq: int, entry: Accepted) -> None:
     v = schema.VARIANT_RUNS.c
     names = list(db.scalars(select(v.variant).where(v.run_seq == seq, schema.is_finished()).order_by(v.id)))
-    if not names or (entry.variant is not None and entry.variant not in names):
+    if not names or (entry.variant is not None and visible(entry.variant) not in names):  # as names are read
         raise UserError(
             f"run {entry.run_id} holds no finished variant {entry.variant or ''}".rstrip(),
             expected="one to accept",

@@ -96,7 +96,8 @@ def probe(pairs: list[tuple[AnyStep, Kernel]]) -> CompiledModel:
         calls += f"    sizes[{i}] = {SIZE_CALLS[step.kind].replace('@', prefix)};\n"
     sha256 = hashlib.sha256(parameters.encode()).digest()
     sources = {p for _, k in pairs for p in k.extra_sources} | set(LIBRARY)
-    text = PROBE.format(parameters=parameters, count=len(pairs), calls=calls, digest=", ".join(map(str, sha256)))
+    unused = '#pragma GCC diagnostic ignored "-Wunused-const-variable"\n'  # the sizes need the shapes alone
+    text = unused + PROBE.format(parameters=parameters, count=len(pairs), calls=calls, digest=", ".join(map(str, sha256)))
     return CompiledModel(
         "probe",
         sha256.hex(),

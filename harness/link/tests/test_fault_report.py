@@ -21,9 +21,7 @@ from tinyrig.workload.image import build_image
 
 BOARD = BOARDS["virtual"]
 WORD = st.integers(0, 0xFFFFFFFF)
-RECORDS = st.builds(
-    FaultRecord, st.integers(1, 0xFFFFFFFF), WORD, st.tuples(*[WORD] * 9), WORD, WORD, WORD, WORD, st.tuples(*[WORD] * 8)
-)
+RECORDS = st.builds(FaultRecord, st.integers(1, 3), WORD, st.tuples(*[WORD] * 9), WORD, WORD, WORD, WORD, st.tuples(*[WORD] * 8))
 NOTHING = FaultRecord(1, 1, (0,) * 9, 0, 0, 0, 0, (0,) * 8)
 
 

@@ -28,7 +28,7 @@ def test_what_lies_elsewhere_has_none(tmp_path):
 
 def test_they_stand_behind_the_models_own_flags_and_are_part_of_the_build_id(tmp_path, monkeypatch):
     commands: list[list[str]] = []
-    monkeypatch.setattr(image, "_call", lambda command, *_: commands.append(command))
+    monkeypatch.setattr(image, "_call", lambda command, *_, **__: commands.append(command))
     image._compile([ADD, KERNELS / "portable" / "mean.c"], BOARD, image.MODEL_FLAGS, 512, tmp_path, 60)
     assert sorted([word for word in command if word.startswith("-O")] for command in commands) == [["-O3"], ["-O3", "-O2"]]
     model = compile_model(small_models.dense_float(), flash_bytes=BOARD.flash_bytes, ram_bytes=BOARD.ram_bytes)
