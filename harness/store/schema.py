@@ -46,7 +46,7 @@ RUNS = Table(
     "runs",
     META,
     Column("seq", Integer, primary_key=True),
-    Column("run_id", String(128), nullable=False, unique=True),
+    Column("run_id", AnyString(128), nullable=False, unique=True),  # as it is stored: runs are found by it
     Column("started", String(64), nullable=False, index=True),
     Column("versions", Text, nullable=False),
     Column("state", String(16)),  # NULL: written by a tinyrig that kept none

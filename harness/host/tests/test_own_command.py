@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from tinyrig.core.config import ROOT
 from tinyrig.host.own_command import PARENT, run_module
 from tinyrig.host.signals import Terminated, terminable
 from tinyrig.tests.processes import alive, children, wait_until_gone
+
+Added = Callable[[], set[int]]
 
 ENDLESS = """
 import os, pathlib, time
@@ -41,6 +44,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def added() -> Added:
+    """Children of this process that a test has left; earlier ones, such as multiprocessing's tracker, may go on."""
+    before = set(children(os.getpid()))
+    return lambda: set(children(os.getpid())) - before
+
+
 def pid_of(folder: Path) -> int:
     """Of endless.py, once it is there."""
     until = time.monotonic() + 30
@@ -52,25 +62,25 @@ def pid_of(folder: Path) -> int:
     return int(pid)
 
 
-def test_its_status_and_its_words(folder: Path) -> None:
+def test_its_status_and_its_words(folder: Path, added: Added) -> None:
     assert run_module(["short", "a"], 60, capture=True) == (4, "['a']\n")
-    assert PARENT not in os.environ and not children(os.getpid())
+    assert PARENT not in os.environ and not added()
 
 
 @pytest.mark.parametrize("module", ["endless", "deaf"])
-def test_one_that_takes_too_long_is_ended(folder: Path, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_takes_too_long_is_ended(folder: Path, added: Added, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tinyrig.host.own_command.STOP_S", 1.0)
     with pytest.raises(subprocess.TimeoutExpired):
         run_module([module], 1.0)
-    assert not children(os.getpid())
+    assert not added()
 
 
-def test_one_that_is_interrupted_is_asked_to_end_and_awaited(folder: Path) -> None:
+def test_one_that_is_interrupted_is_asked_to_end_and_awaited(folder: Path, added: Added) -> None:
     start = subprocess.Popen([sys.executable, "-c", f"import os, pathlib, signal, time\n{_INTERRUPT.format(pid=os.getpid())}"])
     with pytest.raises(Terminated), terminable():
         run_module(["endless"], 60)
     start.wait(30)
-    assert (folder / "closed").read_text() == "SIGTERM" and not children(os.getpid())
+    assert (folder / "closed").read_text() == "SIGTERM" and not added()
 
 
 _INTERRUPT = """
