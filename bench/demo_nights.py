@@ -151,7 +151,7 @@ def damage(data: bytes) -> bytes:
     return data.replace(row, (-np.frombuffer(row, "<f4")).tobytes())
 
 
-_INVOKE = "int engine_invoke(void) {\n"
+_INVOKE = "int engine_invoke(void)\n{\n"
 
 
 def write_engine(path: Path, world: World) -> None:
@@ -163,7 +163,8 @@ def write_engine(path: Path, world: World) -> None:
     assert text.count(_INVOKE) == 1
     text = text.replace(_INVOKE, idle + _INVOKE + loop)
     if table:  # in engine_init, which is not timed
-        init = "int engine_init(void) {\n"
+        init = "int engine_init(void)\n{\n"
+        assert text.count(init) == 1
         text = text.replace(init, "static void look(void);\n\n" + init + "    look();\n")
         text += '\nstatic void look(void) {\n    __asm__ volatile("" : : "r"(table));\n}\n'
     path.write_text(text)
@@ -183,8 +184,8 @@ def dated(moment: datetime.datetime) -> Iterator[None]:
 
     fake = types.SimpleNamespace(datetime=Fixed, UTC=datetime.UTC, timedelta=datetime.timedelta)
     with contextlib.ExitStack() as stack:
-        for module in ("open_run", "runner", "nightly", "history_command"):
-            stack.enter_context(patch(f"harness.{module}.datetime", fake))
+        for module in ("measure.keeper", "nightly.plan", "history_command"):
+            stack.enter_context(patch(f"tinyrig.{module}.datetime", fake))
         yield
 
 
