@@ -20,6 +20,7 @@ Hear = Callable[[str], None]
 LOGGER = logging.getLogger("tinyrig")
 LOGGER.setLevel(logging.INFO)
 LOGGER.addHandler(logging.NullHandler())  # Python's last resort would print warnings a second time
+logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())  # and what is raised as well, with a traceback
 
 _ABOUT: ContextVar[tuple[str, ...]] = ContextVar("about", default=())
 

@@ -26,7 +26,7 @@ from typing import Any
 
 from tinyrig.host.forked import CRASH_STATUS, Forked, died_of
 from tinyrig.host.helper import Lines
-from tinyrig.host.signals import Terminated
+from tinyrig.host.signals import Terminated, when_lost
 
 STOP_S = 20.0
 """For closing a board and what else is open, once the end was asked for; then it is killed."""
@@ -194,14 +194,21 @@ def _cpu_s(who: int) -> float:
 def _obey() -> None:
     """The first signal that asks for the end raises; later ones must not disturb what is being closed."""
 
+    undisturbed = threading.Event()
+
     def handle(number: int, frame: FrameType | None) -> None:
-        for other in taken:
-            signal.signal(other, signal.SIG_IGN)
-        raise Terminated(number)
+        if not undisturbed.is_set():
+            undisturbed.set()
+            raise Terminated(number)
+
+    def again(number: int) -> None:
+        undisturbed.clear()
+        os.kill(os.getpid(), number)
 
     taken = [s for s in _SIGNALS if signal.getsignal(s) is not signal.SIG_IGN]
     for number in taken:
         signal.signal(number, handle)
+    when_lost(again)
 
 
 def _watch(life: int) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -13,6 +15,8 @@ from tinyrig.core.deadlines import Deadline, exceeded
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 GRACE_S = 60.0
 """A step under way may go so far beyond the whole command's deadline; usually the look before the next step is what ends it."""
+AGAIN_S = 0.05
+"""Until an interruption that was lost is raised again, elsewhere by then."""
 _LONGEST_S = 1e8
 """What the system's timer takes."""
 
@@ -30,6 +34,26 @@ def exit_status(error: KeyboardInterrupt) -> int:
     return 128 + (error.number if isinstance(error, Terminated) else signal.SIGINT)
 
 
+def when_lost(again: Callable[[int], None]) -> Callable[[], None]:
+    """From now on `again` is called, a moment later and in a thread, with the number of a signal whose exception Python had to
+    ignore, because it was raised in a finalizer, a callback of C or while a process was forked. Gives what ends that."""
+    before = sys.unraisablehook
+
+    def hook(ignored: sys.UnraisableHookArgs) -> None:
+        if isinstance(ignored.exc_value, KeyboardInterrupt):
+            timer = threading.Timer(AGAIN_S, again, (exit_status(ignored.exc_value) - 128,))
+            timer.daemon = True
+            timer.start()
+        else:
+            before(ignored)
+
+    def end() -> None:
+        sys.unraisablehook = before
+
+    sys.unraisablehook = hook
+    return end
+
+
 @contextmanager
 def terminable() -> Iterator[list[int]]:
     """Within, SIGTERM and SIGHUP raise Terminated, unless somebody else has taken care of them (nohup ignores SIGHUP). Gives the
@@ -44,9 +68,11 @@ def terminable() -> Iterator[list[int]]:
     taken = [s for s in _SIGNALS if signal.getsignal(s) is signal.SIG_DFL] if main else []
     for number in taken:
         signal.signal(number, handle)
+    lost_no_more = when_lost(lambda number: os.kill(os.getpid(), number))
     try:
         yield received
     finally:
+        lost_no_more()
         for number in taken:
             signal.signal(number, signal.SIG_DFL)
 

@@ -1,0 +1,79 @@
+"""A signal that asks for the end is heard wherever it finds the process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import weakref
+from collections.abc import Callable
+
+import pytest
+
+from tinyrig.host.process_pool import Ended, ProcessPool
+from tinyrig.host.signals import Terminated, exit_status, terminable
+
+PATIENCE_S = 30.0
+
+
+class Thing:
+    pass
+
+
+def in_a_finalizer(number: int) -> None:
+    thing = Thing()
+    weakref.finalize(thing, os.kill, os.getpid(), number)
+    del thing
+
+
+def in_a_deleted_object(number: int) -> None:
+    class Last:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+            for _ in range(100):  # the handler runs between two steps of Python
+                pass
+
+    Last()
+
+
+MOMENTS = [in_a_finalizer, in_a_deleted_object]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_it_is_not_lost_where_python_ignores_exceptions(moment: Callable[[int], None], number: signal.Signals) -> None:
+    with pytest.raises(KeyboardInterrupt) as caught, terminable():
+        moment(number)
+        time.sleep(PATIENCE_S)
+    assert exit_status(caught.value) == 128 + number
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_nor_in_the_process_of_a_pool(moment: Callable[[int], None]) -> None:
+    def task(tell: object) -> None:
+        moment(signal.SIGTERM)
+        time.sleep(PATIENCE_S)
+
+    with ProcessPool({"one": task}) as pool:
+        pool.listen(lambda *_: None, 2 * PATIENCE_S)
+    assert pool.ended == {"one": Ended(128 + signal.SIGTERM)}
+
+
+def test_other_exceptions_there_are_told_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def __del__(self) -> None:
+            raise ValueError("broken")
+
+    told: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", lambda ignored: told.append(ignored.exc_value))
+    with terminable():
+        Broken()
+    assert [str(error) for error in told] == ["broken"]
+
+
+def test_outside_of_it_a_signal_is_as_it_was() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Terminated), terminable():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(PATIENCE_S)
+    assert signal.getsignal(signal.SIGTERM) is before
