@@ -181,7 +181,9 @@ def test_a_run_with_injected_faults_is_labelled_and_equal(tmp_path):
     assert faulty.samples == plain.samples
     assert plain.settings.injected_faults is None and faulty.settings.injected_faults == tuple(faults)
     told = variant_to_json(faulty)["link"]
-    assert told["retries"] > 0 and told["reconnects"] == told["injected"]["disconnect"] > 0 and told["recovery_worst_s"] > 0
+    assert told["retries"] > 0 and told["reconnects"] > 0 and told["recovery_worst_s"] > 0
+    # One that comes while nothing is asked any more, as after the last reply, needs no reconnecting.
+    assert told["injected"]["disconnect"] - told["reconnects"] in (0, 1)
     assert variant_to_json(plain)["link"]["reconnects"] == 0 and variant_to_json(plain)["link"]["injected_faults"] == []
 
 
