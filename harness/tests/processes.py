@@ -29,11 +29,13 @@ def alive(pid: int) -> bool:
 
 
 def stop_and_continue(*pids: int, times: int = 2) -> None:
-    """As Ctrl-Z and `fg` do, for longer than any wait that looks again."""
+    """As Ctrl-Z and `fg` do, for longer than any wait that looks again. One that has ended meanwhile, as a compiler that a search
+    had started, is left out."""
     for _ in range(times):
         for number in (signal.SIGSTOP, signal.SIGCONT):
             for pid in pids:
-                os.kill(pid, number)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
             time.sleep(0.15)
 
 

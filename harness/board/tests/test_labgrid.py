@@ -127,11 +127,11 @@ def test_a_place_is_waited_for_in_the_queue(lab, config):
 
 
 @pytest.mark.slow
-def test_what_its_user_acquired_by_hand_stays_acquired(lab, config, capsys):
+def test_what_its_user_acquired_by_hand_stays_acquired(lab, config, caplog):
     lab.client("-p", "bench", "acquire")
     try:
         with rig_at(config):
-            assert "was already acquired by" in capsys.readouterr().err
+            assert "was already acquired by" in caplog.text
         assert holder(lab) != "None"
     finally:
         lab.client("-p", "bench", "release")
@@ -172,7 +172,7 @@ def test_a_rig_that_is_killed_releases_its_place(lab, config, other):
 
 
 @pytest.mark.slow
-def test_a_place_whose_rig_and_helper_were_killed_is_taken_over(lab, config, other, capsys):
+def test_a_place_whose_rig_and_helper_were_killed_is_taken_over(lab, config, other, caplog):
     helpers = children(other.pid)
     for pid in helpers:
         os.kill(pid, signal.SIGKILL)
@@ -180,7 +180,7 @@ def test_a_place_whose_rig_and_helper_were_killed_is_taken_over(lab, config, oth
     other.wait()
     assert holder(lab) != "None"
     with rig_at(config):
-        assert f"took labgrid place bench over from process {other.pid} of this host" in capsys.readouterr().err
+        assert f"took labgrid place bench over from process {other.pid} of this host" in caplog.text
     assert holder(lab) == "None" and not note_of("bench", lab.address).exists()
 
 
