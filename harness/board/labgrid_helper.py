@@ -19,6 +19,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -128,6 +129,16 @@ async def wait_for_port(session: Any, name: str) -> list[tuple[str, dict[str, An
         await asyncio.sleep(0.05)
 
 
+async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Who is asked to end while it runs, as by a caller that has read the refusal, ends after it."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
+
+
 async def release(session: Any, name: str) -> None:
     from labgrid.remote.generated import labgrid_coordinator_pb2 as messages
 
@@ -171,7 +182,7 @@ async def hold(session: Any, name: str, wait_s: float, again: bool, note: Path) 
         fail("lost", "the coordinator ended the connection")
     finally:
         if own and not session.stopping.is_set():
-            await release(session, name)
+            await to_its_end(release(session, name))
             note.unlink(missing_ok=True)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from tinyrig.board import labgrid_helper
 from tinyrig.board.labgrid import DEFAULT_COORDINATOR, LabgridPlaces, coordinator, note_of
 from tinyrig.board.rig import Rig
 from tinyrig.compiler.compile import compile_model
@@ -239,3 +242,33 @@ def test_settings_that_can_not_be_used(tmp_path, line):
 def test_settings(tmp_path):
     (tmp_path / "rig.toml").write_text('[labgrid]\ncoordinator = "lab:20408"\nwait_s = 60\n')
     assert load_config(tmp_path / "rig.toml").labgrid == Labgrid("lab:20408", 60)
+
+
+def test_a_caller_that_has_read_the_refusal_does_not_stop_the_release(monkeypatch, tmp_path):
+    """It closes the helper at once, while the place is being given back."""
+    done = []
+
+    async def slowly(_session, name):
+        await asyncio.sleep(0.05)
+        done.append(name)
+
+    async def acquired(*_):
+        return True
+
+    async def no_port(*_):
+        return []
+
+    for name, stand_in in (("release", slowly), ("acquire", acquired), ("wait_for_port", no_port)):
+        monkeypatch.setattr(labgrid_helper, name, stand_in)
+    place = SimpleNamespace(acquired_resources=[])
+    session = SimpleNamespace(places={"bare": place}, stopping=SimpleNamespace(is_set=lambda: False))
+
+    async def refused_and_closed():
+        task = asyncio.ensure_future(labgrid_helper.hold(session, "bare", 0.0, False, tmp_path / "note"))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await task
+
+    with pytest.raises((SystemExit, asyncio.CancelledError)):
+        asyncio.run(refused_and_closed())
+    assert done == ["bare"]
