@@ -23,6 +23,8 @@ RIG_COLOUR = "#C8CDD3"
 MAX_OPS = 16
 """Steps that a per-op panel shows; the cheapest beyond it are summed into one bar."""
 _DPI = 150
+_LARGEST, _SIZES = 11.0, 5
+"""Markers of the accuracy plot: points across of the largest, and how many sizes there are."""
 
 
 def draw(section: Section, folder: Path, prefix: str = "") -> dict[str, Picture]:
@@ -76,16 +78,13 @@ def _accuracy_latency(section: Section) -> Figure | None:
         return None
     figure = _figure(7.5, 4.2)
     ax = figure.add_subplot()
-    latencies = [r.values["latency_us_median"] / 1000 for r in rows]
-    placed = _side_by_side(latencies)
-    for i, (row, x) in enumerate(zip(rows, placed, strict=True)):
-        _accuracy_point(ax, row, x, i)
+    for i, row in enumerate(rows):
+        _accuracy_point(ax, row, i)
     _bare_axes(ax, "both")
     ax.margins(x=0.12, y=0.1)
     ax.set_xlim(left=0)
     ax.set_ylim(top=min(100.5, ax.get_ylim()[1]))
-    moved = "\n(equal values are drawn side by side)" if placed != latencies else ""
-    ax.set_xlabel(f"median latency of one inference, ms ({section.counted}){moved}")
+    ax.set_xlabel(f"median latency of one inference, ms ({section.counted})")
     ax.set_ylabel("top-1 accuracy, %  (bars: Wilson 95 %)")
     # Points of like latency and accuracy would cover each other's labels, so the names stand beside the plot.
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
@@ -93,8 +92,10 @@ def _accuracy_latency(section: Section) -> Figure | None:
     return figure
 
 
-def _accuracy_point(ax: Axes, row: ReportRow, x: float, i: int) -> None:
-    y = 100 * row.values["accuracy"]
+def _accuracy_point(ax: Axes, row: ReportRow, i: int) -> None:
+    """Where its values are. Of points that coincide each is smaller than the one below it and hollow, and so are the ends of
+    its error bar, so that none is hidden."""
+    x, y = row.values["latency_us_median"] / 1000, 100 * row.values["accuracy"]
     lo, hi = (100 * bound for bound in row.values["accuracy_ci95"])
     # Beyond the palette's length the pairs of marker and colour still differ; a leading "_" would hide a legend's entry.
     marker, colour = MARKERS[(i + i // len(COLOURS)) % len(MARKERS)], COLOURS[i % len(COLOURS)]
@@ -105,19 +106,13 @@ def _accuracy_point(ax: Axes, row: ReportRow, x: float, i: int) -> None:
         yerr=[[max(0.0, y - lo)], [max(0.0, hi - y)]],
         fmt=marker,
         color=colour,
-        markersize=8,
-        capsize=4,
-        linewidth=1.5,
+        markerfacecolor="none",
+        markeredgewidth=1.6,
+        markersize=_LARGEST - 1.6 * (i % _SIZES),
+        capsize=_LARGEST - 1.6 * (i % _SIZES),
+        linewidth=1.3,
         label=label,
     )
-
-
-def _side_by_side(values: Sequence[float]) -> list[float]:
-    """Moves values closer than 2.8 % of the largest apart by that much, so that their error bars do not coincide."""
-    step, placed, last = 0.028 * max(values), list(values), float("-inf")
-    for i in sorted(range(len(values)), key=lambda i: values[i]):
-        placed[i] = last = max(values[i], last + step)
-    return placed
 
 
 # ---- memory ----
