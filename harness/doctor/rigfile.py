@@ -12,7 +12,7 @@ from tinyrig.core.config import ROOT, Config
 from tinyrig.core.errors import RigError, UserError
 from tinyrig.doctor.checks import Check, CheckStatus
 from tinyrig.doctor.ports import Port, PortStatus
-from tinyrig.store.database import look_at
+from tinyrig.tables.database import look_at
 
 LEAST_BYTES = 200 * 1024 * 1024
 """Free space: an image needs 1 MB and a night's samples some; below this something else fills the disk."""

@@ -1,1 +1,1 @@
-"""The results database: runs, their history, what was accepted."""
+"""What is stored: runs, their history, what was accepted."""

@@ -13,8 +13,8 @@ from sqlalchemy import select
 
 from tinyrig.analysis.metric_table import METRICS
 from tinyrig.core.records import MEASURED
-from tinyrig.store import schema
 from tinyrig.store.runs import Store
+from tinyrig.tables import schema
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from sqlalchemy import select
 from tinyrig.core.errors import InfraError, UserError
 from tinyrig.core.records import Accepted, StoredVerdict, VerdictKind
 from tinyrig.core.text import visible
-from tinyrig.store import schema
 from tinyrig.store.rows import to_json
 from tinyrig.store.runs import Store
+from tinyrig.tables import schema
 
 # ---- nights ----
 

@@ -17,8 +17,8 @@ from sqlalchemy import select
 
 from tinyrig.analysis.metric_table import METRICS
 from tinyrig.core.errors import HostError
-from tinyrig.store import schema
 from tinyrig.store.runs import Store
+from tinyrig.tables import schema
 
 METRIC_COLUMNS = [*(name for name in METRICS if name != "accuracy_ci95"), "accuracy_ci95_low", "accuracy_ci95_high"]
 _HEAD = ("run_id", "started", "night", "rerun", "variant", "board", "board_id", "timing")

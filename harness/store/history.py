@@ -19,9 +19,9 @@ import sqlalchemy as sa
 from sqlalchemy import select
 
 from tinyrig.core.records import MOVED, Accepted, Night, StoredVerdict, VerdictKind, VerdictStatus
-from tinyrig.store import schema
 from tinyrig.store.decisions import read_json
 from tinyrig.store.runs import Store
+from tinyrig.tables import schema
 
 __all__ = [
     "Accepted",

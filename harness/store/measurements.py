@@ -22,8 +22,9 @@ from tinyrig.analysis.provenance import metadata_hash
 from tinyrig.core.errors import UserError
 from tinyrig.core.plans import Subject
 from tinyrig.core.records import BoardInfo, Measurement, NotMeasured, RunState, Sample
-from tinyrig.store import rows, schema
-from tinyrig.store.database import Database
+from tinyrig.store import rows
+from tinyrig.tables import schema
+from tinyrig.tables.database import Database
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from sqlalchemy import select
 
 from tinyrig.core.records import ClaimStatus, NotMeasured
-from tinyrig.store import schema
 from tinyrig.store.runs import Store
+from tinyrig.tables import schema
 
 
 class Measured(NamedTuple):

@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from tinyrig.analysis import provenance
 from tinyrig.core.records import BoardInfo, ClockCheck
-from tinyrig.store import schema
 from tinyrig.store.runs import Store
+from tinyrig.tables import schema
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy import select
 
 from tinyrig.core.records import RunState
-from tinyrig.store import measurements, schema
+from tinyrig.store import measurements
 from tinyrig.store.runs import Store
+from tinyrig.tables import schema
 
 _BATCH = 50
 """Variant runs in one transaction, so that a rig that is measuring waits for less than a second."""

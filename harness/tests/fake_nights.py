@@ -18,8 +18,9 @@ import sqlalchemy as sa
 from tinyrig.analysis.evaluation import evaluate
 from tinyrig.analysis.provenance import comparable_metadata, metadata_hash
 from tinyrig.core.records import BoardInfo, Measurement
-from tinyrig.store import rows, schema
+from tinyrig.store import rows
 from tinyrig.store.runs import Store
+from tinyrig.tables import schema
 from tinyrig.tests.fake_runs import SHAPES, make_variant_run
 from tinyrig.tests.postgres import mend_counters
 

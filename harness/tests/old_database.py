@@ -13,10 +13,10 @@ import sqlalchemy as sa
 
 from tinyrig.core.plans import RunPlan
 from tinyrig.core.records import Run
-from tinyrig.store import schema
-from tinyrig.store.database import MIGRATIONS
 from tinyrig.store.measurements import OpenMeasurement
 from tinyrig.store.runs import Store
+from tinyrig.tables import schema
+from tinyrig.tables.upgrade import MIGRATIONS
 from tinyrig.tests.postgres import mend_counters
 
 TABLES = """

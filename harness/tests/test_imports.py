@@ -13,7 +13,7 @@ MOST_MODULES = 12
 """Of one room, without __init__: what a reader has to survey."""
 OWN_PROCESS = (
     "tinyrig.virtual",
-    "tinyrig.store.migrations",
+    "tinyrig.tables.migrations",
     "tinyrig.board.labgrid_helper",
     "tinyrig.energy.worker",
     "tinyrig.bootstrap",

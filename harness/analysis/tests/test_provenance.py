@@ -29,10 +29,10 @@ from tinyrig.link.clock_check import LEAST_S, clock_watch
 from tinyrig.link.session import Session
 from tinyrig.measure.sampling import take_samples
 from tinyrig.nightly.judging import Reruns, _tonight
-from tinyrig.store import schema
 from tinyrig.store.export import export
 from tinyrig.store.origins import origins
 from tinyrig.store.runs import Store
+from tinyrig.tables import schema
 from tinyrig.tests import old_database
 from tinyrig.tests.fake_runs import make_run, make_variant_run
 from tinyrig.tests.host_board import HostBoard

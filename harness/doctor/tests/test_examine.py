@@ -373,6 +373,6 @@ def test_a_port_instead_of_a_board_is_the_users_error():
 
 
 def test_a_folder_that_may_not_be_written_has_no_database(tmp_path, monkeypatch):
-    monkeypatch.setattr("tinyrig.store.database.os.access", lambda path, mode: False)
+    monkeypatch.setattr("tinyrig.tables.database.os.access", lambda path, mode: False)
     check = rigfile.results(Config(results=f"sqlite:///{tmp_path}/r.sqlite"))
     assert check.status == CheckStatus.BROKEN and "can't be written" in check.found and check.remedy

@@ -16,8 +16,9 @@ from tinyrig.core.errors import InfraError, UserError
 from tinyrig.core.plans import RunPlan
 from tinyrig.core.records import Accepted, NotMeasured, Sample
 from tinyrig.measure.resume import find_run
-from tinyrig.store import decisions, history, schema
+from tinyrig.store import decisions, history
 from tinyrig.store.runs import Store
+from tinyrig.tables import schema
 from tinyrig.tests import old_database
 from tinyrig.tests.fake_runs import BOARD, SUBJECT, make_run, make_variant_run
 from tinyrig.tests.processes import children, wait_until_gone

@@ -11,9 +11,10 @@ import sqlalchemy as sa
 from tinyrig.analysis.evaluation import metric_values
 from tinyrig.core.errors import UserError
 from tinyrig.core.records import Accepted, Run, Sample
-from tinyrig.store import comparison, decisions, history, schema
+from tinyrig.store import comparison, decisions, history
 from tinyrig.store.pruning import prune, recompute
 from tinyrig.store.runs import Store
+from tinyrig.tables import schema
 from tinyrig.tests.fake_runs import make_run, make_variant_run
 
 NOW = "2027-01-01T00:00:00+00:00"

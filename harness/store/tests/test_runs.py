@@ -18,8 +18,8 @@ from tinyrig.core.errors import InfraError, UserError
 from tinyrig.core.plans import MeasurementSettings, NightOptions, RunPlan, RunSettings, Subject
 from tinyrig.core.records import Parity, Run, Sample
 from tinyrig.host.log import heard
-from tinyrig.store import schema
 from tinyrig.store.runs import Store
+from tinyrig.tables import schema
 from tinyrig.tests.fake_runs import BOARD, SUBJECT, make_run, make_variant_run
 
 

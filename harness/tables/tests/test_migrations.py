@@ -17,10 +17,11 @@ from tinyrig.core.errors import InfraError, UserError
 from tinyrig.core.plans import RunPlan, RunSettings
 from tinyrig.core.records import RunState, Sample
 from tinyrig.host.log import heard
-from tinyrig.store import decisions, history, schema
-from tinyrig.store.database import MIGRATIONS
+from tinyrig.store import decisions, history
 from tinyrig.store.measurements import OpenMeasurement
 from tinyrig.store.runs import Store
+from tinyrig.tables import schema
+from tinyrig.tables.upgrade import MIGRATIONS
 from tinyrig.tests import old_database
 from tinyrig.tests.fake_runs import SUBJECT, make_run, make_variant_run
 
@@ -41,7 +42,7 @@ def backups(path) -> list[Path]:
 def test_the_migrations_end_in_the_tables_that_the_code_uses():
     engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tinyrig.store.database._open_engine", lambda *_: engine)
+        patch.setattr("tinyrig.tables.database._open_engine", lambda *_: engine)
         Store("sqlite://")
         with engine.connect() as db:
             assert compare_metadata(MigrationContext.configure(db), schema.META) == []

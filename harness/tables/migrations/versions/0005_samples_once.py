@@ -14,7 +14,7 @@ from alembic import op
 revision = "0005"
 down_revision = "0004"
 
-log = logging.getLogger("tinyrig.store.migrations")  # alembic loads this file under a name of its own
+log = logging.getLogger("tinyrig.tables.migrations")  # alembic loads this file under a name of its own
 
 _HEADS = ["variant", "board_id", "board_name", "timing", "comparable", "run_seq"]
 _RUNS = sa.table(

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from tinyrig.store.migrations.fill_0003 import fill
+from tinyrig.tables.migrations.fill_0003 import fill
 
 revision = "0003"
 down_revision = "0002"

@@ -7,7 +7,6 @@ its own settings promise. On PostgreSQL a reader sees one moment of the whole hi
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
@@ -15,25 +14,19 @@ import sqlite3
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from tinyrig.core.errors import InfraError, RigError, UserError
-from tinyrig.store import schema
+from tinyrig.core.errors import InfraError, UserError
+from tinyrig.tables import schema
+from tinyrig.tables.trouble import ROOM, corrupt, infra_error
+from tinyrig.tables.upgrade import MIGRATING, back_up, migrate, revision_of
 
 log = logging.getLogger(__name__)
-
-MIGRATIONS = Path(__file__).parent / "migrations"
-_OURS = {schema.SCHEMA.name, schema.RUNS.name, schema.VARIANT_RUNS.name}
-"""Tables that every tinyrig's database has."""
-_STAMP = "alembic_version"
-_MIGRATING = 0x74696E79726967
-"""PostgreSQL's lock for it: "tinyrig" in ASCII."""
 
 
 class Database:
@@ -84,11 +77,11 @@ class Database:
         except FileNotFoundError:
             return  # the last one to close it has synced its contents into the database
         except OSError as error:
-            raise InfraError(f"can't sync {wal}", received=str(error), remedy=_ROOM) from error
+            raise InfraError(f"can't sync {wal}", received=str(error), remedy=ROOM) from error
         try:
             os.fsync(fd)
         except OSError as error:
-            raise InfraError(f"can't sync {wal}", received=str(error), remedy=_ROOM) from error
+            raise InfraError(f"can't sync {wal}", received=str(error), remedy=ROOM) from error
         finally:
             os.close(fd)
 
@@ -108,24 +101,24 @@ class Database:
         except SQLAlchemyError as error:
             raise infra_error(self.url, error) from error
         except (zlib.error, json.JSONDecodeError, UnicodeDecodeError, schema.NoText) as error:
-            raise _corrupt(self.url, f"{type(error).__name__}: {error}") from error
+            raise corrupt(self.url, f"{type(error).__name__}: {error}") from error
 
     def _upgrade(self) -> None:
         """Creates or migrates the tables, all steps in one transaction. Raises before it has touched what is not ours."""
         with self._engine.begin() as db:
-            if _revision(db, self.url)[0] == schema.REVISIONS[-1]:
+            if revision_of(db, self.url)[0] == schema.REVISIONS[-1]:
                 return
         with self._writer.begin() as db:
             if db.dialect.name == "postgresql":
-                db.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
-            revision, stamped = _revision(db, self.url)  # again: another process may have been faster
+                db.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATING)))
+            revision, stamped = revision_of(db, self.url)  # again: another process may have been faster
             if revision == schema.REVISIONS[-1]:
                 return
             if revision:
-                copy = _back_up(db)
+                copy = back_up(db)
                 beside = f"; a copy of the old one: {copy}" if copy else ""
                 log.warning("upgrading %s from revision %s to %s%s", self.url, revision, schema.REVISIONS[-1], beside)
-            _migrate(db, None if stamped else revision)
+            migrate(db, None if stamped else revision)
 
     def _tune(self) -> None:
         """WAL lets a report read while a run writes, and stays in the file. Where it can't be had (read-only file, odd file
@@ -157,7 +150,7 @@ def look_at(url: str, busy_s: float = 2.0) -> str:
     shown = engine.url.render_as_string(hide_password=True)
     try:
         with engine.connect() as db:
-            revision = _revision(db, shown)[0]
+            revision = revision_of(db, shown)[0]
     except SQLAlchemyError as error:
         raise infra_error(shown, error) from error
     finally:
@@ -268,150 +261,3 @@ def _vacuum_sqlite(engine: sa.Engine) -> None:
         raise DBAPIError(None, None, error) from error
     finally:
         connection.close()
-
-
-# ---- migrations ----
-
-
-def _revision(db: sa.Connection, url: str) -> tuple[str | None, bool]:
-    """(revision of the tables, whether the database says so itself); (None, False) for an empty database."""
-    present = set(sa.inspect(db).get_table_names())
-    if not present:
-        return None, False
-    if not present >= _OURS:
-        raise _foreign(url, present)
-    version = db.scalar(sa.select(sa.func.max(schema.SCHEMA.c.version)))
-    if version is not None and version > schema.STORE_SCHEMA:
-        raise _newer(url, f"schema {schema.STORE_SCHEMA} or older", f"schema {version}")
-    stamp = db.scalar(sa.text(f"SELECT version_num FROM {_STAMP}")) if _STAMP in present else None
-    if stamp is not None and stamp not in schema.REVISIONS:
-        raise _newer(url, f"revision {schema.REVISIONS[-1]} or older", f"revision {stamp}")
-    return stamp or schema.REVISIONS[0], stamp is not None
-
-
-def _migrate(db: sa.Connection, unstamped: str | None) -> None:
-    """All missing steps on this connection; `unstamped` is what the tables are where they don't say so themselves."""
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = db
-    if unstamped:
-        command.stamp(config, unstamped)
-    command.upgrade(config, "head")
-
-
-def _back_up(db: sa.Connection) -> Path | None:
-    """A copy of a SQLite file beside it; None where there is no file. Raises InfraError: without a copy nothing is changed."""
-    if db.dialect.name != "sqlite":
-        return None
-    file = next((row[2] for row in db.exec_driver_sql("PRAGMA database_list") if row[1] == "main"), "")
-    if not file:
-        return None
-    copy = _free_name(Path(file))
-    part = copy.with_name(f"{copy.name}.part")
-    try:
-        with contextlib.closing(sqlite3.connect(file)) as source, contextlib.closing(sqlite3.connect(part)) as target:
-            source.backup(target)
-        part.replace(copy)
-    except (sqlite3.Error, OSError) as error:
-        with suppress(OSError):
-            part.unlink()
-        raise InfraError(
-            f"can't copy {file} before its upgrade",
-            received=str(error),
-            remedy="free space beside it, or make it writable; the database was not changed",
-        ) from error
-    return copy
-
-
-def _free_name(file: Path) -> Path:
-    """An earlier copy is never replaced: it may be the only one of what it holds."""
-    name, number = f"{file.name}.before-{schema.REVISIONS[-1]}", 1
-    while (free := file.with_name(name if number == 1 else f"{name}-{number}")).exists():
-        number += 1
-    return free
-
-
-# ---- errors ----
-
-_ROOM = "check permissions and free space, or name another results URL"
-
-
-class _Trouble(Enum):
-    LOCKED = "locked"
-    UNWRITABLE = "unwritable"
-    UNREACHABLE = "unreachable"
-    DAMAGED = "damaged"
-
-
-_SQLITE = {  # primary result codes
-    **dict.fromkeys((sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED), _Trouble.LOCKED),
-    **dict.fromkeys((sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN), _Trouble.UNWRITABLE),
-    **dict.fromkeys((sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR), _Trouble.UNWRITABLE),
-    **dict.fromkeys((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB), _Trouble.DAMAGED),
-}
-_SQLSTATE = {  # SQLSTATEs of PostgreSQL, and their classes
-    **dict.fromkeys(("55P03", "40P01"), _Trouble.LOCKED),
-    **dict.fromkeys(("25006", "42501", "53"), _Trouble.UNWRITABLE),
-    **dict.fromkeys(("08", "57"), _Trouble.UNREACHABLE),
-    **dict.fromkeys(("XX",), _Trouble.DAMAGED),
-}
-
-
-def _trouble(error: SQLAlchemyError) -> _Trouble | None:
-    """By the driver's codes, as its words may hold any path."""
-    orig = error.orig if isinstance(error, DBAPIError) else None
-    if isinstance(orig, sqlite3.Error):
-        return _SQLITE.get(getattr(orig, "sqlite_errorcode", 0) & 0xFF)  # the rest says more precisely where
-    state = getattr(orig, "sqlstate", None)
-    if state is None:  # an operation failed before the server could say anything
-        return _Trouble.UNREACHABLE if isinstance(error, OperationalError) else None
-    return _SQLSTATE.get(state) or _SQLSTATE.get(state[:2])
-
-
-def infra_error(url: str, error: SQLAlchemyError) -> RigError:
-    """What the driver said, as the rig says it."""
-    text = str(error.orig) if isinstance(error, DBAPIError) and error.orig else str(error)
-    trouble = _trouble(error)
-    if trouble == _Trouble.DAMAGED:
-        return _corrupt(url, text)
-    what, remedy = _WORDS.get(trouble, ("failed", "check the results URL and that the database is reachable"))
-    received = text if trouble in (_Trouble.LOCKED, _Trouble.UNWRITABLE) else (text.splitlines() or [type(error).__name__])[0]
-    return InfraError(f"results database {url} {what}", received=received, remedy=remedy)
-
-
-_WORDS: dict[_Trouble | None, tuple[str, str]] = {
-    _Trouble.LOCKED: ("is locked", "let the other tinyrig process finish, or end the one that holds it"),
-    _Trouble.UNWRITABLE: ("can't be opened or written", _ROOM),
-    _Trouble.UNREACHABLE: ("can't be reached", "start the server or correct the results URL"),
-}
-
-
-def _corrupt(url: str, text: str) -> InfraError:
-    return InfraError(
-        f"results database {url} is damaged",
-        expected="a tinyrig results database",
-        received=text,
-        remedy="move the file away (a new one is created) or name another results URL",
-    )
-
-
-def _foreign(url: str, present: set[str]) -> UserError:
-    shown = ", ".join(sorted(present)[:5])
-    return UserError(
-        f"{url} is not a tinyrig results database",
-        expected=f"an empty one, or one with {', '.join(sorted(_OURS))}",
-        received=f"tables {shown}",
-        remedy="name another results URL; nothing was changed there",
-    )
-
-
-def _newer(url: str, expected: str, received: str) -> InfraError:
-    return InfraError(
-        f"{url} was written by a newer tinyrig",
-        expected=expected,
-        received=received,
-        remedy="update tinyrig, or name another database",
-    )

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from tinyrig.core.errors import EXIT_RIG, RigError
-from tinyrig.store.database import infra_error
 from tinyrig.store.runs import Store
+from tinyrig.tables.trouble import infra_error
 
 
 def opened(path: Path, **options: float) -> RigError:
