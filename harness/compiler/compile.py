@@ -51,6 +51,7 @@ def compile_model(
         tensor_offsets=memory.offsets,
         extra_sources=tuple(sorted({p for k in kernels for p in k.extra_sources})),
         include_dirs=tuple(dict.fromkeys(p for k in kernels for p in k.include_dirs)),
+        arena=memory.buffers,
     )
 
 

@@ -6,17 +6,20 @@ from dataclasses import dataclass
 
 from tinyrig.compiler.lower.lower import Lowered
 from tinyrig.compiler.model.step import Kernel
-from tinyrig.compiler.plan import Buffer, plan
+from tinyrig.compiler.plan import Buffer, Placement, plan
+from tinyrig.core.records import ArenaBuffer
 
 
 @dataclass(frozen=True)
 class ArenaLayout:
-    """`offsets` of every tensor that lives in the arena (views included), by index; `scratch` offsets by step."""
+    """`offsets` of every tensor that lives in the arena (views included), by index; `scratch` offsets by step; `buffers` what was
+    placed, in order of time. Tensors that share one, step after step, are one buffer with the first one's name."""
 
     offsets: dict[int, int]
     scratch: dict[int, int]
     arena_bytes: int
     lower_bound: int
+    buffers: tuple[ArenaBuffer, ...] = ()
 
 
 def plan_memory(lowered: Lowered, kernels: list[Kernel]) -> ArenaLayout:
@@ -35,7 +38,17 @@ def plan_memory(lowered: Lowered, kernels: list[Kernel]) -> ArenaLayout:
     owners = {i: result.offsets["tensor", _owner(shared, i)] for i in spans}
     offsets = {t.index: owners[lowered.root(t.index)] for t in lowered.tensors if lowered.root(t.index) in owners}
     scratch = {key[1]: o for key, o in result.offsets.items() if key[0] == "scratch"}  # type: ignore[index]
-    return ArenaLayout(offsets, scratch, result.size, result.lower_bound)
+    return ArenaLayout(offsets, scratch, result.size, result.lower_bound, _placed(lowered, buffers, result))
+
+
+def _placed(lowered: Lowered, buffers: list[Buffer], result: Placement) -> tuple[ArenaBuffer, ...]:
+    found = []
+    for b in buffers:
+        assert isinstance(b.key, tuple)
+        scratch, i = b.key[0] == "scratch", b.key[1]
+        name = f"scratch of {lowered.steps[i].op}" if scratch else lowered.tensors[i].name
+        found.append(ArenaBuffer(name, b.size, result.offsets[b.key], b.first, b.last, scratch))
+    return tuple(sorted(found, key=lambda b: (b.first, b.offset)))
 
 
 def _spans(lowered: Lowered) -> dict[int, tuple[int, int]]:

@@ -105,10 +105,24 @@ class OpInfo:
 
 
 @dataclass(frozen=True)
+class ArenaBuffer:
+    """`size` bytes of the arena at `offset`, in use from step `first` to step `last`, both included: -1 is before the first step,
+    the number of steps behind the last. `scratch`: of a step's own, no tensor."""
+
+    name: str
+    size: int
+    offset: int
+    first: int
+    last: int
+    scratch: bool = False
+
+
+@dataclass(frozen=True)
 class CompiledModel:
     """The compiler's result. `sources` maps file names to C text; `kernels` are the files below firmware/nn to
     compile beside them, `extra_sources` and `include_dirs` those of another runtime from elsewhere; sizes in bytes;
-    `tensor_offsets` maps a tensor's index in the .tflite to its arena offset."""
+    `tensor_offsets` maps a tensor's index in the .tflite to its arena offset; `arena` is the plan behind it, empty where it is
+    not known (a user's own engine)."""
 
     engine: str
     sha256: str
@@ -122,6 +136,7 @@ class CompiledModel:
     tensor_offsets: dict[int, int] = field(default_factory=dict)
     extra_sources: tuple[Path, ...] = ()
     include_dirs: tuple[Path, ...] = ()
+    arena: tuple[ArenaBuffer, ...] = ()
 
     @property
     def macs(self) -> int:
@@ -180,7 +195,8 @@ class Footprint:
 class Image:
     """A linked firmware image. `build_id` is 16 bytes as hex and names firmware sources, flags and model.
 
-    Of a foreign firmware, that somebody else built, `footprint` is None and files, build id, toolchain say nothing."""
+    Of a foreign firmware, that somebody else built, `footprint` is None and files, build id, toolchain say nothing. `arena` is
+    empty where its plan is not known."""
 
     elf: Path
     bin: Path
@@ -193,6 +209,7 @@ class Image:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     ops: tuple[OpInfo, ...]
+    arena: tuple[ArenaBuffer, ...] = ()
 
 
 @dataclass(frozen=True)

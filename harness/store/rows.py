@@ -7,6 +7,7 @@ computed when it was stored, are copies for those who query with SQL.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from math import inf, isfinite
 from pathlib import Path
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 from tinyrig.core.errors import InfraError
 from tinyrig.core.plans import MeasurementSettings
 from tinyrig.core.records import (
+    ArenaBuffer,
     BoardInfo,
     Claim,
     ClaimStatus,
@@ -106,12 +108,14 @@ def op_cycle_rows(key: int, position: int, s: Sample) -> list[dict[str, Any]]:
 
 
 def _record(run: Measurement) -> dict[str, Any]:
-    # Beside the board: a tinyrig from before it takes the board's fields as they are.
+    # Beside board and image: a tinyrig from before these takes their fields as they are.
     timer = {"timer_hz": (board := asdict(run.board)).pop("timer_hz")}
     clock = {"clock": None if run.clock is None else asdict(run.clock)}
+    arena = {"arena": list((image := asdict(run.image)).pop("arena"))}
     return {
         "variant": asdict(run.variant),
-        "image": asdict(run.image),
+        "image": image,
+        **arena,
         "board": board,
         **timer,
         **clock,
@@ -152,7 +156,7 @@ def _fields(r: dict[str, Any], samples: tuple[Sample, ...]) -> Measurement:
     variant = Variant(**(v | {"tflite": Path(v["tflite"]), "windows": None if v["windows"] is None else Path(v["windows"])}))
     return Measurement(
         variant,
-        _image(r["image"]),
+        _image(r["image"], r.get("arena", ())),
         BoardInfo(**r["board"], timer_hz=r.get("timer_hz")),
         samples,
         None if r["parity"] is None else _parity(r["parity"]),
@@ -168,7 +172,7 @@ def _parity(p: dict[str, Any]) -> Parity:
     return Parity(**(p | {"max_abs_diff": inf if p["max_abs_diff"] is None else p["max_abs_diff"]}))
 
 
-def _image(i: dict[str, Any]) -> Image:
+def _image(i: dict[str, Any], arena: Sequence[dict[str, Any]]) -> Image:
     return Image(
         **(
             i
@@ -180,6 +184,7 @@ def _image(i: dict[str, Any]) -> Image:
                 "inputs": tuple(map(_tensor, i["inputs"])),
                 "outputs": tuple(map(_tensor, i["outputs"])),
                 "ops": tuple(OpInfo(**op) for op in i["ops"]),
+                "arena": tuple(ArenaBuffer(**b) for b in arena),
             }
         )
     )

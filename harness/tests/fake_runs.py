@@ -11,6 +11,7 @@ import numpy as np
 from tinyrig.core.plans import MeasurementSettings, Subject
 from tinyrig.core.records import (
     ESTIMATED,
+    ArenaBuffer,
     BoardInfo,
     Footprint,
     Image,
@@ -48,6 +49,18 @@ def outputs_for(labels: np.ndarray, right: int, spec: TensorSpec) -> list[bytes]
         values[(label + (i >= right)) % spec.size] = 0.93
         rows.append(spec.quantize(values).tobytes())
     return rows
+
+
+def arena_for(size: int) -> tuple[ArenaBuffer, ...]:
+    """The input from before the first step, then what each step makes."""
+    small = size // 8
+    return (
+        ArenaBuffer("serving_default_x:0", size - 2 * small, 0, -1, 1),
+        ArenaBuffer("model/conv1d/Relu;model/conv1d/BiasAdd", 2 * small, size - 2 * small, 1, 2),
+        ArenaBuffer("scratch of CONV_2D", small, 0, 2, 2, True),
+        ArenaBuffer("model/mean", small, small, 2, 3),
+        ArenaBuffer("StatefulPartitionedCall:0", small, 0, 3, 5),
+    )
 
 
 def make_variant_run(name: str = "simple", windows: int = 240, **changes: Any) -> Measurement:
@@ -90,6 +103,7 @@ def make_variant_run(name: str = "simple", windows: int = 240, **changes: Any) -
             (TensorSpec("x", (1, 59, 35), dtype),),
             (out,),
             ops,
+            arena_for(ram[0]),
         ),
         BOARD,
         tuple(samples),

@@ -404,4 +404,5 @@ def _image(model: CompiledModel, board: Board, build_id: str, folder: Path, foot
         inputs=model.inputs,
         outputs=model.outputs,
         ops=model.ops,
+        arena=model.arena,
     )

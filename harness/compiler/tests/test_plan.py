@@ -75,6 +75,18 @@ def test_network_arena_is_optimal(dtype: str, engine: str) -> None:
     assert memory.arena_bytes == memory.lower_bound
 
 
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_the_arena_can_be_drawn(dtype: str) -> None:
+    """Buffers fill the arena to its top, none that are in use at once share a byte, and input and output are among them."""
+    model = compile_model(finish_net(conv_net(dtype=dtype)), flash_bytes=1 << 20, ram_bytes=1 << 20)
+    assert max(b.offset + b.size for b in model.arena) <= model.arena_bytes < max(b.offset + b.size for b in model.arena) + 16
+    for a, b in itertools.combinations(model.arena, 2):
+        apart = a.offset + a.size <= b.offset or b.offset + b.size <= a.offset
+        assert apart or a.last < b.first or b.last < a.first, (a, b)
+    assert model.arena[0].first == -1 and model.arena[0].name == model.inputs[0].name
+    assert max(b.last for b in model.arena) == len(model.ops)
+
+
 def residual_net() -> tuple[ModelBuilder, int, list[int]]:
     """An input that is read twice, elementwise steps that could overwrite it, views of it, and two outputs, one of them
     read by a later step."""

@@ -1,4 +1,5 @@
 import contextlib
+import json
 import multiprocessing
 import os
 import secrets
@@ -363,3 +364,19 @@ def test_a_difference_without_bound_is_null_in_the_record_and_infinite_again(url
         assert "Infinity" not in db.execute("SELECT record FROM variant_runs").fetchone()[0]
     with Store(url) as store:
         assert store.load(make_run().run_id).runs[0].parity == run.parity
+
+
+def test_the_plan_of_the_arena_is_kept_beside_the_image(url):
+    """A tinyrig from before it takes the image's fields as they are; a record from before it has none."""
+    run = make_variant_run("pqt")
+    assert run.image.arena
+    with Store(url) as store:
+        store.save(replace(make_run(), runs=(run,)))
+        assert store.load(make_run().run_id).runs[0].image.arena == run.image.arena
+    with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as db, db:
+        record = json.loads(db.execute("SELECT record FROM variant_runs").fetchone()[0])
+        assert "arena" not in record["image"]
+        del record["arena"]
+        db.execute("UPDATE variant_runs SET record = ?", (json.dumps(record),))
+    with Store(url) as store:
+        assert store.load(make_run().run_id).runs[0].image.arena == ()
