@@ -149,7 +149,6 @@ def _measured(night: BegunNight, log: NightLog) -> tuple[NightResult, str]:
 
 def _write(arguments: argparse.Namespace, night: BegunNight, document: str) -> list[str]:
     """Writes what is to be read; what could not be written, for the last line."""
-    from tinyrig.core.config import ROOT
     from tinyrig.measure.reporting import write_night, write_page
 
     lacking = []
@@ -157,7 +156,7 @@ def _write(arguments: argparse.Namespace, night: BegunNight, document: str) -> l
         lacking.append("no JSON")
     if arguments.no_report:
         return lacking
-    if night.config.nightly.page and write_page(ROOT / night.config.nightly.page, night.config):
+    if night.config.nightly.page and write_page(Path(night.config.nightly.page), night.config):
         lacking.append("no page")
     if write_night(night.night_id, night.config):
         lacking.append("no report")

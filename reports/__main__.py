@@ -21,19 +21,16 @@ if TYPE_CHECKING:
     from tinyrig.reports.run.report import Report
     from tinyrig.store.runs import StoredRun
 
-ROOT = Path(__file__).resolve().parents[1]
-OUT = ROOT / "reports" / "out"
-
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tinyrig report", description="Write a report of stored runs.")
     parser.add_argument("runs", nargs="*", metavar="RUN", help="run id or its beginning (default: the latest run)")
     parser.add_argument("--format", choices=("md", "html"), help="default: by the suffix of -o, else md")
-    parser.add_argument("-o", "--output", type=Path, metavar="PATH", help="file to write (default: reports/out/RUN.md)")
+    parser.add_argument("-o", "--output", type=Path, metavar="PATH", help="file to write (default: .tinyrig/reports/RUN.md)")
     parser.add_argument("--store", metavar="URL", help="results database (default: rig.toml's)")
     parser.add_argument("--summary", action="store_true", help="also print a short table")
     parser.add_argument(
-        "--nights", action="store_true", help="write the HTML page of all nights (default: reports/out/nights.html)"
+        "--nights", action="store_true", help="write the HTML page of all nights (default: .tinyrig/reports/nights.html)"
     )
     parser.add_argument("--since", metavar="WHEN", help="with --nights: start trends at this age (90d, 1y) or date")
     options = parser.parse_args(arguments)
@@ -69,7 +66,7 @@ def _write_nights_page(options: argparse.Namespace) -> int:
     from tinyrig.core.time_spec import moment
     from tinyrig.reports.nights.page import page_of
 
-    target = options.output or OUT / "nights.html"
+    target = options.output or _out() / "nights.html"
     target = target / "nights.html" if target.is_dir() else target
     try:
         write_text_file(target, page_of(options.store or _configured_store(), moment(options.since) if options.since else None))
@@ -85,17 +82,23 @@ def _write_run_report(options: argparse.Namespace) -> int:
         _print_summary(report)
     run_ids = [run.run_id for run in report.runs]
     name = f"{'+'.join(run_ids)}.{options.format or 'md'}"
-    target = options.output or OUT / name
+    target = options.output or _out() / name
     target = target / name if target.is_dir() else target
     kind = options.format or ("html" if target.suffix.lower() in (".html", ".htm") else "md")
     try:
         (_write_markdown if kind == "md" else _write_html)(report, target)
         if options.output is None and run_ids == [newest]:
-            write_text_file(OUT / f"latest.{kind}", target.read_text(encoding="utf-8"))
+            write_text_file(target.with_name(f"latest.{kind}"), target.read_text(encoding="utf-8"))
     except OSError as error:
         raise HostError(f"can't write the report: {error}", remedy="choose a writable place with -o") from error
     print(f"report: {os.path.relpath(target)}")
     return 0
+
+
+def _out() -> Path:
+    from tinyrig.core.config import load_config
+
+    return Path(load_config().folders.reports)
 
 
 def _configured_store() -> str:

@@ -20,8 +20,6 @@ from tinyrig.variants import arguments
 from tinyrig.variants.data import datasets
 from tinyrig.variants.lab import build, builders, chains, listing, manifest, user_builders
 
-OUT = Path(__file__).resolve().parent / "out"
-
 
 def main(argv: list[str] | None = None) -> int:
     """-> exit code: 0 good, 2 the user's input is unusable, 3 the host lacks something or a build failed; 128 and the number of
@@ -49,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _answer(args: argparse.Namespace) -> str:
     tables = user_builders.tables({**load_config().models, **user_builders.pairs(args.own)})
-    folder = Path(args.out).resolve() if args.out else OUT / datasets.name_of(args.dataset)
+    folder = _folder(args)
     if args.list:
         return listing.text(tables, folder)
     every = {builders.EVERYTHING: builders.EVERY_LINE}
@@ -61,13 +59,17 @@ def _answer(args: argparse.Namespace) -> str:
     return str(folder) if args.folder_only else _summary(folder, *found)
 
 
+def _folder(args: argparse.Namespace) -> Path:
+    return Path(args.out).resolve() if args.out else Path(load_config().folders.variants) / datasets.name_of(args.dataset)
+
+
 def _compared(nodes: list[chains.Node], args: argparse.Namespace) -> str:
     from tinyrig.variants.lab import repetitions, seeds_table
 
     plan = repetitions.RepetitionPlan(
         args.dataset, args.seed, args.seeds, tuple(node.name for node in nodes), args.epochs, args.force, tuple(args.own)
     )
-    folder = Path(args.out).resolve() if args.out else repetitions.OUT
+    folder = Path(args.out).resolve() if args.out else Path(load_config().folders.reports)
     return seeds_table.write(plan, repetitions.results(plan, nodes, folder), folder)
 
 
@@ -83,7 +85,7 @@ def ensure(
     with manifest.locked(folder, lambda: print(f"waiting for another build of {folder}", file=sys.stderr, flush=True)):
         if not args.force and (found := manifest.finished(folder, recipe, keys)):
             return found, 0.0  # somebody else built it while we waited
-        if folder != OUT / datasets.name_of(args.dataset):  # the default folder is ours, even when half gone
+        if args.out:  # the default folder is ours, even when half gone
             manifest.check_replaceable(folder)
         started = time.monotonic()
         wanted = _with_present(folder, recipe, nodes, tables, args.epochs)
@@ -174,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
         help="use your own network as a base: FILE.keras, FILE.h5 or module:function (also [models] in rig.toml)",
     )
     parser.add_argument("--folder-only", action="store_true", help="print only the path of the finished folder")
-    parser.add_argument("--out", metavar="DIR", help="output folder (default: variants/out/<dataset name>)")
+    parser.add_argument("--out", metavar="DIR", help="output folder (default: .tinyrig/variants/<dataset name>)")
     parser.add_argument(
         "--epochs", type=arguments.count, metavar="N", help="train every step for N epochs instead (for a quick trial)"
     )

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from tinyrig.places.project import made
+
 
 def write_whole(path: Path, data: bytes) -> Path:
     """Whole or not at all; the folder is made where it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    made(path.parent)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_bytes(data)
     return partial.replace(path)

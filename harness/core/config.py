@@ -6,7 +6,7 @@ import functools
 import os
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,11 +18,13 @@ from tinyrig.core.errors import UserError
 from tinyrig.core.refusal import Place, refused
 from tinyrig.core.time_spec import age
 from tinyrig.core.user_boards import BoardTable, Wiring, own_board
+from tinyrig.places.project import STATE, rig_toml
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 ROOT = Path(__file__).resolve().parents[2]
+"""The checkout, for its tests and bench/ alone: an installed tinyrig has none."""
 MAX_BYTES = 1 << 20
 
 
@@ -64,8 +66,22 @@ class Nightly:
     """.tflite files in their place."""
     windows: Annotated[str, Text()] = ""
     """The test windows of all models."""
-    page: Annotated[str, Text()] = "reports/out/nights.html"
-    """Where the HTML page of all nights is written at the end, relative to the checkout; empty: none."""
+    page: Annotated[str, Text()] = f"{STATE}/reports/nights.html"
+    """Where the HTML page of all nights is written at the end; default: in the folder of the reports; empty: none."""
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where files are kept that can be made again. TINYRIG_FOLDERS_<KEY> overrides a key."""
+
+    __pydantic_config__ = KEYS
+
+    build: Annotated[str, Text("a folder", least=1)] = f"{STATE}/build"
+    """Firmware images."""
+    reports: Annotated[str, Text("a folder", least=1)] = f"{STATE}/reports"
+    """Reports of runs, nights and searches."""
+    variants: Annotated[str, Text("a folder", least=1)] = f"{STATE}/variants"
+    """What `tinyrig variants`, `crossval` and `search` make."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +90,8 @@ class Logs:
 
     __pydantic_config__ = KEYS
 
-    file: Annotated[str, Text()] = "reports/out/logs/nightly.log"
-    """Relative to the checkout; empty: none."""
+    file: Annotated[str, Text()] = f"{STATE}/reports/logs/nightly.log"
+    """Default: in the folder of the reports; empty: none."""
     size_kib: Annotated[int, Whole(1, strict=True)] = 1024
     """A file that would become longer is put aside."""
     keep: Annotated[int, Whole(1, strict=True)] = 7
@@ -152,7 +168,8 @@ _MODEL = Annotated[str, Text('"FILE.keras" or "module:function"', least=1)]
 
 @dataclass(frozen=True)
 class Config:
-    """The rig's settings (docs/rig.md). Paths are relative to the checkout. Thresholds are the claims' limits."""
+    """The rig's settings (docs/rig.md). Paths are relative to rig.toml's folder, else to the current one; load_config makes them
+    absolute. Thresholds are the claims' limits."""
 
     __pydantic_config__ = KEYS
 
@@ -160,8 +177,9 @@ class Config:
     """glove, watch, an .npz or a folder of CSV trials."""
     seed: Annotated[int, Whole()] = 0
     """Of dataset, training and random windows."""
-    results: Annotated[str, Text()] = f"sqlite:///{ROOT / 'results.sqlite'}"
+    results: Annotated[str, Text()] = f"sqlite:///{STATE}/results.sqlite"
     """The results database, a SQLAlchemy URL."""
+    folders: Folders = field(default_factory=Folders)
     oracle: Annotated[str, OneOf(("tflm", "litert-ref", "none"))] = "tflm"
     """Whose outputs are right."""
     optimise: Annotated[str, OneOf(("speed", "size"))] = "speed"
@@ -203,8 +221,8 @@ def adapter() -> TypeAdapter[Config]:
 
 
 def load_config(path: Path | None = None) -> Config:
-    """Reads rig.toml from `path`, the working directory or the checkout. Raises UserError for what can't be used."""
-    file = path or next((p for p in (Path("rig.toml"), ROOT / "rig.toml") if p.exists()), None)
+    """Reads `path`, or the nearest rig.toml at or above the working directory. Raises UserError for what can't be used."""
+    file = path or rig_toml()
     try:
         raw = tomllib.loads(_text(file)) if file else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
@@ -217,9 +235,34 @@ def _checked(raw: dict[str, Any], file: Path | None) -> Config:
 
     values, environment = _with_environment(raw)
     try:
-        return adapter().validate_python(values, context=Origin(file))
+        config = adapter().validate_python(values, context=Origin(file))
     except ValidationError as error:
         raise refused(error, adapter().json_schema(), file, environment) from error
+    given = {(table, key) for table in ("nightly", "logs") for key in values.get(table, {})}
+    return _placed(config, file.absolute().parent if file else Path.cwd(), given)
+
+
+_SQLITE = "sqlite:///"
+
+
+def _placed(config: Config, project: Path, given: set[tuple[str, str]]) -> Config:
+    """With absolute paths; the page and the log follow the reports where they are not `given`."""
+    folders = Folders(**{f.name: str(project / getattr(config.folders, f.name)) for f in fields(Folders)})
+    page = config.nightly.page if ("nightly", "page") in given else f"{folders.reports}/nights.html"
+    log = config.logs.file if ("logs", "file") in given else f"{folders.reports}/logs/nightly.log"
+    return replace(
+        config,
+        results=_placed_database(config.results, project),
+        folders=folders,
+        nightly=replace(config.nightly, page=page and str(project / page)),
+        logs=replace(config.logs, file=log and str(project / log)),
+    )
+
+
+def _placed_database(url: str, project: Path) -> str:
+    name = url.removeprefix(_SQLITE)
+    special = name == url or not name or name.startswith((":", "file:", "?"))
+    return url if special else f"{_SQLITE}{project / name}"
 
 
 def _text(file: Path) -> str:
@@ -251,7 +294,9 @@ def _variables() -> Iterator[tuple[Place, str, bool]]:
             yield (setting.name,), f"TINYRIG_{setting.name.upper()}", False
     for name in deadlines.NAMES:
         yield ("limits", name), deadlines.variable(name), False
+    for setting in fields(Folders):
+        yield ("folders", setting.name), f"TINYRIG_FOLDERS_{setting.name.upper()}", False
     yield ("logs", "file"), "TINYRIG_LOGS_FILE", True
 
 
-TABLES = ("boards", "limits", "history", "nightly", "logs", "labgrid", "energy", "models")
+TABLES = ("boards", "folders", "limits", "history", "nightly", "logs", "labgrid", "energy", "models")

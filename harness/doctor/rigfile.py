@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tinyrig.core.boards import BOARDS, Board, BoardTarget, parse_board
-from tinyrig.core.config import ROOT, Config
+from tinyrig.core.config import Config
 from tinyrig.core.errors import RigError, UserError
 from tinyrig.doctor.checks import Check, CheckStatus
 from tinyrig.doctor.ports import Port, PortStatus
@@ -101,7 +101,7 @@ def results(config: Config) -> Check:
 
 def space(config: Config) -> list[Check]:
     """Of the disks that runs write to."""
-    folders = {"free space": ROOT}
+    folders = {"free space": Path(config.folders.build)}
     if config.results.startswith("sqlite:///"):
         folders["free space, results"] = Path(config.results.removeprefix("sqlite:///").split("?")[0]).absolute().parent
     found: dict[int, Check] = {}

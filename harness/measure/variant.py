@@ -15,7 +15,7 @@ from tinyrig.board.rig import Rig
 from tinyrig.compiler.compile import compile_model
 from tinyrig.compiler.least_work import least_cycles
 from tinyrig.core.boards import Board
-from tinyrig.core.config import ROOT, Config
+from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import LinkError, UserError
 from tinyrig.core.plans import MeasurementSettings, RunSettings, Subject
@@ -45,8 +45,9 @@ class Request:
     oracle: str = "tflm"
 
 
-def compile_for(data: bytes, board: Board, config: Config, engine: str = "tinyrig", build_dir: Path = ROOT / "build") -> Image:
-    """A .tflite's bytes -> firmware image for `board`; `engine` is one of the compiler's or a folder with the user's own.
+def compile_for(data: bytes, board: Board, config: Config, engine: str = "tinyrig", build_dir: Path | None = None) -> Image:
+    """A .tflite's bytes -> firmware image for `board`; `engine` is one of the compiler's or a folder with the user's own;
+    `build_dir` where images are kept, None: rig.toml's.
 
     Raises ModelError, before any C compiler runs, for an unusable model.
     """
@@ -56,7 +57,7 @@ def compile_for(data: bytes, board: Board, config: Config, engine: str = "tinyri
         model = compile_model(
             data, flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes, engine=engine, optimise=config.optimise
         )
-    return build_image(model, board, build_dir, config.limits.build_s)
+    return build_image(model, board, build_dir or Path(config.folders.build), config.limits.build_s)
 
 
 def windows_of(request: Request, inputs: tuple[TensorSpec, ...], config: Config) -> Windows:

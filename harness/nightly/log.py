@@ -9,14 +9,15 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 
-from tinyrig.core.config import ROOT, Logs
+from tinyrig.core.config import Logs
+from tinyrig.places.project import made
 
 
 class NightLog:
     """A context manager; only the process that opened it may write. `path` is None where there is no log."""
 
     def __init__(self, logs: Logs) -> None:
-        self.path = ROOT / logs.file if logs.file else None  # an absolute path stays what it is
+        self.path = Path(logs.file) if logs.file else None
         self._handler: _Handler | None = None
         self._logger = logging.Logger("tinyrig.nightly")  # of its own: pytest and others have hung theirs on the common one
         if self.path is not None:
@@ -24,7 +25,7 @@ class NightLog:
 
     def _open(self, path: Path, logs: Logs) -> None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            made(path.parent)
             self._handler = _Handler(path, maxBytes=logs.size_kib * 1024, backupCount=logs.keep, encoding="utf-8")
         except OSError as error:
             _warn(path, error)

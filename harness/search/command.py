@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinyrig.places.project import made
+
 if TYPE_CHECKING:
     from optuna import Study
 
@@ -69,13 +71,13 @@ class _Opened:
 
 
 def search(arguments: argparse.Namespace) -> int:
-    from tinyrig.core.config import ROOT, load_config
+    from tinyrig.core.config import load_config
     from tinyrig.core.text import printable
     from tinyrig.search import study as studies
 
     config = load_config()
     name = printable(arguments.study or Path(arguments.dataset or config.dataset).stem, 60)
-    folder = ROOT / "variants" / "out" / FOLDER / name.replace("/", "-")
+    folder = Path(config.folders.variants) / FOLDER / name.replace("/", "-")
     targets = worker_targets(arguments.board or ["virtual"], arguments.workers, config)
     _make(folder)
     url = studies.storage_url(arguments.storage, folder)
@@ -171,7 +173,7 @@ def _make(folder: Path) -> None:
     from tinyrig.core.errors import HostError
 
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        made(folder)
     except OSError as error:
         raise HostError(f"{folder} can't be made", received=str(error), remedy="check permissions and free space") from error
 

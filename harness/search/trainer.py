@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinyrig.core.config import ROOT
 from tinyrig.core.errors import HostError, UserError
 from tinyrig.host.helper import Helper, NoAnswer, module_command
 
@@ -91,7 +90,7 @@ class Trainer:
         helper = self._helper
         if helper is None or self._left <= 0:
             self._end()
-            self._helper = helper = Helper(self._command, ROOT)
+            self._helper = helper = Helper(self._command)
             self._left = CANDIDATES_A_PROCESS
             if self._closed:
                 helper.close()

@@ -22,6 +22,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from tinyrig.core.errors import InfraError, UserError
+from tinyrig.places.project import made
 from tinyrig.tables import schema
 from tinyrig.tables.trouble import ROOM, corrupt, infra_error
 from tinyrig.tables.upgrade import MIGRATING, back_up, migrate, revision_of
@@ -227,7 +228,7 @@ def _prepare_file(database: str | None, must_exist: bool) -> None:
     if must_exist and not path.is_file():
         raise UserError(f"no results database at {path}", remedy="make results first: `make bench` or `tinyrig run`")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        made(path.parent)
     except OSError as error:
         raise InfraError(
             f"can't create the folder of the results database: {error}", remedy="name a writable place as results URL"

@@ -8,12 +8,12 @@ import json
 import textwrap
 from typing import Any
 
-from tinyrig.core.config import ROOT, Config, Energy, History, Labgrid, Logs, Nightly, adapter
+from tinyrig.core.config import ROOT, Config, Energy, Folders, History, Labgrid, Logs, Nightly, adapter
 from tinyrig.core.deadlines import Limits
 from tinyrig.core.user_boards import BoardTable, Wiring
 
 FILE = ROOT / "docs" / "rig.schema.json"
-RECORDS: tuple[type, ...] = (Config, BoardTable, Energy, History, Labgrid, Limits, Logs, Nightly)
+RECORDS: tuple[type, ...] = (Config, BoardTable, Energy, Folders, History, Labgrid, Limits, Logs, Nightly)
 
 
 def text() -> str:
@@ -28,7 +28,6 @@ def schema() -> dict[str, Any]:
     for record in RECORDS:
         words = {name: text for base in (Wiring, record) if issubclass(record, base) for name, text in _docstrings(base).items()}
         _tidy(tables[record.__name__], words)
-    del found["properties"]["results"]["default"]
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return head | found | {"title": "rig.toml", "$defs": {name: table for name, table in tables.items() if table is not found}}
 

@@ -16,16 +16,15 @@ from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
-from tinyrig.core.config import ROOT
 from tinyrig.core.deadlines import Limits
 from tinyrig.core.errors import HostError, ModelError
 from tinyrig.core.records import CompiledModel
 from tinyrig.host.arduino_cli import CLI, CORE, FQBN, NAME, Tools
 from tinyrig.host.run_tool import run_tool
+from tinyrig.places.installed import FIRMWARE
 from tinyrig.workload import kernel_flags
 from tinyrig.workload.toolchain import failure
 
-FIRMWARE = ROOT / "firmware"
 C_FLAGS = "-O3 -ffp-contract=off"
 """After the core's own flags, for C files."""
 FLAGS = f"-std=gnu11 -mcpu=cortex-m4 -mthumb -mfloat-abi=softfp -mfpu=fpv4-sp-d16 {C_FLAGS}, the core's -Os for the rest"

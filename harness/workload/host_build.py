@@ -18,9 +18,11 @@ import numpy as np
 from tinyrig.core.errors import HostError
 from tinyrig.core.records import CompiledModel, TensorSpec
 from tinyrig.host.run_tool import ended
+from tinyrig.places.installed import FIRMWARE
+from tinyrig.places.project import cache_folder
 from tinyrig.workload.toolchain import no_room
 
-NN_DIR = Path(__file__).resolve().parents[2] / "firmware" / "nn"
+NN_DIR = FIRMWARE / "nn"
 
 # Contraction off: a fused multiply-add rounds once where the reference rounds twice.
 BASE_FLAGS = ("-std=gnu11", "-Wall", "-Wextra", "-ffp-contract=off", "-fPIC")
@@ -35,8 +37,7 @@ MODEL_FLAG = "-O0"
 def cache_dir() -> Path:
     """Objects and libraries by content hash; safe to delete at any time."""
     try:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        path = Path(base) / "tinyrig" / "host"
+        path = cache_folder() / "host"
         path.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows where home is
         raise HostError(

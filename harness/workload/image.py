@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 
 from tinyrig.core.boards import Board
-from tinyrig.core.config import ROOT
+from tinyrig.core.config import Folders
 from tinyrig.core.deadlines import Limits
 from tinyrig.core.errors import HostError, ModelError, UserError
 from tinyrig.core.records import CompiledModel, Footprint, Image, Toolchain
@@ -28,10 +28,11 @@ from tinyrig.host.arduino_cli import Tools
 from tinyrig.host.locks import alone
 from tinyrig.host.run_tool import Running, end_all, run_tool
 from tinyrig.link.wire import HELLO_BYTES, HELLO_TENSOR_BYTES, RUN_BYTES, RUN_REPLY_BYTES
+from tinyrig.places.installed import FIRMWARE
+from tinyrig.places.project import made
 from tinyrig.workload import arduino_sketch, kernel_flags
 from tinyrig.workload.toolchain import TOOL_FLAGS, failure
 
-FIRMWARE = ROOT / "firmware"
 CC = "arm-none-eabi-gcc"
 RIG_FLAGS = ("-std=gnu11", "-Os", "-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra", "-Werror")
 MODEL_FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections", "-Wall")
@@ -70,7 +71,9 @@ def find_compiler() -> tuple[str, str]:
     return path, f"{CC} {done.stdout.strip()}"
 
 
-def build_image(model: CompiledModel, board: Board, build_dir: Path = ROOT / "build", build_s: float = Limits.build_s) -> Image:
+def build_image(
+    model: CompiledModel, board: Board, build_dir: Path = Path(Folders.build), build_s: float = Limits.build_s
+) -> Image:
     """Compiles and links the firmware around `model`; an image built before is taken again. No call of a compiler takes longer
     than `build_s` seconds.
 
@@ -96,7 +99,7 @@ def _build_image(model: CompiledModel, board: Board, build_dir: Path, build_s: f
     footprint = _finished(folder)
     if footprint is None:
         build = lambda work: _build(model, board, payload, build_id, work, build_s, tools)  # noqa: E731
-        build_dir.mkdir(parents=True, exist_ok=True)
+        made(build_dir)
         with alone(build_dir / f".{folder.name}.lock"):
             footprint = _finished(folder) or _build_in(folder, build)
     return _image(model, board, build_id, folder, footprint, _toolchain(board, folder, tools))
@@ -282,7 +285,7 @@ def _compile(
         *DEBUG_FLAGS,
         *includes,
         f"-DWIRE_MAX_PAYLOAD={payload}",
-        f"-ffile-prefix-map={ROOT}=.",
+        f"-ffile-prefix-map={FIRMWARE}=./firmware",
         f"-ffile-prefix-map={work}=generated",
     ]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tinyrig.core.config import ROOT
+from tinyrig.places.installed import FIRMWARE
 
-KERNELS = ROOT / "firmware" / "nn"
+KERNELS = FIRMWARE / "nn"
 BY_HAND = ("O2",)
 """For loops that are unrolled, and registers allotted, by hand: -O3 would unroll them again, which costs 20 to 50 % more flash
 and up to 0.9 % more cycles on the zoo's float networks."""

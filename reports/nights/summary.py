@@ -25,7 +25,6 @@ from tinyrig.store.night_cells import Measured, Missing
 from tinyrig.store.origins import Origin, origins
 from tinyrig.store.runs import Store
 
-OUT = Path(__file__).resolve().parents[1] / "out" / "nights"
 _ENDINGS = {0: "nothing worse", 1: "something is worse", 2: "unusable input", 3: "the rig failed", None: "under way, or cut off"}
 _NONE = "-"
 _ACCEPT_NOTE = (
@@ -201,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("night", nargs="?", default="", metavar="NIGHT", help="id or its beginning (default: the newest night)")
     parser.add_argument("--store", metavar="URL", help="results database (default: rig.toml's)")
-    parser.add_argument("-o", "--output", type=Path, metavar="PATH", help="file to write (default: reports/out/nights/NIGHT.md)")
+    parser.add_argument("-o", "--output", type=Path, metavar="PATH", help="default: .tinyrig/reports/nights/NIGHT.md")
     options = parser.parse_args(arguments)
     try:
         with ending():
@@ -223,7 +222,7 @@ def _write_summary(options: argparse.Namespace) -> Path:
 
     with Store(options.store or load_config().results, must_exist=True) as store:
         summary = load(store, options.night)
-    target = options.output or OUT / f"{summary.night.night_id}.md"
+    target = options.output or Path(load_config().folders.reports) / "nights" / f"{summary.night.night_id}.md"
     try:
         write_text_file(target, render(build(summary), target.parent))
     except OSError as error:

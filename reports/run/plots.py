@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tinyrig.core.errors import HostError
+from tinyrig.places.project import made
 from tinyrig.reports.blocks import Picture
 from tinyrig.reports.run.sections import ReportRow, Section
 from tinyrig.reports.run.tables import KB, profiled_ops, shorten
@@ -44,7 +45,7 @@ def draw(section: Section, folder: Path, prefix: str = "") -> dict[str, Picture]
 
 def _saved(figure: Figure, path: Path) -> Path:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        made(path.parent)
         partial = path.with_name(f".{path.name}.{os.getpid()}")
         figure.savefig(partial, dpi=_DPI, facecolor="white", format="png")
         partial.replace(path)  # a link that lies there is replaced, not followed

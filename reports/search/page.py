@@ -12,12 +12,13 @@ from typing import Any
 
 from tabulate import tabulate
 
+from tinyrig.core.config import load_config
 from tinyrig.core.errors import EXIT_GOOD, EXIT_USER, UserError
 from tinyrig.host.own_command import ending
 from tinyrig.host.signals import exit_status
+from tinyrig.places.project import made
 from tinyrig.reports.text import count
 
-OUT = Path(__file__).resolve().parents[1] / "out"
 Trial = Mapping[str, Any]
 """A candidate as search.json has it."""
 LOG_RATIO = 5
@@ -31,13 +32,13 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m tinyrig.reports.search.page", description="Write the page and the plot of a search; print its front."
     )
     parser.add_argument("file", type=Path, metavar="search.json")
-    parser.add_argument("--out", type=Path, help="output folder (default: reports/out/search-NAME)")
+    parser.add_argument("--out", type=Path, help="output folder (default: .tinyrig/reports/search-NAME)")
     args = parser.parse_args(argv)
     try:
         with ending():
             document = _read_search(args.file)
-            folder = args.out or OUT / f"search-{document['study']}"
-            folder.mkdir(parents=True, exist_ok=True)
+            folder = args.out or Path(load_config().folders.reports) / f"search-{document['study']}"
+            made(folder)
             (folder / "search.md").write_text(page(document), "utf-8")
             plot(document, folder / "pareto.png")
     except KeyboardInterrupt as interruption:

@@ -381,7 +381,7 @@ def test_plain_text_is_one_visible_line():
 
 
 def test_the_command_writes_the_page(url, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(command, "OUT", tmp_path / "out")
+    monkeypatch.setenv("TINYRIG_FOLDERS_REPORTS", str(tmp_path / "out"))
     assert command.main(["--nights", "--store", url]) == 0
     assert (tmp_path / "out" / "nights.html").read_text().startswith("<!doctype html>")
     assert "nights.html" in capsys.readouterr().out

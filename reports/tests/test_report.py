@@ -24,7 +24,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 @pytest.fixture
 def out(tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "OUT", tmp_path / "out")
+    monkeypatch.setenv("TINYRIG_FOLDERS_REPORTS", str(tmp_path / "out"))
     return tmp_path / "out"
 
 
@@ -245,7 +245,7 @@ def test_help_loads_nothing_heavy():
         "heavy = {'pandas', 'matplotlib', 'scipy', 'sqlalchemy', 'tensorflow', 'numpy'} & set(sys.modules)\n"
         "sys.exit(str(sorted(heavy)) if heavy else 0)"
     )
-    done = subprocess.run([sys.executable, "-c", probe], cwd=Path(command.ROOT), capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

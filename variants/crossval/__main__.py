@@ -9,10 +9,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tinyrig.core.config import load_config
 from tinyrig.core.errors import EXIT_GOOD, RigError, UserError
 from tinyrig.host.last_resort import say, unforeseen
 from tinyrig.host.own_command import ending
 from tinyrig.host.signals import exit_status
+from tinyrig.places.project import made
 from tinyrig.variants import arguments
 from tinyrig.variants.crossval import evaluate, page, pool
 from tinyrig.variants.crossval.evaluate import CrossvalResult, CrossvalSettings
@@ -20,8 +22,6 @@ from tinyrig.variants.crossval.grid import GRID, PAPER
 from tinyrig.variants.data import datasets
 from tinyrig.variants.networks import families
 from tinyrig.variants.networks.families import Network
-
-OUT = Path(__file__).resolve().parents[1] / "out" / "crossval"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -50,7 +50,11 @@ def _crossval(args: argparse.Namespace) -> None:
     data = datasets.load(args.dataset, args.seed)
     for network in wanted:
         families.check_fits(network, data.x.shape[1])
-    folder = Path(args.out).resolve() if args.out else OUT / datasets.name_of(args.dataset)
+    folder = (
+        Path(args.out).resolve()
+        if args.out
+        else Path(load_config().folders.variants) / "crossval" / datasets.name_of(args.dataset)
+    )
     results = list(_results(wanted, data, settings, args, folder))
     text = page.page(results, data, settings.epochs)
     _write_text(folder / "crossval.md", text)
@@ -86,7 +90,7 @@ def _as_json(results: Sequence[CrossvalResult], data: datasets.Dataset, settings
 
 def _write_text(path: Path, text: str) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        made(path.parent)
         path.write_text(text, "utf-8")
     except OSError as error:
         raise UserError(f"{path}: can't be written", received=str(error), remedy="choose another file") from error
@@ -111,7 +115,9 @@ def _parser() -> argparse.ArgumentParser:
         "--epochs", type=arguments.count, default=evaluate.EPOCHS, metavar="N", help=f"epochs a fold (default {evaluate.EPOCHS})"
     )
     parser.add_argument("--workers", type=arguments.count, metavar="N", help="training processes (default: one per core)")
-    parser.add_argument("--out", metavar="DIR", help="folder that keeps the results (default: variants/out/crossval/<dataset>)")
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder that keeps the results (default: .tinyrig/variants/crossval/<dataset>)"
+    )
     parser.add_argument("--json", metavar="FILE", help="also write the results of all folds as JSON")
     parser.add_argument("--force", action="store_true", help="train again even where a result is known")
     return parser

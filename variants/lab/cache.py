@@ -14,17 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from tinyrig.places.project import cache_folder
 from tinyrig.variants.files import write_npz
 from tinyrig.variants.networks.task import Built, Net
 
-FOLDER = Path(__file__).resolve().parents[1] / "out" / ".nets"
 MOST_FILES = 2000
 """Beyond them the ones unused for longest go: some 20 to 100 KB each."""
 
 
 def folder() -> Path:
-    """TINYRIG_NETS, or variants/out/.nets."""
-    return Path(os.environ.get("TINYRIG_NETS") or FOLDER)
+    """TINYRIG_NETS, or `nets` in the user's cache."""
+    return Path(os.environ.get("TINYRIG_NETS") or cache_folder() / "nets")
 
 
 def load(key: str, name: str) -> Built | None:

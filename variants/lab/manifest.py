@@ -19,6 +19,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from tinyrig.core.errors import HostError, UserError
+from tinyrig.places.project import made
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -98,7 +99,7 @@ def _locked_file(path: Path, on_wait: Callable[[], None]) -> TextIO:
     """The open file once it is locked and still the one at `path`: its last holder removes it."""
     while True:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            made(path.parent)
             file = path.open("w")
         except OSError as error:
             raise HostError(f"{path.parent}: can't be written", received=str(error), remedy="choose another --out") from error
@@ -118,7 +119,8 @@ def staged(folder: Path) -> Iterator[Path]:
     """An empty sibling folder that takes `folder`'s place when the block ends well, and vanishes when it doesn't."""
     partial = folder.parent / f".{folder.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    made(folder.parent)
+    partial.mkdir()
     try:
         yield partial
         _put_in_place(partial, folder)

@@ -17,14 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from tinyrig.core.config import ROOT, load_config
+from tinyrig.core.config import load_config
 from tinyrig.core.errors import HostError, RigError, UserError
 from tinyrig.variants.data import datasets, splits
 from tinyrig.variants.files import write_whole
 from tinyrig.variants.lab import build, chains, user_builders
 from tinyrig.variants.workers import training_processes
 
-OUT = ROOT / "reports" / "out"
 SCHEMA = 1
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tinyrig.analysis.stats import Mean, holm, mean_of
+from tinyrig.places.project import made
 from tinyrig.variants.lab.repetitions import RepetitionPlan, RepetitionResult
 
 SIGNIFICANCE = 0.05
@@ -18,7 +19,7 @@ _BASELINE = "simple"
 
 def write(plan: RepetitionPlan, results: Sequence[RepetitionResult], folder: Path) -> str:
     """The table as Markdown and the results as CSV into `folder`; the table and the two paths, for the terminal."""
-    folder.mkdir(parents=True, exist_ok=True)
+    made(folder)
     text = markdown(plan, results)
     page, raw = folder / f"{plan.stem}.md", folder / f"{plan.stem}.csv"
     page.write_text(text + "\n", "utf-8")

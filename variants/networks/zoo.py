@@ -21,10 +21,11 @@ from typing import Any
 
 import numpy as np
 
+from tinyrig.core.config import load_config
 from tinyrig.core.errors import RigError, UserError
+from tinyrig.places.project import made
 from tinyrig.variants.networks.tflite_facts import weights_and_macs
 
-DEFAULT_OUT = Path("variants/out/zoo")
 CALIBRATION_WINDOWS = 64
 
 
@@ -191,7 +192,7 @@ def build_zoo(names: Iterable[str], out: Path, seed: int = 1, windows: int = 16)
     for name in names:
         if name not in ZOO:
             raise UserError(f"no zoo network {name!r}", expected=", ".join(ZOO), received=name, remedy="choose one of those")
-    out.mkdir(parents=True, exist_ok=True)
+    made(out)
     for name in names:
         macs = build_net(ZOO[name], out, seed, windows)
         sizes = [(out / f"{name}_{suffix}.tflite").stat().st_size for suffix in ("f32", "int8")]
@@ -204,12 +205,12 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m tinyrig.variants.networks.zoo", description="Build the test networks: random weights."
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(ZOO)} (default: all)")
-    parser.add_argument("--out", type=Path, default=DEFAULT_OUT, metavar="DIR")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: .tinyrig/variants/zoo")
     parser.add_argument("--seed", type=int, default=1, metavar="N")
     parser.add_argument("--windows", type=int, default=16, metavar="N", help="test windows per network (default 16)")
     args = parser.parse_args(argv)
     try:
-        build_zoo(args.names or ZOO, args.out, args.seed, args.windows)
+        build_zoo(args.names or ZOO, args.out or Path(load_config().folders.variants) / "zoo", args.seed, args.windows)
     except RigError as error:
         print(error, file=sys.stderr)
         return error.exit_code

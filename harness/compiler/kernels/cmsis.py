@@ -20,10 +20,11 @@ from tinyrig.compiler.model.graph import read_model
 from tinyrig.compiler.model.layers import Bounded, Conv2D, DepthwiseConv2D, FullyConnected, Pool, Requant, Weighted, Window
 from tinyrig.compiler.model.step import AnyStep, CompileOptions, Constant, Kernel, ProgramStep, Select
 from tinyrig.core.errors import HostError
+from tinyrig.places.installed import FIRMWARE
 
 ENGINE = "cmsis-nn"
 PACKAGE, VERSION = "bakenn", "1.0.0"
-SHIM = Path(__file__).resolve().parents[3] / "firmware" / "nn" / "cmsis"
+SHIM = FIRMWARE / "nn" / "cmsis"
 """Our arm_acle.h, for builds on a host."""
 
 _CONV = "Source/ConvolutionFunctions/"

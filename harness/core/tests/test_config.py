@@ -2,12 +2,12 @@
 
 import re
 import tomllib
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 
 import jsonschema
 import pytest
 
-from tinyrig.core.config import ROOT, TABLES, BoardPorts, Config, load_config
+from tinyrig.core.config import ROOT, TABLES, BoardPorts, Config, Folders, Logs, Nightly, load_config
 from tinyrig.core.errors import UserError
 from tinyrig.tests import config_schema
 
@@ -18,16 +18,65 @@ def write(tmp_path, text):
     return path
 
 
+def placed(config, folder):
+    """With the paths that load_config makes absolute."""
+    return replace(
+        config,
+        results=config.results.replace(":///", f":///{folder}/"),
+        folders=Folders(*(f"{folder}/{getattr(config.folders, f.name)}" for f in fields(Folders))),
+        nightly=replace(config.nightly, page=f"{folder}/{config.nightly.page}"),
+        logs=replace(config.logs, file=f"{folder}/{config.logs.file}"),
+    )
+
+
 def test_absent_file_gives_the_defaults(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tinyrig.core.config.ROOT", tmp_path)
     monkeypatch.delenv("TINYRIG_DATASET", raising=False)
-    assert load_config() == Config()
+    assert placed(Config(), tmp_path) == load_config()
 
 
-def test_the_projects_own_rig_toml_holds_only_defaults(monkeypatch):
+def test_the_checkouts_own_rig_toml_only_says_where_its_files_lie(monkeypatch):
     monkeypatch.delenv("TINYRIG_DATASET", raising=False)
-    assert load_config() == Config()
+    monkeypatch.chdir(ROOT / "docs")
+    where = Config(
+        results=f"sqlite:///{ROOT}/results.sqlite",
+        folders=Folders(build=f"{ROOT}/build", reports=f"{ROOT}/reports/out", variants=f"{ROOT}/variants/out"),
+        nightly=Nightly(page=f"{ROOT}/reports/out/nights.html"),
+        logs=Logs(file=f"{ROOT}/reports/out/logs/nightly.log"),
+    )
+    assert load_config() == where
+
+
+def test_the_nearest_rig_toml_above_decides_where_files_lie(tmp_path, monkeypatch):
+    write(tmp_path, '[folders]\nreports = "pages"\n[logs]\nfile = "night.log"\n')
+    (below := tmp_path / "src" / "deep").mkdir(parents=True)
+    monkeypatch.chdir(below)
+    config = load_config()
+    assert config.results == f"sqlite:///{tmp_path}/.tinyrig/results.sqlite"
+    assert config.folders == Folders(f"{tmp_path}/.tinyrig/build", f"{tmp_path}/pages", f"{tmp_path}/.tinyrig/variants")
+    assert (config.nightly.page, config.logs.file) == (f"{tmp_path}/pages/nights.html", f"{tmp_path}/night.log")
+
+
+@pytest.mark.parametrize("key", ["build", "reports", "variants"])
+def test_the_environment_names_a_folder(tmp_path, monkeypatch, key):
+    monkeypatch.setenv(f"TINYRIG_FOLDERS_{key.upper()}", "/elsewhere")
+    assert getattr(load_config(write(tmp_path, "")).folders, key) == "/elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("url", "placed_url"),
+    [
+        ("sqlite:///r.sqlite", "sqlite:///{}/r.sqlite"),
+        ("sqlite:////var/r.sqlite", "sqlite:////var/r.sqlite"),
+        ("sqlite:///r.sqlite?mode=ro", "sqlite:///{}/r.sqlite?mode=ro"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("sqlite:///file:r?uri=true", "sqlite:///file:r?uri=true"),
+        ("sqlite://", "sqlite://"),
+        ("postgresql://host/rigs", "postgresql://host/rigs"),
+    ],
+)
+def test_a_relative_database_lies_in_the_project(tmp_path, url, placed_url):
+    assert load_config(write(tmp_path, f'results = "{url}"')).results == placed_url.format(tmp_path)
 
 
 def test_values_and_ports_are_read(tmp_path):
@@ -124,11 +173,14 @@ def test_every_key_but_those_of_tables_has_a_variable(tmp_path, monkeypatch):
     monkeypatch.setenv("TINYRIG_LOGS_FILE", "")
     config = load_config(write(tmp_path, "repeats = 5\n[logs]\nfile = 'x'\n"))
     found = {f.name.upper(): getattr(config, f.name) for f in fields(config) if f.name.upper() in texts}
-    assert found == texts | {"SEED": 3, "LINE_RATE": 9600, "REPEATS": 7, "FAULT_SEED": 2, "FAULTS": ("a:1", "b")} | {
-        "ACCURACY_DROP": 0.1,
-        "FLOAT_TOLERANCE": 1e-3,
-        "LINE_REPEATS": 0.2,
-    }
+    assert found == texts | {
+        "RESULTS": f"sqlite:///{tmp_path}/x",
+        "SEED": 3,
+        "LINE_RATE": 9600,
+        "REPEATS": 7,
+        "FAULT_SEED": 2,
+        "FAULTS": ("a:1", "b"),
+    } | {"ACCURACY_DROP": 0.1, "FLOAT_TOLERANCE": 1e-3, "LINE_REPEATS": 0.2}
     assert config.logs.file == "" and set(texts) | {name.upper() for name in TABLES} == {f.name.upper() for f in fields(config)}
 
 

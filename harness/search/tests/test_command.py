@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +10,6 @@ import time
 import numpy as np
 import optuna
 import pytest
-
-from tinyrig.core.config import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -23,10 +20,7 @@ def home(tmp_path):
     y = np.arange(90) % 3
     x = rng.standard_normal((90, 20, 3)).astype(np.float32) + y[:, None, None]
     np.savez(tmp_path / "own.npz", x=x, y=y, class_names=np.array(["a", "b", "c"]))
-    yield tmp_path
-    for folder in (ROOT / "variants" / "out" / "search", ROOT / "reports" / "out"):
-        for left in folder.glob(f"*test-{tmp_path.name}"):
-            shutil.rmtree(left)
+    return tmp_path
 
 
 def command(home, *words, storage=None, workers=2):
@@ -53,7 +47,7 @@ def command(home, *words, storage=None, workers=2):
 
 def run(home, *words):
     environment = os.environ | {"TINYRIG_NETS": str(home / "nets"), "TINYRIG_RESULTS": f"sqlite:///{home / 'r.sqlite'}"}
-    return subprocess.run(command(home, *words), capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
+    return subprocess.run(command(home, *words), capture_output=True, text=True, check=False, cwd=home, env=environment)
 
 
 def test_a_search_is_killed_and_resumed(home):
@@ -62,7 +56,7 @@ def test_a_search_is_killed_and_resumed(home):
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
-        cwd=ROOT,
+        cwd=home,
         env=os.environ | {"TINYRIG_NETS": str(home / "nets")},
     )
     line = process.stderr.readline()  # the first candidate has come to something
@@ -88,7 +82,7 @@ def test_two_commands_share_a_search_on_postgresql_and_one_is_killed(home, postg
 
     def begin(*words):
         line = command(home, "--trials", "16", *words, storage=postgres_url.replace("+psycopg", ""), workers=1)
-        return subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=ROOT, env=environment)
+        return subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=home, env=environment)
 
     first = begin()
     assert first.stderr.readline().strip()  # its first candidate has come to something

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tinyrig.core.errors import HostError
+from tinyrig.places.project import cache_folder
 from tinyrig.virtual.timing.memory import Memory, MemorySystem
 from tinyrig.virtual.timing.model import OPERANDS, CodeBlock, arrival, block_cost
 from tinyrig.virtual.timing.systems import Chip
@@ -289,11 +290,11 @@ class CompiledCounter:
 
 def cache_dir() -> Path:
     """Where compiled helpers are kept; made if missing."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     try:
-        (base / "tinyrig").mkdir(parents=True, exist_ok=True)
-        return base / "tinyrig"
-    except OSError:
+        folder = cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    except (OSError, RuntimeError):
         return Path(tempfile.mkdtemp(prefix="tinyrig-"))
 
 

@@ -1,0 +1,1 @@
+"""Where files lie: the firmware's sources, the user's project, caches."""
