@@ -1,18 +1,18 @@
 """Starts QEMU's mps2-an386 with an image: a Cortex-M4F that shares nothing with the virtual board, neither emulator nor
 peripherals. firmware/port/mps2 says what its counter counts.
 
-An image is put in place by restarting the emulator; its UART stays behind one TCP port of this machine all the while.
+An image is put in place by restarting the emulator; its bytes stay behind one TCP port of this machine all the while.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
 
+from tinyrig.board.pump import Pump
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import HostError, InfraError
 from tinyrig.host.forked import died_of
@@ -32,6 +32,10 @@ MACHINE = (
     "none",
     "-net",
     "none",
+    "-serial",
+    "none",
+    "-semihosting-config",
+    "enable=on,target=native",
     # With sleep=on the machine's time is the host's while the processor waits, so silence on the line is silence.
     "-icount",
     f"shift={SHIFT},sleep=on",
@@ -52,7 +56,7 @@ def find_qemu() -> str:
 
 
 class QemuBoard:
-    """A board without an image yet: `load` starts it. `port` is the URL of its UART, the same after each `load`.
+    """A board without an image yet: `load` starts it. `port` is the URL of its line, the same after each `load`.
 
     Raises HostError without QEMU. It ends with `close()` or, where util-linux has setpriv, with this process.
     """
@@ -62,8 +66,8 @@ class QemuBoard:
         self._process: subprocess.Popen[bytes] | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._folder = tempfile.TemporaryDirectory(prefix="tinyrig-qemu-")
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = f"socket://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._pump = Pump()
+        self.port = self._pump.port
 
     def load(self, image_bin: bytes, base: int, deadline: Deadline) -> None:
         """Starts the machine with `image_bin` at address `base`; whatever ran before is gone. Raises HostError."""
@@ -71,16 +75,15 @@ class QemuBoard:
         self._stop()
         file = Path(self._folder.name) / "firmware.bin"
         file.write_bytes(image_bin)
-        uart = f"socket,id=uart,fd={self._listener.fileno()},server=on,wait=off,nodelay=on"
+        self._pump.discard()
         # The processor takes its vectors from 0 and does nothing sensible without an image; the loader serves each reset.
         image = f"loader,file={file},addr=0x{base:x},force-raw=on"
-        words = [self._program, *MACHINE, "-chardev", uart, "-serial", "chardev:uart", "-device", image]
+        words = [self._program, *MACHINE, "-device", image]
         setpriv = shutil.which("setpriv")
         self._process = subprocess.Popen(
             [setpriv, "--pdeathsig", "KILL", *words] if setpriv else words,
-            pass_fds=[self._listener.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdin=self._pump.emulator.fileno(),
+            stdout=self._pump.emulator.fileno(),
             stderr=self._errors,
             start_new_session=True,  # Ctrl-C reaches this process only, which then ends it
         )
@@ -113,6 +116,6 @@ class QemuBoard:
     def close(self) -> None:
         """Ends the process; more than once is fine."""
         self._stop()
-        self._listener.close()
+        self._pump.close()
         self._errors.close()
         self._folder.cleanup()

@@ -1,11 +1,14 @@
-/* port.c: QEMU's mps2-an386, a Cortex-M4F with Arm's CMSDK peripherals and without a cycle counter.
+/* port.c: QEMU's mps2-an386, a Cortex-M4F without a cycle counter.
  *
  * QEMU runs with `-icount shift=7` (harness/board/qemu.py): an instruction takes 128 ns of the machine's time, so a timer of
- * 40 ns tells them apart one by one, and port_cycles counts instructions. While the processor waits (WFI), that time is the
- * host's.
+ * 40 ns tells them apart one by one, and port_cycles counts instructions. While the processor waits, that time is the host's.
  *
- * Register sources: Arm Cortex-M System Design Kit Technical Reference Manual (DDI 0479), 4.2 APB timer, 4.4 APB UART;
- * Arm Application Note AN386 for addresses and interrupts. */
+ * Bytes cross by semihosting, a block at a time, on QEMU's own stdin and stdout: the machine's UART moves one byte a turn of
+ * QEMU's main loop. Its stdin never blocks: a read takes what is there.
+ *
+ * Sources: Arm, Semihosting for AArch32 and AArch64 (SYS_OPEN, SYS_READ, SYS_WRITE; BKPT 0xAB on M-profile cores); Arm
+ * Cortex-M System Design Kit Technical Reference Manual (DDI 0479), 4.2 APB timer; Arm Application Note AN386 for its
+ * address. */
 #include "port.h"
 
 #include <string.h>
@@ -17,29 +20,23 @@
 #define TIMER0_CTRL REG(0x40000000)
 #define TIMER0_VALUE REG(0x40000004)
 #define TIMER0_RELOAD REG(0x40000008)
-#define UART0_DATA REG(0x40004000)
-#define UART0_STATE REG(0x40004004)
-#define UART0_CTRL REG(0x40004008)
-#define UART0_INTCLEAR REG(0x4000400C)
-#define UART0_BAUDDIV REG(0x40004010)
 
 enum {
     TIMER_ON = 1,
-    STATE_TX_FULL = 1,
-    STATE_RX_FULL = 2,
-    CTRL_TX = 1,
-    CTRL_RX = 2,
-    CTRL_RX_INTERRUPT = 8,
-    INT_RX = 2,
-    IRQ_UART0_RX = 1 << 0,
-    BAUDDIV_1M = 25, /* of the 25 MHz clock */
     TICKS_PER_US = 25,
-    SYST_ON = 7,         /* processor clock, pends its exception, counts */
-    WAKE_TICKS = 250000, /* 10 ms */
+    SYST_ON = 7,            /* processor clock, pends its exception, counts */
+    SOON_TICKS = 2500,      /* 100 us: how often the line is looked at while an exchange goes on, */
+    LATER_TICKS = 50000,    /* 2 ms: and how often when it has been silent */
+    SILENT_TICKS = 1250000, /* for 50 ms */
     /* An instruction is 128 ns or 16 / 5 ticks of 40 ns. */
     INSTRUCTIONS_5_16 = 5,
     SHIFT_5_16 = 4,
     HALF_5_16 = 8,
+    SYS_OPEN = 1,
+    SYS_WRITE = 5,
+    SYS_READ = 6,
+    OPEN_READ = 0, /* fopen's "r" */
+    OPEN_WRITE = 4,
 };
 
 /* Instructions in a second of the machine's own time: the unit of port_cycles, no speed of anything. */
@@ -47,6 +44,24 @@ const uint32_t port_clock_hz = 7812500;
 
 static const port_fault *last_fault;
 static uint32_t zero_ticks, zero_count;
+static uint32_t input, output; /* semihosting's handles */
+
+static uint32_t semihost(uint32_t operation, const void *arguments)
+{
+    register uint32_t r0 __asm("r0") = operation;
+    register const void *r1 __asm("r1") = arguments;
+    __asm volatile("bkpt 0xAB" : "+r"(r0) : "r"(r1) : "memory");
+    return r0;
+}
+
+static uint32_t open_console(uint32_t mode)
+{
+    const struct {
+        const char *name;
+        uint32_t mode, length;
+    } console = {":tt", mode, 3};
+    return semihost(SYS_OPEN, &console);
+}
 
 static uint32_t ticks(void)
 {
@@ -75,8 +90,8 @@ void port_init(void)
     TIMER0_RELOAD = ~0u;
     TIMER0_VALUE = ~0u;
     TIMER0_CTRL = TIMER_ON;
-    UART0_BAUDDIV = BAUDDIV_1M;
-    UART0_CTRL = CTRL_TX | CTRL_RX | CTRL_RX_INTERRUPT;
+    input = open_console(OPEN_READ);
+    output = open_console(OPEN_WRITE);
     set_zero();
 }
 
@@ -85,21 +100,26 @@ const char *port_name(void)
     return "qemu";
 }
 
-/* Polling keeps the emulator from its input: a waiting processor receives four times as fast. Interrupts are masked, so one
- * that pends only wakes it; SysTick does so where silence must be noticed. */
-static void wait_a_little(void)
+/* What has come, at most n bytes. */
+static uint32_t read_some(void *dst, uint32_t n)
 {
-    __asm volatile("wfi" ::: "memory");
-    UART0_INTCLEAR = INT_RX;
-    SCB_ICSR = ICSR_PENDSTCLR;
-    NVIC_ICPR(0) = IRQ_UART0_RX;
+    const struct {
+        uint32_t handle;
+        void *to;
+        uint32_t length;
+    } wanted = {input, dst, n};
+    uint32_t left = semihost(SYS_READ, &wanted);
+    return left > n ? 0 : n - left; /* -1: nothing */
 }
 
-static void wake_by_clock(int on)
+/* Interrupts are masked: SysTick pends and so wakes the processor, nothing more. */
+static void wait_a_little(uint32_t for_ticks)
 {
-    SYST_RVR = WAKE_TICKS - 1;
+    SYST_RVR = for_ticks - 1;
     SYST_CVR = 0;
-    SYST_CSR = on ? SYST_ON : 0;
+    SYST_CSR = SYST_ON;
+    __asm volatile("wfi" ::: "memory");
+    SYST_CSR = 0;
     SCB_ICSR = ICSR_PENDSTCLR;
 }
 
@@ -107,29 +127,31 @@ uint32_t port_read(void *dst, uint32_t n, uint32_t timeout_us)
 {
     uint8_t *to = dst;
     uint32_t got = 0, last = ticks();
-    NVIC_ISER(0) = IRQ_UART0_RX;
-    wake_by_clock(timeout_us != 0);
-    while (got < n) {
-        if (UART0_STATE & STATE_RX_FULL) {
-            to[got++] = (uint8_t)UART0_DATA;
+    for (;;) {
+        uint32_t some = read_some(to + got, n - got);
+        got += some;
+        if (got == n)
+            break;
+        uint32_t silent = ticks() - last;
+        if (some)
             last = ticks();
-        } else if (timeout_us && ticks() - last > timeout_us * TICKS_PER_US)
+        else if (timeout_us && silent > timeout_us * TICKS_PER_US)
             break;
         else
-            wait_a_little();
+            wait_a_little(silent > SILENT_TICKS ? LATER_TICKS : SOON_TICKS);
     }
-    wake_by_clock(0);
-    NVIC_ICER(0) = IRQ_UART0_RX; /* the watchdog's time runs with interrupts on */
     set_zero();
     return got;
 }
 
 void port_write(const void *src, uint32_t n)
 {
-    for (const uint8_t *from = src; n; n--) {
-        while (UART0_STATE & STATE_TX_FULL) {}
-        UART0_DATA = *from++;
-    }
+    const struct {
+        uint32_t handle;
+        const void *from;
+        uint32_t length;
+    } said = {output, src, n};
+    (void)semihost(SYS_WRITE, &said);
 }
 
 /* Begins with QEMU, so that nobody takes it for a chip's. */
