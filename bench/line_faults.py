@@ -52,7 +52,7 @@ def stream(variant: Variant, config: Config, limit: int | None, faults: tuple[st
     """All windows, repeats, stack and profile of a variant, as a run takes them."""
     streamed = Streamed()
     with Rig(parse_board("virtual"), replace(config, faults=faults, fault_seed=seed)) as rig:
-        image = compile_for(variant.tflite.read_bytes(), rig.board, config)
+        image = compile_for(variant.model, rig.board, config)
         windows = windows_of(Request(variant, limit=limit), image.inputs, config)
         session = None
         start = time.monotonic()

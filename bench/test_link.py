@@ -21,10 +21,10 @@ def test_the_line_carries_the_windows_and_little_else(config, pytestconfig):
     if pytestconfig.getoption("--board") != "virtual":
         pytest.skip("claimed on the virtual board's own line")
     (simple,) = built_variants(config, ["simple"])
-    image = compile_for(simple.tflite.read_bytes(), BOARDS["virtual"], config)
+    image = compile_for(simple.model, BOARDS["virtual"], config)
     if image.inputs[0].nbytes < LARGE_WINDOW:
         pytest.skip(f"claimed for windows of {LARGE_WINDOW} bytes: these have {image.inputs[0].nbytes}")
-    windows = load_windows(simple.windows, image.inputs, WINDOWS + 1)
+    windows = load_windows(simple.test_set, image.inputs, WINDOWS + 1)
     first, *others = [tuple(a.tobytes() for a in window) for window in windows.inputs]
     with Rig(parse_board("virtual"), config, clock="off") as rig:
         session, _ = rig.prepare(image)

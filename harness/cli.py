@@ -98,12 +98,12 @@ def _ops(arguments: argparse.Namespace) -> int:
     from tinyrig.core.config import load_config
     from tinyrig.measure.variant import Request, windows_of
     from tinyrig.measure.variants import model_variant
-    from tinyrig.workload.model_file import read_model
     from tinyrig.workload.op_diff import compare_ops, table
 
-    config, data, board = load_config(), read_model(arguments.model), BOARDS["virtual"]
-    compiled = compile_model(data, flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes, engine=arguments.engine)
+    config, board = load_config(), BOARDS["virtual"]
     job = Request(model_variant(arguments.model, arguments.windows), limit=arguments.limit)
+    data = job.variant.model
+    compiled = compile_model(data, flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes, engine=arguments.engine)
     windows = [list(w) for w in windows_of(job, compiled.inputs, config).inputs]
     rows = compare_ops(data, windows, oracle=arguments.oracle or config.oracle, engine=arguments.engine, optimise=config.optimise)
     print(table(rows, config.float_tolerance))

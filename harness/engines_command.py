@@ -38,7 +38,7 @@ def main(arguments: argparse.Namespace) -> int:
     from tinyrig.core.boards import parse_own_board
     from tinyrig.core.config import load_config
     from tinyrig.host.progress import progress
-    from tinyrig.measure.variants import built_variants, model_variant
+    from tinyrig.measure.variants import built_variants, model_variants
 
     config = load_config()
     target = parse_own_board(arguments.board, config.boards)
@@ -47,7 +47,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.json not in (None, "-") and not _is_writable(Path(arguments.json)):
         raise UserError("--json can't be written", expected="a file in a folder that exists", received=arguments.json)
     models = arguments.model or ()
-    variants = [model_variant(p, arguments.windows) for p in models] or built_variants(config, arguments.variant or ())
+    variants = model_variants(models, arguments.windows) if models else built_variants(config, arguments.variant or ())
     engines = tuple(arguments.engine or ENGINES)
     with progress(len(variants) * len(engines), "engines") as bar:
         comparison = Comparison(target, config, engines, arguments.limit, arguments.oracle, bar.step)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyrig.core.files.content import Content
 from tinyrig.core.plans import MeasurementSettings
 
 ESTIMATED = "estimated"
@@ -146,7 +147,10 @@ class CompiledModel:
 @dataclass(frozen=True)
 class Variant:
     """A built .tflite beside what its builder knows of it; `windows` is the .npz of test windows. Of a foreign firmware (Image)
-    whose model file is not known, `sha256` is empty and `tflite_bytes` None."""
+    whose model file is not known, `sha256` is empty and `tflite_bytes` None.
+
+    `model` and `test_set` are what the two files held when they were read: all that is measured, hashed and sized comes from
+    these, and the paths are names only. They are not stored: empty and None in a record from the store."""
 
     name: str
     tflite: Path
@@ -160,6 +164,8 @@ class Variant:
     flops: int | None = None
     macs: int | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    model: bytes = field(default=b"", repr=False, compare=False)
+    test_set: Content | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from tinyrig.measure.recorder import Recorder
 from tinyrig.measure.resume import check_same, finished_facts, image_facts
 from tinyrig.measure.variant import Request, compile_for, measure_variant, windows_of
 from tinyrig.mlperf.bench import Asked, run_mlperf
-from tinyrig.workload.model_file import read_model
 
 
 class BoardSide(Protocol):
@@ -51,7 +50,7 @@ class OwnBoardSide:
     def check_unchanged(self, variant: Variant, known: Measurement, whose: str) -> None:
         """Compiles the variant, and attaches the board only where --board does not say its kind."""
         board = self._target.board or self._attached().board
-        image = compile_for(read_model(variant.tflite), board, self._config, self._settings.engine)
+        image = compile_for(variant.model, board, self._config, self._settings.engine)
         windows = windows_of(self._request(variant), image.inputs, self._config)
         check_same(finished_facts(known), {**image_facts(image), "windows_sha256": windows.digest()}, whose)
 
@@ -76,8 +75,7 @@ class MlperfBoardSide:
         self._target, self._config, self._settings, self._deadline = target, config, settings, deadline
 
     def measure(self, variant: Variant, recorder: Recorder) -> Measurement:
-        model = read_model(variant.tflite) if variant.sha256 else b""
-        asked = Asked(variant, model, self._settings.limit, self._settings.oracle)
+        asked = Asked(variant, self._settings.limit, self._settings.oracle)
         return run_mlperf(asked, self._target.port, self._config, self._deadline)
 
     def check_unchanged(self, variant: Variant, known: Measurement, whose: str) -> None:

@@ -131,9 +131,8 @@ def peer_coverage(variant: Variant) -> tuple[Steps, Steps, str | None]:
     """The steps that the peer leaves to the portable kernels, those it does in its own way, and why it does not apply at all
     (None: it does)."""
     from tinyrig.compiler.kernels.cmsis import coverage
-    from tinyrig.workload.model_file import read_model
 
-    steps = coverage(read_model(variant.tflite))
+    steps = coverage(variant.model)
     missing = [_step_json(s) | {"reason": why} for s, why, _ in steps if why]
     notes = [_step_json(s) | {"note": note} for s, _, note in steps if note]
     none = len(missing) == len(steps)

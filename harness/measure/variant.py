@@ -27,7 +27,6 @@ from tinyrig.measure.parity import compare
 from tinyrig.measure.recorder import NoRecorder, Recorder
 from tinyrig.measure.sampling import take_samples
 from tinyrig.workload.image import build_image
-from tinyrig.workload.model_file import read_model
 from tinyrig.workload.oracle import ORACLES
 from tinyrig.workload.user_engine import is_folder, user_engine
 from tinyrig.workload.windows import Windows, check_labels, load_windows, random_windows
@@ -69,9 +68,9 @@ def windows_of(request: Request, inputs: tuple[TensorSpec, ...], config: Config)
             received=str(request.limit),
             remedy="leave it out for all",
         )
-    if request.variant.windows is None:
+    if request.variant.test_set is None:
         return random_windows(inputs, request.limit, config.seed)
-    return load_windows(request.variant.windows, inputs, request.limit)
+    return load_windows(request.variant.test_set, inputs, request.limit)
 
 
 def run_settings(config: Config, engine: str = "tinyrig", limit: int | None = None, oracle: str | None = None) -> RunSettings:
@@ -97,7 +96,7 @@ def measure_variant(
     Raises RigErrors; what it returns was streamed and compared in full.
     """
     recorder, deadline = recorder or NoRecorder(), deadline or Deadline("run_s", config.limits.run_s)
-    data = read_model(request.variant.tflite)
+    data = request.variant.model
     image = compile_for(data, rig.board, config, request.engine)
     windows = windows_of(request, image.inputs, config)
     check_labels(windows, image.outputs)

@@ -10,12 +10,14 @@ from pathlib import Path
 from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline, exceeded
 from tinyrig.core.errors import EXIT_USER, HostError, UserError
+from tinyrig.core.files.content import Content
 from tinyrig.core.records import Variant
 from tinyrig.core.text import printable
 from tinyrig.host.forked import died_of
 from tinyrig.host.own_command import run_module
 from tinyrig.workload.manifest import read_built
 from tinyrig.workload.model_file import read_model
+from tinyrig.workload.windows import read_windows
 
 
 def built_variants(config: Config, names: Sequence[str] = (), deadline: Deadline | None = None) -> list[Variant]:
@@ -67,12 +69,31 @@ def _not_built(status: int) -> UserError | HostError:
     )
 
 
+def model_variants(paths: Sequence[Path], windows: Path | None) -> list[Variant]:
+    """Models that were trained elsewhere, each named after its file, with the windows that all of them are tested with. Every
+    file is read here, once. Raises UserError."""
+    test_set = None if windows is None else read_windows(windows)
+    return [_model_variant(path, test_set) for path in paths]
+
+
 def model_variant(path: Path, windows: Path | None) -> Variant:
-    """A .tflite that was trained elsewhere, as a Variant named after its file. Raises UserError."""
+    """One of them. Raises UserError."""
+    return model_variants((path,), windows)[0]
+
+
+def _model_variant(path: Path, test_set: Content | None) -> Variant:
     import zlib
 
     data = read_model(path)
     deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)  # as inside a zip file: no header, no checksum
     packed = len(deflate.compress(data) + deflate.flush())
-    name = printable(path.stem, 100)
-    return Variant(name, path, hashlib.sha256(data).hexdigest(), len(data), zip_bytes=packed, windows=windows)
+    return Variant(
+        printable(path.stem, 100),
+        path,
+        hashlib.sha256(data).hexdigest(),
+        len(data),
+        zip_bytes=packed,
+        windows=test_set.path if test_set else None,
+        model=data,
+        test_set=test_set,
+    )

@@ -28,7 +28,7 @@ from tinyrig.mlperf.device import BAUDS, Device, Identity, Inferences
 from tinyrig.mlperf.forms import check_supported, oracle_input, oracle_results, read_graph, windows_for
 from tinyrig.mlperf.text import elapsed_us, printed_unit
 from tinyrig.workload.oracle import ORACLES
-from tinyrig.workload.windows import Windows, check_labels
+from tinyrig.workload.windows import Windows, check_labels, read_windows
 
 log = logging.getLogger(__name__)
 
@@ -62,17 +62,16 @@ class Rule:
 
 @dataclass(frozen=True)
 class Asked:
-    """`model`: the .tflite that the firmware was built with, b"" where it is not known."""
+    """Of a variant whose `model` is empty it is not known which .tflite the firmware was built with."""
 
     variant: Variant
-    model: bytes
     limit: int | None
     oracle: str
 
 
 def mlperf_variant(windows: Path) -> Variant:
     """What is measured where no model file is known: named after its windows."""
-    return Variant(printable(windows.stem, 100), Path(), "", None, windows=windows)
+    return Variant(printable(windows.stem, 100), Path(), "", None, windows=windows, test_set=read_windows(windows))
 
 
 def run_mlperf(
@@ -86,8 +85,8 @@ def run_mlperf(
     """Everything raw about one benchmark. Raises RigErrors."""
     rule, deadline = rule or Rule(), deadline or Deadline("run_s", config.limits.run_s)
     times = times or replace(Times(), inferences_s=config.limits.window_s or WINDOW_S)
-    graph = read_graph(asked.model, asked.variant.tflite) if asked.model else None
-    if asked.variant.windows is None:
+    graph = read_graph(asked.variant.model, asked.variant.tflite) if asked.variant.model else None
+    if asked.variant.test_set is None:
         raise UserError(
             "an MLPerf Tiny firmware can't be run without windows",
             expected="--windows FILE.npz",
@@ -101,7 +100,7 @@ def run_mlperf(
         with device:
             identity = device.identify()
             check_supported(identity.model)
-            windows = windows_for(asked.variant.windows, identity.model, graph, asked.limit)
+            windows = windows_for(asked.variant.test_set, identity.model, graph, asked.limit)
             log.info("%s of %s, %d baud; %d windows", printable(identity.model), printable(identity.name), baud, len(windows))
             benchmark = Benchmark(device, times, deadline)
             answers = benchmark.accuracy(windows)
@@ -251,7 +250,7 @@ def compare(asked: Asked, model: str, graph: Any, windows: Windows, answers: lis
     round or cut. The top-1 changed where the oracle puts the board's class behind its own by more than both may be off.
 
     Raises UserError where the model file has other outputs, DeviceError where what was printed would agree with anything."""
-    oracle, allowed = ORACLES[asked.oracle](asked.model), unit * (1 + 1e-3)
+    oracle, allowed = ORACLES[asked.oracle](asked.variant.model), unit * (1 + 1e-3)
     wrong, worst, top1, largest = [], 0.0, 0, 0.0
     for i, answer in enumerate(answers):
         window = windows.inputs[i][0]
@@ -297,7 +296,7 @@ def _settings(
 ) -> MeasurementSettings:
     how = "read back" if device.reads_back else "bytes counted by the firmware"
     return MeasurementSettings(
-        oracle=asked.oracle if asked.model else "none",
+        oracle=asked.oracle if asked.variant.model else "none",
         windows_sha256=windows.digest(),
         random_windows=False,
         float_tolerance=unit * (1 + 1e-3),

@@ -13,7 +13,8 @@ import numpy as np
 
 from tinyrig.compiler.model.graph import Graph, Tensor, read_model
 from tinyrig.core.errors import DeviceError, UserError
-from tinyrig.core.npz import open_npz
+from tinyrig.core.files.content import Content
+from tinyrig.core.files.npz import open_npz
 from tinyrig.core.records import TensorSpec
 from tinyrig.workload.windows import Windows, load_windows
 
@@ -55,25 +56,25 @@ def check_supported(model: str) -> None:
         )
 
 
-def windows_for(path: Path, model: str, graph: Graph | None, limit: int | None) -> Windows:
+def windows_for(source: Content, model: str, graph: Graph | None, limit: int | None) -> Windows:
     """The test windows in the form that the firmware takes; float32 ones are quantised as the model file says where the firmware
     wants the model's own int8. Raises UserError."""
     form = FORMS.get(model)
     if form is None:
-        return load_windows(path, (_as_stored(path),), limit)
+        return load_windows(source, (_as_stored(source),), limit)
     spec = TensorSpec(f"{model}'s window", (form.size,), form.dtype)
     if graph is not None and _spec(graph, graph.inputs[0]).dtype == form.dtype:
         spec = replace(_spec(graph, graph.inputs[0]), name=spec.name, shape=spec.shape)
-    return load_windows(path, (spec,), limit)
+    return load_windows(source, (spec,), limit)
 
 
-def _as_stored(path: Path) -> TensorSpec:
-    with open_npz(path, _REMEDY) as npz:
+def _as_stored(source: Content) -> TensorSpec:
+    with open_npz(source, _REMEDY) as npz:
         x = npz.headers.get("x")
     if x is None or len(x.shape) < 2 or x.dtype.name not in ("int8", "uint8", "float32"):
         received = "no x" if x is None else f"{x.dtype} of shape {x.shape}"
         raise UserError(
-            f"{path}: x can't be streamed", expected="N windows of int8, uint8 or float32", received=received, remedy=_REMEDY
+            f"{source}: x can't be streamed", expected="N windows of int8, uint8 or float32", received=received, remedy=_REMEDY
         )
     return TensorSpec("the window", x.shape[1:], x.dtype.name)
 

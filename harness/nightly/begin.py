@@ -14,7 +14,7 @@ from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import EXIT_RIG, InfraError, RigError, UserError
 from tinyrig.core.records import Variant
 from tinyrig.host.locks import Locks
-from tinyrig.measure.variants import built_variants, model_variant
+from tinyrig.measure.variants import built_variants, model_variants
 from tinyrig.nightly.plan import BegunNight, NightPlan, iso, new_night_id, utc_now
 from tinyrig.nightly.resume import cut_off_before, find_night, night_key
 from tinyrig.store.decisions import begin_night, end_night
@@ -102,7 +102,7 @@ def night_variants(plan: NightPlan, config: Config) -> list[Variant]:
     """What is measured; built variants that are missing are built. Raises UserError for two models of one name."""
     if not plan.models:
         return built_variants(config, plan.variants, Deadline("run_s", config.limits.run_s))
-    found = [model_variant(path, plan.windows) for path in plan.models]
+    found = model_variants(plan.models, plan.windows)
     twice = [v.name for i, v in enumerate(found) if v.name in [w.name for w in found[:i]]]
     if twice:
         raise UserError(

@@ -15,11 +15,13 @@ from tinyrig.board.rig import Rig
 from tinyrig.core.boards import Board, BoardTarget
 from tinyrig.core.config import Config
 from tinyrig.core.errors import ModelError, RigError
+from tinyrig.core.files.content import Content
 from tinyrig.core.records import Measurement, Variant
 from tinyrig.measure.variant import Request, compile_for, measure_variant
 from tinyrig.search.plan import Budgets
 from tinyrig.search.trainer import Trained, Trainer
 from tinyrig.workload.model_file import read_model
+from tinyrig.workload.windows import read_windows
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +94,7 @@ def evaluate(name: str, trainer: Trainer, board: CandidateBoard, budgets: Budget
     log.debug("training")
     trained = trainer.train(name)
     log.debug("measuring")
-    variant = variant_of(name, trained.tflite, trained.windows)
+    variant = variant_of(name, trained.tflite, read_windows(trained.windows))
     run = board.measure(variant)
     if (reason := withheld(run)) is not None:
         raise ModelError(f"{name} yields no timing", received=reason, remedy="report it, with the model")
@@ -106,21 +108,20 @@ def _check(stage: str, budgets: Budgets, **values: float | None) -> None:
         raise OverBudget(stage, reason, budgets.excess(**values))
 
 
-def chance(windows: Path) -> float:
-    """The share of the most frequent class in a file of labelled windows."""
-    with np.load(windows, allow_pickle=False) as arrays:
-        return float(np.bincount(arrays["y"]).max() / len(arrays["y"]))
+def chance(labels: tuple[int, ...] | None) -> float:
+    """The share of the most frequent class; 0 without labels."""
+    return float(np.bincount(labels).max() / len(labels)) if labels else 0.0
 
 
 def _check_sketch(tflite: Path, name: str, board: CandidateBoard, budgets: Budgets, config: Config) -> None:
     """Flash, and RAM without its stack, are known from the image alone; the rest is asked of the board where limits need it."""
-    record = board.record
-    footprint = None if record is None else compile_for(read_model(tflite), record, config).footprint
+    record, variant = board.record, variant_of(name, tflite, None)
+    footprint = None if record is None else compile_for(variant.model, record, config).footprint
     if footprint is not None:
         ram = footprint.ram_arena + footprint.ram_static
         _check("static analysis", budgets, ram_bytes=ram, flash_bytes=footprint.flash_model)
     if budgets.latency_us is not None or budgets.ram_bytes is not None or footprint is None:
-        values = metric_values(board.measure(variant_of(name, tflite, None), limit=1, repeats=SKETCH_REPEATS))
+        values = metric_values(board.measure(variant, limit=1, repeats=SKETCH_REPEATS))
         _check(
             "untrained on the board",
             budgets,
@@ -130,9 +131,10 @@ def _check_sketch(tflite: Path, name: str, board: CandidateBoard, budgets: Budge
         )
 
 
-def variant_of(name: str, tflite: Path, windows: Path | None) -> Variant:
+def variant_of(name: str, tflite: Path, test_set: Content | None) -> Variant:
     data = read_model(tflite)
-    return Variant(name, tflite, hashlib.sha256(data).hexdigest(), len(data), windows=windows)
+    sha256, windows = hashlib.sha256(data).hexdigest(), test_set.path if test_set else None
+    return Variant(name, tflite, sha256, len(data), windows=windows, model=data, test_set=test_set)
 
 
 def result_of(run: Measurement, trained: Trained) -> CandidateResult:
@@ -147,9 +149,9 @@ def result_of(run: Measurement, trained: Trained) -> CandidateResult:
         windows=values["windows"],
         host_accuracy=trained.host_accuracy,
         tflite_sha256=run.variant.sha256,
-        tflite_bytes=trained.tflite.stat().st_size,
+        tflite_bytes=run.variant.tflite_bytes or 0,
         board=run.board.name,
         board_id=run.board.id,
         timing=run.board.timing,
-        chance=chance(trained.windows),
+        chance=chance(run.labels),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,7 @@ def _record(run: Measurement) -> dict[str, Any]:
     clock = {"clock": None if run.clock is None else asdict(run.clock)}
     arena = {"arena": list((image := asdict(run.image)).pop("arena"))}
     return {
-        "variant": asdict(run.variant),
+        "variant": _variant_record(run.variant),
         "image": image,
         **arena,
         "board": board,
@@ -125,6 +125,12 @@ def _record(run: Measurement) -> dict[str, Any]:
         "settings": run.settings.to_json(),
         "claims": [asdict(c) for c in run.claims],
     }
+
+
+def _variant_record(variant: Variant) -> dict[str, Any]:
+    """Without what its files held."""
+    kept = asdict(replace(variant, model=b"", test_set=None))
+    return {name: value for name, value in kept.items() if name not in ("model", "test_set")}
 
 
 def _parity_record(parity: Parity) -> dict[str, Any]:

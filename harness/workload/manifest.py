@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tinyrig.core.errors import UserError
+from tinyrig.core.files.content import Content
 from tinyrig.core.records import Variant
+from tinyrig.workload.model_file import read_model
+from tinyrig.workload.windows import read_windows
 
 _KEPT = (
     "training",
@@ -37,7 +40,9 @@ def read_built(folder: Path) -> list[Variant]:
         if manifest["schema"] != 1:
             raise ValueError(f"schema {manifest['schema']!r:.80}")
         _check_names([entry["name"] for entry in manifest["variants"]])
-        return [_variant(folder, manifest, entry) for entry in manifest["variants"]]
+        test_set = read_windows(folder / _plain(manifest["windows"]["file"]))
+        _check(test_set.path, manifest["windows"]["sha256"], test_set.sha256)
+        return [_variant(folder, manifest, entry, test_set) for entry in manifest["variants"]]
     except (ValueError, LookupError, TypeError, AttributeError, OSError, RecursionError) as error:
         raise UserError(
             f"{path} can't be used",
@@ -47,11 +52,11 @@ def read_built(folder: Path) -> list[Variant]:
         ) from error
 
 
-def _variant(folder: Path, manifest: dict[str, Any], entry: dict[str, Any]) -> Variant:
-    tflite, windows = (folder / _plain(side["file"]) for side in (entry, manifest["windows"]))
+def _variant(folder: Path, manifest: dict[str, Any], entry: dict[str, Any], test_set: Content) -> Variant:
+    tflite = folder / _plain(entry["file"])
     _check_numbers(entry)
-    _check(tflite, entry["sha256"])
-    _check(windows, manifest["windows"]["sha256"])
+    model = read_model(tflite)
+    _check(tflite, entry["sha256"], hashlib.sha256(model).hexdigest())
     dataset = manifest["dataset"]
     details = {key: entry[key] for key in _KEPT if key in entry}
     details |= {
@@ -63,15 +68,17 @@ def _variant(folder: Path, manifest: dict[str, Any], entry: dict[str, Any]) -> V
         name=entry["name"],
         tflite=tflite,
         sha256=entry["sha256"],
-        tflite_bytes=entry["tflite_bytes"],
+        tflite_bytes=len(model),
         zip_bytes=entry["zip_bytes"],
-        windows=windows,
+        windows=test_set.path,
         dataset=dataset["name"],
         synthetic=dataset["synthetic"],
         host_accuracy=entry["host_accuracy"],
         flops=entry["flops"],
         macs=entry["macs"],
         details=details,
+        model=model,
+        test_set=test_set,
     )
 
 
@@ -106,8 +113,7 @@ def _check_numbers(entry: dict[str, Any]) -> None:
         raise ValueError(f"host_accuracy is no number from 0 to 1: {accuracy!r:.80}")
 
 
-def _check(file: Path, sha256: str) -> None:
-    found = hashlib.sha256(file.read_bytes()).hexdigest()
+def _check(file: Path, sha256: str, found: str) -> None:
     if found != sha256:
         raise UserError(
             f"{file} is not what the manifest says",

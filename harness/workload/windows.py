@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from tinyrig.core.errors import UserError
-from tinyrig.core.npz import MAX_ROWS, Header, Npz, open_npz
+from tinyrig.core.files.content import Content, read_content
+from tinyrig.core.files.npz import EXPECTED, MAX_ROWS, Header, Npz, open_npz
 from tinyrig.core.records import TensorSpec
 
 RANDOM_WINDOWS = 20
@@ -37,10 +38,17 @@ class Windows:
         return digest.hexdigest()
 
 
-def load_windows(path: Path, specs: tuple[TensorSpec, ...], limit: int | None = None) -> Windows:
+def read_windows(path: Path) -> Content:
+    """What a windows file holds, not yet looked into. Raises UserError."""
+    return read_content(path, EXPECTED, _REMEDY)
+
+
+def load_windows(source: Path | Content, specs: tuple[TensorSpec, ...], limit: int | None = None) -> Windows:
     """Reads `x` (or `x0`, `x1`, ... where the model has several inputs), `y` and `class_names` of an .npz; only the first `limit`
     windows are converted and kept. Raises UserError."""
-    with open_npz(path, _REMEDY) as npz:
+    content = read_windows(source) if isinstance(source, Path) else source
+    path = content.path
+    with open_npz(content, _REMEDY) as npz:
         names = ["x"] if len(specs) == 1 else [f"x{i}" for i in range(len(specs))]
         count = _check_counts(npz, names, path)
         columns = [_as_windows(npz, spec, n, path, limit) for n, spec in zip(names, specs, strict=True)]

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tinyrig.core.errors import UserError
-from tinyrig.core.npz import MAX_KEPT, MAX_ROWS, Header, Npz, open_npz
+from tinyrig.core.files.npz import MAX_KEPT, MAX_ROWS, Header, Npz, open_npz
 from tinyrig.variants.data.csv_rows import MAX_COLUMNS, SEE, read_rows
 
 LABELS = "labels.csv"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,6 @@ from tinyrig.compiler.tests.model_builder import ModelBuilder
 from tinyrig.core.boards import MlperfTarget, parse_board, parse_own_board
 from tinyrig.core.config import Config
 from tinyrig.core.errors import EXIT_RIG, DeviceError, LinkError, UserError
-from tinyrig.core.records import Variant
 from tinyrig.link.bounds import Impossible
 from tinyrig.mlperf.bench import Asked, compare, mlperf_variant, resolution_us, run_mlperf
 from tinyrig.mlperf.device import Inferences
@@ -20,6 +21,7 @@ from tinyrig.mlperf.forms import read_graph, windows_for
 from tinyrig.mlperf.tests.board import CLASSES, IMPATIENT, QUICK, SHORT, FakeBoard, int8_windows, save_windows
 from tinyrig.mlperf.text import printed_unit
 from tinyrig.tests.small_models import dense_int8
+from tinyrig.workload.windows import read_windows
 
 
 @pytest.fixture(autouse=True)
@@ -41,8 +43,8 @@ def right(window: np.ndarray) -> np.ndarray:
 def measure(port, windows, model=b"", tflite=None, oracle="tflm", times=QUICK, rule=SHORT):
     variant = mlperf_variant(windows)
     if tflite is not None:
-        variant = Variant("m", tflite, "0" * 64, len(model), windows=windows)
-    return run_mlperf(Asked(variant, model, None, oracle), port, Config(), times=times, rule=rule)
+        variant = replace(variant, name="m", tflite=tflite, sha256="0" * 64, tflite_bytes=len(model), model=model)
+    return run_mlperf(Asked(variant, None, oracle), port, Config(), times=times, rule=rule)
 
 
 def test_a_benchmark_by_the_rule(windows):
@@ -67,9 +69,9 @@ def test_numbers_too_coarse_to_tell_outputs_apart_verify_nothing(tmp_path, word)
     data = dense_int8()
     path = save_windows(tmp_path / "w.npz", int8_windows(2, 20))
     graph = read_graph(data, path)
-    windows = windows_for(path, "own01", graph, None)
+    windows = windows_for(read_windows(path), "own01", graph, None)
     answers = [Inferences(1, 200, 200.0, f"{word},0.250,0.250,0.250")] * 2
-    asked = Asked(mlperf_variant(path), data, None, "tflm")
+    asked = Asked(replace(mlperf_variant(path), model=data), None, "tflm")
     with pytest.raises(DeviceError, match="too coarse") as caught:
         compare(asked, "own01", graph, windows, answers, max(printed_unit(a.results) for a in answers))
     assert word in caught.value.received and caught.value.remedy

@@ -18,10 +18,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tinyrig.core import npz
 from tinyrig.core.config import Config, load_config
 from tinyrig.core.errors import UserError
-from tinyrig.core.npz import read_npz
+from tinyrig.core.files import npz
+from tinyrig.core.files.npz import read_npz
 from tinyrig.core.records import TensorSpec
 from tinyrig.workload.manifest import read_built
 from tinyrig.workload.windows import Windows, check_labels, load_windows

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinyrig.core import npz
 from tinyrig.core.errors import UserError
-from tinyrig.core.npz import open_npz, read_npz
+from tinyrig.core.files import npz
+from tinyrig.core.files.npz import open_npz, read_npz
 from tinyrig.core.records import TensorSpec
 from tinyrig.tests.limited import limited
 from tinyrig.workload.windows import load_windows

@@ -3,6 +3,7 @@ size is made, and what is not asked for is never in memory."""
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 import zipfile
@@ -15,6 +16,7 @@ from typing import IO
 import numpy as np
 
 from tinyrig.core.errors import RigError, UserError
+from tinyrig.core.files.content import Content, read_content
 
 MAX_BYTES = 1 << 30
 """Of all arrays together, unpacked: a bound on time, some seconds."""
@@ -29,6 +31,7 @@ _MAX_DIRECTORY = 1 << 20
 _MAX_HEADER = 1 << 16
 """Bytes of an array's header."""
 _KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+EXPECTED = "an .npz file"
 _PLAIN = "store plain arrays: numbers, and names as an array of str"
 _FEWER = "store fewer or smaller windows, or use --limit"
 
@@ -137,28 +140,29 @@ class Npz:
 
 
 @contextmanager
-def open_npz(path: Path, remedy: str) -> Iterator[Npz]:
+def open_npz(source: Path | Content, remedy: str) -> Iterator[Npz]:
     """Raises UserError for whatever is wrong with the file, also within the block; `remedy` ends its message where there is none
     of its own."""
-    if not path.is_file():
-        received = "something else" if path.exists() else "no such file"
-        raise UserError(f"{path}: can't be read", expected="an .npz file", received=received, remedy=remedy)
+    content = source if isinstance(source, Content) else read_content(source, EXPECTED, remedy)
+    path, is_array = content.path, False
     try:
-        _check_directory(path)
-        with zipfile.ZipFile(path) as archive:
-            yield Npz(path, archive)
+        with content.open() as file:
+            is_array = _is_npy(file)
+            _check_directory(path, file)
+            with zipfile.ZipFile(file) as archive:
+                yield Npz(path, archive)
     except RigError:
         raise
     except Exception as error:  # zipfile, its decompressors and numpy's header parser raise what they please on torn bytes
-        received = "a single array, not an .npz archive" if _is_npy(path) else f"{type(error).__name__}: {error}"
+        received = "a single array, not an .npz archive" if is_array else f"{type(error).__name__}: {error}"
         raise UserError(
             f"{path}: can't be read", expected="an .npz of plain arrays", received=received[:300], remedy=remedy or "numpy.savez"
         ) from error
 
 
-def read_npz(path: Path, remedy: str) -> dict[str, np.ndarray]:
+def read_npz(source: Path | Content, remedy: str) -> dict[str, np.ndarray]:
     """Name -> array, all of them. Raises UserError as open_npz does."""
-    with open_npz(path, remedy) as npz:
+    with open_npz(source, remedy) as npz:
         return {name: npz.array(name) for name in npz.headers}
 
 
@@ -186,17 +190,17 @@ def _read(file: IO[bytes], count: int) -> bytes:
     return raw
 
 
-def _is_npy(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(6) == b"\x93NUMPY"
+def _is_npy(file: IO[bytes]) -> bool:
+    file.seek(0)
+    return file.read(6) == b"\x93NUMPY"
 
 
-def _check_directory(path: Path) -> None:
+def _check_directory(path: Path, file: IO[bytes]) -> None:
     """Before zipfile makes a record of each entry. The end record says how long the table is; where it says nothing sensible,
     zipfile refuses the file."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - (1 << 16) - 22))
-        tail = file.read()
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - (1 << 16) - 22))
+    tail = file.read()
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or len(tail) < at + 22:
         return
