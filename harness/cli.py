@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tinyrig.check_command import add_parser as add_check
 from tinyrig.core.errors import EXIT_CLAIM, EXIT_GOOD, RigError
 from tinyrig.doctor.boards import add_parser as add_boards
 from tinyrig.doctor.command import add_parser as add_doctor
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     add_nightly(commands, _EXITS)
     add_history(commands, _EXITS)
     add_search(commands, _EXITS)
+    add_check(commands)
     _add_ops(commands)
     add_engines(commands)
     add_boards(commands)

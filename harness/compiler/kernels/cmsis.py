@@ -15,8 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyrig.compiler.lower.lower import lower
-from tinyrig.compiler.model.graph import read_model
+from tinyrig.compiler.lower.lower import lower_file
 from tinyrig.compiler.model.layers import Bounded, Conv2D, DepthwiseConv2D, FullyConnected, Pool, Requant, Weighted, Window
 from tinyrig.compiler.model.step import AnyStep, CompileOptions, Constant, Kernel, ProgramStep, Select
 from tinyrig.core.errors import HostError
@@ -88,7 +87,7 @@ def fallback(step: AnyStep) -> str | None:
 
 def coverage(data: bytes) -> list[tuple[AnyStep, str | None, str | None]]:
     """Every step of a .tflite with why CMSIS-NN can't do it (None: it can) and its note. Raises ModelError."""
-    return [(s, fallback(s), note(s)) for s in lower(read_model(data)).steps]
+    return [(s, fallback(s), note(s)) for s in lower_file(data).steps]
 
 
 def _conv_limit(step: ProgramStep[Conv2D]) -> str | None:
