@@ -91,7 +91,7 @@ def _add_ops(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def _hand_over(package: str, words: Sequence[str]) -> int:
     """Another package's own command line takes over this process: the rig side never imports it."""
-    os.execv(sys.executable, [sys.executable, "-m", package, *words])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", package, *words])
 
 
 def _ops(arguments: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ from tinyrig.compiler.model.layers import Bounded, Conv2D, DepthwiseConv2D, Full
 from tinyrig.compiler.model.step import AnyStep, CompileOptions, Constant, Kernel, ProgramStep, Select
 from tinyrig.core.errors import HostError
 from tinyrig.places.installed import FIRMWARE
+from tinyrig.places.remedies import extra
 
 ENGINE = "cmsis-nn"
 PACKAGE, VERSION = "bakenn", "1.0.0"
@@ -67,7 +68,7 @@ def vendor() -> Path:
             "the engine cmsis-nn needs CMSIS-NN's sources",
             expected=f"the package {PACKAGE} {VERSION}, which carries them",
             received=found,
-            remedy=f"pip install {PACKAGE}=={VERSION} (the extra `peer`)",
+            remedy=extra("peer"),
         )
     return folder
 
