@@ -1,4 +1,4 @@
-"""`python -m tinyrig.reports [RUN ...] [--format md|html] [-o PATH] [--store URL] [--summary]`, and
+"""`python -m tinyrig.reports [RUN ...] [--format md|html|both] [-o PATH] [--store URL] [--summary]`, and
 `python -m tinyrig.reports --nights [--since WHEN] [-o PATH] [--store URL]`."""
 
 from __future__ import annotations
@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tinyrig report", description="Write a report of stored runs.")
     parser.add_argument("runs", nargs="*", metavar="RUN", help="run id or its beginning (default: the latest run)")
-    parser.add_argument("--format", choices=("md", "html"), help="default: by the suffix of -o, else md")
+    parser.add_argument("--format", choices=("md", "html", "both"), help="default: by the suffix of -o, else md")
     parser.add_argument("-o", "--output", type=Path, metavar="PATH", help="file to write (default: .tinyrig/reports/RUN.md)")
     parser.add_argument("--store", metavar="URL", help="results database (default: rig.toml's)")
     parser.add_argument("--summary", action="store_true", help="also print a short table")
@@ -34,7 +33,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--since", metavar="WHEN", help="with --nights: start trends at this age (90d, 1y) or date")
     options = parser.parse_args(arguments)
-    if options.nights and (options.runs or options.format == "md" or options.summary):
+    if options.nights and (options.runs or options.format in ("md", "both") or options.summary):
         parser.error("--nights is one HTML page of the whole history: no RUN, --format md or --summary")
     if options.since and not options.nights:
         parser.error("--since goes with --nights")
@@ -81,18 +80,26 @@ def _write_run_report(options: argparse.Namespace) -> int:
     if options.summary:
         _print_summary(report)
     run_ids = [run.run_id for run in report.runs]
-    name = f"{'+'.join(run_ids)}.{options.format or 'md'}"
-    target = options.output or _out() / name
-    target = target / name if target.is_dir() else target
-    kind = options.format or ("html" if target.suffix.lower() in (".html", ".htm") else "md")
     try:
-        (_write_markdown if kind == "md" else _write_html)(report, target)
-        if options.output is None and run_ids == [newest]:
-            write_text_file(target.with_name(f"latest.{kind}"), target.read_text(encoding="utf-8"))
+        for kind, target in _targets(options, "+".join(run_ids)):
+            (_write_html if kind == "html" else _write_markdown)(report, target)
+            if options.output is None and run_ids == [newest]:
+                write_text_file(target.with_name(f"latest.{kind}"), target.read_text(encoding="utf-8"))
+            print(f"report: {os.path.relpath(target)}")
     except OSError as error:
         raise HostError(f"can't write the report: {error}", remedy="choose a writable place with -o") from error
-    print(f"report: {os.path.relpath(target)}")
     return 0
+
+
+def _targets(options: argparse.Namespace, name: str) -> list[tuple[str, Path]]:
+    """The kinds to write, and where; of both kinds, only the suffixes differ."""
+    target: Path = options.output or _out()
+    if options.output is None or target.is_dir():
+        kinds = ("md", "html") if options.format == "both" else (options.format or "md",)
+        return [(kind, target / f"{name}.{kind}") for kind in kinds]
+    if options.format == "both":
+        return [(kind, target.with_suffix(f".{kind}")) for kind in ("md", "html")]
+    return [(options.format or ("html" if target.suffix.lower() in (".html", ".htm") else "md"), target)]
 
 
 def _out() -> Path:
@@ -158,13 +165,9 @@ def _write_markdown(report: Report, target: Path) -> None:
 
 
 def _write_html(report: Report, target: Path) -> None:
-    """Plots are embedded."""
-    from tinyrig.reports import html
-    from tinyrig.reports.run.report import build
+    from tinyrig.reports.run_page.page import run_page
 
-    with tempfile.TemporaryDirectory() as folder:
-        blocks = build(report, Path(folder))
-        write_text_file(target, html.render(blocks, f"tinyrig report: {', '.join(run.run_id for run in report.runs)}"))
+    write_text_file(target, run_page(report))
 
 
 if __name__ == "__main__":

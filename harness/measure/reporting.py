@@ -35,8 +35,8 @@ def _reporting(*words: str) -> int:
 
 
 def write_report(run_id: str, config: Config, *extra: str) -> int:
-    """Tables, plots and the summary, through `python -m tinyrig.reports`; returns its exit status."""
-    command = ["tinyrig.reports", run_id, "--store", config.results, *extra]
+    """The Markdown with its plots and the HTML page, through `python -m tinyrig.reports`; returns its exit status."""
+    command = ["tinyrig.reports", run_id, "--store", config.results, "--format", "both", *extra]
     try:
         return run_module(command, REPORT_S)[0]
     except subprocess.TimeoutExpired as error:

@@ -7,11 +7,12 @@ from html import escape
 
 from tinyrig.reports.nights import words
 from tinyrig.reports.nights.records import Cell
+from tinyrig.reports.text import LONGEST, clipped
 
 
-def escaped(value: object, longest: int = words.LONGEST) -> str:
+def escaped(value: object, longest: int = LONGEST) -> str:
     """User-given text on one line of at most `longest` characters."""
-    return escape(words.clipped(value, longest))
+    return escape(clipped(value, longest))
 
 
 def code_span(value: object) -> str:

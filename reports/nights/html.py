@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 
 from tinyrig.analysis.metric_table import counted, unit
 from tinyrig.core.records import ESTIMATED, MOVED, Night, VerdictKind, VerdictStatus
+from tinyrig.reports.charts.flame import differences, flame
 from tinyrig.reports.nights import origin_rows, svg, words
 from tinyrig.reports.nights.elements import bullets, code_span, escaped, html_table, place, section, status_mark
-from tinyrig.reports.nights.flame import differences, flame
 from tinyrig.reports.nights.headline import failed_claims, headline, rig_faults, statuses, unusable, worst
 from tinyrig.reports.nights.records import ACCEPTED, CURVES, SEVERITY, Cell, Finding, NightsReport, OpCycles, Trend
 from tinyrig.reports.nights.style import SCRIPT, STYLE
-from tinyrig.reports.text import count
+from tinyrig.reports.text import clipped, count
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 """The browser itself refuses to fetch anything for this page."""
@@ -285,7 +285,7 @@ def _panel(t: Trend, span: tuple[float, float]) -> str:
     return (
         f'<figure data-name="{escaped(name)}"><figcaption><b>{code_span(t.cell.variant)}</b> {escaped(words.board(t.cell))}<br>'
         f"<b>{escaped(words.quantity(t.metric, last.value))}</b>{kind}{verdict}</figcaption>"
-        f"{svg.draw(t, span, words.clipped(label))}"
+        f"{svg.draw(t, span, clipped(label))}"
         f'<div class="axis"><span>{escaped(t.values[0].started[:10])}</span><span>{escaped(low)} to {escaped(high)}</span>'
         f"<span>{escaped(last.started[:10])}</span></div></figure>"
     )
@@ -368,7 +368,7 @@ def _raw(report: NightsReport, database: str) -> str:
         [code_span(run), escaped(", ".join(boards.get(run, ())) or "nothing measured"), str(reruns.get(run, 0) or "first")]
         for run in report.tonight.runs
     )
-    example = escaped(shlex.quote(words.clipped(report.tonight.runs[0]))) if report.tonight.runs else "RUN"
+    example = escaped(shlex.quote(clipped(report.tonight.runs[0]))) if report.tonight.runs else "RUN"
     commands = (
         f"tinyrig report {example}                 # tables of one run\n"
         f"tinyrig compare {example} OTHER          # two runs side by side\n"

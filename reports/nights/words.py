@@ -7,7 +7,7 @@ from typing import Any
 from tinyrig.analysis.metric_table import METRICS, unit
 from tinyrig.core.records import INSTRUCTIONS, VerdictKind, VerdictStatus
 from tinyrig.reports.nights.records import ACCEPTED, NOT_JUDGED, Cell, Finding
-from tinyrig.reports.text import one_line
+from tinyrig.reports.text import clipped
 
 NAMES = {
     "latency_us_median": "latency (median)",
@@ -30,18 +30,10 @@ GLYPHS = {
 }
 """Beside each status's word: nothing is shown by colour alone."""
 _TIMED = ("latency", "cycles")
-LONGEST = 300
-"""Characters of a user-given text that are shown."""
 
 
 def name(metric: str) -> str:
     return NAMES.get(metric, metric.replace("_", " "))
-
-
-def clipped(text: object, longest: int = LONGEST) -> str:
-    """User-given text on one line of at most `longest` characters."""
-    line = one_line(text)
-    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def timed(metric: str) -> bool:

@@ -8,16 +8,17 @@ from hypothesis import strategies as st
 from tinyrig.core.plans import RunPlan
 from tinyrig.core.records import Accepted, BoardInfo, Night, NotMeasured, OpInfo, Run, VerdictKind
 from tinyrig.reports import __main__ as command
+from tinyrig.reports.charts.flame import differences, flame
 from tinyrig.reports.nights import svg
-from tinyrig.reports.nights.flame import differences, flame
 from tinyrig.reports.nights.gather import gather
 from tinyrig.reports.nights.headline import headline, rig_faults, statuses, worst
 from tinyrig.reports.nights.html import render
 from tinyrig.reports.nights.page import nights_page, page_of
 from tinyrig.reports.nights.records import Cell, Finding, NightsReport, NightValue, Trend, UnmeasuredVariant
-from tinyrig.reports.nights.words import clipped, sentence
+from tinyrig.reports.nights.words import sentence
 from tinyrig.reports.tests import night_stories as stories
 from tinyrig.reports.tests.pages import ParsedPage
+from tinyrig.reports.text import clipped
 from tinyrig.store.decisions import accept, add_to_night, begin_night, end_night, save_verdicts
 from tinyrig.store.night_cells import Measured
 from tinyrig.store.runs import Store

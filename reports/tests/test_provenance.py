@@ -8,11 +8,12 @@ import pytest
 
 from tinyrig.analysis.tests.test_provenance import GOOD, NANO, SETTINGS, WRONG
 from tinyrig.core.records import Run
-from tinyrig.reports import html, markdown
+from tinyrig.reports import markdown
 from tinyrig.reports.__main__ import _print_summary
 from tinyrig.reports.nights import summary
 from tinyrig.reports.nights.page import nights_page
 from tinyrig.reports.run.report import build, report_of
+from tinyrig.reports.run_page.page import run_page
 from tinyrig.store import decisions
 from tinyrig.store.runs import Store
 from tinyrig.tests.fake_runs import make_variant_run
@@ -24,8 +25,8 @@ def run_with(clock, build_id: str = "feedc0de" * 4) -> Run:
 
 
 def both(run: Run, tmp_path) -> tuple[str, str]:
-    blocks = build(report_of([run]), None)
-    return markdown.render(blocks, tmp_path), html.render(blocks, "report")
+    report = report_of([run])
+    return markdown.render(build(report, None), tmp_path), run_page(report)
 
 
 def test_a_report_says_where_its_numbers_come_from(tmp_path):

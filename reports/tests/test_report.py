@@ -3,7 +3,6 @@ import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -148,31 +147,6 @@ def test_a_run_without_finished_variants():
     assert "nothing to report" in texts(Run("r", "2026", ()))
 
 
-class Balanced(HTMLParser):
-    """Fails on a tag that closes another than the last one opened; collects what would be fetched."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.sources = [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.sources += [value for name, value in attrs if name in ("src", "href")]
-        if tag not in ("meta", "img"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-
-def test_html_is_one_balanced_file_that_fetches_nothing(tmp_path):
-    text = html.render(build(report_of([make_run()]), tmp_path), "title <&>")
-    parser = Balanced()
-    parser.feed(text)
-    assert parser.open == [] and len(parser.sources) == 3
-    assert all(source.startswith("data:image/png;base64,") for source in parser.sources)
-    assert "<script" not in text and "title &lt;&amp;&gt;" in text and "within noise" in text
-
-
 def test_both_renderers_escape_user_text(tmp_path):
     import pandas as pd
 
@@ -188,8 +162,8 @@ def test_both_renderers_escape_user_text(tmp_path):
     assert text == (
         "## a\\_b \\<i>\n\nx | \\*y\\* `<z>|`\n\n- \\[l\\](u)\n\n| h\\|     |\n|:--------|\n| `a\\|'b` |\n\n![alt](<a b.png>)\n"
     )
-    page = html.render(blocks, "t")
-    assert "<h2>a_b &lt;i&gt;</h2>" in page and "<code>&lt;z&gt;|</code>" in page and "<code>a|&#x27;b</code>" in page
+    page = html.body(blocks)
+    assert "<h2>a_b &lt;i&gt;</h2>" in page and "<code>&lt;z&gt;|</code>" in page and "<code>a|&#39;b</code>" in page
 
 
 def test_command_writes_the_latest_run_and_latest_md(url, out, capsys):
@@ -198,6 +172,15 @@ def test_command_writes_the_latest_run_and_latest_md(url, out, capsys):
     assert (out / "new-2/memory.png").exists()
     printed = capsys.readouterr().out
     assert "pqt" in printed and "1.180" in printed and "`" not in printed and "new-2.md" in printed
+
+
+def test_both_kinds_stand_beside_each_other(url, out, tmp_path):
+    """As `tinyrig run` has them written."""
+    assert command.main(["--store", url, "--format", "both"]) == 0
+    assert {p.name for p in out.iterdir()} == {"new-2", "new-2.md", "new-2.html", "latest.md", "latest.html"}
+    assert (out / "latest.html").read_text() == (out / "new-2.html").read_text()
+    assert command.main(["--store", url, "--format", "both", "-o", str(tmp_path / "x.md")]) == 0
+    assert (tmp_path / "x.md").exists() and (tmp_path / "x.html").read_text().startswith("<!doctype html>")
 
 
 def test_an_older_run_does_not_become_latest(url, out):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
-from tinyrig.reports.nights.words import clipped
+from markupsafe import Markup
+
+from tinyrig.reports.text import clipped
 
 _COLOURS = ("#8ecae6", "#ffb703", "#a7d08c", "#e5a9c9", "#f4a261", "#b8b8ff", "#cfcfcf", "#e9d985")
 """Dark text has a contrast of at least 7 on each."""
@@ -16,27 +17,26 @@ _DIFFERENCES = 6
 """Steps that are named."""
 
 
-def flame(steps: Sequence[tuple[str, str, float]]) -> str:
-    """`steps` are (op, name, cycles) in the order of execution."""
+def flame(steps: Sequence[tuple[str, str, float]], unit: str = "cycles") -> Markup:
+    """`steps` are (op, name, cycles) in the order of execution; `unit`: what was counted."""
     total = sum(cycles for _, _, cycles in steps)
     if not total:
-        return "<p>No cycles were counted.</p>"
+        return Markup("<p>No {} were counted.</p>").format(unit)
     kinds: dict[str, list[tuple[str, float]]] = {}
     for i, (op, name, cycles) in enumerate(steps):
         if cycles:
             kinds.setdefault(op, []).append((f"{i} {op} {name}", cycles))
     ranked = sorted(kinds.items(), key=lambda kind: -_cycles(kind[1]))
     colours = {op: _COLOURS[i % len(_COLOURS)] for i, (op, _) in enumerate(ranked)}
-    rows = [_box("inference", total, total, "#d9dee3")]
-    rows.append("".join(_box(op, _cycles(own), total, colours[op]) for op, own in ranked))
-    rows.append("".join(_box(name, cycles, total, colours[op]) for op, own in ranked for name, cycles in _thick(own, total)))
-    return (
-        '<div class="flame" role="img" aria-label="'
-        + escape(_shares_text(ranked, total))
-        + '">'
-        + "".join(f"<div>{row}</div>" for row in rows)
-        + "</div>"
+    rows = (
+        [("inference", total, "#d9dee3")],
+        [(op, _cycles(own), colours[op]) for op, own in ranked],
+        [(name, cycles, colours[op]) for op, own in ranked for name, cycles in _thick(own, total)],
     )
+    drawn = Markup("").join(
+        Markup("<div>{}</div>").format(Markup("").join(_box(*box, total, unit) for box in row)) for row in rows
+    )
+    return Markup('<div class="flame" role="img" aria-label="{}">{}</div>').format(_shares_text(ranked, total, unit), drawn)
 
 
 def differences(before: Sequence[tuple[str, str, float]], now: Sequence[tuple[str, str, float]]) -> list[tuple[str, float, str]]:
@@ -64,11 +64,12 @@ def _thick(steps: Sequence[tuple[str, float]], total: float) -> list[tuple[str, 
     return seen + ([(f"{len(rest)} small steps", _cycles(rest))] if rest and _cycles(rest) else [])
 
 
-def _box(name: str, cycles: float, total: float, colour: str) -> str:
-    text = escape(f"{clipped(name, 80)} {cycles:,.0f} cycles, {100 * cycles / total:.1f} %")
-    return f'<span style="flex:{cycles / total:.5f} 1 0;background:{colour}" title="{text}">{text}</span>'
+def _box(name: str, cycles: float, colour: str, total: float, unit: str) -> Markup:
+    text = f"{clipped(name, 80)} {cycles:,.0f} {unit}, {100 * cycles / total:.1f} %"
+    box = Markup('<span style="flex:{} 1 0;background:{}" title="{}">{}</span>')
+    return box.format(f"{cycles / total:.5f}", colour, text, text)
 
 
-def _shares_text(ranked: Sequence[tuple[str, Sequence[tuple[str, float]]]], total: float) -> str:
+def _shares_text(ranked: Sequence[tuple[str, Sequence[tuple[str, float]]]], total: float, unit: str) -> str:
     shares = ", ".join(f"{clipped(op, 40)} {100 * _cycles(own) / total:.1f} %" for op, own in ranked)
-    return f"{total:,.0f} cycles: {shares}"
+    return f"{total:,.0f} {unit}: {shares}"

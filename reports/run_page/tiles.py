@@ -1,0 +1,120 @@
+"""A measurement -> a card of tiles: each number with its unit, its interval or parts, and whether it is an estimate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tinyrig.core.records import ClaimStatus
+from tinyrig.reports.run import tables
+from tinyrig.reports.run.head import data_note
+from tinyrig.reports.run.sections import ReportRow, Section
+from tinyrig.reports.text import count
+
+GOOD, BAD, RIG, PLAIN = "good", "bad", "rig", ""
+"""Tones: what the colours of a card and a tile mean. RIG: nothing is said of the model."""
+GLYPHS = {GOOD: "✓", BAD: "▼", RIG: "!", PLAIN: ""}
+"""Nothing is shown by colour alone."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    title: str
+    value: str
+    note: str = ""
+    tone: str = PLAIN
+
+    @property
+    def glyph(self) -> str:
+        return GLYPHS[self.tone]
+
+
+@dataclass(frozen=True)
+class Card:
+    """All tiles of one row."""
+
+    name: str
+    note: str
+    tone: str
+    tiles: tuple[Tile, ...]
+
+
+def cards(section: Section) -> list[Card]:
+    return [_card(section, row) for row in section.rows]
+
+
+def _card(section: Section, row: ReportRow) -> Card:
+    tiles = [outputs(row), claims(row), accuracy(row), latency(section, row), ram(row), flash(row), *_energy(section, row)]
+    tones = {tile.tone for tile in tiles}
+    v = row.measurement.variant
+    made = ", synthetic data" if v.synthetic else ""
+    note = f"engine {row.measurement.image.engine}; {v.dataset or data_note(section)}{made}"
+    return Card(row.label, note, next(tone for tone in (BAD, RIG, GOOD, PLAIN) if tone in tones), tuple(tiles))
+
+
+def outputs(row: ReportRow) -> Tile:
+    parity, title = row.measurement.parity, "outputs against the oracle"
+    if parity is None:
+        return Tile(title, "not compared", "no oracle: nothing is verified", RIG)
+    if row.withheld:
+        return Tile(title, "not verified", row.withheld, BAD)
+    return Tile(title, "verified", f"all {parity.compared:,} windows agree with {parity.oracle}", GOOD)
+
+
+def claims(row: ReportRow) -> Tile:
+    """Budgets are claims too."""
+    found, title = row.measurement.claims, "claims and budgets"
+    if not found:
+        return Tile(title, "not judged", "from before claims were kept")
+    failed = [c for c in found if c.status == ClaimStatus.FAILED]
+    open_ = [c.name for c in found if c.status == ClaimStatus.NOT_MEASURED]
+    passed = len(found) - len(failed) - len(open_)
+    left = f"not measured: {', '.join(open_)}" if open_ else ""
+    if failed:
+        return Tile(title, f"{len(failed)} failed", "; ".join(f"{c.name}: {c.reason}" for c in failed), BAD)
+    if not passed:
+        return Tile(title, "none judged", left)
+    return Tile(title, f"{passed} passed", left or ", ".join(c.name for c in found), GOOD)
+
+
+def accuracy(row: ReportRow) -> Tile:
+    title, windows = "top-1 accuracy", count(row.values["windows"], "window")
+    if row.values["accuracy"] is not None:
+        return Tile(title, tables.shown(row, "accuracy"), f"95 %: {tables.shown(row, 'accuracy_ci95')}, {windows}")
+    if row.values["auc"] is not None:
+        return Tile("AUC", tables.shown(row, "auc"), windows)
+    return Tile(title, "none", "no labels" if row.measurement.labels is None else "these outputs have no top-1 class")
+
+
+def latency(section: Section, row: ReportRow) -> Tile:
+    title = f"latency, {section.timing}" if section.timed else "instructions"
+    if row.withheld:
+        return Tile(title, "none", "a wrong or uncompared answer has no time", BAD if row.measurement.parity else RIG)
+    if not section.timed:
+        return Tile(title, tables.instructions(row), "of one inference; they give no time")
+    if row.values["latency_us_median"] is None:
+        return Tile(title, "none", "not measured")
+    spread = f"median of {row.values['latency_samples'] or 0:,}" if row.values["latency_samples"] else "median"
+    p95 = f", 95 % below {tables.milliseconds(row, 'latency_us_p95')} ms" if row.values["latency_us_p95"] is not None else ""
+    return Tile(title, f"{tables.milliseconds(row)} ms", f"{section.timing}; {spread}{p95}")
+
+
+def ram(row: ReportRow) -> Tile:
+    return _memory("RAM of the model", row, "ram", ("arena", "static", "stack"))
+
+
+def flash(row: ReportRow) -> Tile:
+    return _memory("flash of the model", row, "flash", ("weights", "engine"))
+
+
+def _memory(title: str, row: ReportRow, kind: str, parts: tuple[str, ...]) -> Tile:
+    if row.values[f"{kind}_model_total"] is None:
+        return Tile(title, "none", "not measured")
+    shares = " + ".join(f"{part} {tables.shown(row, f'{kind}_{part}')}" for part in parts)
+    return Tile(title, f"{tables.shown(row, f'{kind}_model_total')} B", shares)
+
+
+def _energy(section: Section, row: ReportRow) -> list[Tile]:
+    if row.values["energy_uj_median"] is None:
+        return []
+    how = "trial" if section.timing == "estimated" else "measured"
+    return [Tile(f"energy, {how}", f"{tables.shown(row, 'energy_uj_median')} uJ", f"{how}; of one inference")]
