@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tinyrig.check_command import add_parser as add_check
 from tinyrig.core.errors import EXIT_CLAIM, EXIT_GOOD, RigError
 from tinyrig.doctor.boards import add_parser as add_boards
 from tinyrig.doctor.command import add_parser as add_doctor
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     add_nightly(commands, _EXITS)
     add_history(commands, _EXITS)
     add_search(commands, _EXITS)
+    add_check(commands)
     _add_ops(commands)
     add_engines(commands)
     add_boards(commands)
@@ -89,7 +91,7 @@ def _add_ops(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def _hand_over(package: str, words: Sequence[str]) -> int:
     """Another package's own command line takes over this process: the rig side never imports it."""
-    os.execv(sys.executable, [sys.executable, "-m", package, *words])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", package, *words])
 
 
 def _ops(arguments: argparse.Namespace) -> int:

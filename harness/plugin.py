@@ -152,6 +152,8 @@ def open_run(pytestconfig: pytest.Config, config: Config) -> Iterator[OpenRun]:
         measuring(parse_board(board, config.boards), config, plan, resume=resume, deadline=deadline) as open_run,
     ):
         pytestconfig.stash[_OPEN_RUN] = open_run
+        built = pytestconfig.stash.get(_VARIANTS, None)
+        open_run.check_finished(built or [])
         yield open_run
 
 

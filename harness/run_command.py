@@ -75,12 +75,15 @@ def main(arguments: argparse.Namespace) -> int:
     from tinyrig.core.config import load_config
     from tinyrig.core.deadlines import Deadline
     from tinyrig.measure.reporting import write_report
+    from tinyrig.measure.resume import check_asked
 
     config = load_config()
     deadline = Deadline("run_s", config.limits.run_s)
     _check_words(arguments)
     resumed = _resumed(arguments, config)
     plan = _plan(arguments, config, resumed.plan if resumed else None)
+    if resumed:  # before anything is built for it
+        check_asked(resumed.plan, plan, f"run {resumed.run_id}", config.boards)
     config = dataclasses.replace(config, dataset=plan.dataset or config.dataset)
     _check_writable(arguments.json)
     done = _measure(plan, config, resumed.run_id if resumed else None, deadline)
@@ -157,7 +160,7 @@ def _resumed(arguments: argparse.Namespace, config: Config) -> StoredRun | None:
 
 def _plan(arguments: argparse.Namespace, config: Config, earlier: RunPlan | None) -> RunPlan:
     """What is asked for. What is not named now is as it was when the `earlier` run was begun; what is named and differs is
-    refused later, where it would change a result."""
+    refused when that one is opened."""
     from tinyrig.core.plans import RunPlan
     from tinyrig.measure.variant import run_settings
 
@@ -172,18 +175,20 @@ def _plan(arguments: argparse.Namespace, config: Config, earlier: RunPlan | None
         model=arguments.model if named else earlier.model,
         windows=arguments.windows or earlier.windows,
         settings=run_settings(config, arguments.engine or before.engine, limit, arguments.oracle or before.oracle),
+        nightly=None if named else earlier.nightly,
     )
 
 
 def _variants(plan: RunPlan, config: Config, deadline: Deadline) -> list[Variant]:
-    from tinyrig.measure.variants import built_variants, model_variant
+    from tinyrig.measure.variants import built_variants, model_variants
 
     if _foreign(plan.board) and plan.windows and not plan.model and not plan.variants:
         from tinyrig.mlperf.bench import mlperf_variant
 
         return [mlperf_variant(plan.windows)]
-    if plan.model:
-        return [model_variant(plan.model, plan.windows)]
+    of_night = plan.nightly.models if plan.nightly else ()
+    if models := (plan.model,) if plan.model else of_night:
+        return model_variants(models, plan.windows)
     return built_variants(config, plan.variants, deadline)
 
 
@@ -225,6 +230,7 @@ def _measure(plan: RunPlan, config: Config, resume: str | None, deadline: Deadli
         measuring(target, config, plan, resume=resume, deadline=deadline) as open_run,
     ):
         try:
+            open_run.check_finished(variants)
             for variant in variants:
                 _run_one(open_run, variant, bar)
             done = _Done(open_run.result(), open_run.evaluated, tuple(open_run.failed.values()))

@@ -7,9 +7,9 @@ import hashlib
 from tinyrig.compiler.emit import Unit, constant_inputs, emit_model
 from tinyrig.compiler.fuse import fuse
 from tinyrig.compiler.kernels.choose import select_kernel
-from tinyrig.compiler.lower.lower import lower
+from tinyrig.compiler.lower.lower import lower_file
 from tinyrig.compiler.memory import plan_memory
-from tinyrig.compiler.model.graph import Tensor, read_model
+from tinyrig.compiler.model.graph import Tensor
 from tinyrig.compiler.model.step import AnyStep, CompileOptions
 from tinyrig.core.errors import ModelError, UserError
 from tinyrig.core.records import CompiledModel, OpInfo, TensorSpec
@@ -29,11 +29,10 @@ def compile_model(
     if optimise not in ("speed", "size"):
         raise UserError("unknown optimisation", expected="speed or size", received=optimise)
     unit = plan_unit(data, engine, CompileOptions(optimise))
-    if _weights(unit) > flash_bytes - FIRMWARE_FLASH or unit.memory.arena_bytes > ram_bytes - FIRMWARE_RAM:
-        smaller = plan_unit(data, engine, CompileOptions("size"))
-        unit = min(unit, smaller, key=lambda u: _weights(u) + u.memory.arena_bytes)
+    if is_tight(unit, flash_bytes=flash_bytes, ram_bytes=ram_bytes):
+        unit = smaller(unit, plan_unit(data, engine, CompileOptions("size")))
     lowered, kernels, memory = unit.lowered, unit.kernels, unit.memory
-    weights = _weights(unit)
+    weights = weight_bytes(unit)
     by_step = [(s, k.weight_bytes) for s, k in zip(lowered.steps, kernels, strict=True)]
     _check_fits("weights need", weights, flash_bytes, "flash", by_step)
     alive = [(s, sum(t.nbytes for t in (*s.inputs, *s.outputs))) for s in lowered.steps]
@@ -57,12 +56,21 @@ def compile_model(
 
 def plan_unit(data: bytes, engine: str, options: CompileOptions) -> Unit:
     """All decisions before any C text: steps, their kernels and offsets."""
-    lowered = fuse(lower(read_model(data)), engine, options)
+    lowered = fuse(lower_file(data), engine, options)
     kernels = [select_kernel(step, engine, options) for step in lowered.steps]
     return Unit(lowered, kernels, plan_memory(lowered, kernels), engine, hashlib.sha256(data).hexdigest())
 
 
-def _weights(unit: Unit) -> int:
+def is_tight(unit: Unit, *, flash_bytes: int, ram_bytes: int) -> bool:
+    """Whether faster kernels would leave no room for the firmware."""
+    return weight_bytes(unit) > flash_bytes - FIRMWARE_FLASH or unit.memory.arena_bytes > ram_bytes - FIRMWARE_RAM
+
+
+def smaller(fast: Unit, small: Unit) -> Unit:
+    return min(fast, small, key=lambda u: weight_bytes(u) + u.memory.arena_bytes)
+
+
+def weight_bytes(unit: Unit) -> int:
     """Bytes of constants."""
     return sum(k.weight_bytes for k in unit.kernels) + sum(t.nbytes for t in constant_inputs(unit.lowered).values())
 

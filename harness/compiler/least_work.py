@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from tinyrig.compiler.kernels.choose import ENGINES
-from tinyrig.compiler.lower.lower import lower
-from tinyrig.compiler.model.graph import read_model
+from tinyrig.compiler.lower.lower import lower_file
 from tinyrig.compiler.model.layers import Conv2D, DepthwiseConv2D, TransposeConv, Window
 from tinyrig.compiler.model.step import AnyStep
 from tinyrig.core.boards import Board
@@ -30,7 +29,7 @@ def least_cycles(data: bytes, engine: str, board: Board) -> int:
 def least_work(data: bytes) -> tuple[int, int]:
     """(multiply-accumulates of floats, of integers) of one inference, without taps that lie in the padding. A transposed
     convolution counts as none: what it crops depends on its shape. Raises ModelError."""
-    steps = lower(read_model(data)).steps
+    steps = lower_file(data).steps
     floats = sum(_inside(s) for s in steps if s.inputs[0].dtype == "float32")
     return floats, sum(map(_inside, steps)) - floats
 

@@ -17,13 +17,12 @@ from tinyrig.core.boards import Board
 from tinyrig.core.errors import HostError
 from tinyrig.doctor.checks import CheckStatus
 from tinyrig.host.run_tool import run_tool
+from tinyrig.places.remedies import AGAIN, ARM, HOST, compiler, extra
 
 TOOL_S = 15.0
 """One call of a tool; less than checks.PATIENCE_S, so that its own error is reported."""
 ARDUINO_CORE = "arduino:mbed_nano"
 QEMU_MACHINE = "mps2-an386"
-_ARM = "apt-get install --no-install-recommends gcc-arm-none-eabi libnewlib-arm-none-eabi (`make setup` does)"
-_PACKAGES = "run `make setup`"
 
 Alternatives = tuple[str, ...]
 NEEDS: dict[str, tuple[Alternatives, ...]] = {
@@ -99,22 +98,22 @@ def _program(name: str, ask: Sequence[str], remedy: str) -> Found:
 
 
 def _gcc() -> Found:
-    found = _program("arm-none-eabi-gcc", ("-dumpfullversion",), _ARM)
+    found = _program("arm-none-eabi-gcc", ("-dumpfullversion",), compiler(ARM))
     if found.status != CheckStatus.OK:
         return found
     status, specs = _said(["arm-none-eabi-gcc", "-print-file-name=nano.specs"])
     cpu = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
     libc = _said(["arm-none-eabi-gcc", *cpu, "-print-file-name=libc_nano.a"])[1]
     if status or not os.path.isabs(specs.strip()) or not os.path.isabs(libc.strip()):
-        return Found(CheckStatus.BROKEN, f"{found.found} without newlib-nano for Cortex-M4F", _ARM)
+        return Found(CheckStatus.BROKEN, f"{found.found} without newlib-nano for Cortex-M4F", compiler(ARM))
     return Found(CheckStatus.OK, f"{found.found} with nano.specs")
 
 
 def _host_cc() -> Found:
     for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
         if name and shutil.which(name):
-            return _program(name, ("--version",), "apt-get install gcc libc6-dev")
-    return Found(CheckStatus.MISSING, "", "apt-get install gcc libc6-dev (`make setup` does)")
+            return _program(name, ("--version",), compiler(HOST))
+    return Found(CheckStatus.MISSING, "", compiler(HOST))
 
 
 def _arduino_core() -> Found:
@@ -152,7 +151,7 @@ def _qemu() -> Found:
 # ---- libraries ----
 
 
-def _package(distribution: str, module: str, remedy: str = _PACKAGES, load: bool = True) -> Found:
+def _package(distribution: str, module: str, remedy: str = AGAIN, load: bool = True) -> Found:
     """An installed package; `load`: whether it also loads, in a process of its own, because native libraries may crash."""
     try:
         version = importlib.metadata.version(distribution)
@@ -161,7 +160,7 @@ def _package(distribution: str, module: str, remedy: str = _PACKAGES, load: bool
     if not load:
         return Found(CheckStatus.OK, version)
     try:
-        status, text = _said([sys.executable, "-c", f"import {module}"])
+        status, text = _said([sys.executable, "-P", "-c", f"import {module}"])
     except HostError as error:
         return Found(CheckStatus.BROKEN, f"{version}: {_why(error)}", remedy)
     last = (text.strip().splitlines() or [f"exit status {status}"])[-1]
@@ -179,9 +178,7 @@ def _variants() -> Found:
     """TensorFlow is never imported here: it takes seconds, and only variants/ may."""
     lacking = [name for name in _VARIANTS if importlib.util.find_spec(name) is None]
     if lacking:
-        return Found(
-            CheckStatus.MISSING, f"without {', '.join(lacking)}", ".venv/bin/pip install -c constraints.txt -e '.[variants]'"
-        )
+        return Found(CheckStatus.MISSING, f"without {', '.join(lacking)}", extra("variants"))
     return Found(CheckStatus.OK, f"tensorflow {importlib.metadata.version('tensorflow')}")
 
 
@@ -193,15 +190,15 @@ TOOLS: dict[str, Callable[[], Found]] = {
     "qemu-system-arm": _qemu,
     "arduino-cli": lambda: _program("arduino-cli", ("version",), "https://arduino.github.io/arduino-cli/latest/installation/"),
     "arduino core": _arduino_core,
-    "pyocd": lambda: _package("pyocd", "pyocd", ".venv/bin/pip install pyocd"),
+    "pyocd": lambda: _package("pyocd", "pyocd", extra("swd")),
     "st-flash": lambda: _program("st-flash", ("--version",), "apt-get install --no-install-recommends stlink-tools"),
     "tflite-micro": lambda: _package("tflite-micro", "tflite_micro"),
-    "ai-edge-litert": lambda: _package("ai-edge-litert", "ai_edge_litert.interpreter"),
+    "ai-edge-litert": lambda: _package("ai-edge-litert", "ai_edge_litert.interpreter", extra("litert")),
     "variants extra": _variants,
 }
 """Name -> how to look for it. What no board needs is listed too, with what else it is good for: USES."""
 USES: dict[str, str] = {
-    "host cc": "the virtual board's fast cycle model, `tinyrig ops`",
+    "host cc": "a virtual board that counts cycles 10 times faster, `tinyrig ops`",
     "tflite-micro": 'comparing outputs (oracle = "tflm")',
     "ai-edge-litert": 'comparing outputs (oracle = "litert-ref")',
     "variants extra": "`tinyrig variants`, `make bench`; no other command needs it",

@@ -23,6 +23,7 @@ from tinyrig.host.helper import Helper, NoAnswer, module_command
 from tinyrig.host.locks import Locks, port_key
 from tinyrig.link.bounds import check
 from tinyrig.link.session import Session
+from tinyrig.places.remedies import extra
 
 USB_IDS = ((0x1915, 0xC00A),)
 """Nordic Semiconductor's for the PPK2."""
@@ -122,7 +123,7 @@ class Meter:
         except NoAnswer as error:
             told = {"failed": f"{error}: {error.said}" if error.said else str(error)}
         if "lacking" in told:
-            raise HostError("the power meter needs ppk2-api", received=told["lacking"], remedy="pip install 'tinyrig[energy]'")
+            raise HostError("the power meter needs ppk2-api", received=told["lacking"], remedy=extra("energy"))
         if "failed" in told:
             raise LinkError(
                 f"the power meter at {self.port} can't be used",

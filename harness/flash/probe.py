@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import HostError, RigError
 from tinyrig.flash import pyocd, stlink
+from tinyrig.places.remedies import extra
 
 if TYPE_CHECKING:
     from tinyrig.core.boards import Board
@@ -40,6 +41,5 @@ def tool(board: Board, deadline: Deadline) -> str:
         f"no tool to flash {board.title} is installed",
         expected=f"pyOCD with the target {board.swd_target}, or st-flash",
         received="neither",
-        remedy=f"apt-get install stlink-tools; or .venv/bin/pip install -e '.[swd]', then "
-        f".venv/bin/python -m pyocd pack install {board.swd_target}",
+        remedy=f"apt-get install stlink-tools; or {extra('swd')}, then python -m pyocd pack install {board.swd_target}",
     )

@@ -19,6 +19,7 @@ from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import DeviceError, HostError, LinkError, RigError
 from tinyrig.flash.sectors import CHIPS, Piece, check_chip, compare, only, pieces
 from tinyrig.host.run_tool import run_tool
+from tinyrig.places.remedies import extra
 
 if TYPE_CHECKING:
     from tinyrig.core.boards import Board
@@ -69,7 +70,7 @@ def find() -> list[str] | None:
     """How pyOCD is called; None where it is not installed."""
     if path := shutil.which("pyocd"):
         return [path]
-    return [sys.executable, "-m", "pyocd"] if importlib.util.find_spec("pyocd") else None
+    return [sys.executable, "-P", "-m", "pyocd"] if importlib.util.find_spec("pyocd") else None
 
 
 def knows(target: str, deadline: Deadline) -> bool:
@@ -160,7 +161,7 @@ def _json(what: str, deadline: Deadline) -> dict[str, Any]:
             "pyOCD's list can't be read",
             expected="JSON",
             received=text[:200],
-            remedy="install pyocd again: .venv/bin/pip install --force-reinstall pyocd",
+            remedy="install pyocd again: pip install --force-reinstall pyocd",
         ) from error
 
 
@@ -168,10 +169,7 @@ def _call(words: list[str], deadline: Deadline, target: str, folder: Path | None
     command = find()
     if command is None:
         raise HostError(
-            "pyOCD is missing",
-            expected="pyocd on the PATH or in .venv",
-            received="nothing",
-            remedy="install it: .venv/bin/pip install -e '.[swd]'",
+            "pyOCD is missing", expected="pyocd on the PATH or beside tinyrig", received="nothing", remedy=extra("swd")
         )
     limit_s = deadline.within(deadline.seconds, "while flashing", LinkError)
     done = run_tool([*command, *words], limit_s, deadline=deadline, folder=folder)

@@ -25,9 +25,9 @@ STOP_S = 5.0
 
 
 def run_module(words: Sequence[str], seconds: float, *, capture: bool = False) -> tuple[int, str]:
-    """(exit status, standard output if that is captured) of `python -m WORDS`. Raises TimeoutExpired when it is not done after
+    """(exit status, standard output if that is captured) of `python -P -m WORDS`. Raises TimeoutExpired when it is not done after
     `seconds`, OSError when it can't be started; it is ended in both cases, and when this process is interrupted."""
-    command, said = [sys.executable, "-m", *words], [""]
+    command, said = [sys.executable, "-P", "-m", *words], [""]
     environment = {**os.environ, PARENT: str(os.getpid())}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE if capture else None, text=True) as process:
 

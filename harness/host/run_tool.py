@@ -51,7 +51,7 @@ def run_tool(
             cwd=folder,
         )
     except OSError as error:
-        raise HostError(f"{command[0]} can't be run", received=str(error), remedy="run `make setup`") from error
+        raise HostError(f"{command[0]} can't be run", received=str(error), remedy="see tinyrig doctor") from error
     running.add(process)
     with process:
         try:

@@ -12,12 +12,12 @@ from dataclasses import replace
 from tinyrig.analysis.evaluation import Evaluation, evaluate
 from tinyrig.core.config import Config
 from tinyrig.core.errors import InfraError, RigError, kind_of
-from tinyrig.core.plans import RunPlan, RunSettings
+from tinyrig.core.plans import RunPlan
 from tinyrig.core.records import BoardInfo, Measurement, NotMeasured, Run, RunState
 from tinyrig.host.locks import Locks
 from tinyrig.measure.claims import judge
 from tinyrig.measure.recorder import StoreRecorder
-from tinyrig.measure.resume import check_same, run_key
+from tinyrig.measure.resume import check_asked, check_same, run_key
 from tinyrig.store.runs import Store
 
 log = logging.getLogger(__name__)
@@ -45,13 +45,15 @@ class RunKeeper:
         return cls(store, run_id)
 
     @classmethod
-    def resume(cls, store: Store, locks: Locks, wanted: str, settings: RunSettings, config: Config) -> RunKeeper:
-        """An interrupted run, by its id or the beginning of it. Raises UserError where it was begun with other settings,
-        InfraError where another process is making it."""
+    def resume(cls, store: Store, locks: Locks, wanted: str, asked: RunPlan, config: Config) -> RunKeeper:
+        """An interrupted run, by its id or the beginning of it. Raises UserError where it was begun with something else than is
+        `asked` now, InfraError where another process is making it."""
         run_id = store.resolve(wanted)
         locks.take(run_key(run_id), f"run {run_id}", InfraError)
-        kept = next(r.plan.settings for r in store.runs() if r.run_id == run_id)
-        check_same(kept.to_json() if kept else {}, settings.to_json(), f"run {run_id}")
+        kept = next(r.plan for r in store.runs() if r.run_id == run_id)
+        check_asked(kept, asked, f"run {run_id}", config.boards)
+        before, now = (plan.settings.to_json() if plan.settings else {} for plan in (kept, asked))
+        check_same(before, now, f"run {run_id}")
         earlier = store.load(run_id).runs
         store.set_state(run_id, RunState.OPEN)
         return cls(store, run_id, tuple(m if m.claims else replace(m, claims=judge(m, evaluate(m), config)) for m in earlier))

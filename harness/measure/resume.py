@@ -8,6 +8,7 @@ from typing import Any
 
 from tinyrig.core.boards import names_mlperf, parse_own_board
 from tinyrig.core.errors import RigError, UserError
+from tinyrig.core.plans import RunPlan
 from tinyrig.core.records import BoardInfo, Image, Measurement, RunState
 from tinyrig.host.locks import is_held
 from tinyrig.store.runs import Store, StoredRun
@@ -46,6 +47,61 @@ def check_same(kept: Mapping[str, Any], now: Mapping[str, Any], whose: str) -> N
                 received=str(now[key]),
                 remedy="restore it, or start a new run without --resume",
             )
+
+
+_ASKED = {
+    "dataset": ("another dataset", "--dataset", ""),
+    "variants": ("other variants", "--variant", "all built variants"),
+    "model": ("another model", "--model", "built variants"),
+    "models": ("other models", "--model", "built variants"),
+    "windows": ("other windows", "--windows", "those that variants bring, or random ones"),
+}
+"""Key of a stored plan -> what it is, the option that names it, and what an empty one means."""
+
+
+def check_asked(kept: RunPlan, asked: RunPlan, whose: str, entries: Mapping[str, Any] | None = None) -> None:
+    """A resumed run is what it was begun with: raises UserError for the first thing that `asked` names and that differs.
+    `entries`: rig.toml's [boards]."""
+    if not kept.board:
+        return  # of a run from before plans were kept
+    before, now = kept.to_json(), asked.to_json()
+    for key, (what, option, unnamed) in _ASKED.items():
+        was, named = before.get(key), now.get(key)
+        if not named or (not was and not unnamed) or _same_things(was, named):
+            continue
+        raise UserError(
+            f"can't resume {whose}: it was begun with {what}",
+            expected=_listed(was) or unnamed,
+            received=_listed(named),
+            remedy=f"leave {option} out, or start a new run without --resume",
+        )
+    if asked.board and _other_board(kept.board, asked.board, entries):
+        raise UserError(
+            f"can't resume {whose}: it was begun on another board",
+            expected=kept.board,
+            received=asked.board,
+            remedy="leave --board out, or start a new run without --resume",
+        )
+
+
+def _same_things(was: Any, named: Any) -> bool:
+    """A list says what, not in which order."""
+    if isinstance(was, list) and isinstance(named, list):
+        return sorted(map(str, was)) == sorted(map(str, named))
+    return bool(was == named)
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value or "")
+
+
+def _other_board(planned: str, board: str, entries: Mapping[str, Any] | None) -> bool:
+    """Where both name one: the same board may come back at another port. Its id is checked when it answers."""
+    try:
+        there, here = parse_own_board(planned, entries), parse_own_board(board, entries)
+    except UserError:
+        return False  # a name that rig.toml no longer has
+    return None not in (there.board, here.board) and (there.board, there.number) != (here.board, here.number)
 
 
 def finished_facts(run: Measurement) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -73,6 +73,13 @@ class OpenRun:
             self.interrupted = True
             raise
 
+    def check_finished(self, variants: Iterable[Variant]) -> None:
+        """Before anything is measured on: each of `variants` that was finished before an interruption must still be what would be
+        measured now. Raises UserError."""
+        for variant in variants:
+            if variant.name in self._unchecked:
+                self._checked(variant)
+
     def _fail(self, variant: Variant, error: RigError) -> None:
         """After a fault of the rig the next variant gets a board that is attached again."""
         self.failed[variant.name] = error
@@ -105,15 +112,13 @@ def measuring(
 
     `plan` says what is asked for, to whoever resumes too; without settings it has rig.toml's. With `resume` (a run's id or the
     beginning of it) that run is continued: its finished variants are kept, of others the samples. `deadline` bounds the whole.
-    Raises UserError where the run was begun with other settings, InfraError where another process is making it.
+    Raises UserError where the run was begun with something else, InfraError where another process is making it.
     """
     settings = plan.settings or run_settings(config)
+    plan = replace(plan, settings=settings)
     deadline = deadline or Deadline("run_s", config.limits.run_s)
     with Store(config.results) as store, contextlib.closing(Locks()) as locks:
-        if resume:
-            keeper = RunKeeper.resume(store, locks, resume, settings, config)
-        else:
-            keeper = RunKeeper.begin(store, locks, replace(plan, settings=settings))
+        keeper = RunKeeper.resume(store, locks, resume, plan, config) if resume else RunKeeper.begin(store, locks, plan)
         open_run = OpenRun(keeper, board_side(target, config, settings, deadline), config, deadline)
         state = RunState.INTERRUPTED
         try:

@@ -68,6 +68,7 @@ class _Measuring:
         ) as open_run:
             add_to_night(self._store, night.night_id, open_run.run_id, rerun)
             self._tell(RUN, (open_run.run_id, rerun))
+            open_run.check_finished(part.variants)
             measured: dict[str, Measurement] = {}
             for variant in (v for v in part.variants if v.name in names):
                 self._one(open_run, variant, measured, rerun)

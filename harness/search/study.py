@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinyrig.core.errors import HostError, InfraError, UserError
+from tinyrig.places.remedies import extra
 from tinyrig.search.candidate import CandidateResult
 from tinyrig.search.plan import SearchPlan
 
@@ -35,8 +36,7 @@ def optuna() -> Any:
     try:
         import optuna
     except ImportError as error:
-        remedy = 'run `make setup`, or pip install "tinyrig[search]"'
-        raise HostError("Optuna is missing", received=str(error), remedy=remedy) from error
+        raise HostError("Optuna is missing", received=str(error), remedy=extra("search")) from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # its version is pinned
     warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed")  # see beat()

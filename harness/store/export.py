@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from tinyrig.analysis.metric_table import METRICS
 from tinyrig.core.errors import HostError
+from tinyrig.places.remedies import extra
 from tinyrig.store.runs import Store
 from tinyrig.tables import schema
 
@@ -177,7 +178,7 @@ def _parquet(out: TextIO | Path, columns: tuple[str, ...], lines: Iterator[Line]
         import pyarrow.parquet
     except ImportError as error:
         raise HostError(
-            "Parquet needs pyarrow", received=str(error), remedy="pip install 'tinyrig[parquet]', or export --format csv"
+            "Parquet needs pyarrow", received=str(error), remedy=f"{extra('parquet')}, or export --format csv"
         ) from error
     floats = (*METRIC_COLUMNS, "clock_ppm", "clock_ppm_error", "clock_seconds")
     kinds = {**dict.fromkeys(_INTEGERS, pyarrow.int64()), **dict.fromkeys(floats, pyarrow.float64())}

@@ -20,6 +20,7 @@ from tinyrig.core.records import CompiledModel, TensorSpec
 from tinyrig.host.run_tool import ended
 from tinyrig.places.installed import FIRMWARE
 from tinyrig.places.project import cache_folder
+from tinyrig.places.remedies import HOST, compiler
 from tinyrig.workload.toolchain import no_room
 
 NN_DIR = FIRMWARE / "nn"
@@ -54,7 +55,7 @@ def host_cc() -> str:
     for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
         if name and shutil.which(name):
             return name
-    raise HostError("no C compiler on this machine", expected="cc, gcc or clang", remedy="install gcc")
+    raise HostError("no C compiler for this machine itself", expected="cc, gcc or clang on the PATH", remedy=compiler(HOST))
 
 
 @cache

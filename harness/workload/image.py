@@ -30,6 +30,7 @@ from tinyrig.host.run_tool import Running, end_all, run_tool
 from tinyrig.link.wire import HELLO_BYTES, HELLO_TENSOR_BYTES, RUN_BYTES, RUN_REPLY_BYTES
 from tinyrig.places.installed import FIRMWARE
 from tinyrig.places.project import made
+from tinyrig.places.remedies import ARM, compiler
 from tinyrig.workload import arduino_sketch, kernel_flags
 from tinyrig.workload.toolchain import TOOL_FLAGS, failure
 
@@ -54,12 +55,7 @@ def find_compiler() -> tuple[str, str]:
     """(path, "arm-none-eabi-gcc 12.2.1"). Raises HostError when it is not installed."""
     path = shutil.which(CC)
     if not path:
-        raise HostError(
-            "the Arm compiler is missing",
-            expected=f"{CC} on the PATH",
-            received="nothing",
-            remedy="run `make setup`, or apt-get install --no-install-recommends gcc-arm-none-eabi libnewlib-arm-none-eabi",
-        )
+        raise HostError("the Arm compiler is missing", expected=f"{CC} on the PATH", received="nothing", remedy=compiler(ARM))
     done = run_tool([path, "-dumpfullversion"], Limits.build_s)
     if done.returncode or not done.stdout.strip():
         raise HostError(

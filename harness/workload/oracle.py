@@ -16,6 +16,7 @@ from tinyrig.compiler.model import schema
 from tinyrig.core.errors import HostError, ModelError, RigError
 from tinyrig.host.forked import memory_kills
 from tinyrig.host.isolated import Child, ChildFailed, Ending
+from tinyrig.places.remedies import AGAIN, extra
 
 TIMEOUT_S = 120.0
 """For one inference: reference kernels take seconds for the largest models that a microcontroller can hold."""
@@ -137,7 +138,7 @@ class TflmOracle(Oracle):
         try:
             from tflite_micro.python.tflite_micro import runtime
         except ImportError as e:
-            raise HostError("the oracle tflite-micro can't be imported", received=str(e), remedy="run `make setup`") from e
+            raise HostError("the oracle tflite-micro can't be imported", received=str(e), remedy=AGAIN) from e
         _check_shapes(self._data)
         return lambda: _Tflm(self._data, runtime)
 
@@ -198,7 +199,7 @@ class LitertRefOracle(Oracle):
         try:
             from ai_edge_litert import interpreter as litert
         except ImportError as e:
-            raise HostError("the oracle LiteRT can't be imported", received=str(e), remedy="run `make setup`") from e
+            raise HostError("the oracle LiteRT can't be imported", received=str(e), remedy=extra("litert")) from e
         return lambda: _Litert(self._data, litert)
 
 

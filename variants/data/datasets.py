@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from tinyrig.core.errors import HostError, UserError
+from tinyrig.places.remedies import extra
 from tinyrig.variants.data import glove, user_data
 
 BUILT_IN = ("glove", "watch")
@@ -151,7 +152,7 @@ def _watch_bytes() -> bytes:
             "dataset watch: its recordings are missing",
             expected="the file data/watch_dataset.npy of package seglearn 1.2.5",
             received="no such package or file",
-            remedy="run `make setup`",
+            remedy=extra("variants"),
         )
     raw = path.read_bytes()
     received = hashlib.sha256(raw).hexdigest()

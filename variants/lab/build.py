@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinyrig.core.errors import HostError
+from tinyrig.places.remedies import extra
 from tinyrig.variants.data import datasets, splits
 from tinyrig.variants.lab import builders, cache, chains, coding, manifest
 from tinyrig.variants.networks import task, tflite_facts
@@ -47,7 +48,7 @@ def packages() -> dict[str, str]:
     try:
         return {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
     except metadata.PackageNotFoundError as error:
-        raise HostError(f"package {error.name} is missing", expected="the extra `variants`", remedy="run `make setup`") from error
+        raise HostError(f"package {error.name} is missing", expected="the extra `variants`", remedy=extra("variants")) from error
 
 
 @dataclasses.dataclass(frozen=True)

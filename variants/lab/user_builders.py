@@ -6,6 +6,7 @@ normalised windows and give class probabilities.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib
@@ -13,11 +14,13 @@ import importlib.metadata
 import inspect
 import itertools
 import re
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tinyrig.core.errors import UserError
+from tinyrig.places.project import project_folder
 from tinyrig.variants.lab.builders import BUILT_IN, EVERYTHING, Base, Step, Tables
 from tinyrig.variants.networks import keras3, models
 from tinyrig.variants.networks.task import Built, Task
@@ -113,16 +116,30 @@ def base_of(spec: str) -> Base:
     return Base(functools.update_wrapper(build, build_file), f"your {Path(spec).name}, as it is", settings=settings)
 
 
+@contextlib.contextmanager
+def _users_folders_first() -> Iterator[None]:
+    """The working directory and the project are searched before everything else while the user's module is imported, and last
+    from then on: a file there that is called as a package of ours must not take its place."""
+    folders = list(dict.fromkeys(map(str, (Path.cwd(), project_folder()))))
+    before = [path for path in sys.path if path not in folders]
+    sys.path[:] = [*folders, *before]
+    try:
+        yield
+    finally:
+        sys.path[:] = [*before, *folders]
+
+
 def _function(spec: str) -> Any:
     module, _, name = spec.partition(":")
     try:
-        function = getattr(importlib.import_module(module), name)
+        with _users_folders_first():
+            function = getattr(importlib.import_module(module), name)
     except (Exception, SystemExit) as error:  # whatever the user's import raises
         raise UserError(
             f"{spec} can't be imported",
             expected="a function in a module that Python finds",
             received=f"{error!r}"[:300],
-            remedy="start tinyrig in the module's folder, or install its package",
+            remedy="start tinyrig in the module's folder or below its rig.toml, or install its package",
         ) from error
     if not callable(function):
         raise UserError(

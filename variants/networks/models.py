@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from tinyrig.core.errors import HostError
+from tinyrig.places.remedies import extra
 
 FILTERS = 16
 KERNEL_STEPS = 3
@@ -68,7 +69,7 @@ def tensorflow() -> Any:
         with quiet():
             import tensorflow as tf
     except ImportError as error:
-        raise HostError("TensorFlow is missing", received=str(error), remedy="run `make setup`") from error
+        raise HostError("TensorFlow is missing", received=str(error), remedy=extra("variants")) from error
     tf.get_logger().setLevel(logging.ERROR)
     tf.config.threading.set_intra_op_parallelism_threads(THREADS)
     tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyrig.compiler.lower.lower import lower
-from tinyrig.compiler.model.graph import read_model
+from tinyrig.compiler.lower.lower import lower_file
 from tinyrig.compiler.model.layers import Bounded, Conv2D, DepthwiseConv2D, FullyConnected, Pool, Requant, Weighted, Window
 from tinyrig.compiler.model.step import AnyStep, CompileOptions, Constant, Kernel, ProgramStep, Select
 from tinyrig.core.errors import HostError
 from tinyrig.places.installed import FIRMWARE
+from tinyrig.places.remedies import extra
 
 ENGINE = "cmsis-nn"
 PACKAGE, VERSION = "bakenn", "1.0.0"
@@ -68,7 +68,7 @@ def vendor() -> Path:
             "the engine cmsis-nn needs CMSIS-NN's sources",
             expected=f"the package {PACKAGE} {VERSION}, which carries them",
             received=found,
-            remedy=f"pip install {PACKAGE}=={VERSION} (the extra `peer`)",
+            remedy=extra("peer"),
         )
     return folder
 
@@ -88,7 +88,7 @@ def fallback(step: AnyStep) -> str | None:
 
 def coverage(data: bytes) -> list[tuple[AnyStep, str | None, str | None]]:
     """Every step of a .tflite with why CMSIS-NN can't do it (None: it can) and its note. Raises ModelError."""
-    return [(s, fallback(s), note(s)) for s in lower(read_model(data)).steps]
+    return [(s, fallback(s), note(s)) for s in lower_file(data).steps]
 
 
 def _conv_limit(step: ProgramStep[Conv2D]) -> str | None:

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from tinyrig.compiler.lower import conv, elementwise, matmul, move, reduce, space, unary
 from tinyrig.compiler.lower.program import Program, check
 from tinyrig.compiler.model.extent import Empty, Open
-from tinyrig.compiler.model.graph import Graph, Op, Tensor, read_model
+from tinyrig.compiler.model.graph import Graph, Op, Tensor, kept_state, read_graph, several_subgraphs
 from tinyrig.compiler.model.layers import Bounded
+from tinyrig.compiler.model.obstacle import Obstacle, Refused
 from tinyrig.compiler.model.params import Clamp
 from tinyrig.compiler.model.shapes import infer
 from tinyrig.compiler.model.step import AnyStep, ProgramStep
+from tinyrig.compiler.refuse.names import shown_name, with_layers
+from tinyrig.compiler.refuse.remedies import Case, remedy_for
 from tinyrig.core.errors import ModelError
 
 LOWER: dict[str, Callable[[Program, Op], None]] = {
@@ -91,26 +94,78 @@ class Lowered:
         return self.roots.get(index, index)
 
 
+MAX_OBSTACLES = 100
+"""Beyond so many nobody reads on, and a hostile file would cost time."""
+
+
 def lower(graph: Graph) -> Lowered:
-    """Raises ModelError naming op, index and tensor for all that can't be compiled."""
+    """Raises ModelError naming op, index, layer and tensor for all that can't be compiled."""
     program = Program(graph)
     for i in graph.inputs:  # an open batch is run with the size that the file gives, as TFLM does
         program.settle(program.tensors[i], program.tensors[i].shape)
-    for op in graph.ops:
-        if op.code not in LOWER:
-            raise ModelError(
-                f"{op} is not supported",
-                expected=f"one of {', '.join(sorted(LOWER))}",
-                received=op.code,
-                remedy="replace the layer, or convert with built-in ops only",
-            )
-        _fix_shapes(program, op)
-        LOWER[op.code](program, op)
-    for i in graph.inputs + graph.outputs:
-        _check_border(program.tensors[i])
+    if found := [*graph.obstacles, *_lower_ops(program), *_border(program)]:
+        raise Refused(found[:MAX_OBSTACLES])
     steps = fuse_clamps(program)
     roots = {i: program.root(i) for i in program.roots}
     return Lowered(tuple(program.tensors), steps, roots, graph.inputs, graph.outputs)
+
+
+def lower_file(data: bytes) -> Lowered:
+    """Raises ModelError with all obstacles of the file at once."""
+    return lower(read_graph(data))
+
+
+def _lower_ops(program: Program) -> list[Obstacle]:
+    """Goes on behind an op that is refused: the file says what its outputs are. Where it does not, because the shape is open or
+    the op would have given a constant, later complaints about them tell nothing new."""
+    graph, found = program.graph, list[Obstacle]()
+    lost = {i for i in graph.inputs if isinstance(graph.tensors[i].extent, Open) and graph.obstacles}
+    ops = with_layers(graph) if graph.subgraphs > 1 or any(op.code not in LOWER for op in graph.ops) else graph.ops
+    for op in ops:
+        try:
+            _lower_op(program, op)
+            refused = False
+        except ModelError as error:
+            refused = True
+            if op.code not in LOWER or not lost & set(op.inputs):
+                found.append(_obstacle(graph, op, error))
+        if refused or lost & set(op.inputs):
+            lost |= set(_unsure(program, op, lost))
+        if len(found) >= MAX_OBSTACLES:
+            return found
+    known = [op for op in ops if op.code in LOWER]
+    found += kept_state(graph, known)
+    return found + (several_subgraphs(graph) if len(known) == len(ops) else [])
+
+
+def _lower_op(program: Program, op: Op) -> None:
+    if op.code not in LOWER:
+        raise ModelError(f"{op} is not supported")
+    _fix_shapes(program, op)
+    LOWER[op.code](program, op)
+
+
+def _unsure(program: Program, op: Op, lost: set[int]) -> list[int]:
+    """Outputs of which the file does not say all that a refused op would have told."""
+    constant = all(i < 0 or i in lost or program.tensors[i].data is not None for i in op.inputs)
+    return [i for i in op.outputs if constant or isinstance(program.graph.tensors[i].extent, Open)]
+
+
+def _obstacle(graph: Graph, op: Op, error: ModelError) -> Obstacle:
+    (op,) = with_layers(dataclasses.replace(graph, ops=(op,)))
+    remedy = remedy_for(Case(graph, op, op.code in LOWER), error.remedy)
+    reason = error.what if op.layer in error.what else error.what.replace(f"op {op.index} {op.code}", str(op), 1)
+    return Obstacle(op.code, op.index, shown_name(graph, op), reason, remedy, error.expected, error.received)
+
+
+def _border(program: Program) -> list[Obstacle]:
+    found = []
+    for i in program.graph.inputs + program.graph.outputs:
+        try:
+            _check_border(program.tensors[i])
+        except ModelError as e:
+            found.append(Obstacle("", -1, program.tensors[i].name, e.what, e.remedy, e.expected, e.received))
+    return found
 
 
 _EMPTY_CONSTANT = {"RESHAPE", "REDUCE_PROD"}
@@ -154,7 +209,7 @@ def _check_empty(program: Program, op: Op) -> None:
 def open_shape(data: bytes) -> Tensor | None:
     """The first tensor whose shape in the file isn't the one that follows from its inputs: runtimes that take the file's
     shapes literally compute something else. Raises ModelError for a model that can't be compiled."""
-    graph = read_model(data)
+    graph = read_graph(data)
     if not any(isinstance(t.extent, Open) for t in graph.tensors):
         return None
     pairs = zip(graph.tensors, lower(graph).tensors, strict=False)

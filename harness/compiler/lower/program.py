@@ -140,7 +140,7 @@ def check_dtype(op: Op, tensor: Tensor, *allowed: str) -> None:
             f"{op}: {tensor} has a dtype that this op does not support",
             expected=" or ".join(allowed),
             received=tensor.dtype,
-            remedy="convert to float32 or to full int8 quantisation",
+            remedy=f"convert the layer to {' or '.join(allowed)}, or replace it",
         )
 
 

@@ -64,5 +64,6 @@ def dequantize(p: Program, op: Op) -> None:
     if x.dtype == "float16":
         p.fold(y, constant(op, x, "a float16 tensor").astype(np.float32))
         return
+    check(op, x, x.data is None, "an activation", "weights that are stored as integers and computed with in float32")
     check_quantized(op, x)
     p.emit(f"dequantize_{SUFFIX[x.dtype]}", op, [x], [y], Dequantize(x.size, float(x.scale), x.zero_point))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from tinyrig.compiler.model import schema
 from tinyrig.compiler.model.extent import Empty, Extent, Open, Shape, checked_shape, declared, settled
+from tinyrig.compiler.model.obstacle import Obstacle, Refused
 from tinyrig.compiler.model.options import OpOptions, read_options
 from tinyrig.compiler.model.verify import verify
 from tinyrig.core.errors import ModelError, RigError
@@ -88,9 +91,11 @@ class Op:
     outputs: tuple[int, ...]
     options: OpOptions = field(default_factory=OpOptions)
     version: int = 1
+    layer: str = ""
+    """For messages, as its author knows it; "" where the file does not tell, or nobody has asked yet (refuse/names.py)."""
 
     def __str__(self) -> str:
-        return f"op {self.index} {self.code}"
+        return f"op {self.index} {self.code}" + (f" (layer {self.layer})" if self.layer else "")
 
 
 @dataclass(frozen=True)
@@ -99,10 +104,27 @@ class Graph:
     ops: tuple[Op, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    obstacles: tuple[Obstacle, ...] = ()
+    """What can be read and not be compiled. Where there are any, tensors may lack their values."""
+    variables: tuple[int, ...] = ()
+    """Tensors that keep their values between inferences."""
+    subgraphs: int = 1
+    """The file's. Only the first is read."""
+    inner_names: tuple[str, ...] = ()
+    """Names of tensors inside the other subgraphs, the bodies of control flow."""
 
 
 def read_model(data: bytes) -> Graph:
     """Raises ModelError for a file that is truncated, corrupt or beyond what a static compiler can take."""
+    graph = read_graph(data)
+    if found := (*graph.obstacles, *several_subgraphs(graph), *kept_state(graph)):
+        raise Refused(found)
+    return graph
+
+
+def read_graph(data: bytes) -> Graph:
+    """As read_model, but what can be read yet not be compiled is told in `obstacles`, so that all can be found at once. Raises
+    ModelError for a file that is truncated or corrupt."""
     if len(data) < 8 or data[4:8] != b"TFL3":
         raise ModelError("this is not a .tflite file", expected="a FlatBuffer with the identifier TFL3", received=repr(data[4:8]))
     if len(data) > MAX_FILE_BYTES:
@@ -126,14 +148,10 @@ def _corrupt(detail: str) -> ModelError:
 
 def _read(data: bytes) -> Graph:
     model = schema.root(data)
-    if model.SubgraphsLength() != 1:
-        raise ModelError(
-            "the model must have exactly one subgraph",
-            expected="1",
-            received=str(model.SubgraphsLength()),
-            remedy="convert only one signature (signature_keys=[...]), without control flow (IF, WHILE, CALL)",
-        )
-    sub, constants = model.Subgraphs(0), _Constants(model)
+    if model.SubgraphsLength() < 1:
+        raise _corrupt("no subgraph")
+    sub, found = model.Subgraphs(0), list[Obstacle]()
+    constants = _Constants(model, found)
     codes = [_op_name(model.OperatorCodes(i)) for i in range(_count("operator codes", model.OperatorCodesLength(), MAX_OPS))]
     _count("tensors", sub.TensorsLength(), MAX_TENSORS)
     operators = [sub.Operators(i) for i in range(_count("ops", sub.OperatorsLength(), MAX_OPS))]
@@ -143,10 +161,53 @@ def _read(data: bytes) -> Graph:
     outputs = _ints("outputs of the model", sub.OutputsLength(), sub.Outputs)
     written = {*inputs, *(i for op in ops for i in op.outputs)}
     tensors = tuple(_tensor(constants, sub.Tensors(i), i, i in written) for i in range(sub.TensorsLength()))
-    graph = Graph(tensors, ops, inputs, outputs)
-    _check_references(graph)
-    _check_inputs(graph)
-    return graph
+    variables = tuple(i for i in range(sub.TensorsLength()) if sub.Tensors(i).IsVariable())
+    graph = Graph(tensors, ops, inputs, outputs, (), variables, model.SubgraphsLength(), _inner_names(model))
+    found += _check_references(graph) + _check_inputs(graph)
+    return dataclasses.replace(graph, obstacles=tuple(found))
+
+
+def _inner_names(model: schema.Model) -> tuple[str, ...]:
+    """Of at most MAX_TENSORS tensors."""
+    subs = [model.Subgraphs(g) for g in range(1, _count("subgraphs", model.SubgraphsLength(), MAX_OPS))]
+    names = ((sub.Tensors(i).Name() or b"").decode("utf-8", "replace") for sub in subs for i in range(sub.TensorsLength()))
+    return tuple(printable(n, 300) for n in itertools.islice(names, MAX_TENSORS))
+
+
+def several_subgraphs(graph: Graph) -> list[Obstacle]:
+    if graph.subgraphs == 1:
+        return []
+    return [
+        Obstacle(
+            "",
+            -1,
+            "",
+            "the model must have exactly one subgraph",
+            "convert only one signature: TFLiteConverter.from_saved_model(folder, signature_keys=[...])",
+            "1",
+            str(graph.subgraphs),
+        )
+    ]
+
+
+def kept_state(graph: Graph, ops: Iterable[Op] | None = None) -> list[Obstacle]:
+    """One obstacle for each variable that one of `ops` (default: all) reads or writes."""
+    users = {i: op for op in reversed(tuple(graph.ops if ops is None else ops)) for i in (*op.inputs, *op.outputs)}
+    return [
+        Obstacle(
+            users[i].code,
+            users[i].index,
+            graph.tensors[i].name,
+            f"{users[i]}: {graph.tensors[i]} is a variable (state kept between inferences)",
+            STATE_REMEDY,
+            "a stateless model",
+        )
+        for i in graph.variables
+        if i in users
+    ]
+
+
+STATE_REMEDY = "make the state an input and an output of the model, and let the caller hand it on"
 
 
 def _count(what: str, n: int, most: int) -> int:
@@ -175,27 +236,22 @@ def _tensor(constants: _Constants, t: schema.TensorTable, index: int, written: b
     shape = _ints(f"dimensions of {where}", t.ShapeLength(), t.Shape, 64)
     signature = _ints(f"dimensions of {where}", t.ShapeSignatureLength(), t.ShapeSignature, 64)
     checked_shape(shape, where)
-    if t.Sparsity() is not None:
-        raise ModelError(f"{where} is stored sparsely", expected="dense tensors", remedy="convert without sparsity encoding")
-    if t.IsVariable():
-        raise ModelError(f"{where} is a variable (state kept between inferences)", expected="a stateless model")
     scales, zeros, axis = _quantization(t, shape, where)
     dtype = DTYPES.get(type_name, type_name)
     value = constants.value(t, shape, dtype, where, written)
     return Tensor(index, name, declared(shape, signature) if value is None else settled(shape), dtype, scales, zeros, axis, value)
 
 
-def _check_inputs(graph: Graph) -> None:
+def _check_inputs(graph: Graph) -> list[Obstacle]:
     """A free batch size is run with the batch the file's shape gives, as TFLM does; any other free dimension is refused."""
+    found = []
     for t in (graph.tensors[i] for i in graph.inputs):
         if isinstance(t.extent, Open) and not t.extent.only_batch:
             shape = [-1 if d is None else d for d in t.extent.dims]
-            raise ModelError(
-                f"{t} has a dynamic shape",
-                expected="fixed dimensions behind the batch",
-                received=str(shape),
-                remedy="fix the input shape before converting the model",
-            )
+            reason = f"{t} has a dynamic shape"
+            remedy = "fix the input shape before converting the model: keras.Input(batch_shape=(1, ...))"
+            found.append(Obstacle("", -1, t.name, reason, remedy, "fixed dimensions behind the batch", str(shape)))
+    return found
 
 
 def _quantization(t: schema.TensorTable, shape: Shape, where: str) -> tuple[np.ndarray, np.ndarray, int]:
@@ -227,10 +283,12 @@ def _quantization(t: schema.TensorTable, shape: Shape, where: str) -> tuple[np.n
 
 
 class _Constants:
-    """The values of the file's buffers, each copied out once: tensors may share them."""
+    """The values of the file's buffers, each copied out once: tensors may share them. What is there and can't be used goes into
+    `found`, and has zeros for a value."""
 
-    def __init__(self, model: schema.Model) -> None:
+    def __init__(self, model: schema.Model, found: list[Obstacle]) -> None:
         self._model = model
+        self._found = found
         self._known: dict[tuple[int, str], np.ndarray] = {}
 
     def value(self, t: schema.TensorTable, shape: Shape, dtype: str, where: str, written: bool) -> np.ndarray | None:
@@ -239,9 +297,13 @@ class _Constants:
         if not 0 <= index < self._model.BuffersLength():
             raise _corrupt(f"{where} names buffer {index}")
         buffer = self._model.Buffers(index)
+        if t.Sparsity() is not None:
+            return self._unusable(where, "is stored sparsely", "convert without sparsity encoding", shape, dtype)
+        if buffer.Offset() > 1:
+            return self._unusable(where, "has its values behind the FlatBuffer (Buffer.offset)", INLINE_REMEDY, shape, dtype)
         if 0 in shape and index != 0 and not written and buffer.DataLength() == 0:
             return np.zeros(shape, dtype if dtype in DTYPES.values() else "uint8")
-        if buffer.Offset() > 1 or buffer.DataLength() == 0:  # offsets point behind the FlatBuffer: files over 2 GB only
+        if buffer.DataLength() == 0:
             return None
         if dtype not in DTYPES.values():
             return np.frombuffer(buffer.DataAsNumpy(), np.uint8)
@@ -249,21 +311,28 @@ class _Constants:
         if buffer.DataLength() != want:
             raise _corrupt(f"{where} needs {want} bytes of data and has {buffer.DataLength()}")
         if (index, dtype) not in self._known:
-            self._known[index, dtype] = _decoded(bytes(buffer.DataAsNumpy()), dtype, where)
+            self._known[index, dtype] = self._decoded(bytes(buffer.DataAsNumpy()), dtype, where)
         return self._known[index, dtype].reshape(shape)
 
+    def _decoded(self, raw: bytes, dtype: str, where: str) -> np.ndarray:
+        """A NaN in a constant makes every output that depends on it NaN: no result of such a model means anything."""
+        value = np.frombuffer(raw, np.dtype(dtype).newbyteorder("<")).astype(dtype)
+        if value.dtype.kind == "f" and np.isnan(value).any():
+            nans = f"{int(np.isnan(value).sum())} of {value.size} NaN"
+            remedy = "train or convert the model again"
+            self._found.append(Obstacle("", -1, where, f"{where} holds NaN", remedy, "numbers", nans))
+            return np.zeros_like(value)
+        return value
 
-def _decoded(raw: bytes, dtype: str, where: str) -> np.ndarray:
-    """A NaN in a constant makes every output that depends on it NaN: no result of such a model means anything."""
-    value = np.frombuffer(raw, np.dtype(dtype).newbyteorder("<")).astype(dtype)
-    if value.dtype.kind == "f" and np.isnan(value).any():
-        raise ModelError(
-            f"{where} holds NaN",
-            expected="numbers",
-            received=f"{int(np.isnan(value).sum())} of {value.size} NaN",
-            remedy="train or convert the model again",
-        )
-    return value
+    def _unusable(self, where: str, what: str, remedy: str, shape: Shape, dtype: str) -> np.ndarray:
+        self._found.append(Obstacle("", -1, where, f"{where} {what}", remedy, "dense values inside the FlatBuffer"))
+        return np.broadcast_to(np.zeros(1, dtype if dtype in DTYPES.values() else "uint8"), shape)
+
+
+INLINE_REMEDY = (
+    "write the values into the file, as its object API does: m = ModelT.InitFromObj(Model.GetRootAs(data)); for b in m.buffers: "
+    "b.data, b.offset, b.size = (data[b.offset:b.offset + b.size], 0, 0) if b.offset > 1 else (b.data, 0, 0); then m.Pack"
+)
 
 
 def _op(o: schema.Operator, index: int, codes: list[tuple[str, int, str]]) -> Op:
@@ -277,10 +346,10 @@ def _op(o: schema.Operator, index: int, codes: list[tuple[str, int, str]]) -> Op
     return Op(index, name, inputs, outputs, read_options(o, name), version)
 
 
-def _check_references(graph: Graph) -> None:
+def _check_references(graph: Graph) -> list[Obstacle]:
     """Indices in range, every activation written once and before it is read, constants never written."""
-    n = len(graph.tensors)
-    known = {t.index for t in graph.tensors if t.data is not None} | set(graph.inputs)
+    n, found = len(graph.tensors), []
+    known = {t.index for t in graph.tensors if t.data is not None} | {*graph.inputs, *graph.variables}
     if not graph.outputs:
         raise ModelError("the model has no outputs")
     for op in graph.ops:
@@ -289,13 +358,13 @@ def _check_references(graph: Graph) -> None:
                 raise _corrupt(f"{op} names tensor {i} of {n}")
         missing = [i for i in op.inputs if i >= 0 and i not in known]
         if missing:
-            raise ModelError(
-                f"{op} reads {graph.tensors[missing[0]]} before anything has written it",
-                remedy="variables and control flow are not supported",
-            )
+            t = graph.tensors[missing[0]]
+            reason = f"{op} reads {t} before anything has written it"
+            found.append(Obstacle(op.code, op.index, t.name, reason, "convert the model again"))
+            known |= set(missing)
         # Converters let all unused parts of a SPLIT_V share one empty tensor.
         written = [i for i in op.outputs if i < 0 or not isinstance(graph.tensors[i].extent, Empty)]
-        again = [i for i in written if i in known or i < 0]
+        again = [i for i in written if (i in known and i not in graph.variables) or i < 0]
         if again or len(set(written)) != len(written):
             raise _corrupt(f"{op} writes tensor {(again or op.outputs)[0]} a second time")
         known |= set(op.outputs)
@@ -305,3 +374,4 @@ def _check_references(graph: Graph) -> None:
     fixed = [i for i in graph.inputs if graph.tensors[i].data is not None]
     if fixed or len(set(graph.inputs)) != len(graph.inputs):
         raise _corrupt("an input of the model is a constant or is named twice")
+    return found

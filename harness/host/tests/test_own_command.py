@@ -35,12 +35,12 @@ except KeyboardInterrupt as interruption:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory, with modules of its own."""
+    """The working directory, with modules of its own, which Python finds."""
     (tmp_path / "endless.py").write_text(ENDLESS)
     (tmp_path / "deaf.py").write_text("import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + ENDLESS)
     (tmp_path / "short.py").write_text("import sys\nprint(sys.argv[1:])\nraise SystemExit(4)")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{tmp_path}")
     return tmp_path
 
 
@@ -49,6 +49,15 @@ def added() -> Added:
     """Children of this process that a test has left; earlier ones, such as multiprocessing's tracker, may go on."""
     before = set(children(os.getpid()))
     return lambda: set(children(os.getpid())) - before
+
+
+def test_a_users_file_is_not_mistaken_for_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor for one that such a command needs: a folder with a queue.py of the user's is an everyday one."""
+    for name in ("queue", "numpy", "mine"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    assert run_module(["tinyrig.reports", "--help"], 60, capture=True)[0] == 0
+    assert run_module(["mine"], 60)[0] == 1
 
 
 def pid_of(folder: Path) -> int:

@@ -250,6 +250,52 @@ def test_resume_needs_no_word_of_what_was_asked_for(home, monkeypatch, capfd):
     assert "5 samples are already stored" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("begun", "words", "both"),
+    [
+        ({"model": "dense.tflite", "windows": "windows.npz"}, ["--model", "other.tflite"], ("dense.tflite", "other.tflite")),
+        ({"model": "dense.tflite", "windows": "windows.npz"}, ["--variant", "pqt"], ("all built variants", "pqt")),
+        ({"model": "dense.tflite"}, ["--windows", "windows.npz"], ("random", "windows.npz")),
+        ({"model": "dense.tflite", "windows": "w.npz"}, ["--windows", "windows.npz"], ("w.npz", "windows.npz")),
+        ({"variants": ("pqt", "simple")}, ["--variant", "pqt"], ("pqt, simple", "pqt")),
+        ({"variants": ("pqt",)}, ["--model", "other.tflite"], ("built variants", "other.tflite")),
+        ({"dataset": "glove"}, ["--dataset", "watch"], ("glove", "watch")),
+        ({}, ["--board", "virtual#2"], ("virtual", "virtual#2")),
+    ],
+)
+def test_a_resumed_run_is_only_what_it_was_begun_with(home, config, capfd, monkeypatch, begun, words, both):
+    """What was begun and what is asked for now are named; leaving it out goes on."""
+    monkeypatch.setattr("tinyrig.measure.variants.built_variants", lambda *a: pytest.fail("nothing is built for it"))
+    plan = RunPlan("virtual", **{k: home / v if k in ("model", "windows") else v for k, v in begun.items()})
+    with Store(config.results) as store:
+        store.begin_run("20260101-000000-0001", "2026", plan=plan)
+    assert main(["run", "--no-report", "--resume", "20260101-000000-0001", *words]) == 2
+    message = capfd.readouterr().err
+    expected = next(line for line in message.splitlines() if "expected:" in line)
+    received = next(line for line in message.splitlines() if "received:" in line)
+    assert both[0] in expected and both[1] in received and "can't resume run 20260101-000000-0001" in message
+    with Store(config.results) as store:
+        assert store.runs()[0].variants == () and not store.runs()[0].open_samples
+
+
+def test_what_is_asked_for_again_in_the_same_words_goes_on(home):
+    with Store(url(home)) as store:
+        plan = RunPlan("virtual", model=home / "dense.tflite", windows=home / "windows.npz", dataset="glove")
+        store.begin_run("20260101-000000-0001", "2026", plan=plan)
+    assert main(["run", "--resume", "20260101-000000-0001", *MODEL, "--no-report", "--json", "out.json"]) == 0
+    assert [r["variant"] for r in json.loads((home / "out.json").read_text())["runs"]] == ["dense"]
+
+
+def test_a_finished_variant_is_held_against_its_file_before_another_is_measured(home, config, monkeypatch):
+    """Else the second would be stored with the new windows beside the first one's old ones."""
+    with measuring(VIRTUAL, config) as open_run:
+        open_run.run(dense(home))
+    _change_a_value(home / "windows.npz")
+    with measuring(VIRTUAL, config, resume=open_run.run_id) as again, pytest.raises(UserError, match="the test windows"):
+        again.check_finished([dense(home, "other"), dense(home)])
+    assert _kept(config) == (0, ("dense",))
+
+
 def test_a_finished_run_is_told_again_without_measuring(home, monkeypatch):
     assert main(["run", *MODEL, "--no-report", "--json", "whole.json"]) == 0
     run_id = Store(url(home)).runs()[0].run_id

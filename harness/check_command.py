@@ -1,0 +1,99 @@
+"""`tinyrig check`: what is known of models before a board is touched. Heavy imports wait inside the functions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tinyrig.core.errors import EXIT_GOOD, EXIT_USER, HostError, UserError
+
+if TYPE_CHECKING:
+    from tinyrig.preflight.records import ModelCheck
+
+_EXITS = (
+    "exit codes: 0 every model can be compiled and fits the boards of --board; 2 one does not, or is no model at all; with --run "
+    "also 1 an output differs from the oracle's; 3 the rig failed"
+)
+_EXAMPLES = """examples:
+  tinyrig check gesture.tflite
+  tinyrig check gesture.tflite --board nucleo-f401re --json check.json --svg arena.svg
+  tinyrig check models/                 a table of all .tflite files below a folder
+  tinyrig check --run models/           each also runs on this machine beside the oracle
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The `check` command, for cli.py."""
+    parser = commands.add_parser(
+        "check",
+        help="what a model costs and whether it fits, before a board is touched",
+        description="Obstacles, layers, memory and fit of models. Needs no board, no C compiler (but for --run), no TensorFlow.",
+        epilog=f"{_EXAMPLES}\n{_EXITS}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "models", nargs="+", type=Path, metavar="MODEL", help="model files, or folders with .tflite files below them"
+    )
+    parser.add_argument("--board", nargs="+", action="extend", metavar="NAME", help="boards that must fit (default: virtual)")
+    parser.add_argument("--run", action="store_true", help="also run each model on this machine beside the oracle")
+    parser.add_argument(
+        "--oracle", choices=["tflm", "litert-ref"], help="for --run: whose outputs are right (default: rig.toml's)"
+    )
+    parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="write schema 1 to FILE, or to stdout without FILE")
+    parser.add_argument("--svg", type=Path, metavar="FILE.svg", help="of one model: draw the arena over time (or FILE.png)")
+    parser.set_defaults(command=main)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    from tinyrig.core.boards import known_boards
+    from tinyrig.core.config import load_config
+    from tinyrig.preflight.files import check_files
+
+    config = load_config()
+    boards = known_boards(config.boards)
+    names = arguments.board or ["virtual"]
+    if unknown := [n for n in names if n not in boards]:
+        raise UserError(f"--board {unknown[0]} is not known", expected=", ".join(boards), received=unknown[0])
+    checks, listed = check_files(arguments.models, boards.values(), config.optimise)
+    if arguments.svg and len(checks) != 1:
+        raise UserError("--svg draws one model", expected="one MODEL", received=f"{len(checks)}")
+    return _tell(arguments, checks, names, listed)
+
+
+def _tell(arguments: argparse.Namespace, checks: list[ModelCheck], names: list[str], listed: bool) -> int:
+    from tinyrig.preflight.arena_picture import save_picture
+    from tinyrig.preflight.document import document
+    from tinyrig.preflight.text import folder_table, outcome, page
+
+    document_text = json.dumps(document(checks), indent=1, allow_nan=False)
+    if arguments.json == "-":
+        print(document_text)
+    elif listed:
+        print(folder_table([(c, outcome(c, names)) for c in checks]))
+    else:
+        print("\n\n\n".join(map(page, checks)))
+    if arguments.json not in (None, "-"):
+        _save(Path(arguments.json), document_text)
+    if arguments.svg:
+        save_picture(checks[0], arguments.svg)
+    return _status(checks, names)
+
+
+def _status(checks: Sequence[ModelCheck], boards: Sequence[str]) -> int:
+    """Says on stderr what does not fit."""
+    bad = [c for c in checks if not (c.runs and all(c.fits_on(b) for b in boards))]
+    for check in (c for c in bad if c.runs):
+        lacking = next(f for f in check.fits if f.board in boards and not f.fits)
+        print(f"tinyrig: {check.file} does not fit {lacking.board}: {lacking.reason}", file=sys.stderr)
+    return EXIT_USER if bad else EXIT_GOOD
+
+
+def _save(path: Path, text: str) -> None:
+    try:
+        path.write_text(text + "\n")
+    except OSError as error:
+        raise HostError(f"--json can't be written to {path}", received=str(error), remedy="name a writable file") from error

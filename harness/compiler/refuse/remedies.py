@@ -1,0 +1,158 @@
+"""What helps against an obstacle: a literal table, the first row that applies. variants/tests/test_remedies.py builds
+models with the remedies and runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tinyrig.compiler.model.graph import STATE_REMEDY, Graph, Op, Tensor
+
+
+@dataclass(frozen=True)
+class Case:
+    """An op that was refused. `supported`: whether the compiler knows the op, and only this form of it is refused."""
+
+    graph: Graph
+    op: Op
+    supported: bool
+
+    @property
+    def reads(self) -> list[Tensor]:
+        return [self.graph.tensors[i] for i in self.op.inputs if 0 <= i < len(self.graph.tensors)]
+
+    @property
+    def codes(self) -> set[str]:
+        return {op.code for op in self.graph.ops}
+
+
+@dataclass(frozen=True)
+class Row:
+    """`ops`: the operators it is for; () for all. `applies`: what else must hold."""
+
+    ops: tuple[str, ...]
+    remedy: str
+    applies: Callable[[Case], bool] = lambda case: True
+    only_unsupported: bool = True
+
+
+def _integer_activation(case: Case) -> bool:
+    return any(t.data is None and t.dtype in ("int8", "int16") and len(t.scales) for t in case.reads)
+
+
+def _has_int4(case: Case) -> bool:
+    return any(t.dtype == "INT4" for t in case.reads)
+
+
+def _weight_only(case: Case) -> bool:
+    return any(t.data is not None and t.dtype in ("int8", "int16", "INT4") for t in case.reads)
+
+
+def _hybrid(case: Case) -> bool:
+    weights = any(t.data is not None and t.dtype in ("int8", "INT4") for t in case.reads[1:])
+    return weights and case.reads[0].dtype == "float32"
+
+
+def _uint8(case: Case) -> bool:
+    return any(t.data is None and t.dtype == "uint8" for t in case.reads)
+
+
+def _recurrent(case: Case) -> bool:
+    return case.op.code != "WHILE" or any(kind in case.op.layer for kind in ("LSTM", "GRU", "SimpleRNN"))
+
+
+def _unfrozen(case: Case) -> bool:
+    return not case.codes & {"CALL_ONCE", "ASSIGN_VARIABLE"}
+
+
+def _of_embedding(case: Case) -> bool:
+    """Keras 3 wraps the lookup of an Embedding: LESS, ADD and SELECT_V2 mend negative indices before a GATHER."""
+    return "embedding" in case.op.layer and "GATHER" in case.codes
+
+
+UNROLL = (
+    "give the layer unroll=True and convert with a batch of 1: x = keras.Input(batch_shape=(1, TIME, CHANNELS)); "
+    "keras.layers.LSTM(..., unroll=True)(x), likewise GRU and SimpleRNN"
+)
+FROZEN = (
+    "the weights are not in the file: convert with TFLiteConverter.from_keras_model(model) or from_saved_model(folder) instead "
+    "of from_concrete_functions, which leaves the variables of a Keras 3 model out"
+)
+SELECTION = (
+    "write the choice as arithmetic: tf.where(x > 0, x, a * x) is tf.nn.leaky_relu(x, a); a mask m of 0 and 1 gives "
+    "m * x + (1 - m) * y; SELU: use ELU or ReLU; bounds: tf.minimum and tf.maximum"
+)
+EMBEDDING = "look the rows up without Keras' check of negative indices: keras.layers.Lambda(lambda i: tf.gather(table, i))"
+GELU = "write GELU as x * tf.sigmoid(1.702 * x), or train with ReLU or hard swish"
+IN_FLOAT = (
+    "keep this op in float: o = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=['{op}']); "
+    "d = tf.lite.experimental.QuantizationDebugger(converter=converter, debug_dataset=representative, debug_options=o); "
+    "d.get_nondebug_quantized_model(); or replace it, or move it behind the model's output"
+)
+INT8_WEIGHTS = "4-bit weights are not supported: quantise the weights to int8 (supported_ops = [TFLITE_BUILTINS_INT8])"
+FULL = (
+    "convert to full int8: converter.optimizations = [tf.lite.Optimize.DEFAULT]; converter.representative_dataset = windows; "
+    "converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]; or to float32, without optimizations"
+)
+FEED_FLOAT = "do the conversion outside the model: feed float32 windows, or quantised ones (inference_input_type = tf.int8)"
+
+_CHOICES = (
+    *("SELECT", "SELECT_V2", "WHERE", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "EQUAL", "NOT_EQUAL"),
+    *("LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT"),
+)
+
+ROWS: tuple[Row, ...] = (
+    Row(
+        ("WHILE", "UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "LSTM", "RNN"),
+        UNROLL,
+        _recurrent,
+    ),
+    Row(("VAR_HANDLE", "READ_VARIABLE"), FROZEN, _unfrozen),
+    Row(("CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "SVDF"), STATE_REMEDY),
+    Row(
+        ("WHILE", "IF"),
+        "take the control flow out of the model: unroll the loop in Python, or compute both branches and mix them",
+    ),
+    Row(("CUSTOM 'edgetpu-custom-op'",), "the file is compiled for an Edge TPU: give the .tflite that edgetpu_compiler read"),
+    Row(("CUSTOM 'ethos-u'",), "the file is compiled for an Arm Ethos-U: give the .tflite that Vela read"),
+    Row(
+        ("CUSTOM 'TFLite_Detection_PostProcess'",),
+        "export the network without the post-processing, and do it on the raw boxes and scores",
+    ),
+    Row(
+        ("LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL", "SELECT", "SELECT_V2", "GATHER_ND", "LOGICAL_AND", "ADD"),
+        EMBEDDING,
+        _of_embedding,
+    ),
+    Row(_CHOICES, SELECTION),
+    Row(("GELU",), GELU),
+    Row(("CAST",), FEED_FLOAT),
+    Row((), INT8_WEIGHTS, _has_int4, only_unsupported=False),
+    Row(("DEQUANTIZE",), "weight-only quantisation is not supported: " + FULL, _weight_only, only_unsupported=False),
+    Row((), FULL, _hybrid, only_unsupported=False),
+    Row(
+        ("EXP", "LOG", "SQRT", "RSQRT", "SQUARE", "NEG", "FLOOR", "CEIL", "ROUND", "SIN", "COS", "DIV", "ELU", "POW"),
+        IN_FLOAT,
+        _integer_activation,
+        only_unsupported=False,
+    ),
+    Row(
+        (),
+        "convert again with a current TensorFlow, which writes int8 instead of uint8 activations",
+        _uint8,
+        only_unsupported=False,
+    ),
+)
+
+
+def remedy_for(case: Case, otherwise: str) -> str:
+    for row in ROWS:
+        if (not row.ops or case.op.code in row.ops) and not (row.only_unsupported and case.supported) and row.applies(case):
+            return row.remedy.replace("{op}", case.op.code)
+    if case.supported:
+        return otherwise
+    if case.op.code.startswith("CUSTOM 'Flex"):
+        return "the op runs inside TensorFlow only: convert without tf.lite.OpsSet.SELECT_TF_OPS and replace the layer"
+    if case.op.code.startswith("CUSTOM"):
+        return "only the program that this custom op was written for can run it: replace the layer with built-in ops"
+    return "replace the layer that makes this op, or compute it outside the model"

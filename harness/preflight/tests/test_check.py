@@ -1,0 +1,136 @@
+"""A check of a model: what it says is what the compiler does, and it never raises for a file."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tinyrig.compiler.compile import compile_model
+from tinyrig.compiler.model.obstacle import MAX_TOLD, Refused
+from tinyrig.compiler.tests.fuzz_corpus import corpus
+from tinyrig.compiler.tests.fuzz_mutate import mutate
+from tinyrig.compiler.tests.model_builder import ModelBuilder
+from tinyrig.compiler.tests.whole_nets import conv_net, finish_net
+from tinyrig.core.boards import BOARDS
+from tinyrig.core.errors import ModelError
+from tinyrig.preflight.arena_picture import picture
+from tinyrig.preflight.check import check_model
+from tinyrig.preflight.document import document
+from tinyrig.preflight.text import folder_table, outcome, page
+
+ROOM = {"flash_bytes": 1 << 20, "ram_bytes": 1 << 18}
+
+
+def three_obstacles() -> bytes:
+    """Two ops that no engine has, and between them one in a type that its op does not take."""
+    b = conv_net()
+    mean, taken = b.index("net/mean"), b.tensor((1, 5), "int8", 0.1, name="net/exp/Exp")
+    b.op("CUMSUM", [mean], [b.tensor((1, 5), "int8", 0.1, name="net/sum/Cumsum")])
+    b.op("EXP", [mean], [taken])
+    b.op("CUSTOM", [taken], [b.tensor((1, 5), "int8", 0.1, name="mine")], custom="my_layer")
+    return finish_net(b)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_a_check_says_what_the_compiler_does(dtype: str) -> None:
+    data = finish_net(conv_net(dtype=dtype))
+    check, compiled = check_model(data), compile_model(data, **ROOM)
+    assert check.runs and check.sha256 == compiled.sha256
+    assert (check.macs, check.weight_bytes, check.arena_bytes) == (compiled.macs, compiled.weight_bytes, compiled.arena_bytes)
+    assert (check.inputs, check.outputs) == (compiled.inputs, compiled.outputs)
+    assert [(op.op, op.macs) for op in check.ops] == [(op.op, op.macs) for op in compiled.ops]
+    assert sum(op.weight_bytes for op in check.ops) == compiled.weight_bytes
+    assert {op.kernel for op in check.ops} <= {"fast", "portable"} and check.portable_share is not None
+
+
+def test_all_obstacles_come_at_once_and_a_run_says_the_same() -> None:
+    check = check_model(three_obstacles())
+    assert not check.runs and [(o.index, o.op, o.name) for o in check.obstacles] == [
+        (6, "CUMSUM", "net/sum"),
+        (7, "EXP", "net/exp"),
+        (8, "CUSTOM 'my_layer'", "mine"),
+    ]
+    with pytest.raises(Refused) as e:
+        compile_model(three_obstacles(), **ROOM)
+    assert e.value.obstacles == check.obstacles
+    assert all(o.reason in str(e.value) and o.remedy in str(e.value) for o in check.obstacles)
+    assert all(o.reason in page(check) and o.remedy in page(check) for o in check.obstacles)
+
+
+def test_what_follows_from_a_refused_op_is_no_obstacle_of_its_own() -> None:
+    b = ModelBuilder()
+    x, w, y = b.tensor((1, 4), "float32"), b.tensor((3, 4), "float32"), b.tensor((1, 3), "float32")
+    packed = b.tensor((3, 4), "int8", [0.1, 0.2, 0.3], data=np.ones((3, 4)))
+    b.op("DEQUANTIZE", [packed], [w])
+    b.op("FULLY_CONNECTED", [x, w], [y])
+    (only,) = check_model(b.finish([x], [y])).obstacles
+    assert (only.op, only.index) == ("DEQUANTIZE", 0) and "weight-only" in only.remedy
+
+
+def test_a_message_lists_a_dozen_and_counts_the_rest() -> None:
+    b = conv_net()
+    for _ in range(MAX_TOLD + 5):
+        b.op("CUMSUM", [b.index("net/mean")], [b.tensor((1, 5), "int8", 0.1)])
+    data = finish_net(b)
+    assert len(check_model(data).obstacles) == MAX_TOLD + 5
+    with pytest.raises(ModelError, match="and 5 more"):
+        compile_model(data, **ROOM)
+
+
+def test_the_arena_map_has_no_two_pieces_in_one_place_at_one_time() -> None:
+    check = check_model(finish_net(conv_net()))
+    assert max(p.offset + p.size for p in check.arena_map) <= check.arena_bytes
+    for i, a in enumerate(check.arena_map):
+        for b in check.arena_map[:i]:
+            apart = a.last < b.first or b.last < a.first or a.offset + a.size <= b.offset or b.offset + b.size <= a.offset
+            assert apart, (a, b)
+    assert [op.alive_bytes for op in check.ops] == [
+        sum(p.size for p in check.arena_map if p.first <= op.index <= p.last) for op in check.ops
+    ]
+    assert f"arena in bytes over steps 0 to {len(check.ops) - 1}" in picture(check)
+
+
+def test_fits_says_what_is_missing() -> None:
+    b = ModelBuilder()
+    x, y = b.tensor((1, 300, 200), "float32"), b.tensor((1, 300, 200), "float32")
+    b.op("ABS", [x], [y])
+    check = check_model(b.finish([x], [y]))
+    small = next(f for f in check.fits if f.board == "nucleo-f401re")
+    assert not small.fits and "bytes of RAM" in small.reason and small.ram_need > small.ram_bytes
+    assert {f.board for f in check.fits} == set(BOARDS)
+    assert "too big for nucleo-f401re" in outcome(check, ["nucleo-f401re"])
+
+
+def test_json_is_complete_and_plain() -> None:
+    for data in (finish_net(conv_net()), three_obstacles(), b""):
+        (entry,) = json.loads(json.dumps(document([check_model(data, file="a.tflite")]), allow_nan=False))["models"]
+        wanted = {"file", "sha256", "runs", "obstacles", "macs", "weight_bytes", "arena_bytes", "arena_timeline", "ops", "fits"}
+        assert wanted <= set(entry) and entry["runs"] == (not entry["obstacles"])
+        assert all({"op", "index", "name", "reason", "remedy"} <= set(o) for o in entry["obstacles"])
+        assert all({"index", "op", "name", "macs", "weight_bytes", "kernel"} <= set(op) for op in entry["ops"])
+        assert set(entry["fits"]) == (set(BOARDS) if entry["runs"] else set())
+
+
+def test_spoilt_files_give_obstacles_and_never_an_exception() -> None:
+    """The fuzzer's mutants: all that was done to them ends as a page, a line and JSON."""
+    models = corpus()
+    names, refused = sorted(models), 0
+    for index in range(250):
+        rng = np.random.default_rng([20, index])
+        data, _ = mutate(models[names[int(rng.integers(len(names)))]], list(models.values())[:5], rng)
+        check = check_model(data, file="spoilt.tflite")
+        refused += not check.runs
+        assert page(check) and folder_table([(check, outcome(check, ["virtual"]))])
+        json.dumps(document([check]), allow_nan=False)
+    assert 50 < refused < 250
+
+
+def test_a_check_imports_nothing_heavy() -> None:
+    code = "import sys\nimport tinyrig.preflight.check, tinyrig.preflight.text, tinyrig.preflight.files\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"tensorflow", "pandas", "scipy", "matplotlib", "sqlalchemy", "unicorn", "ai_edge_litert", "tflite_micro"}
+    assert not heavy & set(done.stdout.split())
