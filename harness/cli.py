@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
+import logging
 import os
+import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tinyrig.check_command import add_parser as add_check
+from tinyrig.command_line import EXITS, LEVELS, Command, add_verbosity, examples, finish
 from tinyrig.core.errors import EXIT_CLAIM, EXIT_GOOD, RigError
 from tinyrig.doctor.boards import add_parser as add_boards
 from tinyrig.doctor.command import add_parser as add_doctor
 from tinyrig.engines_command import add_parser as add_engines
 from tinyrig.history_command import add_parsers as add_history
 from tinyrig.host.last_resort import say, unforeseen
-from tinyrig.host.log import shown, to_stderr
+from tinyrig.host.log import shown, to_show, to_stderr
 from tinyrig.host.signals import exit_status, terminable
 from tinyrig.nightly_command import add_parser as add_nightly
 from tinyrig.run_command import add_parser as add_run
@@ -27,17 +32,18 @@ _PACKAGES = {
     "report": ("tinyrig.reports", "write a report of stored runs"),
 }
 """Commands that are packages of their own, and what they are for."""
-_EXITS = "exit codes: 0 good; 1 a claim failed; 2 unusable input or model; 3 the rig failed"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; a RigError becomes its message on stderr."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words and words[0] in _PACKAGES:
-        return _hand_over(_PACKAGES[words[0]][0], words[1:])
+    first = next((i for i, word in enumerate(words) if word not in LEVELS), 0)
+    if words and words[first] in _PACKAGES:
+        return _hand_over(_PACKAGES[words[first]][0], words[first + 1 :])
     if words[:1] == ["compare"] and (model := next((w for w in words if w.endswith(".tflite")), None)):
         words = ["compare", model]  # as `compare MODEL.tflite` once was; it says what that is called now
     arguments = _parser().parse_args(words)
+    to_show(arguments.level)
     try:
         with terminable(), shown(to_stderr):
             status: int = arguments.command(arguments)
@@ -57,24 +63,53 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Command(
         prog="tinyrig",
         description="Measures TinyML models on microcontrollers: is it right, what does it cost, did it get worse?",
-        epilog=_EXITS,
+        epilog=f"{examples('run')}\n\ntinyrig COMMAND --help has more.\n{EXITS}",
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    parser.add_argument("--version", action=_Version)
+    add_verbosity(parser, logging.INFO)
+    command_class: type[argparse.ArgumentParser] = Command
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=command_class)
     for name, (_, what) in _PACKAGES.items():
         commands.add_parser(name, help=what)
-    add_run(commands, _EXITS)
-    add_nightly(commands, _EXITS)
-    add_history(commands, _EXITS)
-    add_search(commands, _EXITS)
+    add_run(commands, EXITS)
+    add_nightly(commands, EXITS)
+    add_history(commands, EXITS)
+    add_search(commands, EXITS)
     add_check(commands)
     _add_ops(commands)
     add_engines(commands)
     add_boards(commands)
-    add_doctor(commands, _EXITS)
+    add_doctor(commands, EXITS)
+    _add_completion(commands)
+    finish(commands)
     return parser
+
+
+class _Version(argparse.Action):
+    """tinyrig's version and its interpreter's; looked up only when it is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help="show the version and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(f"tinyrig {importlib.metadata.version('tinyrig')} (Python {platform.python_version()})")
+        parser.exit()
+
+
+def _add_completion(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("completion", help="print a script that completes tinyrig's words in a shell")
+    parser.add_argument("shell", choices=["bash", "zsh", "tcsh"])
+    parser.set_defaults(command=_completion)
+
+
+def _completion(arguments: argparse.Namespace) -> int:
+    import shtab
+
+    print(shtab.complete(_parser(), arguments.shell))
+    return EXIT_GOOD
 
 
 def _add_ops(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import tomllib
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout, for its tests and bench/ alone: an installed tinyrig has none."""
 MAX_BYTES = 1 << 20
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -223,6 +226,7 @@ def adapter() -> TypeAdapter[Config]:
 def load_config(path: Path | None = None) -> Config:
     """Reads `path`, or the nearest rig.toml at or above the working directory. Raises UserError for what can't be used."""
     file = path or rig_toml()
+    log.debug("settings: %s", file or "no rig.toml, so its defaults")
     try:
         raw = tomllib.loads(_text(file)) if file else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:

@@ -35,9 +35,24 @@ def about(name: str) -> Iterator[None]:
         _ABOUT.reset(token)
 
 
+_least = logging.INFO
+
+
+def to_show(level: int) -> None:
+    """From now on lines of at least this level are shown; logs of nights go on as they were."""
+    global _least
+    _least = level
+    LOGGER.setLevel(min(level, logging.INFO))
+
+
+def quiet() -> bool:
+    """Whether only warnings are shown."""
+    return _least > logging.INFO
+
+
 class _Listener(logging.Handler):
-    def __init__(self, hear: Hear, keep: Hear | None, source: str) -> None:
-        super().__init__(logging.INFO)
+    def __init__(self, hear: Hear, keep: Hear | None, source: str, level: int = logging.INFO) -> None:
+        super().__init__(level)
         self._hear, self._keep = hear, keep or hear
         self.addFilter(logging.Filter(source))
         self.shown = True
@@ -66,7 +81,7 @@ _showing: list[_Listener] = []
 def shown(hear: Hear, keep: Hear | None = None, source: str = "tinyrig") -> Iterator[None]:
     """As heard(), for a terminal: whoever showed lines before is silent meanwhile. `keep` is given what must stay readable
     (warnings) where `hear` replaces one line by another."""
-    listener = _Listener(hear, keep, source)
+    listener = _Listener(hear, keep, source, _least)
     for other in _showing:
         other.shown = False
     _showing.append(listener)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from tinyrig.host.log import shown
+from tinyrig.host.log import quiet, shown
 
 
 class progress:
@@ -18,7 +18,7 @@ class progress:
         self._bar: Any = None
 
     def __enter__(self) -> progress:
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not quiet():
             self._bar = _bars()
             self._bar.start()
             self._task = self._bar.add_task(self._what, total=self._total)
@@ -61,7 +61,7 @@ class boards_progress:
         self._tasks: dict[str, Any] = {}
 
     def __enter__(self) -> boards_progress:
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not quiet():
             from rich.text import Text  # names and texts are no markup
 
             self._text = Text
@@ -78,7 +78,7 @@ class boards_progress:
         """What is happening on this board."""
         if self._bars:
             self._bars.update(self._tasks[name], description=text)
-        else:
+        elif not quiet():
             board = f"{name}: " if len(self._names) > 1 else ""
             print(f"[{self._done[name]}/{self._total}] {board}{text}", file=sys.stderr, flush=True)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import shlex
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -15,6 +17,8 @@ from tinyrig.host.forked import died_of
 
 Running = set["subprocess.Popen[str]"]
 """Tools under way in other threads, which no exception of the main one reaches."""
+
+log = logging.getLogger(__name__)
 
 
 class ToolHangs(HostError):
@@ -38,6 +42,7 @@ def run_tool(
     is not there, ToolHangs when it is not done after `limit_s` seconds, which are the limit called `limit` or what is left of
     `deadline`, ToolEnded when a signal ended it."""
     running = set() if running is None else running
+    log.debug("calling %s", shlex.join(map(str, command)))
     try:
         # A group of its own: a compiler driver's children must end with it.
         process = subprocess.Popen(

@@ -1,0 +1,84 @@
+"""What all commands' help and words have in common: examples, exit codes, -v and -q, and answers to wrong words.
+
+Standard library only: completion and --help must not wait for anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import logging
+import textwrap
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+EXITS = "exit codes: 0 good; 1 a claim failed; 2 unusable input or model; 3 the rig failed"
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "run": ("--model gesture.tflite --windows gesture.npz", "--variant pqt --board nano33ble --json out.json", "--resume"),
+    "nightly": ("--model gesture.tflite --windows gesture.npz", "--board virtual nano33ble"),
+    "history": ("latency --variant pqt", "accuracy --since 90d"),
+    "compare": ("20261129-2 20261130-2",),
+    "accept": ('20261130-2 -m "wider first layer, on purpose"',),
+    "export": ("--format csv -o results.csv", "--since 30d --format json"),
+    "prune": ("--keep-samples 90d --dry-run",),
+    "recompute": ("", "20261130-2"),
+    "search": ("--dataset own.npz --trials 40", "--resume"),
+    "check": ("gesture.tflite", "models/*.tflite --json check.json"),
+    "ops": ("gesture.tflite --windows gesture.npz",),
+    "engines": ("--model gesture.tflite", "--variant pqt --json engines.json"),
+    "boards": ("", "--no-ask --json"),
+    "doctor": ("", "--board nano33ble", "--udev-rules"),
+    "completion": ("bash > ~/.local/share/bash-completion/completions/tinyrig", "zsh > ~/.zfunc/_tinyrig"),
+}
+"""Command -> what to write behind it, the commonest first; each parses (tests/test_command_line.py)."""
+
+
+LEVELS = ("-v", "--verbose", "-q", "--quiet")
+
+
+class Command(argparse.ArgumentParser):
+    """A parser whose command answers for its own words: with its own usage, and with what may have been meant."""
+
+    def __init__(self, *words: Any, **settings: Any) -> None:
+        super().__init__(*words, **{"formatter_class": _Help, **settings})
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self._refuse(rest)
+        return found, rest
+
+    def _refuse(self, words: Sequence[str]) -> NoReturn:
+        known = [option for action in self._actions for option in action.option_strings]
+        close = difflib.get_close_matches(words[0].partition("=")[0], known, 1)
+        self.error(f"unrecognized arguments: {' '.join(words)}{f'; did you mean {close[0]}?' if close else ''}")
+
+
+class _Help(argparse.HelpFormatter):
+    """Text that has lines of its own keeps them."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" in text:
+            return textwrap.indent(text, indent)
+        return super()._fill_text(text, width, indent)
+
+
+def add_verbosity(parser: argparse.ArgumentParser, default: Any = argparse.SUPPRESS) -> None:
+    """-v and -q. `default`: SUPPRESS below a command, so that what stands before the command counts too."""
+    loud = parser.add_mutually_exclusive_group()
+    words = {"action": "store_const", "dest": "level", "default": default}
+    loud.add_argument(*LEVELS[:2], const=logging.DEBUG, help="say also what is called and read", **words)
+    loud.add_argument(*LEVELS[2:], const=logging.WARNING, help="say only warnings, errors and the result", **words)
+
+
+def finish(commands: argparse._SubParsersAction[Any]) -> None:
+    """Gives every command its examples, the exit codes and -v and -q."""
+    for name, parser in commands.choices.items():
+        if name in EXAMPLES:
+            parser.epilog = f"{examples(name)}\n\n{EXITS}"
+            add_verbosity(parser)
+
+
+def examples(name: str) -> str:
+    lines = [f"  tinyrig {name} {words}".rstrip() for words in EXAMPLES[name]]
+    return "\n".join([f"example{'s' if len(lines) > 1 else ''}:", *lines])
