@@ -143,10 +143,26 @@ def checked_metadata(run: Measurement) -> dict[str, Any]:
 
 def comparable_metadata(run: Measurement) -> dict[str, Any]:
     """What must agree before the values of two runs of one variant are compared: the checked metadata, the engine and the test
-    windows (their number and labels; their bytes follow the model's own quantisation)."""
+    windows (their number, labels and values as they were given: what the model's own quantisation makes of them may change).
+    Values are not named for runs from before they were kept."""
     labels = None if run.labels is None else sha256(json.dumps([int(n) for n in run.labels]).encode()).hexdigest()[:16]
     windows = len({s.index for s in run.samples if s.kind == "window"})
-    return {**checked_metadata(run), "engine": run.image.engine, "windows": windows, "labels": labels}
+    given = {TEST_SET: run.settings.test_set} if run.settings.test_set else {}
+    return {**checked_metadata(run), "engine": run.image.engine, "windows": windows, "labels": labels, **given}
+
+
+TEST_SET = "test_set"
+METADATA_WORDS = {
+    "timing_model": "timing model changed (None: zero wait states)",
+    TEST_SET: "test windows changed (hash of their values)",
+}
+"""For the metadata whose names don't say enough."""
+
+
+def differing_keys(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """The metadata that differ. The windows' values do only where both runs kept what they were."""
+    unknown = {TEST_SET} - ({*first} & {*second})
+    return [key for key in sorted({*first, *second} - unknown) if first.get(key) != second.get(key)]
 
 
 def metadata_hash(metadata: Mapping[str, Any]) -> str:

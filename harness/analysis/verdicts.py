@@ -17,6 +17,7 @@ from tinyrig.analysis import drift, stats
 from tinyrig.analysis.metric_table import METRICS
 from tinyrig.analysis.metrics import total_macs
 from tinyrig.analysis.outputs import top1_hits
+from tinyrig.analysis.provenance import METADATA_WORDS, differing_keys
 from tinyrig.analysis.stats import FINE, Spread, Timer
 from tinyrig.core.records import ESTIMATED, INSTRUCTIONS, MOVED, Measurement, VerdictStatus
 
@@ -159,12 +160,10 @@ def hits(run: Measurement) -> tuple[bool, ...] | None:
 
 def differing(baseline: Mapping[str, Any], tonight: Mapping[str, Any]) -> str:
     """The checked metadata that differ, in words; empty when the runs are comparable."""
-    names = [n for n in sorted({*baseline, *tonight}) if baseline.get(n) != tonight.get(n)]
-    return "; ".join(f"{_CHANGED.get(n, n)}: {baseline.get(n)!r} in the baseline, {tonight.get(n)!r} tonight" for n in names)
-
-
-_CHANGED = {"timing_model": "timing model changed (None: zero wait states)"}
-"""Words for the metadata whose names don't say enough."""
+    names = differing_keys(baseline, tonight)
+    return "; ".join(
+        f"{METADATA_WORDS.get(n, n)}: {baseline.get(n)!r} in the baseline, {tonight.get(n)!r} tonight" for n in names
+    )
 
 
 # ---- judgements ----

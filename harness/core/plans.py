@@ -128,8 +128,9 @@ class MeasurementSettings:
     `float_tolerance` in real units. `timing_model` names that of an estimate, None: zero wait states.
     `link` is the session's summary (link/exchange.py), `energy` what the power meter recorded
     (energy/meter.py), `mlperf` what was found out about a firmware built elsewhere (mlperf/bench.py). `resumed_at` are the
-    numbers of samples after which measuring was interrupted; `injected` counts the faults that were injected on purpose. `more`
-    holds what other versions of tinyrig kept.
+    numbers of samples after which measuring was interrupted; `injected` counts the faults that were injected on purpose.
+    `test_set` names the test windows as they were given, before the model's quantisation. `more` holds what other versions of
+    tinyrig kept.
     """
 
     oracle: str | None = None
@@ -147,6 +148,7 @@ class MeasurementSettings:
     injected_faults: tuple[str, ...] | None = None
     injected: Mapping[str, int] | None = None
     mlperf: Mapping[str, Any] | None = None
+    test_set: str | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -180,6 +182,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "injected_faults": list,
     "injected": dict,
     "mlperf": dict,
+    "test_set": str,
 }
 """Field of MeasurementSettings -> what it is in JSON."""
 

@@ -18,6 +18,7 @@ from tinyrig.core.boards import Board
 from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import LinkError, UserError
+from tinyrig.core.files.test_set import name_of_windows
 from tinyrig.core.plans import MeasurementSettings, RunSettings, Subject
 from tinyrig.core.records import BoardInfo, ClockCheck, Hello, Image, Measurement, Sample, TensorSpec, Variant
 from tinyrig.energy.meter import Meter, measure_energy, meter_for
@@ -217,6 +218,7 @@ def _settings(request: Request, config: Config, windows: Windows, taken: _Taken,
         energy=taken.energy or None,
         injected_faults=taken.faults or None,
         injected=taken.injected if taken.faults else None,
+        test_set=name_of_windows(request.variant.test_set, request.limit, config.seed),
     )
 
 

@@ -18,6 +18,7 @@ from tinyrig.core.boards import MLPERF
 from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import DeviceError, LinkError, UserError
+from tinyrig.core.files.test_set import name_of_windows
 from tinyrig.core.plans import MeasurementSettings
 from tinyrig.core.records import MEASURED, BoardInfo, Image, Measurement, Parity, Sample, TensorSpec, Toolchain, Variant
 from tinyrig.core.text import printable
@@ -316,6 +317,7 @@ def _settings(
             "reboots": device.reboots,
             "rule": vars(rule),
         },
+        test_set=name_of_windows(asked.variant.test_set, asked.limit, 0),
     )
 
 

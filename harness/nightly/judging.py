@@ -8,7 +8,7 @@ from typing import Any
 
 from tinyrig.analysis.evaluation import evaluate
 from tinyrig.analysis.metrics import timed_cycles
-from tinyrig.analysis.provenance import comparable_metadata, metadata_hash
+from tinyrig.analysis.provenance import TEST_SET, comparable_metadata, metadata_hash
 from tinyrig.analysis.verdicts import (
     GATES,
     NOISY,
@@ -76,9 +76,9 @@ class Past:
     @classmethod
     def read(cls, store: Store, run: Measurement, tonight: Sequence[str]) -> Past:
         metadata, key = comparable_metadata(run), (run.board.id, run.variant.name)
-        runs = history.baseline_runs(store, *key, metadata_hash(metadata), DRIFT_NIGHTS, tonight)
-        other = None if runs else history.last_accepted_metadata(store, *key, tonight)
-        return cls(tuple(runs), metadata, other)
+        last = history.last_accepted_metadata(store, *key, tonight)
+        runs = history.baseline_runs(store, *key, _hashes(metadata, last), DRIFT_NIGHTS, tonight)
+        return cls(tuple(runs), metadata, None if runs else last)
 
     def baseline(self, metric: str, kind: str) -> Baseline:
         if self.other is not None:
@@ -86,6 +86,14 @@ class Past:
         runs = history.since_change(self.runs, metric) if kind == NOISY else self.runs
         pairs = [(value, r.run_ids[-1]) for r in runs if (value := _accepted_value(r, metric)) is not None]
         return Baseline(metric, tuple(v for v, _ in pairs), self.metadata, tuple(i for _, i in pairs))
+
+
+def _hashes(metadata: Mapping[str, Any], last: Mapping[str, Any] | None) -> list[str]:
+    """Of the comparable metadata that may be compared with tonight's: also the same without the values of the test windows, of
+    runs from before they were kept, unless the `last` accepted run had other windows."""
+    older = {key: value for key, value in metadata.items() if key != TEST_SET}
+    other = last is not None and TEST_SET in last and last[TEST_SET] != metadata.get(TEST_SET)
+    return [metadata_hash(metadata), *([] if other else [metadata_hash(older)])]
 
 
 def _accepted_value(run: history.BaselineRun, metric: str) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import select
 
 from tinyrig.analysis.metric_table import METRICS
+from tinyrig.analysis.provenance import METADATA_WORDS, differing_keys
 from tinyrig.core.records import MEASURED
 from tinyrig.store.runs import Store
 from tinyrig.tables import schema
@@ -120,9 +121,7 @@ def differing(first: dict[str, Any] | None, second: dict[str, Any] | None) -> tu
     if first is None or second is None:
         return ("what it was measured with is not known",)
     return tuple(
-        f"{key}: {first.get(key)} in A, {second.get(key)} in B"
-        for key in sorted({*first, *second})
-        if first.get(key) != second.get(key)
+        f"{METADATA_WORDS.get(key, key)}: {first.get(key)} in A, {second.get(key)} in B" for key in differing_keys(first, second)
     )
 
 

@@ -10,7 +10,7 @@ accepted, but with other metadata, there is no baseline: a new compiler is accep
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, NamedTuple
@@ -326,18 +326,18 @@ class BaselineRun:
 
 
 def baseline_runs(
-    store: Store, board: str, variant: str, comparable: str, count: int = 20, before: Sequence[str] = ()
+    store: Store, board: str, variant: str, comparable: Collection[str], count: int = 20, before: Sequence[str] = ()
 ) -> list[BaselineRun]:
-    """The last `count` accepted runs with this hash of the comparable metadata, oldest first; `board` as in `series`.
+    """The last `count` accepted runs with one of these hashes of the comparable metadata, oldest first; `board` as in `series`.
 
     `before` names runs that must not count, nor those stored after them: tonight's. Empty where there is no baseline.
     """
     with store.reading() as db:
         candidates = _candidates(db, board, variant, before)
-        taken = [g for g in _groups(candidates, accepted_only=True) if g[-1].comparable == comparable][-count:]
+        taken = [g for g in _groups(candidates, accepted_only=True) if g[-1].comparable in comparable][-count:]
         first = not taken and not any(row.accepted for row in candidates)
         if first:
-            taken = [g for g in _groups(candidates, accepted_only=False) if g[-1].comparable == comparable][:1]
+            taken = [g for g in _groups(candidates, accepted_only=False) if g[-1].comparable in comparable][:1]
         return [_baseline_run(db, group, first) for group in taken]
 
 

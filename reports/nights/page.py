@@ -37,7 +37,7 @@ def _cycles(store: Store, report: NightsReport, cell: Cell, run_id: str, moved: 
     comparable = next((t.values[-1].comparable for t in report.trends if t.cell == cell), None)
     if not (now and moved and comparable and report.tonight):
         return OpCycles(now)
-    runs = history.baseline_runs(store, cell.board_id, cell.variant, comparable, 1, report.tonight.runs)
+    runs = history.baseline_runs(store, cell.board_id, cell.variant, [comparable], 1, report.tonight.runs)
     before = runs[-1].run_ids[-1] if runs else ""
     return OpCycles(now, history.op_cycles(store, before, cell.variant) if before else (), before)
 

@@ -158,7 +158,9 @@ def _compared(a: ReportRow, b: ReportRow) -> dict[str, str]:
 
 def _same_windows(a: ReportRow, b: ReportRow) -> bool:
     one, other = a.measurement, b.measurement
-    if one.labels != other.labels or one.variant.windows != other.variant.windows:
+    given = (one.settings.test_set, other.settings.test_set)
+    same = given[0] == given[1] if all(given) else one.variant.windows == other.variant.windows
+    if one.labels != other.labels or not same:
         return False
     return [s.index for s in window_samples(one)] == [s.index for s in window_samples(other)]
 

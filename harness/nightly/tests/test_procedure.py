@@ -132,6 +132,33 @@ def test_less_flash_is_better_although_its_sum_has_no_direction(store):
     assert bench.night({"pqt": replace(run, image=less)}).exit_code == 0
 
 
+def of_windows(name, right=40):
+    """The usual run, of windows by this name, whose labels are the usual ones."""
+    run = answering(right)
+    return replace(run, settings=replace(run.settings, test_set=name))
+
+
+def test_other_windows_with_the_same_labels_are_named_and_no_regression(store):
+    bench = Nights(store)
+    bench.night({"pqt": of_windows("aaaa")})
+    other = bench.night({"pqt": of_windows("bbbb", right=20)})
+    assert other.exit_code == 0 and not other.results[0].regressions
+    judged = [v.judgement for v in other.results[0].verdicts]
+    assert {j.status for j in judged} == {"not comparable"}
+    assert all(j.reason == "test windows changed (hash of their values): 'aaaa' in the baseline, 'bbbb' tonight" for j in judged)
+    accept(store, other.results[0].run_id)
+    assert bench.night({"pqt": of_windows("bbbb", right=10)}).exit_code == 1, "now a loss is one again"
+
+
+def test_a_history_from_before_the_windows_were_kept_goes_on(store):
+    bench = Nights(store)
+    bench.night({"pqt": of_windows(None)})
+    upgraded = bench.night({"pqt": of_windows("aaaa")})
+    assert upgraded.results[0].accepted == NOTHING_MOVED
+    assert bench.night({"pqt": of_windows("aaaa", right=10)}).exit_code == 1
+    assert bench.night({"pqt": of_windows("bbbb", right=10)}).exit_code == 0, "the last one had other windows"
+
+
 def answering(right):
     """The usual run, with the label's class for the first `right` windows only."""
     run = made()

@@ -64,6 +64,15 @@ def test_other_windows_or_labels_are_not_compared():
     assert pair.differences[0].startswith("labels:")
 
 
+def test_windows_of_other_values_are_named_where_both_runs_kept_them():
+    first, second, old = (
+        replace(run := make_variant_run(), settings=replace(run.settings, test_set=name)) for name in ("aaaa", "bbbb", None)
+    )
+    (pair,) = compared([first], [second])
+    assert pair.differences == ("test windows changed (hash of their values): aaaa in A, bbbb in B",) and not pair.rows
+    assert compared([old], [second])[0].rows and compared([first], [first])[0].rows
+
+
 def test_variants_of_one_run_only_are_told():
     pqt, simple, pruned = (make_variant_run(name) for name in ("pqt", "simple", "pruned"))
     pairs = compared([pqt, simple], [simple, pruned])

@@ -7,6 +7,7 @@ import struct
 import tracemalloc
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from hypothesis import strategies as st
 
 from tinyrig.core.errors import UserError
 from tinyrig.core.files import npz
+from tinyrig.core.files.content import read_content
 from tinyrig.core.files.npz import open_npz, read_npz
+from tinyrig.core.files.test_set import name_of_windows
 from tinyrig.core.records import TensorSpec
 from tinyrig.tests.limited import limited
 from tinyrig.workload.windows import load_windows
@@ -144,3 +147,23 @@ def test_damage_behind_the_rows_asked_for_is_seen(tmp_path: Path) -> None:
     (tmp_path / "w.npz").write_bytes(raw)
     with pytest.raises(UserError, match="CRC"):
         load_windows(tmp_path / "w.npz", (ONE,), 3)
+
+
+def test_windows_are_called_by_the_numbers_that_are_used(tmp_path: Path) -> None:
+    """Not by names of classes, by windows beyond the limit, or by how the file is packed."""
+    x = np.arange(60, dtype=np.float32).reshape(5, 12)
+    numbers: dict[str, np.ndarray] = {}
+
+    def called(limit: int | None = None, save: Callable[..., None] = np.savez, **changes: np.ndarray) -> str:
+        numbers.update({"x": x, "y": np.arange(5), **changes})
+        save(tmp_path / "w.npz", **numbers)
+        return name_of_windows(read_content(tmp_path / "w.npz", "an .npz", ""), limit, 0)
+
+    usual = called()
+    assert called(class_names=np.array(list("abcde"))) == usual == called(save=np.savez_compressed)
+    assert called(3) != usual and called(3, x=np.concatenate([x[:4], x[:1]])) == called(3)
+    changed = x.copy()
+    changed[4, 11] += 1
+    assert called(x=changed) != usual and called(3, x=changed) == called(3)
+    assert called(x=np.asfortranarray(changed)) != called(x=np.asfortranarray(x))
+    assert name_of_windows(None, None, 1) != name_of_windows(None, None, 2)
