@@ -8,9 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
+
 from tinyrig.core.deadlines import Deadline, exceeded
 from tinyrig.core.errors import DeviceError, LinkError
-from tinyrig.core.records import Sample
+from tinyrig.core.records import Sample, TensorSpec
+from tinyrig.host.progress import Streamed, streamed
 from tinyrig.link import bounds
 from tinyrig.link.clock_check import WRAP, Reading
 from tinyrig.link.session import Session
@@ -53,6 +56,37 @@ def take_samples(
     """
     sampling = Sampling(session, windows, repeats, window_s, deadline or Deadline("run_s", math.inf))
     return sampling.run(done, keep, between)
+
+
+class Followed:
+    """Hands each sample on to `keep`, and says after each window how far the streaming is and how many top-1 classes equal their
+    labels: a view of what is under way, no result."""
+
+    def __init__(self, keep: Callable[[Sample], None], windows: Windows, output: TensorSpec, done: Sequence[Sample] = ()) -> None:
+        self._keep, self._labels, self._output = keep, windows.labels, output
+        self._now = Streamed(0, len(windows))
+        for sample in done:
+            self._count(sample)
+        streamed(self._now)
+
+    def __call__(self, sample: Sample) -> None:
+        self._keep(sample)
+        if sample.kind == "window":
+            self._count(sample)
+            streamed(self._now)
+
+    def _count(self, sample: Sample) -> None:
+        if sample.kind != "window":
+            return
+        right, now = self._is_right(sample), self._now
+        judged = (now.right + right, now.judged + 1) if right is not None else (now.right, now.judged)
+        self._now = Streamed(now.done + 1, now.total, *judged)
+
+    def _is_right(self, sample: Sample) -> bool | None:
+        if self._labels is None or self._output.size < 2 or sample.index >= len(self._labels):
+            return None
+        raw = np.frombuffer(sample.outputs[: self._output.nbytes], np.dtype(self._output.dtype).newbyteorder("<"))
+        return bool(raw.size and np.argmax(raw) == self._labels[sample.index])
 
 
 class Sampling:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from tinyrig.link.clock_check import clock_watch
 from tinyrig.link.session import Session
 from tinyrig.measure.parity import compare
 from tinyrig.measure.recorder import NoRecorder, Recorder
-from tinyrig.measure.sampling import take_samples
+from tinyrig.measure.sampling import Followed, take_samples
 from tinyrig.workload.image import build_image
 from tinyrig.workload.oracle import ORACLES
 from tinyrig.workload.user_engine import is_folder, user_engine
@@ -159,7 +159,9 @@ class _Stream:
             done = self._recorder.start(subject, board)
             log.info("streaming %d windows%s", len(windows), f", {len(done)} samples are already stored" if done else "")
             before = rig.injected()
-            samples, clock = self._samples(session, windows, done, board)
+            samples, clock = self._samples(
+                session, windows, Followed(self._recorder.add, windows, image.outputs[0], done), done, board
+            )
             marked, energy = self._energy(meter, session, windows, samples[0].outputs)
         injected = {kind: n - before.get(kind, 0) for kind, n in rig.injected().items()}
         line, retries = self._line(session), session.retries
@@ -167,16 +169,14 @@ class _Stream:
         return _Taken(board, hello, samples, clock, marked, energy, line, retries, tries, tuple(rig.faults), injected, model)
 
     def _samples(
-        self, session: Session, windows: Windows, done: tuple[Sample, ...], board: BoardInfo
+        self, session: Session, windows: Windows, keep: Callable[[Sample], None], done: tuple[Sample, ...], board: BoardInfo
     ) -> tuple[tuple[Sample, ...], ClockCheck]:
         rig, config = self._rig, self._config
         watch = clock_watch(session.counter, board)
         window_s = config.limits.on(rig.board).window_s or math.inf
         try:
             watch.start()
-            samples = take_samples(
-                session, windows, config.repeats, done, self._recorder.add, window_s, self._deadline, watch.between
-            )
+            samples = take_samples(session, windows, config.repeats, done, keep, window_s, self._deadline, watch.between)
             clock = watch.finish(wait=not rig.clock_known)
         except LinkError as error:
             raise rig.diagnose(error) from error
