@@ -10,7 +10,7 @@ from typing import Any
 from tinyrig.core.errors import UserError
 from tinyrig.core.files.content import Content
 from tinyrig.core.records import Variant
-from tinyrig.workload.model_file import read_model
+from tinyrig.workload.model_file import read_file
 from tinyrig.workload.windows import read_windows
 
 _KEPT = (
@@ -55,7 +55,7 @@ def read_built(folder: Path) -> list[Variant]:
 def _variant(folder: Path, manifest: dict[str, Any], entry: dict[str, Any], test_set: Content) -> Variant:
     tflite = folder / _plain(entry["file"])
     _check_numbers(entry)
-    model = read_model(tflite)
+    model = read_file(tflite)
     _check(tflite, entry["sha256"], hashlib.sha256(model).hexdigest())
     dataset = manifest["dataset"]
     details = {key: entry[key] for key in _KEPT if key in entry}

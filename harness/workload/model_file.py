@@ -6,9 +6,19 @@ from pathlib import Path
 
 from tinyrig.compiler.model.graph import MAX_FILE_BYTES
 from tinyrig.core.errors import UserError
+from tinyrig.intake.recognise import folder_refused, model_bytes
 
 
 def read_model(path: Path) -> bytes:
+    """The bytes of the .tflite at `path`, or of the one in a C array there. Raises UserError for what can't be read, ModelError
+    for what is something else, with the way to a .tflite."""
+    if path.is_dir():
+        raise folder_refused(path)
+    return model_bytes(read_file(path), path)
+
+
+def read_file(path: Path) -> bytes:
+    """As it is. Raises UserError."""
     try:
         if not path.is_file() and path.exists():  # a pipe would be waited for
             raise OSError(0, "no regular file")

@@ -14,7 +14,7 @@ from tinyrig.compiler.model import schema
 from tinyrig.compiler.model.extent import Empty, Extent, Open, Shape, checked_shape, declared, settled
 from tinyrig.compiler.model.obstacle import Obstacle, Refused
 from tinyrig.compiler.model.options import OpOptions, read_options
-from tinyrig.compiler.model.verify import verify
+from tinyrig.compiler.model.verify import EndsTooEarly, verify
 from tinyrig.core.errors import ModelError, RigError
 from tinyrig.core.text import printable
 
@@ -138,6 +138,13 @@ def read_graph(data: bytes) -> Graph:
         return _read(data)
     except RigError:
         raise
+    except EndsTooEarly as e:
+        raise ModelError(
+            "the .tflite file is truncated or corrupt: it ends before what it names",
+            expected=f"at least {e.need:,} bytes",
+            received=f"{len(data):,} bytes",
+            remedy="copy or download the file again, and compare its size with the original's",
+        ) from e
     except Exception as e:  # the generated readers raise whatever struct, numpy or a missing table leads to
         raise _corrupt(f"{type(e).__name__}: {e}") from e
 

@@ -22,6 +22,14 @@ TABLES: dict[str, dict[int, Kind]] = {
 """Schema table -> field number -> kind, as in TFLite's schema.fbs."""
 
 
+class EndsTooEarly(ValueError):
+    """Something that the file names would lie behind its end, at `need` bytes."""
+
+    def __init__(self, what: str, need: int) -> None:
+        super().__init__(what)
+        self.need = need
+
+
 @dataclass
 class _Walk:
     data: bytes
@@ -31,6 +39,8 @@ class _Walk:
     def number(self, at: int, code: str) -> int:
         """A little-endian number inside the file, at a multiple of its size. Raises ValueError."""
         size = struct.calcsize(code)
+        if at + size > len(self.data):
+            raise EndsTooEarly(f"a {size}-byte number at {at} of {len(self.data)}", at + size)
         if at % size or not 0 <= at <= len(self.data) - size:
             raise ValueError(f"a {size}-byte number at {at} of {len(self.data)}")
         return int(struct.unpack_from("<" + code, self.data, at)[0])
@@ -97,6 +107,8 @@ def _tables(walk: _Walk, at: int, kind: str) -> None:
 def _list(walk: _Walk, at: int, width: int) -> tuple[int, int]:
     """-> (where its elements begin, how many they are)."""
     count = walk.number(at, "I")
-    if at + 4 + count * width > len(walk.data) or (at + 4) % width:
+    if at + 4 + count * width > len(walk.data):
+        raise EndsTooEarly(f"a list of {count} x {width} bytes at {at} of {len(walk.data)}", at + 4 + count * width)
+    if (at + 4) % width:
         raise ValueError(f"a list of {count} x {width} bytes at {at} of {len(walk.data)}")
     return at + 4, count
