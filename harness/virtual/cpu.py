@@ -112,6 +112,7 @@ class Cpu:
             (chip.PPB_BASE, chip.PPB_BYTES),
         ):
             self._map_io(base, size, read_io, write_io)
+        self._anew: Callable[[], int] = lambda: 0
         self._invalid: tuple[int, int] | None = None  # (kind, address) of the access that failed
         self.uc.hook_add(UC_HOOK_MEM_INVALID, self._note_invalid)
         self._pristine = self.uc.context_save()
@@ -161,10 +162,24 @@ class Cpu:
         if status:
             raise RuntimeError(f"uc_hook_add: status {status}")
 
-    def register_access(self) -> tuple[ctypes.c_void_p, ctypes.c_void_p, int]:
-        """unicorn's functions to read and to write a register, and its number of xPSR."""
-        read, write = (ctypes.cast(f, ctypes.c_void_p) for f in (uclib.uc_reg_read, uclib.uc_reg_write))
-        return read, write, UC_ARM_REG_XPSR
+    def native(self, name: str) -> ctypes.c_void_p:
+        """One of unicorn's own functions."""
+        return ctypes.cast(getattr(uclib, name), ctypes.c_void_p)
+
+    @property
+    def engine(self) -> ctypes.c_void_p:
+        """What they take first."""
+        return ctypes.c_void_p(ctypes.cast(self.uc._uch, ctypes.c_void_p).value)
+
+    @property
+    def registers(self) -> tuple[int, ...]:
+        """unicorn's numbers of r0 to r14 and of xPSR."""
+        return (*range(UC_ARM_REG_R0, UC_ARM_REG_R12 + 1), UC_ARM_REG_SP, UC_ARM_REG_LR, UC_ARM_REG_XPSR)
+
+    def begin_anew(self, ask: Callable[[], int]) -> None:
+        """`ask()`, whenever the emulator has stopped, says how many bytes from there have to be translated again before they run;
+        0: it stopped for another reason."""
+        self._anew = ask
 
     def read(self, address: int, count: int) -> bytes:
         return bytes(self.uc.mem_read(address, count))
@@ -186,6 +201,9 @@ class Cpu:
         self._invalid = None
         try:
             self.uc.emu_start(self.pc | 1, NEVER)
+            while stale := self._anew():
+                self.uc.ctl_remove_cache(self.pc, self.pc + stale)
+                self.uc.emu_start(self.pc | 1, NEVER)
         except UcError as error:
             return self._trap(error)
         return None

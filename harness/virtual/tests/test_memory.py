@@ -195,9 +195,9 @@ def test_reads_are_counted_without_changing_results(hook: str) -> None:
     check_reads(lambda regions: make_counter("cycles", hook, regions, CHIPS["nrf52840"]))
 
 
-@pytest.mark.parametrize("hook", ["c", "python"])
-def test_an_emulator_that_computes_wrongly_is_refused(hook: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As unicorn's IT state would be without timing.c's or Cpu.on_read's cure."""
+@pytest.mark.parametrize("native", [True, False])
+def test_an_emulator_that_computes_wrongly_is_refused(native: bool, monkeypatch: pytest.MonkeyPatch, library: Path) -> None:
+    """As unicorn's IT state would be without timing.c's or Cpu.on_read's cure, where it reports every read."""
     monkeypatch.setattr("tinyrig.virtual.cpu.IT_STATE", 0)
     real = CompiledCounter.attach
 
@@ -206,8 +206,12 @@ def test_an_emulator_that_computes_wrongly_is_refused(hook: str, monkeypatch: py
         self._lib.timing_emulator(self._state, None, None, 0)
 
     monkeypatch.setattr(CompiledCounter, "attach", without_cure)
+
+    def make(regions):
+        return CompiledCounter(regions, [NRF], library, reported=True) if native else PythonCounter(regions, [NRF])
+
     with pytest.raises(HostError, match="computes wrongly"):
-        check_reads(lambda regions: make_counter("cycles", hook, regions, CHIPS["nrf52840"]))
+        check_reads(make)
 
 
 def test_every_parameter_names_its_source() -> None:

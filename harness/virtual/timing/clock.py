@@ -24,8 +24,11 @@ from tinyrig.virtual.timing.systems import Chip
 from tinyrig.virtual.timing.table import NARROW, WIDE, Row
 
 FOLDER = Path(__file__).parent
-SOURCES, HEADERS = (FOLDER / "timing.c", FOLDER / "memory.c"), (FOLDER / "memory.h",)
-CFLAGS = ("-O2", "-shared", "-fPIC")
+SOURCES = tuple(FOLDER / f"{name}.c" for name in ("timing", "memory", "reads", "effect", "watch"))
+HEADERS = tuple(FOLDER / f"{name}.h" for name in ("memory", "reads", "watch"))
+HOOK_CODE = 4
+"""unicorn's UC_HOOK_CODE."""
+CFLAGS = ("-O3", "-flto", "-shared", "-fPIC")
 
 
 class CodeRegion(Protocol):
@@ -42,14 +45,20 @@ class CodeRegion(Protocol):
 class Hooks(Protocol):
     """An emulator that reports every block of straight-line code before it runs, and every read of data in flash.
 
-    A native function is called without passing through Python. `register_access`: unicorn's functions to read and to write a
-    register, and the number of xPSR, for the one that reads."""
+    A native function is called without passing through Python. `native`: one of unicorn's own functions by its name, `engine`:
+    what they take first; `registers`: its numbers of r0 to r14 and of xPSR. `begin_anew`: asked whenever the emulator stops, how
+    many bytes from there have to be translated again and run; 0: none."""
 
     def on_block(self, call: Callable[[int, int], None]) -> None: ...
     def on_read(self, call: Callable[[int], None]) -> None: ...
     def on_block_native(self, function: ctypes.c_void_p, state: ctypes.c_void_p) -> None: ...
     def on_read_native(self, function: ctypes.c_void_p, state: ctypes.c_void_p) -> None: ...
-    def register_access(self) -> tuple[ctypes.c_void_p, ctypes.c_void_p, int]: ...
+    def native(self, name: str) -> ctypes.c_void_p: ...
+    @property
+    def engine(self) -> ctypes.c_void_p: ...
+    @property
+    def registers(self) -> tuple[int, ...]: ...
+    def begin_anew(self, ask: Callable[[], int]) -> None: ...
 
 
 class Counter(Protocol):
@@ -220,12 +229,38 @@ class _System(ctypes.Structure):
     _fields_ = tuple((field.name, ctypes.c_uint32) for field in fields(MemorySystem))
 
 
+class _Calls(ctypes.Structure):
+    """struct watch_calls of watch.h."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("read_batch", "add", "delete", "stop", "engine")),
+        ("hook_code", ctypes.c_int),
+        ("xpsr", ctypes.c_int),
+        ("registers", ctypes.c_int * 15),
+    )
+
+
+def _calls(emulator: Hooks) -> _Calls:
+    names = ("uc_reg_read_batch", "uc_hook_add", "uc_hook_del", "uc_emu_stop")
+    *registers, xpsr = emulator.registers
+    functions = (emulator.native(name) for name in names)
+    return _Calls(*functions, emulator.engine, HOOK_CODE, xpsr, (ctypes.c_int * 15)(*registers))
+
+
 class CompiledCounter:
-    """The model in C, called by the emulator itself without passing through Python."""
+    """The model in C, called by the emulator itself without passing through Python. It works out beforehand where straight-line
+    code reads; `reported`: the emulator reports each read instead, which is much slower and the reference for that."""
 
     name = "c"
 
-    def __init__(self, regions: Sequence[CodeRegion], systems: Sequence[MemorySystem], library: Path, rules: bool = True) -> None:
+    def __init__(
+        self,
+        regions: Sequence[CodeRegion],
+        systems: Sequence[MemorySystem],
+        library: Path,
+        rules: bool = True,
+        reported: bool = False,
+    ) -> None:
         self._lib = ctypes.CDLL(str(library))
         self._lib.timing_new.restype = ctypes.c_void_p
         for name in ("cycles", "instructions", "hits", "misses"):
@@ -239,7 +274,7 @@ class CompiledCounter:
             if self._lib.timing_region(self._state, index, *place):
                 raise MemoryError("timing model")
         self._regions = regions  # the C side holds their addresses
-        self._count, self._reads = len(systems), any(system.reads_wait for system in systems)
+        self._count, self._reads, self._reported = len(systems), any(system.reads_wait for system in systems), reported
         self._lib.timing_rules(self._state, int(rules))
         for index, system in enumerate(systems):
             self._lib.timing_memory(self._state, index, ctypes.byref(_System(*astuple(system))))
@@ -265,11 +300,15 @@ class CompiledCounter:
         return int(self._lib.timing_instructions(self._state))
 
     def attach(self, emulator: Hooks) -> None:
-        read, write, xpsr = emulator.register_access()
-        self._lib.timing_emulator(self._state, read, write, xpsr)
         emulator.on_block_native(ctypes.cast(self._lib.timing_block, ctypes.c_void_p), self._state)
-        if self._reads:
+        if self._reads and self._reported:
+            access = emulator.native("uc_reg_read"), emulator.native("uc_reg_write"), emulator.registers[-1]
+            self._lib.timing_emulator(self._state, *access)
             emulator.on_read_native(ctypes.cast(self._lib.timing_read, ctypes.c_void_p), self._state)
+        elif self._reads:
+            if self._lib.timing_watch(self._state, ctypes.byref(_calls(emulator))):
+                raise MemoryError("timing model")
+            emulator.begin_anew(lambda: int(self._lib.timing_again(self._state)))
 
     def cached(self, on: bool) -> None:
         """The program switches the instruction cache on or off; either way it is empty."""

@@ -1,6 +1,6 @@
 """Whether the emulator computes right while reads are counted: unicorn 2.1.4 keeps the IT state of a read that a hook saw, and
-runs the next block as if it stood inside that IT block. timing.c and Cpu.on_read undo that; another unicorn may need something
-else."""
+runs the next block as if it stood inside that IT block. timing.c and Cpu.on_read undo that; reads that are worked out beforehand
+don't meet it, but stop the emulator and have code translated again. Another unicorn may need something else."""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "memory.h"
+#include "reads.h"
+#include "watch.h"
 
 enum { /* table.Kind */
     KIND_ALU, KIND_LOAD, KIND_LOAD_MANY, KIND_STORE_IMMEDIATE, KIND_STORE_REGISTER, KIND_STORE_MANY, KIND_BRANCH,
@@ -41,6 +43,10 @@ struct block {
     uint16_t last;        /* offset of the last instruction */
     uint16_t lead, trail; /* how many wide instructions off a word border it begins and ends with */
     uint8_t penalty, has_it;
+    uint8_t it_before, it_after; /* IT states */
+    uint16_t used;        /* registers of its known reads */
+    uint32_t read_count;
+    struct read *reads;
 };
 
 struct region {
@@ -64,8 +70,11 @@ struct timing {
     uint32_t memory_count;
     int rules;            /* whether wide runs and fused multiply-adds cost what model.py's newer rules say */
     uint64_t instructions;
+    struct watch *watch;  /* NULL: the emulator reports each read, by timing_read, or none does wait */
+    int again;            /* the emulator has to begin the block anew */
     register_access read_register, write_register;
     int xpsr;             /* unicorn's number of that register */
+    uint8_t it;           /* IT state at the end of the last block */
     uint32_t run;         /* wide instructions off a word border that ran last without a break */
     int in_it;            /* whether a load of this block may stand inside an IT block */
     uint32_t expected;    /* where the last block falls through to */
@@ -112,6 +121,9 @@ void timing_forget(struct timing *t)
     t->run = 0;
     t->last = NULL;
     t->expected = 0;
+    t->it = 0;
+    if (t->watch)
+        watch_clear(t->watch);
     timing_cached(t, 0);
 }
 
@@ -132,6 +144,23 @@ void timing_emulator(struct timing *t, register_access read, register_access wri
     t->read_register = read;
     t->write_register = write;
     t->xpsr = xpsr;
+}
+
+/* From now on reads are worked out beforehand. Returns 0, or -1 without memory. */
+int timing_watch(struct timing *t, const struct watch_calls *calls)
+{
+    t->watch = calloc(1, sizeof *t->watch);
+    if (t->watch)
+        t->watch->calls = *calls;
+    return t->watch ? 0 : -1;
+}
+
+/* Whether the block that the emulator stopped before has to be translated and begun anew, `end` bytes from there; asked once. */
+uint32_t timing_again(struct timing *t)
+{
+    int again = t->again;
+    t->again = 0;
+    return (uint32_t)again;
 }
 
 uint64_t timing_cycles(const struct timing *t, uint32_t memory)
@@ -234,7 +263,7 @@ static void cost(const struct timing *t, const uint8_t *code, uint32_t address, 
 {
     struct instruction previous, current;
     free(b->steps);
-    *b = (struct block){.steps = malloc((size / 2 + 1) * sizeof *b->steps), .end = address + size, .generation = t->generation};
+    *b = (struct block){.reads = b->reads, .steps = malloc((size / 2 + 1) * sizeof *b->steps), .end = address + size, .generation = t->generation};
     for (uint32_t at = 0, bytes; b->steps && at + 2 <= size; at += bytes, b->instructions++) {
         if (halfword(code + at) >> 11 >= 0x1D && at + 4 > size)
             break;
@@ -264,14 +293,45 @@ static struct region *find_region(struct timing *t, uint32_t address, uint32_t s
     return NULL;
 }
 
-/* What the block costs by itself, worked out when it is met for the first time. */
-static struct block *costed(const struct timing *t, struct region *r, uint32_t address, uint32_t size)
+static int must_wait(void *state, uint32_t address)
+{
+    return watch_has(state, address);
+}
+
+void timing_met(void *uc, uint64_t address, uint32_t size, void *state);
+
+/* Works out where the block reads. 0 where that has changed what the emulator has to report. */
+static int plan(struct timing *t, const struct region *r, struct block *b, uint32_t address, uint32_t size)
+{
+    const struct region *flash = &t->regions[0];
+    struct reads reads;
+    struct reads_code code = {r->bytes + (address - r->start), flash->bytes, address, size, flash->start, flash->length, t->it, must_wait, t->watch};
+    reads_plan(&reads, &code);
+    int added = 0;
+    for (uint32_t i = 0; i < reads.late_count; i++)
+        if (!watch_has(t->watch, reads.late[i].address))
+            added |= !watch_add(t->watch, &reads.late[i], r->bytes + (reads.late[i].address - r->start), t, (void *)timing_met);
+    free(b->reads);
+    b->reads = malloc(reads.known_count * sizeof *b->reads);
+    b->read_count = b->reads ? reads.known_count : 0;
+    memcpy(b->reads, reads.known, b->read_count * sizeof *b->reads);
+    b->used = reads.used;
+    b->it_after = reads.it;
+    if (added)
+        t->generation++;
+    return !added;
+}
+
+/* What the block costs by itself, worked out when it is met for the first time. NULL where the emulator must begin it anew. */
+static struct block *costed(struct timing *t, struct region *r, uint32_t address, uint32_t size)
 {
     uint32_t offset = address - r->start;
     struct block *b = &r->blocks[offset / 2];
-    if (b->generation != t->generation || b->end != address + size)
-        cost(t, r->bytes + offset, address, size, b);
-    return b;
+    if (b->generation == t->generation && b->end == address + size && b->it_before == t->it)
+        return b;
+    cost(t, r->bytes + offset, address, size, b);
+    b->it_before = t->it;
+    return !t->watch || plan(t, r, b, address, size) ? b : NULL;
 }
 
 /* The emulator ends blocks at page borders too, which the processor knows nothing of. */
@@ -298,8 +358,30 @@ static void leave(struct timing *t, const struct block *b, const uint8_t *code, 
     t->run = b->trail + (whole && !jumped ? t->run : 0);
     t->in_it = b->has_it || (t->in_it && !jumped && b->instructions < IT_LENGTH);
     t->expected = b->end;
+    t->it = b->it_after;
     t->penalty = b->penalty;
     t->last = b->instructions && !b->penalty ? code + b->last : NULL;
+}
+
+static void count_reads(struct timing *t, const struct read *read)
+{
+    uint32_t address = watch_place(t->watch, read);
+    for (uint32_t k = read->count; k; k--, address += read->step)
+        for (uint32_t i = 0; i < t->memory_count; i++)
+            memory_read(&t->memories[i], address);
+}
+
+/* Signature of unicorn's UC_HOOK_CODE callback. */
+void timing_met(void *uc, uint64_t address, uint32_t size, void *state)
+{
+    struct watched *watched = state;
+    struct timing *t = watched->owner;
+    struct read read;
+    (void)uc;
+    (void)address;
+    (void)size;
+    if (watch_reads(t->watch, watched, &read))
+        count_reads(t, &read);
 }
 
 /* Signature of unicorn's UC_HOOK_BLOCK callback. */
@@ -308,16 +390,27 @@ void timing_block(void *uc, uint64_t address64, uint32_t size, void *state)
     struct timing *t = state;
     uint32_t address = (uint32_t)address64;
     struct region *r = find_region(t, address, size);
+    int jumped = address != t->expected;
     (void)uc;
     if (!r)
         return;
+    if (jumped)
+        t->it = 0;
     struct block *b = costed(t, r, address, size);
+    if (!b) {
+        t->again = (int)size;
+        t->watch->calls.stop(t->watch->calls.uc);
+        return;
+    }
     const uint8_t *code = r->bytes + (address - r->start);
-    int jumped = address != t->expected;
     int extra = arrival(t, b, code, jumped);
     const struct memory_code part = {address, b->instructions, b->cycles, b->steps, &b->pass};
     for (uint32_t i = 0; i < t->memory_count; i++)
         memory_block(&t->memories[i], &part, extra, jumped);
+    if (b->used)
+        watch_registers(t->watch, b->used);
+    for (uint32_t i = 0; i < b->read_count; i++)
+        count_reads(t, &b->reads[i]);
     t->instructions += b->instructions;
     leave(t, b, code, jumped);
 }
