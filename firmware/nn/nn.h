@@ -194,6 +194,47 @@ typedef struct {
     int32_t batch, in_h, in_w, out_h, out_w, channels;
 } nn_bilinear;
 
+/* int8 operands of a comparison, each brought to real values times 256. */
+typedef struct {
+    nn_broadcast shape;
+    int32_t a_zero, b_zero;
+    nn_scale a, b;
+} nn_compare_int;
+
+/* Three operands of `bytes` an element; steps in bytes (the condition's are 1 byte an element), 0 repeats. */
+typedef struct {
+    int32_t bytes;
+    int32_t count[NN_BROADCAST_RANK], condition_step[NN_BROADCAST_RANK], a_step[NN_BROADCAST_RANK], b_step[NN_BROADCAST_RANK];
+} nn_select_shape;
+
+/* Of [outer, rows] rows, `picks` of each outer one. */
+typedef struct {
+    int32_t outer, rows, picks, row_bytes;
+} nn_pick;
+
+/* An index has `depth` parts. */
+typedef struct {
+    int32_t picks, depth, row_bytes;
+    int32_t size[NN_BROADCAST_RANK];
+} nn_pick_nd;
+
+/* A block of `part` elements of `bytes` put into `size`; dimensions that `rank` does not count have size and part 1. */
+typedef struct {
+    int32_t rank, bytes, total_bytes;
+    int32_t size[NN_BROADCAST_RANK], part[NN_BROADCAST_RANK];
+} nn_update;
+
+/* [outer, n, inner] summed up along n. */
+typedef struct {
+    int32_t outer, n, inner;
+    int32_t exclusive, reverse;
+} nn_cumsum;
+
+typedef struct {
+    int32_t in_zero, out_zero;
+    nn_scale in, out;
+} nn_cumsum_int;
+
 /* Weights [out_c, k_h, k_w, group_c], bias [out_c]. s16: 16-bit activations, 8-bit weights, 64-bit accumulators. */
 void nn_conv2d_s8(const nn_conv_int *p, const int8_t *in, const int8_t *weights, const int32_t *bias, int8_t *out);
 void nn_conv2d_s16(const nn_conv_int *p, const int16_t *in, const int8_t *weights, const int64_t *bias, int16_t *out);
@@ -323,5 +364,85 @@ void nn_resize_nearest(const nn_resize *p, const uint16_t *rows, const uint16_t 
 /* [outer, n, inner] -> [outer, inner] */
 void nn_arg_max_s8(int32_t outer, int32_t n, int32_t inner, const int8_t *in, int32_t *out);
 void nn_arg_max_f32(int32_t outer, int32_t n, int32_t inner, const float *in, int32_t *out);
+
+void nn_add_s32(const nn_binary *p, const int32_t *a, const int32_t *b, int32_t *out);
+void nn_sub_s32(const nn_binary *p, const int32_t *a, const int32_t *b, int32_t *out);
+void nn_mul_s32(const nn_binary *p, const int32_t *a, const int32_t *b, int32_t *out);
+void nn_floor_div_f32(const nn_binary *p, const float *a, const float *b, float *out);
+void nn_floor_mod_f32(const nn_binary *p, const float *a, const float *b, float *out);
+/* `count` operands of n elements, all of one quantisation. */
+void nn_add_n_s8(const nn_add_int *p, int32_t n, int32_t count, const int8_t *const *in, int8_t *out);
+
+/* bool is a byte of 0 or 1. */
+void nn_logical_and_u8(const nn_binary *p, const uint8_t *a, const uint8_t *b, uint8_t *out);
+void nn_logical_or_u8(const nn_binary *p, const uint8_t *a, const uint8_t *b, uint8_t *out);
+void nn_logical_not_u8(int32_t n, const uint8_t *in, uint8_t *out);
+void nn_reduce_all_u8(const nn_mean_float *p, const uint8_t *in, uint8_t *out);
+void nn_equal_f32(const nn_binary *p, const float *a, const float *b, uint8_t *out);
+void nn_equal_s32(const nn_binary *p, const int32_t *a, const int32_t *b, uint8_t *out);
+void nn_equal_s64(const nn_binary *p, const int64_t *a, const int64_t *b, uint8_t *out);
+void nn_equal_s8(const nn_compare_int *p, const int8_t *a, const int8_t *b, uint8_t *out);
+void nn_equal_u8(const nn_binary *p, const uint8_t *a, const uint8_t *b, uint8_t *out);
+void nn_not_equal_f32(const nn_binary *p, const float *a, const float *b, uint8_t *out);
+void nn_not_equal_s32(const nn_binary *p, const int32_t *a, const int32_t *b, uint8_t *out);
+void nn_not_equal_s64(const nn_binary *p, const int64_t *a, const int64_t *b, uint8_t *out);
+void nn_not_equal_s8(const nn_compare_int *p, const int8_t *a, const int8_t *b, uint8_t *out);
+void nn_not_equal_u8(const nn_binary *p, const uint8_t *a, const uint8_t *b, uint8_t *out);
+void nn_greater_f32(const nn_binary *p, const float *a, const float *b, uint8_t *out);
+void nn_greater_s32(const nn_binary *p, const int32_t *a, const int32_t *b, uint8_t *out);
+void nn_greater_s64(const nn_binary *p, const int64_t *a, const int64_t *b, uint8_t *out);
+void nn_greater_s8(const nn_compare_int *p, const int8_t *a, const int8_t *b, uint8_t *out);
+void nn_greater_equal_f32(const nn_binary *p, const float *a, const float *b, uint8_t *out);
+void nn_greater_equal_s32(const nn_binary *p, const int32_t *a, const int32_t *b, uint8_t *out);
+void nn_greater_equal_s64(const nn_binary *p, const int64_t *a, const int64_t *b, uint8_t *out);
+void nn_greater_equal_s8(const nn_compare_int *p, const int8_t *a, const int8_t *b, uint8_t *out);
+void nn_less_f32(const nn_binary *p, const float *a, const float *b, uint8_t *out);
+void nn_less_s32(const nn_binary *p, const int32_t *a, const int32_t *b, uint8_t *out);
+void nn_less_s64(const nn_binary *p, const int64_t *a, const int64_t *b, uint8_t *out);
+void nn_less_s8(const nn_compare_int *p, const int8_t *a, const int8_t *b, uint8_t *out);
+void nn_less_equal_f32(const nn_binary *p, const float *a, const float *b, uint8_t *out);
+void nn_less_equal_s32(const nn_binary *p, const int32_t *a, const int32_t *b, uint8_t *out);
+void nn_less_equal_s64(const nn_binary *p, const int64_t *a, const int64_t *b, uint8_t *out);
+void nn_less_equal_s8(const nn_compare_int *p, const int8_t *a, const int8_t *b, uint8_t *out);
+void nn_select(const nn_select_shape *p, const uint8_t *condition, const uint8_t *a, const uint8_t *b, uint8_t *out);
+void nn_cast_s8_s8(int32_t n, const int8_t *in, int8_t *out);
+void nn_cast_s8_s16(int32_t n, const int8_t *in, int16_t *out);
+void nn_cast_s8_s32(int32_t n, const int8_t *in, int32_t *out);
+void nn_cast_s8_f32(int32_t n, const int8_t *in, float *out);
+void nn_cast_s16_s8(int32_t n, const int16_t *in, int8_t *out);
+void nn_cast_s16_s16(int32_t n, const int16_t *in, int16_t *out);
+void nn_cast_s16_s32(int32_t n, const int16_t *in, int32_t *out);
+void nn_cast_s16_f32(int32_t n, const int16_t *in, float *out);
+void nn_cast_s32_s8(int32_t n, const int32_t *in, int8_t *out);
+void nn_cast_s32_s16(int32_t n, const int32_t *in, int16_t *out);
+void nn_cast_s32_s32(int32_t n, const int32_t *in, int32_t *out);
+void nn_cast_s32_f32(int32_t n, const int32_t *in, float *out);
+void nn_cast_f32_s8(int32_t n, const float *in, int8_t *out);
+void nn_cast_f32_s16(int32_t n, const float *in, int16_t *out);
+void nn_cast_f32_s32(int32_t n, const float *in, int32_t *out);
+void nn_cast_f32_f32(int32_t n, const float *in, float *out);
+void nn_cast_bool_s8(int32_t n, const uint8_t *in, int8_t *out);
+void nn_cast_bool_s16(int32_t n, const uint8_t *in, int16_t *out);
+void nn_cast_bool_s32(int32_t n, const uint8_t *in, int32_t *out);
+void nn_cast_bool_f32(int32_t n, const uint8_t *in, float *out);
+
+/* A row that does not exist gives zeros. */
+void nn_gather(const nn_pick *p, const uint8_t *in, const int32_t *picks, uint8_t *out);
+void nn_gather_nd(const nn_pick_nd *p, const uint8_t *in, const int32_t *picks, uint8_t *out);
+void nn_lookup_s8_f32(const nn_pick *p, float scale, const int8_t *in, const int32_t *picks, float *out);
+/* A start that leaves no room for the block is moved. `out` may be `in`. */
+void nn_update_slice_s32(const nn_update *p, const uint8_t *in, const uint8_t *part, const int32_t *starts, uint8_t *out);
+void nn_update_slice_s64(const nn_update *p, const uint8_t *in, const uint8_t *part, const int64_t *starts, uint8_t *out);
+void nn_cumsum_f32(const nn_cumsum *p, const float *in, float *out);
+void nn_cumsum_s8(const nn_cumsum *p, const nn_cumsum_int *q, const int8_t *in, int8_t *out);
+void nn_l2_normalization_f32(int32_t rows, int32_t depth, const float *in, float *out);
+void nn_l2_normalization_s8(int32_t rows, int32_t depth, int32_t zero, const int8_t *in, int8_t *out);
+void nn_l2_pool_f32(const nn_pool_float *p, const float *in, float *out);
+void nn_arg_min_s8(int32_t outer, int32_t n, int32_t inner, const int8_t *in, int32_t *out);
+void nn_arg_min_f32(int32_t outer, int32_t n, int32_t inner, const float *in, int32_t *out);
+void nn_rescale_s32_s8(const nn_rescale *p, const int32_t *in, int8_t *out);
+void nn_rescale_s32_s16(const nn_rescale *p, const int32_t *in, int16_t *out);
+void nn_rescale_s8_s32(const nn_rescale *p, const int8_t *in, int32_t *out);
+void nn_rescale_s16_s32(const nn_rescale *p, const int16_t *in, int32_t *out);
 
 #endif

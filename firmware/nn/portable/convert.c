@@ -35,6 +35,10 @@ RESCALE(nn_rescale_s16_s8, int16_t, int8_t)
 RESCALE(nn_rescale_s16_s16, int16_t, int16_t)
 RESCALE(nn_rescale_u8_s8, uint8_t, int8_t)
 RESCALE(nn_rescale_s8_u8, int8_t, uint8_t)
+RESCALE(nn_rescale_s32_s8, int32_t, int8_t)
+RESCALE(nn_rescale_s32_s16, int32_t, int16_t)
+RESCALE(nn_rescale_s8_s32, int8_t, int32_t)
+RESCALE(nn_rescale_s16_s32, int16_t, int32_t)
 
 /* Half away from zero. The bounds keep the conversion defined for any finite or infinite input. */
 static int32_t rounded(float v) {

@@ -1,27 +1,8 @@
-#include <stdbool.h>
+#include <math.h>
 
 #include "nn.h"
+#include "nn_broadcast.h"
 #include "nn_math.h"
-
-/* Position in the outer dimensions and the operands' offsets there. */
-typedef struct {
-    int32_t at[NN_BROADCAST_RANK - 1];
-    int32_t a, b;
-} cursor;
-
-static bool next(const nn_broadcast *s, cursor *c) {
-    for (int32_t d = NN_BROADCAST_RANK - 2; d >= 0; d--) {
-        c->a += s->a_step[d];
-        c->b += s->b_step[d];
-        if (++c->at[d] < s->count[d]) {
-            return true;
-        }
-        c->a -= s->count[d] * s->a_step[d];
-        c->b -= s->count[d] * s->b_step[d];
-        c->at[d] = 0;
-    }
-    return false;
-}
 
 /* out may be a or b where that operand is not repeated: every element is read before it is written. */
 #define BINARY(NAME, PARAMS, DATA, VALUE)                                                             \
@@ -29,13 +10,13 @@ static bool next(const nn_broadcast *s, cursor *c) {
         const nn_broadcast *s = &p->shape;                                                            \
         int32_t n = s->count[NN_BROADCAST_RANK - 1];                                                  \
         int32_t a_step = s->a_step[NN_BROADCAST_RANK - 1], b_step = s->b_step[NN_BROADCAST_RANK - 1]; \
-        cursor c = {{0}, 0, 0};                                                                       \
+        nn_cursor c = {{0}, 0, 0};                                                                    \
         do {                                                                                          \
             const DATA *x = a + c.a, *y = b + c.b;                                                    \
             for (int32_t i = 0; i < n; i++, x += a_step, y += b_step) {                               \
                 *out++ = (DATA)(VALUE);                                                               \
             }                                                                                         \
-        } while (next(s, &c));                                                                        \
+        } while (nn_next(s, &c));                                                                     \
     }
 
 static inline int32_t scaled(const nn_scale *q, int32_t v, int32_t left) {
@@ -89,3 +70,31 @@ BINARY(nn_maximum_s32, nn_binary, int32_t, *x > *y ? *x : *y)
 BINARY(nn_maximum_f32, nn_binary, float, *x > *y ? *x : *y)
 BINARY(nn_prelu_s8, nn_prelu_int, int8_t, prelu(p, *x, *y))
 BINARY(nn_prelu_f32, nn_binary, float, *x >= 0 ? *x : *x * *y)
+
+/* Wraps, as the reference does on any machine. */
+static inline int32_t wrapped(uint32_t v) { return (int32_t)v; }
+
+BINARY(nn_add_s32, nn_binary, int32_t, wrapped((uint32_t)*x + (uint32_t)*y))
+BINARY(nn_sub_s32, nn_binary, int32_t, wrapped((uint32_t)*x - (uint32_t)*y))
+BINARY(nn_mul_s32, nn_binary, int32_t, wrapped((uint32_t)*x *(uint32_t)*y))
+
+/* The remainder has the divisor's sign. */
+static inline float floor_mod(float a, float b) {
+    float rest = fmodf(a, b);
+    return rest != 0 && (b < 0) != (rest < 0) ? rest + b : rest;
+}
+
+BINARY(nn_floor_div_f32, nn_binary, float, floor((double)*x / (double)*y))
+BINARY(nn_floor_mod_f32, nn_binary, float, floor_mod(*x, *y))
+BINARY(nn_logical_and_u8, nn_binary, uint8_t, *x &&*y)
+BINARY(nn_logical_or_u8, nn_binary, uint8_t, *x || *y)
+
+void nn_add_n_s8(const nn_add_int *p, int32_t n, int32_t count, const int8_t *const *in, int8_t *out) {
+    for (int32_t i = 0; i < n; i++) {
+        int32_t sum = left_operand(p, 0); /* of 0 as stored, as the reference begins */
+        for (int32_t k = 0; k < count; k++) {
+            sum += left_operand(p, in[k][i]);
+        }
+        out[i] = (int8_t)finish(p, sum);
+    }
+}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from tinyrig.compiler.kernels import cmsis, m4_f32, m4_int8, portable
+from tinyrig.compiler.kernels import cmsis, m4_f32, m4_int8, portable, portable_picks
 from tinyrig.compiler.model.step import AnyStep, CompileOptions, Kernel, Select
 from tinyrig.core.errors import UserError
 
+PORTABLE: dict[str, Select] = {**portable.KERNELS, **portable_picks.KERNELS}
+
 ENGINES: dict[str, tuple[dict[str, Select], ...]] = {
-    "portable": (portable.KERNELS,),
-    "tinyrig": (m4_int8.KERNELS, m4_f32.KERNELS, portable.KERNELS),
-    "cmsis-nn": (cmsis.KERNELS, portable.KERNELS),
+    "portable": (PORTABLE,),
+    "tinyrig": (m4_int8.KERNELS, m4_f32.KERNELS, PORTABLE),
+    "cmsis-nn": (cmsis.KERNELS, PORTABLE),
 }
 """Engine -> tables in the order they are asked; the portable table takes what the others leave."""
 

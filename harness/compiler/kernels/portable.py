@@ -32,7 +32,7 @@ from tinyrig.compiler.model.params import (
 from tinyrig.compiler.model.step import AnyStep, CompileOptions, Constant, Kernel, ProgramStep, Select
 
 
-def _call(function: str, source: str, struct: str, fields: str, pointers: str, **more: object) -> Kernel:
+def call(function: str, source: str, struct: str, fields: str, pointers: str, **more: object) -> Kernel:
     """A kernel that is one call: function(&parameters, pointers), its parameters a const struct beside it."""
 
     def file_scope(prefix: str) -> str:
@@ -44,7 +44,7 @@ def _call(function: str, source: str, struct: str, fields: str, pointers: str, *
     return Kernel(body, file_scope=file_scope, sources=(f"portable/{source}",), **more)  # type: ignore[arg-type]
 
 
-def _type(step: AnyStep) -> str:
+def type_of(step: AnyStep) -> str:
     return step.kind.rpartition("_")[2]
 
 
@@ -57,7 +57,7 @@ _STRUCTS = {"conv2d": "conv", "transpose_conv": "conv", "depthwise": "depthwise"
 
 def _weighted(step: ProgramStep[Weighted], function: str, shape: str, extra: list[int]) -> Kernel:
     """conv, depthwise and dense share their layout: <shape>, extra integers, then the requantisation or float bounds."""
-    p, t = step.params, _type(step)
+    p, t = step.params, type_of(step)
     constants = [Constant("weights", p.weights), Constant("bias", p.bias)]
     if p.requant is None:
         tail = [c_float(p.act_min), c_float(p.act_max)]
@@ -70,7 +70,7 @@ def _weighted(step: ProgramStep[Weighted], function: str, shape: str, extra: lis
     wide = "_b32" if t == "s16" and p.bias.dtype == np.int32 else ""
     fields = ", ".join([shape, *map(str, extra), *tail])
     name = f"{function}_{t}{wide}"
-    return _call(f"nn_{name}", f"{name}.c", struct, fields, "in0, @_weights, @_bias, out0", constants=tuple(constants))
+    return call(f"nn_{name}", f"{name}.c", struct, fields, "in0, @_weights, @_bias, out0", constants=tuple(constants))
 
 
 def conv2d(step: ProgramStep[Conv2D], options: CompileOptions) -> Kernel:
@@ -94,23 +94,23 @@ def transpose_conv(step: ProgramStep[TransposeConv], options: CompileOptions) ->
 
 
 def pool(step: ProgramStep[Pool], options: CompileOptions) -> Kernel:
-    p, t = step.params, _type(step)
+    p, t = step.params, type_of(step)
     struct = "nn_pool_float" if t == "f32" else "nn_pool_int"
     bounds = (float(p.act_min), float(p.act_max)) if t == "f32" else (p.act_min, p.act_max)
-    return _call(f"nn_{step.kind}", "pool.c", struct, ", ".join([c_window(p.window), *map(c_number, bounds)]), "in0, out0")
+    return call(f"nn_{step.kind}", "pool.c", struct, ", ".join([c_window(p.window), *map(c_number, bounds)]), "in0, out0")
 
 
 def mean(step: ProgramStep[Mean], options: CompileOptions) -> Kernel:
     p = step.params
     shape = f"{p.outer}, {p.reduced}, {p.inner}"
-    if _type(step) == "f32":
-        return _call("nn_mean_f32", "mean.c", "nn_mean_float", shape, "in0, out0")
+    if type_of(step) == "f32":
+        return call("nn_mean_f32", "mean.c", "nn_mean_float", shape, "in0, out0")
     fields = f"{shape}, {p.in_zero}, {p.out_zero}, {p.multiplier}, {p.shift}"
-    return _call(f"nn_{step.kind}", "mean.c", "nn_mean_int", fields, "in0, out0")
+    return call(f"nn_{step.kind}", "mean.c", "nn_mean_int", fields, "in0, out0")
 
 
 def softmax(step: ProgramStep[Softmax], options: CompileOptions) -> Kernel:
-    p, t = step.params, _type(step)
+    p, t = step.params, type_of(step)
     if t == "f32":
         text = f"nn_softmax_f32({p.rows}, {p.depth}, {c_float(p.beta)}, in0, out0);"
         return Kernel(lambda _: text, inplace=(0,), sources=("portable/softmax_f32.c",))
@@ -119,14 +119,14 @@ def softmax(step: ProgramStep[Softmax], options: CompileOptions) -> Kernel:
         tables = tuple(Constant(n, v) for n, v in zip(("exp", "reciprocal"), softmax_tables(), strict=True))
         # The exponentials are kept in the output while the input is no longer needed.
         pointers = "@_exp, @_reciprocal, in0, out0"
-        return _call("nn_softmax_s16", "softmax_s16.c", "nn_softmax_int", fields, pointers, constants=tables, inplace=(0,))
+        return call("nn_softmax_s16", "softmax_s16.c", "nn_softmax_int", fields, pointers, constants=tables, inplace=(0,))
     name = "nn_softmax_s8" if p.out_dtype == "int8" else "nn_softmax_s8_s16"
     # A row is read twice before it is written element by element, so int8 may work in place.
-    return _call(name, "softmax_s8.c", "nn_softmax_int", fields, "in0, out0", inplace=(0,) if p.out_dtype == "int8" else ())
+    return call(name, "softmax_s8.c", "nn_softmax_int", fields, "in0, out0", inplace=(0,) if p.out_dtype == "int8" else ())
 
 
 def clamp(step: ProgramStep[Clamp], options: CompileOptions) -> Kernel:
-    p, t = step.params, _type(step)
+    p, t = step.params, type_of(step)
     bounds = (c_float(p.act_min), c_float(p.act_max)) if t == "f32" else (p.act_min, p.act_max)
     name = "nn_clamp_f32s" if t == "f32" else f"nn_{step.kind}"
     return Kernel(
@@ -138,7 +138,7 @@ def rescale(step: ProgramStep[Rescale], options: CompileOptions) -> Kernel:
     p = step.params
     fields = f"{p.size}, {p.in_zero}, {p.multiplier}, {p.shift}, {p.out_zero}, {p.act_min}, {p.act_max}"
     same = step.inputs[0].dtype == step.outputs[0].dtype
-    return _call(f"nn_{step.kind}", "convert.c", "nn_rescale", fields, "in0, out0", inplace=(0,) if same else ())
+    return call(f"nn_{step.kind}", "convert.c", "nn_rescale", fields, "in0, out0", inplace=(0,) if same else ())
 
 
 def convert(step: ProgramStep[Quantize | Dequantize], options: CompileOptions) -> Kernel:
@@ -148,7 +148,7 @@ def convert(step: ProgramStep[Quantize | Dequantize], options: CompileOptions) -
     )
 
 
-def _each_dim(shape: Broadcast) -> str:
+def each_dim(shape: Broadcast) -> str:
     dims = [(1, 0, 0)] * (NN_BROADCAST_RANK - len(shape.dims)) + list(shape.dims)
     return "{" + ", ".join("{" + ", ".join(str(d[c]) for d in dims) + "}" for c in range(3)) + "}"
 
@@ -157,25 +157,25 @@ NN_BROADCAST_RANK = 6
 """NN_BROADCAST_RANK of nn.h."""
 
 
-def _pair(scale: tuple[int, int]) -> str:
+def pair(scale: tuple[int, int]) -> str:
     return f"{{{scale[0]}, {scale[1]}}}"
 
 
 def binary(step: ProgramStep[Binary | AddInt | MulInt | PreluInt], options: CompileOptions) -> Kernel:
-    p, t = step.params, _type(step)
-    shape = _each_dim(p.shape)
+    p, t = step.params, type_of(step)
+    shape = each_dim(p.shape)
     if isinstance(p, AddInt):
-        struct, rest = "nn_add_int", [p.left, *p.zeros, _pair(p.a), _pair(p.b), _pair(p.out), p.act_min, p.act_max]
+        struct, rest = "nn_add_int", [p.left, *p.zeros, pair(p.a), pair(p.b), pair(p.out), p.act_min, p.act_max]
     elif isinstance(p, MulInt):
-        struct, rest = "nn_mul_int", [*p.zeros, _pair(p.out), p.act_min, p.act_max]
+        struct, rest = "nn_mul_int", [*p.zeros, pair(p.out), p.act_min, p.act_max]
     elif isinstance(p, PreluInt):
-        struct, rest = "nn_prelu_int", [*p.zeros, _pair(p.positive), _pair(p.negative)]
+        struct, rest = "nn_prelu_int", [*p.zeros, pair(p.positive), pair(p.negative)]
     elif t == "f32" and step.kind.split("_")[0] in ("add", "sub", "mul", "div", "squared"):
         struct, rest = "nn_binary_float", [c_float(p.act_min), c_float(p.act_max)]
     else:
         struct, rest = "nn_binary", []
     fields = ", ".join([shape, *map(str, rest)])
-    return _call(f"nn_{step.kind}", "elementwise.c", struct, fields, "in0, in1, out0", inplace=_whole_operands(step))
+    return call(f"nn_{step.kind}", "elementwise.c", struct, fields, "in0, in1, out0", inplace=_whole_operands(step))
 
 
 def _whole_operands(step: AnyStep) -> tuple[int, ...]:
@@ -198,30 +198,30 @@ def lut(step: ProgramStep[Lut], options: CompileOptions) -> Kernel:
 
 def leaky_relu(step: ProgramStep[LeakyInt], options: CompileOptions) -> Kernel:
     p = step.params
-    fields = f"{p.size}, {p.in_zero}, {p.out_zero}, {_pair(p.positive)}, {_pair(p.negative)}"
-    return _call("nn_leaky_relu_s16", "unary.c", "nn_leaky_int", fields, "in0, out0", inplace=(0,))
+    fields = f"{p.size}, {p.in_zero}, {p.out_zero}, {pair(p.positive)}, {pair(p.negative)}"
+    return call("nn_leaky_relu_s16", "unary.c", "nn_leaky_int", fields, "in0, out0", inplace=(0,))
 
 
 def sigmoid(step: ProgramStep[SigmoidInt], options: CompileOptions) -> Kernel:
     p = step.params
     table = (Constant("table", sigmoid_table()),)
     fields = f"{p.size}, {p.multiplier}, {p.shift}"
-    return _call(f"nn_{step.kind}", "unary.c", "nn_sigmoid_int", fields, "@_table, in0, out0", constants=table, inplace=(0,))
+    return call(f"nn_{step.kind}", "unary.c", "nn_sigmoid_int", fields, "@_table, in0, out0", constants=table, inplace=(0,))
 
 
-def reduce_(step: ProgramStep[Mean], options: CompileOptions) -> Kernel:
+def reduce_(step: ProgramStep[Mean], options: CompileOptions, source: str = "reduce.c") -> Kernel:
     p = step.params
-    source = "mean.c" if step.kind == "sum_f32" else "reduce.c"
-    return _call(f"nn_{step.kind}", source, "nn_mean_float", f"{p.outer}, {p.reduced}, {p.inner}", "in0, out0")
+    source = "mean.c" if step.kind == "sum_f32" else source
+    return call(f"nn_{step.kind}", source, "nn_mean_float", f"{p.outer}, {p.reduced}, {p.inner}", "in0, out0")
 
 
 def batch_matmul(step: ProgramStep[BatchMatmul], options: CompileOptions) -> Kernel:
-    p, t = step.params, _type(step)
+    p, t = step.params, type_of(step)
     shape = [p.batch, p.rows, p.depth, p.columns, p.a_step, p.b_step, int(p.a_turned), int(p.b_turned)]
-    rest = ", ".join(map(str, p.zeros)) + ", " + _pair(p.out)
+    rest = ", ".join(map(str, p.zeros)) + ", " + pair(p.out)
     fields = "{" + ", ".join(map(str, shape)) + "}" + (f", {rest}" if t == "s8" else "")
     struct = "nn_matmul_int" if t == "s8" else "nn_matmul_float"
-    return _call(f"nn_{step.kind}", "batch_matmul.c", struct, fields, "in0, in1, out0")
+    return call(f"nn_{step.kind}", "batch_matmul.c", struct, fields, "in0, in1, out0")
 
 
 def bilinear(step: ProgramStep[Bilinear], options: CompileOptions) -> Kernel:
@@ -229,7 +229,7 @@ def bilinear(step: ProgramStep[Bilinear], options: CompileOptions) -> Kernel:
     constants = tuple(Constant(n, getattr(p, n)) for n in ("rows", "down", "columns", "across"))
     fields = f"{p.batch}, {p.in_h}, {p.in_w}, {p.down.size}, {p.across.size}, {p.channels}"
     pointers = "@_rows, @_down, @_columns, @_across, in0, out0"
-    return _call(f"nn_{step.kind}", "resize_bilinear.c", "nn_bilinear", fields, pointers, constants=constants)
+    return call(f"nn_{step.kind}", "resize_bilinear.c", "nn_bilinear", fields, pointers, constants=constants)
 
 
 def resize(step: ProgramStep[Resize], options: CompileOptions) -> Kernel:
@@ -237,7 +237,7 @@ def resize(step: ProgramStep[Resize], options: CompileOptions) -> Kernel:
     constants = (Constant("rows", p.rows), Constant("columns", p.columns))
     fields = f"{p.batch}, {p.in_h}, {p.in_w}, {p.rows.size}, {p.columns.size}, {p.pixel_bytes}"
     pointers = "@_rows, @_columns, (const uint8_t *)in0, (uint8_t *)out0"
-    return _call("nn_resize_nearest", "resize.c", "nn_resize", fields, pointers, constants=constants)
+    return call("nn_resize_nearest", "resize.c", "nn_resize", fields, pointers, constants=constants)
 
 
 def arg_max(step: ProgramStep[ArgMax], options: CompileOptions) -> Kernel:
@@ -247,11 +247,11 @@ def arg_max(step: ProgramStep[ArgMax], options: CompileOptions) -> Kernel:
 
 def log_softmax(step: ProgramStep[LogSoftmax], options: CompileOptions) -> Kernel:
     p = step.params
-    if _type(step) == "f32":
+    if type_of(step) == "f32":
         text = f"nn_log_softmax_f32({p.rows}, {p.depth}, in0, out0);"
         return Kernel(lambda _: text, inplace=(0,), sources=("portable/log_softmax.c",))
     fields = f"{p.rows}, {p.depth}, {p.scale[0]}, {p.scale[1]}, {p.reverse[0]}, {p.reverse[1]}, {p.diff_min}"
-    return _call("nn_log_softmax_s8", "log_softmax.c", "nn_log_softmax_int", fields, "in0, out0", inplace=(0,))
+    return call("nn_log_softmax_s8", "log_softmax.c", "nn_log_softmax_int", fields, "in0, out0", inplace=(0,))
 
 
 def move(step: ProgramStep[Move], options: CompileOptions) -> Kernel:
@@ -294,10 +294,12 @@ KERNELS: dict[str, Select] = {
     **_each("softmax_s8 softmax_s16 softmax_f32", softmax),
     **_each("clamp_s8 clamp_s16 clamp_f32", clamp),
     **_each("rescale_s8_s8 rescale_s8_s16 rescale_s16_s8 rescale_s16_s16 rescale_u8_s8 rescale_s8_u8", rescale),
+    **_each("rescale_s32_s8 rescale_s32_s16 rescale_s8_s32 rescale_s16_s32", rescale),
     **_each("quantize_s8 quantize_s16", convert),
     "move": move,
     **_each("transpose_conv_s8 transpose_conv_s16 transpose_conv_f32", transpose_conv),
     **_each("add_s8 add_s16 add_f32 sub_s8 sub_s16 sub_f32 mul_s8 mul_s16 mul_f32 prelu_s8 prelu_f32", binary),
+    **_each("add_s32 sub_s32 mul_s32 floor_div_f32 floor_mod_f32 logical_and_u8 logical_or_u8", binary),
     **_each("squared_difference_s8 squared_difference_f32 div_f32", binary),
     **_each("minimum_s8 minimum_s16 minimum_s32 minimum_f32 maximum_s8 maximum_s16 maximum_s32 maximum_f32", binary),
     **_each("logistic_f32 tanh_f32 hard_swish_f32 abs_f32 rsqrt_f32 leaky_relu_f32", unary),
@@ -309,7 +311,7 @@ KERNELS: dict[str, Select] = {
     "leaky_relu_s16": leaky_relu,
     **_each("logistic_s16 tanh_s16", sigmoid),
     "resize_nearest": resize,
-    **_each("arg_max_s8 arg_max_f32", arg_max),
+    **_each("arg_max_s8 arg_max_f32 arg_min_s8 arg_min_f32", arg_max),
     **_each("log_softmax_s8 log_softmax_f32", log_softmax),
     **_each("dequantize_s8 dequantize_s16 dequantize_u8", convert),
 }

@@ -48,17 +48,35 @@ def broadcast(op: Op, a: Tensor, b: Tensor, y: Tensor) -> Broadcast:
 
 def _folds(p: Program, op: Op, a: Tensor, b: Tensor, y: Tensor) -> bool:
     """Shape arithmetic on constants happens here, not on the board."""
-    if a.dtype != "int32":
+    if a.dtype != "int32" or a.data is None or b.data is None:
         return False
-    check(op, a, a.data is not None and b.data is not None and op.code in _FOLD, "constants, for int32 operands")
     check_shape(op, y, np.broadcast_shapes(a.shape, b.shape))
     p.fold(y, _FOLD[op.code](constant(op, a, "the first operand"), constant(op, b, "the second operand")))
     return True
 
 
+def _whole_numbers(p: Program, op: Op, a: Tensor, b: Tensor, y: Tensor) -> bool:
+    """int32 without quantisation, as indices and counters are: wraps."""
+    if a.dtype != "int32":
+        return False
+    check(op, None, activation(op) == "NONE", "no fused activation for int32", activation(op))
+    for t in (a, b, y):
+        plain = len(t.scales) == 0 or op.code != "MUL"  # TFLM's MUL rescales quantised int32
+        check(op, t, plain, "no quantisation of int32 operands", f"scale {t.scale}")
+    p.emit(f"{op.code.lower()}_s32", op, [a, b], [y], Binary(broadcast(op, a, b, y)))
+    return True
+
+
+def floor_div_mod(p: Program, op: Op) -> None:
+    """FLOOR_DIV and FLOOR_MOD, of floats as in TFLM."""
+    a, b, y = _operands(p, op, "float32")
+    check(op, b, b.data is None or bool(b.data.all()), "no divisor of 0")
+    p.emit(f"{op.code.lower()}_f32", op, [a, b], [y], Binary(broadcast(op, a, b, y)))
+
+
 def add_sub(p: Program, op: Op) -> None:
     a, b, y = _operands(p, op, "float32", "int8", "int16", "int32")
-    if _folds(p, op, a, b, y):
+    if _folds(p, op, a, b, y) or _whole_numbers(p, op, a, b, y):
         return
     shape, kind = broadcast(op, a, b, y), f"{op.code.lower()}_{SUFFIX[a.dtype]}"
     if a.dtype == "float32":
@@ -76,7 +94,7 @@ def add_sub(p: Program, op: Op) -> None:
 
 def mul(p: Program, op: Op) -> None:
     a, b, y = _operands(p, op, "float32", "int8", "int16", "int32")
-    if _folds(p, op, a, b, y):
+    if _folds(p, op, a, b, y) or _whole_numbers(p, op, a, b, y):
         return
     shape, kind = broadcast(op, a, b, y), f"mul_{SUFFIX[a.dtype]}"
     if a.dtype == "float32":

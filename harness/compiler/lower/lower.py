@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tinyrig.compiler.lower import conv, elementwise, matmul, move, reduce, space, unary
+from tinyrig.compiler.lower import conv, elementwise, logic, matmul, move, pick, reduce, space, unary
 from tinyrig.compiler.lower.program import Program, check
 from tinyrig.compiler.model.extent import Empty, Open
 from tinyrig.compiler.model.graph import Graph, Op, Tensor, kept_state, read_graph, several_subgraphs
@@ -58,7 +58,22 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
     "SPACE_TO_DEPTH": space.space_to_depth,
     "SLICE": space.slice_,
     "SPLIT_V": space.split_v,
-    "GATHER": space.gather,
+    "GATHER": pick.gather,
+    "GATHER_ND": pick.gather_nd,
+    "EMBEDDING_LOOKUP": pick.embedding_lookup,
+    "DYNAMIC_UPDATE_SLICE": pick.dynamic_update_slice,
+    "BROADCAST_ARGS": pick.broadcast_args,
+    "CUMSUM": pick.cumsum,
+    "ADD_N": pick.add_n,
+    "L2_NORMALIZATION": pick.l2_normalization,
+    "L2_POOL_2D": pick.l2_pool,
+    "CAST": logic.cast,
+    "SELECT": logic.select,
+    "SELECT_V2": logic.select,
+    "LOGICAL_AND": logic.logical,
+    "LOGICAL_OR": logic.logical,
+    "LOGICAL_NOT": logic.logical_not,
+    "REDUCE_ALL": logic.reduce_all,
     "MIRROR_PAD": space.mirror_pad,
     "BROADCAST_TO": space.broadcast_to,
     "TILE": space.broadcast_to,
@@ -67,7 +82,10 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
     "ZEROS_LIKE": space.zeros_like,
     "TRANSPOSE_CONV": conv.transpose_conv,
     "LOG_SOFTMAX": reduce.log_softmax,
-    "ARG_MAX": reduce.arg_max,
+    "ARG_MAX": reduce.arg_best,
+    "ARG_MIN": reduce.arg_best,
+    "FLOOR_DIV": elementwise.floor_div_mod,
+    "FLOOR_MOD": elementwise.floor_div_mod,
     "ADD": elementwise.add_sub,
     "SUB": elementwise.add_sub,
     "MUL": elementwise.mul,
@@ -75,6 +93,7 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
     "MAXIMUM": elementwise.minimum_maximum,
     "PRELU": elementwise.prelu,
     "LEAKY_RELU": elementwise.leaky_relu,
+    **dict.fromkeys(("EQUAL", "NOT_EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL"), logic.compare),
     **dict.fromkeys(("LOGISTIC", "TANH", "HARD_SWISH", "ABS", "RSQRT", "ELU"), elementwise.unary),
     **dict.fromkeys(("EXP", "LOG", "SQRT", "SQUARE", "NEG", "FLOOR", "CEIL", "ROUND", "SIN", "COS"), elementwise.float_unary),
 }

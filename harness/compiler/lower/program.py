@@ -151,7 +151,7 @@ def check_shape(op: Op, tensor: Tensor, shape: tuple[int, ...]) -> None:
 def check_quantized(op: Op, *tensors: Tensor) -> None:
     """Every integer tensor given must have one scale > 0 and a zero point inside its type."""
     for t in tensors:
-        if t.dtype == "float32":
+        if t.dtype in ("float32", "bool"):
             continue
         good = len(t.scales) == 1 and bool(MIN_SCALE <= t.scales[0] <= MAX_SCALE)
         check(op, t, good, f"one quantisation scale from {MIN_SCALE:g} to {MAX_SCALE:g}", f"scales {t.scales[:4].tolist()}")

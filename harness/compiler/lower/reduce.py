@@ -57,6 +57,13 @@ def product(p: Program, op: Op) -> None:
     p.fold(y, values)
 
 
+def reduction_block(p: Program, op: Op, *dtypes: str) -> tuple[Tensor, Tensor, tuple[int, int, int]]:
+    """-> input, output, [outer, reduced, inner]."""
+    x, y, axes = _reduction(p, op, *dtypes)
+    x, parts = _block(p, op, x, axes)
+    return x, y, parts
+
+
 def _reduction(p: Program, op: Op, *dtypes: str) -> tuple[Tensor, Tensor, set[int]]:
     """-> input, output, the axes to reduce."""
     x, axes_tensor = p.inputs(op, 2)
@@ -148,7 +155,8 @@ def log_softmax(p: Program, op: Op) -> None:
     p.emit(f"log_softmax_{SUFFIX[x.dtype]}", op, [x], [y], params)
 
 
-def arg_max(p: Program, op: Op) -> None:
+def arg_best(p: Program, op: Op) -> None:
+    """ARG_MAX and ARG_MIN."""
     x, axis_tensor = p.inputs(op, 2)
     y = p.output(op)
     check_dtype(op, x, "float32", "int8")
@@ -161,4 +169,4 @@ def arg_max(p: Program, op: Op) -> None:
     axis %= rank
     outer, n, inner = math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
     check(op, y, y.size == outer * inner, f"{outer * inner} elements")
-    p.emit(f"arg_max_{SUFFIX[x.dtype]}", op, [x], [y], ArgMax(outer, n, inner))
+    p.emit(f"{op.code.lower()}_{SUFFIX[x.dtype]}", op, [x], [y], ArgMax(outer, n, inner))

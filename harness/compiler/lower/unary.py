@@ -42,11 +42,21 @@ def _rescale(op: Op, x: Tensor, y: Tensor, lo: int, hi: int) -> Rescale:
     return Rescale(x.size, x.zero_point, multiplier, shift, y.zero_point, lo, hi)
 
 
+_QUANTIZE = {
+    "float32": ("int8", "int16"),
+    "int8": ("int8", "int16", "uint8", "int32"),
+    "int16": ("int8", "int16", "int32"),
+    "int32": ("int8", "int16"),
+    "uint8": ("int8",),
+}
+"""Input type -> types of the output."""
+
+
 def quantize(p: Program, op: Op) -> None:
     (x,) = p.inputs(op, 1)
     y = p.output(op)
-    check_dtype(op, x, "float32", "int8", "int16", "uint8")
-    check_dtype(op, y, *{"uint8": ("int8",), "int8": ("int8", "int16", "uint8")}.get(x.dtype, ("int8", "int16")))
+    check_dtype(op, x, *_QUANTIZE)
+    check_dtype(op, y, *_QUANTIZE[x.dtype])
     check_quantized(op, x, y)
     check_shape(op, y, x.shape)
     if x.dtype == "float32":

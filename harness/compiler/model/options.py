@@ -104,6 +104,11 @@ OPTIONS: dict[str, tuple[str, dict[str, Getter]]] = {
     "SPACE_TO_DEPTH": ("SpaceToDepthOptions", {"block": "BlockSize"}),
     "SPLIT_V": ("SplitVOptions", {"count": "NumSplits"}),
     "SQUEEZE": ("SqueezeOptions", {"dims": "SqueezeDimsAsNumpy"}),
+    "ARG_MIN": ("ArgMinOptions", {"output_type": ("OutputType", _TYPE)}),
+    "CUMSUM": ("CumsumOptions", {"exclusive": "Exclusive", "reverse": "Reverse"}),
+    "L2_NORMALIZATION": ("L2NormOptions", _ACT),
+    "L2_POOL_2D": ("Pool2DOptions", _POOL),
+    "REDUCE_ALL": ("ReducerOptions", {"keep_dims": "KeepDims"}),
     "SHAPE": ("ShapeOptions", {"out_type": ("OutType", _TYPE)}),
 }
 """op -> (schema table, our key -> getter, or (getter, names of the enum)). Numbers whose enum has no name stay numbers."""

@@ -247,3 +247,75 @@ class LogSoftmax:
     scale: Scale = (0, 0)
     reverse: Scale = (0, 0)
     diff_min: int = 0
+
+
+@dataclass(frozen=True)
+class CompareInt:
+    """equal_s8 ... less_equal_s8: operands (x - zero) * 256, each times its own scale, compared."""
+
+    shape: Broadcast
+    zeros: tuple[int, int]
+    a: Scale
+    b: Scale
+
+
+@dataclass(frozen=True)
+class Select:
+    """select, any type of `bytes` an element: dims from the outermost as (count, step of the condition in bytes, of a, of b);
+    a step of 0 repeats."""
+
+    bytes: int
+    dims: tuple[tuple[int, int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Pick:
+    """gather, lookup_s8_f32: `picks` of `rows` rows for each of `outer`. lookup: `row_bytes` int8 values times `scale`."""
+
+    outer: int
+    rows: int
+    picks: int
+    row_bytes: int
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class PickNd:
+    """gather_nd: an index has one part for each of `sizes`."""
+
+    picks: int
+    sizes: tuple[int, ...]
+    row_bytes: int
+
+
+@dataclass(frozen=True)
+class UpdateSlice:
+    """update_slice_s32 / _s64 (of the starts): a block `part` put into `size`, in elements of `bytes`."""
+
+    bytes: int
+    total_bytes: int
+    size: tuple[int, ...]
+    part: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class CumSum:
+    """cumsum_f32 / _s8: [outer, n, inner] along n. s8 as AddInt's: zeros and scales of input and output."""
+
+    outer: int
+    n: int
+    inner: int
+    exclusive: bool
+    reverse: bool
+    zeros: tuple[int, int] = (0, 0)
+    half: Scale = (0, 0)
+    out: Scale = (0, 0)
+
+
+@dataclass(frozen=True)
+class L2Norm:
+    """l2_normalization_f32 / _s8 over the last axis."""
+
+    rows: int
+    depth: int
+    zero_point: int

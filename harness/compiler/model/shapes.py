@@ -52,6 +52,23 @@ def _broadcast(op: Op, x: Inputs) -> list[Shape]:
     return [np.broadcast_shapes(x[0].shape, x[1].shape)]
 
 
+def _broadcast_all(op: Op, x: Inputs) -> list[Shape]:
+    return [np.broadcast_shapes(*(t.shape for t in x))]
+
+
+def _arg_best(op: Op, x: Inputs) -> list[Shape]:
+    (axis,), rank = _values(x[1]), len(x[0].shape)
+    return [tuple(d for i, d in enumerate(x[0].shape) if i != axis % rank)]
+
+
+def _gather_nd(op: Op, x: Inputs) -> list[Shape]:
+    return [(*x[1].shape[:-1], *x[0].shape[x[1].shape[-1] :])]
+
+
+def _lookup(op: Op, x: Inputs) -> list[Shape]:
+    return [(x[0].size, *x[1].shape[1:])]
+
+
 def _window(op: Op, x: Inputs) -> list[Shape]:
     o, (n, *size, c) = op.options, x[0].shape
     if "filter_h" in o:
@@ -208,12 +225,28 @@ _RULES: dict[str, Callable[[Op, Inputs], list[Shape]]] = {
             "COS",
             "REVERSE_V2",
             "ZEROS_LIKE",
+            "CAST",
+            "CUMSUM",
+            "LOGICAL_NOT",
+            "L2_NORMALIZATION",
+            "DYNAMIC_UPDATE_SLICE",
+            "ADD_N",
         ),
         _same,
     ),
-    **dict.fromkeys(("ADD", "SUB", "MUL", "DIV", "MINIMUM", "MAXIMUM", "SQUARED_DIFFERENCE"), _broadcast),
-    **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D"), _window),
-    **dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD"), _reduce),
+    **dict.fromkeys(
+        ("ADD", "SUB", "MUL", "DIV", "MINIMUM", "MAXIMUM", "SQUARED_DIFFERENCE", "FLOOR_DIV", "FLOOR_MOD"), _broadcast
+    ),
+    **dict.fromkeys(
+        ("EQUAL", "NOT_EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "LOGICAL_AND", "LOGICAL_OR"), _broadcast
+    ),
+    **dict.fromkeys(("SELECT", "SELECT_V2"), _broadcast_all),
+    **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D"), _window),
+    **dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "REDUCE_ALL"), _reduce),
+    "ARG_MAX": _arg_best,
+    "ARG_MIN": _arg_best,
+    "GATHER_ND": _gather_nd,
+    "EMBEDDING_LOOKUP": _lookup,
     **dict.fromkeys(("PAD", "PADV2", "MIRROR_PAD"), _pad),
     **dict.fromkeys(("FILL", "TRANSPOSE_CONV"), _first_values),
     **dict.fromkeys(("RESIZE_NEAREST_NEIGHBOR", "RESIZE_BILINEAR"), _resize),

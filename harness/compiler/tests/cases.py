@@ -35,13 +35,13 @@ class Workbench:
     values: list[np.ndarray] = field(default_factory=list)
 
     def input(self, shape: tuple[int, ...], dtype: str, scale: float | None = None, zero: int = 0) -> int:
-        index = self.model.tensor(shape, dtype, scale if dtype != "float32" else None, zero)
+        index = self.model.tensor(shape, dtype, scale if dtype not in ("float32", "bool") else None, zero)
         self.inputs.append(index)
         self.values.append(random_values(self.rng, shape, dtype))
         return index
 
     def output(self, shape: tuple[int, ...], dtype: str, scale: float | None = None, zero: int = 0) -> int:
-        index = self.model.tensor(shape, dtype, scale if dtype != "float32" else None, zero)
+        index = self.model.tensor(shape, dtype, scale if dtype not in ("float32", "bool") else None, zero)
         self.outputs.append(index)
         return index
 
@@ -56,6 +56,8 @@ def random_values(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) 
     """Integers over their whole range with some at its ends; floats normal."""
     if dtype == "float32":
         return rng.standard_normal(shape).astype(np.float32) * 2
+    if dtype == "bool":
+        return rng.random(shape) < 0.5
     info = np.iinfo(dtype)
     x = rng.integers(info.min, info.max, shape, endpoint=True)
     ends = rng.random(shape)

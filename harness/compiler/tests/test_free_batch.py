@@ -60,8 +60,8 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
 
 def test_an_op_without_a_rule_is_refused_with_the_remedy() -> None:
     b = ModelBuilder()
-    x, y = b.tensor((1, 4), signature=(-1, 4)), b.tensor((1, 1), "int32", signature=(-1, -1))
-    b.op("ARG_MAX", [x, b.tensor((1,), "int32", data=[1])], [y], outputType=2)
+    x, y = b.tensor((1, 4), signature=(-1, 4)), b.tensor((1, 4), signature=(-1, -1))
+    b.op("BROADCAST_TO", [x, b.tensor((2,), "int32", data=[1, 4])], [y])
     with pytest.raises(ModelError, match="fixed batch of 1"):
         compile_model(b.finish([x], [y]), flash_bytes=1 << 20, ram_bytes=1 << 18)
 
