@@ -47,6 +47,7 @@ def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser], 
     parser.add_argument("first", metavar="RUN_A", help="a run's id or its beginning")
     parser.add_argument("second", metavar="RUN_B", nargs="?", help="default: the latest run")
     parser.add_argument("--all", action="store_true", help="also show unchanged metrics")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="also write a page: what changed, step by step")
     parser.set_defaults(command=_compare)
 
 
@@ -214,6 +215,8 @@ def _compare(arguments: argparse.Namespace) -> int:
         ids = [store.resolve(arguments.first), store.resolve(arguments.second) if arguments.second else store.latest()]
         pairs = compare(*(run_values(store, run_id) for run_id in ids))
         places = [dict.fromkeys(f"{o.board} {o.board_id}, {o.place}" for o in origins(store, [run_id])) for run_id in ids]
+        if arguments.html:
+            _write_page(store, ids[0], ids[1], arguments.html)
     for name, run_id, place in zip("AB", ids, places, strict=True):
         print("\n   ".join([f"{name}: run {run_id}", *place]))
     for pair in pairs:
@@ -224,6 +227,18 @@ def _compare(arguments: argparse.Namespace) -> int:
         print("\ntinyrig: nothing of these runs can be compared", file=sys.stderr)
         return EXIT_USER
     return EXIT_GOOD
+
+
+def _write_page(store: Store, first: str, second: str, path: Path) -> None:
+    from tinyrig.core.errors import HostError
+    from tinyrig.reports.compare.page import compare_page
+    from tinyrig.reports.files import write_text_file
+
+    page = compare_page(store, first, second)
+    try:
+        write_text_file(path, page)
+    except OSError as error:
+        raise HostError(f"--html can't be written to {path}", received=str(error), remedy="name a writable file") from error
 
 
 def _refuse_model(name: str) -> None:

@@ -198,13 +198,15 @@ def comparables(store: Store) -> dict[str, dict[str, Any]]:
 
 
 def op_cycles(store: Store, run_id: str, variant: str) -> list[tuple[str, str, float]]:
-    """(op, name, median cycles over the profiled samples) of each step; empty where none was profiled. Outlives pruning."""
-    v, s, o = schema.VARIANT_RUNS.c, schema.SAMPLES.c, schema.OP_CYCLES.c
+    """(op, name, median cycles over the profiled samples) of each step; empty where none was profiled, or
+    where the outputs are not verified: then there is no timing. Outlives pruning."""
+    v, s, o, m = schema.VARIANT_RUNS.c, schema.SAMPLES.c, schema.OP_CYCLES.c, schema.METRICS.c
     profiled = sa.and_(s.variant_run_id == o.variant_run_id, s.position == o.position, s.kind == "profile")
     with store.reading() as db:
         key = select(v.id, v.record).where(v.run_seq == store.seq(db, run_id), v.variant == variant, schema.is_finished())
         row = db.execute(key.order_by(v.id.desc()).limit(1)).one_or_none()
-        if row is None:
+        timed = select(m.value).where(m.variant_run_id == row.id, m.name == "latency_cycles_median") if row else None
+        if row is None or timed is None or db.execute(timed).first() is None:
             return []
         ops = json.loads(row.record)["image"]["ops"]
         query = select(o.op_index, o.cycles).join(schema.SAMPLES, profiled).where(o.variant_run_id == row.id)

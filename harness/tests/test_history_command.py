@@ -127,6 +127,14 @@ def test_compare_of_other_weights(runs, capfd):
     assert code == 0 and "the outputs differ" in out and "zip_bytes" in out and "dense: firmware " in out
 
 
+def test_compare_writes_a_page(runs, home, capfd):
+    code, _, _ = tell(capfd, "compare", runs[0], runs[2], "--html", "changes.html")
+    page = (home / "changes.html").read_text()
+    assert code == 0 and page.startswith("<!doctype html>") and "the outputs differ" in page and runs[2] in page
+    code, _, errors = tell(capfd, "compare", runs[0], runs[2], "--html", str(home))
+    assert code == 3 and "--html can't be written" in errors
+
+
 def test_what_is_not_comparable_is_refused(runs, capfd):
     code, out, errors = tell(capfd, "compare", runs[0])  # with the latest, of other kernels
     assert code == 2 and "not comparable: engine: tinyrig in A, portable in B" in out and "nothing" in errors
