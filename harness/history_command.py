@@ -168,14 +168,16 @@ def _series_rows(
         change = percent = ""
         notes = [f"accepted: {place.accepted}"] if place.accepted else []
         notes += [f"rerun {place.rerun}"] if place.rerun else []
-        if place.comparable in last:
-            change, percent = _difference(series.metric, value - last[place.comparable], last[place.comparable])
-        if above and above.comparable != place.comparable:
-            notes.insert(0, f"not comparable with the row above: {_why(metadata, above.comparable, place.comparable)}")
+        base = next((last[key] for key in reversed(last) if not _why(metadata, key, place.comparable)), None)
+        if base is not None:
+            change, percent = _difference(series.metric, value - base, base)
+        if above and (why := _why(metadata, above.comparable, place.comparable)):
+            notes.insert(0, f"not comparable with the row above: {why}")
         origin = of.get((place.run_id, series.board_id))
         notes += ["the clock is off"] if origin and clock_off(origin.clock) else []
         start, firmware = place.started[:16].replace("T", " "), origin.build_id[:8] if origin else ""
         yield start, place.run_id, firmware, _text(series.metric, value), change, percent, "; ".join(notes)
+        last.pop(place.comparable, None)  # the newest goes to the end
         above, last[place.comparable] = place, value
 
 
@@ -187,12 +189,16 @@ def _difference(metric: str, change: float, base: float) -> tuple[str, str]:
 
 
 def _why(metadata: dict[str, dict[str, Any]], first: str, second: str) -> str:
+    """What differs; empty where the two may be compared."""
+    from tinyrig.analysis.provenance import METADATA_WORDS, differing_keys
     from tinyrig.store.comparison import differing
 
     a, b = metadata.get(first), metadata.get(second)
+    if first == second:
+        return ""
     if a is None or b is None:
         return differing(a, b)[0]
-    return ", ".join(f"{k} {a.get(k)} -> {b.get(k)}" for k in sorted({*a, *b}) if a.get(k) != b.get(k))
+    return ", ".join(f"{METADATA_WORDS.get(k, k)} {a.get(k)} -> {b.get(k)}" for k in differing_keys(a, b))
 
 
 def _text(metric: str, value: float) -> str:

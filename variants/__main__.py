@@ -13,6 +13,7 @@ from typing import Any
 
 from tinyrig.core.config import load_config
 from tinyrig.core.errors import EXIT_GOOD, EXIT_USER, RigError
+from tinyrig.core.text import visible
 from tinyrig.host.last_resort import say, unforeseen
 from tinyrig.host.own_command import ending
 from tinyrig.host.signals import exit_status
@@ -66,6 +67,8 @@ def _folder(args: argparse.Namespace) -> Path:
 def _compared(nodes: list[chains.Node], args: argparse.Namespace) -> str:
     from tinyrig.variants.lab import repetitions, seeds_table
 
+    datasets.load(args.dataset, args.seed, _show)  # its cautions are said once, and not by each training process
+
     plan = repetitions.RepetitionPlan(
         args.dataset, args.seed, args.seeds, tuple(node.name for node in nodes), args.epochs, args.force, tuple(args.own)
     )
@@ -81,6 +84,8 @@ def ensure(
     recipe = build.recipe_of(args.dataset, args.seed, args.epochs)
     keys = {node.name: chains.key(node, source) for node in nodes}
     if not args.force and (found := manifest.finished(folder, recipe, keys)):
+        for text in found["dataset"].get("cautions", ()):
+            _show(f"warning: {visible(str(text))}")
         return found, 0.0
     with manifest.locked(folder, lambda: print(f"waiting for another build of {folder}", file=sys.stderr, flush=True)):
         if not args.force and (found := manifest.finished(folder, recipe, keys)):
@@ -89,10 +94,16 @@ def ensure(
             manifest.check_replaceable(folder)
         started = time.monotonic()
         wanted = _with_present(folder, recipe, nodes, tables, args.epochs)
+        data = datasets.load(args.dataset, args.seed, _show)
+        if data.source_id and dict(data.source_id) != recipe["dataset"]:
+            raise datasets.changed(args.dataset)
         with _progress(folder) as progress:
-            data = datasets.load(args.dataset, args.seed)
             built = build.build(folder, wanted, data, recipe, progress, args.force)
         return built, time.monotonic() - started
+
+
+def _show(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _with_present(

@@ -59,13 +59,23 @@ def host_cc() -> str:
 
 
 @cache
+def _cc_version() -> str:
+    """What the compiler says of itself, with the machine it compiles for: `cc` is another program after an upgrade."""
+    said = [subprocess.run([host_cc(), word], capture_output=True, text=True, check=False).stdout for word in _VERSION]
+    return "\n".join(said)
+
+
+_VERSION = ("--version", "-dumpmachine")
+
+
+@cache
 def _headers_digest() -> bytes:
     files = sorted(p for p in NN_DIR.rglob("*") if p.suffix in (".h", ".inc"))
     return hashlib.sha256(b"".join(p.name.encode() + p.read_bytes() for p in files)).digest()
 
 
 def _cached(suffix: str, *key: bytes | str) -> Path:
-    parts = [k.encode() if isinstance(k, str) else k for k in (host_cc(), *key)]
+    parts = [k.encode() if isinstance(k, str) else k for k in (host_cc(), _cc_version(), *key)]
     return cache_dir() / (hashlib.sha256(_headers_digest() + b"\0".join(parts)).hexdigest()[:32] + suffix)
 
 

@@ -7,6 +7,7 @@ from tinyrig.analysis.provenance import clock_text, clock_warning, oracle_note, 
 from tinyrig.reports.blocks import code
 from tinyrig.reports.run import mlperf, paper
 from tinyrig.reports.run.sections import Section
+from tinyrig.reports.text import clipped
 
 
 def title(section: Section) -> str:
@@ -61,7 +62,16 @@ def warnings(section: Section) -> list[str]:
     """What makes figures wrong though every output was right, and lines that are about to fail."""
     found = [(row.label, text) for row in section.rows if (text := clock_warning(row.measurement.clock))]
     found += [(row.label, text) for row in section.rows if row.link and (text := row.link["warning"])]
-    return [f"Warning: {code(label)}: {text}" for label, text in found]
+    return [f"Warning: {code(label)}: {text}" for label, text in found] + [
+        f"Warning: data: {text}" for text in _cautions(section)
+    ]
+
+
+def _cautions(section: Section) -> list[str]:
+    """What about the dataset can hardly be meant, as its manifest says."""
+    dataset = section.first.variant.details.get("dataset")
+    said = dataset.get("cautions") if isinstance(dataset, dict) else None
+    return [clipped(text) for text in said if isinstance(text, str)] if isinstance(said, list) else []
 
 
 def _injected_faults(section: Section) -> list[str]:

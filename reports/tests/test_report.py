@@ -240,6 +240,14 @@ def test_a_split_by_group_says_what_its_intervals_do_not_cover():
     assert "windows, not groups" not in texts(Run("r", "2026", (run,)))
 
 
+def test_what_can_hardly_be_meant_of_the_data_stands_above_the_figures():
+    run = make_variant_run("simple")
+    said = "channel 't' is named like a clock"
+    for cautions, there in (([said], True), ([3, None], False), ("no list", False)):
+        warned = replace(run, variant=replace(run.variant, details={"dataset": {"cautions": cautions}}))
+        assert (f"Warning: data: {said}" in texts(Run("r", "2026", (warned,)))) is there
+
+
 def test_claims_stand_in_three_words_with_their_reasons():
     claims = (Claim("parity", "passed"), Claim("accuracy", "not measured", "no labels"), Claim("memory", "failed", "big"))
     text = texts(Run("r", "2026", (make_variant_run("pqt", claims=claims),)))

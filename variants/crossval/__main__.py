@@ -47,7 +47,7 @@ def _crossval(args: argparse.Namespace) -> None:
     wanted += [families.parse(text) for text in args.networks]
     wanted = list(dict.fromkeys(wanted or [PAPER]))
     settings = CrossvalSettings(args.folds, args.epochs, args.seed)
-    data = datasets.load(args.dataset, args.seed)
+    data = datasets.load(args.dataset, args.seed, _show)
     for network in wanted:
         families.check_fits(network, data.x.shape[1])
     folder = (
@@ -59,7 +59,7 @@ def _crossval(args: argparse.Namespace) -> None:
     text = page.page(results, data, settings.epochs)
     _write_text(folder / "crossval.md", text)
     if args.json:
-        _write_text(Path(args.json), json.dumps(_as_json(results, data, settings), indent=1))
+        _write_text(Path(args.json), json.dumps(_as_json(results, data, settings), indent=1, allow_nan=False))
     print(text, end="")
 
 

@@ -20,7 +20,7 @@ from tinyrig.variants.lab import build
 from tinyrig.variants.networks import families, models, tflite_facts
 from tinyrig.variants.networks.families import Network
 
-_CODE = ("stacked.py", "evaluate.py", "../networks/families.py")
+_CODE = ("stacked.py", "evaluate.py", "../networks/families.py", "../networks/models.py", "../data/splits.py")
 EPOCHS = 80
 FOLDS = 10
 
@@ -158,7 +158,7 @@ def kept(folder: Path, key: str) -> CrossvalResult | None:
 
 def keep(folder: Path, key: str, result: CrossvalResult) -> None:
     """Raises HostError where the folder can't be written."""
-    text = json.dumps({**dataclasses.asdict(result), "network": str(result.network)})
+    text = json.dumps({**dataclasses.asdict(result), "network": str(result.network)}, allow_nan=False)
     try:
         write_whole(folder / f"{key[:32]}.json", text.encode())
     except OSError as error:

@@ -8,15 +8,20 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import io
+import logging
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from tinyrig.core.errors import HostError, UserError
+from tinyrig.core.text import visible
 from tinyrig.places.remedies import extra
 from tinyrig.variants.data import glove, user_data
+
+log = logging.getLogger(__name__)
 
 BUILT_IN = ("glove", "watch")
 _TAKEN = (*BUILT_IN, "zoo")
@@ -44,7 +49,8 @@ WATCH_CLASSES = {
 class Dataset:
     """x float32 [N,T,C] in the sensors' units, y int64 [N] (index into class_names), groups [N] or None.
 
-    Windows of one group (a person, a recording) never go to both the training and the test part.
+    Windows of one group (a person, a recording) never go to both the training and the test part. `cautions`: what about the data
+    can hardly be meant, in words; `source_id` of the user's own data: what exactly was read.
     """
 
     name: str
@@ -55,6 +61,8 @@ class Dataset:
     groups: np.ndarray | None
     synthetic: bool
     source: str
+    cautions: tuple[str, ...] = ()
+    source_id: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -83,16 +91,23 @@ def source_id(spec: str) -> dict[str, str]:
     return user_data.source_id(Path(spec))
 
 
-def load(spec: str, seed: int = 0) -> Dataset:
-    """`glove`, `watch` or a path -> a checked Dataset. `seed` matters to `glove` only.
+def load(spec: str, seed: int = 0, say: Callable[[str], None] = log.warning) -> Dataset:
+    """`glove`, `watch` or a path -> a checked Dataset. `seed` matters to `glove` only. `say` is given each caution, also those of
+    data that are then refused.
 
-    UserError: the path or what is in it is unusable. HostError: the package with the recordings is missing.
+    UserError: the path or what is in it is unusable, or it was changed meanwhile. HostError: the package with the recordings is
+    missing.
     """
     if spec == "glove":
         return check(load_glove(seed))
     if spec == "watch":
         return check(load_watch())
+    source = source_id(spec)
     raw = user_data.load(Path(spec))
+    if source_id(spec) != source:
+        raise changed(spec)
+    for text in raw.cautions:
+        say(f"warning: {visible(text)}")
     return check(
         Dataset(
             name=name_of(spec),
@@ -103,7 +118,18 @@ def load(spec: str, seed: int = 0) -> Dataset:
             groups=raw.groups,
             synthetic=False,
             source=f"the user's own data, {Path(spec).name}",
+            cautions=raw.cautions,
+            source_id=source,
         )
+    )
+
+
+def changed(spec: str) -> UserError:
+    return UserError(
+        f"dataset {spec} was changed while it was read",
+        expected="files that stay as they are until the command has ended",
+        received="other ones",
+        remedy="run again",
     )
 
 

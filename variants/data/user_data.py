@@ -14,6 +14,7 @@ import numpy as np
 
 from tinyrig.core.errors import UserError
 from tinyrig.core.files.npz import MAX_KEPT, MAX_ROWS, Header, Npz, open_npz
+from tinyrig.variants.data import cautions
 from tinyrig.variants.data.csv_rows import MAX_COLUMNS, SEE, read_rows
 
 LABELS = "labels.csv"
@@ -21,22 +22,26 @@ LABELS = "labels.csv"
 
 @dataclass(frozen=True)
 class RawData:
-    """x float32 [N,T,C], finite; y int64 [N], an index into class_names; groups [N] or None."""
+    """x float32 [N,T,C], finite; y int64 [N], an index into class_names; groups [N] or None. `cautions`: what can hardly be
+    meant, in words."""
 
     x: np.ndarray
     y: np.ndarray
     class_names: tuple[str, ...]
     channel_names: tuple[str, ...]
     groups: np.ndarray | None
+    cautions: tuple[str, ...] = ()
 
 
 def source_id(path: Path) -> dict[str, str]:
-    """Kind and SHA-256 of the file, or of all the folder's CSV files with their names. UserError: there is no such thing."""
+    """Kind and SHA-256 of the file, or of a folder's labels.csv and exactly the files that it names. UserError: there is no such
+    thing, or a file that is named is missing."""
     if path.is_file():
         return {"kind": "npz", "sha256": _digest(path)}
     if path.is_dir():
+        files = [path / LABELS, *(_trial_path(path, *row) for row in _read_labels(path / LABELS))]
         digest = hashlib.sha256()
-        for file in sorted(path.glob("*.csv")):
+        for file in files:
             digest.update(f"{file.name}\0{_digest(file)}\n".encode("utf-8", "surrogateescape"))
         return {"kind": "csv", "sha256": digest.hexdigest()}
     raise UserError("no such dataset", expected="glove, watch, an .npz file or a folder of CSV files", received=str(path))
@@ -69,7 +74,9 @@ def load_npz(path: Path) -> RawData:
         rest = {name: npz.array(name) for name in ("y", "class_names", "channel_names", "groups") if name in npz.headers}
     y, class_names = _labels(path, rest["y"], rest.get("class_names"), len(x))
     channels = _names(path, "channel_names", rest.get("channel_names"), x.shape[2], "ch")
-    return RawData(x, y, class_names, channels, _groups(path, rest.get("groups"), len(x)))
+    groups = _groups(path, rest.get("groups"), len(x))
+    found = [*cautions.clocks(x, channels), *cautions.alike(class_names[i] for i in y.tolist())]
+    return RawData(x, y, class_names, channels, groups, tuple(found))
 
 
 def _check_sizes(path: Path, npz: Npz) -> None:
@@ -206,7 +213,15 @@ def load_csv_folder(folder: Path) -> RawData:
     numbers = {name: i for i, name in enumerate(sorted({row["label"] for _, row in rows}))}
     y = np.array([numbers[row["label"]] for _, row in rows], np.int64)
     groups = np.array([row["group"] for _, row in rows]) if "group" in rows[0][1] else None
-    return RawData(x, y, tuple(numbers), tuple(header), groups)
+    return RawData(x, y, tuple(numbers), tuple(header), groups, tuple(_cautions(folder, x, header, rows)))
+
+
+def _cautions(folder: Path, x: np.ndarray, channels: list[str], rows: list[tuple[str, dict[str, str]]]) -> list[str]:
+    return [
+        *cautions.left_out(folder, (row["file"] for _, row in rows), LABELS),
+        *cautions.alike(row["label"] for _, row in rows),
+        *cautions.clocks(x, channels),
+    ]
 
 
 def _trial_path(folder: Path, place: str, row: dict[str, str]) -> Path:

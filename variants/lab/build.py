@@ -20,7 +20,10 @@ from tinyrig.variants.lab import builders, cache, chains, coding, manifest
 from tinyrig.variants.networks import task, tflite_facts
 
 PACKAGES = ("numpy", "tensorflow", "tf-keras", "tensorflow-model-optimization", "ai-edge-litert", "tflite")
-_COMMON = ("data/glove", "data/user_data", "data/datasets", "data/splits", "networks/models", "networks/flops", "networks/task")
+_COMMON = (
+    *("data/glove", "data/user_data", "data/csv_rows", "data/datasets", "data/splits"),
+    *("networks/models", "networks/families", "networks/keras3", "networks/flops", "networks/task"),
+)
 """Modules that decide what any network becomes; a builder's own module counts for it alone (chains.key)."""
 _MEASURED = ("lab/build", "lab/builders", "lab/chains", "lab/coding", "networks/tflite_facts")
 """Modules that decide what a folder says of its networks."""
@@ -188,6 +191,7 @@ def _describe(data: datasets.Dataset, parts: splits.Split, seed: int) -> dict[st
         "n_test": len(parts.test),
         "split": parts.method,
         "fingerprint": data.fingerprint,
+        **({"cautions": list(data.cautions)} if data.cautions else {}),
         "class_counts_test": np.bincount(data.y[parts.test], minlength=len(data.class_names)).tolist(),
     }
 

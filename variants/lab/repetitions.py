@@ -146,9 +146,11 @@ def _make(plan: RepetitionPlan, repetition: Repetition, names: tuple[str, ...]) 
     """In the child: the results, or why there are none."""
     try:
         tables = user_builders.tables({**load_config().models, **user_builders.pairs(plan.own)})
-        data = datasets.load(plan.dataset, repetition.seed)
+        data, source = datasets.load(plan.dataset, repetition.seed), _source(plan, repetition)
+        if data.source_id and dict(data.source_id) != source["dataset"]:
+            raise datasets.changed(plan.dataset)
         parts = build.prepared(data, _split(data, repetition), repetition.seed)
-        builder = build.VariantBuilder(parts.training, _source(plan, repetition), _show_begin(repetition), plan.retrain)
+        builder = build.VariantBuilder(parts.training, source, _show_begin(repetition), plan.retrain)
         return [_result(node, builder, parts, repetition) for node in chains.plan(names, tables, plan.epochs)], None
     except RigError as error:
         return [], (type(error), error.what, error.expected, error.received, error.remedy)

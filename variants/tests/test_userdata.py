@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tinyrig.core.errors import UserError
-from tinyrig.variants.data import user_data
+from tinyrig.variants.data import datasets, user_data
 
 X = np.arange(60, dtype=np.float32).reshape(5, 4, 3)
 Y = np.array([0, 1, 0, 1, 1])
@@ -174,3 +174,76 @@ def test_source_id_follows_the_content(tmp_path):
     before = user_data.source_id(folder(tmp_path / "csv"))
     (tmp_path / "csv" / "a.csv").write_text("ax,ay\n9,2\n3,4\n5,6\n")
     assert user_data.source_id(tmp_path / "csv") != before
+
+
+# ---- what a folder's identity is, and what can hardly be meant ----
+
+
+def trials(path, ending=".CSV", header="ax,ay", extra="", labels=("still", "walk"), value=0.0):
+    """12 trials of 20 rows, whose values move up and down."""
+    path.mkdir(exist_ok=True)
+    rng = np.random.default_rng(0)
+    lines = ["file,label"]
+    for i in range(12):
+        rows = (f"{extra.format(1000 * i + t, t)}{a:.3f},{b + value:.3f}" for t, (a, b) in enumerate(rng.normal(0, 1, (20, 2))))
+        (path / f"T{i}{ending}").write_text(f"{header}\n" + "\n".join(rows) + "\n")
+        lines.append(f"T{i}{ending},{labels[i % len(labels)]}")
+    (path / "labels.csv").write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("ending", [".csv", ".CSV", ".txt", ""])
+def test_the_id_of_a_folder_covers_exactly_what_labels_csv_names(tmp_path, ending):
+    before = user_data.source_id(trials(tmp_path / "d", ending))
+    (tmp_path / "d" / "notes.csv").write_text("not named anywhere")
+    assert user_data.source_id(tmp_path / "d") == before
+    assert user_data.source_id(trials(tmp_path / "d", ending, value=2.0)) != before, "trained on other trials"
+    changed = user_data.source_id(trials(tmp_path / "d", ending, labels=("walk", "still")))
+    assert changed not in (before, user_data.source_id(trials(tmp_path / "d", ending, value=2.0)))
+
+
+def test_data_that_change_while_they_are_read_are_refused(tmp_path, monkeypatch):
+    path, load = trials(tmp_path / "d"), user_data.load
+    monkeypatch.setattr(user_data, "load", lambda p: (load(p), trials(p, value=1.0))[0])
+    with pytest.raises(UserError, match="changed while it was read"):
+        datasets.load(str(path))
+
+
+@pytest.mark.parametrize(
+    ("header", "extra", "named"),
+    [
+        ("timestamp,ax,ay", "1700{:06}000,", "'timestamp' rises in every row"),  # beyond float32: it stands still in a trial
+        ("n0,ax,ay", "1700{:06}000,", "'n0' rises in every row"),
+        ("counter,ax,ay", "{},", "'counter' rises in every row"),
+        ("step,ax,ay", "{1},", "'step' rises in every row"),
+        ("Time (s),ax,ay", "7,", "'Time (s)' is named like a clock"),
+        ("t,ax,ay", "7,", "'t' is named like"),
+        ("ms,ax,ay", "7,", "'ms' is named like"),
+        ("INDEX,ax,ay", "7,", "'INDEX' is named like"),
+        ("temp,ax,ay", "7,", None),
+        ("time_constant,ax,ay", "7,", None),
+    ],
+)
+def test_a_clock_or_an_index_among_the_channels_is_named(tmp_path, header, extra, named):
+    said = []
+    data = datasets.load(str(trials(tmp_path / "d", header=header, extra=extra)), say=said.append)
+    assert [c for c in data.cautions if "channel" in c] == list(data.cautions) and len(said) == len(data.cautions)
+    assert said == [] if named is None else named in said[0] and said[0].startswith("warning: channel ")
+
+
+def test_labels_that_differ_by_case_and_files_without_a_row_are_named_before_anything_is_refused(tmp_path):
+    said, path = [], trials(tmp_path / "d", labels=("Walk", "Walk", "Walk", "Walk", "still ", "walk"))
+    (path / "T99.CSV").write_text("ax,ay\n1,2\n")
+    (path / "._T1.CSV").write_text("what macOS leaves behind")
+    with pytest.raises(UserError, match="too few windows"):
+        datasets.load(str(path), say=said.append)
+    assert len(said) == 2
+    assert "1 file is named in no row of labels.csv and left out: 'T99.CSV'" in said[0]
+    assert "labels 'Walk' (8), 'walk' (2) differ only by case or white space" in said[1]
+
+
+def test_an_npz_is_looked_at_as_well(tmp_path):
+    x = np.random.default_rng(0).normal(0, 1, (12, 20, 2)).astype(np.float32)
+    x[:, :, 1] = np.arange(20)
+    path = save(tmp_path / "d.npz", x=x, y=np.array(["a", "A"] * 6))
+    assert [text.split(" ")[0] for text in datasets.load(str(path)).cautions] == ["channel", "labels"]

@@ -12,6 +12,7 @@ from tinyrig.core.boards import BOARDS
 from tinyrig.core.errors import HostError
 from tinyrig.core.records import CompiledModel
 from tinyrig.tests.small_models import dense_int8
+from tinyrig.workload import host_build
 from tinyrig.workload.host_build import HostModel, run_sanitized
 from tinyrig.workload.image import build_image
 
@@ -50,3 +51,12 @@ def test_warnings_of_other_peoples_sources_are_theirs(tmp_path: Path) -> None:
     model = dataclasses.replace(with_text(""), extra_sources=(source,))
     HostModel(model)
     assert build_image(model, BOARDS["virtual"], tmp_path / "build").footprint.flash_engine > 0
+
+
+def test_what_another_compiler_has_built_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`cc` stays `cc` after an upgrade."""
+    before = host_build._cached(".o", b"source", "-O2")
+    assert host_build._cached(".o", b"source", "-O2") == before
+    assert host_build._cc_version().strip()
+    monkeypatch.setattr(host_build, "_cc_version", lambda: "cc 99.1")
+    assert host_build._cached(".o", b"source", "-O2") != before
