@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _answer(args: argparse.Namespace) -> str:
-    tables = user_builders.tables({**load_config().models, **user_builders.pairs(args.own)})
+    tables = user_builders.tables({**load_config().networks, **user_builders.pairs(args.own)})
     folder = _folder(args)
     if args.list:
         return listing.text(tables, folder)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from tinyrig.analysis import mlperf_metrics, provenance
 from tinyrig.analysis.evaluation import Evaluation, evaluate
 from tinyrig.analysis.metric_table import NO_TIME
-from tinyrig.core.records import INSTRUCTIONS, Measurement, Run
+from tinyrig.core.records import INSTRUCTIONS, Claim, Measurement, Run
 
 SCHEMA = 1
 
@@ -67,10 +68,15 @@ def variant_to_json(run: Measurement, known: Evaluation | None = None) -> dict[s
         "toolchain": {"cc": run.image.toolchain.cc, "flags": run.image.toolchain.flags},
         "oracle_note": provenance.oracle_note(run),
         "link": provenance.link(run),
-        "claims": {c.name: {"status": c.status, "reason": c.reason} for c in run.claims},
+        "claims": [claim_to_json(c) for c in run.claims],
         **_only_measured({"energy": found.energy, "auc": value["auc"], "throughput": found.throughput}),
         **_only_measured({"mlperf": mlperf_metrics.facts(run) or None}),
     }
+
+
+def claim_to_json(claim: Claim) -> dict[str, Any]:
+    """One entry of `claims`."""
+    return {**asdict(claim), "status": str(claim.status)}
 
 
 def _only_measured(groups: dict[str, Any]) -> dict[str, Any]:

@@ -124,6 +124,39 @@ class ReadAs:
         return core_schema.with_info_after_validator_function(convert, handler.generate_schema(self.given))
 
 
+@dataclass(frozen=True)
+class Amount:
+    """A number or a text with its unit. read: raises ValueError, gives what is kept."""
+
+    words: str
+    read: Callable[[object], Any]
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        written = core_schema.union_schema([core_schema.str_schema(), core_schema.float_schema()])
+        return _worded(core_schema.no_info_plain_validator_function(self.read, json_schema_input_schema=written), self.words)
+
+
+@dataclass(frozen=True)
+class TableOr:
+    """A table, or in its place a text that `text` takes."""
+
+    text: Text
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import SchemaValidator, core_schema
+
+        table, text = handler(source), self.text.__get_pydantic_core_schema__(str, handler)
+        taken = SchemaValidator(text)
+
+        def read(value: Any, as_table: core_schema.ValidatorFunctionWrapHandler) -> Any:
+            return as_table(value) if isinstance(value, dict) else taken.validate_python(value)
+
+        either = core_schema.union_schema([table, text])
+        return core_schema.no_info_wrap_validator_function(read, table, json_schema_input_schema=either)
+
+
 def _worded(check: CoreSchema, words: str) -> CoreSchema:
     from pydantic_core import PydanticCustomError, core_schema
 

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from tinyrig.budget import budgets
+from tinyrig.budget.budgets import Budgets
 from tinyrig.core import deadlines
 from tinyrig.core.boards import Board
-from tinyrig.core.checked import KEYS, MOST, Number, OneOf, ReadAs, Text, Texts, Whole
+from tinyrig.core.checked import KEYS, MOST, Amount, Number, OneOf, ReadAs, TableOr, Text, Texts, Whole
 from tinyrig.core.deadlines import Limits
 from tinyrig.core.errors import UserError
 from tinyrig.core.refusal import Place, refused
@@ -66,7 +68,7 @@ class Nightly:
     variants: Annotated[tuple[str, ...], Texts()] = ()
     """Built ones; none: all."""
     models: Annotated[tuple[str, ...], Texts()] = ()
-    """.tflite files in their place."""
+    """.tflite files in their place, or names of [models]; none: all tables of [models], if there are any."""
     windows: Annotated[str, Text()] = ""
     """The test windows of all models."""
     page: Annotated[str, Text()] = f"{STATE}/reports/nights.html"
@@ -133,6 +135,37 @@ class Energy:
     """The logic input that sees the mark."""
 
 
+def _budget(name: str) -> Amount:
+    read, words = budgets.READ[name]
+    return Amount(words, read)
+
+
+@dataclass(frozen=True)
+class OwnModel:
+    """A model trained elsewhere, which `tinyrig run` and `nightly` measure by its name. Paths count from rig.toml's folder."""
+
+    __pydantic_config__ = KEYS
+
+    file: Annotated[str, Text("a .tflite file", least=1)]
+    """The model."""
+    windows: Annotated[str, Text()] = ""
+    """Its test windows, as --windows takes them; empty: seeded random ones."""
+    min_accuracy: Annotated[float | None, _budget("min_accuracy")] = None
+    """The accuracy to reach, "90%" or 0.9."""
+    max_accuracy_drop: Annotated[float | None, _budget("max_accuracy_drop")] = None
+    """How far its accuracy on the board may lie below the oracle's, "1%" or 0.01; default: accuracy_drop."""
+    max_latency: Annotated[float | None, _budget("max_latency")] = None
+    """Longest median latency, "5ms"."""
+    max_ram: Annotated[int | None, _budget("max_ram")] = None
+    """Most RAM that the model costs (arena, static, stack), "8KiB" or bytes."""
+    max_flash: Annotated[int | None, _budget("max_flash")] = None
+    """Most flash that the model costs (weights, engine), "32KiB" or bytes."""
+
+    @property
+    def budgets(self) -> Budgets:
+        return Budgets(self.min_accuracy, self.max_accuracy_drop, self.max_latency, self.max_ram, self.max_flash)
+
+
 @dataclass(frozen=True)
 class Origin:
     """What a conversion may need to know of the file: None where there is none."""
@@ -148,13 +181,26 @@ def _boards(tables: dict[str, BoardTable], origin: Origin) -> dict[str, BoardPor
     }
 
 
-def _models(given: dict[str, str], origin: Origin) -> dict[str, str]:
+def _folder(origin: Origin) -> Path:
+    """The one that paths in the file count from."""
+    return origin.file.absolute().parent if origin.file else Path.cwd()
+
+
+def _models(given: dict[str, str | OwnModel], origin: Origin) -> dict[str, str | OwnModel]:
     """A file's path counts from rig.toml's folder."""
-    folder = origin.file.absolute().parent if origin.file else Path.cwd()
-    return {name: str(folder / v) if v.endswith((".keras", ".h5")) else v for name, v in given.items()}
+    folder = _folder(origin)
+
+    def placed(model: str | OwnModel) -> str | OwnModel:
+        if isinstance(model, OwnModel):
+            windows = str(folder / model.windows) if model.windows else ""
+            return replace(model, file=str(folder / model.file), windows=windows)
+        return str(folder / model) if model.endswith((".keras", ".h5")) else model
+
+    return {name: placed(model) for name, model in given.items()}
 
 
-def _either(nightly: Nightly, origin: Origin) -> Nightly:
+def _nightly(nightly: Nightly, origin: Origin) -> Nightly:
+    """Paths count from rig.toml's folder; a model without folder and ending is the name of one of [models]."""
     if nightly.variants and nightly.models:
         raise UserError(
             f"{origin.file}: [nightly] can't be used: both variants and models",
@@ -162,11 +208,18 @@ def _either(nightly: Nightly, origin: Origin) -> Nightly:
             received=f"{list(nightly.variants)!r} and {list(nightly.models)!r}"[:200],
             remedy="leave one out; see docs/nightly.md",
         )
-    return nightly
+    folder = _folder(origin)
+    models = tuple(model if is_name(model) else str(folder / model) for model in nightly.models)
+    return replace(nightly, models=models, windows=str(folder / nightly.windows) if nightly.windows else "")
+
+
+def is_name(model: str) -> bool:
+    """Whether a word can only be the name of a model of rig.toml: a file has an ending or a folder."""
+    return not Path(model).suffix and Path(model).name == model
 
 
 _NAME = Annotated[str, Text("a name")]
-_MODEL = Annotated[str, Text('"FILE.keras" or "module:function"', least=1)]
+_MODEL = Annotated[OwnModel, TableOr(Text('"FILE.keras" or "module:function", or a table [models.NAME] with a file', least=1))]
 
 
 @dataclass(frozen=True)
@@ -205,14 +258,25 @@ class Config:
     fault_seed: Annotated[int, Whole()] = 0
     """Of the random faults of the line."""
     history: History = field(default_factory=History)
-    nightly: Annotated[Nightly, ReadAs(Nightly, _either)] = field(default_factory=Nightly)
+    nightly: Annotated[Nightly, ReadAs(Nightly, _nightly)] = field(default_factory=Nightly)
     logs: Logs = field(default_factory=Logs)
     energy: Energy | None = None
     boards: Annotated[dict[str, BoardPorts], ReadAs(dict[_NAME, BoardTable], _boards)] = field(default_factory=dict)
     """By the names that --board takes."""
     labgrid: Labgrid = field(default_factory=Labgrid)
-    models: Annotated[dict[str, str], ReadAs(dict[_NAME, _MODEL], _models)] = field(default_factory=dict)
-    """The user's own networks by name: FILE.keras, FILE.h5 or module:function (docs/own_variants.md)."""
+    models: Annotated[dict[str, str | OwnModel], ReadAs(dict[_NAME, _MODEL], _models)] = field(default_factory=dict)
+    """By name: a table is a model to be measured (docs/model.md); FILE.keras, FILE.h5 or module:function is a network to build
+    variants of (docs/own_variants.md)."""
+
+    @property
+    def own_models(self) -> dict[str, OwnModel]:
+        """What is measured as it is."""
+        return {name: model for name, model in self.models.items() if isinstance(model, OwnModel)}
+
+    @property
+    def networks(self) -> dict[str, str]:
+        """What variants are built of: FILE.keras, FILE.h5 or module:function."""
+        return {name: model for name, model in self.models.items() if isinstance(model, str)}
 
 
 @functools.cache

@@ -10,6 +10,8 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from tinyrig.budget.budgets import Budgets
+
 
 @dataclass(frozen=True)
 class RunSettings:
@@ -37,6 +39,25 @@ class RunSettings:
         kept = {f.name: stored[f.name] for f in fields(cls) if f.name in stored}
         needed = [f.name for f in fields(cls) if f.default is MISSING]
         return cls(**kept) if all(name in kept for name in needed) else None
+
+
+@dataclass(frozen=True)
+class AskedModel:
+    """A model of the user's as it was asked for. `name` is that of rig.toml, else its file's stem; `windows` None for seeded
+    random ones."""
+
+    name: str
+    file: Path
+    windows: Path | None = None
+    budgets: Budgets = field(default_factory=Budgets)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "file": _text(self.file), "windows": _text(self.windows), "budgets": self.budgets.to_json()}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> AskedModel:
+        budgets = Budgets.from_json(stored.get("budgets") or {})
+        return cls(stored["name"], Path(stored["file"]), _path(stored.get("windows")), budgets)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyrig.budget.budgets import Budgets
 from tinyrig.core.files.content import Content
 from tinyrig.core.plans import MeasurementSettings
 
@@ -164,6 +165,7 @@ class Variant:
     flops: int | None = None
     macs: int | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    budgets: Budgets = field(default_factory=Budgets)
     model: bytes = field(default=b"", repr=False, compare=False)
     test_set: Content | None = field(default=None, repr=False, compare=False)
 
@@ -290,7 +292,8 @@ class Sample:
 
 @dataclass(frozen=True)
 class Parity:
-    """Device outputs against the oracle's, a window at a time. `max_abs_diff` in LSB for integers, real units for floats."""
+    """Device outputs against the oracle's, a window at a time. `max_abs_diff` in LSB for integers, real units for floats;
+    `oracle_correct`: in how many of the compared windows the oracle's own class is the label, None without labels."""
 
     oracle: str
     compared: int
@@ -298,6 +301,7 @@ class Parity:
     max_abs_diff: float
     top1_changed: int
     first_mismatch: int | None
+    oracle_correct: int | None = None
 
 
 @dataclass(frozen=True)
@@ -325,11 +329,19 @@ class ClockCheck:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a claim came to; `reason` says why, empty where it passed."""
+    """What a claim came to; `reason` says why, empty where it passed.
+
+    `value` was measured and `limit` is what it may come to, both in `unit` (fraction, us, bytes, windows); None where there is no
+    such number. `against`: whose accuracy the limit goes by, empty for claims that have no reference.
+    """
 
     name: str
     status: ClaimStatus
     reason: str = ""
+    limit: float | None = None
+    value: float | None = None
+    unit: str = ""
+    against: str = ""
 
 
 @dataclass(frozen=True)

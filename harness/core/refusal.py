@@ -24,10 +24,10 @@ PAGES = {
     "logs": "docs/nightly.md",
     "labgrid": "docs/remote.md",
     "energy": "docs/energy.md",
-    "models": "docs/own_variants.md",
+    "models": "docs/model.md and docs/own_variants.md",
 }
 _UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
-_SHAPES = {"dataclass_type": "a table", "dict_type": "a table"}
+_SHAPES = {"dataclass_type": "a table", "dict_type": "a table", "missing": "a value: it is missing"}
 _LONGEST = 200
 
 
@@ -76,7 +76,7 @@ def _table_of(place: Place, schema: Mapping[str, Any]) -> tuple[Place, Place]:
     if "properties" in _resolved(schema, top):
         depth = 1
     elif "additionalProperties" in _resolved(schema, top):
-        depth = 2 if place[0] == "boards" else 1
+        depth = 2 if place[0] == "boards" or (place[0] == "models" and len(place) > 2) else 1
     return place[:depth], place[depth:]
 
 
@@ -86,6 +86,7 @@ def _tables(schema: Mapping[str, Any]) -> Iterator[Place]:
         if "properties" in _resolved(schema, node):
             yield (name,)
     yield ("boards", "NAME")
+    yield ("models", "NAME")
 
 
 def _keys(schema: Mapping[str, Any], table: Place) -> list[str]:

@@ -112,6 +112,15 @@ def alone(path: Path) -> Iterator[None]:
         os.close(fd)
 
 
+@contextlib.contextmanager
+def turn(key: str) -> Iterator[None]:
+    """Within, no other process has its turn at `key`; waits for it. Raises HostError where lock files can't be written."""
+    path = _file(f"turn {key}")
+    os.close(_open(path))
+    with alone(path):
+        yield
+
+
 def is_held(key: str) -> bool:
     """Whether a process, this one included, has the lock."""
     path = _file(key)

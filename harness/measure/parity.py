@@ -17,7 +17,7 @@ def compare(
     """Device outputs against the oracle's. A float window mismatches beyond `tolerance` (absolute, or relative to the window's
     largest value), an integer window when any byte differs; top-1 is the first output's argmax."""
     wrong: list[int] = []
-    worst, top1, compared = 0.0, 0, 0
+    worst, top1, compared, correct = 0.0, 0, 0, 0
     for sample in (s for s in samples if s.kind == "window"):
         expected = oracle.run(list(windows.inputs[sample.index]))
         received = split_outputs(sample.outputs, outputs)
@@ -25,9 +25,12 @@ def compare(
         worst = max(worst, *diffs)
         if any(d > allowed(e, tolerance) for d, e in zip(diffs, expected, strict=True)):
             wrong.append(sample.index)
-        top1 += int(np.argmax(expected[0]) != np.argmax(received[0]))
+        best = int(np.argmax(expected[0]))
+        top1 += int(best != np.argmax(received[0]))
+        correct += int(windows.labels is not None and best == windows.labels[sample.index])
         compared += 1
-    return Parity(oracle.name, compared, len(wrong), worst, top1, wrong[0] if wrong else None)
+    right = None if windows.labels is None else correct
+    return Parity(oracle.name, compared, len(wrong), worst, top1, wrong[0] if wrong else None, right)
 
 
 def split_outputs(raw: bytes, outputs: tuple[TensorSpec, ...]) -> list[np.ndarray]:

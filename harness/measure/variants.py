@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from tinyrig.core.config import Config
+from tinyrig.budget.budgets import Budgets
+from tinyrig.core.config import Config, is_name
 from tinyrig.core.deadlines import Deadline, exceeded
 from tinyrig.core.errors import EXIT_USER, HostError, UserError
 from tinyrig.core.files.content import Content
+from tinyrig.core.plans import AskedModel
 from tinyrig.core.records import Variant
 from tinyrig.core.text import printable
 from tinyrig.host.forked import died_of
@@ -74,6 +77,45 @@ def model_variants(paths: Sequence[Path], windows: Path | None) -> list[Variant]
     file is read here, once. Raises UserError."""
     test_set = None if windows is None else read_windows(windows)
     return [_model_variant(path, test_set) for path in paths]
+
+
+def asked_model(word: str | Path, windows: Path | None, budgets: Budgets, config: Config) -> AskedModel:
+    """`word` is a name of rig.toml's [models] or a file; what is given here goes before what rig.toml says of that model.
+
+    Raises UserError for a name that is not there.
+    """
+    known = config.own_models.get(str(word))
+    if known is not None:
+        own_windows = windows or (Path(known.windows) if known.windows else None)
+        return AskedModel(str(word), Path(known.file), own_windows, budgets.over(known.budgets))
+    if is_name(str(word)) and not Path(word).exists():
+        raise UserError(
+            f"no model {word}",
+            expected=", ".join(config.own_models) or "a .tflite file",
+            received=str(word),
+            remedy=f"name a file, or add [models.{word}] with its file to rig.toml",
+        )
+    return AskedModel(printable(Path(word).stem, 100), Path(word), windows, budgets)
+
+
+def distinct(models: Sequence[AskedModel]) -> list[AskedModel]:
+    """Itself. Raises UserError for two models of one name: their results would be taken for each other's."""
+    for i, model in enumerate(models):
+        other = next((m for m in models[:i] if m.name == model.name), None)
+        if other is not None:
+            raise UserError(
+                f"two models have the same name: {model.name}",
+                expected="a different name for each",
+                received=f"{other.file} and {model.file}",
+                remedy=f"name one in rig.toml ([models.NAME] with file = {str(model.file)!r}) and ask for it by that name, or "
+                "rename a file: a model's history goes by its name",
+            )
+    return list(models)
+
+
+def own_variant(asked: AskedModel) -> Variant:
+    """Raises UserError for a file that can't be used."""
+    return replace(model_variant(asked.file, asked.windows), name=asked.name, budgets=asked.budgets)
 
 
 def model_variant(path: Path, windows: Path | None) -> Variant:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from tinyrig.budget.budgets import Budgets
 from tinyrig.core.errors import InfraError
 from tinyrig.core.plans import MeasurementSettings
 from tinyrig.core.records import (
@@ -123,14 +124,15 @@ def _record(run: Measurement) -> dict[str, Any]:
         "labels": None if run.labels is None else [int(n) for n in run.labels],
         "class_names": run.class_names,
         "settings": run.settings.to_json(),
-        "claims": [asdict(c) for c in run.claims],
+        "claims": [{key: value for key, value in asdict(c).items() if value not in (None, "")} for c in run.claims],
     }
 
 
 def _variant_record(variant: Variant) -> dict[str, Any]:
-    """Without what its files held."""
+    """Without what its files held; budgets only where there are any."""
     kept = asdict(replace(variant, model=b"", test_set=None))
-    return {name: value for name, value in kept.items() if name not in ("model", "test_set")}
+    own = {name: value for name, value in kept.items() if name not in ("model", "test_set", "budgets")}
+    return own | ({"budgets": variant.budgets.to_json()} if variant.budgets else {})
 
 
 def _parity_record(parity: Parity) -> dict[str, Any]:
@@ -158,10 +160,8 @@ def measurement(r: dict[str, Any], samples: tuple[Sample, ...]) -> Measurement:
 
 
 def _fields(r: dict[str, Any], samples: tuple[Sample, ...]) -> Measurement:
-    v = r["variant"]
-    variant = Variant(**(v | {"tflite": Path(v["tflite"]), "windows": None if v["windows"] is None else Path(v["windows"])}))
     return Measurement(
-        variant,
+        _variant(r["variant"]),
         _image(r["image"], r.get("arena", ())),
         BoardInfo(**r["board"], timer_hz=r.get("timer_hz")),
         samples,
@@ -169,9 +169,18 @@ def _fields(r: dict[str, Any], samples: tuple[Sample, ...]) -> Measurement:
         None if r["labels"] is None else tuple(r["labels"]),
         None if r["class_names"] is None else tuple(r["class_names"]),
         MeasurementSettings.from_json(r["settings"]),
-        tuple(Claim(**(c | {"status": ClaimStatus(c["status"])})) for c in r.get("claims", ())),
+        tuple(map(_claim, r.get("claims", ()))),
         None if r.get("clock") is None else ClockCheck(**r["clock"]),
     )
+
+
+def _variant(v: dict[str, Any]) -> Variant:
+    paths = {"tflite": Path(v["tflite"]), "windows": None if v["windows"] is None else Path(v["windows"])}
+    return Variant(**(v | paths | {"budgets": Budgets.from_json(v.get("budgets") or {})}))
+
+
+def _claim(c: dict[str, Any]) -> Claim:
+    return Claim(**(c | {"status": ClaimStatus(c["status"])}))
 
 
 def _parity(p: dict[str, Any]) -> Parity:

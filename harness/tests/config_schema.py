@@ -8,12 +8,12 @@ import json
 import textwrap
 from typing import Any
 
-from tinyrig.core.config import ROOT, Config, Energy, Folders, History, Labgrid, Logs, Nightly, adapter
+from tinyrig.core.config import ROOT, Config, Energy, Folders, History, Labgrid, Logs, Nightly, OwnModel, adapter
 from tinyrig.core.deadlines import Limits
 from tinyrig.core.user_boards import BoardTable, Wiring
 
 FILE = ROOT / "docs" / "rig.schema.json"
-RECORDS: tuple[type, ...] = (Config, BoardTable, Energy, Folders, History, Labgrid, Limits, Logs, Nightly)
+RECORDS: tuple[type, ...] = (Config, BoardTable, Energy, Folders, History, Labgrid, Limits, Logs, Nightly, OwnModel)
 
 
 def text() -> str:
@@ -38,8 +38,8 @@ def _tidy(table: dict[str, Any], words: dict[str, str]) -> None:
         node.pop("title", None)
         if node.get("default", "") is None:
             del node["default"]
-        if "anyOf" in node:  # a table that may be left out; TOML has no null
-            table["properties"][name] = node = next(option for option in node["anyOf"] if "$ref" in option)
+        if table_of := next((option for option in node.get("anyOf", ()) if "$ref" in option), None):
+            table["properties"][name] = node = table_of  # a table that may be left out; TOML has no null
         if name in words:
             node["description"] = words[name]
 

@@ -145,7 +145,7 @@ def _in_a_process(plan: RepetitionPlan, repetition: Repetition, names: tuple[str
 def _make(plan: RepetitionPlan, repetition: Repetition, names: tuple[str, ...]) -> tuple[list[RepetitionResult], _Refusal | None]:
     """In the child: the results, or why there are none."""
     try:
-        tables = user_builders.tables({**load_config().models, **user_builders.pairs(plan.own)})
+        tables = user_builders.tables({**load_config().networks, **user_builders.pairs(plan.own)})
         data, source = datasets.load(plan.dataset, repetition.seed), _source(plan, repetition)
         if data.source_id and dict(data.source_id) != source["dataset"]:
             raise datasets.changed(plan.dataset)

@@ -1,0 +1,133 @@
+"""What the pytest plugin's fixtures are: the board in use, and the function that measures on it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tinyrig.api.measure import Amount, How, Name, Taken, budgets_of, take
+from tinyrig.api.result import Result
+from tinyrig.board.resolve import identity, is_started_here, resolved
+from tinyrig.budget.budgets import Budgets
+from tinyrig.budget.quantity import show_bytes, show_share, show_us
+from tinyrig.core.boards import parse_own_board
+from tinyrig.core.config import Config
+from tinyrig.core.errors import ClaimError, RigError
+from tinyrig.core.plans import AskedModel
+from tinyrig.host.locks import turn
+from tinyrig.host.signals import terminable
+from tinyrig.measure.variants import asked_model
+
+Note = Callable[[str, object], None]
+"""Keeps a property of the test that is being run."""
+
+
+@dataclass(frozen=True)
+class BoardInUse:
+    """`asked` is what --board says, `name` the kind of board, empty for a port that says nothing of it; `virtual`: emulated."""
+
+    asked: str
+    name: str
+    virtual: bool
+
+
+def board_in_use(asked: str, config: Config) -> BoardInUse:
+    """Opens nothing. Raises UserError."""
+    target = resolved(parse_own_board(asked, config.boards, "tests need our own firmware on the board"), config)
+    board = target.board
+    return BoardInUse(asked, board.name if board else "", bool(board and board.starter))
+
+
+class PytestMeasure:
+    """Measures models on one board, each once a session.
+
+    `root`: relative paths that are not there count from it. `session`: names a session whose workers share the board, which then
+    take turns; empty: this process is the only one. `note` is told what was measured.
+    """
+
+    def __init__(self, board: str, config: Config, root: Path, session: str, note: Note) -> None:
+        self._board, self._config, self._root, self._session, self._note = board, config, root, session, note
+        self._taken: dict[object, Taken] = {}
+        self._failed: dict[object, RigError] = {}
+
+    def __call__(
+        self,
+        model: Name,
+        windows: Name | None = None,
+        *,
+        limit: int | None = None,
+        oracle: str | None = None,
+        engine: str = "tinyrig",
+        check: bool = True,
+        min_accuracy: Amount | None = None,
+        max_accuracy_drop: Amount | None = None,
+        max_latency: str | None = None,
+        max_ram: Amount | None = None,
+        max_flash: Amount | None = None,
+    ) -> Result:
+        """`model` and the other words are those of tinyrig.run(). Raises ClaimError where a claim failed, unless `check` is
+        False; UserError for what can't be used; another RigError where the rig failed."""
+        budgets = budgets_of(
+            {
+                "min_accuracy": min_accuracy,
+                "max_accuracy_drop": max_accuracy_drop,
+                "max_latency": max_latency,
+                "max_ram": max_ram,
+                "max_flash": max_flash,
+            }
+        )
+        asked = asked_model(self._found(model), None if windows is None else Path(self._found(windows)), budgets, self._config)
+        found = self._take(asked, How(engine, limit, oracle)).result(asked.budgets, self._config)
+        self._note("tinyrig", line(found))
+        for name in ("run_id", "verified", "accuracy", "latency_us", "ram_bytes", "flash_bytes"):
+            self._note(f"tinyrig.{found.name}.{name}", getattr(found, name))
+        if check and found.failed:
+            raise ClaimError("; ".join(f"{found.name}: {claim.name}: {claim.reason}" for claim in found.failed))
+        return found
+
+    def _found(self, file: Name) -> str:
+        beside = self._root / file
+        return str(beside) if not Path(file).exists() and beside.exists() else os.fspath(file)
+
+    def _take(self, asked: AskedModel, how: How) -> Taken:
+        """A rig that failed is not tried again for each test."""
+        key = (replace(asked, budgets=Budgets()), how, *map(_stamp, (asked.file, asked.windows)))
+        if key in self._failed:
+            raise self._failed[key]
+        if key not in self._taken:
+            try:
+                with terminable(), self._turn():
+                    self._taken[key] = take(asked, self._board, self._config, how)
+            except RigError as error:
+                self._failed[key] = error
+                raise
+        return self._taken[key]
+
+    def _turn(self) -> contextlib.AbstractContextManager[None]:
+        """Emulated boards are started for each worker; another board is one for all."""
+        target = resolved(parse_own_board(self._board, self._config.boards), self._config)
+        if not self._session or is_started_here(target, self._config):
+            return contextlib.nullcontext()
+        return turn(f"{self._session} {(identity(target, self._config) or [self._board])[0]}")
+
+
+def _stamp(path: Path | None) -> tuple[int, int] | None:
+    """Another one for a file that was written again; None where there is none."""
+    with contextlib.suppress(OSError):
+        if path is not None:
+            found = path.stat()
+            return found.st_mtime_ns, found.st_size
+    return None
+
+
+def line(found: Result) -> str:
+    """`gesture on virtual: 24.5 us (estimated), RAM 172 bytes, ..., run 2026...`."""
+    parts = ["verified" if found.verified else f"not verified ({found.unverified_reason})"]
+    parts += [] if found.accuracy is None else [f"accuracy {show_share(found.accuracy)}"]
+    parts += [] if found.latency_us is None else [f"{show_us(found.latency_us)} ({found.timing})"]
+    parts += [] if found.ram_bytes is None else [f"RAM {show_bytes(found.ram_bytes)}"]
+    parts += [] if found.flash_bytes is None else [f"flash {show_bytes(found.flash_bytes)}"]
+    return f"{found.name} on {found.board}: {', '.join(parts)}, run {found.run_id}"

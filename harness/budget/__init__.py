@@ -1,0 +1,1 @@
+"""What a user allows a model to cost, with units."""
