@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tinyrig.compiler.fixed_point import exp_negative, mul_high, wrap32
 from tinyrig.compiler.kernels.m4_pack import MAX_RIGHT_SHIFT
-from tinyrig.compiler.lower.fixed import exp_negative, mul_high, wrap32
 from tinyrig.compiler.model.layers import Mean, Pool
 from tinyrig.compiler.model.params import AddInt, Softmax
 from tinyrig.compiler.model.step import KEPT, CompileOptions, Constant, Kernel, ProgramStep, Select

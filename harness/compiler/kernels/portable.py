@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from tinyrig.compiler.kernels.ctext import c_float, c_number, c_window
-from tinyrig.compiler.lower.tables import sigmoid_table, softmax_tables
 from tinyrig.compiler.model.layers import Conv2D, DepthwiseConv2D, FullyConnected, Mean, Pool, Requant, TransposeConv, Weighted
 from tinyrig.compiler.model.params import (
     AddInt,
@@ -30,6 +29,7 @@ from tinyrig.compiler.model.params import (
     Unary,
 )
 from tinyrig.compiler.model.step import AnyStep, CompileOptions, Constant, Kernel, ProgramStep, Select
+from tinyrig.compiler.model.tables import sigmoid_table, softmax_tables
 
 
 def call(function: str, source: str, struct: str, fields: str, pointers: str, **more: object) -> Kernel:

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from tinyrig.compiler.lower import tables
 from tinyrig.compiler.lower.conv import activation
 from tinyrig.compiler.lower.move import strides
 from tinyrig.compiler.lower.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant, one_to_one
+from tinyrig.compiler.model import tables
 from tinyrig.compiler.model.graph import Op, Tensor
 from tinyrig.compiler.model.params import AddInt, Binary, Broadcast, LeakyInt, Lut, MulInt, PreluInt, SigmoidInt, Unary
 from tinyrig.compiler.model.quant import FLOAT_ACTIVATIONS, activation_range, quantize_multiplier

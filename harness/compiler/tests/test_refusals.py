@@ -86,7 +86,7 @@ def argmax_of_64_bits(b: ModelBuilder) -> None:
 
 
 REFUSED: list[tuple[Callable[[ModelBuilder], None], tuple[str, ...]]] = [
-    (unknown_op, ("op 6 CUMSUM", "is not supported", "outside the model")),
+    (unknown_op, ("op 6 COMPLEX_ABS", "is not supported", "outside the model")),
     (custom_op, ("op 6 CUSTOM 'my_layer'", "not supported")),
     (dynamic_shape, ("tensor 0 'input'", "dynamic shape", "-1")),
     (wrong_dtype, ("op 1 DEPTHWISE_CONV_2D", "'net/depthwise'", "uint8", "int8")),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinyrig.compiler.lower import fixed
+from tinyrig.compiler import fixed_point
 from tinyrig.compiler.model.graph import Tensor
 from tinyrig.compiler.model.quant import quantize_multiplier, round_half_away
 
@@ -20,11 +20,11 @@ def table(function: Callable[[int], int]) -> np.ndarray:
 
 
 def logistic(x: Tensor, y: Tensor) -> np.ndarray:
-    return table(_sigmoid_like(x, lambda v: fixed.shift_right(fixed.logistic(v), 31 - 8) + LOW))
+    return table(_sigmoid_like(x, lambda v: fixed_point.shift_right(fixed_point.logistic(v), 31 - 8) + LOW))
 
 
 def tanh(x: Tensor, y: Tensor) -> np.ndarray:
-    return table(_sigmoid_like(x, lambda v: fixed.shift_right(fixed.tanh(v), 31 - 7)))
+    return table(_sigmoid_like(x, lambda v: fixed_point.shift_right(fixed_point.tanh(v), 31 - 7)))
 
 
 def _sigmoid_like(x: Tensor, function: Callable[[int], int]) -> Callable[[int], int]:
@@ -37,7 +37,7 @@ def _sigmoid_like(x: Tensor, function: Callable[[int], int]) -> Callable[[int], 
         v = q - x.zero_point
         if abs(v) >= radius:
             return HIGH if v > 0 else LOW
-        return function(fixed.requantize(v, multiplier, shift))
+        return function(fixed_point.requantize(v, multiplier, shift))
 
     return element
 
@@ -96,7 +96,7 @@ def leaky_relu(x: Tensor, y: Tensor, alpha: float) -> np.ndarray:
     def element(q: int) -> int:
         v = q - x.zero_point
         multiplier, shift = positive if v >= 0 else negative
-        scaled = fixed.requantize(v, abs(multiplier), shift)
+        scaled = fixed_point.requantize(v, abs(multiplier), shift)
         return (scaled if multiplier >= 0 else -scaled) + y.zero_point
 
     return table(element)
@@ -107,7 +107,7 @@ def absolute(x: Tensor, y: Tensor) -> np.ndarray:
 
     def element(q: int) -> int:
         v = abs(q - x.zero_point)
-        return (v if x.scale == y.scale else fixed.requantize(v, *scale)) + y.zero_point
+        return (v if x.scale == y.scale else fixed_point.requantize(v, *scale)) + y.zero_point
 
     return table(element)
 
@@ -135,8 +135,8 @@ def rsqrt(x: Tensor, y: Tensor) -> np.ndarray:
         v = q - x.zero_point
         if v <= 0:
             return HIGH
-        root, root_shift = fixed.inverse_sqrt(v)
-        return fixed.requantize(fixed.requantize(1, root, root_shift + 20), multiplier, shift - 20) + y.zero_point
+        root, root_shift = fixed_point.inverse_sqrt(v)
+        return fixed_point.requantize(fixed_point.requantize(1, root, root_shift + 20), multiplier, shift - 20) + y.zero_point
 
     return table(element)
 
