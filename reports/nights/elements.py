@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
+
+from markupsafe import Markup, escape
 
 from tinyrig.reports.nights import words
 from tinyrig.reports.nights.records import Cell
 from tinyrig.reports.text import LONGEST, clipped
 
 
-def escaped(value: object, longest: int = LONGEST) -> str:
+def escaped(value: object, longest: int = LONGEST) -> Markup:
     """User-given text on one line of at most `longest` characters."""
     return escape(clipped(value, longest))
 
 
-def code_span(value: object) -> str:
-    return f"<code>{escaped(value)}</code>"
-
-
-def section(key: str, title: str, inner: str) -> str:
-    return f'<section aria-labelledby="{key}">\n<h2 id="{key}">{title}</h2>\n{inner}\n</section>'
+def code_span(value: object) -> Markup:
+    return Markup("<code>{}</code>").format(escaped(value))
 
 
 def bullets(items: Iterable[str], rest: int = 0) -> str:

@@ -1,22 +1,23 @@
-"""The nights' page: one self-contained HTML file, verdict first. Nothing is fetched: style, script and pictures stand inside."""
+"""The nights' page: one self-contained HTML file, verdict first. Its frame is a template; what stands in its sections is made
+here, with every text escaped."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
 
+from markupsafe import Markup
+
 from tinyrig.analysis.metric_table import counted, unit
 from tinyrig.core.records import ESTIMATED, MOVED, Night, VerdictKind, VerdictStatus
+from tinyrig.reports import html
 from tinyrig.reports.charts.flame import differences, flame
 from tinyrig.reports.nights import origin_rows, svg, words
-from tinyrig.reports.nights.elements import bullets, code_span, escaped, html_table, place, section, status_mark
+from tinyrig.reports.nights.elements import bullets, code_span, escaped, html_table, place, status_mark
 from tinyrig.reports.nights.headline import failed_claims, headline, rig_faults, statuses, unusable, worst
 from tinyrig.reports.nights.records import ACCEPTED, CURVES, SEVERITY, Cell, Finding, NightsReport, OpCycles, Trend
-from tinyrig.reports.nights.style import SCRIPT, STYLE
 from tinyrig.reports.text import clipped, count
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
-"""The browser itself refuses to fetch anything for this page."""
 MOST_NIGHTS = 60
 MOST_FLAMES = 6
 MOST_LINES = 40
@@ -26,64 +27,41 @@ Ops = Mapping[Cell, OpCycles]
 
 def render(report: NightsReport, tables: str = "", ops: Ops | None = None, database: str = "") -> str:
     """The whole document. `tables`: the newest runs' tables as HTML; `ops`: cycles by operator; `database`: its URL, shown."""
-    body = [
-        _top(report),
-        _nav(),
-        section("changes", "What changed since the baseline", _changes(report)),
-        section("matrix", "Boards and variants tonight", _matrix(report)),
-        section("trends", "Trends", _trends(report)),
-        section("cycles", "Cycles by operator", _cycles_by_operator(ops or {})),
-        section("nights", "Nights", _nights(report)),
-        section("tables", "Tables of the newest run", tables or _no_tables()),
-        section("raw", "Raw data", _raw(report, database)),
-    ]
-    title = "tinyrig nights" + (f": {report.tonight.night_id}" if report.tonight else "")
-    head = (
-        f'<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f"<title>{escaped(title)}</title>\n<style>{STYLE}</style>"
+    line, night = headline(report), report.tonight
+    sections = (
+        ("changes", "What changed since the baseline", "Changes", _changes(report)),
+        ("matrix", "Boards and variants tonight", "Matrix", _matrix(report)),
+        ("trends", "Trends", "Trends", _trends(report)),
+        ("cycles", "Cycles by operator", "Cycles", _cycles_by_operator(ops or {})),
+        ("nights", "Nights", "Nights", _nights(report)),
+        ("tables", "Tables of the newest run", "Tables", tables or _no_tables()),
+        ("raw", "Raw data", "Raw data", _raw(report, database)),
     )
-    main = "\n".join(body)
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n<main>\n{main}\n</main>\n'
-        f"<script>{SCRIPT}</script>\n</body>\n</html>\n"
+    return html.page(
+        "nights.html",
+        title=f"tinyrig nights{f': {night.night_id}' if night else ''}",
+        tone=line.tone,
+        line=line.title,
+        banner=Markup(_banner(report)),
+        sections=[(key, title, short, Markup(inner)) for key, title, short, inner in sections],
     )
-
-
-def _nav() -> str:
-    links = (
-        ("changes", "Changes"),
-        ("matrix", "Matrix"),
-        ("trends", "Trends"),
-        ("cycles", "Cycles"),
-        ("nights", "Nights"),
-        ("tables", "Tables"),
-        ("raw", "Raw data"),
-    )
-    return '<nav aria-label="parts of this page">' + "".join(f'<a href="#{k}">{t}</a>' for k, t in links) + "</nav>"
 
 
 # ---- verdict ----
 
 
-def _top(report: NightsReport) -> str:
-    line, night = headline(report), report.tonight
+def _banner(report: NightsReport) -> str:
+    """What stands below the verdict."""
+    night = report.tonight
     if night is None:
-        return (
-            f'<header><h1>tinyrig: nights</h1></header>\n<div class="banner {line.tone}"><h2>{escaped(line.title)}</h2>'
-            "<p>The database holds no finished run.</p></div>"
-        )
+        return "<p>The database holds no finished run.</p>"
     what = "Night" if report.real_nights else "Run"
     facts = [f"{what} {code_span(night.night_id)}, started {escaped(night.started)}"]
     if night.exit_code is not None:
         facts.append(f"exit code {night.exit_code}")
     inner = f'<p class="soft">{", ".join(facts)}</p>'
     inner += f"<p>{escaped(night.summary)}</p>" if night.summary else ""
-    inner += _moved_lines(report) + _failed_claims(report) + _faults(report) + _notes(report)
-    return (
-        f'<header><h1>tinyrig: nights</h1></header>\n<div class="banner {line.tone}" role="status">\n'
-        f"<h2>{escaped(line.title)}</h2>\n{inner}\n</div>"
-    )
+    return inner + _moved_lines(report) + _failed_claims(report) + _faults(report) + _notes(report)
 
 
 def _moved_lines(report: NightsReport) -> str:
