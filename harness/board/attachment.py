@@ -12,9 +12,9 @@ from tinyrig.board.qemu import QemuBoard
 from tinyrig.board.resolve import Ports, entry_of, find_ports, is_started_here, resolved
 from tinyrig.core.boards import Board, BoardTarget, recognise_id
 from tinyrig.core.config import Config
-from tinyrig.core.errors import UserError
+from tinyrig.core.errors import InfraError, InUseError, UserError
 from tinyrig.core.records import MEASURED, Hello
-from tinyrig.host.locks import Locks
+from tinyrig.host.locks import Locks, taken_at
 from tinyrig.link.serial_link import Link, open_link
 from tinyrig.link.usb import Plug, lock_key, plug_at, port_now
 from tinyrig.virtual.faults import parse_fault
@@ -132,6 +132,21 @@ class Attachment:
         return port
 
     def lock_board(self, hello: Hello) -> None:
-        """A board may be reached by two ports. Emulated ones all have one id and differ by their ports."""
-        if recognise_id(hello.board_id, self.board).timing == MEASURED:
-            self._locks.take(f"board {hello.board_id}", f"the board with id {hello.board_id}")
+        """A board may be reached by two ports. Emulated ones all have one id and differ by their ports. Raises InfraError where
+        its id answers at another port at this moment, LinkError where another process has it and does not say where."""
+        if recognise_id(hello.board_id, self.board).timing != MEASURED:
+            return
+        key, port = f"board {hello.board_id}", self.ports.link
+        try:
+            self._locks.take(key, f"the board with id {hello.board_id}", at=port)
+        except InUseError as error:
+            other = taken_at(key)
+            if other in ("", port):
+                raise
+            raise InfraError(
+                f"one board id at two ports: {hello.board_id}",
+                expected="each physical board at one port, with an id of its own",
+                received=f"{other}, in use by {error.received}, and {port}",
+                remedy="if it is one board, name it once; if there are two, their results can't be told apart: use them one by "
+                "one, each with a results database of its own",
+            ) from error

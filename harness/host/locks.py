@@ -62,9 +62,9 @@ class Locks:
     def __init__(self) -> None:
         self._held: dict[str, int] = {}
 
-    def take(self, key: str, what: str, kind: type[RigError] = InUseError) -> None:
-        """Locks `key`; once is enough. Raises `kind` naming the holder where another process has it, HostError where lock files
-        can't be written."""
+    def take(self, key: str, what: str, kind: type[RigError] = InUseError, at: str = "") -> None:
+        """Locks `key`; once is enough. `at`: where, for whoever finds it taken (see taken_at). Raises `kind` naming the holder
+        where another process has it, HostError where lock files can't be written."""
         if key in self._held:
             return
         until = time.monotonic() + _LOOK_S
@@ -77,7 +77,7 @@ class Locks:
                     remedy="wait for it or end it; the lock clears when that process is gone",
                 )
             time.sleep(_LOOK_S / 4)
-        _write(fd, key)
+        _write(fd, key, at)
         self._held[key] = fd
 
     def close(self) -> None:
@@ -138,6 +138,15 @@ def holder(key: str) -> str | None:
     return _holder(_file(key)) if is_held(key) else None
 
 
+def taken_at(key: str) -> str:
+    """Where whoever has the lock says that it has it; empty where nobody has it or it was not said."""
+    try:
+        found = json.loads(_file(key).read_bytes()) if is_held(key) else {}
+        return str(found.get("at") or "")
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
 def _lock(path: Path) -> int | None:
     """The locked file, None where somebody else has it; never one that its last holder has removed meanwhile."""
     while True:
@@ -191,10 +200,10 @@ def _try(fd: int) -> bool:
     return True
 
 
-def _write(fd: int, key: str) -> None:
+def _write(fd: int, key: str, at: str) -> None:
     """For the eyes of whoever finds the lock taken; a full disk must not stop the work."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    text = json.dumps({"pid": os.getpid(), "command": " ".join(sys.argv)[:300], "since": now, "key": key})
+    text = json.dumps({"pid": os.getpid(), "command": " ".join(sys.argv)[:300], "since": now, "key": key, "at": at})
     with contextlib.suppress(OSError):
         os.ftruncate(fd, 0)
         os.pwrite(fd, text.encode(), 0)

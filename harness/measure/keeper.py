@@ -50,7 +50,7 @@ class RunKeeper:
         `asked` now, InfraError where another process is making it."""
         run_id = store.resolve(wanted)
         locks.take(run_key(run_id), f"run {run_id}", InfraError)
-        kept = next(r.plan for r in store.runs() if r.run_id == run_id)
+        kept = store.plan_of(run_id)
         check_asked(kept, asked, f"run {run_id}", config.boards)
         before, now = (plan.settings.to_json() if plan.settings else {} for plan in (kept, asked))
         check_same(before, now, f"run {run_id}")

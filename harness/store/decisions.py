@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import select
 
 from tinyrig.core.errors import InfraError, UserError
+from tinyrig.core.plans import RunPlan
 from tinyrig.core.records import Accepted, StoredVerdict, VerdictKind
 from tinyrig.core.text import visible
 from tinyrig.store.rows import to_json
@@ -38,6 +39,22 @@ def add_to_night(store: Store, night_id: str, run_id: str, rerun: int = 0) -> No
         seq = store.seq(db, run_id)
         if db.scalar(select(schema.NIGHT_RUNS.c.run_seq).where(schema.NIGHT_RUNS.c.run_seq == seq)) is None:
             db.execute(schema.NIGHT_RUNS.insert(), {"run_seq": seq, "night_id": night_id, "rerun": rerun})
+
+
+def others_with_id(store: Store, run_id: str, board_id: str) -> list[str]:
+    """The other boards, as --board named them, that report this id in the night of run `run_id`; [] for a run of no night."""
+    v, r, n = schema.VARIANT_RUNS.c, schema.RUNS.c, schema.NIGHT_RUNS.c
+    with store.reading() as db:
+        seq = store.seq(db, run_id)
+        night = select(n.night_id).where(n.run_seq == seq).scalar_subquery()
+        query = (
+            select(r.seq, r.plan)
+            .join_from(schema.RUNS, schema.NIGHT_RUNS, n.run_seq == r.seq)
+            .join(schema.VARIANT_RUNS, v.run_seq == r.seq, isouter=True)
+            .where(n.night_id == night, sa.or_(r.seq == seq, v.board_id == board_id))
+        )
+        named = {row.seq: RunPlan.from_json(json.loads(row.plan)).board if row.plan else "" for row in db.execute(query)}
+    return sorted({board for board in named.values() if board} - {named.get(seq, "")})
 
 
 def end_night(store: Store, night_id: str, finished: str, exit_code: int, summary: str = "", *, cut_off: bool = False) -> None:

@@ -86,11 +86,22 @@ class Store:
         with self._database.writing() as db:
             db.execute(schema.RUNS.update().where(schema.RUNS.c.seq == self.seq(db, run_id)).values(state=state))
 
+    def plan_of(self, run_id: str) -> RunPlan:
+        """What was asked for when it was begun."""
+        with self._database.reading() as db:
+            plan = db.scalar(select(schema.RUNS.c.plan).where(schema.RUNS.c.seq == self.seq(db, run_id)))
+        return RunPlan.from_json(json.loads(plan)) if plan else RunPlan()
+
     def begin_measurement(self, run_id: str, variant: str, subject: Subject, board: BoardInfo) -> SampleWriter:
         """For the samples of a measurement that begins; what an earlier attempt at this variant kept is dropped."""
         with self._database.writing() as db:
             key = measurements.begin(db, self.seq(db, run_id), variant, subject, board)
         return SampleWriter(self._database, key)
+
+    def drop_measurement(self, run_id: str, variant: str) -> None:
+        """Forgets one that was begun and is not finished."""
+        with self._database.writing() as db:
+            measurements.drop_open(db, self.seq(db, run_id), variant)
 
     def find_open(self, run_id: str, variant: str) -> OpenMeasurement | None:
         """What an earlier attempt at this variant kept."""

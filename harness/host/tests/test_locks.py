@@ -15,7 +15,7 @@ from tinyrig.core.config import Config
 from tinyrig.core.errors import HostError, InfraError, LinkError
 from tinyrig.core.records import Hello
 from tinyrig.host import locks as lock
-from tinyrig.host.locks import Locks, is_held, lock_folder, port_key
+from tinyrig.host.locks import Locks, is_held, lock_folder, port_key, taken_at
 from tinyrig.virtual.launch import VirtualBoard
 
 CONTEXT = multiprocessing.get_context("fork")
@@ -192,3 +192,16 @@ def test_a_board_that_is_known_by_its_id_is_locked_by_it(other):
             rig.attachment.lock_board(hello)
         rig.attachment.lock_board(dataclasses.replace(hello, board_id="5649525455414c00"))
         assert not is_held("board 5649525455414c00")
+
+
+def test_one_id_at_two_ports_names_both(folder):
+    """Two ports of one board, or two boards with one id."""
+    hello = Hello(1, "", "", "", "nano33ble", "0123456789abcdef", 1, 1, 1, 1, 1, (), ())
+    with VirtualBoard() as one, VirtualBoard() as two:
+        first, second = (Rig(parse_board(f"nano33ble@{board.port}"), Config()) for board in (one, two))
+        with first, second:
+            first.attachment.lock_board(hello)
+            with pytest.raises(InfraError, match="one board id at two ports: 0123456789abcdef") as caught:
+                second.attachment.lock_board(hello)
+            assert one.port in caught.value.received and two.port in caught.value.received
+        assert taken_at("board 0123456789abcdef") == ""

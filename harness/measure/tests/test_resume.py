@@ -18,14 +18,17 @@ from tinyrig.core.plans import RunPlan
 from tinyrig.core.records import RunState, Sample
 from tinyrig.host.locks import Locks
 from tinyrig.host.log import heard
+from tinyrig.measure.recorder import StoreRecorder
 from tinyrig.measure.resume import find_run, run_key
 from tinyrig.measure.run import measuring
 from tinyrig.measure.sampling import steps, take_samples
 from tinyrig.measure.variant import run_settings
 from tinyrig.measure.variants import model_variant
+from tinyrig.store.decisions import add_to_night, begin_night
 from tinyrig.store.measurements import SampleWriter
 from tinyrig.store.runs import Store
 from tinyrig.tests import old_database
+from tinyrig.tests.fake_runs import BOARD, SUBJECT
 from tinyrig.tests.user_home import MODEL, SAMPLES, WINDOWS, furnish, numbers, url
 
 VIRTUAL = parse_board("virtual")
@@ -394,3 +397,23 @@ def _raise(error):
 
 def test_samples_are_counted_as_the_command_does():
     assert len(steps(WINDOWS, Config().repeats)) == SAMPLES
+
+
+# ---- two boards of a night with one id ----
+
+
+def test_a_second_board_with_the_id_of_the_first_is_refused_in_a_night_and_nothing_of_it_is_kept():
+    board = dataclasses.replace(BOARD, id="5649525455414c00")
+    with Store("sqlite://") as store:
+        begin_night(store, "n", "2026", ["left", "right"])
+        for run_id, name in (("a", "left"), ("b", "right"), ("a2", "left"), ("alone", "right")):
+            store.begin_run(run_id, "2026", plan=RunPlan(name))
+            if run_id != "alone":
+                add_to_night(store, "n", run_id, int(run_id == "a2"))
+        StoreRecorder(store, "a", "v", None).start(SUBJECT, board)
+        with pytest.raises(InfraError, match="two boards of this night report one id: 5649525455414c00") as caught:
+            StoreRecorder(store, "b", "v", None).start(SUBJECT, board)
+        assert caught.value.received == "left, right" and store.find_open("b", "v") is None
+        StoreRecorder(store, "b", "v", None).start(SUBJECT, dataclasses.replace(board, id="5649525455414c01"))
+        StoreRecorder(store, "a2", "v", None).start(SUBJECT, board)  # a rerun
+        StoreRecorder(store, "alone", "v", None).start(SUBJECT, board)  # of no night
