@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinyrig.core.errors import EXIT_GOOD, EXIT_USER, HostError, UserError
+from tinyrig.core.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_USER, HostError, UserError
 
 if TYPE_CHECKING:
+    from tinyrig.core.config import Config
+    from tinyrig.preflight.host_run import HostRun
     from tinyrig.preflight.records import ModelCheck
 
 _EXITS = (
@@ -61,34 +63,52 @@ def main(arguments: argparse.Namespace) -> int:
     checks, listed = check_files(arguments.models, boards.values(), config.optimise)
     if arguments.svg and len(checks) != 1:
         raise UserError("--svg draws one model", expected="one MODEL", received=f"{len(checks)}")
-    return _tell(arguments, checks, names, listed)
+    runs = _runs(arguments, checks, names, config) if arguments.run else []
+    _tell(arguments, checks, runs, names, listed)
+    return _status(checks, runs, names)
 
 
-def _tell(arguments: argparse.Namespace, checks: list[ModelCheck], names: list[str], listed: bool) -> int:
+def _runs(arguments: argparse.Namespace, checks: list[ModelCheck], names: list[str], config: Config) -> list[HostRun]:
+    from tinyrig.host.progress import progress
+    from tinyrig.preflight.host_run import run_on_host
+
+    oracle = arguments.oracle or (config.oracle if config.oracle != "none" else "tflm")
+    runs = []
+    with progress(len(checks), "models") as bar:
+        for check in checks:
+            runs.append(run_on_host(check, Path(check.file), oracle, names, config.seed, config.float_tolerance))
+            bar.step()
+    return runs
+
+
+def _tell(arguments: argparse.Namespace, checks: list[ModelCheck], runs: list[HostRun], names: list[str], listed: bool) -> None:
     from tinyrig.preflight.arena_picture import save_picture
     from tinyrig.preflight.document import document
+    from tinyrig.preflight.host_run import told
     from tinyrig.preflight.text import folder_table, outcome, page
 
-    document_text = json.dumps(document(checks), indent=1, allow_nan=False)
+    document_text = json.dumps(document(checks, runs), indent=1, allow_nan=False)
     if arguments.json == "-":
         print(document_text)
-    elif listed:
-        print(folder_table([(c, outcome(c, names)) for c in checks]))
+    elif listed or runs:
+        words = [told(run) for run in runs] or [outcome(c, names) for c in checks]
+        print(folder_table(list(zip(checks, words, strict=True))))
     else:
         print("\n\n\n".join(map(page, checks)))
     if arguments.json not in (None, "-"):
         _save(Path(arguments.json), document_text)
     if arguments.svg:
         save_picture(checks[0], arguments.svg)
-    return _status(checks, names)
 
 
-def _status(checks: Sequence[ModelCheck], boards: Sequence[str]) -> int:
+def _status(checks: Sequence[ModelCheck], runs: Sequence[HostRun], boards: Sequence[str]) -> int:
     """Says on stderr what does not fit."""
     bad = [c for c in checks if not (c.runs and all(c.fits_on(b) for b in boards))]
     for check in (c for c in bad if c.runs):
         lacking = next(f for f in check.fits if f.board in boards and not f.fits)
         print(f"tinyrig: {check.file} does not fit {lacking.board}: {lacking.reason}", file=sys.stderr)
+    if any(run.mismatched_windows for run in runs):
+        return EXIT_CLAIM
     return EXIT_USER if bad else EXIT_GOOD
 
 

@@ -9,12 +9,11 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from tinyrig.check_command import add_parser as add_check
 from tinyrig.command_line import EXITS, LEVELS, Command, add_verbosity, examples, finish
-from tinyrig.core.errors import EXIT_CLAIM, EXIT_GOOD, RigError
+from tinyrig.core.errors import EXIT_GOOD, RigError
 from tinyrig.doctor.boards import add_parser as add_boards
 from tinyrig.doctor.command import add_parser as add_doctor
 from tinyrig.engines_command import add_parser as add_engines
@@ -23,6 +22,7 @@ from tinyrig.host.last_resort import say, unforeseen
 from tinyrig.host.log import shown, to_show, to_stderr
 from tinyrig.host.signals import exit_status, terminable
 from tinyrig.nightly_command import add_parser as add_nightly
+from tinyrig.ops_command import add_parser as add_ops
 from tinyrig.run_command import add_parser as add_run
 from tinyrig.search.command import add_parser as add_search
 
@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     add_history(commands, EXITS)
     add_search(commands, EXITS)
     add_check(commands)
-    _add_ops(commands)
+    add_ops(commands)
     add_engines(commands)
     add_boards(commands)
     add_doctor(commands, EXITS)
@@ -112,39 +112,9 @@ def _completion(arguments: argparse.Namespace) -> int:
     return EXIT_GOOD
 
 
-def _add_ops(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("ops", help="debug a model: compare every op's output with the oracle's, on the host")
-    parser.add_argument("model", type=Path, metavar="MODEL.tflite")
-    parser.add_argument("--windows", type=Path, metavar="FILE.npz", help="test windows (default: random)")
-    parser.add_argument("--limit", type=int, metavar="N", help="at most N windows")
-    parser.add_argument("--oracle", choices=["tflm", "litert-ref"], help="whose outputs are right (default: rig.toml's, tflm)")
-    parser.add_argument(
-        "--engine", choices=["tinyrig", "portable", "cmsis-nn"], default="tinyrig", help="kernels to compile the model with"
-    )
-    parser.set_defaults(command=_ops)
-
-
 def _hand_over(package: str, words: Sequence[str]) -> int:
     """Another package's own command line takes over this process: the rig side never imports it."""
     os.execv(sys.executable, [sys.executable, "-P", "-m", package, *words])
-
-
-def _ops(arguments: argparse.Namespace) -> int:
-    from tinyrig.compiler.compile import compile_model
-    from tinyrig.core.boards import BOARDS
-    from tinyrig.core.config import load_config
-    from tinyrig.measure.variant import Request, windows_of
-    from tinyrig.measure.variants import model_variant
-    from tinyrig.workload.op_diff import compare_ops, table
-
-    config, board = load_config(), BOARDS["virtual"]
-    job = Request(model_variant(arguments.model, arguments.windows), limit=arguments.limit)
-    data = job.variant.model
-    compiled = compile_model(data, flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes, engine=arguments.engine)
-    windows = [list(w) for w in windows_of(job, compiled.inputs, config).inputs]
-    rows = compare_ops(data, windows, oracle=arguments.oracle or config.oracle, engine=arguments.engine, optimise=config.optimise)
-    print(table(rows, config.float_tolerance))
-    return EXIT_CLAIM if any(row.wrong(config.float_tolerance) for row in rows) else EXIT_GOOD
 
 
 if __name__ == "__main__":

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from tinyrig.core.records import TensorSpec
 from tinyrig.preflight.records import BoardFit, CheckedOp, FlashEstimate, ModelCheck
 
+if TYPE_CHECKING:
+    from tinyrig.preflight.host_run import HostRun
 
-def document(checks: list[ModelCheck]) -> dict[str, Any]:
-    return {"schema": 1, "models": [model_entry(c) for c in checks]}
+
+def document(checks: Sequence[ModelCheck], runs: Sequence[HostRun] = ()) -> dict[str, Any]:
+    """`runs`: none, or one for each check."""
+    entries = [model_entry(c) for c in checks]
+    for entry, run in zip(entries, runs, strict=False):
+        entry["run"] = {"result": run.result, "reason": run.reason, "oracle": run.oracle, "windows": run.windows}
+        worst = None if run.max_abs_diff is None or math.isinf(run.max_abs_diff) else run.max_abs_diff
+        entry["run"] |= {"mismatched_windows": run.mismatched_windows, "max_abs_diff": worst}
+    return {"schema": 1, "models": entries}
 
 
 def model_entry(check: ModelCheck) -> dict[str, Any]:

@@ -1,0 +1,40 @@
+"""The functions that a model's program consists of, by the C text of its steps: the parts that an estimate of flash adds up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tinyrig.compiler.emit import Unit, prefix_of
+from tinyrig.compiler.model.step import AnyStep, Kernel
+
+_CALL = re.compile(r"\b([A-Za-z_]\w*)\(")
+_SHAPED = re.compile(r"(.*)_[0-9a-f]{8}")
+"""Functions that steps of equal shape share end in a hash of it."""
+_NO_FUNCTION = {"if", "for", "while", "sizeof", "return", "switch"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A function of the program. `symbol`: its name in the image. `kind`: of which the bounds are known."""
+
+    symbol: str
+    kind: str
+
+
+def parts_of(unit: Unit) -> frozenset[Part]:
+    """Each function once, however many steps call it. Helpers that are called by these are no parts of their own."""
+    return frozenset(part for step, kernel in zip(unit.lowered.steps, unit.kernels, strict=True) for part in _parts(step, kernel))
+
+
+def _parts(step: AnyStep, kernel: Kernel) -> Iterator[Part]:
+    prefix = prefix_of(step)
+    yield Part(prefix, f"step {step.kind}")
+    for name in set(_CALL.findall(kernel.body(prefix))) - _NO_FUNCTION:
+        if name.startswith(prefix):
+            yield Part(name, f"{step.kind} {name.removeprefix(prefix).lstrip('_')}")
+        elif shaped := _SHAPED.fullmatch(name):
+            yield Part(name, f"{shaped[1]} of one shape")
+        else:
+            yield Part(name, name)

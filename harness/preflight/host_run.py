@@ -1,0 +1,81 @@
+"""Runs a model on this machine beside the oracle: `tinyrig check --run`. Needs a C compiler of the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from tinyrig.compiler.compile import compile_model
+from tinyrig.core.errors import ModelError
+from tinyrig.core.records import CompiledModel
+from tinyrig.measure.parity import allowed, difference
+from tinyrig.preflight.records import ModelCheck
+from tinyrig.workload.host_build import HostModel
+from tinyrig.workload.model_file import read_model
+from tinyrig.workload.oracle import ORACLES, Oracle
+from tinyrig.workload.windows import random_windows
+
+WINDOWS = 3
+"""Seeded random windows that each model is run on."""
+_NO_LIMIT = 1 << 30
+
+
+class Result(StrEnum):
+    """NO_ORACLE: it runs here, but no oracle can say whether rightly."""
+
+    RUNS = "runs"
+    REFUSED = "refused"
+    DIFFERS = "differs"
+    TOO_BIG = "too big"
+    NO_ORACLE = "no oracle"
+
+
+@dataclass(frozen=True)
+class HostRun:
+    """`max_abs_diff` in LSB for integers, real units for floats; None where nothing was compared."""
+
+    result: Result
+    reason: str = ""
+    oracle: str = ""
+    windows: int = 0
+    mismatched_windows: int = 0
+    max_abs_diff: float | None = None
+
+
+def run_on_host(check: ModelCheck, path: Path, oracle: str, boards: list[str], seed: int, tolerance: float) -> HostRun:
+    """`check` is of the model at `path`. An oracle that can't run the model gives way to the other. Raises HostError."""
+    if not check.runs:
+        return HostRun(Result.REFUSED, check.obstacles[0].reason)
+    lacking = next((f for f in check.fits if f.board in boards and not f.fits), None)
+    if lacking is not None:
+        return HostRun(Result.TOO_BIG, f"{lacking.board} {lacking.reason}")
+    data = read_model(path)
+    compiled = compile_model(data, flash_bytes=_NO_LIMIT, ram_bytes=_NO_LIMIT)
+    why = []
+    for name in (oracle, *(n for n in ORACLES if n != oracle)):
+        try:
+            return _compared(compiled, ORACLES[name](data), seed, tolerance)
+        except ModelError as error:
+            why.append(error.what)
+    return HostRun(Result.NO_ORACLE, "; ".join(why))
+
+
+def _compared(compiled: CompiledModel, oracle: Oracle, seed: int, tolerance: float) -> HostRun:
+    host, wrong, worst = HostModel(compiled), 0, 0.0
+    windows = random_windows(compiled.inputs, WINDOWS, seed).inputs
+    for window in windows:
+        wanted = oracle.run(list(window))
+        gaps = [(difference(w, got), allowed(w, tolerance)) for w, got in zip(wanted, host.invoke(list(window)), strict=True)]
+        worst = max(worst, *(gap for gap, _ in gaps))
+        wrong += any(gap > most for gap, most in gaps)
+    return HostRun(Result.DIFFERS if wrong else Result.RUNS, "", oracle.name, len(windows), wrong, worst)
+
+
+def told(run: HostRun) -> str:
+    """For the table."""
+    if run.result is Result.RUNS:
+        return f"runs: as {run.oracle} on {run.windows} windows"
+    if run.result is Result.DIFFERS:
+        return f"differs from {run.oracle} on {run.mismatched_windows} of {run.windows} windows, by up to {run.max_abs_diff:.3g}"
+    return f"{run.result}: {run.reason}"

@@ -1,0 +1,99 @@
+"""How large is the code of a model? Builds many for the Cortex-M4 and writes harness/preflight/code_bounds.json:
+
+    python -m tinyrig.preflight.tests.code_bounds [FOLDER OF .tflite ...]
+
+Without folders it builds the compiler's test cases alone. Bounds are what was seen: the smallest and the largest."""
+
+from __future__ import annotations
+
+import collections
+import json
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+
+from tinyrig.compiler.compile import plan_unit
+from tinyrig.compiler.model.step import CompileOptions
+from tinyrig.compiler.tests.fuzz_corpus import corpus
+from tinyrig.core.boards import BOARDS
+from tinyrig.core.config import Config
+from tinyrig.core.errors import RigError
+from tinyrig.measure.variant import compile_for
+from tinyrig.preflight.code_parts import parts_of
+from tinyrig.preflight.flash_estimate import BOUNDS_FILE
+
+
+@dataclass(frozen=True)
+class Built:
+    """One image: bytes of code (`engine`), of each part by kind, of all other functions of the model (`helpers`: what the parts
+    call, libraries), and of the rest (parameters, tables), over so many steps."""
+
+    engine: int
+    parts: tuple[tuple[str, int], ...]
+    helpers: int
+    steps: int
+
+    @property
+    def rest(self) -> int:
+        return self.engine - sum(size for _, size in self.parts) - self.helpers
+
+
+def functions(elf: Path) -> dict[str, int]:
+    with elf.open("rb") as file:
+        symbols = ELFFile(file).get_section_by_name(".symtab")
+        return {s.name: s["st_size"] for s in symbols.iter_symbols() if s["st_info"]["type"] == "STT_FUNC"}
+
+
+def build(data: bytes, work: Path) -> Built | None:
+    """None for a model that can't be built."""
+    try:
+        unit = plan_unit(data, "tinyrig", CompileOptions())
+        image = compile_for(data, BOARDS["virtual"], Config(), build_dir=work)
+    except RigError:
+        return None
+    rig = functions(image.elf.with_name("rig.elf"))
+    own = {name.split(".")[0]: size for name, size in functions(image.elf).items() if name not in rig}
+    parts = [(p.kind, own.pop(p.symbol, 0)) for p in sorted(parts_of(unit), key=lambda p: p.symbol)]
+    for entry in ("engine_init", "engine_invoke", "engine_run_op"):
+        own.pop(entry, None)
+    assert image.footprint is not None
+    return Built(image.footprint.flash_engine, tuple(parts), sum(own.values()), len(unit.lowered.steps))
+
+
+def models(folders: Iterable[str]) -> Iterator[bytes]:
+    yield from corpus().values()
+    for folder in folders:
+        yield from (p.read_bytes() for p in sorted(Path(folder).rglob("*.tflite")))
+
+
+def bounds(built: list[Built]) -> dict[str, object]:
+    """kind -> [smallest, largest bytes of the function, largest of the helpers that it may bring]. What a kind brings is in every
+    model that has it: the least of them bounds it."""
+    sizes, helpers = collections.defaultdict[str, list[int]](list), dict[str, int]()
+    for b in built:
+        for kind, size in b.parts:
+            sizes[kind].append(size)
+            helpers[kind] = min(helpers.get(kind, 1 << 30), b.helpers)
+    rest = [(b.rest, b.steps) for b in built if b.steps]
+    return {
+        "parts": {kind: [min(found), max(found), helpers[kind]] for kind, found in sorted(sizes.items())},
+        "rest_least": min(r for r, _ in rest),
+        "rest_per_step": [min(r / n for r, n in rest if n > 20), max((r - 512) / n for r, n in rest)],
+    }
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as work, ThreadPoolExecutor(2) as pool:
+        found = [b for b in pool.map(lambda data: build(data, Path(work)), models(sys.argv[1:])) if b]
+
+    print(len(found), "models built")
+    BOUNDS_FILE.write_text(json.dumps(bounds(found), indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
