@@ -107,7 +107,7 @@ def document(results: list[Compared], tolerance: float) -> dict[str, Any]:
 def _entry(result: Compared, tolerance: float) -> dict[str, Any]:
     """`dtype` is that of the first tensor that differs, else of the last one."""
     known = [row for row in result.rows if row.max_abs_diff is not None]
-    wrong = [row for row in known if row.wrong(tolerance)]
+    wrong = [row for row in known if row.off(tolerance)]
     shown = wrong[:1] or known[-1:]
     return {
         "file": str(result.file),
@@ -116,13 +116,14 @@ def _entry(result: Compared, tolerance: float) -> dict[str, Any]:
         "windows": result.windows,
         "mismatched_values": sum(row.differing for row in wrong),
         "compared_values": sum(row.compared for row in known),
+        "nan_values": sum(row.no_numbers for row in known),
         "max_abs_diff": _number(max((row.max_abs_diff or 0.0 for row in known), default=None)),
         "dtype": shown[0].dtype if shown else None,
         "refused": result.refused,
         "ops": [
             {"index": row.index, "op": row.op, "name": row.name, "tensor": row.tensor, "dtype": row.dtype}
-            | {"max_abs_diff": _number(row.max_abs_diff), "mismatched_values": row.differing if row.wrong(tolerance) else 0}
-            | {"compared_values": row.compared}
+            | {"max_abs_diff": _number(row.max_abs_diff), "mismatched_values": row.differing if row.off(tolerance) else 0}
+            | {"compared_values": row.compared, "nan_values": row.no_numbers}
             for row in result.rows
         ],
     }

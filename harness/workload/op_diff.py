@@ -22,7 +22,8 @@ _NO_LIMIT = 1 << 30
 @dataclass(frozen=True)
 class OpDiff:
     """One output tensor of one step over all windows. `max_abs_diff` in LSB for integers, real units for floats;
-    `differing` elements of `compared`; None where the oracle has no such tensor (the compiler's own temporaries)."""
+    `differing` elements of `compared`; None where the oracle has no such tensor (the compiler's own temporaries). `no_numbers`
+    elements are NaN on both sides: neither equal nor different, and nothing behind them is verified."""
 
     index: int
     op: str
@@ -32,9 +33,14 @@ class OpDiff:
     max_abs_diff: float | None
     differing: int
     compared: int
+    no_numbers: int = 0
 
     def wrong(self, tolerance: float) -> bool:
-        """Any difference of an integer; of a float, one beyond `tolerance` (absolute)."""
+        """Any difference of an integer; of a float, one beyond `tolerance` (absolute), or NaN, also where the oracle has it."""
+        return self.no_numbers > 0 or self.off(tolerance)
+
+    def off(self, tolerance: float) -> bool:
+        """The same without regard to NaN on both sides."""
         limit = tolerance if self.dtype.startswith("float") else 0.0
         return self.max_abs_diff is not None and not self.max_abs_diff <= limit
 
@@ -65,20 +71,22 @@ class _Row:
     def __init__(self, step: AnyStep, tensor: Tensor) -> None:
         self._step, self._tensor = step, tensor
         self._worst: float | None = None
-        self._differing = self._compared = 0
+        self._differing = self._compared = self._no_numbers = 0
 
     def add(self, got: np.ndarray, want: np.ndarray) -> None:
         a, b = got.astype(np.float64), want.astype(np.float64).reshape(got.shape)
         with np.errstate(invalid="ignore"):
             # A NaN on one side only, or infinities of two signs, are an infinite difference, not none.
-            difference = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.nan_to_num(np.abs(a - b), nan=np.inf))
+            nothing = np.isnan(a) & np.isnan(b)
+            difference = np.where((a == b) | nothing, 0.0, np.nan_to_num(np.abs(a - b), nan=np.inf))
         self._worst = max(self._worst or 0.0, float(difference.max(initial=0.0)))
         self._differing += int(np.count_nonzero(difference))
+        self._no_numbers += int(np.count_nonzero(nothing))
         self._compared += difference.size
 
     def result(self) -> OpDiff:
-        s = self._step
-        return OpDiff(s.index, s.op, s.name, self._tensor.name, self._tensor.dtype, self._worst, self._differing, self._compared)
+        s, t = self._step, self._tensor
+        return OpDiff(s.index, s.op, s.name, t.name, t.dtype, self._worst, self._differing, self._compared, self._no_numbers)
 
 
 def table(rows: Iterable[OpDiff], tolerance: float) -> str:
@@ -93,4 +101,6 @@ def table(rows: Iterable[OpDiff], tolerance: float) -> str:
 def _figures(r: OpDiff, tolerance: float) -> tuple[str, int, int, str]:
     if r.max_abs_diff is None:
         return "-", r.differing, r.compared, "not in the oracle"
-    return f"{r.max_abs_diff:.3g}", r.differing, r.compared, "differs" if r.wrong(tolerance) else ""
+    said = ["differs"] if r.off(tolerance) else []
+    said += [f"{r.no_numbers} are NaN on both sides: not verified"] if r.no_numbers else []
+    return f"{r.max_abs_diff:.3g}", r.differing, r.compared, "; ".join(said)

@@ -9,7 +9,7 @@ from tinyrig.compiler.tests.cases import random_values
 from tinyrig.compiler.tests.model_builder import ModelBuilder
 from tinyrig.compiler.tests.whole_nets import conv_net, finish_net
 from tinyrig.core.errors import ModelError, UserError
-from tinyrig.workload.op_diff import compare_ops
+from tinyrig.workload.op_diff import compare_ops, table
 from tinyrig.workload.oracle import ORACLES
 
 
@@ -68,6 +68,16 @@ def test_per_op_comparison_names_the_op_that_differs(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(ORACLES, "other", lambda _: ORACLES["tflm"](other))
     rows = compare_ops(finish_net(conv_net(seed=0)), windows("int8"), oracle="other")
     assert rows[0].op == "CONV_2D" and rows[0].differing > 0
+
+
+def test_nan_on_both_sides_is_not_equal() -> None:
+    """The root of a negative number: neither side has a value, so nothing is verified."""
+    b = ModelBuilder()
+    x, y = b.tensor((1, 4)), b.tensor((1, 4))
+    b.op("SQRT", [x], [y])
+    (row,) = compare_ops(b.finish([x], [y]), [[np.array([[4.0, -1.0, 9.0, -1.0]], np.float32)]])
+    assert (row.no_numbers, row.differing, row.compared) == (2, 0, 4) and row.wrong(1.0) and not row.off(0.0)
+    assert "2 are NaN on both sides: not verified" in table([row], 1.0)
 
 
 def test_unknown_oracle() -> None:
