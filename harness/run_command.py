@@ -38,8 +38,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], ex
     )
     what.add_argument("--model", type=Path, metavar="FILE.tflite", help="a model trained elsewhere")
     parser.add_argument(
-        "--windows", type=Path, metavar="FILE.npz", help="test windows of --model: x, and optionally y and class_names"
+        "--windows", type=Path, metavar="FILE", help="test windows of --model: .npz (x, y, class_names), .npy, CSV or trials"
     )
+    parser.add_argument("--labels", type=Path, metavar="FILE", help="labels of --windows in a file of their own: .npy or CSV")
+    parser.add_argument("--output", metavar="NAME|N", help="which of several outputs the labels belong to")
     parser.add_argument("--dataset", help="glove, watch, an .npz or a folder of CSV trials (default: rig.toml's)")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N windows")
     parser.add_argument(
@@ -121,6 +123,14 @@ def _check_words(arguments: argparse.Namespace) -> None:
             remedy="variants bring their own windows",
         )
 
+    if arguments.labels and not arguments.windows and arguments.resume is None:
+        raise UserError(
+            "--labels needs --windows",
+            expected="--windows x.npy --labels y.npy",
+            received="--labels alone",
+            remedy="name the windows that they belong to",
+        )
+
 
 def _foreign(board: str | None) -> bool:
     """Whether the board runs a firmware that somebody else built."""
@@ -174,6 +184,8 @@ def _plan(arguments: argparse.Namespace, config: Config, earlier: RunPlan | None
         variants=tuple(arguments.variant or ()) if named else earlier.variants,
         model=arguments.model if named else earlier.model,
         windows=arguments.windows or earlier.windows,
+        labels=arguments.labels or earlier.labels,
+        output=earlier.output if arguments.output is None else arguments.output,
         settings=run_settings(config, arguments.engine or before.engine, limit, arguments.oracle or before.oracle),
         nightly=None if named else earlier.nightly,
     )
@@ -188,7 +200,7 @@ def _variants(plan: RunPlan, config: Config, deadline: Deadline) -> list[Variant
         return [mlperf_variant(plan.windows)]
     of_night = plan.nightly.models if plan.nightly else ()
     if models := (plan.model,) if plan.model else of_night:
-        return model_variants(models, plan.windows)
+        return model_variants(models, plan.windows, plan.labels, plan.output)
     return built_variants(config, plan.variants, deadline)
 
 

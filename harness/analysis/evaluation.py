@@ -10,8 +10,10 @@ import numpy as np
 
 from tinyrig.analysis import metrics, outputs, provenance, verification
 from tinyrig.analysis.metric_table import METRICS
+from tinyrig.analysis.scoring import doubts
 from tinyrig.core.errors import RigError
 from tinyrig.core.records import Measurement
+from tinyrig.core.scoring import Caution, CautionKind, ScoreKind, Scoring
 
 Group = dict[str, Any] | None
 """Values under the keys of `--json`; None: not measured, withheld or not known."""
@@ -24,7 +26,8 @@ class Evaluation:
     `values`: every name of METRICS, None where it was not measured or is withheld; empty where `fault` says why none can be
     computed. `withheld`: why there is no timing, None where the outputs are verified; `not_finite`: how many windows gave NaN or
     infinity, None where none did. `hits`: whether each window's top-1 class is its label, bool [windows], None without labels.
-    `comparable`: the metadata that must agree before two are compared.
+    `scoring`: which output is scored, and how. `cautions`: what can hardly be meant. `comparable`: the metadata that must agree
+    before two are compared.
     """
 
     outputs_sha256: str
@@ -40,6 +43,9 @@ class Evaluation:
     energy: Group = None
     throughput: Group = None
     ops: tuple[dict[str, Any], ...] = ()
+    scoring: Scoring | None = None
+    accuracy_reason: str | None = None
+    cautions: tuple[Caution, ...] = ()
     fault: RigError | None = None
 
     def checked(self) -> Evaluation:
@@ -74,9 +80,9 @@ def evaluate(run: Measurement) -> Evaluation:
             "energy": metrics.energy(run),
             "throughput": metrics.throughput(run),
         }
-        hits, ops = outputs.top1_hits(run), tuple(metrics.ops(run))
-        values = _values(run, groups)
-        return Evaluation(digest, comparable, values, withheld=why, not_finite=bad, hits=hits, ops=ops, **groups)
+        groups |= {"hits": outputs.top1_hits(run), "ops": tuple(metrics.ops(run)), "scoring": outputs.scoring_of(run)}
+        groups |= {"accuracy_reason": outputs.accuracy_reason(run), "cautions": cautions(run)}
+        return Evaluation(digest, comparable, _values(run, groups), withheld=why, not_finite=bad, **groups)
     except RigError as error:
         return Evaluation(digest, comparable, withheld=why, not_finite=bad, fault=error)
 
@@ -85,6 +91,26 @@ def metric_values(run: Measurement) -> dict[str, Any]:
     """Every name of METRICS -> value, None where it was not measured or is withheld. Raises InfraError where outputs or labels
     are missing."""
     return dict(evaluate(run).checked().values)
+
+
+def cautions(run: Measurement) -> tuple[Caution, ...]:
+    """All warnings of a measurement: what was seen of its windows, what its answers look like, its clock and its line. Raises
+    InfraError where outputs or labels are missing."""
+    line = (provenance.link(run) or {}).get("warning")
+    of_rig = [(CautionKind.CLOCK, provenance.clock_warning(run.clock)), (CautionKind.LINE, line)]
+    return (*(run.settings.cautions or ()), *_doubts(run), *(Caution(kind, text) for kind, text in of_rig if text))
+
+
+def _doubts(run: Measurement) -> list[Caution]:
+    kind, predicted = outputs.scoring_of(run).kind, outputs.predictions(run)
+    if run.settings.random_windows or predicted is None or predicted.ndim != 1:
+        return []
+    hits, labels = outputs.top1_hits(run), run.labels
+    known = None if labels is None else np.asarray(labels[: len(predicted)])
+    classes = outputs.scored_spec(run).size if kind == ScoreKind.CLASSES else max(2, len(run.class_names or ()))
+    found = [doubts.one_class(predicted, known)]
+    found += [doubts.at_chance(hits, classes)] if hits is not None else []
+    return [caution for caution in found if caution is not None]
 
 
 _FLAT = ("parity", "latency", "ram", "flash")
@@ -101,6 +127,7 @@ def _values(run: Measurement, groups: Mapping[str, Group]) -> dict[str, Any]:
         "accuracy_ci95": interval,
         "host_accuracy": v.host_accuracy,
         "auc": outputs.auc(run),
+        **outputs.scores(run),
         "throughput": (groups["throughput"] or {}).get("median"),
         "energy_uj_median": (groups["energy"] or {}).get("uj_median"),
         "tflite_bytes": v.tflite_bytes,

@@ -10,8 +10,10 @@ from hashlib import sha256
 import numpy as np
 
 from tinyrig.analysis import mlperf_metrics, stats
+from tinyrig.analysis.scoring import measures
 from tinyrig.core.errors import InfraError
 from tinyrig.core.records import Measurement, Sample, TensorSpec
+from tinyrig.core.scoring import DECIDING, ScoreKind, Scoring
 
 
 def window_samples(run: Measurement) -> list[Sample]:
@@ -19,10 +21,38 @@ def window_samples(run: Measurement) -> list[Sample]:
     return [s for _, s in sorted({s.index: s for s in run.samples if s.kind == "window"}.items())]
 
 
-def first_outputs(run: Measurement) -> np.ndarray:
-    """The first output tensor of every window, dequantised: float32 [windows, elements]. Raises InfraError if bytes lack."""
-    spec = run.image.outputs[0]
-    rows = [s.outputs[: spec.nbytes] for s in window_samples(run)]
+def scoring_of(run: Measurement) -> Scoring:
+    """How its outputs are scored. A run from before that was kept, or of a firmware built elsewhere: the first output's top-1,
+    or one score's AUC."""
+    if run.settings.scoring is not None and run.settings.scoring.output < len(run.image.outputs):
+        return run.settings.scoring
+    if not run.image.outputs:
+        return Scoring(ScoreKind.NONE, reason="the model has no output")
+    first = run.image.outputs[0]
+    if run.labels is None:
+        reason = "random windows have no labels" if run.settings.random_windows else "the windows carry no labels"
+        return Scoring(ScoreKind.NONE, 0, first.name, reason=reason)
+    if len([d for d in first.shape if d != 1]) > 1:
+        return Scoring(ScoreKind.NONE, 0, first.name, reason=f"the output {first.name!r} is a grid of shape {first.shape}")
+    if first.size > 1:
+        return Scoring(ScoreKind.CLASSES, 0, first.name)
+    return Scoring(ScoreKind.RANKING, 0, first.name, reason="the output is one value: only its AUC is given")
+
+
+def scored_spec(run: Measurement) -> TensorSpec:
+    return run.image.outputs[scoring_of(run).output]
+
+
+def scored_outputs(run: Measurement) -> np.ndarray:
+    """The scored output tensor of every window, dequantised: float32 [windows, elements]. Raises InfraError if bytes lack."""
+    return outputs_of(run, scoring_of(run).output)
+
+
+def outputs_of(run: Measurement, index: int) -> np.ndarray:
+    """One output tensor of every window, as scored_outputs."""
+    spec = run.image.outputs[index]
+    at = sum(s.nbytes for s in run.image.outputs[:index])
+    rows = [s.outputs[at : at + spec.nbytes] for s in window_samples(run)]
     short = next((i for i, row in enumerate(rows) if len(row) != spec.nbytes), None)
     if short is not None:
         raise InfraError(
@@ -59,30 +89,49 @@ def not_finite(run: Measurement) -> str | None:
     return f"{len(bad)} of {total} windows gave NaN or infinity, the first is window {bad[0]}" if bad else None
 
 
+def accuracy_reason(run: Measurement) -> str | None:
+    """Why there is no accuracy; None where there is one."""
+    return not_finite(run) or scoring_of(run).reason or None
+
+
+# ---- classes ----
+
+
 def predictions(run: Measurement) -> np.ndarray | None:
-    """Top-1 class of every window, int64 [windows]: argmax of the first output. None for one-element outputs, and where a
-    window gave NaN or infinity: such a run has no score."""
-    if not run.image.outputs or run.image.outputs[0].size < 2 or nonfinite_windows(run):
+    """The class that every window's scored output names, int64 [windows], of cells [windows, cells]. None where it names none,
+    and where a window gave NaN or infinity: such a run has no score."""
+    if not run.image.outputs or not window_samples(run) or nonfinite_windows(run):
         return None
-    return np.asarray(np.argmax(first_outputs(run), axis=1))
+    return measures.decisions(scoring_of(run), scored_spec(run), scored_outputs(run))
 
 
 def top1_hits(run: Measurement) -> np.ndarray | None:
-    """Whether the top-1 class equals the label, bool [windows] by window index; None without labels or classes.
+    """Whether the class equals the label, bool [windows] by window index; None without labels or classes.
 
     Raises InfraError when a window has no label among them.
     """
-    samples, predicted = window_samples(run), predictions(run)
-    if run.labels is None or predicted is None or not samples:
+    predicted = predictions(run) if scoring_of(run).kind in DECIDING else None
+    labels = _labels(run)
+    return None if labels is None or predicted is None else np.asarray(predicted == labels)
+
+
+def _labels(run: Measurement) -> np.ndarray | None:
+    """Of the windows that were streamed, int64 [windows]. Raises InfraError when one has none."""
+    samples = window_samples(run)
+    if run.labels is None or not samples:
         return None
-    if samples[-1].index >= len(run.labels):
+    return np.asarray([run.labels[s.index] for s in _all_known(run, samples, len(run.labels), "label")], np.int64)
+
+
+def _all_known(run: Measurement, samples: list[Sample], known: int, what: str) -> list[Sample]:
+    if samples[-1].index >= known:
         raise InfraError(
-            f"{run.variant.name}: window {samples[-1].index} has no label",
-            expected="a label for every window",
-            received=f"{len(run.labels)} labels",
+            f"{run.variant.name}: window {samples[-1].index} has no {what}",
+            expected=f"a {what} for every window",
+            received=f"{known} {what}s",
             remedy="stream this variant again",
         )
-    return np.asarray(predicted == np.asarray([run.labels[s.index] for s in samples]))
+    return samples
 
 
 def accuracy(run: Measurement) -> tuple[float | None, tuple[float, float] | None]:
@@ -94,20 +143,57 @@ def accuracy(run: Measurement) -> tuple[float | None, tuple[float, float] | None
 
 
 def auc(run: Measurement) -> float | None:
-    """Area under the ROC curve where the output is a single score and labels are 0 and 1."""
+    """Area under the ROC curve where one score tells labels 0 and 1 apart: an output of one value, or an autoencoder's error."""
     found = auc_test(run)
     return None if found is None else found[0]
 
 
 def auc_test(run: Measurement) -> tuple[float, float] | None:
     """(area, one-sided p-value of its telling nothing), as `auc`."""
-    samples = window_samples(run)
-    if run.labels is None or not samples or not run.image.outputs or run.image.outputs[0].size != 1:
-        return None
-    if nonfinite_windows(run):
+    samples, kind = window_samples(run), scoring_of(run).kind
+    if run.labels is None or not samples or not run.image.outputs or nonfinite_windows(run):
         return None
     labels = [run.labels[s.index] for s in samples if s.index < len(run.labels)]
-    return mlperf_metrics.auc(first_outputs(run)[:, 0], labels) if len(labels) == len(samples) else None
+    if len(labels) != len(samples):
+        return None
+    if kind in (ScoreKind.BINARY, ScoreKind.RANKING):
+        return mlperf_metrics.auc(scored_outputs(run)[:, 0], labels)
+    found = _window_errors(run) if kind == ScoreKind.RECONSTRUCTION else None
+    return None if found is None else mlperf_metrics.auc(found, labels)
+
+
+# ---- everything else that is scored ----
+
+
+def scores(run: Measurement) -> dict[str, float | None]:
+    """What an output that is not a list of classes comes to, under the names of METRICS: those that its kind has."""
+    if not window_samples(run) or not run.image.outputs or nonfinite_windows(run):
+        return {}
+    kind, labels = scoring_of(run).kind, _labels(run)
+    predicted, targets = predictions(run), _targets(run)
+    if kind == ScoreKind.BINARY and predicted is not None and labels is not None:
+        return {"f1": measures.f1(predicted, labels)}
+    if kind == ScoreKind.CELLS and predicted is not None and targets is not None:
+        return {"cell_accuracy": float(np.mean(predicted == targets))}
+    if kind == ScoreKind.REGRESSION and targets is not None:
+        return measures.errors(scored_outputs(run), targets)
+    found = _window_errors(run) if kind == ScoreKind.RECONSTRUCTION else None
+    return {} if found is None else {"reconstruction_error": float(np.mean(found))}
+
+
+def _targets(run: Measurement) -> np.ndarray | None:
+    """Of the windows that were streamed, float64 [windows, values]."""
+    samples, kept = window_samples(run), run.settings.targets
+    if kept is None:
+        return None
+    return np.asarray([kept[s.index] for s in _all_known(run, samples, len(kept), "target")], np.float64)
+
+
+def _window_errors(run: Measurement) -> np.ndarray | None:
+    samples, kept = window_samples(run), run.settings.window_errors
+    if kept is None:
+        return None
+    return np.asarray([kept[s.index] for s in _all_known(run, samples, len(kept), "error")], np.float64)
 
 
 def outputs_hash(run: Measurement) -> str:

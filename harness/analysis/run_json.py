@@ -10,6 +10,7 @@ from tinyrig.analysis import mlperf_metrics, provenance
 from tinyrig.analysis.evaluation import Evaluation, evaluate
 from tinyrig.analysis.metric_table import NO_TIME
 from tinyrig.core.records import INSTRUCTIONS, Claim, Measurement, Run
+from tinyrig.core.scoring import ScoreKind, Scoring
 
 SCHEMA = 1
 
@@ -45,7 +46,9 @@ def variant_to_json(run: Measurement, known: Evaluation | None = None) -> dict[s
         "windows": value["windows"],
         "accuracy": value["accuracy"],
         "accuracy_ci95": None if interval is None else list(interval),
-        "accuracy_reason": found.not_finite,
+        "accuracy_reason": found.accuracy_reason,
+        "output": _output_json(found.scoring),
+        "warnings": [c.to_json() for c in found.cautions],
         "parity": found.parity,
         "latency": found.latency,
         "latency_reason": found.withheld,
@@ -69,7 +72,8 @@ def variant_to_json(run: Measurement, known: Evaluation | None = None) -> dict[s
         "oracle_note": provenance.oracle_note(run),
         "link": provenance.link(run),
         "claims": [claim_to_json(c) for c in run.claims],
-        **_only_measured({"energy": found.energy, "auc": value["auc"], "throughput": found.throughput}),
+        **_only_measured({"energy": found.energy, "throughput": found.throughput}),
+        **_only_measured({name: value[name] for name in SCORES}),
         **_only_measured({"mlperf": mlperf_metrics.facts(run) or None}),
     }
 
@@ -77,6 +81,23 @@ def variant_to_json(run: Measurement, known: Evaluation | None = None) -> dict[s
 def claim_to_json(claim: Claim) -> dict[str, Any]:
     """One entry of `claims`."""
     return {**asdict(claim), "status": str(claim.status)}
+
+
+SCORES = ("auc", "f1", "cell_accuracy", "mae", "rmse", "r2", "reconstruction_error")
+"""Metrics of outputs that are no list of classes."""
+
+
+def _output_json(scoring: Scoring | None) -> dict[str, Any] | None:
+    """The output that is scored and how; None where none is."""
+    if scoring is None or scoring.kind == ScoreKind.NONE:
+        return None
+    return {
+        "name": scoring.name,
+        "index": scoring.output,
+        "scored_as": str(scoring.kind),
+        "chosen": scoring.how or None,
+        "threshold": scoring.threshold,
+    }
 
 
 def _only_measured(groups: dict[str, Any]) -> dict[str, Any]:

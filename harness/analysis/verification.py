@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinyrig.analysis import mlperf_metrics
-from tinyrig.analysis.outputs import accuracy, auc_test, first_outputs, nonfinite_windows, not_finite
+from tinyrig.analysis.outputs import accuracy, auc_test, nonfinite_windows, not_finite, outputs_of
 from tinyrig.core.records import Measurement, Parity
 
 FLOAT_TOLERANCE = 1e-5
@@ -52,9 +52,12 @@ def float_tolerance(run: Measurement) -> float:
 
 
 def _magnitude(run: Measurement) -> float:
-    """Largest finite magnitude of the first output over all windows."""
-    values = np.abs(first_outputs(run))
-    return float(np.max(values, initial=0.0, where=np.isfinite(values)))
+    """Largest finite magnitude of any output over all windows."""
+    largest = 0.0
+    for index in range(len(run.image.outputs)):
+        values = np.abs(outputs_of(run, index))
+        largest = max(largest, float(np.max(values, initial=0.0, where=np.isfinite(values))))
+    return largest
 
 
 def _unsteady(run: Measurement) -> str | None:

@@ -150,6 +150,10 @@ class OwnModel:
     """The model."""
     windows: Annotated[str, Text()] = ""
     """Its test windows, as --windows takes them; empty: seeded random ones."""
+    labels: Annotated[str, Text()] = ""
+    """Their labels where they lie in a file of their own, as --labels takes them."""
+    output: Annotated[str, Text()] = ""
+    """Which of several outputs the labels belong to: its name or number, as --output takes it."""
     min_accuracy: Annotated[float | None, _budget("min_accuracy")] = None
     """The accuracy to reach, "90%" or 0.9."""
     max_accuracy_drop: Annotated[float | None, _budget("max_accuracy_drop")] = None
@@ -192,8 +196,8 @@ def _models(given: dict[str, str | OwnModel], origin: Origin) -> dict[str, str |
 
     def placed(model: str | OwnModel) -> str | OwnModel:
         if isinstance(model, OwnModel):
-            windows = str(folder / model.windows) if model.windows else ""
-            return replace(model, file=str(folder / model.file), windows=windows)
+            windows, labels = (str(folder / name) if name else "" for name in (model.windows, model.labels))
+            return replace(model, file=str(folder / model.file), windows=windows, labels=labels)
         return str(folder / model) if model.endswith((".keras", ".h5")) else model
 
     return {name: placed(model) for name, model in given.items()}

@@ -5,12 +5,13 @@ A key that whoever stored the JSON did not know leaves its field at the default,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from tinyrig.budget.budgets import Budgets
+from tinyrig.core.scoring import Caution, Scoring
 
 
 @dataclass(frozen=True)
@@ -44,20 +45,31 @@ class RunSettings:
 @dataclass(frozen=True)
 class AskedModel:
     """A model of the user's as it was asked for. `name` is that of rig.toml, else its file's stem; `windows` None for seeded
-    random ones."""
+    random ones, `labels` where they lie in a file of their own, `output` the one that they belong to."""
 
     name: str
     file: Path
     windows: Path | None = None
     budgets: Budgets = field(default_factory=Budgets)
+    labels: Path | None = None
+    output: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "file": _text(self.file), "windows": _text(self.windows), "budgets": self.budgets.to_json()}
+        """Without what was not said of labels and output."""
+        more = {"labels": _text(self.labels), "output": self.output}
+        return {
+            "name": self.name,
+            "file": _text(self.file),
+            "windows": _text(self.windows),
+            "budgets": self.budgets.to_json(),
+            **{key: value for key, value in more.items() if value is not None},
+        }
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> AskedModel:
         budgets = Budgets.from_json(stored.get("budgets") or {})
-        return cls(stored["name"], Path(stored["file"]), _path(stored.get("windows")), budgets)
+        labels, output = _path(stored.get("labels")), stored.get("output")
+        return cls(stored["name"], Path(stored["file"]), _path(stored.get("windows")), budgets, labels, output)
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,8 @@ class RunPlan:
     settings: RunSettings | None = None
     night: str | None = None
     nightly: NightOptions | None = None
+    labels: Path | None = None
+    output: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         night = {"night": self.night, "nightly": self.nightly and self.nightly.to_json()}
@@ -101,6 +115,8 @@ class RunPlan:
             "model": _text(self.model),
             "windows": _text(self.windows),
             "host": self.host,
+            **({"labels": _text(self.labels)} if self.labels else {}),
+            **({"output": self.output} if self.output is not None else {}),
             **({"settings": self.settings.to_json()} if self.settings else {}),
             **{key: value for key, value in night.items() if value},
         }
@@ -117,6 +133,8 @@ class RunPlan:
             RunSettings.from_json(stored.get("settings") or {}),
             stored.get("night"),
             NightOptions.from_json(stored["nightly"]) if stored.get("nightly") else None,
+            _path(stored.get("labels")),
+            stored.get("output"),
         )
 
 
@@ -150,8 +168,10 @@ class MeasurementSettings:
     `link` is the session's summary (link/exchange.py), `energy` what the power meter recorded
     (energy/meter.py), `mlperf` what was found out about a firmware built elsewhere (mlperf/bench.py). `resumed_at` are the
     numbers of samples after which measuring was interrupted; `injected` counts the faults that were injected on purpose.
-    `test_set` names the test windows as they were given, before the model's quantisation. `more` holds what other versions of
-    tinyrig kept.
+    `test_set` names the test windows as they were given, before the model's quantisation.
+    `scoring` says what is scored, `cautions` what about the windows can hardly be meant. `targets` are the right answers of each
+    window where it has no single label, one number after another; `window_errors` the mean squared difference of each window's
+    output from its input, which is not stored itself. `more` holds what other versions of tinyrig kept.
     """
 
     oracle: str | None = None
@@ -170,11 +190,17 @@ class MeasurementSettings:
     injected: Mapping[str, int] | None = None
     mlperf: Mapping[str, Any] | None = None
     test_set: str | None = None
+    scoring: Scoring | None = None
+    cautions: tuple[Caution, ...] | None = None
+    targets: tuple[tuple[float, ...], ...] | None = None
+    window_errors: tuple[float, ...] | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Without what is None."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "more"}
+        values["scoring"] = self.scoring and self.scoring.to_json()
+        values["cautions"] = tuple(c.to_json() for c in self.cautions or ()) or None
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
         return {name: value for name, value in plain.items() if value is not None} | dict(self.more)
 
@@ -182,9 +208,30 @@ class MeasurementSettings:
     def from_json(cls, stored: Mapping[str, Any]) -> MeasurementSettings:
         """A known key with a value of another kind is left in `more`, where no metric looks for it."""
         known = {name: value for name, value in stored.items() if name in _KINDS and isinstance(value, _KINDS[name])}
-        more = {name: value for name, value in stored.items() if name not in known}
-        fitting: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in known.items()}
+        fitting = {name: _READERS.get(name, _plain)(value) for name, value in known.items()}
+        fitting = {name: value for name, value in fitting.items() if value is not None}
+        more = {name: value for name, value in stored.items() if name not in fitting}
         return cls(**fitting, more=more)
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _rows(value: list[Any]) -> tuple[tuple[float, ...], ...] | None:
+    """None where it is no table."""
+    return tuple(map(tuple, value)) if all(isinstance(row, list) for row in value) else None
+
+
+def _cautions(value: list[Any]) -> tuple[Caution, ...] | None:
+    """None where one is of another kind."""
+    found = [Caution.from_json(entry) if isinstance(entry, dict) else None for entry in value]
+    known = tuple(c for c in found if c is not None)
+    return known if len(known) == len(found) else None
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {"scoring": Scoring.from_json, "cautions": _cautions, "targets": _rows}
+"""Field -> what makes it of its JSON; None: it can't be read."""
 
 
 _KINDS: dict[str, type | tuple[type, ...]] = {
@@ -204,6 +251,10 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "injected": dict,
     "mlperf": dict,
     "test_set": str,
+    "scoring": dict,
+    "cautions": list,
+    "targets": list,
+    "window_errors": list,
 }
 """Field of MeasurementSettings -> what it is in JSON."""
 

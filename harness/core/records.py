@@ -151,7 +151,8 @@ class Variant:
     whose model file is not known, `sha256` is empty and `tflite_bytes` None.
 
     `model` and `test_set` are what the two files held when they were read: all that is measured, hashed and sized comes from
-    these, and the paths are names only. They are not stored: empty and None in a record from the store."""
+    these, and the paths are names only. They are not stored: empty and None in a record from the store. `output` is the one that
+    is scored, by name or index; None: the one that fits the labels."""
 
     name: str
     tflite: Path
@@ -166,6 +167,7 @@ class Variant:
     macs: int | None = None
     details: dict[str, Any] = field(default_factory=dict)
     budgets: Budgets = field(default_factory=Budgets)
+    output: str | None = None
     model: bytes = field(default=b"", repr=False, compare=False)
     test_set: Content | None = field(default=None, repr=False, compare=False)
 

@@ -80,7 +80,7 @@ def accuracy_claim(run: Measurement, found: Evaluation, config: Config) -> Findi
         return _not_measured(found.not_finite)
     measured = found.values.get("accuracy")  # absent where there are fewer labels than windows
     if measured is None:
-        return _not_measured("the windows carry no labels, or not for each")
+        return _not_measured(found.accuracy_reason or "the windows carry no labels, or not for each")
     reference = _reference(run)
     if reference.reason:
         return _not_measured(reference.reason)

@@ -14,6 +14,7 @@ from tinyrig.core.config import Config
 from tinyrig.core.errors import InfraError, RigError, kind_of
 from tinyrig.core.plans import RunPlan
 from tinyrig.core.records import BoardInfo, Measurement, NotMeasured, Run, RunState
+from tinyrig.core.scoring import ANSWERED
 from tinyrig.host.locks import Locks
 from tinyrig.measure.claims import judge
 from tinyrig.measure.recorder import StoreRecorder
@@ -64,6 +65,7 @@ class RunKeeper:
     def keep(self, measurement: Measurement, config: Config) -> Measurement:
         """Judges and stores a measurement; returns it with its claims. Its metrics are computed here and nowhere else."""
         found = evaluate(measurement)
+        _say(found, measurement)
         judged = replace(measurement, claims=judge(measurement, found, config))
         self._store.add_measurement(self.run_id, judged, found)
         name = judged.variant.name
@@ -87,6 +89,13 @@ class RunKeeper:
     def result(self) -> Run:
         """All that this run holds so far, as stored."""
         return self._store.load(self.run_id)
+
+
+def _say(found: Evaluation, measurement: Measurement) -> None:
+    """Warnings that only the answers show; others were said when they were seen."""
+    for caution in found.cautions:
+        if caution.kind in ANSWERED:
+            log.warning("warning: %s: %s", measurement.variant.name, caution.text)
 
 
 def new_run_id() -> str:

@@ -6,17 +6,25 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from tinyrig.analysis.scoring.measures import decisions
 from tinyrig.core.records import Parity, Sample, TensorSpec
+from tinyrig.core.scoring import DECIDING, Scoring
 from tinyrig.workload.oracle import Oracle
 from tinyrig.workload.windows import Windows
 
 
 def compare(
-    oracle: Oracle, windows: Windows, samples: Iterable[Sample], outputs: tuple[TensorSpec, ...], tolerance: float
+    oracle: Oracle,
+    windows: Windows,
+    samples: Iterable[Sample],
+    outputs: tuple[TensorSpec, ...],
+    tolerance: float,
+    scoring: Scoring,
 ) -> Parity:
-    """Device outputs against the oracle's. A float window mismatches beyond `tolerance` (absolute, or relative to the window's
-    largest value), an integer window when any byte differs; top-1 is the first output's argmax."""
+    """Device outputs against the oracle's, all of them. A float window mismatches beyond `tolerance` (absolute, or relative to
+    the window's largest value), an integer window when any byte differs; top-1 is the class that the scored output names."""
     wrong: list[int] = []
+    labels = windows.labels if scoring.kind in DECIDING else None
     worst, top1, compared, correct = 0.0, 0, 0, 0
     for sample in (s for s in samples if s.kind == "window"):
         expected = oracle.run(list(windows.inputs[sample.index]))
@@ -25,12 +33,19 @@ def compare(
         worst = max(worst, *diffs)
         if any(d > allowed(e, tolerance) for d, e in zip(diffs, expected, strict=True)):
             wrong.append(sample.index)
-        best = int(np.argmax(expected[0]))
-        top1 += int(best != np.argmax(received[0]))
-        correct += int(windows.labels is not None and best == windows.labels[sample.index])
+        theirs, ours = (_classes(scoring, outputs, arrays) for arrays in (expected, received))
+        top1 += int(theirs is not None and ours is not None and not np.array_equal(theirs, ours))
+        correct += int(labels is not None and theirs is not None and int(theirs[0]) == labels[sample.index])
         compared += 1
-    right = None if windows.labels is None else correct
+    right = None if labels is None else correct
     return Parity(oracle.name, compared, len(wrong), worst, top1, wrong[0] if wrong else None, right)
+
+
+def _classes(scoring: Scoring, outputs: tuple[TensorSpec, ...], arrays: list[np.ndarray]) -> np.ndarray | None:
+    """What one window's scored output names: a class, or one for each cell. None where it names none."""
+    spec = outputs[scoring.output]
+    found = decisions(scoring, spec, spec.dequantize(arrays[scoring.output]).reshape(1, -1))
+    return None if found is None else found.reshape(-1)
 
 
 def split_outputs(raw: bytes, outputs: tuple[TensorSpec, ...]) -> list[np.ndarray]:

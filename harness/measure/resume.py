@@ -55,6 +55,8 @@ _ASKED = {
     "model": ("another model", "--model", "built variants"),
     "models": ("other models", "--model", "built variants"),
     "windows": ("other windows", "--windows", "those that variants bring, or random ones"),
+    "labels": ("other labels", "--labels", "those of the windows file"),
+    "output": ("another output", "--output", "the one that fits the labels"),
 }
 """Key of a stored plan -> what it is, the option that names it, and what an empty one means."""
 

@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,19 @@ from tinyrig.core.errors import LinkError, UserError
 from tinyrig.core.files.test_set import name_of_windows
 from tinyrig.core.plans import MeasurementSettings, RunSettings, Subject
 from tinyrig.core.records import BoardInfo, ClockCheck, Hello, Image, Measurement, Sample, TensorSpec, Variant
+from tinyrig.core.scoring import Caution, Scoring
 from tinyrig.energy.meter import Meter, measure_energy, meter_for
 from tinyrig.link.clock_check import clock_watch
 from tinyrig.link.session import Session
-from tinyrig.measure.parity import compare
+from tinyrig.measure.parity import compare, split_outputs
 from tinyrig.measure.recorder import NoRecorder, Recorder
 from tinyrig.measure.sampling import Followed, take_samples
+from tinyrig.windows.ends import ends
+from tinyrig.windows.scored import labels_for, output_caution, scoring_for, targets_for, window_errors
 from tinyrig.workload.image import build_image
 from tinyrig.workload.oracle import ORACLES
 from tinyrig.workload.user_engine import is_folder, user_engine
-from tinyrig.workload.windows import Windows, check_labels, load_windows, random_windows
+from tinyrig.workload.windows import Windows, load_windows, random_windows
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +74,8 @@ def windows_of(request: Request, inputs: tuple[TensorSpec, ...], config: Config)
         )
     if request.variant.test_set is None:
         return random_windows(inputs, request.limit, config.seed)
-    return load_windows(request.variant.test_set, inputs, request.limit)
+    called = [end.names for end in ends(request.variant.model)[0]]
+    return load_windows(request.variant.test_set, inputs, request.limit, called)
 
 
 def run_settings(config: Config, engine: str = "tinyrig", limit: int | None = None, oracle: str | None = None) -> RunSettings:
@@ -100,7 +104,10 @@ def measure_variant(
     data = request.variant.model
     image = compile_for(data, rig.board, config, request.engine)
     windows = windows_of(request, image.inputs, config)
-    check_labels(windows, image.outputs)
+    scoring = scoring_for(data, image.inputs, image.outputs, windows.answers, request.variant.output, windows.random)
+    cautions = (*windows.cautions, *output_caution(scoring, image.outputs))
+    for caution in cautions:
+        log.warning("warning: %s", caution.text)
     with ORACLES[request.oracle](data) if request.oracle != "none" else nullcontext() as oracle:
         if oracle is not None:  # before anything is flashed: it may refuse the model
             oracle.run(list(windows.inputs[0]))
@@ -109,18 +116,31 @@ def measure_variant(
         taken = _Stream(request, rig, config, recorder, deadline).take(image, windows, least)
         deadline.check("before comparing with the oracle")
         tolerance = config.float_tolerance
-        parity = None if oracle is None else compare(oracle, windows, taken.samples, image.outputs, tolerance)
+        parity = None if oracle is None else compare(oracle, windows, taken.samples, image.outputs, tolerance, scoring)
     return Measurement(
         request.variant,
         image,
         taken.board,
         (*taken.samples, *taken.marked),
         parity,
-        windows.labels,
+        labels_for(scoring, windows.answers),
         windows.class_names,
-        _settings(request, config, windows, taken, recorder),
+        replace(_settings(request, config, windows, taken, recorder), **_scored(scoring, cautions, image, windows, taken)),
         clock=taken.clock,
     )
+
+
+def _scored(scoring: Scoring, cautions: tuple[Caution, ...], image: Image, windows: Windows, taken: _Taken) -> dict[str, Any]:
+    """What a later report needs to score the outputs, as fields of MeasurementSettings."""
+    answers = {s.index: s.outputs for s in taken.samples if s.kind == "window"}
+    answered = [split_outputs(answers[i], image.outputs)[scoring.output] for i in range(len(windows))]
+    given = [window[0] for window in windows.inputs]
+    return {
+        "scoring": scoring,
+        "cautions": cautions or None,
+        "targets": targets_for(scoring, windows.answers),
+        "window_errors": window_errors(scoring, image.inputs[0], given, image.outputs[scoring.output], answered),
+    }
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from tinyrig.core.records import Variant
 from tinyrig.core.text import printable
 from tinyrig.host.forked import died_of
 from tinyrig.host.own_command import run_module
+from tinyrig.windows.files import read_windows
 from tinyrig.workload.manifest import read_built
 from tinyrig.workload.model_file import read_model
-from tinyrig.workload.windows import read_windows
 
 
 def built_variants(config: Config, names: Sequence[str] = (), deadline: Deadline | None = None) -> list[Variant]:
@@ -72,14 +72,24 @@ def _not_built(status: int) -> UserError | HostError:
     )
 
 
-def model_variants(paths: Sequence[Path], windows: Path | None) -> list[Variant]:
-    """Models that were trained elsewhere, each named after its file, with the windows that all of them are tested with. Every
-    file is read here, once. Raises UserError."""
-    test_set = None if windows is None else read_windows(windows)
-    return [_model_variant(path, test_set) for path in paths]
+def model_variants(
+    paths: Sequence[Path], windows: Path | None, labels: Path | None = None, output: str | None = None
+) -> list[Variant]:
+    """Models that were trained elsewhere, each named after its file, with the windows that all of them are tested with: `labels`
+    where they lie in a file of their own, `output` which output they belong to. Every file is read here, once. Raises
+    UserError."""
+    test_set = None if windows is None else read_windows(windows, labels)
+    return [replace(_model_variant(path, test_set), output=output) for path in paths]
 
 
-def asked_model(word: str | Path, windows: Path | None, budgets: Budgets, config: Config) -> AskedModel:
+def asked_model(
+    word: str | Path,
+    windows: Path | None,
+    budgets: Budgets,
+    config: Config,
+    labels: Path | None = None,
+    output: str | None = None,
+) -> AskedModel:
     """`word` is a name of rig.toml's [models] or a file; what is given here goes before what rig.toml says of that model.
 
     Raises UserError for a name that is not there.
@@ -87,7 +97,9 @@ def asked_model(word: str | Path, windows: Path | None, budgets: Budgets, config
     known = config.own_models.get(str(word))
     if known is not None:
         own_windows = windows or (Path(known.windows) if known.windows else None)
-        return AskedModel(str(word), Path(known.file), own_windows, budgets.over(known.budgets))
+        own_labels = labels or (Path(known.labels) if known.labels and not windows else None)
+        own_output = known.output or None if output is None else output
+        return AskedModel(str(word), Path(known.file), own_windows, budgets.over(known.budgets), own_labels, own_output)
     if is_name(str(word)) and not Path(word).exists():
         raise UserError(
             f"no model {word}",
@@ -95,7 +107,7 @@ def asked_model(word: str | Path, windows: Path | None, budgets: Budgets, config
             received=str(word),
             remedy=f"name a file, or add [models.{word}] with its file to rig.toml",
         )
-    return AskedModel(printable(Path(word).stem, 100), Path(word), windows, budgets)
+    return AskedModel(printable(Path(word).stem, 100), Path(word), windows, budgets, labels, output)
 
 
 def distinct(models: Sequence[AskedModel]) -> list[AskedModel]:
@@ -115,12 +127,13 @@ def distinct(models: Sequence[AskedModel]) -> list[AskedModel]:
 
 def own_variant(asked: AskedModel) -> Variant:
     """Raises UserError for a file that can't be used."""
-    return replace(model_variant(asked.file, asked.windows), name=asked.name, budgets=asked.budgets)
+    found = model_variant(asked.file, asked.windows, asked.labels, asked.output)
+    return replace(found, name=asked.name, budgets=asked.budgets)
 
 
-def model_variant(path: Path, windows: Path | None) -> Variant:
+def model_variant(path: Path, windows: Path | None, labels: Path | None = None, output: str | None = None) -> Variant:
     """One of them. Raises UserError."""
-    return model_variants((path,), windows)[0]
+    return model_variants((path,), windows, labels, output)[0]
 
 
 def _model_variant(path: Path, test_set: Content | None) -> Variant:

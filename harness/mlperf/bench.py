@@ -28,8 +28,9 @@ from tinyrig.mlperf.channel import Times
 from tinyrig.mlperf.device import BAUDS, Device, Identity, Inferences
 from tinyrig.mlperf.forms import check_supported, oracle_input, oracle_results, read_graph, windows_for
 from tinyrig.mlperf.text import elapsed_us, printed_unit
+from tinyrig.windows.files import read_windows
 from tinyrig.workload.oracle import ORACLES
-from tinyrig.workload.windows import Windows, check_labels, read_windows
+from tinyrig.workload.windows import Windows, check_labels
 
 log = logging.getLogger(__name__)
 

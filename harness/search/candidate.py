@@ -20,8 +20,8 @@ from tinyrig.core.records import Measurement, Variant
 from tinyrig.measure.variant import Request, compile_for, measure_variant
 from tinyrig.search.plan import Budgets
 from tinyrig.search.trainer import Trained, Trainer
+from tinyrig.windows.files import read_windows
 from tinyrig.workload.model_file import read_model
-from tinyrig.workload.windows import read_windows
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tinyrig.core.errors import UserError
-from tinyrig.core.files.content import Content
+from tinyrig.core.files.content import Content, read_content
+from tinyrig.core.files.npz import EXPECTED
 from tinyrig.core.records import Variant
 from tinyrig.workload.model_file import read_file
-from tinyrig.workload.windows import read_windows
 
 _KEPT = (
     "training",
@@ -27,6 +27,9 @@ _KEPT = (
 )
 
 
+_AGAIN = "build the variants again: tinyrig variants --force"
+
+
 def read_built(folder: Path) -> list[Variant]:
     """The finished variants of a folder, in building order; [] where nothing finished lies.
 
@@ -40,7 +43,7 @@ def read_built(folder: Path) -> list[Variant]:
         if manifest["schema"] != 1:
             raise ValueError(f"schema {manifest['schema']!r:.80}")
         _check_names([entry["name"] for entry in manifest["variants"]])
-        test_set = read_windows(folder / _plain(manifest["windows"]["file"]))
+        test_set = read_content(folder / _plain(manifest["windows"]["file"]), EXPECTED, _AGAIN)
         _check(test_set.path, manifest["windows"]["sha256"], test_set.sha256)
         return [_variant(folder, manifest, entry, test_set) for entry in manifest["variants"]]
     except (ValueError, LookupError, TypeError, AttributeError, OSError, RecursionError) as error:
@@ -48,7 +51,7 @@ def read_built(folder: Path) -> list[Variant]:
             f"{path} can't be used",
             expected="a manifest of schema 1",
             received=f"{type(error).__name__}: {error}"[:300],
-            remedy="build the variants again: tinyrig variants --force",
+            remedy=_AGAIN,
         ) from error
 
 
@@ -115,9 +118,4 @@ def _check_numbers(entry: dict[str, Any]) -> None:
 
 def _check(file: Path, sha256: str, found: str) -> None:
     if found != sha256:
-        raise UserError(
-            f"{file} is not what the manifest says",
-            expected=f"SHA-256 {sha256}",
-            received=found,
-            remedy="build the variants again: tinyrig variants --force",
-        )
+        raise UserError(f"{file} is not what the manifest says", expected=f"SHA-256 {sha256}", received=found, remedy=_AGAIN)

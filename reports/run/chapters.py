@@ -65,10 +65,8 @@ def claims(section: Section) -> list[Block]:
 def accuracy(section: Section) -> list[Block]:
     title = _table_title(section, "Table 1: accuracy", "Accuracy")
     if all(row.values["accuracy"] is None for row in section.rows):
-        return [
-            Heading(2, title),
-            Text("Not computed: the windows have no labels, the output is a single value, or some are NaN or infinite."),
-        ]
+        reasons = tuple(f"{code(row.label)}: {row.accuracy_reason or 'not kept'}" for row in section.rows)
+        return [Heading(2, title), Text("Not computed:"), Bullets(reasons), *_scored(section)]
     host = section.first.variant.details.get("host_interpreter")
     note = (
         "Top-1 on the test windows, computed from the board's own outputs; intervals are Wilson's, 95 %. "
@@ -77,7 +75,21 @@ def accuracy(section: Section) -> list[Block]:
     blocks: list[Block] = [Heading(2, title), paper_tables.accuracy(section), Text(note)]
     if paper_tables.has_paper(section):
         blocks.append(Text(paper.ACCURACY_NOTE))
-    return [*blocks, *_groups_note(section), *_pairs(section)]
+    return [*blocks, *_scored(section), *_groups_note(section), *_pairs(section)]
+
+
+SCORES_NOTE = (
+    "F1 is of class 1, the AUC that of labels 0 and 1 (the area under the ROC curve). Errors are over all values of all windows, "
+    "in the targets' unit; R2 is the share of their variance that is explained. A reconstruction's error is the mean squared "
+    "difference between output and input, and its AUC takes a larger error for label 1, an anomaly."
+)
+
+
+def _scored(section: Section) -> list[Block]:
+    """What is scored where the reader may doubt it, and scores of outputs that are no list of classes."""
+    grid, notes = tables.scores(section), tables.scored_notes(section)
+    blocks: list[Block] = [Bullets(tuple(notes))] if notes else []
+    return blocks if grid is None else [*blocks, Heading(3, "Scores"), grid, Text(SCORES_NOTE)]
 
 
 def _groups_note(section: Section) -> list[Block]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tinyrig.analysis import provenance
-from tinyrig.analysis.provenance import clock_text, clock_warning, oracle_note, timer_text
+from tinyrig.analysis.provenance import clock_text, oracle_note, timer_text
 from tinyrig.reports.blocks import code
 from tinyrig.reports.run import mlperf, paper
 from tinyrig.reports.run.sections import Section
@@ -59,9 +59,8 @@ def clock_range(section: Section) -> str:
 
 
 def warnings(section: Section) -> list[str]:
-    """What makes figures wrong though every output was right, and lines that are about to fail."""
-    found = [(row.label, text) for row in section.rows if (text := clock_warning(row.measurement.clock))]
-    found += [(row.label, text) for row in section.rows if row.link and (text := row.link["warning"])]
+    """What makes figures wrong or meaningless though every output was right, and lines that are about to fail."""
+    found = [(row.label, caution.text) for row in section.rows for caution in row.cautions]
     return [f"Warning: {code(label)}: {text}" for label, text in found] + [
         f"Warning: data: {text}" for text in _cautions(section)
     ]

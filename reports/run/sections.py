@@ -13,6 +13,7 @@ import numpy as np
 from tinyrig.analysis import metric_table, provenance
 from tinyrig.analysis.evaluation import evaluate
 from tinyrig.core.records import INSTRUCTIONS, Measurement, Run
+from tinyrig.core.scoring import Caution, Scoring
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class ReportRow:
     """One measurement with all that is computed from it; it is a row of every table of its section.
 
     `values` has every name of METRICS, `ops` the steps (as metrics.ops), `hits` whether each window's top-1 is right; `link`,
-    `energy` and `throughput` are None where they were not measured; `withheld` says why there is no timing, None when verified.
+    `energy` and `throughput` are None where they were not measured; `withheld` says why there is no timing, None when verified;
+    `accuracy_reason` why there is no accuracy. `cautions`: all warnings.
     """
 
     label: str
@@ -33,6 +35,9 @@ class ReportRow:
     throughput: dict[str, Any] | None
     hits: np.ndarray | None
     withheld: str | None
+    scoring: Scoring | None = None
+    accuracy_reason: str | None = None
+    cautions: tuple[Caution, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,9 @@ def _row(run_id: str, measurement: Measurement) -> ReportRow:
         found.throughput,
         found.hits,
         found.withheld,
+        found.scoring,
+        found.accuracy_reason,
+        found.cautions,
     )
 
 

@@ -14,6 +14,7 @@ from tinyrig.analysis.outputs import window_samples
 from tinyrig.analysis.provenance import clock_text
 from tinyrig.analysis.stats import mcnemar_exact
 from tinyrig.core.records import ESTIMATED, INSTRUCTIONS
+from tinyrig.core.scoring import ScoreKind, Scoring
 from tinyrig.reports.blocks import Grid, code
 from tinyrig.reports.run.sections import ReportRow, Section
 
@@ -89,6 +90,7 @@ def summary(section: Section) -> Grid:
         "RAM B": metric("ram_model_total"),
         "flash B": metric("flash_model_total"),
     }
+    columns |= {title: metric(name) for title, name in _SCORES.items() if any(r.values[name] is not None for r in section.rows)}
     if has_energy(section):
         how = "trial" if section.timing == ESTIMATED else "measured"
         columns[f"uJ, {how}"] = metric("energy_uj_median")
@@ -130,6 +132,40 @@ def claims(section: Section) -> Grid | None:
 
 def _claim_status(name: str) -> Column:
     return lambda row: next((str(c.status) for c in row.measurement.claims if c.name == name), NONE)
+
+
+# ---- scores ----
+
+_SCORES = {
+    "AUC": "auc",
+    "F1": "f1",
+    "cells right": "cell_accuracy",
+    "MAE": "mae",
+    "RMSE": "rmse",
+    "R2": "r2",
+    "reconstruction error": "reconstruction_error",
+}
+
+
+def scores(section: Section) -> Grid | None:
+    """Of outputs that are no list of classes; None where no row has any."""
+    columns = {title: name for title, name in _SCORES.items() if any(row.values[name] is not None for row in section.rows)}
+    return _metrics_by_variant(section, columns) if columns else None
+
+
+def scored_notes(section: Section) -> list[str]:
+    """Which output is scored and how, of rows where that is not the only one's top-1."""
+    return [
+        f"{code(row.label)}: output {row.scoring.output} {code(row.scoring.name)}, scored as {row.scoring.kind}"
+        + (f" beyond {row.scoring.threshold:g}" if row.scoring.threshold is not None else "")
+        + (f" ({row.scoring.how})" if row.scoring.how else "")
+        for row in section.rows
+        if row.scoring is not None and _worth_saying(row.scoring)
+    ]
+
+
+def _worth_saying(scoring: Scoring) -> bool:
+    return bool(scoring.how) or scoring.kind not in (ScoreKind.CLASSES, ScoreKind.NONE)
 
 
 # ---- details ----

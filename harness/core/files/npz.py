@@ -140,9 +140,10 @@ class Npz:
         return found.reshape(shape)
 
     def digest(self, rows: int | None = None) -> str:
-        """SHA-256 as hex of the first `rows` rows (None: of all) of every array of numbers; one in Fortran order counts whole."""
+        """SHA-256 as hex of the first `rows` rows (None: of all) of every array of numbers, and of labels that are names; one in
+        Fortran order counts whole."""
         digest = hashlib.sha256()
-        for name in sorted(n for n, header in self.headers.items() if header.dtype.kind in "biuf" and header.shape):
+        for name in sorted(n for n, header in self.headers.items() if header.shape and _is_data(n, header.dtype)):
             header, info = self.headers[name], self._members[name]
             digest.update(f"{name} {header.dtype.str} {header.fortran and len(header.shape) > 1}\n".encode())
             row = math.prod(header.shape[1:]) * header.dtype.itemsize
@@ -153,6 +154,10 @@ class Npz:
                     left -= len(part := _read(file, min(left, PART_BYTES)))
                     digest.update(part)
         return digest.hexdigest()
+
+
+def _is_data(name: str, dtype: np.dtype) -> bool:
+    return dtype.kind in "biuf" or (dtype.kind in "US" and not name.lower().endswith(("_names", "groups")))
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from tinyrig.mlperf.forms import read_graph, windows_for
 from tinyrig.mlperf.tests.board import CLASSES, IMPATIENT, QUICK, SHORT, FakeBoard, int8_windows, save_windows
 from tinyrig.mlperf.text import printed_unit
 from tinyrig.tests.small_models import dense_int8
-from tinyrig.workload.windows import read_windows
+from tinyrig.windows.files import read_windows
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def measure(port, windows, model=b"", tflite=None, oracle="tflm", times=QUICK, r
 def test_a_benchmark_by_the_rule(windows):
     with FakeBoard("--model", "own01", "--invoke-us", "300", "--tick-us", "50") as board:
         run = measure(board.port, windows)
-    assert np.allclose(outputs.first_outputs(run), [right(w) for w in int8_windows(12)], atol=5.1e-4)
+    assert np.allclose(outputs.scored_outputs(run), [right(w) for w in int8_windows(12)], atol=5.1e-4)
     assert outputs.accuracy(run)[0] == 1.0 and verification.withheld(run) is None
     found = metrics.throughput(run)
     assert len(found["runs"]) == 5 and found["timer_resolution_us"] == 50
@@ -86,7 +86,7 @@ def test_a_bad_line_changes_no_result(windows, fault):
     with FakeBoard("--model", "own01", "--fault", fault) as board:
         run = measure(board.port, windows)
     assert outputs.accuracy(run)[0] == 1.0
-    assert np.allclose(outputs.first_outputs(run), [right(w) for w in int8_windows(12)], atol=5.1e-4)
+    assert np.allclose(outputs.scored_outputs(run), [right(w) for w in int8_windows(12)], atol=5.1e-4)
     counts = run.settings.link  # what befell the search for the board is not among them: the faults are frequent enough
     assert sum(counts[name] for name in ("retries", "timeouts", "damaged", "refused")) > 0
     assert (run.settings.mlperf["reboots"] > 0) == fault.startswith("reboot")

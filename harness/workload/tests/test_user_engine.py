@@ -16,6 +16,7 @@ from tinyrig.compiler.tests.model_builder import ModelBuilder
 from tinyrig.core.boards import BOARDS, parse_board
 from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, ModelError, UserError
+from tinyrig.core.scoring import ScoreKind, Scoring
 from tinyrig.measure.parity import compare
 from tinyrig.measure.sampling import take_samples
 from tinyrig.tests import small_models
@@ -53,7 +54,7 @@ def test_the_example_runs_and_agrees_on_the_virtual_board(tmp_path):
         samples = take_samples(session, windows, repeats=2)
     assert (hello.engine, hello.arena_bytes, hello.op_count) == ("own", 1024, 0)
     with ORACLES["tflm"](data) as oracle:
-        parity = compare(oracle, windows, samples, model.outputs, 1e-5)
+        parity = compare(oracle, windows, samples, model.outputs, 1e-5, Scoring(ScoreKind.CLASSES))
     assert parity.compared == 4 and parity.mismatched_windows == 0 and parity.top1_changed == 0
     assert all(s.cycles > 0 for s in samples if s.kind == "window")
     footprint = image.footprint
