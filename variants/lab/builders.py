@@ -87,7 +87,7 @@ CLUSTER_NOTE = (
 )
 FLOAT16_NOTE = (
     "the compiler widens float16 weights to float32, so latency, RAM and flash are those of the float network; only the file is "
-    "smaller. TensorFlow Lite Micro's kernels can't run it: measure it with --oracle litert-ref"
+    "smaller"
 )
 DYNAMIC_NOTE = (
     "layers of 1024 weights or more get int8 weights with float activations, which needs hybrid kernels: neither the engine nor "

@@ -225,16 +225,6 @@ def _check_empty(program: Program, op: Op) -> None:
             )
 
 
-def open_shape(data: bytes) -> Tensor | None:
-    """The first tensor whose shape in the file isn't the one that follows from its inputs: runtimes that take the file's
-    shapes literally compute something else. Raises ModelError for a model that can't be compiled."""
-    graph = read_graph(data)
-    if not any(isinstance(t.extent, Open) for t in graph.tensors):
-        return None
-    pairs = zip(graph.tensors, lower(graph).tensors, strict=False)
-    return next((new for old, new in pairs if isinstance(old.extent, Open) and old.shape != new.shape), None)
-
-
 def _check_border(t: Tensor) -> None:
     """A model's input or output must be something the wire protocol can describe."""
     if isinstance(t.extent, Empty):

@@ -7,6 +7,7 @@ import numpy as np
 from tinyrig.compiler.lower.program import Program, check, check_dtype, check_foldable, check_shape, constant
 from tinyrig.compiler.model.graph import Op, Tensor
 from tinyrig.compiler.model.params import CopyBlock, Move, Resize
+from tinyrig.compiler.model.quant import INT_RANGE
 
 INTEGERS = ("int32", "int64")
 MOVABLE = ("float32", "int8", "int16", "int32", "int64", "uint8", "bool")
@@ -119,6 +120,15 @@ def concatenation(p: Program, op: Op) -> None:
     emit_move(p, op, inputs, [y], blocks)
 
 
+def zero_of(op: Op, y: Tensor) -> np.ndarray:
+    """What padding is filled with: 0 in real units."""
+    if y.dtype not in ("int8", "int16", "uint8"):
+        return np.zeros((), y.dtype)
+    low, high = INT_RANGE[y.dtype]
+    check(op, y, low <= y.zero_point <= high, f"a zero point in [{low}, {high}]", str(y.zero_point))
+    return np.array(y.zero_point, y.dtype)
+
+
 def check_same_scale(op: Op, x: Tensor, y: Tensor) -> None:
     """TFLM moves the bytes of differently scaled tensors as they are, which is wrong: refused."""
     if x.dtype in ("int8", "int16") and len(x.scales) == len(y.scales) == 1:
@@ -199,7 +209,7 @@ def pad(p: Program, op: Op) -> None:
     pads = [(int(a), int(b)) for a, b in given]
     check_shape(op, y, tuple(d + a + b for d, (a, b) in zip(x.shape, pads, strict=True)))
     check_same_scale(op, x, y)
-    fill = np.array(y.zero_point if y.dtype in ("int8", "int16", "uint8") else 0, y.dtype)
+    fill = zero_of(op, y)
     if value is not None:
         check_dtype(op, value, x.dtype)
         fill = constant(op, value, "the padding value").ravel()[0]

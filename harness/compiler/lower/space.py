@@ -18,6 +18,7 @@ from tinyrig.compiler.lower.move import (
     emit_move,
     itemsize,
     strides,
+    zero_of,
 )
 from tinyrig.compiler.lower.program import Program, check, check_dtype, check_foldable, check_shape, constant
 from tinyrig.compiler.model.graph import Op, Tensor
@@ -57,7 +58,7 @@ def space_to_batch(p: Program, op: Op) -> None:
     n = len(blocks)
     space = [(x.shape[i + 1] + before[i] + after[i]) // s for i, s in enumerate(blocks)]
     check_shape(op, y, (x.shape[0] * int(np.prod(blocks)), *space, *x.shape[n + 1 :]))
-    fill = np.array(y.zero_point if y.dtype in ("int8", "int16", "uint8") else 0, y.dtype).tobytes()
+    fill = zero_of(op, y).tobytes()
     copies = [_phase(y, x, phase, blocks, before, x.shape[0]) for phase in product(*map(range, blocks))]
     padded = any(before) or any(after)
     emit_move(p, op, [x], [y], [b.block(itemsize(x), False) for b in copies if b.dims], fill if padded else b"")

@@ -74,6 +74,18 @@ def dequantize(p: Program, op: Op) -> None:
     if x.dtype == "float16":
         p.fold(y, constant(op, x, "a float16 tensor").astype(np.float32))
         return
-    check(op, x, x.data is None, "an activation", "weights that are stored as integers and computed with in float32")
+    if x.data is not None:  # weights that are stored as integers and computed with in float32
+        p.fold(y, _dequantized(op, x, x.data))
+        return
     check_quantized(op, x)
     p.emit(f"dequantize_{SUFFIX[x.dtype]}", op, [x], [y], Dequantize(x.size, float(x.scale), x.zero_point))
+
+
+def _dequantized(op: Op, x: Tensor, stored: np.ndarray) -> np.ndarray:
+    """float32 values of integer weights of one scale, or one for each index of an axis."""
+    n = len(x.scales)
+    good = n == 1 or (n > 1 and 0 <= x.axis < len(x.shape) and x.shape[x.axis] == n)
+    check(op, x, good, "one scale, or one for each index of an axis", f"{n} scales for {list(x.shape)}")
+    shape = [n if i == x.axis else 1 for i in range(len(x.shape))] if n > 1 else [1] * len(x.shape)
+    zeros = x.zero_points.reshape(shape).astype(np.float32)
+    return np.asarray((stored.astype(np.float32) - zeros) * x.scales.reshape(shape), np.float32)

@@ -30,6 +30,9 @@ DTYPES = {
 }
 """TFLite element type -> numpy name; a tensor of another type keeps its TFLite name and is refused where it is used."""
 
+INT4 = "INT4"
+"""Of constants, two numbers a byte: they are read as int8 with the same scales, which gives the same results."""
+
 MAX_FILE_BYTES = 1 << 26
 """Far beyond any microcontroller's memory."""
 MAX_OPS, MAX_TENSORS, MAX_OPERANDS = 4096, 1 << 14, 1 << 16
@@ -158,7 +161,7 @@ def _read(data: bytes) -> Graph:
     if model.SubgraphsLength() < 1:
         raise _corrupt("no subgraph")
     sub, found = model.Subgraphs(0), list[Obstacle]()
-    constants = _Constants(model, found)
+    constants = _Constants(model, data, found)
     codes = [_op_name(model.OperatorCodes(i)) for i in range(_count("operator codes", model.OperatorCodesLength(), MAX_OPS))]
     _count("tensors", sub.TensorsLength(), MAX_TENSORS)
     operators = [sub.Operators(i) for i in range(_count("ops", sub.OperatorsLength(), MAX_OPS))]
@@ -246,6 +249,8 @@ def _tensor(constants: _Constants, t: schema.TensorTable, index: int, written: b
     scales, zeros, axis = _quantization(t, shape, where)
     dtype = DTYPES.get(type_name, type_name)
     value = constants.value(t, shape, dtype, where, written)
+    if dtype == INT4 and value is not None:
+        dtype = "int8"
     return Tensor(index, name, declared(shape, signature) if value is None else settled(shape), dtype, scales, zeros, axis, value)
 
 
@@ -293,33 +298,43 @@ class _Constants:
     """The values of the file's buffers, each copied out once: tensors may share them. What is there and can't be used goes into
     `found`, and has zeros for a value."""
 
-    def __init__(self, model: schema.Model, found: list[Obstacle]) -> None:
+    def __init__(self, model: schema.Model, data: bytes, found: list[Obstacle]) -> None:
         self._model = model
+        self._file = data
         self._found = found
         self._known: dict[tuple[int, str], np.ndarray] = {}
 
     def value(self, t: schema.TensorTable, shape: Shape, dtype: str, where: str, written: bool) -> np.ndarray | None:
-        """None for an activation: no bytes, and those of no elements only where nothing writes the tensor."""
+        """None for an activation: no bytes, and those of no elements only where nothing writes the tensor. INT4: as int8."""
         index = t.Buffer()
         if not 0 <= index < self._model.BuffersLength():
             raise _corrupt(f"{where} names buffer {index}")
-        buffer = self._model.Buffers(index)
         if t.Sparsity() is not None:
             return self._unusable(where, "is stored sparsely", "convert without sparsity encoding", shape, dtype)
-        if buffer.Offset() > 1:
-            return self._unusable(where, "has its values behind the FlatBuffer (Buffer.offset)", INLINE_REMEDY, shape, dtype)
-        if 0 in shape and index != 0 and not written and buffer.DataLength() == 0:
+        raw = self._bytes(index, where)
+        if 0 in shape and index != 0 and not written and not raw:
             return np.zeros(shape, dtype if dtype in DTYPES.values() else "uint8")
-        if buffer.DataLength() == 0:
+        if not raw:
             return None
-        if dtype not in DTYPES.values():
-            return np.frombuffer(buffer.DataAsNumpy(), np.uint8)
-        want = math.prod(shape) * np.dtype(dtype).itemsize
-        if buffer.DataLength() != want:
-            raise _corrupt(f"{where} needs {want} bytes of data and has {buffer.DataLength()}")
+        packed = dtype == INT4
+        if dtype not in DTYPES.values() and not packed:
+            return np.frombuffer(raw, np.uint8)
+        want = -(-math.prod(shape) // 2) if packed else math.prod(shape) * np.dtype(dtype).itemsize
+        if len(raw) != want:
+            raise _corrupt(f"{where} needs {want} bytes of data and has {len(raw)}")
         if (index, dtype) not in self._known:
-            self._known[index, dtype] = self._decoded(bytes(buffer.DataAsNumpy()), dtype, where)
-        return self._known[index, dtype].reshape(shape)
+            self._known[index, dtype] = _nibbles(raw) if packed else self._decoded(raw, dtype, where)
+        return self._known[index, dtype][: math.prod(shape)].reshape(shape)
+
+    def _bytes(self, index: int, where: str) -> bytes:
+        """In the FlatBuffer, or behind it, as writers do with large weights. Offsets 0 and 1 mean neither."""
+        buffer = self._model.Buffers(index)
+        if buffer.Offset() <= 1:
+            return bytes(buffer.DataAsNumpy()) if buffer.DataLength() else b""
+        begin, size = buffer.Offset(), buffer.Size()
+        if begin + size > len(self._file):
+            raise _corrupt(f"{where} lies at {begin} to {begin + size}, and the file has {len(self._file)} bytes")
+        return self._file[begin : begin + size]
 
     def _decoded(self, raw: bytes, dtype: str, where: str) -> np.ndarray:
         """A NaN in a constant makes every output that depends on it NaN: no result of such a model means anything."""
@@ -332,14 +347,15 @@ class _Constants:
         return value
 
     def _unusable(self, where: str, what: str, remedy: str, shape: Shape, dtype: str) -> np.ndarray:
-        self._found.append(Obstacle("", -1, where, f"{where} {what}", remedy, "dense values inside the FlatBuffer"))
+        self._found.append(Obstacle("", -1, where, f"{where} {what}", remedy, "dense values"))
         return np.broadcast_to(np.zeros(1, dtype if dtype in DTYPES.values() else "uint8"), shape)
 
 
-INLINE_REMEDY = (
-    "write the values into the file, as its object API does: m = ModelT.InitFromObj(Model.GetRootAs(data)); for b in m.buffers: "
-    "b.data, b.offset, b.size = (data[b.offset:b.offset + b.size], 0, 0) if b.offset > 1 else (b.data, 0, 0); then m.Pack"
-)
+def _nibbles(raw: bytes) -> np.ndarray:
+    """Two numbers a byte, the low half first -> int8."""
+    packed = np.frombuffer(raw, np.uint8)
+    both = np.stack([packed & 15, packed >> 4], axis=1).ravel().astype(np.int8)
+    return np.where(both > 7, both - 16, both).astype(np.int8)
 
 
 def _op(o: schema.Operator, index: int, codes: list[tuple[str, int, str]]) -> Op:

@@ -109,6 +109,6 @@ def _list(walk: _Walk, at: int, width: int) -> tuple[int, int]:
     count = walk.number(at, "I")
     if at + 4 + count * width > len(walk.data):
         raise EndsTooEarly(f"a list of {count} x {width} bytes at {at} of {len(walk.data)}", at + 4 + count * width)
-    if (at + 4) % width:
+    if (at + 4) % min(width, 4):  # older Python writers align 8-byte numbers to 4, and both runtimes load them
         raise ValueError(f"a list of {count} x {width} bytes at {at} of {len(walk.data)}")
     return at + 4, count

@@ -40,16 +40,8 @@ def _integer_activation(case: Case) -> bool:
     return any(t.data is None and t.dtype in ("int8", "int16") and len(t.scales) for t in case.reads)
 
 
-def _has_int4(case: Case) -> bool:
-    return any(t.dtype == "INT4" for t in case.reads)
-
-
-def _weight_only(case: Case) -> bool:
-    return any(t.data is not None and t.dtype in ("int8", "int16", "INT4") for t in case.reads)
-
-
 def _hybrid(case: Case) -> bool:
-    weights = any(t.data is not None and t.dtype in ("int8", "INT4") for t in case.reads[1:])
+    weights = any(t.data is not None and t.dtype == "int8" for t in case.reads[1:])
     return weights and case.reads[0].dtype == "float32"
 
 
@@ -89,7 +81,6 @@ IN_FLOAT = (
     "d = tf.lite.experimental.QuantizationDebugger(converter=converter, debug_dataset=representative, debug_options=o); "
     "d.get_nondebug_quantized_model(); or replace it, or move it behind the model's output"
 )
-INT8_WEIGHTS = "4-bit weights are not supported: quantise the weights to int8 (supported_ops = [TFLITE_BUILTINS_INT8])"
 FULL = (
     "convert to full int8: converter.optimizations = [tf.lite.Optimize.DEFAULT]; converter.representative_dataset = windows; "
     "converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]; or to float32, without optimizations"
@@ -127,8 +118,6 @@ ROWS: tuple[Row, ...] = (
     Row(_CHOICES, SELECTION),
     Row(("GELU",), GELU),
     Row(("CAST",), FEED_FLOAT),
-    Row((), INT8_WEIGHTS, _has_int4, only_unsupported=False),
-    Row(("DEQUANTIZE",), "weight-only quantisation is not supported: " + FULL, _weight_only, only_unsupported=False),
     Row((), FULL, _hybrid, only_unsupported=False),
     Row(
         ("EXP", "LOG", "SQRT", "RSQRT", "SQUARE", "NEG", "FLOOR", "CEIL", "ROUND", "SIN", "COS", "DIV", "ELU", "POW"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tinyrig.compiler.compile import compile_model
+from tinyrig.compiler.oracle_form import oracle_form
 from tinyrig.compiler.tests.model_builder import ModelBuilder
 from tinyrig.core.errors import ModelError
 from tinyrig.workload.host_build import HostModel
@@ -66,6 +67,14 @@ def test_an_op_without_a_rule_is_refused_with_the_remedy() -> None:
         compile_model(b.finish([x], [y]), flash_bytes=1 << 20, ram_bytes=1 << 18)
 
 
-def test_tflm_is_no_oracle_where_it_takes_open_shapes_literally() -> None:
-    with pytest.raises(ModelError, match="litert-ref"):
-        TflmOracle(dilated()).run([np.zeros((1, 8, 1, 3), np.float32)])
+@pytest.mark.parametrize("data", [dilated(), computed_shape()], ids=["dilated", "computed_shape"])
+def test_tflm_gets_the_shapes_that_follow(data: bytes) -> None:
+    """As they stand in the file it would run, and give other values."""
+    x = [np.random.default_rng(2).standard_normal(input_shape(data)).astype(np.float32)]
+    want = LitertRefOracle(data).run(x)[0]
+    np.testing.assert_allclose(TflmOracle(data).run(x)[0], want, rtol=0, atol=1e-5)
+    assert oracle_form(oracle_form(data)) == oracle_form(data) != data
+
+
+def input_shape(data: bytes) -> tuple[int, ...]:
+    return compile_model(data, flash_bytes=1 << 20, ram_bytes=1 << 18).inputs[0].shape

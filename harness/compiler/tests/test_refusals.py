@@ -71,7 +71,7 @@ def tanh_fused(b: ModelBuilder) -> None:
     b.patch_op(0, fusedActivationFunction=4)
 
 
-def int4_weights(b: ModelBuilder) -> None:
+def int4_weights_of_int8_size(b: ModelBuilder) -> None:
     b.patch("k3", type=schema.TensorType.INT4)
 
 
@@ -97,7 +97,7 @@ REFUSED: list[tuple[Callable[[ModelBuilder], None], tuple[str, ...]]] = [
     (wrong_axis_count, ("'axes'", "4 bytes", "8")),
     (zero_stride, ("op 0 CONV_2D", "strides")),
     (tanh_fused, ("op 0 CONV_2D", "RELU6", "TANH")),
-    (int4_weights, ("op 4 FULLY_CONNECTED", "'k3'", "INT4")),
+    (int4_weights_of_int8_size, ("'k3'", "bytes of data")),
     (argmax_of_64_bits, ("op 6 ARG_MAX", "int64", "output_type=tf.int32")),
     (omitted_input, ("op 6 CONCATENATION", "omitted")),
     (too_many_scales, ("op 0 CONV_2D", "'k1'", "3")),
