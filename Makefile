@@ -10,7 +10,7 @@ PY = .venv/bin/python
 
 export TINYRIG_DATASET ?= $(DATASET)
 
-.PHONY: bench test test-slow fuzz false-accept adversary setup lint clean
+.PHONY: bench test test-slow fuzz false-accept adversary setup lint docs clean
 
 bench: setup
 	@$(PY) -m pytest bench/ --board=$(BOARD) $(ARGS)
@@ -39,6 +39,11 @@ setup:
 lint:
 	@$(PYTHON) harness/bootstrap.py lint
 	@$(PY) -m tinyrig.tests.lint $(ARGS)
+
+# The site, for reading without a network: build/site/index.html.
+docs: setup
+	@$(PY) -m mkdocs build --strict --quiet
+	@echo build/site/index.html
 
 clean:
 	rm -rf build reports/out variants/out

@@ -14,8 +14,9 @@ import pytest
 
 from tinyrig.cli import _PACKAGES, _parser
 from tinyrig.core.config import ROOT
+from tinyrig.tests import reference_pages
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "firmware/WIRE.md", ROOT / "firmware/fuzz/README.md"]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "firmware/WIRE.md", ROOT / "firmware/fuzz/README.md"]
 WIDTH = 120
 LINK = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
 FILE = re.compile(r"`((?:harness|variants|reports|firmware|bench|docs)/[\w/.-]+)`")
@@ -123,6 +124,44 @@ def test_modules_and_targets_exist(page: Path) -> None:
 def test_words_not_used(page: Path) -> None:
     text = page.read_text("utf-8").partition("## Words not used")[0]
     assert NOT_USED.findall(text) == []
+
+
+@pytest.mark.parametrize("name", ["cli.md", "rig-toml.md", "json.md", "fixtures.md"])
+def test_the_references_are_what_the_code_says(name: str, references: dict[str, str]) -> None:
+    written = (reference_pages.FOLDER / name).read_text("utf-8")
+    assert written == references[name], "python -m tinyrig.tests.reference_pages writes them again"
+
+
+@pytest.fixture(scope="module")
+def references() -> dict[str, str]:
+    return reference_pages.pages()
+
+
+def test_the_references_are_complete(references: dict[str, str]) -> None:
+    assert set(re.findall(r"^## tinyrig (\w+)", references["cli.md"], re.M)) == set(reference_pages.all_parsers())
+    assert "| `tinyrig_measure` | session |" in references["fixtures.md"] and "[boards.NAME]" in references["rig-toml.md"]
+    with pytest.raises(KeyError, match=r"give the new key runs.* its meaning"):
+        reference_pages.meaning("runs[].brand_new")
+
+
+def test_messages_of_the_troubleshooting_page_are_real() -> None:
+    """Each stands in the source as it stands there, with nothing filled in."""
+    page = (ROOT / "docs/troubleshooting.md").read_text("utf-8")
+    source = "\n".join(p.read_text("utf-8") for p in (ROOT / "harness").rglob("*.py") if "tests" not in p.parts)
+    source += "\n".join(p.read_text("utf-8") for p in (ROOT / "reports").rglob("*.py") if "tests" not in p.parts)
+    shown = [words for words in re.findall(r"^\| `([^`]+)` \|", page, re.M)]
+    assert len(shown) > 25 and [words for words in shown if words not in source] == []
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    """As `make docs`; and no page asks for anything elsewhere."""
+    pytest.importorskip("mkdocs", reason="the docs site is an extra: pip install 'tinyrig[docs]'")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for page in tmp_path.rglob("*.html"):
+        fetched = re.findall(r"<(?:link|script|img)[^>]*(?:href|src)=\"(https?:[^\"]+)", page.read_text("utf-8"))
+        assert fetched == [], page
 
 
 def test_the_glossary_is_in_order() -> None:
