@@ -25,6 +25,7 @@ from tinyrig.nightly_command import add_parser as add_nightly
 from tinyrig.ops_command import add_parser as add_ops
 from tinyrig.run_command import add_parser as add_run
 from tinyrig.search.command import add_parser as add_search
+from tinyrig.start.command import add_parser as add_init
 
 _PACKAGES = {
     "variants": ("tinyrig.variants", "build model variants"),
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     add_check(commands)
     add_ops(commands)
     add_engines(commands)
+    add_init(commands)
     add_boards(commands)
     add_doctor(commands, EXITS)
     _add_completion(commands)

@@ -19,7 +19,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "history": ("latency --variant pqt", "accuracy --since 90d"),
     "compare": ("20261129-2 20261130-2",),
     "accept": ('20261130-2 -m "wider first layer, on purpose"',),
-    "export": ("--format csv -o results.csv", "--since 30d --format json"),
+    "export": ("--format csv -o results.csv", "--since 30d --format json", "--format prometheus -o tinyrig.prom"),
     "prune": ("--keep-samples 90d --dry-run",),
     "recompute": ("", "20261130-2"),
     "search": ("--dataset own.npz --trials 40", "--resume"),
@@ -28,6 +28,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "engines": ("--model gesture.tflite", "--variant pqt --json engines.json"),
     "boards": ("", "--no-ask --json"),
     "doctor": ("", "--board nano33ble", "--udev-rules"),
+    "init": ("", "--model gesture.tflite --windows gesture.npz"),
     "completion": ("bash > ~/.local/share/bash-completion/completions/tinyrig", "zsh > ~/.zfunc/_tinyrig"),
 }
 """Command -> what to write behind it, the commonest first; each parses (tests/test_command_line.py)."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinyrig.core.errors import EXIT_GOOD, EXIT_USER, UserError
+from tinyrig.core.errors import EXIT_GOOD, EXIT_USER, HostError, UserError
 
 if TYPE_CHECKING:
     from tinyrig.core.config import Config
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from tinyrig.store.runs import Store
 
 _BOARD = "its kind, its id, or the beginning of that (default: all)"
+
+
+_DASHBOARDS = ("bmf", "github-action-benchmark", "pytest-benchmark", "prometheus")
+"""Of store/dashboards.py."""
+_FORMATS = ("csv", "json", "parquet", *_DASHBOARDS)
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser], exits: str) -> None:
@@ -62,8 +67,12 @@ def _add_accept(commands: argparse._SubParsersAction[argparse.ArgumentParser], e
 
 
 def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser], exits: str) -> None:
-    parser = commands.add_parser("export", help="export stored results as CSV, JSON or Parquet", epilog=exits)
-    parser.add_argument("--format", choices=["csv", "json", "parquet"], help="default: by the suffix of -o, else csv")
+    parser = commands.add_parser(
+        "export", help="export stored results: CSV, JSON, Parquet, or what dashboards read", epilog=exits
+    )
+    parser.add_argument(
+        "--format", choices=_FORMATS, help="default: by the suffix of -o, else csv; from bmf on: the newest results"
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: standard output")
     parser.add_argument("--samples", action="store_true", help="a line for each raw sample instead of each measurement")
     _add_filter(parser)
@@ -324,12 +333,33 @@ def _export(arguments: argparse.Namespace) -> int:
 
     output = arguments.output
     form = arguments.format or (output.suffix[1:].lower() if output and output.suffix[1:].lower() in FORMATS else "csv")
+    if form in _DASHBOARDS:
+        return _export_newest(form, output, arguments)
     if form == "parquet" and output is None:
         raise UserError("Parquet can't be written to standard output", expected="-o FILE", remedy="name a file with -o")
     with _open() as store:
         lines = export(store, output or sys.stdout, form, arguments.samples, **_which(arguments))
     if output:
         print(f"{output}: {lines} {'samples' if arguments.samples else 'measurements'}")
+    return EXIT_GOOD
+
+
+def _export_newest(form: str, output: Path | None, arguments: argparse.Namespace) -> int:
+    from tinyrig.store import dashboards
+
+    if arguments.samples:
+        raise UserError(f"{form} has no raw samples", expected="--format csv, json or parquet", remedy="leave --samples out")
+    with _open() as store, store.reading() as db:
+        entries = dashboards.latest(db, **_which(arguments))
+    text = dashboards.text(form, entries)
+    if output is None:
+        sys.stdout.write(text)
+        return EXIT_GOOD
+    try:
+        output.write_text(text, "utf-8")
+    except OSError as error:
+        raise HostError(f"can't write the export: {error}", remedy="choose a writable place with -o") from error
+    print(f"{output}: {len(entries)} measurements")
     return EXIT_GOOD
 
 

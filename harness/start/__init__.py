@@ -1,0 +1,1 @@
+"""`tinyrig init`: what a project of the user's begins with."""
