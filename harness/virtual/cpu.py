@@ -97,6 +97,8 @@ def host_memory(start: int, size: int, fill: int) -> HostMemory:
 class Cpu:
     """`read_io(address)` and `write_io(address, value)` serve everything from 0x40000000 on."""
 
+    _anew: Callable[[], int] = staticmethod(lambda: 0)
+
     def __init__(self, ficr: bytes, read_io: Callable[[int], int], write_io: Callable[[int, int], None]) -> None:
         self.uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
         self.uc.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M4)
@@ -112,7 +114,6 @@ class Cpu:
             (chip.PPB_BASE, chip.PPB_BYTES),
         ):
             self._map_io(base, size, read_io, write_io)
-        self._anew: Callable[[], int] = lambda: 0
         self._invalid: tuple[int, int] | None = None  # (kind, address) of the access that failed
         self.uc.hook_add(UC_HOOK_MEM_INVALID, self._note_invalid)
         self._pristine = self.uc.context_save()
