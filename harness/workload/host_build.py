@@ -21,7 +21,7 @@ from tinyrig.host.run_tool import ended
 from tinyrig.places.installed import FIRMWARE
 from tinyrig.places.project import cache_folder
 from tinyrig.places.remedies import HOST, compiler
-from tinyrig.workload.toolchain import no_room
+from tinyrig.workload.toolchain import dependencies, no_room
 
 NN_DIR = FIRMWARE / "nn"
 
@@ -123,7 +123,7 @@ def _generated_headers(model: CompiledModel) -> tuple[Path, ...]:
 def _objects(model: CompiledModel, flags: tuple[str, ...]) -> list[Path]:
     folders = (*_generated_headers(model), *model.include_dirs)
     flags = (*flags, *(f"-I{folder}" for folder in folders))
-    headers = b"".join(p.read_bytes() for folder in folders for p in sorted(folder.glob("*.h")))
+    headers = b"\0".join(part for name, content in dependencies(folders) for part in (name.encode(), content))
     made = [_object(NN_DIR / k, (*flags, *OWN_FLAGS)) for k in model.kernels] + [
         _object(p, flags, headers) for p in model.extra_sources
     ]

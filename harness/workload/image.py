@@ -32,7 +32,7 @@ from tinyrig.places.installed import FIRMWARE
 from tinyrig.places.project import made
 from tinyrig.places.remedies import ARM, compiler
 from tinyrig.workload import arduino_sketch, kernel_flags
-from tinyrig.workload.toolchain import TOOL_FLAGS, failure
+from tinyrig.workload.toolchain import TOOL_FLAGS, dependencies, failure
 
 CC = "arm-none-eabi-gcc"
 RIG_FLAGS = ("-std=gnu11", "-Os", "-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra", "-Werror")
@@ -152,6 +152,8 @@ def _build_id(model: CompiledModel, board: Board, payload: int, compiler: str) -
     digest = hashlib.sha256()
     for file in sorted(_engine_files(model) + _rig_files(board)):
         digest.update(file.name.encode() + file.read_bytes())
+    for name, content in dependencies([*model.include_dirs, port_folder(board)]):
+        digest.update(name.encode() + b"\0" + content)
     for name in sorted(model.sources):
         digest.update(name.encode() + model.sources[name].encode())
     bare = (*RIG_FLAGS, *MODEL_FLAGS, *OWN_FLAGS, *LINK_FLAGS, *board.cpu_flags, memory_script(board))
@@ -162,9 +164,8 @@ def _build_id(model: CompiledModel, board: Board, payload: int, compiler: str) -
 
 
 def _engine_files(model: CompiledModel) -> list[Path]:
-    """Sources, and whatever lies beside the headers: includes have any ending."""
-    included = [p for folder in model.include_dirs for p in folder.glob("*") if p.is_file()]
-    return [FIRMWARE / "nn" / k for k in model.kernels] + list(model.extra_sources) + included
+    """Without what they include (dependencies)."""
+    return [FIRMWARE / "nn" / k for k in model.kernels] + list(model.extra_sources)
 
 
 def _rig_files(board: Board) -> list[Path]:

@@ -6,7 +6,7 @@ import errno
 import re
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,3 +85,24 @@ def no_room(folder: Path, bytes_: int = ROOM_BYTES) -> Full | None:
             if error.errno in _FULL:
                 return Full(place, str(error))
     return None
+
+
+# ---- what a build depends on ----
+
+LARGE_BYTES = 1 << 22
+"""A file beyond it is no C text; its size and time of change stand for it."""
+
+
+def dependencies(folders: Iterable[Path]) -> list[tuple[str, bytes]]:
+    """Name and content of every file below `folders`: an include may have any ending and lie in any folder. Without hidden ones,
+    which are an editor's or a version control's."""
+    found: dict[Path, tuple[str, bytes]] = {}
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            inside = path.relative_to(folder)
+            if path in found or any(part.startswith(".") for part in inside.parts) or not path.is_file():
+                continue
+            about = path.stat()
+            known = path.read_bytes() if about.st_size <= LARGE_BYTES else f"{about.st_size} {about.st_mtime_ns}".encode()
+            found[path] = (inside.as_posix(), known)
+    return [found[path] for path in sorted(found)]

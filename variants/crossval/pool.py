@@ -27,12 +27,16 @@ def trained(
         yield from (evaluate(network, data, settings) for network in missing)
         return
     with training_processes(workers) as pool:
-        tasks = [pool.submit(_train, network, spec, settings) for network in missing]
+        tasks = [pool.submit(_train, network, spec, data.fingerprint, settings) for network in missing]
         try:
             yield from (task.result() for task in as_completed(tasks))
         except BrokenProcessPool as error:
             raise HostError("a training process died", received=str(error), remedy="free memory, or take --workers 1") from error
 
 
-def _train(network: Network, spec: str, settings: CrossvalSettings) -> CrossvalResult:
-    return evaluate(network, datasets.load(spec, settings.seed), settings)
+def _train(network: Network, spec: str, fingerprint: str, settings: CrossvalSettings) -> CrossvalResult:
+    """Raises UserError where the data are no longer those of `fingerprint`, under which the result will be kept."""
+    data = datasets.load(spec, settings.seed)
+    if data.fingerprint != fingerprint:
+        raise datasets.changed(spec)
+    return evaluate(network, data, settings)

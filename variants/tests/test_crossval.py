@@ -10,7 +10,7 @@ import pytest
 
 from tinyrig.core.errors import UserError
 from tinyrig.variants.crossval import __main__ as command
-from tinyrig.variants.crossval import evaluate, page, stacked
+from tinyrig.variants.crossval import evaluate, page, pool, stacked
 from tinyrig.variants.crossval.evaluate import CrossvalResult, CrossvalSettings
 from tinyrig.variants.crossval.grid import GRID, PAPER
 from tinyrig.variants.data import datasets, splits
@@ -230,3 +230,9 @@ def test_the_command_trains_several_in_processes_of_their_own(own, capsys):
     done = subprocess.run(asked, capture_output=True, text=True, check=False)
     assert (done.returncode, "2/2" in done.stderr) == (0, True), done.stderr
     assert "mlp-4" in done.stdout and "cnn-2x3" in done.stdout
+
+
+def test_data_that_changed_before_a_training_process_read_them_are_refused():
+    """The result would be kept under the other data's key."""
+    with pytest.raises(UserError, match="changed while it was read"):
+        pool._train(PAPER, "glove", "0" * 64, CrossvalSettings(2, 1, 0))

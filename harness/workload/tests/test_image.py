@@ -102,6 +102,20 @@ def test_a_users_include_of_any_ending_is_part_of_the_build_id(tmp_path):
     assert ids[0] != ids[1]
 
 
+@pytest.mark.parametrize("whose", ["engine", "port"])
+def test_an_include_from_a_folder_without_headers_is_part_of_the_build_id(tmp_path, whose):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / ".git").mkdir()
+    model = dataclasses.replace(compiled(), include_dirs=(tmp_path,) if whose == "engine" else ())
+    board = dataclasses.replace(BOARD, port=str(tmp_path)) if whose == "port" else BOARD
+    ids = []
+    for text in ("1", "2", "2"):
+        (tmp_path / "tables" / "weights.inc").write_text(text)
+        (tmp_path / ".git" / "index").write_text(str(len(ids)))
+        ids.append(image._build_id(model, board, 512, "gcc"))
+    assert ids[0] != ids[1] == ids[2]
+
+
 def test_files_of_one_name_do_not_overwrite_each_other(tmp_path):
     """A user's runtime may have a wire.c of its own."""
     folder = tmp_path / "app"
