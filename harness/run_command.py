@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinyrig.core.errors import EXIT_CLAIM, HostError, ModelError, RigError, UserError, decisive
+from tinyrig.core.errors import EXIT_CLAIM, HostError, InfraError, ModelError, RigError, UserError, decisive
 
 if TYPE_CHECKING:
     from tinyrig.analysis.evaluation import Evaluation
@@ -88,10 +88,13 @@ def main(arguments: argparse.Namespace) -> int:
         check_asked(resumed.plan, plan, f"run {resumed.run_id}", config.boards)
     config = dataclasses.replace(config, dataset=plan.dataset or config.dataset)
     _check_writable(arguments.json)
-    done = _measure(plan, config, resumed.run_id if resumed else None, deadline)
+    done = _read_back(_measure(plan, config, resumed.run_id if resumed else None, deadline), config)
     result, failures = done.result, done.failures
     if arguments.json:
         _write(arguments.json, json.dumps(run_to_json(result, done.evaluated), indent=1, allow_nan=False) + "\n")
+    if done.lost is not None:
+        print(f"tinyrig: {done.lost}", file=sys.stderr)
+        return _verdict(result, (*failures, done.lost), config)
     if arguments.no_report and result.runs:
         print(f"stored as run {result.run_id}; `tinyrig report {result.run_id} --summary` writes its report")
     elif result.runs and write_report(result.run_id, config, "--summary"):
@@ -220,11 +223,13 @@ def _check_writable(path: Path | None) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Done:
-    """The run as stored, what was computed of it by variant, and why variants could not be measured."""
+    """The run as stored, what was computed of it by variant, and why variants could not be measured. `lost`: why it is not
+    stored; then the run is as this process knows it."""
 
     result: Run
     evaluated: Mapping[str, Evaluation]
     failures: tuple[RigError, ...]
+    lost: RigError | None = None
 
 
 def _measure(plan: RunPlan, config: Config, resume: str | None, deadline: Deadline) -> _Done:
@@ -233,26 +238,66 @@ def _measure(plan: RunPlan, config: Config, resume: str | None, deadline: Deadli
     from tinyrig.host.progress import progress
     from tinyrig.host.signals import alarm
     from tinyrig.measure.run import measuring
+    from tinyrig.tables.database import LostDatabase
 
     target = parse_board(plan.board, config.boards)
-    variants = _variants(plan, config, deadline)
-    with (
-        progress(len(variants)) as bar,
-        alarm(deadline),
-        measuring(target, config, plan, resume=resume, deadline=deadline) as open_run,
-    ):
-        try:
-            open_run.check_finished(variants)
-            for variant in variants:
-                _run_one(open_run, variant, bar)
-            done = _Done(open_run.result(), open_run.evaluated, tuple(open_run.failed.values()))
-        except BaseException as error:
-            if not isinstance(error, UserError) and not _foreign(plan.board):
-                _hint(open_run.run_id, config)
+    variants, done = _variants(plan, config, deadline), None
+    try:
+        with (
+            progress(len(variants)) as bar,
+            alarm(deadline),
+            measuring(target, config, plan, resume=resume, deadline=deadline) as open_run,
+        ):
+            try:
+                open_run.check_finished(variants)
+                for variant in variants:
+                    _run_one(open_run, variant, bar)
+                done = _done(open_run)
+            except BaseException as error:
+                if not isinstance(error, UserError) and not _foreign(plan.board):
+                    _hint(open_run.run_id, config)
+                raise
+    except LostDatabase as lost:
+        if done is None:
             raise
+        return dataclasses.replace(done, lost=lost)
     if open_run.has_rig_fault and not _foreign(plan.board):
         _hint(open_run.run_id, config)
     return done
+
+
+def _done(open_run: OpenRun) -> _Done:
+    failures = tuple(open_run.failed.values())
+    try:
+        return _Done(open_run.result(), open_run.evaluated, failures)
+    except InfraError as lost:
+        return _Done(open_run.known(), open_run.evaluated, failures, lost)
+
+
+def _read_back(done: _Done, config: Config) -> _Done:
+    """ "Stored" is said of what was found again in the database at its path."""
+    from tinyrig.store.runs import Store
+
+    if done.lost is not None or not done.result.runs:
+        return done
+    try:
+        with Store(config.results, must_exist=True) as store:
+            again = store.load(done.result.run_id)
+    except RigError as error:
+        return dataclasses.replace(done, lost=_not_there(done.result.run_id, str(error)))
+    if [(m.variant.name, m.samples) for m in again.runs] == [(m.variant.name, m.samples) for m in done.result.runs]:
+        return done
+    names = ", ".join(m.variant.name for m in again.runs) or "none"
+    return dataclasses.replace(done, lost=_not_there(done.result.run_id, f"variants {names}"))
+
+
+def _not_there(run_id: str, received: str) -> InfraError:
+    return InfraError(
+        f"run {run_id} can't be read back from the results database: it is not stored",
+        expected="what was measured, in the file that was opened",
+        received=received,
+        remedy="find out who changes or deletes the database while a run is under way, then measure again",
+    )
 
 
 def _run_one(open_run: OpenRun, variant: Variant, bar: progress) -> None:

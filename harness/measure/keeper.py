@@ -20,6 +20,7 @@ from tinyrig.measure.claims import judge
 from tinyrig.measure.recorder import StoreRecorder
 from tinyrig.measure.resume import check_asked, check_same, run_key
 from tinyrig.store.runs import Store
+from tinyrig.tables.database import LostDatabase
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +31,8 @@ class RunKeeper:
     """One run in the store, locked for this process. `measured` holds what is finished, by variant, `evaluated` what was
     computed of it; `board` is the one that all of it was measured on, None before the first."""
 
-    def __init__(self, store: Store, run_id: str, measured: tuple[Measurement, ...] = ()) -> None:
-        self._store, self.run_id = store, run_id
+    def __init__(self, store: Store, run_id: str, started: str, measured: tuple[Measurement, ...] = ()) -> None:
+        self._store, self.run_id, self._started = store, run_id, started
         self.measured = {m.variant.name: m for m in measured}
         self.evaluated: dict[str, Evaluation] = {}
         self.board: BoardInfo | None = measured[0].board if measured else None
@@ -43,7 +44,7 @@ class RunKeeper:
         locks.take(run_key(run_id), f"run {run_id}", InfraError)
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         store.begin_run(run_id, started, versions(), replace(plan, host=platform.node()))
-        return cls(store, run_id)
+        return cls(store, run_id, started)
 
     @classmethod
     def resume(cls, store: Store, locks: Locks, wanted: str, asked: RunPlan, config: Config) -> RunKeeper:
@@ -55,9 +56,10 @@ class RunKeeper:
         check_asked(kept, asked, f"run {run_id}", config.boards)
         before, now = (plan.settings.to_json() if plan.settings else {} for plan in (kept, asked))
         check_same(before, now, f"run {run_id}")
-        earlier = store.load(run_id).runs
+        run = store.load(run_id)
         store.set_state(run_id, RunState.OPEN)
-        return cls(store, run_id, tuple(m if m.claims else replace(m, claims=judge(m, evaluate(m), config)) for m in earlier))
+        judged = (m if m.claims else replace(m, claims=judge(m, evaluate(m), config)) for m in run.runs)
+        return cls(store, run_id, run.started, tuple(judged))
 
     def recorder(self, variant: str) -> StoreRecorder:
         return StoreRecorder(self._store, self.run_id, variant, self.board)
@@ -80,15 +82,22 @@ class RunKeeper:
             log.warning("why %s was not measured could not be stored: %s", variant, lost)
 
     def end(self, state: RunState) -> None:
-        """A run whose end can't be stored stays open, and can be resumed too."""
+        """A run whose end can't be stored stays open, and can be resumed too. Raises LostDatabase where a finished one is not
+        stored at all."""
         try:
             self._store.set_state(self.run_id, state)
         except RigError as lost:
+            if isinstance(lost, LostDatabase) and state == RunState.FINISHED:
+                raise
             log.warning("the end of run %s could not be stored: %s", self.run_id, lost)
 
     def result(self) -> Run:
         """All that this run holds so far, as stored."""
         return self._store.load(self.run_id)
+
+    def known(self) -> Run:
+        """The same as this process knows it, where it can't be had from the store."""
+        return Run(self.run_id, self._started, tuple(self.measured.values()), versions())
 
 
 def _say(found: Evaluation, measurement: Measurement) -> None:

@@ -103,6 +103,10 @@ class OpenRun:
         """All that this run holds so far, as stored."""
         return self._keeper.result()
 
+    def known(self) -> Run:
+        """The same as this process knows it, where it can't be had from the store."""
+        return self._keeper.known()
+
 
 @contextmanager
 def measuring(
@@ -112,7 +116,8 @@ def measuring(
 
     `plan` says what is asked for, to whoever resumes too; without settings it has rig.toml's. With `resume` (a run's id or the
     beginning of it) that run is continued: its finished variants are kept, of others the samples. `deadline` bounds the whole.
-    Raises UserError where the run was begun with something else, InfraError where another process is making it.
+    Raises UserError where the run was begun with something else, InfraError where another process is making it, LostDatabase at
+    the end where the database is no longer there.
     """
     settings = plan.settings or run_settings(config)
     plan = replace(plan, settings=settings)
@@ -125,5 +130,7 @@ def measuring(
             yield open_run
             state = RunState.INTERRUPTED if open_run.interrupted or open_run.has_rig_fault else RunState.FINISHED
         finally:
-            keeper.end(state)
-            open_run.release()
+            try:
+                keeper.end(state)
+            finally:
+                open_run.release()

@@ -14,8 +14,9 @@ from sqlalchemy import select
 from tinyrig.analysis.metric_table import METRICS
 from tinyrig.analysis.provenance import METADATA_WORDS, differing_keys
 from tinyrig.core.records import MEASURED
+from tinyrig.store import metric_values
 from tinyrig.store.runs import Store
-from tinyrig.tables import schema
+from tinyrig.tables import schema, seals
 
 
 @dataclass(frozen=True)
@@ -59,18 +60,16 @@ class Pair:
 
 def run_values(store: Store, run_id: str) -> list[Values]:
     """Every finished variant of a run, by its full id. Raises UserError for an unknown one."""
-    v, m, c = schema.VARIANT_RUNS.c, schema.METRICS.c, schema.COMPARABLES.c
+    v, c = schema.VARIANT_RUNS.c, schema.COMPARABLES.c
     query = (
-        select(v.id, v.variant, v.board_name, v.board_id, v.timing, v.outputs_sha256, v.hits, v.build_id, c.metadata)
+        select(v.id, v.variant, v.board_name, v.board_id, v.timing, c.metadata)
         .join_from(schema.VARIANT_RUNS, schema.COMPARABLES, c.comparable == v.comparable, isouter=True)
         .order_by(v.id)
     )
     with store.reading() as db:
         lines = db.execute(query.where(v.run_seq == store.seq(db, run_id), schema.is_finished())).all()
-        stored = select(m.variant_run_id, m.name, m.value).where(m.variant_run_id.in_([line.id for line in lines]))
-        metrics: dict[int, dict[str, float]] = {}
-        for key, name, value in db.execute(stored):
-            metrics.setdefault(key, {})[name] = value
+        keys = [line.id for line in lines]
+        metrics, bodies = metric_values.of_runs(db, keys), seals.bodies(db, keys)
     return [
         Values(
             line.variant,
@@ -78,12 +77,12 @@ def run_values(store: Store, run_id: str) -> list[Values]:
             line.board_id,
             line.timing,
             json.loads(line.metadata) if line.metadata else None,
-            metrics.get(line.id, {}),
-            line.outputs_sha256,
-            None if line.hits is None else tuple(map(bool, line.hits)),
-            line.build_id,
+            metrics[line.id],
+            body.outputs_sha256,
+            None if body.hits is None else tuple(map(bool, body.hits)),
+            body.build_id,
         )
-        for line in lines
+        for line, body in ((line, bodies[line.id]) for line in lines)
     ]
 
 

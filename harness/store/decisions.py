@@ -17,9 +17,10 @@ from tinyrig.core.errors import InfraError, UserError
 from tinyrig.core.plans import RunPlan
 from tinyrig.core.records import Accepted, StoredVerdict, VerdictKind
 from tinyrig.core.text import visible
-from tinyrig.store.rows import to_json
+from tinyrig.store import clock
+from tinyrig.store.rows import inserted, to_json
 from tinyrig.store.runs import Store
-from tinyrig.tables import schema
+from tinyrig.tables import schema, seals
 
 # ---- nights ----
 
@@ -30,7 +31,10 @@ def begin_night(store: Store, night_id: str, started: str, boards: Iterable[str]
     with store.writing() as db:
         if db.scalar(select(schema.NIGHTS.c.night_id).where(schema.NIGHTS.c.night_id == night_id)) is not None:
             raise InfraError(f"night {night_id} is already stored in {store.url}", remedy="use a fresh night id")
-        db.execute(schema.NIGHTS.insert(), row)
+        clock.warn_of_the_past(db, started)
+        seq = (db.scalar(select(sa.func.max(schema.NIGHTS.c.seq))) or 0) + 1
+        db.execute(schema.NIGHTS.insert(), row | {"seq": seq})
+        seals.seal(db, schema.NIGHTS, schema.NIGHTS.c.night_id == night_id)
 
 
 def add_to_night(store: Store, night_id: str, run_id: str, rerun: int = 0) -> None:
@@ -39,6 +43,7 @@ def add_to_night(store: Store, night_id: str, run_id: str, rerun: int = 0) -> No
         seq = store.seq(db, run_id)
         if db.scalar(select(schema.NIGHT_RUNS.c.run_seq).where(schema.NIGHT_RUNS.c.run_seq == seq)) is None:
             db.execute(schema.NIGHT_RUNS.insert(), {"run_seq": seq, "night_id": night_id, "rerun": rerun})
+            seals.seal(db, schema.NIGHT_RUNS, schema.NIGHT_RUNS.c.run_seq == seq)
 
 
 def others_with_id(store: Store, run_id: str, board_id: str) -> list[str]:
@@ -61,7 +66,9 @@ def end_night(store: Store, night_id: str, finished: str, exit_code: int, summar
     """`cut_off`: by a signal or an error, before all was measured."""
     with store.writing() as db:
         changed = {"finished": finished, "exit_code": exit_code, "summary": summary, "cut_off": cut_off}
-        db.execute(schema.NIGHTS.update().where(schema.NIGHTS.c.night_id == night_id).values(**changed))
+        mine = schema.NIGHTS.c.night_id == night_id
+        db.execute(schema.NIGHTS.update().where(mine).values(**changed))
+        seals.seal(db, schema.NIGHTS, mine)
 
 
 # ---- acceptances ----
@@ -92,7 +99,8 @@ def _accept(db: sa.Connection, seq: int, entry: Accepted) -> None:
         "why": entry.why,
         "wanted": entry.wanted,
     }
-    db.execute(schema.ACCEPTED.insert(), row)
+    key = inserted(db, schema.ACCEPTED, row)
+    seals.seal(db, schema.ACCEPTED, schema.ACCEPTED.c.id == key)
 
 
 # ---- verdicts ----
@@ -152,8 +160,10 @@ def _save(db: sa.Connection, key: int, verdict: StoredVerdict) -> None:
             row[name] = float(value)
     row |= {"variant_run_id": key, "details": to_json(verdict.details)}
     c = schema.VERDICTS.c
-    db.execute(schema.VERDICTS.delete().where(c.variant_run_id == key, c.metric == verdict.metric, c.kind == verdict.kind))
+    mine = (c.variant_run_id == key, c.metric == verdict.metric, c.kind == verdict.kind)
+    db.execute(schema.VERDICTS.delete().where(*mine))
     db.execute(schema.VERDICTS.insert(), row)
+    seals.seal(db, schema.VERDICTS, *mine)
 
 
 def read_json(text: str | None) -> Any:

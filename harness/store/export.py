@@ -18,13 +18,15 @@ from sqlalchemy import select
 from tinyrig.analysis.metric_table import METRICS
 from tinyrig.core.errors import HostError
 from tinyrig.places.remedies import extra
+from tinyrig.store import metric_values
 from tinyrig.store.runs import Store
-from tinyrig.tables import schema
+from tinyrig.tables import schema, seals
 
 METRIC_COLUMNS = [*(name for name in METRICS if name != "accuracy_ci95"), "accuracy_ci95_low", "accuracy_ci95_high"]
 _HEAD = ("run_id", "started", "night", "rerun", "variant", "board", "board_id", "timing")
 _TIMER = ("timer_hz", "timer_overhead_cycles", "clock_ppm", "clock_ppm_error", "clock_seconds")
 _TOOLS = ("compiler", "flags")
+_BODY = ("clock_hz", "tflite_sha256", "build_id", "outputs_sha256", "pruned", *_TIMER)
 RUN_COLUMNS = (
     *_HEAD,
     "clock_hz",
@@ -40,7 +42,8 @@ RUN_COLUMNS = (
 )
 """`clock_ppm`: what the board's counter gained on `clock_hz` by the host's clock over `clock_seconds`; `accepted`: why somebody
 accepted a change here. What was not measured is empty."""
-SAMPLE_COLUMNS = (*_HEAD, "position", "kind", "window", "cycles", "stack_bytes")
+_OF_SAMPLE = ("position", "kind", "window", "cycles", "stack_bytes")
+SAMPLE_COLUMNS = (*_HEAD, *_OF_SAMPLE)
 _CHUNK = 1000
 """Variant runs read at once."""
 
@@ -52,37 +55,25 @@ Line = dict[str, Any]
 
 def run_lines(db: sa.Connection, **which: str | None) -> Iterator[Line]:
     """One for each variant run, oldest first; `which`: variant, board (kind or id), since (ISO-8601 UTC)."""
-    v, m = schema.VARIANT_RUNS.c, schema.METRICS.c
-    more = (
-        v.clock_hz,
-        v.tflite_sha256,
-        v.build_id,
-        v.comparable,
-        v.outputs_sha256,
-        v.pruned,
-        *(v[name] for name in _TIMER),
-        _accepted().label("accepted"),
-    )
+    more = (schema.VARIANT_RUNS.c.comparable, _accepted().label("accepted"))
     tools = {c.comparable: json.loads(c.metadata) for c in db.execute(select(schema.COMPARABLES))}
     heads = db.execute(_select(more, **which)).mappings()
     while chunk := heads.fetchmany(_CHUNK):
         lines = {head["id"]: {name: head[name] for name in RUN_COLUMNS if name in head} for head in chunk}
-        for line in lines.values():
-            known = tools.get(line["comparable"], {})
-            line |= {name: known.get(name) for name in _TOOLS}
-        metrics = select(m.variant_run_id, m.name, m.value).where(m.variant_run_id.in_(list(lines)))
-        for key, name, value in db.execute(metrics).all():
-            lines[key][name] = value
+        metrics, bodies = metric_values.of_runs(db, list(lines)), seals.bodies(db, list(lines))
+        for key, line in lines.items():
+            known, body = tools.get(line["comparable"], {}), bodies[key]._mapping
+            line |= {name: known.get(name) for name in _TOOLS} | {name: body[name] for name in _BODY} | metrics[key]
         yield from lines.values()
 
 
 def sample_lines(db: sa.Connection, **which: str | None) -> Iterator[Line]:
     """One for each raw sample that was not pruned, by run and in order of measuring."""
     s = schema.SAMPLES.c
-    more = (s.position, s.kind, s.window_index.label("window"), s.cycles, s.stack_bytes)
-    query = _select(more, **which).join(schema.SAMPLES, s.variant_run_id == schema.VARIANT_RUNS.c.id).order_by(s.position)
-    for row in db.execution_options(yield_per=_CHUNK).execute(query).mappings():
-        yield {name: row[name] for name in SAMPLE_COLUMNS}
+    for head in db.execute(_select((), **which)).mappings().all():
+        run = {name: head[name] for name in _HEAD}
+        for row in seals.SAMPLES.read(db, s.variant_run_id == head["id"], order=(s.position,)):
+            yield run | {name: row._mapping["window_index" if name == "window" else name] for name in _OF_SAMPLE}
 
 
 def _select(
@@ -104,7 +95,7 @@ def _select(
         )
         .join_from(schema.VARIANT_RUNS, schema.RUNS, r.seq == v.run_seq)
         .join(schema.NIGHT_RUNS, n.run_seq == v.run_seq, isouter=True)
-        .order_by(r.started, v.id)
+        .order_by(r.seq, v.id)
     )
     conditions = [] if variant is None else [v.variant == variant]
     conditions += [] if board is None else [sa.or_(v.board_name == board, v.board_id.startswith(board, autoescape=True))]

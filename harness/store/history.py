@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -19,9 +19,10 @@ import sqlalchemy as sa
 from sqlalchemy import select
 
 from tinyrig.core.records import MOVED, Accepted, Night, StoredVerdict, VerdictKind, VerdictStatus
+from tinyrig.store import metric_values
 from tinyrig.store.decisions import read_json
 from tinyrig.store.runs import Store
-from tinyrig.tables import schema
+from tinyrig.tables import schema, seals
 
 __all__ = [
     "Accepted",
@@ -128,7 +129,7 @@ def all_series(
         marks = _marks(db)
         values = {metric: _values(db, metric, heads) for metric in metrics}
     groups: dict[tuple[str, str, str, str], list[_Head]] = {}
-    for head in sorted(heads, key=lambda h: (runs[h.run_seq].started, h.id)):
+    for head in sorted(heads, key=lambda h: (h.run_seq, h.id)):
         groups.setdefault((head.variant, head.board_name, head.board_id, head.timing), []).append(head)
     found: list[Series] = []
     for where, group in sorted(groups.items()):
@@ -175,13 +176,8 @@ def _on(board: str) -> sa.ColumnElement[bool]:
 
 def _values(db: sa.Connection, metric: str, heads: Sequence[_Head]) -> dict[int, float]:
     """Of one variant on one board by its keys, else of the whole table: its index is read in order."""
-    m = schema.METRICS.c
-    query = select(m.variant_run_id, m.value).where(m.name == metric)
     keys = [h.id for h in heads]
-    if not keys:
-        return {}
-    query = query.where(m.variant_run_id >= min(keys), m.variant_run_id <= max(keys))
-    return {row[0]: row[1] for row in db.execute(query).all()}
+    return metric_values.of_name(db, metric, keys) if keys else {}
 
 
 def _marks(db: sa.Connection) -> dict[tuple[int, str], str]:
@@ -200,19 +196,18 @@ def comparables(store: Store) -> dict[str, dict[str, Any]]:
 def op_cycles(store: Store, run_id: str, variant: str) -> list[tuple[str, str, float]]:
     """(op, name, median cycles over the profiled samples) of each step; empty where none was profiled, or
     where the outputs are not verified: then there is no timing. Outlives pruning."""
-    v, s, o, m = schema.VARIANT_RUNS.c, schema.SAMPLES.c, schema.OP_CYCLES.c, schema.METRICS.c
+    v, s, o = schema.VARIANT_RUNS.c, schema.SAMPLES.c, schema.OP_CYCLES.c
     profiled = sa.and_(s.variant_run_id == o.variant_run_id, s.position == o.position, s.kind == "profile")
     with store.reading() as db:
-        key = select(v.id, v.record).where(v.run_seq == store.seq(db, run_id), v.variant == variant, schema.is_finished())
-        row = db.execute(key.order_by(v.id.desc()).limit(1)).one_or_none()
-        timed = select(m.value).where(m.variant_run_id == row.id, m.name == "latency_cycles_median") if row else None
-        if row is None or timed is None or db.execute(timed).first() is None:
+        query = select(v.id).where(v.run_seq == store.seq(db, run_id), v.variant == variant, schema.is_finished())
+        key = db.scalar(query.order_by(v.id.desc()).limit(1))
+        if key is None or "latency_cycles_median" not in metric_values.of_runs(db, [key])[key]:
             return []
-        ops = json.loads(row.record)["image"]["ops"]
-        query = select(o.op_index, o.cycles).join(schema.SAMPLES, profiled).where(o.variant_run_id == row.id)
+        ops = json.loads(seals.bodies(db, [key])[key].record)["image"]["ops"]
+        steps = select(*seals.OP_CYCLES.selected).join(schema.SAMPLES, profiled).where(o.variant_run_id == key)
         cycles: dict[int, list[int]] = {}
-        for index, count in db.execute(query):
-            cycles.setdefault(index, []).append(count)
+        for row in seals.OP_CYCLES.checked(db.execute(steps)):
+            cycles.setdefault(row.op_index, []).append(row.cycles)
     return [(op["op"], op["name"], float(median(cycles[i]))) for i, op in enumerate(ops) if i in cycles]
 
 
@@ -220,9 +215,9 @@ def op_cycles(store: Store, run_id: str, variant: str) -> list[tuple[str, str, f
 
 
 def nights(store: Store, since: str | None = None) -> list[Night]:
-    """Newest first, each with its runs in the order in which they were begun."""
+    """The last one that was begun first, each with its runs in the order in which they were begun."""
     n, m, r = schema.NIGHTS.c, schema.NIGHT_RUNS.c, schema.RUNS.c
-    query = select(schema.NIGHTS).order_by(n.started.desc(), n.night_id.desc())
+    query = select(schema.NIGHTS).order_by(n.seq.desc(), n.night_id.desc())
     with store.reading() as db:
         heads = db.execute(query if since is None else query.where(n.started >= since)).all()
         links = select(m.night_id, r.run_id, m.rerun).join(schema.RUNS, r.seq == m.run_seq).order_by(r.seq)
@@ -272,24 +267,7 @@ def moved_verdicts(store: Store, since: str | None = None) -> list[StoredVerdict
 def _verdicts(db: sa.Connection, condition: sa.ColumnElement[bool]) -> list[StoredVerdict]:
     d, v, r = schema.VERDICTS.c, schema.VARIANT_RUNS.c, schema.RUNS.c
     query = (
-        select(
-            r.run_id,
-            v.variant,
-            v.board_name.label("board"),
-            v.board_id,
-            d.metric,
-            d.kind,
-            d.status,
-            d.old,
-            d.new,
-            d.change,
-            d.change_percent,
-            d.threshold,
-            d.detectable,
-            d.p_value,
-            d.reason,
-            d.details,
-        )
+        select(*seals.VERDICTS.selected, r.run_id, v.variant, v.board_name.label("board"), v.board_id)
         .join_from(schema.VERDICTS, schema.VARIANT_RUNS, v.id == d.variant_run_id)
         .join(schema.RUNS, r.seq == v.run_seq)
         .where(condition)
@@ -297,12 +275,15 @@ def _verdicts(db: sa.Connection, condition: sa.ColumnElement[bool]) -> list[Stor
     )
     return [
         StoredVerdict(
-            **dict(row._mapping)
+            **{name: row._mapping[name] for name in _OF_VERDICTS}
             | {name: read_json(row._mapping[name]) for name in ("old", "new", "details")}
             | {"kind": VerdictKind(row.kind), "status": VerdictStatus(row.status)}
         )
-        for row in db.execute(query)
+        for row in seals.VERDICTS.checked(db.execute(query))
     ]
+
+
+_OF_VERDICTS = tuple(field.name for field in fields(StoredVerdict))
 
 
 # ---- baselines ----
@@ -401,12 +382,13 @@ def _groups(rows: Iterable[_Candidate], accepted_only: bool) -> list[list[_Candi
 
 def _baseline_run(db: sa.Connection, group: Sequence[_Candidate], first: bool) -> BaselineRun:
     keys, last = [row.id for row in group], group[-1]
-    v, m, d = schema.VARIANT_RUNS.c, schema.METRICS.c, schema.VERDICTS.c
     values: dict[str, list[float]] = {}
-    for name, value in db.execute(select(m.name, m.value).where(m.variant_run_id.in_(keys))):
-        values.setdefault(name, []).append(value)
-    kept = db.execute(select(v.outputs_sha256, v.hits).where(v.id == last.id)).one()
-    moved = db.scalars(select(d.metric).where(d.variant_run_id.in_(keys), d.status.in_(MOVED)))
+    for numbers in metric_values.of_runs(db, keys).values():
+        for name, value in numbers.items():
+            values.setdefault(name, []).append(value)
+    kept = seals.bodies(db, [last.id])[last.id]
+    judged = seals.VERDICTS.read(db, schema.VERDICTS.c.variant_run_id.in_(keys))
+    moved = [verdict.metric for verdict in judged if verdict.status in MOVED]
     return BaselineRun(
         tuple(row.run_id for row in group),
         group[0].started,

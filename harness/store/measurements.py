@@ -22,8 +22,8 @@ from tinyrig.analysis.provenance import metadata_hash
 from tinyrig.core.errors import UserError
 from tinyrig.core.plans import Subject
 from tinyrig.core.records import BoardInfo, Measurement, NotMeasured, RunState, Sample
-from tinyrig.store import rows
-from tinyrig.tables import schema
+from tinyrig.store import metric_values, rows
+from tinyrig.tables import schema, seals
 from tinyrig.tables.database import Database
 
 log = logging.getLogger(__name__)
@@ -68,14 +68,24 @@ def begin(db: sa.Connection, seq: int, variant: str, subject: Subject, board: Bo
         "head": rows.to_json(subject.to_json()),
         "resumed": "[]",
     }
-    return rows.inserted(db, schema.VARIANT_RUNS, row)
+    return _inserted(db, row)
+
+
+def _inserted(db: sa.Connection, row: dict[str, Any]) -> int:
+    key = rows.inserted(db, schema.VARIANT_RUNS, row)
+    _seal(db, key)
+    return key
+
+
+def _seal(db: sa.Connection, key: int) -> None:
+    seals.seal(db, schema.VARIANT_RUNS, schema.VARIANT_RUNS.c.id == key)
 
 
 def find_open(db: sa.Connection, seq: int, variant: str) -> OpenMeasurement | None:
-    v = schema.VARIANT_RUNS.c
-    row = db.execute(select(v.id, v.head, v.resumed).where(_open(seq, variant))).one_or_none()
-    if row is None:
+    key = db.execute(select(schema.VARIANT_RUNS.c.id).where(_open(seq, variant))).scalar_one_or_none()
+    if key is None:
         return None
+    row = seals.bodies(db, [key])[key]
     return OpenMeasurement(
         row.id, Subject.from_json(json.loads(row.head)), load_samples(db, row.id), tuple(json.loads(row.resumed))
     )
@@ -85,6 +95,7 @@ def mark_resumed(db: sa.Connection, found: OpenMeasurement) -> None:
     """Remembers that measuring continues after the samples kept so far."""
     resumed = json.dumps([*found.resumed, len(found.samples)])
     db.execute(schema.VARIANT_RUNS.update().where(schema.VARIANT_RUNS.c.id == found.key).values(resumed=resumed))
+    _seal(db, found.key)
 
 
 def drop_open(db: sa.Connection, seq: int, variant: str) -> None:
@@ -111,11 +122,12 @@ def finish(db: sa.Connection, seq: int, run: Measurement, found: Evaluation) -> 
         there = None
     row = {"run_seq": seq, **rows.columns(run), **_computed(db, found), "state": RunState.FINISHED.value}
     if there is None:
-        key, kept = rows.inserted(db, schema.VARIANT_RUNS, row), 0
+        key, kept = _inserted(db, row), 0
     else:
         key, kept = there.key, len(there.samples)
         closed = row | {"head": None, "resumed": None}
         db.execute(schema.VARIANT_RUNS.update().where(schema.VARIANT_RUNS.c.id == key).values(closed))
+        _seal(db, key)
     add_samples(db, key, run.samples[kept:], kept)
     _insert_metrics(db, key, run.variant.name, found)
 
@@ -123,9 +135,10 @@ def finish(db: sa.Connection, seq: int, run: Measurement, found: Evaluation) -> 
 def recompute(db: sa.Connection, key: int) -> None:
     """The metrics of a finished measurement again, from its samples, which must be there."""
     v = schema.VARIANT_RUNS.c
-    run = rows.measurement(json.loads(db.execute(select(v.record).where(v.id == key)).scalar_one()), load_samples(db, key))
+    run = rows.measurement(json.loads(seals.bodies(db, [key])[key].record), load_samples(db, key))
     found = evaluate(run)
     db.execute(schema.VARIANT_RUNS.update().where(v.id == key).values(_computed(db, found)))
+    _seal(db, key)
     db.execute(schema.METRICS.delete().where(schema.METRICS.c.variant_run_id == key))
     _insert_metrics(db, key, run.variant.name, found)
 
@@ -134,16 +147,17 @@ def load(db: sa.Connection, seq: int) -> tuple[Measurement, ...]:
     """The finished measurements of run `seq`, in the order in which they were begun. Raises UserError where samples were pruned:
     what is left would look like a run without windows."""
     v = schema.VARIANT_RUNS.c
-    query = select(v.id, v.variant, v.record, v.pruned).where(v.run_seq == seq, schema.is_finished())
-    found = db.execute(query.order_by(v.id)).all()
-    pruned = next((r for r in found if r.pruned), None)
-    if pruned:
+    query = select(v.id, v.variant).where(v.run_seq == seq, schema.is_finished()).order_by(v.id)
+    names = {key: variant for key, variant in db.execute(query)}
+    found = seals.bodies(db, list(names))
+    pruned = next((key for key in names if found[key].pruned), None)
+    if pruned is not None:
         raise UserError(
-            f"the raw samples of this run were pruned on {pruned.pruned}",
-            received=f"variant {pruned.variant}",
+            f"the raw samples of this run were pruned on {found[pruned].pruned}",
+            received=f"variant {names[pruned]}",
             remedy="its metrics are kept: tinyrig history, tinyrig compare, tinyrig export",
         )
-    return tuple(rows.measurement(json.loads(r.record), load_samples(db, r.id)) for r in found)
+    return tuple(rows.measurement(json.loads(found[key].record), load_samples(db, key)) for key in names)
 
 
 def _computed(db: sa.Connection, found: Evaluation) -> dict[str, Any]:
@@ -157,7 +171,8 @@ def _comparable(db: sa.Connection, found: Evaluation) -> str:
     if db.scalar(select(c.comparable).where(c.comparable == key)) is None:
         with suppress(IntegrityError), db.begin_nested():
             metadata = json.dumps(dict(found.comparable), sort_keys=True)
-            db.execute(schema.COMPARABLES.insert(), {"comparable": key, "metadata": metadata})
+            line = {"comparable": key, "metadata": metadata}
+            db.execute(schema.COMPARABLES.insert(), seals.sealed(seals.COMPARABLES, [line]))
     return key
 
 
@@ -165,9 +180,7 @@ def _insert_metrics(db: sa.Connection, key: int, name: str, found: Evaluation) -
     """A measurement that metrics can't be computed of is stored without them: its samples are not lost."""
     if found.fault is not None:
         log.warning("%s is stored without metrics: %s", name, found.fault)
-    lines = [{"variant_run_id": key, "name": metric, "value": value} for metric, value in found.numbers.items()]
-    if lines:
-        db.execute(schema.METRICS.insert(), lines)
+    metric_values.insert(db, key, found.numbers)
 
 
 # ---- samples ----
@@ -177,18 +190,18 @@ def add_samples(db: sa.Connection, key: int, samples: Sequence[Sample], position
     """Behind the `position` samples that are there."""
     lines = [rows.sample_row(key, position + i, s) for i, s in enumerate(samples)]
     cycles = [line for i, s in enumerate(samples) for line in rows.op_cycle_rows(key, position + i, s)]
-    for table, values in ((schema.SAMPLES, lines), (schema.OP_CYCLES, cycles)):
+    for one, values in ((seals.SAMPLES, lines), (seals.OP_CYCLES, cycles)):
         if values:
-            db.execute(table.insert(), values)
+            db.execute(one.table.insert(), seals.sealed(one, values))
 
 
 def load_samples(db: sa.Connection, key: int) -> tuple[Sample, ...]:
     """In the order of measuring."""
     ops: dict[int, list[int]] = {}
     o, s = schema.OP_CYCLES.c, schema.SAMPLES.c
-    for row in db.execute(select(o.position, o.cycles).where(o.variant_run_id == key).order_by(o.position, o.op_index)):
+    for row in seals.OP_CYCLES.read(db, o.variant_run_id == key, order=(o.position, o.op_index)):
         ops.setdefault(row.position, []).append(row.cycles)
-    found = db.execute(select(schema.SAMPLES).where(s.variant_run_id == key).order_by(s.position))
+    found = seals.SAMPLES.read(db, s.variant_run_id == key, order=(s.position,))
     return tuple(rows.sample(row, tuple(ops.get(row.position, ()))) for row in found)
 
 
@@ -200,6 +213,8 @@ def insert_not_measured(db: sa.Connection, seq: int, what: NotMeasured) -> None:
     delete_not_measured(db, seq, what.variant)
     row = {"run_seq": seq, "variant": what.variant, "kind": what.kind, "error": what.error}
     db.execute(schema.NOT_MEASURED.insert(), row)
+    c = schema.NOT_MEASURED.c
+    seals.seal(db, schema.NOT_MEASURED, c.run_seq == seq, c.variant == what.variant)
 
 
 def delete_not_measured(db: sa.Connection, seq: int, variant: str) -> None:

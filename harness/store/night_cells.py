@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
 from tinyrig.core.records import ClaimStatus, NotMeasured
 from tinyrig.store.runs import Store
-from tinyrig.tables import schema
+from tinyrig.tables import schema, seals
 
 
 class Measured(NamedTuple):
@@ -33,26 +33,27 @@ def measured(store: Store, run_ids: Sequence[str]) -> list[Measured]:
     """Of all these runs, in the order of storing."""
     v, r = schema.VARIANT_RUNS.c, schema.RUNS.c
     query = (
-        select(r.run_id, v.variant, v.board_name, v.board_id, v.timing, v.record, v.pruned, r.plan)
+        select(r.run_id, v.variant, v.board_name, v.board_id, v.timing, v.id, r.plan)
         .join_from(schema.VARIANT_RUNS, schema.RUNS, r.seq == v.run_seq)
         .where(r.run_id.in_(run_ids), schema.is_finished())
         .order_by(v.id)
     )
     with store.reading() as db:
         lines = db.execute(query).all()
-    return [_measured(*line[:-1])._replace(asked=_asked(line.plan)) for line in lines]
+        bodies = seals.bodies(db, [line.id for line in lines])
+    return [_measured(*line[:5], bodies[line.id])._replace(asked=_asked(line.plan)) for line in lines]
 
 
 def _asked(plan: str | None) -> str:
     return str(json.loads(plan or "{}").get("board") or "")
 
 
-def _measured(run_id: str, variant: str, board: str, board_id: str, timing: str, record: str, pruned: str | None) -> Measured:
-    known = json.loads(record)
+def _measured(run_id: str, variant: str, board: str, board_id: str, timing: str, body: Any) -> Measured:
+    known = json.loads(body.record)
     built, claims = known.get("variant", {}), known.get("claims", ())
     failed = tuple((c["name"], c.get("reason", "")) for c in claims if c.get("status") == ClaimStatus.FAILED)
     synthetic = bool(built.get("synthetic"))
-    return Measured(run_id, variant, board, board_id, timing, built.get("dataset"), synthetic, bool(pruned), failed)
+    return Measured(run_id, variant, board, board_id, timing, built.get("dataset"), synthetic, bool(body.pruned), failed)
 
 
 class Missing(NamedTuple):
@@ -90,15 +91,13 @@ class Limit(NamedTuple):
 def limits(store: Store, metrics: Sequence[str], since: str | None = None) -> list[Limit]:
     """Of every night's verdicts on `metrics` that have a number as baseline and a threshold."""
     d, v, r = schema.VERDICTS.c, schema.VARIANT_RUNS.c, schema.RUNS.c
-    query = select(d.variant_run_id, d.metric, d.old, d.threshold).where(
-        d.kind == "night", d.metric.in_(metrics), d.threshold.is_not(None), d.old.is_not(None)
-    )
+    wanted = (d.kind == "night", d.metric.in_(metrics), d.threshold.is_not(None), d.old.is_not(None))
     runs = select(v.id, r.run_id, v.variant).join_from(schema.VARIANT_RUNS, schema.RUNS, r.seq == v.run_seq)
     with store.reading() as db:
         heads = {key: (run, name) for key, run, name in db.execute(runs if since is None else runs.where(r.started >= since))}
-        lines = db.execute(query).all()
+        lines = seals.VERDICTS.read(db, *wanted)
     return [
-        Limit(*heads[key], metric, float(old), threshold)
-        for key, metric, old, threshold in lines
-        if key in heads and old[:1] in "-0123456789"
+        Limit(*heads[line.variant_run_id], line.metric, float(line.old), line.threshold)
+        for line in lines
+        if line.variant_run_id in heads and line.old[:1] in "-0123456789"
     ]

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from tinyrig.analysis import provenance
 from tinyrig.core.records import BoardInfo, ClockCheck
 from tinyrig.store.runs import Store
-from tinyrig.tables import schema
+from tinyrig.tables import schema, seals
 
 
 @dataclass(frozen=True)
@@ -53,21 +53,7 @@ def origins(store: Store, run_ids: Sequence[str], variant: str | None = None) ->
     """Of these runs (their full ids), in the order of storing."""
     v, r, c = schema.VARIANT_RUNS.c, schema.RUNS.c, schema.COMPARABLES.c
     query = (
-        select(
-            r.run_id,
-            v.variant,
-            v.board_name,
-            v.board_id,
-            v.timing,
-            v.clock_hz,
-            v.timer_hz,
-            v.timer_overhead_cycles,
-            v.build_id,
-            v.clock_ppm,
-            v.clock_ppm_error,
-            v.clock_seconds,
-            c.metadata,
-        )
+        select(r.run_id, v.variant, v.board_name, v.board_id, v.timing, v.id, c.metadata)
         .join_from(schema.VARIANT_RUNS, schema.RUNS, r.seq == v.run_seq)
         .join(schema.COMPARABLES, c.comparable == v.comparable, isouter=True)
         .where(r.run_id.in_(run_ids), schema.is_finished())
@@ -75,23 +61,24 @@ def origins(store: Store, run_ids: Sequence[str], variant: str | None = None) ->
     )
     with store.reading() as db:
         lines = db.execute(query if variant is None else query.where(v.variant == variant)).all()
-    return [_origin(line) for line in lines]
+        bodies = seals.bodies(db, [line.id for line in lines])
+    return [_origin(line, bodies[line.id]) for line in lines]
 
 
-def _origin(line: Any) -> Origin:
+def _origin(line: Any, body: Any) -> Origin:
     known = json.loads(line.metadata) if line.metadata else {}
-    ppm = line.clock_ppm
-    clock = None if ppm is None else ClockCheck(ppm, line.clock_ppm_error, line.clock_seconds or 0.0)
+    ppm = body.clock_ppm
+    clock = None if ppm is None else ClockCheck(ppm, body.clock_ppm_error, body.clock_seconds or 0.0)
     return Origin(
         line.run_id,
         line.variant,
         line.board_name,
         line.board_id,
         line.timing,
-        line.clock_hz,
-        line.timer_hz,
-        line.timer_overhead_cycles,
-        line.build_id,
+        body.clock_hz,
+        body.timer_hz,
+        body.timer_overhead_cycles,
+        body.build_id,
         clock,
         str(known.get("compiler", "")),
         str(known.get("flags", "")),

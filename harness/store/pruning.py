@@ -15,7 +15,7 @@ from sqlalchemy import select
 from tinyrig.core.records import RunState
 from tinyrig.store import measurements
 from tinyrig.store.runs import Store
-from tinyrig.tables import schema
+from tinyrig.tables import schema, seals
 
 _BATCH = 50
 """Variant runs in one transaction, so that a rig that is measuring waits for less than a second."""
@@ -34,7 +34,7 @@ class Pruned:
 def prune(store: Store, before: str, now: str, dry_run: bool = False) -> Pruned:
     """Deletes the raw samples of runs that started before `before` (ISO-8601 UTC). The file shrinks with `Store.compact`."""
     with store.reading() as db:
-        old = _old(db, before)
+        old = _old(db, before, now)
         keep = _spared(db)
         keys = [key for key, _ in old if key not in keep]
         samples = sum(_count(db, keys[i : i + _BATCH]) for i in range(0, len(keys), _BATCH))
@@ -45,17 +45,24 @@ def prune(store: Store, before: str, now: str, dry_run: bool = False) -> Pruned:
     return Pruned(len(keys), len({seq for key, seq in old if key not in keep}), samples, len(old) - len(keys))
 
 
-def _old(db: sa.Connection, before: str) -> list[tuple[int, int]]:
+def _old(db: sa.Connection, before: str, now: str) -> list[tuple[int, int]]:
     """(variant run, run) that have samples and are of that age."""
+    aged = _aged(db, before, now)
     v, r = schema.VARIANT_RUNS.c, schema.RUNS.c
     query = select(v.id, v.run_seq).join(schema.RUNS, r.seq == v.run_seq).order_by(v.id)
-    query = query.where(
-        schema.is_finished(),
-        r.started < before,
-        v.pruned.is_(None),
-        sa.func.coalesce(r.state, RunState.FINISHED) != RunState.OPEN,
-    )
-    return [(row.id, row.run_seq) for row in db.execute(query).all()]
+    query = query.where(schema.is_finished(), v.pruned.is_(None), sa.func.coalesce(r.state, RunState.FINISHED) != RunState.OPEN)
+    return [(row.id, row.run_seq) for row in db.execute(query).all() if row.run_seq in aged]
+
+
+def _aged(db: sa.Connection, before: str, now: str) -> set[int]:
+    """Runs that are older than `before`, whatever their own dates say: none is older than one that was begun before it, where
+    that one's date is not in the future itself."""
+    found, newest = set(), ""
+    for seq, started in db.execute(select(schema.RUNS.c.seq, schema.RUNS.c.started).order_by(schema.RUNS.c.seq)):
+        newest = max(newest, started) if started <= now else newest
+        if max(newest, started) < before:
+            found.add(seq)
+    return found
 
 
 def _spared(db: sa.Connection) -> set[int]:
@@ -79,6 +86,8 @@ def _delete(db: sa.Connection, keys: Sequence[int], now: str) -> None:
     db.execute(schema.SAMPLES.delete().where(s.variant_run_id.in_(keys), s.kind != "profile"))
     db.execute(schema.SAMPLES.update().where(s.variant_run_id.in_(keys)).values(outputs=b""))
     db.execute(schema.VARIANT_RUNS.update().where(v.id.in_(keys)).values(pruned=now))
+    seals.seal(db, schema.SAMPLES, s.variant_run_id.in_(keys))
+    seals.seal(db, schema.VARIANT_RUNS, v.id.in_(keys))
 
 
 def recompute(store: Store, run_id: str | None = None) -> tuple[int, int]:

@@ -20,9 +20,9 @@ from tinyrig.analysis.evaluation import Evaluation, evaluate
 from tinyrig.core.errors import InfraError, UserError
 from tinyrig.core.plans import RunPlan, Subject
 from tinyrig.core.records import BoardInfo, Measurement, NotMeasured, Run, RunState
-from tinyrig.store import measurements, rows
+from tinyrig.store import clock, measurements, rows
 from tinyrig.store.measurements import OpenMeasurement, SampleWriter
-from tinyrig.tables import schema
+from tinyrig.tables import schema, seals
 from tinyrig.tables.database import Database
 
 
@@ -80,11 +80,15 @@ class Store:
     def begin_run(self, run_id: str, started: str, versions: dict[str, str] | None = None, plan: RunPlan | None = None) -> None:
         """Open a run without variants; `started` is ISO-8601 UTC. Raises InfraError when the id is taken."""
         with self._database.writing() as db:
+            if plan is None or not plan.night:  # of a night it was said when that began
+                clock.warn_of_the_past(db, started)
             self._insert_run(db, Run(run_id, started, (), versions or {}), RunState.OPEN, plan)
 
     def set_state(self, run_id: str, state: RunState) -> None:
         with self._database.writing() as db:
-            db.execute(schema.RUNS.update().where(schema.RUNS.c.seq == self.seq(db, run_id)).values(state=state))
+            mine = schema.RUNS.c.seq == self.seq(db, run_id)
+            db.execute(schema.RUNS.update().where(mine).values(state=state))
+            seals.seal(db, schema.RUNS, mine)
 
     def plan_of(self, run_id: str) -> RunPlan:
         """What was asked for when it was begun."""
@@ -147,7 +151,9 @@ class Store:
             "state": state,
             "plan": None if plan is None else rows.to_json(plan.to_json()),
         }
-        return rows.inserted(db, schema.RUNS, row)
+        seq = rows.inserted(db, schema.RUNS, row)
+        seals.seal(db, schema.RUNS, schema.RUNS.c.seq == seq)
+        return seq
 
     def seq(self, db: sa.Connection, run_id: str) -> int:
         """The key of a run, by its full id. Raises UserError."""
@@ -159,10 +165,10 @@ class Store:
     # ---- reading ----
 
     def runs(self) -> list[StoredRun]:
-        """All runs, newest first (by `started`, then by order of storing)."""
+        """All runs, the last one that was begun first."""
         v, s, n = schema.VARIANT_RUNS.c, schema.SAMPLES.c, schema.NOT_MEASURED.c
         with self._database.reading() as db:
-            heads = db.execute(select(schema.RUNS).order_by(schema.RUNS.c.started.desc(), schema.RUNS.c.seq.desc())).all()
+            heads = db.execute(select(schema.RUNS).order_by(schema.RUNS.c.seq.desc())).all()
             finished = select(v.run_seq, v.variant, v.board_name, v.timing, v.id).where(schema.is_finished())
             lines = db.execute(finished).all()
             under_way = {row.id: row.run_seq for row in db.execute(select(v.id, v.run_seq).where(~schema.is_finished()))}
@@ -175,7 +181,7 @@ class Store:
         return [_summary(h, variants.get(h.seq, []), counts[h.seq], faults.get(h.seq, [])) for h in heads]
 
     def latest(self) -> str:
-        """Id of the newest run that holds a finished variant. Raises UserError when there is none."""
+        """Id of the last run that holds a finished variant. Raises UserError when there is none."""
         found = next((run.run_id for run in self.runs() if run.variants), None)
         if found is None:
             raise UserError(f"no results in {self.url}", remedy="make some first: `make bench` or `tinyrig run`")

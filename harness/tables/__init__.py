@@ -1,1 +1,1 @@
-"""The results database itself: opening, tables, migrations, errors."""
+"""The results database itself: opening, tables, migrations, digests of rows, errors."""

@@ -23,11 +23,19 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from tinyrig.core.errors import InfraError, UserError
 from tinyrig.places.project import made
-from tinyrig.tables import schema
+from tinyrig.tables import schema, seals
 from tinyrig.tables.trouble import ROOM, corrupt, infra_error
 from tinyrig.tables.upgrade import MIGRATING, back_up, migrate, revision_of
 
 log = logging.getLogger(__name__)
+
+
+CHECKED_BYTES = 64 << 20
+"""SQLite's own check reads the whole file: up to 0.3 s for one of this size. Larger ones are checked row by row, as all are."""
+
+
+class LostDatabase(InfraError):
+    """The database that was opened is no longer the one at its path, so that nothing can be stored there."""
 
 
 class Database:
@@ -44,10 +52,13 @@ class Database:
         self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ") if postgres else self._engine
         self.url = self._engine.url.render_as_string(hide_password=True)
         self._wal: Path | None = None
+        self._file: tuple[Path, FileId] | None = None
         try:
             with self._errors():
                 self._upgrade()
                 self._tune()
+                self._remember_file()
+                self._check()
         except BaseException:
             self.close()
             raise
@@ -63,11 +74,40 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """A transaction that writes, durable once it is left. Raises InfraError for whatever the database says."""
+        """A transaction that writes, durable once it is left. Raises InfraError for whatever the database says,
+        LostDatabase where what was written is not in the file at its path: that was deleted or replaced."""
+        self._confirm_file()
         with self._errors(), self._writer.begin() as db:
             yield db
         if self._wal is not None:
             self._sync(self._wal)
+        self._confirm_file()
+
+    def _remember_file(self) -> None:
+        with self._engine.connect() as db:
+            if path := _path_of(db):
+                self._file = path, _file_id(path)
+
+    def _confirm_file(self) -> None:
+        """SQLite itself goes on writing into a file that nobody will find again."""
+        if self._file is None:
+            return
+        path, opened = self._file
+        now = _file_id(path)
+        if now != opened:
+            raise LostDatabase(
+                f"results database {self.url} was {'deleted' if now is None else 'replaced'} while it was in use",
+                expected="the file that was opened, until the command ends",
+                received="no file there" if now is None else "another file there",
+                remedy="measure again; what was stored before is lost with the file, if there is no copy of it",
+            )
+
+    def _check(self) -> None:
+        """Before anything is read: what SQLite knows of itself, where that is cheap, and the rows of the small tables."""
+        with self._reader.begin() as db:
+            if self._file is not None and self._file[0].stat().st_size <= CHECKED_BYTES:
+                _check_sqlite(db)
+            seals.check_small(db)
 
     def _sync(self, wal: Path) -> None:
         """SQLite itself would sync within the commit, while all other writers wait: 8 boards that each write a sample need more
@@ -101,7 +141,7 @@ class Database:
             yield
         except SQLAlchemyError as error:
             raise infra_error(self.url, error) from error
-        except (zlib.error, json.JSONDecodeError, UnicodeDecodeError, schema.NoText) as error:
+        except (zlib.error, json.JSONDecodeError, UnicodeDecodeError, schema.NoText, seals.Unsealed) as error:
             raise corrupt(self.url, f"{type(error).__name__}: {error}") from error
 
     def _upgrade(self) -> None:
@@ -130,8 +170,7 @@ class Database:
                 assert raw is not None
                 with suppress(sqlite3.Error):
                     if raw.execute("PRAGMA journal_mode = WAL").fetchone() == ("wal",):
-                        file = next(row[2] for row in raw.execute("PRAGMA database_list") if row[1] == "main")
-                        self._wal = Path(f"{file}-wal")
+                        self._wal = Path(f"{_path_of(db)}-wal")
                         self._writer = self._writer.execution_options(tinyrig_wal=True)
 
 
@@ -240,6 +279,7 @@ def _on_sqlite_connect(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA cell_size_check = ON")
 
 
 def _on_sqlite_begin(db: sa.Connection) -> None:
@@ -248,6 +288,35 @@ def _on_sqlite_begin(db: sa.Connection) -> None:
     if options.get("tinyrig_wal"):
         db.exec_driver_sql("PRAGMA synchronous = NORMAL")  # Database._sync follows
     db.exec_driver_sql("BEGIN IMMEDIATE" if options.get("tinyrig_write") else "BEGIN")
+
+
+FileId = tuple[int, int] | None
+"""Device and inode; None where there is no file."""
+
+
+def _path_of(db: sa.Connection) -> Path | None:
+    """The file of a SQLite database; None where it has none."""
+    if db.dialect.name != "sqlite":
+        return None
+    file = next((row[2] for row in db.exec_driver_sql("PRAGMA database_list") if row[1] == "main"), "")
+    return Path(file) if file else None
+
+
+def _file_id(path: Path) -> FileId:
+    try:
+        known = path.stat()
+    except OSError:
+        return None
+    return known.st_dev, known.st_ino
+
+
+def _check_sqlite(db: sa.Connection) -> None:
+    """Pages, rows beside their indexes, references. Raises Unsealed."""
+    found = db.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+    if found != "ok":
+        raise seals.Unsealed(f"SQLite's check: {found}")
+    if lost := db.exec_driver_sql("PRAGMA foreign_key_check").first():
+        raise seals.Unsealed(f"a row of {lost[0]} belongs to none of {lost[2]}")
 
 
 def _vacuum_sqlite(engine: sa.Engine) -> None:

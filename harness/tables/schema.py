@@ -5,9 +5,15 @@ with its `record`; `metrics` of each finished one are for those who query with S
 `runs` 1-n `not_measured`: variants that the run could not measure, and why.
 `nights` 1-n `night_runs` 1-1 `runs`; `accepted` and `verdicts` (of each measurement) are decisions about them: decisions.py.
 `comparables`: metadata that must agree before two variant runs are compared, by its hash.
+Runs and nights have a `seq`: the order in which they were begun, which is theirs everywhere. Dates are shown: a clock
+may lie.
+`digest`: of the row's other columns (seals.py).
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy import String as AnyString
@@ -35,12 +41,39 @@ class String(TypeDecorator[str]):
         return value if value is None or value.isprintable() else visible(value)
 
 
+class Flag(TypeDecorator[bool]):
+    """Yes or no: SQLite keeps numbers, and would take 78 for yes here and for no in a condition."""
+
+    impl = Boolean
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], bool | None]:
+        return _flag
+
+
+def _flag(value: Any) -> bool | None:
+    if value is not None and value not in (0, 1):
+        raise NoText(f"{value!r:.80} in a column of yes and no")
+    return None if value is None else bool(value)
+
+
 STORE_SCHEMA = 2
 """What tinyrigs from before the migrations check. Raised whenever they could no longer read what this one writes."""
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Those of migrations/versions, oldest first; known here so that a database that is up to date needs no alembic."""
 
+HEAD = ("id", "run_seq", "variant", "board_name", "board_id", "timing", "comparable", "state")
+"""Of `variant_runs`, what a list of all of them shows; it has a digest of its own."""
+
+_BY_HEAD = ("variant", "board_id", "board_name", "timing", "comparable", "run_seq", "state", "head_digest")
+
 META = MetaData()
+
+
+def _digest(name: str = "digest") -> Column[int]:
+    return Column(name, BigInteger)  # NULL only within the transaction that writes the row
+
+
 SCHEMA = Table("tinyrig_schema", META, Column("version", Integer, primary_key=True, autoincrement=False))
 RUNS = Table(
     "runs",
@@ -51,6 +84,7 @@ RUNS = Table(
     Column("versions", Text, nullable=False),
     Column("state", String(16)),  # NULL: written by a tinyrig that kept none
     Column("plan", Text),
+    _digest(),
 )
 VARIANT_RUNS = Table(
     "variant_runs",
@@ -79,8 +113,10 @@ VARIANT_RUNS = Table(
     Column("clock_ppm", Float),  # what the board's counter gained on clock_hz by the host's clock; NULL: not checked
     Column("clock_ppm_error", Float),
     Column("clock_seconds", Float),
+    _digest("head_digest"),  # of HEAD
+    _digest(),  # of all else
     # Wide enough that a list of all variant runs never reads the rows, whose records and outputs take most of the file.
-    Index("ix_variant_runs_heads", "variant", "board_id", "board_name", "timing", "comparable", "run_seq", "state"),
+    Index("ix_variant_runs_heads", *_BY_HEAD),
 )
 SAMPLES = Table(
     "samples",
@@ -92,6 +128,7 @@ SAMPLES = Table(
     Column("cycles", BigInteger, nullable=False),
     Column("stack_bytes", BigInteger),
     Column("outputs", LargeBinary, nullable=False),  # the output tensors' bytes, concatenated; empty once pruned
+    _digest(),
 )
 OP_CYCLES = Table(
     "op_cycles",
@@ -100,6 +137,7 @@ OP_CYCLES = Table(
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("op_index", Integer, primary_key=True, autoincrement=False),
     Column("cycles", BigInteger, nullable=False),
+    _digest(),
 )
 METRICS = Table(
     "metrics",
@@ -107,7 +145,8 @@ METRICS = Table(
     Column("variant_run_id", Integer, ForeignKey("variant_runs.id"), primary_key=True, autoincrement=False),
     Column("name", String(64), primary_key=True),
     Column("value", Float, nullable=False),
-    Index("ix_metrics_series", "name", "variant_run_id", "value"),
+    _digest(),
+    Index("ix_metrics_series", "name", "variant_run_id", "value", "digest"),
 )
 NOT_MEASURED = Table(
     "not_measured",
@@ -116,12 +155,14 @@ NOT_MEASURED = Table(
     Column("variant", String(255), primary_key=True),
     Column("kind", String(16), nullable=False),
     Column("error", Text, nullable=False),
+    _digest(),
 )
 COMPARABLES = Table(
     "comparables",
     META,
     Column("comparable", String(64), primary_key=True),  # SHA-256 of the metadata
     Column("metadata", Text, nullable=False),
+    _digest(),
 )
 NIGHTS = Table(
     "nights",
@@ -132,7 +173,9 @@ NIGHTS = Table(
     Column("exit_code", Integer),
     Column("boards", Text, nullable=False),  # JSON: the boards that were asked for
     Column("summary", Text, nullable=False),
-    Column("cut_off", Boolean),  # by a signal or an error, before all was measured; NULL: under way, or killed
+    Column("seq", Integer),
+    Column("cut_off", Flag),  # by a signal or an error, before all was measured; NULL: under way, or killed
+    _digest(),
 )
 NIGHT_RUNS = Table(
     "night_runs",
@@ -140,6 +183,7 @@ NIGHT_RUNS = Table(
     Column("run_seq", Integer, ForeignKey("runs.seq"), primary_key=True, autoincrement=False),
     Column("night_id", String(64), ForeignKey("nights.night_id"), nullable=False, index=True),
     Column("rerun", Integer, nullable=False),  # 0: the night's first run of its board
+    _digest(),
 )
 ACCEPTED = Table(
     "accepted",
@@ -150,7 +194,8 @@ ACCEPTED = Table(
     Column("accepted_at", String(64), nullable=False),
     Column("who", String(255), nullable=False),
     Column("why", Text, nullable=False),
-    Column("wanted", Boolean, nullable=False),  # somebody took responsibility for a change; else nothing had changed
+    Column("wanted", Flag, nullable=False),  # somebody took responsibility for a change; else nothing had changed
+    _digest(),
 )
 VERDICTS = Table(
     "verdicts",
@@ -168,6 +213,7 @@ VERDICTS = Table(
     Column("p_value", Float),
     Column("reason", Text, nullable=False),
     Column("details", Text, nullable=False),  # JSON: what else the judgement says
+    _digest(),
 )
 
 

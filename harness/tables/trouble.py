@@ -70,7 +70,7 @@ def corrupt(url: str, text: str) -> InfraError:
         f"results database {url} is damaged",
         expected="a tinyrig results database",
         received=text,
-        remedy="move the file away (a new one is created) or name another results URL",
+        remedy="restore a copy, or move the file away (a new one is created), or name another results URL",
     )
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from tinyrig.core.errors import InfraError
 from tinyrig.tables import schema
-from tinyrig.tables.trouble import OURS, foreign, newer
+from tinyrig.tables.trouble import OURS, corrupt, foreign, newer
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _STAMP = "alembic_version"
@@ -25,6 +25,8 @@ def revision_of(db: sa.Connection, url: str) -> tuple[str | None, bool]:
     if not present:
         return None, False
     if not present >= OURS:
+        if len(present & OURS) > 1:
+            raise corrupt(url, f"without a table {', '.join(sorted(OURS - present))}")
         raise foreign(url, present)
     version = db.scalar(sa.select(sa.func.max(schema.SCHEMA.c.version)))
     if version is not None and version > schema.STORE_SCHEMA:

@@ -20,7 +20,7 @@ from tinyrig.analysis.provenance import comparable_metadata, metadata_hash
 from tinyrig.core.records import BoardInfo, Measurement
 from tinyrig.store import rows
 from tinyrig.store.runs import Store
-from tinyrig.tables import schema
+from tinyrig.tables import schema, seals
 from tinyrig.tests.fake_runs import SHAPES, make_variant_run
 from tinyrig.tests.postgres import mend_counters
 
@@ -58,6 +58,7 @@ def fill(store: Store, plan: Plan = Plan()) -> None:
             for table, lines in tables.items():
                 db.execute((_FACTORS if table == _FACTORS.name else schema.META.tables[table]).insert(), lines)
             _multiply(db)
+            _seal(db, first=tables["variant_runs"][0]["id"])
             _SCRATCH.drop_all(db)
     if store.url.startswith("postgresql"):
         with store.writing() as db:
@@ -114,6 +115,7 @@ def _tables(plan: Plan, cells: list[Cell], nights: range, rng: np.random.Generat
         tables["nights"].append(
             {
                 "night_id": night_id(night),
+                "seq": night + 1,
                 "started": started,
                 "finished": started,
                 "exit_code": 0,
@@ -224,6 +226,13 @@ def _multiply(db: sa.Connection) -> None:
         "details": sa.literal("{}"),
     }
     db.execute(schema.VERDICTS.insert().from_select(list(judged), sa.select(*judged.values()).join_from(_FACTORS, _LEVELS, both)))
+
+
+def _seal(db: sa.Connection, first: int) -> None:
+    """What is new: variant runs from `first` on."""
+    for table in {one.table.name: one.table for one in seals.ALL}.values():
+        key = table.c.get("variant_run_id", table.c.digest)
+        seals.seal(db, table, key >= first if key.name == "variant_run_id" else key.is_(None))
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ _COPIED = {
     "runs": "seq, run_id, started, versions",
     "variant_runs": "id, run_seq, variant, tflite_sha256, build_id, board_name, board_id, clock_hz, timing, record, outputs",
     "samples": "variant_run_id, position, kind, window_index, cycles, stack_bytes, length(outputs)",
-    "op_cycles": "*",
+    "op_cycles": "variant_run_id, position, op_index, cycles",
 }
 _JOINED = """SELECT group_concat(hex(outputs), '') FROM
     (SELECT outputs FROM new.samples WHERE variant_run_id = variant_runs.id ORDER BY position)"""
@@ -66,7 +66,7 @@ def write(path: Path, run: Run, metrics: bool = True) -> None:
         db.executescript(TABLES + (METRICS if metrics else ""))
         db.execute("ATTACH ? AS new", (str(new),))
         db.create_function("packed", 1, _packed)
-        for table, columns in (_COPIED | ({"metrics": "*"} if metrics else {})).items():
+        for table, columns in (_COPIED | ({"metrics": "variant_run_id, name, value"} if metrics else {})).items():
             db.execute(f"INSERT INTO {table} SELECT {columns} FROM new.{table}")
         db.execute(f"UPDATE variant_runs SET outputs = packed(({_JOINED}))")
         db.commit()

@@ -15,6 +15,7 @@ from tinyrig.cli import main
 from tinyrig.core.config import load_config
 from tinyrig.core.errors import UserError
 from tinyrig.store.runs import Store
+from tinyrig.tests.sealing import change
 from tinyrig.tests.user_home import MODEL, environment, furnish, url
 
 FEW = ("--limit", "3", "--no-report")
@@ -82,8 +83,7 @@ def test_history_names_what_was_accepted_and_what_is_not_comparable(runs, capfd)
 
 @pytest.mark.parametrize("column", ["variant", "board_name", "timing", "build_id"])
 def test_no_text_of_the_database_moves_the_cursor(runs, home, capfd, column):
-    with closing(sqlite3.connect(home / "results.sqlite")) as db, db:
-        db.execute(f"UPDATE variant_runs SET {column} = char(27) || '[31m' || {column}")
+    change(home / "results.sqlite", f"UPDATE variant_runs SET {column} = char(27) || '[31m' || {column}")
     for words in (["history", "latency_us_median"], ["export", "--samples"]):
         main(words)
         shown = capfd.readouterr()
@@ -178,10 +178,8 @@ def test_export_by_the_ending(runs, home, capfd):
 def test_a_reader_that_has_seen_enough_is_no_error(runs, home):
     """`tinyrig export | head -1`: more than a pipe holds."""
     command = [sys.executable, "-m", "tinyrig.cli", "export", "--samples"]
-    with closing(sqlite3.connect("results.sqlite")) as db:
-        db.execute("""WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
-                      INSERT INTO samples SELECT 1, i, 'repeat', i, i, NULL, 0 FROM n""")
-        db.commit()
+    many = "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)"
+    change(home / "results.sqlite", f"{many} INSERT INTO samples SELECT 1, i, 'repeat', i, i, NULL, x'', NULL FROM n")
     with subprocess.Popen(command, env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline().startswith("run_id,")
         process.stdout.close()
@@ -196,10 +194,11 @@ def test_parquet_needs_a_file(runs, capfd):
 def test_prune_by_policy(runs, home, capfd):
     assert tell(capfd, "prune")[0] == 2
     (home / "rig.toml").write_text('[history]\nkeep_samples = "0d"\n')
-    with closing(sqlite3.connect("results.sqlite")) as db:
-        db.execute("UPDATE runs SET started = '2026-01-01T00:00:00+00:00' WHERE run_id = ?", (runs[0],))
-        db.execute("UPDATE runs SET started = '2999-01-01T00:00:00+00:00' WHERE run_id != ?", (runs[0],))
-        db.commit()
+    change(
+        home / "results.sqlite",
+        f"UPDATE runs SET started = '2026-01-01T00:00:00+00:00' WHERE run_id = '{runs[0]}'",
+        f"UPDATE runs SET started = '2999-01-01T00:00:00+00:00' WHERE run_id != '{runs[0]}'",
+    )
     assert "would delete 6 raw samples of 1 measurements" in tell(capfd, "prune", "--dry-run")[1]
     before = tell(capfd, "history", "latency_cycles_median")[1]
     code, out, _ = tell(capfd, "prune")

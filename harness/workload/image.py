@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tinyrig.core.boards import Board
 from tinyrig.core.config import Folders
@@ -112,13 +113,13 @@ def _build_in(folder: Path, build: Callable[[Path], Footprint]) -> Footprint:
 
 
 def _finished(folder: Path) -> Footprint | None:
-    """What an earlier build found, None where there was none or its files are no longer what it wrote: after a power cut they
-    may be cut short though image.json is there."""
+    """What an earlier build found, None where there was none or its files, image.json included, are no longer what it wrote:
+    after a power cut they may be cut short, and bits rot. Then it is built again."""
     try:
         done = json.loads((folder / "image.json").read_text())
-        same = done["sha256"] == _hashes(folder)
+        same = done.pop("digest") == _digest(done) and done["sha256"] == _hashes(folder)
         return Footprint(**done["footprint"]) if same else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -130,6 +131,11 @@ def _publish(work: Path, folder: Path) -> None:
     except OSError:
         if _finished(folder) is None:
             raise
+
+
+def _digest(done: dict[str, Any]) -> str:
+    """Of all that image.json says beside it."""
+    return hashlib.sha256(json.dumps(done, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def _hashes(folder: Path) -> dict[str, str]:
@@ -240,7 +246,7 @@ def _build(
         _build_bare(model, board, payload, [model_sources, [id_source]], work, build_s)
     footprint = _footprint(model, work)
     done = {"build_id": build_id, "footprint": dataclasses.asdict(footprint), "sha256": _hashes(work)}
-    (work / "image.json").write_text(json.dumps(done, indent=1, allow_nan=False))
+    (work / "image.json").write_text(json.dumps(done | {"digest": _digest(done)}, indent=1, allow_nan=False))
     return footprint
 
 

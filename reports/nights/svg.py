@@ -30,6 +30,8 @@ class Scale:
     high: float
 
     def x(self, moment: float) -> float:
+        """A date before the first or after the last, of a clock that was wrong, stands at the edge."""
+        moment = min(max(moment, self.first), self.last)
         return _EDGE + (moment - self.first) / ((self.last - self.first) or 1) * (WIDTH - 2 * _EDGE)
 
     def y(self, value: float) -> float:

@@ -36,6 +36,7 @@ from tinyrig.tables import schema
 from tinyrig.tests import old_database
 from tinyrig.tests.fake_runs import make_run, make_variant_run
 from tinyrig.tests.host_board import HostBoard
+from tinyrig.tests.sealing import reseal
 from tinyrig.tests.user_home import MODEL, furnish, url
 from tinyrig.workload.windows import Windows, random_windows
 
@@ -169,6 +170,7 @@ def test_origins_are_read_without_samples(any_url):
         store.save(run_of(measured(), make_variant_run("simple", 4)))
         with store.writing() as db:
             db.execute(schema.VARIANT_RUNS.update().where(schema.VARIANT_RUNS.c.variant == "simple").values(comparable=None))
+            reseal(db)
         known, bare = origins(store, ["r"])
         assert [o.variant for o in origins(store, ["r"], "pqt")] == ["pqt"] and origins(store, []) == []
     assert known.clock == GOOD and known.info == NANO and known.build_id == "0" * 32

@@ -60,12 +60,12 @@ def medians(runs):
 # ---- series ----
 
 
-def test_a_series_is_the_metric_of_each_run_in_order_of_time(store):
+def test_a_series_is_the_metric_of_each_run_in_order_of_storing(store):
     run = keep(store, "b", 2, 1.5)
     keep(store, "a", 1)
     (series,) = history.series(store, "latency_cycles_median")
-    assert [(p.run_id, p.started[:10]) for p in series.points] == [("a", "2026-01-01"), ("b", "2026-01-02")]
-    assert series.points[1].value == metric_values(run)["latency_cycles_median"]
+    assert [(p.run_id, p.started[:10]) for p in series.points] == [("b", "2026-01-02"), ("a", "2026-01-01")]
+    assert series.points[0].value == metric_values(run)["latency_cycles_median"]
     assert (series.variant, series.board, series.board_id, series.timing) == ("pqt", "virtual", BOARD_ID, "estimated")
     assert {p.comparable for p in series.points} == {usual_hash()}
 

@@ -16,6 +16,7 @@ from tinyrig.store.pruning import prune, recompute
 from tinyrig.store.runs import Store
 from tinyrig.tables import schema
 from tinyrig.tests.fake_runs import make_run, make_variant_run
+from tinyrig.tests.sealing import reseal
 
 NOW = "2027-01-01T00:00:00+00:00"
 BEFORE = "2026-06-01T00:00:00+00:00"
@@ -145,6 +146,7 @@ def test_metrics_are_computed_anew_from_the_samples(store):
         db.execute(schema.METRICS.update().where(schema.METRICS.c.name == "accuracy").values(value=0.0))
         db.execute(schema.METRICS.delete().where(schema.METRICS.c.name == "ram_stack"))
         db.execute(schema.VARIANT_RUNS.update().values(outputs_sha256="", hits=None))
+        reseal(db)
     assert recompute(store) == (4, 0)
     assert state(store) == before
 

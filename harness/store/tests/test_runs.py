@@ -227,7 +227,7 @@ def test_runs_are_listed_newest_first(any_url):
         for run_id, started in (("b", "2026-01-02"), ("a", "2026-01-01"), ("c", "2026-01-02")):
             store.save(make_run(run_id, started, ("pqt",)))
         store.begin_run("empty", "2027-01-01")
-        assert [r.run_id for r in store.runs()] == ["empty", "c", "b", "a"]
+        assert [r.run_id for r in store.runs()] == ["empty", "c", "a", "b"]  # as they were begun, whatever their dates
         assert store.latest() == "c"
         line = store.runs()[1]
     assert (line.variants, line.boards, line.timings) == (("pqt",), ("virtual",), ("estimated",))

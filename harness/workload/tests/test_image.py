@@ -4,6 +4,7 @@ import dataclasses
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tinyrig.compiler.compile import compile_model
@@ -13,7 +14,7 @@ from tinyrig.core.records import CompiledModel, OpInfo, TensorSpec
 from tinyrig.link.wire import HELLO_BYTES, HELLO_TENSOR_BYTES, RUN_BYTES, RUN_REPLY_BYTES
 from tinyrig.tests import small_models
 from tinyrig.workload import image
-from tinyrig.workload.image import build_image, max_payload
+from tinyrig.workload.image import _finished, build_image, max_payload
 
 BOARD = BOARDS["virtual"]
 
@@ -70,6 +71,20 @@ def test_an_image_that_a_power_cut_left_short_is_built_again(tmp_path, name):
     file.write_bytes(whole[: len(whole) // 2])
     assert build_image(compiled(), BOARD, tmp_path) == image
     assert file.read_bytes() == whole
+
+
+def test_a_digit_or_bit_of_image_json_that_changed_is_never_a_number(tmp_path):
+    image = build_image(compiled(), BOARD, tmp_path)
+    file, rng = image.elf.parent / "image.json", np.random.default_rng(0)
+    whole = file.read_bytes()
+    places = [(i, bytes([0x30 + (byte - 0x2F) % 10])) for i, byte in enumerate(whole) if chr(byte).isdigit()]
+    places += [(int(i), bytes([whole[i] ^ 1 << int(rng.integers(8))])) for i in rng.integers(len(whole), size=60)]
+    for at, byte in places:
+        file.write_bytes(whole[:at] + byte + whole[at + 1 :])
+        assert _finished(file.parent) in (None, image.footprint)
+    file.write_bytes(whole.replace(b'"flash_weights": ', b'"flash_weights": 1'))
+    assert _finished(file.parent) is None
+    assert build_image(compiled(), BOARD, tmp_path) == image and file.read_bytes() == whole
 
 
 def test_two_builds_give_the_same_bytes(tmp_path):
