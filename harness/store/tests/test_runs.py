@@ -22,6 +22,7 @@ from tinyrig.host.log import heard
 from tinyrig.store.runs import Store
 from tinyrig.tables import schema
 from tinyrig.tests.fake_runs import BOARD, SUBJECT, make_run, make_variant_run
+from tinyrig.tests.sealing import change
 
 
 @pytest.fixture
@@ -378,5 +379,6 @@ def test_the_plan_of_the_arena_is_kept_beside_the_image(url):
         assert "arena" not in record["image"]
         del record["arena"]
         db.execute("UPDATE variant_runs SET record = ?", (json.dumps(record),))
+    change(Path(url.removeprefix("sqlite:///")))
     with Store(url) as store:
         assert store.load(make_run().run_id).runs[0].image.arena == ()
