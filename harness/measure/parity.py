@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -46,6 +46,20 @@ def _classes(scoring: Scoring, outputs: tuple[TensorSpec, ...], arrays: list[np.
     spec = outputs[scoring.output]
     found = decisions(scoring, spec, spec.dequantize(arrays[scoring.output]).reshape(1, -1))
     return None if found is None else found.reshape(-1)
+
+
+def rightness(
+    scoring: Scoring, outputs: tuple[TensorSpec, ...], labels: tuple[int, ...] | None
+) -> Callable[[Sample], bool | None]:
+    """Of a window's sample, whether the class that its scored output names is its label; None where there is neither."""
+
+    def right(sample: Sample) -> bool | None:
+        if labels is None or scoring.kind not in DECIDING or sample.index >= len(labels):
+            return None
+        named = _classes(scoring, outputs, split_outputs(sample.outputs, outputs))
+        return None if named is None else int(named[0]) == labels[sample.index]
+
+    return right
 
 
 def split_outputs(raw: bytes, outputs: tuple[TensorSpec, ...]) -> list[np.ndarray]:

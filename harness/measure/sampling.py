@@ -8,11 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
-
 from tinyrig.core.deadlines import Deadline, exceeded
 from tinyrig.core.errors import DeviceError, LinkError
-from tinyrig.core.records import Sample, TensorSpec
+from tinyrig.core.records import Sample
 from tinyrig.host.progress import Streamed, streamed
 from tinyrig.link import bounds
 from tinyrig.link.clock_check import WRAP, Reading
@@ -58,13 +56,16 @@ def take_samples(
     return sampling.run(done, keep, between)
 
 
-class Followed:
-    """Hands each sample on to `keep`, and says after each window how far the streaming is and how many top-1 classes equal their
-    labels: a view of what is under way, no result."""
+Right = Callable[[Sample], bool | None]
+"""Whether a window's answer is the right one; None where nothing says what is."""
 
-    def __init__(self, keep: Callable[[Sample], None], windows: Windows, output: TensorSpec, done: Sequence[Sample] = ()) -> None:
-        self._keep, self._labels, self._output = keep, windows.labels, output
-        self._now = Streamed(0, len(windows))
+
+class Followed:
+    """Hands each sample on to `keep`, and says after each of the `total` windows how far the streaming is and how many are right:
+    a view of what is under way, no result."""
+
+    def __init__(self, keep: Callable[[Sample], None], total: int, right: Right, done: Sequence[Sample] = ()) -> None:
+        self._keep, self._right, self._now = keep, right, Streamed(0, total)
         for sample in done:
             self._count(sample)
         streamed(self._now)
@@ -78,15 +79,9 @@ class Followed:
     def _count(self, sample: Sample) -> None:
         if sample.kind != "window":
             return
-        right, now = self._is_right(sample), self._now
-        judged = (now.right + right, now.judged + 1) if right is not None else (now.right, now.judged)
+        right, now = self._right(sample), self._now
+        judged = (now.right, now.judged) if right is None else (now.right + right, now.judged + 1)
         self._now = Streamed(now.done + 1, now.total, *judged)
-
-    def _is_right(self, sample: Sample) -> bool | None:
-        if self._labels is None or self._output.size < 2 or sample.index >= len(self._labels):
-            return None
-        raw = np.frombuffer(sample.outputs[: self._output.nbytes], np.dtype(self._output.dtype).newbyteorder("<"))
-        return bool(raw.size and np.argmax(raw) == self._labels[sample.index])
 
 
 class Sampling:

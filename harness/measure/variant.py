@@ -25,9 +25,9 @@ from tinyrig.core.scoring import Caution, Scoring
 from tinyrig.energy.meter import Meter, measure_energy, meter_for
 from tinyrig.link.clock_check import clock_watch
 from tinyrig.link.session import Session
-from tinyrig.measure.parity import compare, split_outputs
+from tinyrig.measure.parity import compare, rightness, split_outputs
 from tinyrig.measure.recorder import NoRecorder, Recorder
-from tinyrig.measure.sampling import Followed, take_samples
+from tinyrig.measure.sampling import Followed, Right, take_samples
 from tinyrig.windows.ends import ends
 from tinyrig.windows.scored import labels_for, output_caution, scoring_for, targets_for, window_errors
 from tinyrig.workload.image import build_image
@@ -113,7 +113,9 @@ def measure_variant(
             oracle.run(list(windows.inputs[0]))
         deadline.check("before flashing")
         least = least_cycles(data, request.engine, rig.board)
-        taken = _Stream(request, rig, config, recorder, deadline).take(image, windows, least)
+        taken = _Stream(request, rig, config, recorder, deadline).take(
+            image, windows, least, rightness(scoring, image.outputs, labels_for(scoring, windows.answers))
+        )
         deadline.check("before comparing with the oracle")
         tolerance = config.float_tolerance
         parity = None if oracle is None else compare(oracle, windows, taken.samples, image.outputs, tolerance, scoring)
@@ -169,7 +171,7 @@ class _Stream:
         self._request, self._rig, self._config = request, rig, config
         self._recorder, self._deadline = recorder, deadline
 
-    def take(self, image: Image, windows: Windows, least: int) -> _Taken:
+    def take(self, image: Image, windows: Windows, least: int, right: Right) -> _Taken:
         """`least`: cycles of one inference, by the model's arithmetic."""
         rig = self._rig
         with meter_for(self._config, rig.board) as meter:  # before the board is needed: it may be the board's supply
@@ -179,9 +181,8 @@ class _Stream:
             done = self._recorder.start(subject, board)
             log.info("streaming %d windows%s", len(windows), f", {len(done)} samples are already stored" if done else "")
             before = rig.injected()
-            samples, clock = self._samples(
-                session, windows, Followed(self._recorder.add, windows, image.outputs[0], done), done, board
-            )
+            follow = Followed(self._recorder.add, len(windows), right, done)
+            samples, clock = self._samples(session, windows, follow, done, board)
             marked, energy = self._energy(meter, session, windows, samples[0].outputs)
         injected = {kind: n - before.get(kind, 0) for kind, n in rig.injected().items()}
         line, retries = self._line(session), session.retries

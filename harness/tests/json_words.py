@@ -100,6 +100,9 @@ WORDS: dict[str, str] = {
     "not_measured[].kind": "who is at fault: `user`, `model`, `host`, `link`, `device` or `infra`",
     "runs[].warnings[].kind": "a fixed word for what it is about",
     "runs[].warnings[].text": "what may make a number another one than it seems",
+    "scored_as": "`classes`, `class id`, `binary`, `ranking`, `cells`, `regression` or `reconstruction`",
+    "chosen": "why this one was taken, where there are several",
+    "threshold": "of `binary`, in real units: beyond it a value means class 1",
     "runs[].output.name": "the output that is scored, as the file calls it",
     "runs[].output.index": "its place among the model's outputs",
 }

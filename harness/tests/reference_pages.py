@@ -21,6 +21,7 @@ from tinyrig.command_line import EXAMPLES, EXITS
 from tinyrig.core.config import ROOT
 from tinyrig.core.plans import MeasurementSettings
 from tinyrig.core.records import Claim, ClaimStatus, ClockCheck, NotMeasured
+from tinyrig.core.scoring import Caution, CautionKind
 from tinyrig.tests import config_schema
 from tinyrig.tests.fake_runs import make_run, make_variant_run
 from tinyrig.tests.json_words import WORDS
@@ -160,12 +161,15 @@ def _type(key: dict[str, Any]) -> str:
 def example() -> dict[str, Any]:
     """A document that has every key which a run can have."""
     claims = (Claim("parity", ClaimStatus.PASSED), Claim("accuracy", ClaimStatus.NOT_MEASURED, "no labels"))
-    run = make_variant_run("pqt", claims=claims, clock=ClockCheck(12.0, 30.0, 1.5), settings=MeasurementSettings(link=_LINE))
+    run = make_variant_run("pqt", claims=claims, clock=ClockCheck(12.0, 30.0, 1.5), settings=_SETTINGS)
     return run_to_json(replace(make_run(), runs=(run,), not_measured=(NotMeasured("simple", "the board is gone", "link"),)))
 
 
 _LINE = {"requests": 300, "retries": 1, "timeouts": 1, "damaged": 0, "refused": 0, "reconnects": 0, "recoveries": 1}
 _LINE |= {"recovery_median_s": 0.1, "recovery_worst_s": 0.1, "bytes_sent": 1000, "bytes_resent": 10}
+
+
+_SETTINGS = MeasurementSettings(link=_LINE, cautions=(Caution(CautionKind.CONSTANT, "an input is constant"),))
 
 
 def keys(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -188,8 +192,9 @@ def run_json() -> Iterator[str]:
     yield "| key | type | meaning |\n|:--|:--|:--|"
     for path, value in dict(keys(example())).items():
         yield f"| `{path}` | {KINDS[type(value)]} | {_cell(meaning(path))} |"
-    yield "\nOnly where it was measured, an entry of `runs` also has `energy` ([energy](../energy.md)), `auc`, and `throughput`"
-    yield "and `mlperf` ([MLPerf Tiny firmware](../mlperf.md))."
+    yield "\nOnly where it was measured, an entry of `runs` also has `energy` ([energy](../energy.md)), the scores of outputs"
+    yield "that are no list of classes (`auc`, `f1`, `cell_accuracy`, `mae`, `rmse`, `r2`, `reconstruction_error`:"
+    yield "[inputs](../inputs.md)), and `throughput` and `mlperf` ([MLPerf Tiny firmware](../mlperf.md))."
 
 
 KINDS = {

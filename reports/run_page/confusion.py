@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinyrig.analysis.outputs import predictions, window_samples
+from tinyrig.analysis.outputs import predictions, scoring_of, window_samples
 from tinyrig.core.records import Measurement
+from tinyrig.core.scoring import DECIDING
 
 MOST_CLASSES = 20
 """Of a matrix; beyond it the pairs that are confused most are listed."""
@@ -49,12 +50,14 @@ class Confusion:
 
 
 def confusion(run: Measurement) -> Confusion | None:
-    """None without labels, and where the outputs have no top-1 class."""
-    samples, predicted = window_samples(run), predictions(run)
+    """None without labels, and where the scored output names no class."""
+    samples, predicted = window_samples(run), predictions(run) if scoring_of(run).kind in DECIDING else None
     if run.labels is None or predicted is None or not samples or samples[-1].index >= len(run.labels):
         return None
     true = np.asarray([run.labels[s.index] for s in samples])
-    size = int(max(true.max(), predicted.max(), len(run.class_names or ()) - 1)) + 1
+    size = int(max(true.max(), predicted.max(), len(run.class_names or ()) - 1, 1)) + 1
+    if int(min(true.min(), predicted.min())) < 0:
+        return None  # an argmax inside the graph names what it likes
     counts = np.zeros((size, size), np.int64)
     np.add.at(counts, (true, predicted), 1)
     right = np.diag(counts)

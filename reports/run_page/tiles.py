@@ -76,13 +76,34 @@ def claims(row: ReportRow) -> Tile:
     return Tile(title, f"{passed} passed", left or ", ".join(c.name for c in found), GOOD)
 
 
+_SCORES = (
+    # what stands in for an accuracy, in order of preference: metric, title, what else is said of it
+    ("cell_accuracy", "cells right", ()),
+    ("mae", "mean absolute error", ("rmse", "r2")),
+    ("reconstruction_error", "reconstruction error", ("auc",)),
+    ("auc", "AUC", ()),
+)
+
+
 def accuracy(row: ReportRow) -> Tile:
-    title, windows = "top-1 accuracy", count(row.values["windows"], "window")
+    """The score that these outputs have: an accuracy, or what its kind has instead."""
+    windows, output = count(row.values["windows"], "window"), _output(row)
     if row.values["accuracy"] is not None:
-        return Tile(title, tables.shown(row, "accuracy"), f"95 %: {tables.shown(row, 'accuracy_ci95')}, {windows}")
-    if row.values["auc"] is not None:
-        return Tile("AUC", tables.shown(row, "auc"), windows)
-    return Tile(title, "none", "no labels" if row.measurement.labels is None else "these outputs have no top-1 class")
+        more = "".join(f", {name.upper()} {tables.shown(row, name)}" for name in ("auc", "f1") if row.values[name] is not None)
+        interval = tables.shown(row, "accuracy_ci95")
+        title = "accuracy" if more else "top-1 accuracy"
+        return Tile(title, tables.shown(row, "accuracy"), f"95 %: {interval}, {windows}{more}{output}")
+    for name, title, others in _SCORES:
+        if row.values[name] is not None:
+            more = "".join(f", {o.upper()} {tables.shown(row, o)}" for o in others if row.values[o] is not None)
+            return Tile(title, tables.shown(row, name), f"{windows}{more}{output}")
+    return Tile("accuracy", "none", row.accuracy_reason or "not computed")
+
+
+def _output(row: ReportRow) -> str:
+    """Which one is scored, where there are several."""
+    several = len(row.measurement.image.outputs) > 1
+    return f"; output `{row.scoring.name}`" if several and row.scoring is not None else ""
 
 
 def latency(section: Section, row: ReportRow) -> Tile:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tinyrig.core.records import Claim, ClaimStatus, NotMeasured, Run
+from tinyrig.core.records import Claim, ClaimStatus, Measurement, NotMeasured, Run
+from tinyrig.core.scoring import ScoreKind, Scoring
 from tinyrig.reports.charts import svg
 from tinyrig.reports.run.report import report_of
 from tinyrig.reports.run.sections import sections
@@ -173,3 +174,37 @@ def test_ticks_are_round_and_all_different():
         assert 1 <= len(found) <= 6 and len({words for _, words in found}) == len(found)
         assert all(low <= value <= high for value, _ in found) or low == high
         assert [float(words.replace(",", "")) for _, words in found] == pytest.approx([value for value, _ in found])
+
+
+def scored(kind: ScoreKind, **settings) -> Measurement:
+    """Outputs of eight values, scored otherwise than by the largest of them."""
+    run = make_variant_run("simple", 16)
+    how = Scoring(kind, 0, "softmax", reason="not a list of classes")
+    return replace(run, settings=replace(run.settings, scoring=how, **settings))
+
+
+def test_what_is_no_list_of_classes_has_the_score_of_its_kind_and_no_confusion():
+    targets = tuple((0.5,) * 8 for _ in range(16))
+    run = scored(ScoreKind.REGRESSION, targets=targets)
+    (tiles,) = tiles_of(Run("r", "2026", (run,)))
+    assert "16 windows, RMSE " in tiles["mean absolute error"][1] and confusion(run) is None
+    (tiles,) = tiles_of(Run("r", "2026", (scored(ScoreKind.NONE),)))
+    assert tiles["accuracy"][:2] == ("none", "not a list of classes")
+    page = page_of(Run("r", "2026", (run,)))
+    assert "What is taken for what" not in page and "Accuracy against latency" not in page
+
+
+def test_one_value_has_a_confusion_of_two_classes():
+    run = make_variant_run("simple", 16)
+    output = replace(run.image.outputs[0], shape=(1, 1))
+    samples = tuple(replace(s, outputs=np.float32(s.index % 3).tobytes()) for s in run.samples)
+    labels = tuple(i % 2 for i in range(16))
+    how = Scoring(ScoreKind.BINARY, 0, "y", threshold=0.5)
+    settings = replace(run.settings, scoring=how)
+    run = replace(
+        run, image=replace(run.image, outputs=(output,)), samples=samples, labels=labels, settings=settings, class_names=None
+    )
+    found = confusion(run)
+    assert found.names == ("class 0", "class 1") and sum(map(sum, found.counts)) == 16
+    (tiles,) = tiles_of(Run("r", "2026", (run,)))
+    assert "AUC" in tiles["accuracy"][1] and "F1" in tiles["accuracy"][1]
