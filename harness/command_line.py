@@ -14,7 +14,13 @@ from typing import Any, NoReturn
 
 EXITS = "exit codes: 0 good; 1 a claim failed; 2 unusable input or model; 3 the rig failed"
 EXAMPLES: dict[str, tuple[str, ...]] = {
-    "run": ("--model gesture.tflite --windows gesture.npz", "--variant pqt --board nano33ble --json out.json", "--resume"),
+    "run": (
+        "--model gesture.tflite --windows gesture.npz --max-latency 5ms",
+        "",
+        "--model gesture sound",
+        "--variant pqt --board nano33ble --json out.json",
+        "--resume",
+    ),
     "nightly": ("--model gesture.tflite --windows gesture.npz", "--board virtual nano33ble"),
     "history": ("latency --variant pqt", "accuracy --since 90d"),
     "compare": ("20261129-2 20261130-2",),
@@ -70,6 +76,16 @@ def add_verbosity(parser: argparse.ArgumentParser, default: Any = argparse.SUPPR
     words = {"action": "store_const", "dest": "level", "default": default}
     loud.add_argument(*LEVELS[:2], const=logging.DEBUG, help="say also what is called and read", **words)
     loud.add_argument(*LEVELS[2:], const=logging.WARNING, help="say only warnings, errors and the result", **words)
+
+
+def add_budgets(parser: argparse.ArgumentParser) -> None:
+    """What a model may cost. The words are read by budget/budgets.py, where heavy imports are no matter."""
+    group = parser.add_argument_group("budgets", "of each model that is measured, before those of rig.toml")
+    group.add_argument("--min-accuracy", metavar="SHARE", help="accuracy to reach: 90%% or 0.9")
+    group.add_argument("--max-accuracy-drop", metavar="SHARE", help="how far it may lie below the oracle's: 1%% or 0.01")
+    group.add_argument("--max-latency", metavar="TIME", help="longest median latency: 5ms, 800us")
+    group.add_argument("--max-ram", metavar="BYTES", help="most RAM that the model costs: 8KiB")
+    group.add_argument("--max-flash", metavar="BYTES", help="most flash that the model costs: 32KiB")
 
 
 def finish(commands: argparse._SubParsersAction[Any]) -> None:

@@ -16,6 +16,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinyrig.command_line import add_budgets
 from tinyrig.core.errors import EXIT_RIG, RigError, UserError, decisive
 
 if TYPE_CHECKING:
@@ -38,8 +39,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], ex
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--variant", nargs="+", action="extend", metavar="NAME", help="default: [nightly] variants, else all")
-    what.add_argument("--model", nargs="+", action="extend", type=Path, metavar="FILE.tflite", help="models trained elsewhere")
+    what.add_argument(
+        "--model",
+        nargs="+",
+        action="extend",
+        metavar="FILE|NAME",
+        help="models trained elsewhere: files, or names of rig.toml (default: [nightly] models, else all [models.NAME])",
+    )
     parser.add_argument("--windows", type=Path, metavar="FILE.npz", help="test windows of --model")
+    parser.add_argument("--labels", type=Path, metavar="FILE", help="labels of --windows in a file of their own: .npy or CSV")
+    parser.add_argument("--output", metavar="NAME|N", help="which of several outputs the labels belong to")
+    add_budgets(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="at most N windows")
     parser.add_argument("--oracle", choices=["tflm", "litert-ref", "none"], help="whose outputs are right (default: rig.toml's)")
     parser.add_argument("--engine", metavar="NAME|FOLDER", help="as in `tinyrig run`")
@@ -216,3 +226,5 @@ def _result_lines(result: VariantResult) -> Iterator[str]:
         yield f"not comparable: {reason}; run {result.run_id}"
     for claim in result.failed_claims:
         yield f"claim failed: {claim.name}: {claim.reason}"
+    if result.budget_error is not None:
+        yield str(result.budget_error)

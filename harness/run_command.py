@@ -15,16 +15,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinyrig.command_line import add_budgets
 from tinyrig.core.errors import EXIT_CLAIM, HostError, InfraError, ModelError, RigError, UserError, decisive
 
 if TYPE_CHECKING:
     from tinyrig.analysis.evaluation import Evaluation
     from tinyrig.core.config import Config
     from tinyrig.core.deadlines import Deadline
-    from tinyrig.core.plans import RunPlan
+    from tinyrig.core.plans import AskedModel, RunPlan
     from tinyrig.core.records import Run, Variant
     from tinyrig.host.progress import progress
     from tinyrig.measure.run import OpenRun
+    from tinyrig.measure.variants import Said
     from tinyrig.store.runs import StoredRun
 
 
@@ -36,12 +38,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], ex
     what.add_argument(
         "--variant", nargs="+", action="extend", metavar="NAME", help="built variants (default: all, built first if missing)"
     )
-    what.add_argument("--model", type=Path, metavar="FILE.tflite", help="a model trained elsewhere")
+    what.add_argument(
+        "--model",
+        nargs="+",
+        action="extend",
+        metavar="FILE|NAME",
+        help="models trained elsewhere: .tflite files, or names of [models.NAME] in rig.toml (default: all those)",
+    )
     parser.add_argument(
         "--windows", type=Path, metavar="FILE", help="test windows of --model: .npz (x, y, class_names), .npy, CSV or trials"
     )
     parser.add_argument("--labels", type=Path, metavar="FILE", help="labels of --windows in a file of their own: .npy or CSV")
     parser.add_argument("--output", metavar="NAME|N", help="which of several outputs the labels belong to")
+    add_budgets(parser)
     parser.add_argument("--dataset", help="glove, watch, an .npz or a folder of CSV trials (default: rig.toml's)")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N windows")
     parser.add_argument(
@@ -86,6 +95,8 @@ def main(arguments: argparse.Namespace) -> int:
     plan = _plan(arguments, config, resumed.plan if resumed else None)
     if resumed:  # before anything is built for it
         check_asked(resumed.plan, plan, f"run {resumed.run_id}", config.boards)
+        kept = resumed.plan
+        plan = dataclasses.replace(plan, models=kept.models or plan.models, windows=kept.windows, budgets=kept.budgets)
     config = dataclasses.replace(config, dataset=plan.dataset or config.dataset)
     _check_writable(arguments.json)
     done = _read_back(_measure(plan, config, resumed.run_id if resumed else None, deadline), config)
@@ -151,6 +162,13 @@ def _check_foreign(arguments: argparse.Namespace) -> None:
             expected="--windows FILE.npz, and --model if known",
             remedy="leave it out; such a run always starts from the beginning",
         )
+    if len(arguments.model or ()) > 1:
+        raise UserError(
+            "a firmware that was built elsewhere has one model",
+            expected="one --model",
+            received=", ".join(arguments.model),
+            remedy="name the model that is on the board",
+        )
     if not arguments.windows and not arguments.variant:
         raise UserError(
             "the board mlperf needs windows to run",
@@ -176,35 +194,53 @@ def _plan(arguments: argparse.Namespace, config: Config, earlier: RunPlan | None
     refused when that one is opened."""
     from tinyrig.core.plans import RunPlan
     from tinyrig.measure.variant import run_settings
+    from tinyrig.measure.variants import Said, budgets_of, check_budgets
 
     earlier = earlier or RunPlan()
     before = earlier.settings or run_settings(config)
+    said = Said(arguments.windows, arguments.labels, arguments.output, budgets_of(vars(arguments)))
+    models = _models(arguments, config, said)
+    own_windows = _foreign(arguments.board) or arguments.resume is not None  # else they go with the models
+    if not models:
+        check_budgets("variants", said.budgets, arguments.oracle or before.oracle)
     named = bool(arguments.model or arguments.variant)
     limit = before.limit if arguments.limit is None else arguments.limit
     return RunPlan(
         board=arguments.board or earlier.board or "virtual",
         dataset=arguments.dataset or earlier.dataset or config.dataset,
         variants=tuple(arguments.variant or ()) if named else earlier.variants,
-        model=arguments.model if named else earlier.model,
-        windows=arguments.windows or earlier.windows,
-        labels=arguments.labels or earlier.labels,
-        output=earlier.output if arguments.output is None else arguments.output,
+        models=models or (() if named else earlier.models),
+        windows=arguments.windows if own_windows else None,
+        labels=arguments.labels if own_windows else None,
+        output=arguments.output if own_windows else None,
+        budgets=said.budgets or earlier.budgets,
         settings=run_settings(config, arguments.engine or before.engine, limit, arguments.oracle or before.oracle),
         nightly=None if named else earlier.nightly,
     )
 
 
-def _variants(plan: RunPlan, config: Config, deadline: Deadline) -> list[Variant]:
-    from tinyrig.measure.variants import built_variants, model_variants
+def _models(arguments: argparse.Namespace, config: Config, said: Said) -> tuple[AskedModel, ...]:
+    """Those that are named; where nothing is, all of rig.toml's."""
+    from tinyrig.measure.variants import asked_models
 
-    if _foreign(plan.board) and plan.windows and not plan.model and not plan.variants:
+    anything = arguments.variant or arguments.dataset or arguments.resume is not None or _foreign(arguments.board)
+    if arguments.model or (config.own_models and not anything):
+        return asked_models(arguments.model or (), said, config, arguments.oracle)
+    return ()
+
+
+def _variants(plan: RunPlan, config: Config, deadline: Deadline) -> list[Variant]:
+    from tinyrig.measure.variants import built_variants, own_variants
+
+    if plan.models:
+        return own_variants(plan.models)
+    if _foreign(plan.board) and plan.windows and not plan.variants:
         from tinyrig.mlperf.bench import mlperf_variant
 
-        return [mlperf_variant(plan.windows)]
-    of_night = plan.nightly.models if plan.nightly else ()
-    if models := (plan.model,) if plan.model else of_night:
-        return model_variants(models, plan.windows, plan.labels, plan.output)
-    return built_variants(config, plan.variants, deadline)
+        built = [mlperf_variant(plan.windows)]
+    else:
+        built = built_variants(config, plan.variants, deadline)
+    return [dataclasses.replace(variant, budgets=plan.budgets) for variant in built]
 
 
 def _check_writable(path: Path | None) -> None:
@@ -326,14 +362,19 @@ def _write(path: Path, text: str) -> None:
 
 
 def _verdict(result: Run, failures: Sequence[RigError], config: Config) -> int:
-    """Each failed claim is named on stderr; those of a run from before they were kept are judged now."""
+    """Each failed claim is named on stderr, and each budget that could not be judged; those of a run from before they were kept
+    are judged now."""
     from tinyrig.analysis.evaluation import evaluate
     from tinyrig.core.records import ClaimStatus
-    from tinyrig.measure.claims import judge
+    from tinyrig.measure.claims import budget_error, judge
 
-    claims = [(run.variant.name, claim) for run in result.runs for claim in run.claims or judge(run, evaluate(run), config)]
-    failed = [(name, claim) for name, claim in claims if claim.status == ClaimStatus.FAILED]
-    for name, claim in failed:
-        print(f"tinyrig: claim failed: {name}: {claim.name}: {claim.reason}", file=sys.stderr)
-    codes = {e.exit_code for e in failures} | ({EXIT_CLAIM} if failed else set())
+    codes = {e.exit_code for e in failures}
+    for run in result.runs:
+        claims = run.claims or judge(run, evaluate(run), config)
+        for claim in (c for c in claims if c.status == ClaimStatus.FAILED):
+            print(f"tinyrig: claim failed: {run.variant.name}: {claim.name}: {claim.reason}", file=sys.stderr)
+            codes.add(EXIT_CLAIM)
+        if (error := budget_error(run, claims)) is not None:
+            print(f"tinyrig: {error}", file=sys.stderr)
+            codes.add(error.exit_code)
     return decisive(codes)

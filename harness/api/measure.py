@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tinyrig.analysis.evaluation import Evaluation
 from tinyrig.analysis.run_json import variant_to_json
 from tinyrig.api.result import Result, result_of
-from tinyrig.budget.budgets import BudgetError, Budgets, read_budgets
+from tinyrig.budget.budgets import Budgets
 from tinyrig.core.boards import parse_board
 from tinyrig.core.config import Config, load_config
 from tinyrig.core.deadlines import Deadline
-from tinyrig.core.errors import UserError
 from tinyrig.core.plans import AskedModel, RunPlan
 from tinyrig.core.records import Measurement
 from tinyrig.host.signals import alarm
 from tinyrig.measure.claims import budget_error, judge
 from tinyrig.measure.run import measuring
 from tinyrig.measure.variant import run_settings
-from tinyrig.measure.variants import asked_model, own_variant
+from tinyrig.measure.variants import Said, asked_models, budgets_of, own_variant
 
 Name = str | os.PathLike[str]
 Amount = str | float
@@ -36,6 +34,8 @@ def run(
     engine: str = "tinyrig",
     limit: int | None = None,
     oracle: str | None = None,
+    labels: Name | None = None,
+    output: str | int | None = None,
     min_accuracy: Amount | None = None,
     max_accuracy_drop: Amount | None = None,
     max_latency: str | None = None,
@@ -46,7 +46,8 @@ def run(
 
     `model` is a .tflite file or the name of a table [models.NAME] of rig.toml, whose windows and budgets are then used where none
     are given here; `windows` the test windows, None for seeded random ones (then there is no accuracy). `limit`: at most so many
-    windows. `oracle`: "tflm", "litert-ref" or "none", None for rig.toml's. Budgets are as on the command line.
+    windows. `oracle`: "tflm", "litert-ref" or "none", None for rig.toml's. `labels`: those of `windows` in a file of their own;
+    `output`: which of several outputs they belong to, by name or number. Budgets are as on the command line.
 
     A claim that fails is in the result (`failed`), it is not raised. Raises UserError for what can't be used, a budget that could
     not be judged among it, and another RigError where the rig failed, so that nothing is known of the model.
@@ -61,21 +62,17 @@ def run(
             "max_flash": max_flash,
         }
     )
-    asked = asked_model(os.fspath(model), None if windows is None else Path(windows), budgets, config)
+    (asked,) = asked_models([os.fspath(model)], Said(_path(windows), _path(labels), as_text(output), budgets), config, oracle)
     return take(asked, board, config, How(engine, limit, oracle)).result(asked.budgets, config)
 
 
-def budgets_of(given: Mapping[str, object | None]) -> Budgets:
-    """Budgets as people write them, by name. Raises UserError."""
-    try:
-        return read_budgets(given)
-    except BudgetError as error:
-        raise UserError(
-            f"the budget {error.name} can't be used",
-            expected=error.expected,
-            received=repr(error.received)[:80],
-            remedy="write it like one of these; see docs/model.md",
-        ) from error
+def _path(name: Name | None) -> Path | None:
+    return None if name is None else Path(name)
+
+
+def as_text(output: str | int | None) -> str | None:
+    """As --output takes it."""
+    return None if output is None else str(output)
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,7 @@ def take(asked: AskedModel, board: str, config: Config, how: How = How()) -> Tak
     target, deadline = parse_board(board, config.boards), Deadline("run_s", config.limits.run_s)
     variant = own_variant(asked)
     settings = run_settings(config, how.engine, how.limit, how.oracle)
-    plan = RunPlan(board, config.dataset, (), asked.file, asked.windows, settings=settings)
+    plan = RunPlan(board, config.dataset, models=(asked,), settings=settings)
     with alarm(deadline), measuring(target, config, plan, deadline=deadline) as open_run:
         found = open_run.run(variant)
         return Taken(found, open_run.evaluated[variant.name], open_run.run_id)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tinyrig.api.measure import Amount, How, Name, Taken, budgets_of, take
+from tinyrig.api.measure import Amount, How, Name, Taken, as_text, take
 from tinyrig.api.result import Result
 from tinyrig.board.resolve import identity, is_started_here, resolved
 from tinyrig.budget.budgets import Budgets
@@ -19,7 +19,7 @@ from tinyrig.core.errors import ClaimError, RigError
 from tinyrig.core.plans import AskedModel
 from tinyrig.host.locks import turn
 from tinyrig.host.signals import terminable
-from tinyrig.measure.variants import asked_model
+from tinyrig.measure.variants import Said, asked_models, budgets_of
 
 Note = Callable[[str, object], None]
 """Keeps a property of the test that is being run."""
@@ -61,6 +61,8 @@ class PytestMeasure:
         limit: int | None = None,
         oracle: str | None = None,
         engine: str = "tinyrig",
+        labels: Name | None = None,
+        output: str | int | None = None,
         check: bool = True,
         min_accuracy: Amount | None = None,
         max_accuracy_drop: Amount | None = None,
@@ -79,7 +81,8 @@ class PytestMeasure:
                 "max_flash": max_flash,
             }
         )
-        asked = asked_model(self._found(model), None if windows is None else Path(self._found(windows)), budgets, self._config)
+        said = Said(self._path(windows), self._path(labels), as_text(output), budgets)
+        (asked,) = asked_models([self._found(model)], said, self._config, oracle)
         found = self._take(asked, How(engine, limit, oracle)).result(asked.budgets, self._config)
         self._note("tinyrig", line(found))
         for name in ("run_id", "verified", "accuracy", "latency_us", "ram_bytes", "flash_bytes"):
@@ -92,9 +95,12 @@ class PytestMeasure:
         beside = self._root / file
         return str(beside) if not Path(file).exists() and beside.exists() else os.fspath(file)
 
+    def _path(self, file: Name | None) -> Path | None:
+        return None if file is None else Path(self._found(file))
+
     def _take(self, asked: AskedModel, how: How) -> Taken:
         """A rig that failed is not tried again for each test."""
-        key = (replace(asked, budgets=Budgets()), how, *map(_stamp, (asked.file, asked.windows)))
+        key = (replace(asked, budgets=Budgets()), how, *map(_stamp, (asked.file, asked.windows, asked.labels)))
         if key in self._failed:
             raise self._failed[key]
         if key not in self._taken:

@@ -76,29 +76,30 @@ class AskedModel:
 class NightOptions:
     """What `tinyrig nightly --resume` needs beside the plans of its runs."""
 
-    models: tuple[Path, ...]
     limit: int | None
     oracle: str | None
     engine: str
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"models": [_text(path) for path in self.models]}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> NightOptions:
-        return cls(tuple(map(Path, stored["models"])), stored["limit"], stored["oracle"], stored["engine"])
+        return cls(stored["limit"], stored["oracle"], stored["engine"])
 
 
 @dataclass(frozen=True)
 class RunPlan:
     """What was asked for when a run was begun, so that --resume needs no further word. `board` as --board named it, empty where
-    that was not kept; `variants` empty for all; `host` is the machine that makes the run; `night` the id of its night."""
+    that was not kept; `models` of the user's, else `variants`, empty for all; `windows` those of a firmware of which no model is
+    known; `budgets` those of variants; `host` is the machine that makes the run; `night` the id of its night."""
 
     board: str = ""
     dataset: str | None = None
     variants: tuple[str, ...] = ()
-    model: Path | None = None
+    models: tuple[AskedModel, ...] = ()
     windows: Path | None = None
+    budgets: Budgets = field(default_factory=Budgets)
     host: str | None = None
     settings: RunSettings | None = None
     night: str | None = None
@@ -112,8 +113,9 @@ class RunPlan:
             "board": self.board,
             "dataset": self.dataset,
             "variants": list(self.variants),
-            "model": _text(self.model),
+            "models": [model.to_json() for model in self.models],
             "windows": _text(self.windows),
+            "budgets": self.budgets.to_json(),
             "host": self.host,
             **({"labels": _text(self.labels)} if self.labels else {}),
             **({"output": self.output} if self.output is not None else {}),
@@ -127,8 +129,9 @@ class RunPlan:
             stored.get("board") or "",
             stored.get("dataset"),
             tuple(stored.get("variants") or ()),
-            _path(stored.get("model")),
+            _models(stored),
             _path(stored.get("windows")),
+            Budgets.from_json(stored.get("budgets") or {}),
             stored.get("host"),
             RunSettings.from_json(stored.get("settings") or {}),
             stored.get("night"),
@@ -136,6 +139,14 @@ class RunPlan:
             _path(stored.get("labels")),
             stored.get("output"),
         )
+
+
+def _models(stored: Mapping[str, Any]) -> tuple[AskedModel, ...]:
+    """A plan from before models had names of their own kept one file, or those of a night, with the windows of all."""
+    if "models" in stored:
+        return tuple(map(AskedModel.from_json, stored["models"]))
+    files = [stored["model"]] if stored.get("model") else (stored.get("nightly") or {}).get("models", ())
+    return tuple(AskedModel(Path(file).stem, Path(file), _path(stored.get("windows"))) for file in files)
 
 
 @dataclass(frozen=True)

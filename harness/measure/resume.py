@@ -52,13 +52,30 @@ def check_same(kept: Mapping[str, Any], now: Mapping[str, Any], whose: str) -> N
 _ASKED = {
     "dataset": ("another dataset", "--dataset", ""),
     "variants": ("other variants", "--variant", "all built variants"),
-    "model": ("another model", "--model", "built variants"),
-    "models": ("other models", "--model", "built variants"),
+    "models": ("another model", "--model", "built variants"),
     "windows": ("other windows", "--windows", "those that variants bring, or random ones"),
     "labels": ("other labels", "--labels", "those of the windows file"),
     "output": ("another output", "--output", "the one that fits the labels"),
+    "budgets": ("other budgets", "budgets", "none"),
 }
-"""Key of a stored plan -> what it is, the option that names it, and what an empty one means."""
+"""What a plan names -> in words, the option that names it, and what an empty one means."""
+
+
+def _named(plan: RunPlan) -> dict[str, Any]:
+    """By the keys of _ASKED."""
+    windows = {plan.windows, *(model.windows for model in plan.models)}
+    labels = {plan.labels, *(model.labels for model in plan.models)}
+    outputs = {plan.output, *(model.output for model in plan.models)} - {None}
+    budgets = {model.name: model.budgets for model in plan.models} | {"variants": plan.budgets}
+    return {
+        "dataset": plan.dataset,
+        "variants": list(plan.variants),
+        "models": [str(model.file.absolute()) for model in plan.models],
+        "windows": sorted(str(path.absolute()) for path in windows if path),
+        "labels": sorted(str(path.absolute()) for path in labels if path),
+        "output": sorted(map(str, outputs)),
+        "budgets": [f"{name} {key} {value}" for name, of in budgets.items() for key, value in of.to_json().items()],
+    }
 
 
 def check_asked(kept: RunPlan, asked: RunPlan, whose: str, entries: Mapping[str, Any] | None = None) -> None:
@@ -66,9 +83,9 @@ def check_asked(kept: RunPlan, asked: RunPlan, whose: str, entries: Mapping[str,
     `entries`: rig.toml's [boards]."""
     if not kept.board:
         return  # of a run from before plans were kept
-    before, now = kept.to_json(), asked.to_json()
+    before, now = _named(kept), _named(asked)
     for key, (what, option, unnamed) in _ASKED.items():
-        was, named = before.get(key), now.get(key)
+        was, named = before[key], now[key]
         if not named or (not was and not unnamed) or _same_things(was, named):
             continue
         raise UserError(
@@ -132,7 +149,7 @@ def find_run(store: Store, wanted: str, board: str | None, bench: bool = False) 
     board = board or "virtual"
     candidates = [r for r in runs if not names_mlperf(r.plan.board)]
     candidates = [r for r in candidates if _unfinished(r) and _of_this_host(r) and _same_board(r, board)]
-    candidates = [r for r in candidates if not (bench and r.plan.model)]
+    candidates = [r for r in candidates if not (bench and r.plan.models)]
     free = next((r for r in candidates if not is_held(run_key(r.run_id))), None)
     if free is None:
         raise UserError(
@@ -156,11 +173,11 @@ def _ours(run: StoredRun) -> StoredRun:
 
 
 def _of_built(run: StoredRun, bench: bool) -> StoredRun:
-    if bench and run.plan.model:
+    if bench and run.plan.models:
         raise UserError(
             f"run {run.run_id} is not one of built variants",
             expected="a run of pytest bench/ or of tinyrig run without --model",
-            received=f"a run of {run.plan.model}",
+            received=f"a run of {_listed([model.file for model in run.plan.models])}",
             remedy=f"tinyrig run --resume {run.run_id}",
         )
     return run

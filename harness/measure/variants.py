@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tinyrig.budget.budgets import Budgets
+from tinyrig.budget.budgets import BudgetError, Budgets, read_budgets
 from tinyrig.core.config import Config, is_name
 from tinyrig.core.deadlines import Deadline, exceeded
 from tinyrig.core.errors import EXIT_USER, HostError, UserError
@@ -82,18 +82,19 @@ def model_variants(
     return [replace(_model_variant(path, test_set), output=output) for path in paths]
 
 
-def asked_model(
-    word: str | Path,
-    windows: Path | None,
-    budgets: Budgets,
-    config: Config,
-    labels: Path | None = None,
-    output: str | None = None,
-) -> AskedModel:
-    """`word` is a name of rig.toml's [models] or a file; what is given here goes before what rig.toml says of that model.
+@dataclass(frozen=True)
+class Said:
+    """What a command says of all its models; it goes before what rig.toml says of one."""
 
-    Raises UserError for a name that is not there.
-    """
+    windows: Path | None = None
+    labels: Path | None = None
+    output: str | None = None
+    budgets: Budgets = field(default_factory=Budgets)
+
+
+def asked_model(word: str | Path, said: Said, config: Config) -> AskedModel:
+    """`word` is a name of rig.toml's [models] or a file. Raises UserError for a name that is not there."""
+    windows, labels, output, budgets = said.windows, said.labels, said.output, said.budgets
     known = config.own_models.get(str(word))
     if known is not None:
         own_windows = windows or (Path(known.windows) if known.windows else None)
@@ -110,8 +111,55 @@ def asked_model(
     return AskedModel(printable(Path(word).stem, 100), Path(word), windows, budgets, labels, output)
 
 
-def distinct(models: Sequence[AskedModel]) -> list[AskedModel]:
-    """Itself. Raises UserError for two models of one name: their results would be taken for each other's."""
+def asked_models(words: Sequence[str | Path], said: Said, config: Config, oracle: str | None = None) -> tuple[AskedModel, ...]:
+    """`words` as asked_model() takes one; without any, all of rig.toml's. `oracle`: None for rig.toml's.
+
+    Raises UserError, for two models of one name too, and for budgets that could not be judged.
+    """
+    found = [asked_model(word, said, config) for word in words or config.own_models]
+    return checked_models(found, oracle or config.oracle)
+
+
+def checked_models(models: Sequence[AskedModel], oracle: str) -> tuple[AskedModel, ...]:
+    """Itself. Raises UserError as asked_models() does."""
+    for model in models:
+        check_budgets(model.name, model.budgets, oracle, labels=model.windows is not None)
+    return _distinct(models)
+
+
+def check_budgets(whose: str, budgets: Budgets, oracle: str, *, labels: bool = True) -> None:
+    """Raises UserError where it is known beforehand that they can't be judged. `labels`: whether there may be any."""
+    if budgets and oracle == "none":
+        raise UserError(
+            f"{whose}: budgets need an oracle",
+            expected="--oracle tflm or litert-ref: outputs that nobody compared keep no budget",
+            received="--oracle none",
+            remedy="leave --oracle out, or the budgets",
+        )
+    accuracy = [name for name in ("min_accuracy", "max_accuracy_drop") if getattr(budgets, name) is not None]
+    if accuracy and not labels:
+        raise UserError(
+            f"{whose}: the budget {accuracy[0]} needs windows with labels",
+            expected="--windows FILE.npz with x and y",
+            received="random windows",
+            remedy="name the test windows, or leave that budget out",
+        )
+
+
+def budgets_of(given: Mapping[str, object | None]) -> Budgets:
+    """Budgets as people write them, by name; others are passed over. Raises UserError."""
+    try:
+        return read_budgets(given)
+    except BudgetError as error:
+        raise UserError(
+            f"the budget {error.name} can't be used",
+            expected=error.expected,
+            received=repr(error.received)[:80],
+            remedy="write it like one of these; see docs/model.md",
+        ) from error
+
+
+def _distinct(models: Sequence[AskedModel]) -> tuple[AskedModel, ...]:
     for i, model in enumerate(models):
         other = next((m for m in models[:i] if m.name == model.name), None)
         if other is not None:
@@ -122,13 +170,24 @@ def distinct(models: Sequence[AskedModel]) -> list[AskedModel]:
                 remedy=f"name one in rig.toml ([models.NAME] with file = {str(model.file)!r}) and ask for it by that name, or "
                 "rename a file: a model's history goes by its name",
             )
-    return list(models)
+    return tuple(models)
+
+
+def own_variants(models: Sequence[AskedModel]) -> list[Variant]:
+    """Every file is read here, once, test windows that models share too. Raises UserError for one that can't be used."""
+    pairs = dict.fromkeys((model.windows, model.labels) for model in models)
+    test_sets = {(windows, labels): read_windows(windows, labels) if windows else None for windows, labels in pairs}
+
+    def variant(model: AskedModel) -> Variant:
+        found = _model_variant(model.file, test_sets[model.windows, model.labels])
+        return replace(found, name=model.name, budgets=model.budgets, output=model.output)
+
+    return [variant(model) for model in models]
 
 
 def own_variant(asked: AskedModel) -> Variant:
-    """Raises UserError for a file that can't be used."""
-    found = model_variant(asked.file, asked.windows, asked.labels, asked.output)
-    return replace(found, name=asked.name, budgets=asked.budgets)
+    """One of them. Raises UserError."""
+    return own_variants((asked,))[0]
 
 
 def model_variant(path: Path, windows: Path | None, labels: Path | None = None, output: str | None = None) -> Variant:

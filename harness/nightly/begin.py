@@ -8,13 +8,24 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from tinyrig.board.resolve import identity
+from tinyrig.budget.budgets import Budgets
 from tinyrig.core.boards import parse_board
 from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import EXIT_RIG, InfraError, RigError, UserError
+from tinyrig.core.plans import AskedModel
 from tinyrig.core.records import Variant
 from tinyrig.host.locks import Locks
-from tinyrig.measure.variants import built_variants, model_variants
+from tinyrig.measure.variants import (
+    Said,
+    asked_model,
+    asked_models,
+    budgets_of,
+    built_variants,
+    check_budgets,
+    checked_models,
+    own_variants,
+)
 from tinyrig.nightly.plan import BegunNight, NightPlan, iso, new_night_id, utc_now
 from tinyrig.nightly.resume import cut_off_before, find_night, night_key
 from tinyrig.store.decisions import begin_night, end_night
@@ -27,11 +38,18 @@ class NightRequest:
 
     board: Sequence[str] | None = None
     variant: Sequence[str] | None = None
-    model: Sequence[Path] | None = None
+    model: Sequence[str] | None = None
     windows: Path | None = None
+    labels: Path | None = None
+    output: str | None = None
     limit: int | None = None
     oracle: str | None = None
     engine: str | None = None
+    min_accuracy: str | None = None
+    max_accuracy_drop: str | None = None
+    max_latency: str | None = None
+    max_ram: str | None = None
+    max_flash: str | None = None
 
 
 def begin(request: NightRequest, config: Config, locks: Locks) -> BegunNight:
@@ -47,7 +65,7 @@ def begin(request: NightRequest, config: Config, locks: Locks) -> BegunNight:
 
 def resume(wanted: str, request: NightRequest, config: Config, locks: Locks) -> BegunNight:
     """The night `wanted` (an id or its beginning; empty: the newest), as it was asked for: raises UserError for any wish."""
-    given = [f"--{f.name}" for f in fields(request) if getattr(request, f.name) is not None]
+    given = [f"--{f.name.replace('_', '-')}" for f in fields(request) if getattr(request, f.name) is not None]
     if given:
         raise UserError(
             "a resumed night keeps its settings",
@@ -68,19 +86,34 @@ def night_plan(request: NightRequest, config: Config) -> NightPlan:
     night = config.nightly
     boards = tuple(dict.fromkeys(request.board or night.boards or tuple(config.boards) or ("virtual",)))
     _check_boards(boards, config)
-    named = bool(request.variant or request.model)
-    models = tuple(request.model or ()) if named else tuple(map(Path, night.models))
-    windows = request.windows or (Path(night.windows) if night.windows and not named else None)
-    if windows and not models:
+    budgets = budgets_of(vars(request))
+    models = _models(request, config, budgets)
+    if request.windows and not models:
         raise UserError(
             "windows need models",
             expected="--model FILE.tflite --windows FILE.npz",
             received="windows alone",
             remedy="variants bring their own windows",
         )
-    variants = tuple(request.variant or (() if named else night.variants))
-    engine = request.engine or "tinyrig"
-    return NightPlan(boards, variants, models, windows if models else None, request.limit, request.oracle, engine)
+    variants = () if models else tuple(request.variant or night.variants)
+    if not models:
+        check_budgets("all variants", budgets, request.oracle or config.oracle)
+    return NightPlan(boards, variants, models, budgets, request.limit, request.oracle, request.engine or "tinyrig")
+
+
+def _models(request: NightRequest, config: Config, budgets: Budgets) -> tuple[AskedModel, ...]:
+    """Those of the command line, else of [nightly], else all of [models]; none where variants are asked for."""
+    night, said = config.nightly, Said(request.windows, request.labels, request.output, budgets)
+    if request.variant:
+        return ()
+    if request.model:
+        return asked_models(request.model, said, config, request.oracle)
+    if night.variants or not (night.models or config.own_models):
+        return ()
+    found = [asked_model(word, said, config) for word in night.models or config.own_models]
+    shared = Path(night.windows) if night.windows else None
+    found = [replace(model, windows=model.windows or shared) for model in found]
+    return checked_models(found, request.oracle or config.oracle)
 
 
 def _check_boards(boards: Sequence[str], config: Config) -> None:
@@ -99,19 +132,11 @@ def _check_boards(boards: Sequence[str], config: Config) -> None:
 
 
 def night_variants(plan: NightPlan, config: Config) -> list[Variant]:
-    """What is measured; built variants that are missing are built. Raises UserError for two models of one name."""
-    if not plan.models:
-        return built_variants(config, plan.variants, Deadline("run_s", config.limits.run_s))
-    found = model_variants(plan.models, plan.windows)
-    twice = [v.name for i, v in enumerate(found) if v.name in [w.name for w in found[:i]]]
-    if twice:
-        raise UserError(
-            "two models have the same name",
-            expected="a different file name for each",
-            received=twice[0],
-            remedy="rename one: a variant's history goes by its name",
-        )
-    return found
+    """What is measured; built variants that are missing are built. Raises UserError."""
+    if plan.models:
+        return own_variants(plan.models)
+    built = built_variants(config, plan.variants, Deadline("run_s", config.limits.run_s))
+    return [replace(variant, budgets=plan.budgets) for variant in built]
 
 
 def end_cut_off(night: BegunNight, error: BaseException) -> str:

@@ -93,5 +93,5 @@ def picklable(error: RigError) -> RigError:
 
 
 def _with_picklable_errors(result: VariantResult) -> VariantResult:
-    first, again = result.error, result.rerun_error
-    return replace(result, error=first and picklable(first), rerun_error=again and picklable(again))
+    first, again, budget = (e and picklable(e) for e in (result.error, result.rerun_error, result.budget_error))
+    return replace(result, error=first, rerun_error=again, budget_error=budget)

@@ -6,21 +6,21 @@ import datetime
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from tinyrig.budget.budgets import Budgets
 from tinyrig.core.config import Config
-from tinyrig.core.plans import NightOptions, RunPlan
+from tinyrig.core.plans import AskedModel, NightOptions, RunPlan
 from tinyrig.measure.variant import run_settings
 
 
 @dataclass(frozen=True)
 class NightPlan:
-    """Boards as --board names them; built variants by name, or files of models."""
+    """Boards as --board names them; built variants by name, with the budgets of all of them, or models of the user's."""
 
     boards: tuple[str, ...]
     variants: tuple[str, ...] = ()
-    models: tuple[Path, ...] = ()
-    windows: Path | None = None
+    models: tuple[AskedModel, ...] = ()
+    budgets: Budgets = field(default_factory=Budgets)
     limit: int | None = None
     oracle: str | None = None
     engine: str = "tinyrig"
@@ -31,11 +31,11 @@ class NightPlan:
             board=board,
             dataset=config.dataset,
             variants=self.variants,
-            model=self.models[0] if len(self.models) == 1 else None,
-            windows=self.windows,
+            models=self.models,
+            budgets=self.budgets,
             settings=run_settings(config, self.engine, self.limit, self.oracle),
             night=night_id,
-            nightly=NightOptions(self.models, self.limit, self.oracle, self.engine),
+            nightly=NightOptions(self.limit, self.oracle, self.engine),
         )
 
 

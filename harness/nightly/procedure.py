@@ -12,6 +12,7 @@ from dataclasses import replace
 from tinyrig.analysis.verdicts import Policy
 from tinyrig.core.errors import InfraError
 from tinyrig.core.records import Accepted
+from tinyrig.measure.claims import budget_error
 from tinyrig.nightly.judging import Past, Reruns, acceptance, judge_run
 from tinyrig.nightly.plan import iso, utc_now
 from tinyrig.nightly.results import BoardRun, Measure, VariantResult
@@ -62,7 +63,10 @@ class Procedure:
             decisions.stored_verdict(v.judgement, first.run_id, name, run.board.name, run.board.id, v.kind) for v in verdicts
         ]
         decisions.save_verdicts(self._store, stored)
-        result = VariantResult(board, name, first.run_id, run.board, verdicts, run.claims, rerun_error=again.error)
+        unjudged = budget_error(run, run.claims)
+        result = VariantResult(
+            board, name, first.run_id, run.board, verdicts, run.claims, rerun_error=again.error, budget_error=unjudged
+        )
         return self._accept(result, past)
 
     def _accept(self, result: VariantResult, past: Past) -> VariantResult:

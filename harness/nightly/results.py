@@ -43,8 +43,8 @@ class Verdict:
 
 @dataclass(frozen=True)
 class VariantResult:
-    """One variant on one board tonight. `error` says why it was not measured; `accepted` why it was accepted by itself, empty
-    where a person must do it."""
+    """One variant on one board tonight. `error` says why it was not measured, `budget_error` which budgets could not be judged;
+    `accepted` why it was accepted by itself, empty where a person must do it."""
 
     board: str
     variant: str
@@ -54,6 +54,7 @@ class VariantResult:
     claims: tuple[Claim, ...] = ()
     error: RigError | None = None
     rerun_error: RigError | None = None
+    budget_error: RigError | None = None
     accepted: str = ""
 
     @property
@@ -66,7 +67,7 @@ class VariantResult:
 
     @property
     def errors(self) -> list[RigError]:
-        return [e for e in (self.error, self.rerun_error) if e is not None]
+        return [e for e in (self.error, self.rerun_error, self.budget_error) if e is not None]
 
     @property
     def not_comparable(self) -> bool:

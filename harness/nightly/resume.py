@@ -99,4 +99,4 @@ def _by_board(runs: list[StoredRun]) -> dict[str, tuple[str, ...]]:
 def _plan(night: Night, planned: RunPlan) -> NightPlan:
     more = planned.nightly
     assert more is not None  # find_night() looked for one
-    return NightPlan(night.boards, planned.variants, more.models, planned.windows, more.limit, more.oracle, more.engine)
+    return NightPlan(night.boards, planned.variants, planned.models, planned.budgets, more.limit, more.oracle, more.engine)

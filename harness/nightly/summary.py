@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinyrig.analysis.metric_table import METRICS
+from tinyrig.analysis.run_json import claim_to_json
 from tinyrig.analysis.verdicts import OUTPUTS
 from tinyrig.core.errors import EXIT_RIG, EXIT_USER, kind_of
 from tinyrig.core.records import MOVED, VerdictKind, VerdictStatus
@@ -107,7 +108,7 @@ def _result_to_json(result: VariantResult) -> dict[str, Any]:
         "run_id": result.run_id,
         "accepted": result.accepted,
         "regressions": [v.judgement.metric for v in result.regressions],
-        "claims": {c.name: {"status": c.status, "reason": c.reason} for c in result.claims},
+        "claims": {c.name: {k: v for k, v in claim_to_json(c).items() if k != "name"} for c in result.claims},
         "not_measured": [{"error": str(e), "kind": kind_of(e)} for e in result.errors],
         "verdicts": [{**vars(v.judgement), "kind": v.kind, "gate": v.gate} for v in result.verdicts],
     }

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tinyrig.budget.budgets import Budgets
 from tinyrig.cli import main
-from tinyrig.core.config import ROOT, BoardPorts, Nightly, load_config
+from tinyrig.core.config import ROOT, BoardPorts, load_config
 from tinyrig.core.errors import UserError
 from tinyrig.nightly.begin import NightRequest, night_plan
 from tinyrig.store import history
@@ -171,17 +172,65 @@ def test_bad_boards_are_refused(home, text):
 def test_variants_and_models_of_rig_toml(home):
     assert plan(home, '[nightly]\nvariants = ["pqt"]\n').variants == ("pqt",)
     models = '[nightly]\nmodels = ["dense.tflite"]\nwindows = "windows.npz"\n'
-    asked = plan(home, models)
-    assert [str(p) for p in asked.models] == ["dense.tflite"] and str(asked.windows) == "windows.npz"
+    (asked,) = plan(home, models).models
+    assert (asked.name, asked.file, asked.windows) == ("dense", home / "dense.tflite", home / "windows.npz")
     assert plan(home, models, "--variant", "pqt").models == ()
-    assert load_config().nightly == Nightly(models=("dense.tflite",), windows="windows.npz")
+    assert load_config().nightly.models == (f"{home}/dense.tflite",), "paths count from rig.toml's folder"
+
+
+TABLES = """
+[models.gesture]
+file = "dense.tflite"
+windows = "windows.npz"
+max_latency = "5ms"
+[models.sound]
+file = "other.tflite"
+"""
+
+
+def test_own_models_of_rig_toml_are_measured_like_variants_with_their_budgets(home):
+    assert [m.name for m in plan(home, TABLES).models] == ["gesture", "sound"]
+    assert plan(home, TABLES).models[0].budgets == Budgets(max_latency=5000.0)
+    assert plan(home, TABLES, "--variant", "pqt").models == ()
+    assert plan(home, TABLES + '[nightly]\nvariants = ["pqt"]\n').models == ()
+    named = TABLES + '[nightly]\nmodels = ["sound", "float.tflite"]\nwindows = "windows.npz"\n'
+    assert [(m.name, m.windows.name) for m in plan(home, named).models] == [("sound", "windows.npz"), ("float", "windows.npz")]
+    (asked,) = plan(home, TABLES, "--model", "gesture", "--max-ram", "8KiB", "--max-latency", "1ms").models
+    assert asked.budgets == Budgets(max_latency=1000.0, max_ram=8192) and asked.file == home / "dense.tflite"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--model", "dense.tflite", "sub/dense.tflite"), "two models have the same name"),
+        (("--model", "nonsense"), "no model nonsense"),
+        (("--model", "sound", "--min-accuracy", "90%"), "needs windows with labels"),
+        (("--oracle", "none"), "budgets need an oracle"),
+        (("--variant", "pqt", "--max-ram", "8 apples"), "max_ram can't be used"),
+        (("--variant", "pqt", "--max-ram", "8KiB", "--oracle", "none"), "budgets need an oracle"),
+    ],
+)
+def test_what_can_not_be_judged_or_told_apart_is_refused_before_anything_is_measured(home, words, said):
+    with pytest.raises(UserError, match=said):
+        plan(home, TABLES, *words)
+
+
+def test_a_night_says_which_budget_was_exceeded_and_by_how_much(home, capfd):
+    (home / "rig.toml").write_text(TABLES)
+    assert main(["nightly", "--no-report", "--max-flash", "1KiB", "--json", "night.json"]) == 1
+    said = capfd.readouterr().out
+    assert "gesture on virtual: claim failed: max_flash: flash " in said and "budget at most 1,024 bytes" in said
+    document = json.loads((home / "night.json").read_text())
+    claims = document["results"][0]["claims"]
+    assert claims["max_latency"]["status"] == "passed" and claims["max_flash"]["limit"] == 1024.0
+    assert claims["max_flash"]["value"] > 1024
 
 
 def test_files_of_a_night_are_kept_with_their_whole_paths(home):
     """Whoever resumes it may do so from another folder."""
     kept = plan(home, "", *MODEL).stored("virtual", load_config(), "night").to_json()
-    assert (kept["model"], kept["windows"]) == (f"{home}/dense.tflite", f"{home}/windows.npz")
-    assert kept["nightly"]["models"] == [f"{home}/dense.tflite"]
+    (model,) = kept["models"]
+    assert (model["file"], model["windows"]) == (f"{home}/dense.tflite", f"{home}/windows.npz")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ RUN = {
     "engine": "str = 'tinyrig'",
     "limit": "int | None = None",
     "oracle": "str | None = None",
+    "labels": "Name | None = None",
+    "output": "str | int | None = None",
     **BUDGETS,
 }
 MEASURE = {name: words for name, words in RUN.items() if name != "board"} | {"check": "bool = True"}
@@ -164,7 +166,7 @@ def test_a_model_is_measured_and_its_claims_are_told(home):
 
 
 def test_what_cannot_be_judged_or_used_is_an_error(home):
-    with pytest.raises(tinyrig.UserError, match="max_latency"):
+    with pytest.raises(tinyrig.UserError, match="budgets need an oracle"):
         tinyrig.run("dense.tflite", oracle="none", max_latency="5ms")
     with pytest.raises(tinyrig.UserError, match="budget max_ram can't be used"):
         tinyrig.run("dense.tflite", max_ram="8 apples")

@@ -112,3 +112,67 @@ def test_a_second_board_is_refused_and_not_taken_in_the_place_of_the_first(capsy
     with pytest.raises(SystemExit) as caught:
         main(["run", "--board", "virtual", "--board", "nano33ble"])
     assert caught.value.code == 2 and "tinyrig nightly --board A B" in capsys.readouterr().err
+
+
+# ---- models of the user's ----
+
+RIG = """
+[models.gesture]
+file = "dense.tflite"
+windows = "windows.npz"
+max_latency = "1us"
+[models.sound]
+file = "other.tflite"
+max_ram = "8KiB"
+"""
+
+
+def test_a_project_with_models_of_its_own_measures_those_and_a_budget_that_is_exceeded_is_named(faults, tmp_path, capfd):
+    (tmp_path / "rig.toml").write_text(RIG)
+    status, document = run()
+    claims = {run["variant"]: {c["name"]: c for c in run["claims"]} for run in document["runs"]}
+    assert status == 1 and list(claims) == ["gesture", "sound"]
+    assert claims["gesture"]["accuracy"]["status"] == "passed" and claims["gesture"]["accuracy"]["against"] == "the oracle tflm"
+    exceeded = claims["gesture"]["max_latency"]
+    assert exceeded["status"] == "failed" and exceeded["value"] > exceeded["limit"] == 1.0 and exceeded["unit"] == "us"
+    assert claims["sound"]["max_ram"]["status"] == "passed" and claims["sound"]["max_ram"]["limit"] == 8192.0
+    errors = capfd.readouterr().err
+    assert "claim failed: gesture: max_latency: latency " in errors and "budget at most 1 us: " in errors and "too much" in errors
+
+
+def test_several_models_in_one_run_by_file_and_by_name(faults, tmp_path):
+    (tmp_path / "rig.toml").write_text(RIG)
+    status, document = run("--model", "sound", "dense.tflite", "--limit", "2", "--max-flash", "1MiB")
+    assert status == 0 and [r["variant"] for r in document["runs"]] == ["sound", "dense"]
+    assert "max_latency" not in {c["name"] for c in document["runs"][1]["claims"]}, "a file brings no budgets of rig.toml"
+    assert [r["variant"] for r in run("--resume", document["run_id"])[1]["runs"]] == ["sound", "dense"]
+
+
+def test_variants_are_measured_where_they_are_named_and_have_budgets_too(faults, tmp_path):
+    (tmp_path / "rig.toml").write_text(RIG)
+    status, document = run("--variant", "other", "--max-ram", "1B")
+    assert status == 1 and [r["variant"] for r in document["runs"]] == ["other"]
+
+
+def test_a_budget_that_could_not_be_judged_is_no_good_run(faults, tmp_path, capfd):
+    import numpy as np
+
+    np.savez(tmp_path / "unlabelled.npz", x=np.load(tmp_path / "windows.npz")["x"])
+    assert main(["run", "--model", "dense.tflite", "--windows", "unlabelled.npz", "--min-accuracy", "10%", "--no-report"]) == 2
+    assert "budgets that could not be judged" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--model", "dense.tflite", "--max-latency", "5"),
+        ("--model", "dense.tflite", "--max-ram", "-1"),
+        ("--model", "dense.tflite", "--oracle", "none", "--max-ram", "8KiB"),
+        ("--model", "dense.tflite", "--min-accuracy", "90%"),
+        ("--model", "nonsense"),
+        ("--model", "dense.tflite", "dense.tflite"),
+    ],
+)
+def test_what_can_not_be_used_is_refused_before_anything_is_measured(faults, tmp_path, words):
+    assert main(["run", "--no-report", *words]) == 2
+    assert not (tmp_path / "results.sqlite").exists()

@@ -14,7 +14,7 @@ from tinyrig.cli import main
 from tinyrig.core.boards import parse_board
 from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, InfraError, LinkError, UserError
-from tinyrig.core.plans import RunPlan
+from tinyrig.core.plans import AskedModel, RunPlan
 from tinyrig.core.records import RunState, Sample
 from tinyrig.host.locks import Locks
 from tinyrig.host.log import heard
@@ -264,12 +264,14 @@ def test_resume_needs_no_word_of_what_was_asked_for(home, monkeypatch, capfd):
         ({"variants": ("pqt",)}, ["--model", "other.tflite"], ("built variants", "other.tflite")),
         ({"dataset": "glove"}, ["--dataset", "watch"], ("glove", "watch")),
         ({}, ["--board", "virtual#2"], ("virtual", "virtual#2")),
+        ({"model": "dense.tflite"}, ["--max-ram", "8KiB"], ("none", "max_ram 8192")),
     ],
 )
 def test_a_resumed_run_is_only_what_it_was_begun_with(home, config, capfd, monkeypatch, begun, words, both):
     """What was begun and what is asked for now are named; leaving it out goes on."""
     monkeypatch.setattr("tinyrig.measure.variants.built_variants", lambda *a: pytest.fail("nothing is built for it"))
-    plan = RunPlan("virtual", **{k: home / v if k in ("model", "windows") else v for k, v in begun.items()})
+    stored = {key: str(home / value) if key in ("model", "windows") else value for key, value in begun.items()}
+    plan = RunPlan.from_json({"board": "virtual", **stored})
     with Store(config.results) as store:
         store.begin_run("20260101-000000-0001", "2026", plan=plan)
     assert main(["run", "--no-report", "--resume", "20260101-000000-0001", *words]) == 2
@@ -283,7 +285,7 @@ def test_a_resumed_run_is_only_what_it_was_begun_with(home, config, capfd, monke
 
 def test_what_is_asked_for_again_in_the_same_words_goes_on(home):
     with Store(url(home)) as store:
-        plan = RunPlan("virtual", model=home / "dense.tflite", windows=home / "windows.npz", dataset="glove")
+        plan = RunPlan("virtual", "glove", models=(AskedModel("dense", home / "dense.tflite", home / "windows.npz"),))
         store.begin_run("20260101-000000-0001", "2026", plan=plan)
     assert main(["run", "--resume", "20260101-000000-0001", *MODEL, "--no-report", "--json", "out.json"]) == 0
     assert [r["variant"] for r in json.loads((home / "out.json").read_text())["runs"]] == ["dense"]
@@ -332,7 +334,7 @@ def test_the_newest_unfinished_run_of_the_board_is_meant(home, config, monkeypat
     first = interrupted(config, dense(home), 2, monkeypatch, plan=RunPlan("virtual"))
     with Store(config.results) as store:
         store.begin_run("other-board", "2099", plan=RunPlan("nano33ble@/dev/x"))
-        store.begin_run("model", "2099", plan=RunPlan("virtual", model=Path("m.tflite")))
+        store.begin_run("model", "2099", plan=RunPlan("virtual", models=(AskedModel("m", Path("m.tflite")),)))
         store.save(dataclasses.replace(store.load(first), run_id="finished", started="2099"))
         assert find_run(store, "", "virtual", bench=True).run_id == first
         assert find_run(store, "", "virtual").run_id == "model"

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from tinyrig.analysis.evaluation import metric_values
 from tinyrig.analysis.run_json import run_to_json
+from tinyrig.budget.budgets import Budgets
 from tinyrig.core.errors import InfraError, UserError
-from tinyrig.core.plans import MeasurementSettings, NightOptions, RunPlan, RunSettings, Subject
+from tinyrig.core.plans import AskedModel, MeasurementSettings, NightOptions, RunPlan, RunSettings, Subject
 from tinyrig.core.records import Parity, Run, Sample
 from tinyrig.host.log import heard
 from tinyrig.store.runs import Store
@@ -96,17 +97,19 @@ subjects = st.builds(
     Subject, st.text(max_size=8), st.text(max_size=8), st.text(max_size=8), st.text(max_size=8), st.text(max_size=8), run_settings
 )
 paths = st.none() | st.sampled_from([Path("/a/b.tflite"), Path("/c d")])
+budgets = st.builds(Budgets, st.none() | st.floats(0, 1), max_ram=st.none() | st.integers(1, 9999))
 plans = st.builds(
     RunPlan,
     st.text(max_size=8),
     st.none() | st.text(max_size=8),
     st.lists(st.text(max_size=8), max_size=3).map(tuple),
+    st.lists(st.builds(AskedModel, st.text(max_size=8), st.just(Path("/m")), paths, budgets), max_size=2).map(tuple),
     paths,
-    paths,
+    budgets,
     st.none() | st.text(max_size=8),
     st.none() | run_settings,
     st.none() | st.text(min_size=1, max_size=8),
-    st.none() | st.builds(NightOptions, st.just((Path("/m"),)), st.none() | cycles, st.none() | st.text(), st.text()),
+    st.none() | st.builds(NightOptions, st.none() | cycles, st.none() | st.text(), st.text()),
 )
 
 
@@ -382,3 +385,11 @@ def test_the_plan_of_the_arena_is_kept_beside_the_image(url):
     change(Path(url.removeprefix("sqlite:///")))
     with Store(url) as store:
         assert store.load(make_run().run_id).runs[0].image.arena == ()
+
+
+def test_a_plan_from_before_models_had_names_is_read(tmp_path):
+    old = {"board": "virtual", "model": "/m/a.tflite", "windows": "/m/w.npz"}
+    assert RunPlan.from_json(old).models == (AskedModel("a", Path("/m/a.tflite"), Path("/m/w.npz")),)
+    night = {"models": ["/m/a.tflite", "/m/b.tflite"], "limit": None, "oracle": None, "engine": "tinyrig"}
+    found = RunPlan.from_json({"board": "virtual", "model": None, "windows": None, "night": "n", "nightly": night})
+    assert [m.name for m in found.models] == ["a", "b"] and found.nightly == NightOptions(None, None, "tinyrig")
