@@ -73,6 +73,11 @@ __attribute__((weak)) void port_trigger(int on)
     (void)on;
 }
 
+/* For engines that keep nothing; an engine's own replaces it. */
+__attribute__((weak)) void engine_reset(void)
+{
+}
+
 /* Out of line, so that any other inference is compiled and measured as if there were no trigger. */
 __attribute__((noinline)) static int invoke_triggered(uint32_t *cycles)
 {
@@ -120,6 +125,7 @@ static uint32_t watchdog_us(void)
 int measure_inference(int with_stack, int with_trigger, uint8_t *op_cycles, measure_result *result)
 {
     port_watchdog_start(watchdog_us());
+    engine_reset(); /* every window is on its own */
     int error = with_trigger ? invoke_triggered(&result->cycles) : measured(with_stack, op_cycles, result);
     port_watchdog_stop();
     uint32_t us = result->cycles / (port_clock_hz / 1000000);

@@ -50,6 +50,10 @@ extern const engine_info engine;
 /* Once after reset. */
 int engine_init(void);
 
+/* Puts what is kept from one inference to the next back to where engine_init left it; inputs stay. An engine that keeps nothing
+ * leaves it out. */
+void engine_reset(void);
+
 /* One inference. Inputs are in place; they may be overwritten. Outputs stay until the next input is written. */
 int engine_invoke(void);
 

@@ -235,6 +235,33 @@ typedef struct {
     nn_scale in, out;
 } nn_cumsum_int;
 
+enum { NN_LSTM_IN, NN_LSTM_FORGET, NN_LSTM_CELL, NN_LSTM_OUT, NN_LSTM_GATES };
+
+typedef struct {
+    int32_t batch, time, inputs, units;
+    int32_t time_major;
+} nn_lstm;
+
+/* Scales by gate: of the input's and the hidden state's product, to Q3.12. clip 0: none. table: see nn_logistic_s16. */
+typedef struct {
+    int32_t in_zero, hidden_zero;
+    nn_scale in[NN_LSTM_GATES], recurrent[NN_LSTM_GATES];
+    nn_scale forget_cell, in_cell, hidden;
+    int32_t tanh_multiplier, tanh_shift;
+    int32_t clip;
+    const uint16_t *table;
+} nn_lstm_int;
+
+/* `filters` / `rank` outputs; each filter keeps `memory` values. */
+typedef struct {
+    int32_t batch, inputs, filters, rank, memory;
+} nn_svdf;
+
+typedef struct {
+    int32_t in_zero, state_zero, out_zero;
+    nn_scale feature, time;
+} nn_svdf_int;
+
 /* Weights [out_c, k_h, k_w, group_c], bias [out_c]. s16: 16-bit activations, 8-bit weights, 64-bit accumulators. */
 void nn_conv2d_s8(const nn_conv_int *p, const int8_t *in, const int8_t *weights, const int32_t *bias, int8_t *out);
 void nn_conv2d_s16(const nn_conv_int *p, const int16_t *in, const int8_t *weights, const int64_t *bias, int16_t *out);
@@ -444,5 +471,22 @@ void nn_rescale_s32_s8(const nn_rescale *p, const int32_t *in, int8_t *out);
 void nn_rescale_s32_s16(const nn_rescale *p, const int32_t *in, int16_t *out);
 void nn_rescale_s8_s32(const nn_rescale *p, const int8_t *in, int32_t *out);
 void nn_rescale_s16_s32(const nn_rescale *p, const int16_t *in, int32_t *out);
+
+/* weights: of the input by gate [units, inputs], then of the hidden state [units, units]; bias by gate, NULL: none. hidden and
+ * cell [batch, units] are kept from call to call; gates: room for 4 * units numbers. */
+void nn_lstm_s8(const nn_lstm *p, const nn_lstm_int *q, const int8_t *const *weights, const int32_t *const *bias,
+                const int8_t *in, int8_t *hidden, int16_t *cell, int16_t *gates, int8_t *out);
+void nn_lstm_s16(const nn_lstm *p, const nn_lstm_int *q, const int8_t *const *weights, const int64_t *const *bias,
+                 const int16_t *in, int16_t *hidden, int16_t *cell, int16_t *gates, int16_t *out);
+void nn_lstm_f32(const nn_lstm *p, float clip, const float *const *weights, const float *const *bias, const float *in,
+                 float *hidden, float *cell, float *gates, float *out);
+/* s8, s16: type of the state and of `times`. features [filters, inputs], times [filters, memory]; state [batch, filters, memory]
+ * is kept from call to call. */
+void nn_svdf_s8(const nn_svdf *p, const nn_svdf_int *q, const int8_t *features, const int8_t *times, const int32_t *bias,
+                const int8_t *in, int8_t *state, int8_t *out);
+void nn_svdf_s16(const nn_svdf *p, const nn_svdf_int *q, const int8_t *features, const int16_t *times, const int32_t *bias,
+                 const int8_t *in, int16_t *state, int8_t *out);
+void nn_svdf_f32(const nn_svdf *p, float lo, float hi, const float *features, const float *times, const float *bias,
+                 const float *in, float *state, float *out);
 
 #endif

@@ -31,7 +31,7 @@ class Unit:
 
 def emit_model(unit: Unit) -> str:
     steps = [_step(s, k, unit.memory) for s, k in zip(unit.lowered.steps, unit.kernels, strict=True)]
-    parts = [_head(unit), _constant_tensors(unit.lowered), *steps, _entry(unit), _engine(unit)]
+    parts = [_head(unit), _constant_tensors(unit.lowered), *steps, _reset(unit), _entry(unit), _engine(unit)]
     return "\n".join(p for p in parts if p)
 
 
@@ -99,6 +99,23 @@ def _comment(step: AnyStep, memory: ArenaLayout) -> str:
     return f"/* {title}\n * {inputs}\n * -> {outputs} */\n"
 
 
+def _reset(unit: Unit) -> str:
+    """States begin with 0, of int8 as quantised: what TFLM's reset gives them. The arena holds zeros after a board's reset."""
+    states = [unit.lowered.tensors[i] for i in unit.lowered.states]
+    if not states:
+        return ""
+    lines = [
+        f"    for (int32_t i = 0; i < {t.nbytes}; i++) {{\n"
+        f"        arena[{unit.memory.offsets[t.index]} + i] = {_first_byte(t)};\n    }}"
+        for t in states
+    ]
+    return "void engine_reset(void) {\n" + "\n".join(lines) + "\n}\n"
+
+
+def _first_byte(t: Tensor) -> str:
+    return f"(uint8_t)({t.zero_point})" if t.dtype == "int8" else "0"
+
+
 _RUN_OP = """static void (*const steps[])(void) = {{
 {table}}};
 
@@ -122,8 +139,9 @@ def _entry(unit: Unit) -> str:
     names = [prefix_of(s) for s in unit.lowered.steps]
     calls = "".join(f"    {n}();\n" for n in names)
     run_op = _RUN_OP.format(table="".join(f"    {n},\n" for n in names), count=len(names)) if names else _RUN_NOTHING
+    start = "    engine_reset();\n" if unit.lowered.states else ""
     return (
-        "int engine_init(void) {\n    return ENGINE_OK;\n}\n\n"
+        f"int engine_init(void) {{\n{start}    return ENGINE_OK;\n}}\n\n"
         f"int engine_invoke(void) {{\n{calls}    return ENGINE_OK;\n}}\n\n{run_op}"
     )
 

@@ -52,8 +52,9 @@ def _placed(lowered: Lowered, buffers: list[Buffer], result: Placement) -> tuple
 
 
 def _spans(lowered: Lowered) -> dict[int, tuple[int, int]]:
-    """Root tensor -> (first, last) step of its life. An output nobody reads still needs its place while it is written."""
-    spans = {lowered.root(i): (-1, -1) for i in lowered.inputs}
+    """Root tensor -> (first, last) step of its life. An output nobody reads still needs its place while it is written; what is
+    kept between inferences needs it all the time."""
+    spans = {lowered.root(i): (-1, -1) for i in (*lowered.inputs, *lowered.states)}
     for step in lowered.steps:
         for t in step.outputs:
             spans[lowered.root(t.index)] = (step.index, step.index)
@@ -64,6 +65,8 @@ def _spans(lowered: Lowered) -> dict[int, tuple[int, int]]:
     for i in lowered.outputs:
         if lowered.root(i) in spans:
             spans[lowered.root(i)] = (spans[lowered.root(i)][0], len(lowered.steps))
+    for i in lowered.states:
+        spans[lowered.root(i)] = (-1, len(lowered.steps))
     return spans
 
 

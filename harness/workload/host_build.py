@@ -181,9 +181,15 @@ class HostModel:
         if status != 0:
             raise HostError("the engine reported an error on the host", received=str(status))
 
+    def _reset(self) -> None:
+        """Every window is on its own. A model that keeps nothing has no such function."""
+        if hasattr(self._lib, "engine_reset"):
+            self._lib.engine_reset()
+
     def invoke(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         """One inference: input tensors in their dtypes -> output tensors, copied out of the arena."""
         self._write(inputs)
+        self._reset()
         self._check(self._lib.engine_invoke())
         return self.outputs()
 
@@ -200,6 +206,7 @@ class HostModel:
     def run_ops(self, inputs: list[np.ndarray]) -> Iterator[int]:
         """Runs step by step; yields each step's number behind it, so that `tensor` can look at what it wrote."""
         self._write(inputs)
+        self._reset()
         for i in range(self._info.op_count):
             self._check(self._lib.engine_run_op(i))
             yield i

@@ -163,6 +163,7 @@ class _Tflm:
         return self._invoke(self._plain, inputs)
 
     def _invoke(self, interpreter: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        interpreter.reset()  # every window is on its own
         for i, x in enumerate(inputs):
             details = interpreter.get_input_details(i)
             interpreter.set_input(np.ascontiguousarray(x, details["dtype"]).reshape(details["shape"]), i)
@@ -231,6 +232,7 @@ class _Litert:
         self._it.invoke()
 
     def run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        self._it.reset_all_variables()  # every window is on its own
         for x, d in zip(inputs, self._it.get_input_details(), strict=True):
             self._it.set_tensor(d["index"], np.ascontiguousarray(x, d["dtype"]).reshape(d["shape"]))
         self._it.invoke()

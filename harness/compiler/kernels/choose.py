@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tinyrig.compiler.kernels import cmsis, m4_f32, m4_int8, portable, portable_picks
+from tinyrig.compiler.kernels import cmsis, m4_f32, m4_int8, portable, portable_picks, portable_state
 from tinyrig.compiler.model.step import AnyStep, CompileOptions, Kernel, Select
 from tinyrig.core.errors import UserError
 
-PORTABLE: dict[str, Select] = {**portable.KERNELS, **portable_picks.KERNELS}
+PORTABLE: dict[str, Select] = {**portable.KERNELS, **portable_picks.KERNELS, **portable_state.KERNELS}
 
 ENGINES: dict[str, tuple[dict[str, Select], ...]] = {
     "portable": (PORTABLE,),

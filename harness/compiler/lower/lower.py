@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tinyrig.compiler.lower import conv, elementwise, logic, matmul, move, pick, reduce, space, unary
+from tinyrig.compiler.lower import conv, elementwise, logic, matmul, move, pick, reduce, space, state, unary
 from tinyrig.compiler.lower.program import Program, check
 from tinyrig.compiler.model.extent import Empty, Open
 from tinyrig.compiler.model.graph import Graph, Op, Tensor, kept_state, read_graph, several_subgraphs
@@ -74,6 +74,8 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
     "LOGICAL_OR": logic.logical,
     "LOGICAL_NOT": logic.logical_not,
     "REDUCE_ALL": logic.reduce_all,
+    "SVDF": state.svdf,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": state.lstm,
     "MIRROR_PAD": space.mirror_pad,
     "BROADCAST_TO": space.broadcast_to,
     "TILE": space.broadcast_to,
@@ -101,13 +103,15 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
 
 @dataclass(frozen=True)
 class Lowered:
-    """`tensors` by index (the file's, then temporaries); `roots` maps a view to the tensor that owns its bytes."""
+    """`tensors` by index (the file's, then temporaries); `roots` maps a view to the tensor that owns its bytes; `states` are kept
+    from one inference to the next."""
 
     tensors: tuple[Tensor, ...]
     steps: tuple[AnyStep, ...]
     roots: dict[int, int]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    states: tuple[int, ...] = ()
 
     def root(self, index: int) -> int:
         return self.roots.get(index, index)
@@ -126,7 +130,7 @@ def lower(graph: Graph) -> Lowered:
         raise Refused(found[:MAX_OBSTACLES])
     steps = fuse_clamps(program)
     roots = {i: program.root(i) for i in program.roots}
-    return Lowered(tuple(program.tensors), steps, roots, graph.inputs, graph.outputs)
+    return Lowered(tuple(program.tensors), steps, roots, graph.inputs, graph.outputs, tuple(program.states))
 
 
 def lower_file(data: bytes) -> Lowered:

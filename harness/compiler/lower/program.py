@@ -31,6 +31,8 @@ class Program:
         self.tensors: list[Tensor] = list(graph.tensors)
         self.steps: list[AnyStep] = []
         self.roots: dict[int, int] = {}
+        self.states: list[int] = []
+        """Tensors that are kept from one inference to the next."""
         self.copies = 0
         """Blocks that the moving steps copy, all together."""
 

@@ -202,7 +202,8 @@ def several_subgraphs(graph: Graph) -> list[Obstacle]:
 
 def kept_state(graph: Graph, ops: Iterable[Op] | None = None) -> list[Obstacle]:
     """One obstacle for each variable that one of `ops` (default: all) reads or writes."""
-    users = {i: op for op in reversed(tuple(graph.ops if ops is None else ops)) for i in (*op.inputs, *op.outputs)}
+    others = [op for op in (graph.ops if ops is None else ops) if op.code not in STATEFUL]
+    users = {i: op for op in reversed(others) for i in (*op.inputs, *op.outputs)}
     return [
         Obstacle(
             users[i].code,
@@ -217,6 +218,8 @@ def kept_state(graph: Graph, ops: Iterable[Op] | None = None) -> list[Obstacle]:
     ]
 
 
+STATEFUL = ("SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM")
+"""Ops whose variables are kept on the board."""
 STATE_REMEDY = "make the state an input and an output of the model, and let the caller hand it on"
 
 

@@ -109,6 +109,11 @@ OPTIONS: dict[str, tuple[str, dict[str, Getter]]] = {
     "L2_NORMALIZATION": ("L2NormOptions", _ACT),
     "L2_POOL_2D": ("Pool2DOptions", _POOL),
     "REDUCE_ALL": ("ReducerOptions", {"keep_dims": "KeepDims"}),
+    "SVDF": ("SVDFOptions", {**_ACT, "rank": "Rank"}),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": (
+        "UnidirectionalSequenceLSTMOptions",
+        {**_ACT, "cell_clip": "CellClip", "projection_clip": "ProjClip", "time_major": "TimeMajor"},
+    ),
     "SHAPE": ("ShapeOptions", {"out_type": ("OutType", _TYPE)}),
 }
 """op -> (schema table, our key -> getter, or (getter, names of the enum)). Numbers whose enum has no name stay numbers."""

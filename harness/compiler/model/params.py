@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -319,3 +319,66 @@ class L2Norm:
     rows: int
     depth: int
     zero_point: int
+
+
+@dataclass(frozen=True)
+class SvdfInt:
+    """Of svdf_s8 / _s16: the features' sum to the state's scale, the times' sum to the output's."""
+
+    in_zero: int
+    state_zero: int
+    out_zero: int
+    feature: Scale
+    time: Scale
+
+
+@dataclass(frozen=True, eq=False)
+class Svdf:
+    """svdf_f32, svdf_s8 / _s16 (of the state): features [filters, inputs], times [filters, memory], bias [filters / rank]."""
+
+    batch: int
+    inputs: int
+    filters: int
+    rank: int
+    memory: int
+    features: np.ndarray
+    times: np.ndarray
+    bias: np.ndarray | None
+    act_min: float = -np.inf
+    act_max: float = np.inf
+    integers: SvdfInt | None = None
+
+
+@dataclass(frozen=True)
+class LstmInt:
+    """Of lstm_s8 / _s16: `gates` and `recurrent` by gate, to Q3.12; tanh: multiplier and shift that bring the cell to the table's
+    steps; clip of the cell, 0: none."""
+
+    in_zero: int
+    hidden_zero: int
+    gates: tuple[Scale, ...]
+    recurrent: tuple[Scale, ...]
+    forget_cell: Scale
+    in_cell: Scale
+    hidden: Scale
+    tanh: Scale
+    clip: int
+
+
+@dataclass(frozen=True, eq=False)
+class Lstm:
+    """lstm_f32 / _s8 / _s16: weights of the input by gate (input, forget, cell, output) [units, inputs], then of the hidden state
+    [units, units]; biases by gate [units]."""
+
+    batch: int
+    time: int
+    inputs: int
+    units: int
+    time_major: bool
+    weights: tuple[np.ndarray, ...]
+    biases: tuple[np.ndarray, ...]
+    integers: LstmInt | None
+    clip: float = 0.0
+
+    def clipped(self, clip: float) -> Lstm:
+        return replace(self, clip=clip)

@@ -93,13 +93,9 @@ _CHOICES = (
 )
 
 ROWS: tuple[Row, ...] = (
-    Row(
-        ("WHILE", "UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "LSTM", "RNN"),
-        UNROLL,
-        _recurrent,
-    ),
+    Row(("WHILE", "BIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "LSTM", "RNN"), UNROLL, _recurrent),
     Row(("VAR_HANDLE", "READ_VARIABLE"), FROZEN, _unfrozen),
-    Row(("CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "SVDF"), STATE_REMEDY),
+    Row(("CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"), STATE_REMEDY),
     Row(
         ("WHILE", "IF"),
         "take the control flow out of the model: unroll the loop in Python, or compute both branches and mix them",
