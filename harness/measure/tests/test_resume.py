@@ -260,6 +260,8 @@ def test_resume_needs_no_word_of_what_was_asked_for(home, monkeypatch, capfd):
         ({"model": "dense.tflite", "windows": "windows.npz"}, ["--variant", "pqt"], ("all built variants", "pqt")),
         ({"model": "dense.tflite"}, ["--windows", "windows.npz"], ("random", "windows.npz")),
         ({"model": "dense.tflite", "windows": "w.npz"}, ["--windows", "windows.npz"], ("w.npz", "windows.npz")),
+        ({"model": "dense.tflite", "windows": "w.npz"}, ["--labels", "y.npy"], ("windows file", "y.npy")),
+        ({"model": "dense.tflite", "output": "a"}, ["--output", "b"], ("a", "b")),
         ({"variants": ("pqt", "simple")}, ["--variant", "pqt"], ("pqt, simple", "pqt")),
         ({"variants": ("pqt",)}, ["--model", "other.tflite"], ("built variants", "other.tflite")),
         ({"dataset": "glove"}, ["--dataset", "watch"], ("glove", "watch")),
