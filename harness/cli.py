@@ -13,6 +13,7 @@ from typing import Any
 
 from tinyrig.check_command import add_parser as add_check
 from tinyrig.command_line import EXITS, LEVELS, Command, add_verbosity, examples, finish
+from tinyrig.convert_command import add_parser as add_convert
 from tinyrig.core.errors import EXIT_GOOD, RigError
 from tinyrig.doctor.boards import add_parser as add_boards
 from tinyrig.doctor.command import add_parser as add_doctor
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     add_history(commands, EXITS)
     add_search(commands, EXITS)
     add_check(commands)
+    add_convert(commands)
     add_ops(commands)
     add_engines(commands)
     add_init(commands)

@@ -36,10 +36,15 @@ def is_packed(data: bytes) -> bool:
     return data.startswith(tuple(_PACKED)) or data[257:262] == b"ustar"
 
 
+def is_keras_zip(data: bytes) -> bool:
+    names = _zip_names(data)
+    return "config.json" in names and any(name.endswith(".weights.h5") for name in names)
+
+
 def told_zip(data: bytes, path: Path) -> Told:
     names = _zip_names(data)
     lower = [name.lower() for name in names]
-    if "config.json" in lower and any(name.endswith(".weights.h5") for name in lower):
+    if is_keras_zip(data):
         return "a Keras model (.keras)", remedies.keras(path)
     for told in (_torch, _numpy):
         if (found := told(lower, path)) is not None:

@@ -35,6 +35,16 @@ def _is_html(data: bytes) -> bool:
     return head.startswith((b"<!doctype html", b"<html")) or (head.startswith(b"<!--") and b"<html" in head)
 
 
+def is_keras(data: bytes) -> bool:
+    """A network that `tinyrig convert` can load, with its weights."""
+    if archives.is_zip(data):
+        return archives.is_keras_zip(data)
+    return data.startswith(_HDF5) and b"model_config" in data
+
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
 def _hdf5(data: bytes, path: Path) -> Told:
     if b"model_config" in data:
         return "a Keras model (HDF5)", remedies.keras(path)
@@ -142,7 +152,7 @@ KINDS: tuple[Kind, ...] = (
         _plain("an HTML page, saved in place of the file", "download the file itself: on GitHub by the button Download raw file"),
     ),
     Kind(archives.is_zip, archives.told_zip),
-    Kind(_starts(b"\x89HDF\r\n\x1a\n"), _hdf5),
+    Kind(_starts(_HDF5), _hdf5),
     Kind(archives.is_packed, archives.told_packed),
     Kind(_starts(b"\x93NUMPY"), _plain("an array of NumPy", "give it as --windows, and the .tflite as the model")),
     Kind(

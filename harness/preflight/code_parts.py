@@ -12,6 +12,7 @@ from tinyrig.compiler.model.step import AnyStep, Kernel
 _CALL = re.compile(r"\b([A-Za-z_]\w*)\(")
 _SHAPED = re.compile(r"(.*)_[0-9a-f]{8}")
 """Functions that steps of equal shape share end in a hash of it."""
+_IN_TABLE = re.compile(r"[{,]\s*[-.0-9(]")
 _NO_FUNCTION = {"if", "for", "while", "sizeof", "return", "switch"}
 
 
@@ -26,6 +27,12 @@ class Part:
 def parts_of(unit: Unit) -> frozenset[Part]:
     """Each function once, however many steps call it. Helpers that are called by these are no parts of their own."""
     return frozenset(part for step, kernel in zip(unit.lowered.steps, unit.kernels, strict=True) for part in _parts(step, kernel))
+
+
+def table_numbers(unit: Unit) -> int:
+    """Numbers in the parameters and tables beside the steps, which are constants of at most 4 bytes each, but no weights."""
+    texts = (k.file_scope(prefix_of(s)) for s, k in zip(unit.lowered.steps, unit.kernels, strict=True) if k.file_scope)
+    return sum(len(_IN_TABLE.findall(text[text.find("{") :])) for text in texts)
 
 
 def _parts(step: AnyStep, kernel: Kernel) -> Iterator[Part]:

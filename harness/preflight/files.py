@@ -26,7 +26,11 @@ def check_files(paths: Sequence[Path], boards: Iterable[Board], optimise: str) -
 
 def is_collection(path: Path) -> bool:
     """A folder, but not a SavedModel, which is a model in itself."""
-    return path.is_dir() and not any((path / name).exists() for name in ("saved_model.pb", "saved_model.pbtxt"))
+    return path.is_dir() and not is_saved_model(path)
+
+
+def is_saved_model(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("saved_model.pb", "saved_model.pbtxt"))
 
 
 def below(folder: Path) -> list[Path]:

@@ -24,7 +24,7 @@ from tinyrig.core.boards import BOARDS
 from tinyrig.core.config import Config
 from tinyrig.core.errors import RigError
 from tinyrig.measure.variant import compile_for
-from tinyrig.preflight.code_parts import parts_of
+from tinyrig.preflight.code_parts import parts_of, table_numbers
 from tinyrig.preflight.flash_estimate import BOUNDS_FILE
 
 
@@ -37,6 +37,7 @@ class Built:
     parts: tuple[tuple[str, int], ...]
     helpers: int
     steps: int
+    numbers: int
 
     @property
     def rest(self) -> int:
@@ -62,7 +63,7 @@ def build(data: bytes, work: Path) -> Built | None:
     for entry in ("engine_init", "engine_invoke", "engine_run_op"):
         own.pop(entry, None)
     assert image.footprint is not None
-    return Built(image.footprint.flash_engine, tuple(parts), sum(own.values()), len(unit.lowered.steps))
+    return Built(image.footprint.flash_engine, tuple(parts), sum(own.values()), len(unit.lowered.steps), table_numbers(unit))
 
 
 def models(folders: Iterable[str]) -> Iterator[bytes]:

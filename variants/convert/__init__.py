@@ -1,0 +1,1 @@
+"""Foreign networks to .tflite: `tinyrig convert`."""
