@@ -20,7 +20,7 @@ from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import LinkError, UserError
 from tinyrig.core.files.test_set import name_of_windows
 from tinyrig.core.plans import MeasurementSettings, RunSettings, Subject
-from tinyrig.core.records import BoardInfo, ClockCheck, Hello, Image, Measurement, Sample, TensorSpec, Variant
+from tinyrig.core.records import BoardInfo, ClockCheck, CompiledModel, Hello, Image, Measurement, Sample, TensorSpec, Variant
 from tinyrig.core.scoring import Caution, Scoring
 from tinyrig.energy.meter import Meter, measure_energy, meter_for
 from tinyrig.link.clock_check import clock_watch
@@ -54,13 +54,38 @@ def compile_for(data: bytes, board: Board, config: Config, engine: str = "tinyri
 
     Raises ModelError, before any C compiler runs, for an unusable model.
     """
+    return _image(compiled_for(data, board, config, engine), board, config, build_dir)
+
+
+def compiled_for(data: bytes, board: Board, config: Config, engine: str = "tinyrig") -> CompiledModel:
+    """A .tflite's bytes -> C text. Raises ModelError."""
+    rooms = {"flash_bytes": board.flash_bytes, "ram_bytes": board.ram_bytes}
     if is_folder(engine):
-        model = user_engine(data, Path(engine), flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes)
-    else:
-        model = compile_model(
-            data, flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes, engine=engine, optimise=config.optimise
-        )
+        return user_engine(data, Path(engine), **rooms)
+    return compile_model(data, **rooms, engine=engine, optimise=config.optimise)
+
+
+def _image(model: CompiledModel, board: Board, config: Config, build_dir: Path | None = None) -> Image:
     return build_image(model, board, build_dir or Path(config.folders.build), config.limits.build_s)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a variant is measured with, before any C compiler runs. `cautions`: what of it can hardly be meant."""
+
+    model: CompiledModel
+    windows: Windows
+    scoring: Scoring
+    cautions: tuple[Caution, ...]
+
+
+def prepare(request: Request, board: Board, config: Config) -> Prepared:
+    """Raises ModelError for the model, UserError for windows and labels that can't be used with it."""
+    data = request.variant.model
+    model = compiled_for(data, board, config, request.engine)
+    windows = windows_of(request, model.inputs, config)
+    scoring = scoring_for(data, model.inputs, model.outputs, windows.answers, request.variant.output, windows.random)
+    return Prepared(model, windows, scoring, (*windows.cautions, *output_caution(scoring, model.outputs)))
 
 
 def windows_of(request: Request, inputs: tuple[TensorSpec, ...], config: Config) -> Windows:
@@ -102,12 +127,10 @@ def measure_variant(
     """
     recorder, deadline = recorder or NoRecorder(), deadline or Deadline("run_s", config.limits.run_s)
     data = request.variant.model
-    image = compile_for(data, rig.board, config, request.engine)
-    windows = windows_of(request, image.inputs, config)
-    scoring = scoring_for(data, image.inputs, image.outputs, windows.answers, request.variant.output, windows.random)
-    cautions = (*windows.cautions, *output_caution(scoring, image.outputs))
-    for caution in cautions:
+    ready = prepare(request, rig.board, config)
+    for caution in ready.cautions:
         log.warning("warning: %s", caution.text)
+    windows, scoring, image = ready.windows, ready.scoring, _image(ready.model, rig.board, config)
     with ORACLES[request.oracle](data) if request.oracle != "none" else nullcontext() as oracle:
         if oracle is not None:  # before anything is flashed: it may refuse the model
             oracle.run(list(windows.inputs[0]))
@@ -127,21 +150,22 @@ def measure_variant(
         parity,
         labels_for(scoring, windows.answers),
         windows.class_names,
-        replace(_settings(request, config, windows, taken, recorder), **_scored(scoring, cautions, image, windows, taken)),
+        replace(_settings(request, config, windows, taken, recorder), **_scored(ready, image.outputs, taken)),
         clock=taken.clock,
     )
 
 
-def _scored(scoring: Scoring, cautions: tuple[Caution, ...], image: Image, windows: Windows, taken: _Taken) -> dict[str, Any]:
+def _scored(ready: Prepared, outputs: tuple[TensorSpec, ...], taken: _Taken) -> dict[str, Any]:
     """What a later report needs to score the outputs, as fields of MeasurementSettings."""
+    scoring, windows = ready.scoring, ready.windows
     answers = {s.index: s.outputs for s in taken.samples if s.kind == "window"}
-    answered = [split_outputs(answers[i], image.outputs)[scoring.output] for i in range(len(windows))]
+    answered = [split_outputs(answers[i], outputs)[scoring.output] for i in range(len(windows))]
     given = [window[0] for window in windows.inputs]
     return {
         "scoring": scoring,
-        "cautions": cautions or None,
+        "cautions": ready.cautions or None,
         "targets": targets_for(scoring, windows.answers),
-        "window_errors": window_errors(scoring, image.inputs[0], given, image.outputs[scoring.output], answered),
+        "window_errors": window_errors(scoring, ready.model.inputs[0], given, outputs[scoring.output], answered),
     }
 
 

@@ -59,23 +59,23 @@ def _plain(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def fits(shape: Sequence[int], wanted: Sequence[int]) -> bool:
-    """Whether the same values lie along the same axes, where neighbouring axes may be one (flat windows, pixels in a row) and
-    axes of length 1 come and go. Both have the same number of values."""
+    """Whether the same values lie along the same axes, where neighbouring axes of one of the two may be one axis of the other
+    (flat windows, pixels in a row) and axes of length 1 come and go."""
     a, b = _plain(shape), _plain(wanted)
-    i = j = 0
-    while i < len(a) and j < len(b):
-        m, n, left, right = i + 1, j + 1, a[i], b[j]
-        while left != right:
-            if left < right and m < len(a):
-                left, m = left * a[m], m + 1
-            elif right < left and n < len(b):
-                right, n = right * b[n], n + 1
-            else:
-                return False
-        if m - i > 1 and n - j > 1:
-            return False  # several axes on both sides that only their product joins
-        i, j = m, n
-    return i == len(a) and j == len(b)
+    return _joins(a, b) or _joins(b, a)
+
+
+def _joins(fine: Sequence[int], coarse: Sequence[int]) -> bool:
+    """Whether the axes of `coarse` are neighbours of `fine` joined, in order."""
+    at = 0
+    for length in coarse:
+        product = fine[at] if at < len(fine) else 0
+        at += 1
+        while product < length and at < len(fine):
+            product, at = product * fine[at], at + 1
+        if product != length:
+            return False
+    return at == len(fine)
 
 
 def _order(shape: Sequence[int], wanted: Sequence[int]) -> tuple[int, ...] | None:

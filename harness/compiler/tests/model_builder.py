@@ -31,6 +31,7 @@ class ModelBuilder:
         self._ops: list[Any] = []
         self._codes: list[Any] = []
         self._buffers: list[Any] = [schema.BufferT()]
+        self._signatures: list[Any] = []
 
     def tensor(
         self,
@@ -101,11 +102,28 @@ class ModelBuilder:
         for key, value in options.items():
             setattr(self._ops[index].builtinOptions, key, value)
 
+    def sign(self, inputs: dict[str, int], outputs: dict[str, int]) -> None:
+        """A SignatureDef: name -> tensor."""
+        signature = schema.SignatureDefT()
+        signature.signatureKey, signature.subgraphIndex = "serving_default", 0
+        signature.inputs, signature.outputs = _maps(inputs), _maps(outputs)
+        self._signatures.append(signature)
+
     def finish(self, inputs: list[int], outputs: list[int], subgraphs: int = 1) -> bytes:
         sub = schema.SubGraphT()
         sub.tensors, sub.operators, sub.inputs, sub.outputs = self._tensors, self._ops, list(inputs), list(outputs)
         model = schema.ModelT()
         model.version, model.operatorCodes, model.buffers, model.subgraphs = 3, self._codes, self._buffers, [sub] * subgraphs
+        model.signatureDefs = self._signatures or None
         builder = flatbuffers.Builder(1024)
         builder.Finish(model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
+
+
+def _maps(names: dict[str, int]) -> list[Any]:
+    found = []
+    for name, index in names.items():
+        entry = schema.TensorMapT()
+        entry.name, entry.tensorIndex = name, index
+        found.append(entry)
+    return found
