@@ -96,9 +96,9 @@ class Day:
 
 
 def build_wheel(folder: Path) -> Path:
-    """From a copy of the checkout's sources, so that nothing of an earlier build gets in."""
+    """From the sdist, so that what that one lacks is missed."""
     command = [sys.executable, "-m", "build", "--outdir", folder, ROOT]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"PIP_QUIET": "1"})
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     (wheel,) = folder.glob("*.whl")
     (sdist,) = folder.glob("*.tar.gz")
     print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.2f} MB, {sdist.name}: {sdist.stat().st_size / 1e6:.2f} MB")
@@ -109,7 +109,7 @@ def install(wheel: Path, folder: Path) -> float:
     """A new environment with the wheel in it; seconds that it took."""
     started = time.monotonic()
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "-q"]
+    pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
     subprocess.run([*pip, "-c", ROOT / "constraints.txt", wheel], check=True)
     return time.monotonic() - started
 
@@ -133,17 +133,19 @@ def furnish(folder: Path) -> None:
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text("raise SystemExit('a package of the user is imported')\n")
     (folder / "queue.py").write_text("raise SystemExit('a file of the user is imported')\n")
-    model = small_models.dense_int8()
+    model = small_models.dense_float()
     x = np.random.default_rng(3).normal(0, 2, (WINDOWS, small_models.FEATURES)).astype(np.float32)
     (folder / "gesture.tflite").write_bytes(model)
-    np.savez(folder / "gesture.npz", x=x, y=labels(small_models.dense_float(), x), class_names=np.array(list("abcd")))
+    np.savez(folder / "gesture.npz", x=x, y=labels(model, x), class_names=np.array(list("abcd")))
     subprocess.run(["git", "init", "-q", folder], check=True)
 
 
 def labels(model: bytes, x: np.ndarray) -> np.ndarray:
-    """Those of the float network that the model was made of: right for most windows, as with a real one."""
+    """Those that the model is right about for nine windows of ten."""
     oracle = ORACLES["tflm"](model)
-    return np.array([int(np.argmax(oracle.run([window[None]])[0])) for window in x])
+    found = np.array([int(np.argmax(oracle.run([window[None]])[0])) for window in x])
+    found[::10] = (found[::10] + 1) % small_models.CLASSES
+    return found
 
 
 def untracked(folder: Path) -> set[str]:
@@ -185,11 +187,8 @@ def budgets(day: Day) -> None:
     day.call("tinyrig", "run", *MODEL, *generous, "--json", "good.json", code=0)
     names = {claim["name"] for run in day.json("good.json").get("runs", []) for claim in run["claims"]}
     day.expect("each budget is a claim", len(names) >= 6)
-    found = day.junit("good.xml")
-    day.expect("JUnit: no failure", found["tests"] >= 4 and found["failures"] == found["errors"] == 0)
     said = day.call("tinyrig", "run", *MODEL, "--max-latency", "1us", code=1)
     day.expect("what was exceeded is named", "latency" in said and "1" in said)
-    day.expect("JUnit: one failure", day.junit("bad.xml")["failures"] == 1)
     day.call("tinyrig", "run", "--max-latency", "5 apples", *MODEL, code=2)
 
 
@@ -214,10 +213,9 @@ def nights(day: Day) -> None:
         day.call("tinyrig", "nightly", "--json", "night.json", code=0)
     model = day.folder / "gesture.tflite"
     good = model.read_bytes()
-    model.write_bytes(small_models.dense_float())
+    model.write_bytes(small_models.dense_float(seed=1))
     said = day.call("tinyrig", "nightly", "--json", "night.json", code=1)
-    day.expect("the night names what got worse", "worse" in said and "latency" in said)
-    day.expect("JUnit: failures", day.junit("night.xml")["failures"] >= 1)
+    day.expect("the night names what got worse", "worse" in said and "accuracy" in said)
     day.expect("a page of all nights", (day.folder / ".tinyrig" / "reports" / "nights.html").is_file())
     model.write_bytes(good)
     day.call("tinyrig", "nightly", code=0)

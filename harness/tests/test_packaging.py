@@ -29,3 +29,24 @@ def test_a_users_own_packages_keep_their_names(tmp_path):
     code += f"print({{m.WHOSE for m in ({names})}})"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout == "{'the user’s'}\n", done.stderr
+
+
+NOT_SHIPPED = {".clang-format", "README.md"}
+"""For those who work on the sources."""
+
+
+def test_every_file_that_is_no_python_is_shipped():
+    """A template or a C source that package-data does not name works in the checkout and is missing everywhere else."""
+    folders = {name: ROOT / place for name, place in SETTINGS["package-dir"].items()}
+    shipped: set[Path] = set()
+    for package, patterns in SETTINGS["package-data"].items():
+        parent = max((name for name in folders if f"{package}.".startswith(f"{name}.")), key=len)
+        folder = folders[parent].joinpath(*package.removeprefix(parent).strip(".").split("."))
+        for pattern in patterns:
+            matched = set(folder.glob(pattern))
+            assert matched, f"{package}: {pattern} matches nothing"
+            shipped |= matched
+    kept = subprocess.run(["git", "ls-files", "-z", *SETTINGS["package-dir"].values()], cwd=ROOT, capture_output=True, check=True)
+    files = [ROOT / name for name in kept.stdout.decode().split("\0") if name and not name.endswith(".py")]
+    inner = [p for p in files if not {"tests", "fuzz"} & set(p.relative_to(ROOT).parts) and p.name not in NOT_SHIPPED]
+    assert len(inner) > 100 and set(inner) - shipped == set()
