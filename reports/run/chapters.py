@@ -56,7 +56,9 @@ def claims(section: Section) -> list[Block]:
         return []
     explained = [(row.label, c) for row in section.rows for c in row.measurement.claims if c.reason]
     reasons = tuple(f"{code(label)}, {c.name} {c.status}: {c.reason}" for label, c in explained)
-    return [Heading(2, "Claims"), grid, Text(CLAIMS_NOTE), *([Bullets(reasons)] if reasons else [])]
+    compared = tables.limits(section)
+    numbers = [] if compared is None else [Heading(3, "Claims and budgets in numbers"), compared]
+    return [Heading(2, "Claims"), grid, Text(CLAIMS_NOTE), *([Bullets(reasons)] if reasons else []), *numbers]
 
 
 # ---- the paper's tables ----

@@ -134,6 +134,30 @@ def _claim_status(name: str) -> Column:
     return lambda row: next((str(c.status) for c in row.measurement.claims if c.name == name), NONE)
 
 
+def quantity(value: float | None, unit: str) -> str:
+    """A claim's number with its unit."""
+    if value is None:
+        return NONE
+    shown = {"fraction": f"{100 * value:.2f} %", "us": f"{value:,.1f} us"}
+    return shown.get(unit, f"{value:,.0f} {unit}")
+
+
+def limits(section: Section) -> Grid | None:
+    """Claims that compare a number with a limit, budgets among them; None where there is none."""
+    found = [(row, c) for row in section.rows for c in row.measurement.claims if c.limit is not None and c.value is not None]
+    lines = [
+        {
+            "variant": code(row.label),
+            "claim": c.name,
+            "status": str(c.status),
+            "found": quantity(c.value, c.unit),
+            "limit": quantity(c.limit, c.unit),
+        }
+        for row, c in found
+    ]
+    return Grid(pd.DataFrame(lines), 3) if lines else None
+
+
 # ---- scores ----
 
 _SCORES = {

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from tinyrig.analysis.metrics import timed_cycles
 from tinyrig.analysis.stats import percentile
+from tinyrig.core.records import Claim
 from tinyrig.reports.charts import arena, axes, bars
 from tinyrig.reports.charts.flame import flame
 from tinyrig.reports.run import mlperf, tables
@@ -51,7 +52,7 @@ class Chapter:
 
 def chapters(section: Section) -> list[Chapter]:
     """Those that there is something to show in."""
-    made = [_tradeoff, _engines, _confusions, _latencies, _steps, _memory, _arenas]
+    made = [_budgets, _tradeoff, _engines, _confusions, _latencies, _steps, _memory, _arenas]
     return [chapter for make in made if (chapter := make(section)) is not None]
 
 
@@ -60,6 +61,30 @@ def _each(section: Section, panel: Callable[[ReportRow], Panel | None]) -> tuple
 
 
 # ---- between rows ----
+
+
+def _budgets(section: Section) -> Chapter | None:
+    """Claims that allow at most so much of something."""
+    limited = {row.label: [c for c in row.measurement.claims if c.unit in ("us", "bytes") and c.limit] for row in section.rows}
+    scale = max([1.0, *(_used(c) for own in limited.values() for c in own)])
+
+    def panel(row: ReportRow) -> Panel | None:
+        found = [_limit_bar(c) for c in limited[row.label] if c.value is not None]
+        return Panel(row.label, "", bars.draw(found, f"Limits of {row.label}. {_said(found)}", scale)) if found else None
+
+    panels = _each(section, panel)
+    note = "How much of each limit is used" + (": a full bar is all of it." if scale == 1.0 else "; red is beyond it.")
+    return Chapter("budgets", "Limits and budgets", note, panels) if panels else None
+
+
+def _used(claim: Claim) -> float:
+    return (claim.value or 0.0) / (claim.limit or 1.0)
+
+
+def _limit_bar(claim: Claim) -> bars.Bar:
+    value, limit = (tables.quantity(number, claim.unit) for number in (claim.value, claim.limit))
+    words, used = f"{value} of {limit}, {100 * _used(claim):.0f} %", _used(claim)
+    return bars.Bar(claim.name, words, (bars.Part(used, "over" if used > 1 else 0, words),))
 
 
 def _tradeoff(section: Section) -> Chapter | None:

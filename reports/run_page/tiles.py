@@ -73,7 +73,8 @@ def claims(row: ReportRow) -> Tile:
         return Tile(title, f"{len(failed)} failed", "; ".join(f"{c.name}: {c.reason}" for c in failed), BAD)
     if not passed:
         return Tile(title, "none judged", left)
-    return Tile(title, f"{passed} passed", left or ", ".join(c.name for c in found), GOOD)
+    said = ", ".join(c.name for c in found if c.status == ClaimStatus.PASSED)
+    return Tile(title, f"{passed} passed", f"{said}{f'; {left}' if left else ''}", GOOD)
 
 
 _SCORES = (

@@ -72,9 +72,20 @@ def test_claims_are_counted_and_the_failed_are_named():
     assert tiles["claims and budgets"] == ("1 failed", "max-ram: 2,472 B, 424 B over 2 KiB", BAD)
     found = banner(report_of([run]))
     assert (found.tone, found.title) == (BAD, "1 claim failed") and "424 B over" in found.lines[0]
+    source = page_of(run)
+    assert "Limits and budgets" not in source  # no number was compared
+    numbers = (
+        replace(claims[1], limit=2048.0, value=2472.0, unit="bytes"),
+        Claim("max_latency", ClaimStatus.PASSED, "", 5000.0, 1179.5, "us"),
+    )
+    source = page_of(Run("r", "2026", (make_variant_run("pqt", claims=numbers),)))
+    assert (
+        "2,472 bytes of 2,048 bytes, 121 %" in source and "1,179.5 us of 5,000.0 us, 24 %" in source and 'class="over"' in source
+    )
+    assert "Claims and budgets in numbers" in source
     open_ = (Claim("parity", ClaimStatus.PASSED), Claim("accuracy", ClaimStatus.NOT_MEASURED, "no labels"))
     (tiles,) = tiles_of(Run("r", "2026", (make_variant_run("pqt", claims=open_),)))
-    assert tiles["claims and budgets"] == ("1 passed", "not measured: accuracy", GOOD)
+    assert tiles["claims and budgets"] == ("1 passed", "parity; not measured: accuracy", GOOD)
 
 
 def test_a_fault_of_the_rig_is_no_verdict_on_a_model():
