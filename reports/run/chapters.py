@@ -57,7 +57,7 @@ def claims(section: Section) -> list[Block]:
     explained = [(row.label, c) for row in section.rows for c in row.measurement.claims if c.reason]
     reasons = tuple(f"{code(label)}, {c.name} {c.status}: {c.reason}" for label, c in explained)
     compared = tables.limits(section)
-    numbers = [] if compared is None else [Heading(3, "Claims and budgets in numbers"), compared]
+    numbers: list[Block] = [] if compared is None else [Heading(3, "Claims and budgets in numbers"), compared]
     return [Heading(2, "Claims"), grid, Text(CLAIMS_NOTE), *([Bullets(reasons)] if reasons else []), *numbers]
 
 
