@@ -101,7 +101,12 @@ class Oracle:
 def _failed(library: str, e: ChildFailed, memory_kills: int = 0) -> RigError:
     """For anything but a crash. `memory_kills`: processes that this machine ended meanwhile for want of memory."""
     if e.ending == Ending.LIVES:
-        return ModelError(f"{library} can't run the model", received=e.text, remedy="compare with another --oracle, or none")
+        return ModelError(
+            f"{library} can't run the model",
+            expected="outputs to compare the board's with: unverified, there is no timing",
+            received=e.text,
+            remedy="compare with another --oracle, or none",
+        )
     if e.ending == Ending.SLOW:
         return ModelError(
             f"{library} takes too long for one inference of the model", received=e.died, remedy="use another --oracle, or none"
@@ -124,6 +129,7 @@ def _failed(library: str, e: ChildFailed, memory_kills: int = 0) -> RigError:
 def _crashes(library: str, e: ChildFailed) -> ModelError:
     return ModelError(
         f"{library} can't run the model: it ended with {e.died}, and again in a process of its own",
+        expected="outputs to compare the board's with: unverified, there is no timing",
         received=e.text,
         remedy="compare with another --oracle, or none",
     )

@@ -171,6 +171,8 @@ _LEFT_SHIFTS = {"LOGISTIC": (0,), "TANH": (0, 1)}
 def _sigmoid_s16(p: Program, op: Op, x: Tensor, y: Tensor) -> None:
     check(op, y, abs(math.log2(float(y.scale)) + 15) < 1e-3, f"scale {2**-15}", f"{y.scale}")
     multiplier, shift = tables.sigmoid_scaling(x, _LEFT_SHIFTS[op.code])
+    # TFLM takes a multiplier of 0 for that of a scale of 2^(shift - 12).
+    check(op, x, multiplier > 0, "an input scale of at least 4e-14", f"{x.scale}")
     check(op, x, multiplier < 1 << 16, "an input scale below 5.3", f"{x.scale}")  # products must fit 32 bits
     p.emit(f"{op.code.lower()}_s16", op, [x], [y], SigmoidInt(x.size, multiplier, shift))
 

@@ -180,6 +180,42 @@ def shape(model: Any, rng: Rng) -> None:
     t.shape = dims
 
 
+def zero_dimension(model: Any, rng: Rng) -> None:
+    """One dimension of one to all activations is 0: read by some as open, by others as empty."""
+    tensors = [t for t in _sub(model).tensors if len(_list(t.shape)) and not len(_list(model.buffers[t.buffer].data))]
+    some = tensors if rng.random() < 0.2 else [_pick(rng, tensors)]
+    for t in some:
+        dims = _list(t.shape)
+        dims[int(rng.integers(len(dims)))] = 0
+        t.shape = dims
+
+
+def twin_tensors(model: Any, rng: Rng) -> None:
+    """Two tensors that are one: the same table twice, one buffer, one name, or two ops that write the same."""
+    sub, way = _sub(model), rng.integers(4)
+    one, other = _pick(rng, sub.tensors), _pick(rng, sub.tensors)
+    if way == 0:
+        sub.tensors = [*sub.tensors, one]
+        op = _pick(rng, sub.operators)
+        op.inputs = [len(sub.tensors) - 1, *_list(op.inputs)[1:]]
+    elif way == 1:
+        other.buffer = one.buffer
+    elif way == 2:
+        other.name = one.name
+    else:
+        _pick(rng, sub.operators).outputs = _list(_pick(rng, sub.operators).outputs)
+
+
+def cycle(model: Any, rng: Rng) -> None:
+    """An op reads what it writes itself, or what a later one writes."""
+    ops = _sub(model).operators
+    first = int(rng.integers(len(ops)))
+    later = int(rng.integers(first, len(ops)))
+    values = _list(ops[first].inputs)
+    values[int(rng.integers(len(values)))] = int(_pick(rng, _list(ops[later].outputs)))
+    ops[first].inputs = values
+
+
 def signature(model: Any, rng: Rng) -> None:
     t = _pick(rng, _sub(model).tensors)
     t.shapeSignature = [-1 if rng.random() < 0.4 else int(d) for d in _list(t.shape)] + [-1] * int(rng.integers(2))
@@ -276,6 +312,15 @@ def subgraphs(model: Any, rng: Rng) -> None:
     model.subgraphs = model.subgraphs * int(_pick(rng, (0, 2, 50)))
 
 
+def many_subgraphs(model: Any, rng: Rng) -> None:
+    """As many as a file of a few hundred KB can hold: empty ones, or shells whose tensors are those of the first."""
+    shell = schema.SubGraphT()
+    if rng.random() < 0.5:
+        shell.inputs, shell.outputs, shell.operators = [0], [0], []
+        shell.tensors = _sub(model).tensors[:1]
+    model.subgraphs = [*model.subgraphs, *[shell] * int(_pick(rng, (1, 300, 3000)))]
+
+
 def flags(model: Any, rng: Rng) -> None:
     t, way = _pick(rng, _sub(model).tensors), rng.integers(3)
     if way == 0:
@@ -310,6 +355,9 @@ TABLE_CHANGES: tuple[Callable[[Any, Rng], None], ...] = (
     no_options,
     shape,
     shape,
+    zero_dimension,
+    twin_tensors,
+    cycle,
     signature,
     dtype,
     scales,
@@ -324,6 +372,7 @@ TABLE_CHANGES: tuple[Callable[[Any, Rng], None], ...] = (
     buffer_offset,
     borders,
     subgraphs,
+    many_subgraphs,
     flags,
     name,
     drop_table,

@@ -91,6 +91,13 @@ FOUND: dict[str, tuple[bytes, str]] = {
         one_op("TANH", [((3,), "int8", 1e-10, 0)], ((3,), "int8", 1 / 128, 0)),
         "an input scale of at least",
     ),
+    **{
+        f"a 16-bit {code} of a tiny scale": (
+            one_op(code, [((3,), "int16", 1e-16, 0)], ((3,), "int16", 2**-15, 0)),
+            "an input scale of at least 4e-14",
+        )
+        for code in ("LOGISTIC", "TANH")
+    },
     "a magnitude in a tiny scale": (one_op("ABS", [((3,), *Q)], ((3,), "int8", 1e-20, 0)), "scales nearer"),
     "an ELU in a tiny scale": (one_op("ELU", [((3,), *Q)], ((3,), "int8", 1e-30, 0)), "scales nearer"),
     "a slice of which runtimes make different things": (
