@@ -24,6 +24,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     what.add_argument("--variant", nargs="+", action="extend", metavar="NAME", help="built variants (default: all)")
     what.add_argument("--model", nargs="+", action="extend", type=Path, metavar="FILE.tflite", help="models trained elsewhere")
     parser.add_argument("--windows", type=Path, metavar="FILE.npz", help="test windows of every --model")
+    parser.add_argument("--labels", type=Path, metavar="FILE", help="labels of --windows in a file of their own: .npy or CSV")
+    parser.add_argument("--output", metavar="NAME|N", help="which of several outputs the labels belong to")
     parser.add_argument("--engine", nargs="+", action="extend", metavar="NAME|FOLDER", help=f"default: {' '.join(ENGINES)}")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N windows")
     parser.add_argument("--oracle", choices=["tflm", "litert-ref"], help="whose outputs are right (default: rig.toml's)")
@@ -42,12 +44,17 @@ def main(arguments: argparse.Namespace) -> int:
 
     config = load_config()
     target = parse_own_board(arguments.board, config.boards)
+    if arguments.labels and not arguments.windows:
+        raise UserError("--labels needs --windows", expected="--windows x.npy --labels y.npy", received="--labels alone")
     if arguments.windows and not arguments.model:
         raise UserError("--windows needs --model", expected="--model FILE.tflite --windows FILE.npz", received="--windows alone")
     if arguments.json not in (None, "-") and not _is_writable(Path(arguments.json)):
         raise UserError("--json can't be written", expected="a file in a folder that exists", received=arguments.json)
     models = arguments.model or ()
-    variants = model_variants(models, arguments.windows) if models else built_variants(config, arguments.variant or ())
+    if models:
+        variants = model_variants(models, arguments.windows, arguments.labels, arguments.output)
+    else:
+        variants = built_variants(config, arguments.variant or ())
     engines = tuple(arguments.engine or ENGINES)
     with progress(len(variants) * len(engines), "engines") as bar:
         comparison = Comparison(target, config, engines, arguments.limit, arguments.oracle, bar.step)

@@ -202,6 +202,7 @@ def _plan(arguments: argparse.Namespace, config: Config, earlier: RunPlan | None
     models = _models(arguments, config, said)
     own_windows = _foreign(arguments.board) or arguments.resume is not None  # else they go with the models
     if not models:
+        _check_output(arguments.output, own_windows)
         check_budgets("variants", said.budgets, arguments.oracle or before.oracle)
     named = bool(arguments.model or arguments.variant)
     limit = before.limit if arguments.limit is None else arguments.limit
@@ -217,6 +218,16 @@ def _plan(arguments: argparse.Namespace, config: Config, earlier: RunPlan | None
         settings=run_settings(config, arguments.engine or before.engine, limit, arguments.oracle or before.oracle),
         nightly=None if named else earlier.nightly,
     )
+
+
+def _check_output(output: str | None, resumed: bool) -> None:
+    if output is not None and not resumed:
+        raise UserError(
+            "--output needs --model",
+            expected="--model FILE.tflite --output NAME",
+            received=f"--output {output} alone",
+            remedy="built variants have one output",
+        )
 
 
 def _models(arguments: argparse.Namespace, config: Config, said: Said) -> tuple[AskedModel, ...]:

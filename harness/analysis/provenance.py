@@ -148,13 +148,17 @@ def comparable_metadata(run: Measurement) -> dict[str, Any]:
     labels = None if run.labels is None else sha256(json.dumps([int(n) for n in run.labels]).encode()).hexdigest()[:16]
     windows = len({s.index for s in run.samples if s.kind == "window"})
     given = {TEST_SET: run.settings.test_set} if run.settings.test_set else {}
-    return {**checked_metadata(run), "engine": run.image.engine, "windows": windows, "labels": labels, **given}
+    scored = {SCORED: run.settings.scoring.output} if run.settings.scoring and run.settings.scoring.output else {}
+    return {**checked_metadata(run), "engine": run.image.engine, "windows": windows, "labels": labels, **given, **scored}
 
 
 TEST_SET = "test_set"
+SCORED = "scored_output"
+"""The index of the output that the labels belong to; not named where it is the first, as in runs from before it was kept."""
 METADATA_WORDS = {
     "timing_model": "timing model changed (None: zero wait states)",
     TEST_SET: "test windows changed (hash of their values)",
+    SCORED: "scored output changed (its number, None: the first)",
 }
 """For the metadata whose names don't say enough."""
 

@@ -33,6 +33,7 @@ OUTPUTS = "outputs"
 GATES: dict[str, str] = {
     "accuracy": PAIRED,
     OUTPUTS: EXACT,
+    **dict.fromkeys(("auc", "f1", "cell_accuracy", "mae", "rmse", "r2", "reconstruction_error"), EXACT),
     "parity_mismatched_windows": EXACT,
     "parity_top1_changed": EXACT,
     "latency_cycles_median": NOISY,

@@ -114,7 +114,7 @@ TABLE = [
     ),
     Wrong("a clock in a CSV", ("'time' looks like an index or a clock",), windows=text("w.csv", f"time,{HEAD}", f"0,{ROW}")),
     Wrong("two label columns", ("several columns could be the labels",), windows=text("w.csv", f"{HEAD},label,y", f"{ROW},1,1")),
-    Wrong("an unnamed label column", ("does not fit", "(2, 9)"), windows=text("w.csv", f"{ROW},1", f"{ROW},0")),
+    Wrong("an unnamed label column", ("does not fit", "(2, 9)", "column `label`"), windows=text("w.csv", f"{ROW},1", f"{ROW},0")),
     Wrong("a missing cell", ("not a finite number",), windows=text("w.csv", HEAD, ROW.replace("0.5,0.5", "0.5,", 1))),
     Wrong("a folder without labels.csv", ("a folder without labels.csv",), windows=trials(a=f"{HEAD}\n{ROW}\n")),
     Wrong(

@@ -41,11 +41,13 @@ def check_layout(shape: tuple[int, ...], spec: TensorSpec, where: str) -> None:
 def _wrong_size(shape: tuple[int, ...], spec: TensorSpec, where: str) -> UserError:
     single = bool(shape) and math.prod(shape) == spec.size
     why = ": a single window without the axis of windows?" if single else ""
+    more = len(shape) == 2 and shape[1] == spec.size + 1
+    why = ": one value too many in each; is one of them the label?" if more else why
     return UserError(
         f"{where} does not fit the model's input {spec.name!r}{why}",
         expected=f"N windows of {spec.size} values, shape {spec.shape}",
         received=f"shape {shape}",
-        remedy="store x[numpy.newaxis]" if single else SEE,
+        remedy="store x[numpy.newaxis]" if single else "keep labels apart: in y, or a CSV column `label`" if more else SEE,
     )
 
 
