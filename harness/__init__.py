@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tinyrig.api.result import Ram as Ram
     from tinyrig.api.result import Result as Result
     from tinyrig.api.result import RunWarning as RunWarning
+    from tinyrig.compiler.model.obstacle import Obstacle as Obstacle
     from tinyrig.core.errors import ClaimError as ClaimError
     from tinyrig.core.errors import DeviceError as DeviceError
     from tinyrig.core.errors import HostError as HostError
@@ -30,9 +31,18 @@ if TYPE_CHECKING:
     from tinyrig.core.errors import ModelError as ModelError
     from tinyrig.core.errors import RigError as RigError
     from tinyrig.core.errors import UserError as UserError
+    from tinyrig.preflight.public import check as check
+    from tinyrig.preflight.records import Advice as Advice
+    from tinyrig.preflight.records import BoardFit as BoardFit
+    from tinyrig.preflight.records import CheckedOp as CheckedOp
+    from tinyrig.preflight.records import FlashEstimate as FlashEstimate
+    from tinyrig.preflight.records import ModelCheck as ModelCheck
 
 _PUBLIC = {
     "run": "tinyrig.api.measure",
+    "check": "tinyrig.preflight.public",
+    "Obstacle": "tinyrig.compiler.model.obstacle",
+    **dict.fromkeys(("Advice", "BoardFit", "CheckedOp", "FlashEstimate", "ModelCheck"), "tinyrig.preflight.records"),
     **dict.fromkeys(("Claim", "Flash", "Latency", "Op", "Parity", "Ram", "Result", "RunWarning"), "tinyrig.api.result"),
     **dict.fromkeys(
         ("ClaimError", "DeviceError", "HostError", "InfraError", "LinkError", "ModelError", "RigError", "UserError"),

@@ -57,6 +57,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], ex
         "--resume", nargs="?", const="", metavar="NIGHT", help="continue a night that was cut off (default: the newest)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit's XML for a CI: a test case for each claim")
     parser.add_argument("--no-report", action="store_true", help="store the night, but write no report")
     parser.set_defaults(command=main)
 
@@ -64,14 +65,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], ex
 def main(arguments: argparse.Namespace) -> int:
     """Measures, judges, stores, reports; returns the exit status, and says why in the last line of stdout."""
     from tinyrig.core.config import load_config
+    from tinyrig.junit.runs import check_path, told_in
     from tinyrig.nightly.log import NightLog
     from tinyrig.nightly.plan import iso, utc_now
 
     started = utc_now()
     try:
-        config = load_config()
-        with NightLog(config.logs) as log:
-            text, code = _logged(arguments, config, log)
+        check_path(arguments.junit)
+        with told_in(arguments.junit, "nightly"):
+            config = load_config()
+            with NightLog(config.logs) as log:
+                text, code = _logged(arguments, config, log)
     except RigError as error:
         print(f"tinyrig: {error}", file=sys.stderr)
         what = " ".join(error.what.split())[:200]
@@ -113,7 +117,8 @@ def _night(arguments: argparse.Namespace, config: Config, log: NightLog) -> tupl
         locks.close()
     _show(result, log)
     document = {**night_to_json(result, finished), "cut_off_before": night.cut_off_before}
-    lacking = _write(arguments, night, json.dumps(document, indent=1, default=_number, allow_nan=False) + "\n")
+    lacking = [] if _write_junit(arguments.junit, result) else ["no JUnit"]
+    lacking += _write(arguments, night, json.dumps(document, indent=1, default=_number, allow_nan=False) + "\n")
     code = decisive({result.exit_code, EXIT_RIG}) if lacking else result.exit_code
     return summary(result, lacking, code), code
 
@@ -171,6 +176,19 @@ def _write(arguments: argparse.Namespace, night: BegunNight, document: str) -> l
     if write_night(night.night_id, night.config):
         lacking.append("no report")
     return lacking
+
+
+def _write_junit(path: Path | None, result: NightResult) -> bool:
+    from tinyrig.junit.runs import save
+    from tinyrig.nightly.junit import night_document
+
+    try:
+        if path:
+            save(path, night_document(result))
+        return True
+    except RigError as error:
+        print(f"tinyrig: {error}", file=sys.stderr)
+        return False
 
 
 def _check_json(path: Path | None) -> None:

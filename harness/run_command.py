@@ -67,6 +67,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], ex
         help="continue an interrupted run at its first unmeasured window (default: this board's newest)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result (schema 1)")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit's XML for a CI: a test case for each claim")
     parser.add_argument("--no-report", action="store_true", help="store the run, but write no report")
     parser.set_defaults(command=main)
 
@@ -82,24 +83,43 @@ class _OneBoard(argparse.Action):
 
 def main(arguments: argparse.Namespace) -> int:
     """Runs, stores, reports; returns the exit status."""
-    from tinyrig.analysis.run_json import run_to_json
     from tinyrig.core.config import load_config
     from tinyrig.core.deadlines import Deadline
-    from tinyrig.measure.reporting import write_report
+    from tinyrig.junit.runs import check_path, run_document, save, told_in
+
+    check_path(arguments.junit)
+    with told_in(arguments.junit, "run"):
+        config = load_config()
+        deadline = Deadline("run_s", config.limits.run_s)
+        plan, resume = _asked(arguments, config)
+        config = dataclasses.replace(config, dataset=plan.dataset or config.dataset)
+        _check_writable(arguments.json)
+        done = _read_back(_measure(plan, config, resume, deadline), config)
+    if arguments.junit:
+        save(arguments.junit, run_document(done.result, plan.board, () if done.lost is None else (done.lost,)))
+    return _told(arguments, done, config)
+
+
+def _asked(arguments: argparse.Namespace, config: Config) -> tuple[RunPlan, str | None]:
+    """(what to measure, the id of the run to resume)."""
     from tinyrig.measure.resume import check_asked
 
-    config = load_config()
-    deadline = Deadline("run_s", config.limits.run_s)
     _check_words(arguments)
     resumed = _resumed(arguments, config)
     plan = _plan(arguments, config, resumed.plan if resumed else None)
-    if resumed:  # before anything is built for it
-        check_asked(resumed.plan, plan, f"run {resumed.run_id}", config.boards)
-        kept = resumed.plan
-        plan = dataclasses.replace(plan, models=kept.models or plan.models, windows=kept.windows, budgets=kept.budgets)
-    config = dataclasses.replace(config, dataset=plan.dataset or config.dataset)
-    _check_writable(arguments.json)
-    done = _read_back(_measure(plan, config, resumed.run_id if resumed else None, deadline), config)
+    if resumed is None:
+        return plan, None
+    kept = resumed.plan
+    check_asked(kept, plan, f"run {resumed.run_id}", config.boards)  # before anything is built for it
+    plan = dataclasses.replace(plan, models=kept.models or plan.models, windows=kept.windows, budgets=kept.budgets)
+    return plan, resumed.run_id
+
+
+def _told(arguments: argparse.Namespace, done: _Done, config: Config) -> int:
+    """The exit status, with the result written where it was asked for."""
+    from tinyrig.analysis.run_json import run_to_json
+    from tinyrig.measure.reporting import write_report
+
     result, failures = done.result, done.failures
     if arguments.json:
         _write(arguments.json, json.dumps(run_to_json(result, done.evaluated), indent=1, allow_nan=False) + "\n")

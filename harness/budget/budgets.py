@@ -26,6 +26,11 @@ class Budgets:
     def __bool__(self) -> bool:
         return any(value is not None for value in asdict(self).values())
 
+    @property
+    def claims(self) -> frozenset[str]:
+        """Names of the claims that are judged by these limits: a drop of accuracy is the limit of `accuracy`."""
+        return frozenset("accuracy" if name == "max_accuracy_drop" else name for name in self.to_json())
+
     def over(self, other: Budgets) -> Budgets:
         """Its own limits, and `other`'s where it has none."""
         return replace(other, **self.to_json())

@@ -175,8 +175,7 @@ def judge(run: Measurement, found: Evaluation, config: Config) -> tuple[Claim, .
 
 def unjudged(run: Measurement, claims: Sequence[Claim]) -> list[Claim]:
     """Budgets that somebody set and that could not be judged: nothing passes unseen."""
-    wanted = {"accuracy" if name == "max_accuracy_drop" else name for name in run.variant.budgets.to_json()}
-    return [c for c in claims if c.name in wanted and c.status == ClaimStatus.NOT_MEASURED]
+    return [c for c in claims if c.name in run.variant.budgets.claims and c.status == ClaimStatus.NOT_MEASURED]
 
 
 def claim_error(run: Measurement, claim: Claim) -> ClaimError:

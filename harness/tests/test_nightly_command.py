@@ -217,7 +217,9 @@ def test_what_can_not_be_judged_or_told_apart_is_refused_before_anything_is_meas
 
 def test_a_night_says_which_budget_was_exceeded_and_by_how_much(home, capfd):
     (home / "rig.toml").write_text(TABLES)
-    assert main(["nightly", "--no-report", "--max-flash", "1KiB", "--json", "night.json"]) == 1
+    assert main(["nightly", "--no-report", "--max-flash", "1KiB", "--json", "night.json", "--junit", "junit.xml"]) == 1
+    junit = (home / "junit.xml").read_text()
+    assert junit.count("<failure") == 2 and 'classname="virtual.gesture" name="max_flash"' in junit and "<error" not in junit
     said = capfd.readouterr().out
     assert "gesture on virtual: claim failed: max_flash: flash " in said and "budget at most 1,024 bytes" in said
     document = json.loads((home / "night.json").read_text())

@@ -91,6 +91,36 @@ RECORDS = {
     },
     "RunWarning": {"kind": "str", "text": "str"},
 }
+RECORDS |= {
+    "ModelCheck": {
+        "file": "str",
+        "sha256": "str",
+        "file_bytes": "int",
+        "obstacles": "tuple[Obstacle, ...]",
+        "inputs": "tuple[TensorSpec, ...]",
+        "outputs": "tuple[TensorSpec, ...]",
+        "ops": "tuple[CheckedOp, ...]",
+        "weight_bytes": "int",
+        "arena_bytes": "int",
+        "arena_least": "int",
+        "flash": "FlashEstimate | None",
+        "fits": "tuple[BoardFit, ...]",
+        "advice": "tuple[Advice, ...]",
+    },
+    "CheckedOp": {
+        **dict.fromkeys(("op", "name", "layer", "kernel"), "str"),
+        **dict.fromkeys(("index", "macs", "weight_bytes", "alive_bytes"), "int"),
+    },
+    "FlashEstimate": dict.fromkeys(("weight_bytes", "code_low", "code_high"), "int"),
+    "BoardFit": {
+        "board": "str",
+        "fits": "bool",
+        **dict.fromkeys(("flash_need", "flash_bytes", "ram_need", "ram_bytes"), "int"),
+        "reason": "str",
+    },
+    "Advice": {"text": "str", "saves_bytes": "int"},
+    "Obstacle": {"index": "int", **dict.fromkeys(("op", "name", "reason", "remedy"), "str")},
+}
 PROPERTIES = {"failed", "passed", "latency_us", "ram_bytes", "flash_bytes"}
 ERRORS = {"RigError": 3, "ClaimError": 1, "UserError": 2, "ModelError": 2}
 ERRORS |= dict.fromkeys(("DeviceError", "HostError", "InfraError", "LinkError"), 3)
@@ -123,8 +153,10 @@ def test_functions_keep_their_parameters():
 
 def test_properties_and_errors_stay():
     assert all(isinstance(getattr(tinyrig.Result, name), property) for name in PROPERTIES)
+    assert all(isinstance(getattr(tinyrig.ModelCheck, name), property) for name in ("runs", "macs", "portable_share"))
+    assert list(parameters(tinyrig.check)) == ["model"] and callable(tinyrig.ModelCheck.fits_on)
     assert {name: getattr(tinyrig, name).exit_code for name in ERRORS} == ERRORS
-    assert set(RECORDS) | set(ERRORS) | {"run", "__version__"} <= set(dir(tinyrig))
+    assert set(RECORDS) | set(ERRORS) | {"run", "check", "__version__"} <= set(dir(tinyrig))
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         _ = tinyrig.nonsense
 
@@ -163,6 +195,16 @@ def test_a_model_is_measured_and_its_claims_are_told(home):
     assert not found.passed and [claim.name for claim in found.failed] == ["max_latency"]
     assert {claim.name: claim.status for claim in found.claims}["accuracy"] == "passed"
     assert found.json["tflite_sha256"] == found.model_sha256
+
+
+def test_a_model_is_checked_without_a_board(home):
+    (home / "rig.toml").write_text('[models.gesture]\nfile = "dense.tflite"\n')
+    found = tinyrig.check("gesture")
+    assert found == tinyrig.check(home / "dense.tflite") and found.runs and found.fits_on("virtual") and found.macs == 288
+    (home / "broken.tflite").write_bytes(b"nonsense")
+    assert not tinyrig.check("broken.tflite").runs and tinyrig.check("broken.tflite").obstacles[0].reason
+    with pytest.raises(tinyrig.UserError):
+        tinyrig.check("no-such.tflite")
 
 
 def test_what_cannot_be_judged_or_used_is_an_error(home):

@@ -140,6 +140,21 @@ def test_a_project_with_models_of_its_own_measures_those_and_a_budget_that_is_ex
     assert "claim failed: gesture: max_latency: latency " in errors and "budget at most 1 us: " in errors and "too much" in errors
 
 
+def test_junit_has_a_case_for_each_claim_and_an_error_for_the_rig(faults, tmp_path):
+    import xml.etree.ElementTree as ET
+
+    (tmp_path / "rig.toml").write_text(RIG)
+    faults["sound"] = LinkError("the board is gone")
+    assert run("--junit", "junit.xml")[0] == 1
+    cases = ET.parse(tmp_path / "junit.xml").getroot().iter("testcase")
+    kinds = {(c.get("classname"), c.get("name")): next((child.tag for child in c), "passed") for c in cases}
+    assert kinds["virtual.gesture", "max_latency"] == "failure" and kinds["virtual.gesture", "parity"] == "passed"
+    assert kinds["virtual.sound", "measured"] == "error"
+    assert main(["run", "--model", "nonsense", "--no-report", "--junit", "junit.xml"]) == 2
+    (case,) = ET.parse(tmp_path / "junit.xml").getroot().iter("testcase")
+    assert "no model nonsense" in case.find("error").get("message")
+
+
 def test_several_models_in_one_run_by_file_and_by_name(faults, tmp_path):
     (tmp_path / "rig.toml").write_text(RIG)
     status, document = run("--model", "sound", "dense.tflite", "--limit", "2", "--max-flash", "1MiB")
