@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def markdown(document: dict[str, Any]) -> str:
 
 _LEGEND = (
     "RAM is arena + static + stack, flash weights + engine, in bytes, without the rig's own share. "
-    "x peer: this engine's cycles over CMSIS-NN's."
+    "x peer: this engine's cycles over CMSIS-NN's; in brackets the same at the low and at the high end of the estimates' band."
 )
 
 
@@ -138,11 +139,18 @@ def _model_table(model: dict[str, Any]) -> str:
 def _table_row(e: dict[str, Any]) -> list[str]:
     if e["reason"]:
         return [e["engine"], *["n/a"] * 11, e["reason"]]
-    ram, flash, ratio = e["ram"], e["flash"], (e["ratio_to_peer"] or {}).get("cycles")
-    counts = (e["instructions"], e["cycles"])
+    ram, flash = e["ram"], e["flash"]
     sizes = [ram[key] for key in ("model_total", "arena", "static", "stack")]
     sizes += [flash[key] for key in ("model_total", "weights", "engine")]
-    return [e["engine"], *map(_count, counts), _decimal(e["cycles_per_mac"]), _decimal(ratio), *map(_count, sizes), _parity(e)]
+    counts = [_count(e["instructions"]), _banded(_count, e, "cycles"), _decimal(e["cycles_per_mac"])]
+    return [e["engine"], *counts, _banded(_decimal, e["ratio_to_peer"] or {}, "cycles"), *map(_count, sizes), _parity(e)]
+
+
+def _banded(form: Callable[[float | None], str], values: Mapping[str, float | None], name: str) -> str:
+    """`0.38 (0.40-0.42)`: by default, at the low end of the band and at the high one."""
+    ends = [values.get(f"{name}_{end}") for end in ("low", "high")]
+    text = form(values.get(name))
+    return text if None in ends else f"{text} ({'-'.join(map(form, ends))})"
 
 
 def _count(value: float | None) -> str:

@@ -74,6 +74,8 @@ METRICS: dict[str, Metric] = {
     "parity_top1_changed": Metric("windows", "lower", True, _count),
     "latency_cycles_median": Metric("cycles", "lower", False, _count),
     "latency_us_median": Metric("us", "lower", False, _us),
+    "latency_us_low": Metric("us", "lower", False, _us),
+    "latency_us_high": Metric("us", "lower", False, _us),
     "latency_us_p95": Metric("us", "lower", False, _us),
     "latency_us_p99": Metric("us", "lower", False, _us),
     "latency_us_min": Metric("us", "lower", False, _us),

@@ -6,13 +6,14 @@ Latency is taken over the samples of kind "window" (every test window once) and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tinyrig.analysis import energy_metrics, mlperf_metrics, stats
 from tinyrig.analysis.verification import withheld
-from tinyrig.core.records import INSTRUCTIONS, Measurement, OpInfo
+from tinyrig.core.records import ESTIMATED, INSTRUCTIONS, MEASURED, Measurement, OpInfo, Sample
 
 
 def timed_cycles(run: Measurement) -> np.ndarray:
@@ -29,18 +30,44 @@ def latency(run: Measurement) -> dict[str, float | None] | None:
     if mlperf_metrics.is_foreign(run):
         return mlperf_metrics.latency(run)
     if run.board.timing == INSTRUCTIONS:
-        no_us = dict.fromkeys(("us_median", "us_p95", "us_p99", "us_min", "us_max"))
+        no_us = dict.fromkeys(("us_median", "us_low", "us_high", "us_p95", "us_p99", "us_min", "us_max"))
         return {"cycles_median": float(np.median(cycles)), **no_us, "samples": int(cycles.size)}
     us = cycles * 1e6 / run.board.clock_hz
+    low, high = _ends(run, float(np.median(us)))
     return {
         "cycles_median": float(np.median(cycles)),
         "us_median": float(np.median(us)),
+        "us_low": low,
+        "us_high": high,
         "us_p95": stats.percentile(us, 95),
         "us_p99": stats.percentile(us, 99),
         "us_min": float(us.min()),
         "us_max": float(us.max()),
         "samples": int(us.size),
     }
+
+
+def band_of(samples: Sequence[Sample], spans: Sequence[Sequence[int]], overhead: int) -> dict[str, float] | None:
+    """Median cycles of an inference at both ends, `low` and `high`. `spans`: (default, low, high) between two reads of the
+    counter; `overhead`: what the board has subtracted. None where no timed sample is among them."""
+    found = {default - overhead: (low - overhead, high - overhead) for default, low, high in spans}
+    timed = [s.cycles for s in samples if s.kind in ("window", "repeat")]
+    ends = np.asarray([found[cycles] for cycles in timed if cycles in found], np.float64)
+    if not len(ends):
+        return None
+    share = np.asarray([cycles for cycles in timed if cycles in found], np.float64)
+    low, high = np.median(ends / share[:, None], axis=0) * float(np.median(timed))
+    return {"low": float(low), "high": float(high)}
+
+
+def _ends(run: Measurement, us_median: float) -> tuple[float | None, float | None]:
+    """Microseconds at the low and the high end. Both are the median where it was measured, None where an estimate has no band."""
+    if run.board.timing == MEASURED:
+        return us_median, us_median
+    band = run.settings.band
+    if run.board.timing != ESTIMATED or not band:
+        return None, None
+    return band["low"] * 1e6 / run.board.clock_hz, band["high"] * 1e6 / run.board.clock_hz
 
 
 def throughput(run: Measurement) -> dict[str, Any] | None:

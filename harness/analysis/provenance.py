@@ -22,7 +22,8 @@ TIMING_NOTES = {
 MEMORY_NOTE = (
     "estimated cycles of the virtual board's timing model of a Cortex-M4F behind the nRF52840's flash and cache: its parameters "
     "were fitted to 303 published measurements of integer programs on that chip (mean error -1.7 %, 94 % within 5 %, worst "
-    "-25 %); neither a whole network nor floating-point code was checked there"
+    "-25 %); neither a whole network nor floating-point code was checked there. The ends of the band: two ways of the cache and "
+    "2 cycles a line of data; 3 cycles for every read of data"
 )
 """Of estimates whose timing model has a name."""
 ORACLE_NOTES = {

@@ -10,11 +10,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Latency:
-    """One inference with its input in place. `cycles_median` counts what `Result.timing` says; the microseconds are None where
+    """One inference with its input in place. `us_low` and `us_high` are the ends of an estimate's band, the median where it was
+    measured. `cycles_median` counts what `Result.timing` says; the microseconds are None where
     an emulator counted instructions, which give no time."""
 
     cycles_median: float | None
     us_median: float | None
+    us_low: float | None
+    us_high: float | None
     us_p95: float | None
     us_p99: float | None
     us_min: float | None

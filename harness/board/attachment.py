@@ -112,6 +112,10 @@ class Attachment:
         """Faults of the line that the virtual board has injected so far, by direction and kind."""
         return self.emulator.injected() if self.emulator is not None and self.faults else {}
 
+    def spans(self) -> tuple[tuple[int, ...], ...]:
+        """See VirtualBoard.spans(); empty for other boards."""
+        return self.emulator.spans() if isinstance(self.emulator, VirtualBoard) else ()
+
     def check(self) -> None:
         """Raises InfraError for an emulator that died."""
         if self.emulator is not None:

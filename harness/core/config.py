@@ -248,7 +248,7 @@ class Config:
     """Baud that the virtual board's line is throttled to; 0: not at all."""
     line_repeats: Annotated[float, Number()] = 0.05
     """The share of requests (0 to 1) that may be sent again before the line is said to be bad."""
-    memory: Annotated[str, OneOf(("none", "nrf52840"))] = "none"
+    memory: Annotated[str, OneOf(("none", "nrf52840"))] = "nrf52840"
     """Whose flash and cache the virtual board's cycles include (docs/timing.md); none: zero wait states."""
     accuracy_drop: Annotated[float, Number()] = 0.005
     """How far (0 to 1) the accuracy on the board may lie below the host's."""

@@ -176,6 +176,7 @@ class MeasurementSettings:
     """How one measurement was made; None: not kept, or does not apply.
 
     `float_tolerance` in real units. `timing_model` names that of an estimate, None: zero wait states.
+    `band`: cycles of one inference at the ends of an estimate's band, `low` and `high`.
     `link` is the session's summary (link/exchange.py), `energy` what the power meter recorded
     (energy/meter.py), `mlperf` what was found out about a firmware built elsewhere (mlperf/bench.py). `resumed_at` are the
     numbers of samples after which measuring was interrupted; `injected` counts the faults that were injected on purpose.
@@ -195,6 +196,7 @@ class MeasurementSettings:
     link: Mapping[str, Any] | None = None
     timer_overhead_cycles: int | None = None
     timing_model: str | None = None
+    band: Mapping[str, float] | None = None
     resumed_at: tuple[int, ...] | None = None
     energy: Mapping[str, Any] | None = None
     injected_faults: tuple[str, ...] | None = None
@@ -256,6 +258,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "link": dict,
     "timer_overhead_cycles": int,
     "timing_model": str,
+    "band": dict,
     "resumed_at": list,
     "energy": dict,
     "injected_faults": list,

@@ -177,7 +177,18 @@ def _model_json(variant: Variant, rows: list[Row]) -> dict[str, Any]:
     return {"model": variant.name, "tflite_sha256": variant.sha256, "macs": macs, "engines": entries}
 
 
-_NOT_MEASURED = ("cycles", "timing", "cycles_per_mac", "ram", "flash", "parity", "windows", "latency_reason")
+_NOT_MEASURED = (
+    "cycles",
+    "cycles_low",
+    "cycles_high",
+    "timing",
+    "cycles_per_mac",
+    "ram",
+    "flash",
+    "parity",
+    "windows",
+    "latency_reason",
+)
 
 
 def _engine_json(row: Row, macs: int | None) -> dict[str, Any]:
@@ -192,8 +203,11 @@ def _engine_json(row: Row, macs: int | None) -> dict[str, Any]:
         return entry | dict.fromkeys(_NOT_MEASURED)
     found = evaluate(run).checked()
     cycles = found.values["latency_cycles_median"]
+    band = run.settings.band or {}
     return entry | {
         "cycles": cycles,
+        "cycles_low": band.get("low") if cycles else None,
+        "cycles_high": band.get("high") if cycles else None,
         "timing": run.board.timing,
         "cycles_per_mac": cycles / macs if cycles and macs else None,
         "ram": found.ram,
@@ -217,6 +231,8 @@ def _figures(entry: dict[str, Any]) -> dict[str, float | None]:
     ram, flash = entry["ram"] or {}, entry["flash"] or {}
     return {
         "cycles": entry["cycles"],
+        "cycles_low": entry["cycles_low"],
+        "cycles_high": entry["cycles_high"],
         "instructions": entry["instructions"],
         "ram": ram.get("model_total"),
         "flash": flash.get("model_total"),

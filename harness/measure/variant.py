@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tinyrig.analysis.metrics import band_of
 from tinyrig.analysis.provenance import clock_warning, line_warning
 from tinyrig.board.rig import Rig
 from tinyrig.compiler.compile import compile_model
@@ -186,6 +187,7 @@ class _Taken:
     faults: tuple[str, ...]
     injected: Mapping[str, int]
     timing_model: str | None
+    band: Mapping[str, float] | None
 
 
 class _Stream:
@@ -211,7 +213,9 @@ class _Stream:
         injected = {kind: n - before.get(kind, 0) for kind, n in rig.injected().items()}
         line, retries = self._line(session), session.retries
         tries, model = rig.flash_tries, rig.attachment.timing_model
-        return _Taken(board, hello, samples, clock, marked, energy, line, retries, tries, tuple(rig.faults), injected, model)
+        band = band_of(samples, rig.attachment.spans(), hello.timer_overhead_cycles)
+        faults = tuple(rig.faults)
+        return _Taken(board, hello, samples, clock, marked, energy, line, retries, tries, faults, injected, model, band)
 
     def _samples(
         self, session: Session, windows: Windows, keep: Callable[[Sample], None], done: tuple[Sample, ...], board: BoardInfo
@@ -259,6 +263,7 @@ def _settings(request: Request, config: Config, windows: Windows, taken: _Taken,
         link=taken.line,
         timer_overhead_cycles=taken.hello.timer_overhead_cycles,
         timing_model=taken.timing_model,
+        band=taken.band,
         resumed_at=recorder.resumed_at,
         energy=taken.energy or None,
         injected_faults=taken.faults or None,

@@ -61,7 +61,7 @@ RECORDS = {
     },
     "Latency": {
         "cycles_median": "float | None",
-        **dict.fromkeys(("us_median", "us_p95", "us_p99", "us_min", "us_max"), "float | None"),
+        **dict.fromkeys(("us_median", "us_low", "us_high", "us_p95", "us_p99", "us_min", "us_max"), "float | None"),
         "samples": "int",
     },
     "Ram": {

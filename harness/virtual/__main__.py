@@ -26,6 +26,8 @@ TICK_S = 0.02
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 TELL = signal.SIGUSR1
 """Asks for the line `injected {...}` on stderr, which comes at the end too."""
+TELL_SPANS = signal.SIGUSR2
+"""Asks for a line on stdout: what Spans.all() has, as JSON."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,8 +51,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--memory",
         choices=("none", "nrf52840"),
-        default="none",
-        help="whose flash and cache the cycles include; none: zero wait states (default), several times faster",
+        default="nrf52840",
+        help="whose flash and cache the cycles include (default nrf52840); none: memory never waits, which counts faster",
     )
     p.add_argument("--fault", action="append", default=[], metavar="NAME[:N]", help="inject a fault; see below")
     p.add_argument("--fault-seed", type=int, default=0, metavar="N", help="seed of the random line faults")
@@ -98,9 +100,13 @@ def hear(board: Board, link: Path | None) -> None:
     """Beside the emulator: signals, which are blocked in every thread. Not by sigtimedwait: once stopped and continued, Python's
     gives a siginfo that nobody has filled in once its time is up (CPython 3.11 to 3.13)."""
     while True:
-        if signal.sigwait((*SIGNALS, TELL)) != TELL:
+        heard = signal.sigwait((*SIGNALS, TELL, TELL_SPANS))
+        if heard == TELL:
+            tell_injected(board)
+        elif heard == TELL_SPANS:
+            print(json.dumps(board.dwt.spans.all()), flush=True)
+        else:
             leave(link, board)
-        tell_injected(board)
 
 
 def watch(board: Board, link: Path | None, until_eof: bool) -> None:
@@ -119,7 +125,7 @@ def main(argv: list[str] | None = None) -> int:
         image = load_image(args.image) if args.image else ()
         from tinyrig.virtual.board import Board, BoardOptions
 
-        signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, TELL))
+        signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, TELL, TELL_SPANS))
         options = BoardOptions(image, args.line_rate, args.clock, args.hook, faults, args.number, args.fault_seed, args.memory)
         board = Board(options)
         if args.link:

@@ -37,7 +37,7 @@ class VirtualBoard:
         faults: Sequence[str] = (),
         number: int = 0,
         fault_seed: int = 0,
-        memory: str = "none",
+        memory: str = "nrf52840",
     ) -> None:
         options = ["--line-rate", str(line_rate), "--clock", clock, "--hook", hook, "--number", str(number)]
         options += ["--fault-seed", str(fault_seed), "--memory", memory]
@@ -93,6 +93,16 @@ class VirtualBoard:
                 return counts
             time.sleep(0.01)
         raise InfraError("the virtual board does not report what it injected", received=self.stderr().strip() or "silence")
+
+    def spans(self) -> tuple[tuple[int, ...], ...]:
+        """Cycles between two reads of the counter, of the latest different ones: by the default memory system, the low end of its
+        band and the high one. Empty where there is no band. Raises InfraError."""
+        self._helper.signal(signal.SIGUSR2)
+        try:
+            return tuple(tuple(span) for span in json.loads(self._helper.line(START_TIMEOUT_S)))
+        except (NoAnswer, ValueError) as error:
+            self.check()
+            raise InfraError("the virtual board does not report the ends of its estimates", received=str(error)) from error
 
     def check(self) -> None:
         """Raises InfraError, with the board's stderr, if its process has ended."""

@@ -196,6 +196,36 @@ class CoreDebug:
     trace_enabled = False
 
 
+class Spans:
+    """What lay between two reads of the cycle counter that followed each other, by each memory system that counts. Short ones are
+    left out, and those in which the processor waited; of equal ones by the first system the extremes are kept."""
+
+    SHORTEST = 256  # cycles
+    MOST = 512
+
+    def __init__(self) -> None:
+        self._last: tuple[int, ...] = ()
+        self._waited = 0
+        self._kept: dict[int, tuple[int, ...]] = {}  # the cycles by the first system -> those by the others
+
+    def read(self, cycles: tuple[int, ...], waited: int) -> None:
+        """The program reads the counter now. `cycles`: of all systems."""
+        last, self._last = self._last, cycles
+        before, self._waited = self._waited, waited
+        if len(cycles) < 2 or not last or waited != before or cycles[0] - last[0] < self.SHORTEST:
+            return
+        span = tuple(now - then for now, then in zip(cycles, last, strict=True))
+        known = self._kept.pop(span[0], None) or span[1:]
+        ends = (min(known[0], span[1]), *(max(a, b) for a, b in zip(known[1:], span[2:], strict=True)))
+        self._kept[span[0]] = ends
+        if len(self._kept) > self.MOST:
+            del self._kept[next(iter(self._kept))]
+
+    def all(self) -> list[tuple[int, ...]]:
+        """The latest of them: cycles by the first system, by the low end of its band, by the high one."""
+        return [(first, *others) for first, others in list(self._kept.items())]
+
+
 class Dwt(Registers):
     """CTRL and CYCCNT. The count runs while DEMCR.TRCENA and CTRL.CYCCNTENA are set."""
 
@@ -206,6 +236,7 @@ class Dwt(Registers):
         super().__init__()
         self._counter, self._by_instructions, self._debug = counter, by_instructions, debug
         self.waited_cycles = 0
+        self.spans = Spans()
         self._held = 0  # the count while it stands still
         self._origin = self._now()
 
@@ -227,7 +258,11 @@ class Dwt(Registers):
         self._held, self._origin = count, self._now() - count
 
     def read(self, offset: int) -> int:
-        return self.count() if offset == self.CYCCNT else super().read(offset)
+        if offset != self.CYCCNT:
+            return super().read(offset)
+        if not self._by_instructions:
+            self.spans.read(self._counter.all_cycles, self.waited_cycles)
+        return self.count()
 
     def write(self, offset: int, value: int) -> None:
         if offset == self.CYCCNT:

@@ -104,6 +104,7 @@ def _accuracy_point(ax: Axes, row: ReportRow, i: int) -> None:
     ax.errorbar(
         x,
         y,
+        xerr=_latency_bars(row, x),
         yerr=[[max(0.0, y - lo)], [max(0.0, hi - y)]],
         fmt=marker,
         color=colour,
@@ -114,6 +115,12 @@ def _accuracy_point(ax: Axes, row: ReportRow, i: int) -> None:
         linewidth=1.3,
         label=label,
     )
+
+
+def _latency_bars(row: ReportRow, ms: float) -> list[list[float]] | None:
+    """From `ms` to the ends of an estimate's band; None without one."""
+    low, high = row.values["latency_us_low"], row.values["latency_us_high"]
+    return None if low is None or high is None else [[max(0.0, ms - low / 1000)], [max(0.0, high / 1000 - ms)]]
 
 
 # ---- memory ----

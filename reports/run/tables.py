@@ -46,6 +46,13 @@ def milliseconds(row: ReportRow, name: str = "latency_us_median") -> str:
     return shown(row, name) if value is None else f"{value / 1000:.3f}"
 
 
+def banded(row: ReportRow) -> str:
+    """`1.158 (1.14-1.28)`: the median and the ends of an estimate's band."""
+    low, high = row.values["latency_us_low"], row.values["latency_us_high"]
+    text = milliseconds(row)
+    return text if low is None or high is None or low == high else f"{text} ({low / 1000:.3f}-{high / 1000:.3f})"
+
+
 def by_variant(section: Section, columns: Mapping[str, Column], left: int = 1) -> Grid:
     """A line for each row of the section, its label first."""
     data = {title: [column(row) for row in section.rows] for title, column in columns.items()}
@@ -86,7 +93,7 @@ def summary(section: Section) -> Grid:
         "top-1": metric("accuracy"),
         "95 % interval": metric("accuracy_ci95"),
         "outputs": parity_status,
-        **({f"ms, {section.timing}": milliseconds} if section.timed else {section.unit: instructions}),
+        **({f"ms, {section.timing}": banded} if section.timed else {section.unit: instructions}),
         "RAM B": metric("ram_model_total"),
         "flash B": metric("flash_model_total"),
     }
@@ -293,11 +300,14 @@ def latency(section: Section) -> Grid:
     if not section.timed:
         named = {"median": "latency_cycles_median", "inferences": "latency_samples", "instructions/MAC": "cycles_per_mac"}
         return _metrics_by_variant(section, named)
+    estimated = section.timing == ESTIMATED
+    ends = {"us, low": "latency_us_low", "us, high": "latency_us_high"} if estimated else {}
     return _metrics_by_variant(
         section,
         {
             "cycles, median": "latency_cycles_median",
             "us, median": "latency_us_median",
+            **ends,
             "us, p95": "latency_us_p95",
             "us, p99": "latency_us_p99",
             "us, min": "latency_us_min",

@@ -40,6 +40,14 @@ def texts(run, folder=None):
     return markdown.render(build(report_of([run]), folder and folder / "plots"), folder or Path())
 
 
+def test_an_estimates_band_stands_beside_its_median(tmp_path):
+    run = make_run()
+    one = run.runs[0]
+    banded = replace(one, settings=replace(one.settings, band={"low": 64_000.0, "high": 128_000.0}))
+    text = texts(replace(run, runs=(banded, *run.runs[1:])), tmp_path)
+    assert "(1.000-2.000)" in text and "us, low" in text and "us, high" in text
+
+
 def test_the_report_says_what_has_to_be_said():
     text = texts(make_run())
     for needed in (

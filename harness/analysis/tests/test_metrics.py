@@ -46,7 +46,8 @@ def test_json_has_exactly_the_contracts_keys_or_more():
     entry = doc["runs"][0]
     assert set(entry) >= SCHEMA_1
     assert set(entry["parity"]) >= {"oracle", "compared", "mismatched_windows", "max_abs_diff", "top1_changed", "first_mismatch"}
-    assert set(entry["latency"]) == {"cycles_median", "us_median", "us_p95", "us_p99", "us_min", "us_max", "samples"}
+    percentiles = {"us_p95", "us_p99", "us_min", "us_max"}
+    assert set(entry["latency"]) == {"cycles_median", "us_median", "us_low", "us_high", "samples", *percentiles}
     assert set(entry["ram"]) == {"arena", "static", "stack", "model_total", "rig"}
     assert set(entry["flash"]) == {"weights", "engine", "model_total", "rig", "total"}
     assert set(entry["ops"][0]) >= {"index", "op", "name", "cycles"}
@@ -186,7 +187,8 @@ def test_measure_names_every_metric_and_all_values_format():
         assert value is None or isinstance(metric.format(value), str)
     missing = [n for n, v in metric_values(make_variant_run("simple")).items() if v is None]
     others = ["auc", "f1", "cell_accuracy", "mae", "rmse", "r2", "reconstruction_error"]  # of outputs that are no list of classes
-    assert missing == [*others, "energy_uj_median", "throughput"]  # with a power meter, and of foreign firmware
+    ends = ["latency_us_low", "latency_us_high"]  # of estimates with a band
+    assert missing == [*others, *ends, "energy_uj_median", "throughput"]  # with a power meter, and of foreign firmware
 
 
 def test_checked_metadata_sees_another_board_clock_compiler_and_timing():

@@ -53,7 +53,9 @@ def test_every_engine_is_measured_on_the_same_model(document):
 
 def test_ratios_are_over_the_peers_figures(document):
     found = rows(document, 0)
-    assert found[PEER]["ratio_to_peer"] == dict.fromkeys(("cycles", "instructions", "ram", "flash"), 1.0)
+    assert found[PEER]["ratio_to_peer"] == dict.fromkeys(
+        ("cycles", "cycles_low", "cycles_high", "instructions", "ram", "flash"), 1.0
+    )
     ratio = found["tinyrig"]["ratio_to_peer"]
     assert ratio["cycles"] == pytest.approx(found["tinyrig"]["cycles"] / found[PEER]["cycles"])
     assert ratio["flash"] == pytest.approx(found["tinyrig"]["flash"]["model_total"] / found[PEER]["flash"]["model_total"])
@@ -76,8 +78,16 @@ def test_the_table_shows_every_figure_and_its_label(document):
     text = markdown(document)
     for entry in rows(document, 0).values():
         assert f"{entry['cycles']:,.0f}" in text and f"{entry['ram']['model_total']:,}" in text
-    assert "cycles (estimated)" in text and "zero wait states" in text
+    assert "cycles (estimated)" in text and "303 published measurements" in text
     assert "n/a" in text and "SOFTMAX" in text and "tflite-micro" in text
+
+
+def test_ratios_stand_at_both_ends_of_the_band(document):
+    entry, peer = rows(document, 0)["tinyrig"], rows(document, 0)[PEER]
+    assert entry["cycles_low"] < entry["cycles"] < entry["cycles_high"]
+    for end in ("cycles_low", "cycles_high"):
+        assert entry["ratio_to_peer"][end] == entry[end] / peer[end]
+    assert f"({entry['cycles_low']:,.0f}-{entry['cycles_high']:,.0f})" in markdown(document)
 
 
 def test_wrong_outputs_fail_the_comparison(document):

@@ -6,12 +6,14 @@ import dataclasses
 
 import pytest
 
+from tinyrig.analysis.metrics import band_of, latency
 from tinyrig.analysis.provenance import checked_metadata, timing_note
 from tinyrig.analysis.verdicts import differing
 from tinyrig.core.boards import parse_board
 from tinyrig.core.config import Config
 from tinyrig.core.errors import UserError
 from tinyrig.core.plans import MeasurementSettings, RunSettings
+from tinyrig.core.records import MEASURED, Sample
 from tinyrig.measure.run import measuring
 from tinyrig.measure.variants import model_variant
 from tinyrig.tests.user_home import furnish, url
@@ -28,9 +30,9 @@ def cycles(run):
 def both(tmp_path_factory):
     """(run without, run with the nRF52840's memory, configuration, id of the latter)."""
     folder = furnish(tmp_path_factory.mktemp("memory"))
-    config = dataclasses.replace(Config(), results=url(folder), repeats=1)
+    config = dataclasses.replace(Config(), results=url(folder), repeats=1, memory="none")
     variant = model_variant(folder / "dense.tflite", folder / "windows.npz")
-    behind = dataclasses.replace(config, memory="nrf52840")
+    behind = dataclasses.replace(config, memory=Config().memory)
     found = []
     for each in (config, behind):
         with measuring(VIRTUAL, each) as open_run:
@@ -49,6 +51,29 @@ def test_models_are_told_apart(both):
     assert "timing_model" not in checked_metadata(without) and "zero wait states" in timing_note(without)
     assert checked_metadata(behind)["timing_model"] == model_name("nrf52840") and "303" in timing_note(behind)
     assert differing(checked_metadata(without), checked_metadata(behind)).startswith("timing model changed")
+
+
+def test_an_estimate_has_the_ends_of_its_band(both):
+    without, behind, *_ = both
+    found = latency(behind)
+    assert found["us_low"] < found["us_median"] < found["us_high"] < 2 * found["us_median"]
+    assert MeasurementSettings.from_json(behind.settings.to_json()) == behind.settings
+    assert latency(without)["us_low"] is None and latency(without)["us_high"] is None
+
+
+def test_where_it_was_measured_the_ends_are_the_median(both):
+    _, behind, *_ = both
+    measured = dataclasses.replace(behind, board=dataclasses.replace(behind.board, timing=MEASURED))
+    found = latency(measured)
+    assert found["us_low"] == found["us_high"] == found["us_median"]
+
+
+def test_the_ends_belong_to_the_samples_that_were_found():
+    samples = [Sample("window", i, b"", cycles) for i, cycles in enumerate((1000, 1010, 2000))]
+    assert band_of(samples, [(1003, 903, 1103), (1013, 913, 1213), (500, 400, 600)], 3) == pytest.approx(
+        {"low": 1010 * (900 / 1000 + 910 / 1010) / 2, "high": 1010 * (1100 / 1000 + 1210 / 1010) / 2}
+    )
+    assert band_of(samples, [], 3) is None
 
 
 def test_a_run_is_not_resumed_with_another_model(both):

@@ -356,7 +356,7 @@ def compile_hook() -> Path | None:
 
 
 def make_counter(clock: str, hook: str, regions: Sequence[CodeRegion], chip: Chip) -> Counter:
-    """`clock` cycles, instructions or off; `hook` auto, c or python. Counts with the chip's default memory system.
+    """`clock` cycles, instructions or off; `hook` auto, c or python. Counts with the chip's memory systems, the default first.
     Raises HostError if `c` can't be had."""
     if clock == "off":
         return NoCounter()
@@ -364,5 +364,5 @@ def make_counter(clock: str, hook: str, regions: Sequence[CodeRegion], chip: Chi
     if library is None and hook == "c":
         raise HostError("timing.c can't be compiled", expected="a working cc on PATH", remedy="install gcc or use --hook python")
     if library:
-        return CompiledCounter(regions, (chip.default,), library, chip.rules)
-    return PythonCounter(regions, (chip.default,), chip.rules)
+        return CompiledCounter(regions, chip.systems, library, chip.rules)
+    return PythonCounter(regions, chip.systems, chip.rules)
