@@ -42,7 +42,7 @@ def check_model(data: bytes, *, file: str = "", boards: Iterable[Board] | None =
         arena_map=memory.buffers,
         flash=estimate(unit),
         fits=tuple(_fit(unit, small, board) for board in (BOARDS.values() if boards is None else boards)),
-        advice=advice_for(unit),
+        advice=advice_for(unit, small),
     )
 
 
@@ -64,7 +64,7 @@ def _fit(fast: Unit, small: Unit, board: Board) -> BoardFit:
     """As the compiler does it: where the faster kernels would leave no room, with the smaller ones."""
     tight = is_tight(fast, flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes)
     unit = smaller(fast, small) if tight else fast
-    flash = estimate(unit).high + RIG_FLASH
+    flash = estimate(unit).high + RIG_FLASH[board.builder]
     ram = unit.memory.arena_bytes + RIG_RAM
     lacks = [
         f"{need - have:,} bytes of {what}"

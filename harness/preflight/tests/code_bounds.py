@@ -2,7 +2,8 @@
 
     python -m tinyrig.preflight.tests.code_bounds [FOLDER OF .tflite ...]
 
-Without folders it builds the compiler's test cases alone. Bounds are what was seen: the smallest and the largest."""
+Without folders it builds the compiler's test cases alone. Bounds are what was seen, the smallest
+and the largest; what the file has already is kept, and only widened."""
 
 from __future__ import annotations
 
@@ -15,7 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from elftools.elf.elffile import ELFFile
+from scipy.optimize import linprog
 
 from tinyrig.compiler.compile import plan_unit
 from tinyrig.compiler.model.step import CompileOptions
@@ -72,20 +75,27 @@ def models(folders: Iterable[str]) -> Iterator[bytes]:
         yield from (p.read_bytes() for p in sorted(Path(folder).rglob("*.tflite")))
 
 
-def bounds(built: list[Built]) -> dict[str, object]:
-    """kind -> [smallest, largest bytes of the function, largest of the helpers that it may bring]. What a kind brings is in every
-    model that has it: the least of them bounds it."""
-    sizes, helpers = collections.defaultdict[str, list[int]](list), dict[str, int]()
+def bounds(built: list[Built], before: dict[str, list[int]]) -> dict[str, object]:
+    """Of "parts": kind -> [smallest, largest bytes, most bytes of the helpers that it brings]; `before` widens them. What a
+    kind brings is in every model that has it: the least of them bounds it. "rest": see Rest in flash_estimate.py."""
+    sizes, helpers = collections.defaultdict[str, list[int]](list), {kind: b[2] for kind, b in before.items()}
+    for kind, (least, most, _) in before.items():
+        sizes[kind] += [least, most]
     for b in built:
         for kind, size in b.parts:
             sizes[kind].append(size)
             helpers[kind] = min(helpers.get(kind, 1 << 30), b.helpers)
-    rest = [(b.rest, b.steps) for b in built if b.steps]
-    return {
-        "parts": {kind: [min(found), max(found), helpers[kind]] for kind, found in sorted(sizes.items())},
-        "rest_least": min(r for r, _ in rest),
-        "rest_per_step": [min(r / n for r, n in rest if n > 20), max((r - 512) / n for r, n in rest)],
-    }
+    parts = {kind: [min(found), max(found), helpers[kind]] for kind, found in sorted(sizes.items())}
+    return {"parts": parts, "rest_low": fitted(built, -1), "rest_high": fitted(built, 1)}
+
+
+def fitted(built: list[Built], side: int) -> list[float]:
+    """Bytes (once, for each step, for each number) that bound the rest of every model from above (side 1) or below (-1), as near
+    as possible."""
+    rows = np.array([[1, b.steps, b.numbers] for b in built if b.steps])
+    rest = np.array([b.rest for b in built if b.steps])
+    found = linprog(side * rows.sum(0), A_ub=-side * rows, b_ub=-side * rest, bounds=[(None, None), (0, None), (0, None)])
+    return [round(float(v), 2) for v in found.x]
 
 
 def main() -> None:
@@ -93,7 +103,8 @@ def main() -> None:
         found = [b for b in pool.map(lambda data: build(data, Path(work)), models(sys.argv[1:])) if b]
 
     print(len(found), "models built")
-    BOUNDS_FILE.write_text(json.dumps(bounds(found), indent=1) + "\n")
+    before = json.loads(BOUNDS_FILE.read_text())["parts"] if BOUNDS_FILE.exists() else {}
+    BOUNDS_FILE.write_text(json.dumps(bounds(found, before)) + "\n")
 
 
 if __name__ == "__main__":

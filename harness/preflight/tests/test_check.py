@@ -29,7 +29,7 @@ def three_obstacles() -> bytes:
     """Two ops that no engine has, and between them one in a type that its op does not take."""
     b = conv_net()
     mean, taken = b.index("net/mean"), b.tensor((1, 5), "int8", 0.1, name="net/exp/Exp")
-    b.op("COMPLEX_ABS", [mean], [b.tensor((1, 5), "int8", 0.1, name="net/sum/Cumsum")])
+    b.op("COMPLEX_ABS", [mean], [b.tensor((1, 5), "int8", 0.1, name="net/sum/Rfft")])
     b.op("EXP", [mean], [taken])
     b.op("CUSTOM", [taken], [b.tensor((1, 5), "int8", 0.1, name="mine")], custom="my_layer")
     return finish_net(b)
