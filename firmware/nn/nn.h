@@ -331,6 +331,8 @@ void nn_dequantize_u8(int32_t n, float scale, int32_t zero_point, const uint8_t 
 void nn_dequantize_s16(int32_t n, float scale, int32_t zero_point, const int16_t *in, float *out);
 
 void nn_move(const nn_block *p, const uint8_t *in, uint8_t *out);
+/* Nothing to do where both are the same. */
+void nn_copy(int32_t bytes, const void *in, void *out);
 /* n elements of 1, 2, 4 or 8 bytes. */
 void nn_fill(int32_t n, int32_t bytes, uint64_t value, void *out);
 

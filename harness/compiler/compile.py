@@ -7,7 +7,7 @@ import hashlib
 from tinyrig.compiler.emit import Unit, constant_inputs, emit_model
 from tinyrig.compiler.fuse import fuse
 from tinyrig.compiler.kernels.choose import select_kernel
-from tinyrig.compiler.lower.lower import lower_file
+from tinyrig.compiler.lower.lower import Lowered, lower_file
 from tinyrig.compiler.memory import plan_memory
 from tinyrig.compiler.model.graph import Tensor
 from tinyrig.compiler.model.step import AnyStep, CompileOptions
@@ -44,7 +44,7 @@ def compile_model(
         kernels=tuple(sorted({s for k in kernels for s in k.sources})),
         inputs=tuple(_spec(lowered.tensors[i]) for i in lowered.inputs),
         outputs=tuple(_spec(lowered.tensors[i]) for i in lowered.outputs),
-        ops=tuple(OpInfo(s.index, s.op, s.name, s.macs) for s in lowered.steps),
+        ops=_ops(lowered),
         arena_bytes=memory.arena_bytes,
         weight_bytes=weights,
         tensor_offsets=memory.offsets,
@@ -52,6 +52,18 @@ def compile_model(
         include_dirs=tuple(dict.fromkeys(p for k in kernels for p in k.include_dirs)),
         arena=memory.buffers,
     )
+
+
+def _ops(lowered: Lowered) -> tuple[OpInfo, ...]:
+    """What the board profiles; a loop or a choice is one op, with all the work inside."""
+    found, inside = list[OpInfo](), 0
+    for s in lowered.steps:
+        if s.block:
+            inside += s.macs
+        else:
+            found.append(OpInfo(len(found), s.op, s.name, s.macs + inside))
+            inside = 0
+    return tuple(found)
 
 
 def plan_unit(data: bytes, engine: str, options: CompileOptions) -> Unit:

@@ -30,7 +30,7 @@ class Unit:
 
 
 def emit_model(unit: Unit) -> str:
-    steps = [_step(s, k, unit.memory) for s, k in zip(unit.lowered.steps, unit.kernels, strict=True)]
+    steps = [_step(s, k, unit) for s, k in zip(unit.lowered.steps, unit.kernels, strict=True)]
     parts = [_head(unit), _constant_tensors(unit.lowered), *steps, _reset(unit), _entry(unit), _engine(unit)]
     return "\n".join(p for p in parts if p)
 
@@ -73,15 +73,28 @@ def _pointer(t: Tensor, memory: ArenaLayout) -> str:
     return f"tensor{t.index}_data" if t.data is not None else f"(arena + {memory.offsets[t.index]})"
 
 
-def _step(step: AnyStep, kernel: Kernel, memory: ArenaLayout) -> str:
-    prefix = prefix_of(step)
+def _step(step: AnyStep, kernel: Kernel, unit: Unit) -> str:
+    prefix, memory = prefix_of(step), unit.memory
     parts = [_comment(step, memory), *(c_array(f"{prefix}_{c.name}", c) for c in kernel.constants)]
     parts += [kernel.file_scope(prefix)] if kernel.file_scope else []
-    lines = [_local("const ", f"in{i}", t, memory) for i, t in enumerate(step.inputs)]
-    lines += [_local("", f"out{i}", t, memory) for i, t in enumerate(step.outputs)]
+    body = _calls(kernel.body(prefix), unit)
+    named = [("const ", f"in{i}", t) for i, t in enumerate(step.inputs)] + [
+        ("", f"out{i}", t) for i, t in enumerate(step.outputs)
+    ]
+    lines = [_local(*one, memory) for one in named if re.search(rf"\b{one[1]}\b", body)]
     lines += [f"    uint8_t *scratch = arena + {memory.scratch[step.index]};"] if kernel.scratch_bytes else []
-    lines += ["    " + line if line else "" for line in kernel.body(prefix).splitlines()]
+    lines += ["    " + line if line else "" for line in body.splitlines()]
     return "".join(parts) + f"static void __attribute__((noinline)) {prefix}(void) {{\n" + "\n".join(lines) + "\n}\n"
+
+
+def _calls(body: str, unit: Unit) -> str:
+    """With the calls of blocks where their numbers stand."""
+
+    def calls(match: re.Match[str]) -> str:
+        number = int(match[1])
+        return "\n".join(f"    {prefix_of(s)}();" for s in unit.lowered.steps if s.block == number)
+
+    return re.sub(r"@block (\d+)", calls, body)
 
 
 def _local(const: str, name: str, t: Tensor, memory: ArenaLayout) -> str:
@@ -136,7 +149,7 @@ _RUN_NOTHING = """int engine_run_op(uint16_t index) {
 
 def _entry(unit: Unit) -> str:
     """A model of views alone has no steps."""
-    names = [prefix_of(s) for s in unit.lowered.steps]
+    names = [prefix_of(s) for s in unit.lowered.steps if s.block == 0]
     calls = "".join(f"    {n}();\n" for n in names)
     run_op = _RUN_OP.format(table="".join(f"    {n},\n" for n in names), count=len(names)) if names else _RUN_NOTHING
     start = "    engine_reset();\n" if unit.lowered.states else ""
@@ -150,7 +163,7 @@ def _engine(unit: Unit) -> str:
     low = unit.lowered
     inputs, outputs = ([_tensor(low.tensors[i], unit.memory) for i in side] for side in (low.inputs, low.outputs))
     digest = ", ".join(f"0x{b:02x}" for b in bytes.fromhex(unit.sha256))
-    head = f'"{unit.engine}", {{{digest}}},\n    {unit.memory.arena_bytes}, {len(inputs)}, {len(outputs)}, {len(low.steps)}'
+    head = f'"{unit.engine}", {{{digest}}},\n    {unit.memory.arena_bytes}, {len(inputs)}, {len(outputs)}, {len(low.top_steps)}'
     return (
         f"static const engine_tensor inputs[] = {{\n{_rows(inputs)}}};\n\n"
         f"static const engine_tensor outputs[] = {{\n{_rows(outputs)}}};\n\n"

@@ -56,8 +56,9 @@ def _spans(lowered: Lowered) -> dict[int, tuple[int, int]]:
     kept between inferences needs it all the time."""
     spans = {lowered.root(i): (-1, -1) for i in (*lowered.inputs, *lowered.states)}
     for step in lowered.steps:
-        for t in step.outputs:
-            spans[lowered.root(t.index)] = (step.index, step.index)
+        for t in step.outputs:  # what a loop carries is written more than once
+            root = lowered.root(t.index)
+            spans[root] = (spans[root][0] if root in spans else step.index, step.index)
         for t in step.inputs:
             if t.data is None:
                 root = lowered.root(t.index)

@@ -56,20 +56,22 @@ def compare_ops(
     compiled = compile_model(data, flash_bytes=_NO_LIMIT, ram_bytes=_NO_LIMIT, engine=engine, optimise=optimise)
     host, reference = HostModel(compiled), ORACLES[oracle](data)
     base = unit.memory.offsets[unit.lowered.inputs[0]]
-    rows = {(s.index, t.index): _Row(s, t) for s in unit.lowered.steps for t in s.outputs}
+    steps = unit.lowered.top_steps
+    last = {t.index: i for i, s in enumerate(steps) for t in s.outputs}  # what a loop carries is written before it, too
+    rows = {(i, t.index): _Row(i, s, t) for i, s in enumerate(steps) for t in s.outputs if last[t.index] == i}
     for inputs in windows:
         want = reference.tensors(inputs)
         for i in host.run_ops(inputs):
-            for t in unit.lowered.steps[i].outputs:
-                if t.index in want:
+            for t in steps[i].outputs:
+                if t.index in want and (i, t.index) in rows:
                     spec = TensorSpec(t.name, t.shape, t.dtype)
                     rows[i, t.index].add(host.tensor(unit.memory.offsets[t.index] - base, spec), want[t.index])
     return [row.result() for row in rows.values()]
 
 
 class _Row:
-    def __init__(self, step: AnyStep, tensor: Tensor) -> None:
-        self._step, self._tensor = step, tensor
+    def __init__(self, index: int, step: AnyStep, tensor: Tensor) -> None:
+        self._index, self._step, self._tensor = index, step, tensor
         self._worst: float | None = None
         self._differing = self._compared = self._no_numbers = 0
 
@@ -86,7 +88,7 @@ class _Row:
 
     def result(self) -> OpDiff:
         s, t = self._step, self._tensor
-        return OpDiff(s.index, s.op, s.name, t.name, t.dtype, self._worst, self._differing, self._compared, self._no_numbers)
+        return OpDiff(self._index, s.op, s.name, t.name, t.dtype, self._worst, self._differing, self._compared, self._no_numbers)
 
 
 def table(rows: Iterable[OpDiff], tolerance: float) -> str:

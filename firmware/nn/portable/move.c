@@ -43,3 +43,9 @@ void nn_fill(int32_t n, int32_t bytes, uint64_t value, void *out) {
         }
     }
 }
+
+void nn_copy(int32_t bytes, const void *in, void *out) {
+    if (in != out) {
+        memcpy(out, in, (size_t)bytes);
+    }
+}

@@ -1,11 +1,12 @@
-"""The portable engine's kernels of what keeps state: SVDF and the fused LSTM. The states are outputs 1 and 2 of their steps."""
+"""The portable engine's kernels of what keeps state, SVDF and the fused LSTM, whose states are outputs 1 and 2 of their
+steps; and of control flow."""
 
 from __future__ import annotations
 
 from tinyrig.compiler.kernels.ctext import c_float
 from tinyrig.compiler.kernels.portable import pair
-from tinyrig.compiler.model.params import Lstm, LstmInt, Svdf
-from tinyrig.compiler.model.step import CompileOptions, Constant, Kernel, ProgramStep, Select
+from tinyrig.compiler.model.params import If, Lstm, LstmInt, Svdf, While
+from tinyrig.compiler.model.step import AnyStep, CompileOptions, Constant, Kernel, ProgramStep, Select
 from tinyrig.compiler.model.tables import sigmoid_table
 
 
@@ -64,7 +65,28 @@ def _scales(q: LstmInt, prefix: str) -> str:
     return f"{q.in_zero}, {q.hidden_zero}, {gates}, {products}, {q.tanh[0]}, {q.tanh[1]}, {q.clip}, {prefix}_table"
 
 
+def _copies(step: AnyStep, first: int, n: int) -> list[str]:
+    """What a block gave -> the outputs; a value that lies there already is left out."""
+    return [f"nn_copy({step.outputs[i].nbytes}, in{first + i}, out{i});" for i in range(n)]
+
+
+def while_(step: ProgramStep[While], options: CompileOptions) -> Kernel:
+    p = step.params
+    lines = ["for (;;) {", f"@block {p.cond}", "    if (!*in0) {", "        break;", "    }", f"@block {p.body}"]
+    lines += ["    " + line for line in _copies(step, 1, p.carried)] + ["}"]
+    return Kernel(lambda _: "\n".join(lines), sources=("portable/move.c",))
+
+
+def if_(step: ProgramStep[If], options: CompileOptions) -> Kernel:
+    p = step.params
+    yes, no = ([f"    {line}" for line in _copies(step, 1 + i * p.outputs, p.outputs)] for i in range(2))
+    lines = ["if (*in0) {", f"@block {p.yes}", *yes, "} else {", f"@block {p.no}", *no, "}"]
+    return Kernel(lambda _: "\n".join(lines), sources=("portable/move.c",))
+
+
 KERNELS: dict[str, Select] = {
     **dict.fromkeys(("svdf_f32", "svdf_s8", "svdf_s16"), svdf),
+    "while": while_,
+    "if": if_,
     **dict.fromkeys(("lstm_f32", "lstm_s8", "lstm_s16"), lstm),
 }

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from tinyrig.compiler.lower import conv, elementwise, logic, matmul, move, pick, reduce, space, state, unary
+from tinyrig.compiler.lower import conv, elementwise, logic, matmul, move, pick, reduce, space, unary
+from tinyrig.compiler.lower.flow import control, state
 from tinyrig.compiler.lower.program import Program, check
 from tinyrig.compiler.model.extent import Empty, Open
 from tinyrig.compiler.model.graph import Graph, Op, Tensor, kept_state, read_graph, several_subgraphs
@@ -74,6 +76,8 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
     "LOGICAL_OR": logic.logical,
     "LOGICAL_NOT": logic.logical_not,
     "REDUCE_ALL": logic.reduce_all,
+    "WHILE": control.while_,
+    "IF": control.if_,
     "SVDF": state.svdf,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": state.lstm,
     "MIRROR_PAD": space.mirror_pad,
@@ -116,6 +120,11 @@ class Lowered:
     def root(self, index: int) -> int:
         return self.roots.get(index, index)
 
+    @property
+    def top_steps(self) -> list[AnyStep]:
+        """Those that run by themselves: steps of control flow's blocks are run by its own."""
+        return [s for s in self.steps if s.block == 0]
+
 
 MAX_OBSTACLES = 100
 """Beyond so many nobody reads on, and a hostile file would cost time."""
@@ -124,6 +133,7 @@ MAX_OBSTACLES = 100
 def lower(graph: Graph) -> Lowered:
     """Raises ModelError naming op, index, layer and tensor for all that can't be compiled."""
     program = Program(graph)
+    program.lower_op = partial(_lower_op, program)
     for i in graph.inputs:  # an open batch is run with the size that the file gives, as TFLM does
         program.settle(program.tensors[i], program.tensors[i].shape)
     if found := [*graph.obstacles, *_lower_ops(program), *_border(program)]:

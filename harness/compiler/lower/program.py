@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,11 @@ class Program:
         self.roots: dict[int, int] = {}
         self.states: list[int] = []
         """Tensors that are kept from one inference to the next."""
+        self.block, self.blocks = 0, 0
+        """The block of control flow that steps are added to, 0 for none; how many there are."""
+        self.lower_op: Callable[[Op], None] = _not_set
+        self.used = set[int]()
+        """Subgraphs that have become blocks."""
         self.copies = 0
         """Blocks that the moving steps copy, all together."""
 
@@ -89,12 +95,12 @@ class Program:
     def emit(self, kind: str, op: Op, inputs: list[Tensor], outputs: list[Tensor], params: Any, macs: int = 0) -> None:
         for y in outputs:
             check(op, y, y.data is None, "an output that is no constant")
-        index = len(self.steps)
-        self.steps.append(
-            ProgramStep(
-                index, kind, step_name(outputs[0].name, op.code), op.code, op.index, tuple(inputs), tuple(outputs), params, macs
-            )
-        )
+        at = len(self.steps), kind, step_name(outputs[0].name, op.code), op.code, op.index
+        self.steps.append(ProgramStep(*at, tuple(inputs), tuple(outputs), params, macs, self.block))
+
+
+def _not_set(op: Op) -> None:
+    raise NotImplementedError(str(op))
 
 
 def one_to_one(p: Program, op: Op, *dtypes: str) -> tuple[Tensor, Tensor]:

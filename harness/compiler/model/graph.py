@@ -35,8 +35,8 @@ INT4 = "INT4"
 
 MAX_FILE_BYTES = 1 << 26
 """Far beyond any microcontroller's memory."""
-MAX_OPS, MAX_TENSORS, MAX_OPERANDS = 4096, 1 << 14, 1 << 16
-"""What one model may list; operands are the inputs and outputs of all ops together."""
+MAX_OPS, MAX_TENSORS, MAX_OPERANDS, MAX_SUBGRAPHS = 4096, 1 << 14, 1 << 16, 256
+"""What one model may list, all subgraphs together; operands are the inputs and outputs of all ops of one."""
 
 _TYPE_NAMES = schema.enum_names("TensorType")
 _OP_NAMES = schema.enum_names("BuiltinOperator")
@@ -102,7 +102,18 @@ class Op:
 
 
 @dataclass(frozen=True)
+class Inner:
+    """A subgraph that control flow runs: its tensors stand among the graph's, behind those of the subgraphs before it."""
+
+    ops: tuple[Op, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Graph:
+    """`tensors`: of all subgraphs."""
+
     tensors: tuple[Tensor, ...]
     ops: tuple[Op, ...]
     inputs: tuple[int, ...]
@@ -112,7 +123,9 @@ class Graph:
     variables: tuple[int, ...] = ()
     """Tensors that keep their values between inferences."""
     subgraphs: int = 1
-    """The file's. Only the first is read."""
+    """The file's."""
+    inner: tuple[Inner, ...] = ()
+    """Those behind the first."""
     inner_names: tuple[str, ...] = ()
     """Names of tensors inside the other subgraphs, the bodies of control flow."""
 
@@ -160,21 +173,39 @@ def _read(data: bytes) -> Graph:
     model = schema.root(data)
     if model.SubgraphsLength() < 1:
         raise _corrupt("no subgraph")
-    sub, found = model.Subgraphs(0), list[Obstacle]()
+    found = list[Obstacle]()
     constants = _Constants(model, data, found)
     codes = [_op_name(model.OperatorCodes(i)) for i in range(_count("operator codes", model.OperatorCodesLength(), MAX_OPS))]
-    _count("tensors", sub.TensorsLength(), MAX_TENSORS)
-    operators = [sub.Operators(i) for i in range(_count("ops", sub.OperatorsLength(), MAX_OPS))]
+    subs = [model.Subgraphs(g) for g in range(_count("subgraphs", model.SubgraphsLength(), MAX_SUBGRAPHS))]
+    _count("tensors", sum(sub.TensorsLength() for sub in subs), MAX_TENSORS)
+    _count("ops", sum(sub.OperatorsLength() for sub in subs), MAX_OPS)
+    tensors, parts, variables = list[Tensor](), list[Inner](), list[int]()
+    for sub in subs:
+        base = len(tensors)
+        parts.append(part := _part(sub, codes, base))
+        written = {*part.inputs, *(i for op in part.ops for i in op.outputs)}
+        tensors += [_tensor(constants, sub.Tensors(i), base + i, base + i in written) for i in range(sub.TensorsLength())]
+        variables += [base + i for i in range(sub.TensorsLength()) if sub.Tensors(i).IsVariable()]
+    first, *inner = parts
+    names = _inner_names(model)
+    graph = Graph(tuple(tensors), first.ops, first.inputs, first.outputs, (), tuple(variables), len(subs), tuple(inner), names)
+    ends = [0, *itertools.accumulate(sub.TensorsLength() for sub in subs)]
+    for part, begin, end in zip(parts, ends, ends[1:], strict=False):
+        found += _check_references(graph, part, begin, end)
+    return dataclasses.replace(graph, obstacles=(*found, *_check_inputs(graph)))
+
+
+def _part(sub: schema.SubGraph, codes: list[tuple[str, int, str]], base: int) -> Inner:
+    operators = [sub.Operators(i) for i in range(sub.OperatorsLength())]
     _count("inputs and outputs of ops", sum(o.InputsLength() + o.OutputsLength() for o in operators), MAX_OPERANDS)
-    ops = tuple(_op(o, i, codes) for i, o in enumerate(operators))
-    inputs = _ints("inputs of the model", sub.InputsLength(), sub.Inputs)
-    outputs = _ints("outputs of the model", sub.OutputsLength(), sub.Outputs)
-    written = {*inputs, *(i for op in ops for i in op.outputs)}
-    tensors = tuple(_tensor(constants, sub.Tensors(i), i, i in written) for i in range(sub.TensorsLength()))
-    variables = tuple(i for i in range(sub.TensorsLength()) if sub.Tensors(i).IsVariable())
-    graph = Graph(tensors, ops, inputs, outputs, (), variables, model.SubgraphsLength(), _inner_names(model))
-    found += _check_references(graph) + _check_inputs(graph)
-    return dataclasses.replace(graph, obstacles=tuple(found))
+
+    def moved(numbers: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(i + base if i >= 0 else i for i in numbers)
+
+    ops = (_op(o, i, codes) for i, o in enumerate(operators))
+    inputs, outputs = _ints("inputs", sub.InputsLength(), sub.Inputs), _ints("outputs", sub.OutputsLength(), sub.Outputs)
+    placed = tuple(dataclasses.replace(op, inputs=moved(op.inputs), outputs=moved(op.outputs)) for op in ops)
+    return Inner(placed, moved(inputs), moved(outputs))
 
 
 def _inner_names(model: schema.Model) -> tuple[str, ...]:
@@ -185,7 +216,7 @@ def _inner_names(model: schema.Model) -> tuple[str, ...]:
 
 
 def several_subgraphs(graph: Graph) -> list[Obstacle]:
-    if graph.subgraphs == 1:
+    if graph.subgraphs == 1 + len(_run_by_control_flow(graph)):
         return []
     return [
         Obstacle(
@@ -198,6 +229,22 @@ def several_subgraphs(graph: Graph) -> list[Obstacle]:
             str(graph.subgraphs),
         )
     ]
+
+
+def _run_by_control_flow(graph: Graph) -> set[int]:
+    """Numbers of the subgraphs that WHILE and IF lead to from the first."""
+    found, todo = set[int](), [graph.ops]
+    while todo:
+        for op in todo.pop():
+            named = {op.options.number(k) for k in SUBGRAPHS.get(op.code, ())} - found
+            new = {k for k in named if 1 <= k <= len(graph.inner)}
+            found |= new
+            todo += [graph.inner[k - 1].ops for k in new]
+    return found
+
+
+SUBGRAPHS = {"WHILE": ("cond", "body"), "IF": ("then", "else")}
+"""Options that name subgraphs."""
 
 
 def kept_state(graph: Graph, ops: Iterable[Op] | None = None) -> list[Obstacle]:
@@ -218,8 +265,7 @@ def kept_state(graph: Graph, ops: Iterable[Op] | None = None) -> list[Obstacle]:
     ]
 
 
-STATEFUL = ("SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM")
-"""Ops whose variables are kept on the board."""
+STATEFUL = ("SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM")  # their variables are kept on the board
 STATE_REMEDY = "make the state an input and an output of the model, and let the caller hand it on"
 
 
@@ -372,16 +418,17 @@ def _op(o: schema.Operator, index: int, codes: list[tuple[str, int, str]]) -> Op
     return Op(index, name, inputs, outputs, read_options(o, name), version)
 
 
-def _check_references(graph: Graph) -> list[Obstacle]:
-    """Indices in range, every activation written once and before it is read, constants never written."""
-    n, found = len(graph.tensors), []
-    known = {t.index for t in graph.tensors if t.data is not None} | {*graph.inputs, *graph.variables}
-    if not graph.outputs:
+def _check_references(graph: Graph, part: Inner, begin: int, end: int) -> list[Obstacle]:
+    """Of one subgraph, whose tensors are those from `begin` to `end`: indices in range, every activation written once and before
+    it is read, constants never written."""
+    found = []
+    known = {t.index for t in graph.tensors[begin:end] if t.data is not None} | {*part.inputs, *graph.variables}
+    if not part.outputs and begin == 0:
         raise ModelError("the model has no outputs")
-    for op in graph.ops:
+    for op in part.ops:
         for i in (*op.inputs, *op.outputs):
-            if not -1 <= i < n:
-                raise _corrupt(f"{op} names tensor {i} of {n}")
+            if not (i == -1 or begin <= i < end):
+                raise _corrupt(f"{op} names tensor {i - begin} of {end - begin}")
         missing = [i for i in op.inputs if i >= 0 and i not in known]
         if missing:
             t = graph.tensors[missing[0]]
@@ -394,10 +441,10 @@ def _check_references(graph: Graph) -> list[Obstacle]:
         if again or len(set(written)) != len(written):
             raise _corrupt(f"{op} writes tensor {(again or op.outputs)[0]} a second time")
         known |= set(op.outputs)
-    loose = [i for i in (*graph.inputs, *graph.outputs) if i not in known]
+    loose = [i for i in (*part.inputs, *part.outputs) if i not in known or not begin <= i < end]
     if loose:
         raise _corrupt(f"tensor {loose[0]} is named as input or output, but nothing writes it")
-    fixed = [i for i in graph.inputs if graph.tensors[i].data is not None]
-    if fixed or len(set(graph.inputs)) != len(graph.inputs):
+    fixed = [i for i in part.inputs if graph.tensors[i].data is not None]
+    if fixed or len(set(part.inputs)) != len(part.inputs):
         raise _corrupt("an input of the model is a constant or is named twice")
     return found

@@ -109,6 +109,8 @@ OPTIONS: dict[str, tuple[str, dict[str, Getter]]] = {
     "L2_NORMALIZATION": ("L2NormOptions", _ACT),
     "L2_POOL_2D": ("Pool2DOptions", _POOL),
     "REDUCE_ALL": ("ReducerOptions", {"keep_dims": "KeepDims"}),
+    "WHILE": ("WhileOptions", {"cond": "CondSubgraphIndex", "body": "BodySubgraphIndex"}),
+    "IF": ("IfOptions", {"then": "ThenSubgraphIndex", "else": "ElseSubgraphIndex"}),
     "SVDF": ("SVDFOptions", {**_ACT, "rank": "Rank"}),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": (
         "UnidirectionalSequenceLSTMOptions",

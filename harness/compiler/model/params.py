@@ -382,3 +382,21 @@ class Lstm:
 
     def clipped(self, clip: float) -> Lstm:
         return replace(self, clip=clip)
+
+
+@dataclass(frozen=True)
+class While:
+    """while: inputs are the condition's value, what the body gives for each of `carried` outputs, and what must stay alive."""
+
+    cond: int
+    body: int
+    carried: int
+
+
+@dataclass(frozen=True)
+class If:
+    """if: inputs are the condition, what each of two blocks gives for the outputs, and what must stay alive."""
+
+    yes: int
+    no: int
+    outputs: int

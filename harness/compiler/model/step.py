@@ -48,7 +48,8 @@ Q = TypeVar("Q")
 class ProgramStep(Generic[P_co]):
     """One call of the compiled program. `inputs` and `outputs` are the tensors that the kernel gets pointers to (an input
     may be a constant: `data` is then not None); weights and the like are in `params`, the record of the step's kind (see
-    layers.py and params.py). `op`/`op_index` name the (first) TFLite op it came from, for messages and profiles."""
+    layers.py and params.py). `op`/`op_index` name the (first) TFLite op it came from, for messages and profiles. `block` is 0, or
+    the number of the block of control flow that the step belongs to: then only that op's own step runs it."""
 
     index: int
     kind: str
@@ -59,10 +60,13 @@ class ProgramStep(Generic[P_co]):
     outputs: tuple[Tensor, ...]
     params: P_co
     macs: int = 0
+    block: int = 0
 
     def with_params(self, params: Q) -> ProgramStep[Q]:
         """The same step as one of another kind; `kind` stays."""
-        return ProgramStep(self.index, self.kind, self.name, self.op, self.op_index, self.inputs, self.outputs, params, self.macs)
+        return ProgramStep(
+            self.index, self.kind, self.name, self.op, self.op_index, self.inputs, self.outputs, params, self.macs, self.block
+        )
 
 
 AnyStep = ProgramStep[Any]
@@ -89,6 +93,7 @@ class Kernel:
     body(prefix) -> the statements of `static void __attribute__((noinline)) <prefix>(void)`. In scope: `in0`, `in1` ...
     (const pointers of the tensors' C types, see C_TYPES), `out0` ..., and `scratch` (uint8_t *, 16-byte aligned,
     `scratch_bytes` long) when scratch_bytes > 0; constants as <prefix>_<name>.
+    A line `@block N` stands for the calls of that block's steps.
     file_scope(prefix) -> C text placed before that function (helpers, parameter structs), behind its constants.
     sources: files below firmware/nn to compile; headers: below firmware/nn, to include.
     inplace: numbers of the inputs that output 0 may overwrite (same address) without harm.

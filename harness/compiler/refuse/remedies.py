@@ -49,10 +49,6 @@ def _uint8(case: Case) -> bool:
     return any(t.data is None and t.dtype == "uint8" for t in case.reads)
 
 
-def _recurrent(case: Case) -> bool:
-    return case.op.code != "WHILE" or any(kind in case.op.layer for kind in ("LSTM", "GRU", "SimpleRNN"))
-
-
 def _unfrozen(case: Case) -> bool:
     return not case.codes & {"CALL_ONCE", "ASSIGN_VARIABLE"}
 
@@ -93,13 +89,9 @@ _CHOICES = (
 )
 
 ROWS: tuple[Row, ...] = (
-    Row(("WHILE", "BIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "LSTM", "RNN"), UNROLL, _recurrent),
+    Row(("BIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "LSTM", "RNN"), UNROLL),
     Row(("VAR_HANDLE", "READ_VARIABLE"), FROZEN, _unfrozen),
     Row(("CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"), STATE_REMEDY),
-    Row(
-        ("WHILE", "IF"),
-        "take the control flow out of the model: unroll the loop in Python, or compute both branches and mix them",
-    ),
     Row(("CUSTOM 'edgetpu-custom-op'",), "the file is compiled for an Edge TPU: give the .tflite that edgetpu_compiler read"),
     Row(("CUSTOM 'ethos-u'",), "the file is compiled for an Arm Ethos-U: give the .tflite that Vela read"),
     Row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import flatbuffers
@@ -109,11 +110,28 @@ class ModelBuilder:
         signature.inputs, signature.outputs = _maps(inputs), _maps(outputs)
         self._signatures.append(signature)
 
-    def finish(self, inputs: list[int], outputs: list[int], subgraphs: int = 1) -> bytes:
+    def inner(self) -> ModelBuilder:
+        """A builder of another subgraph of the same file: give it to `finish` with its inputs and outputs."""
+        other = ModelBuilder()
+        other._codes, other._buffers = self._codes, self._buffers
+        return other
+
+    def subgraph(self, inputs: list[int], outputs: list[int]) -> Any:
         sub = schema.SubGraphT()
         sub.tensors, sub.operators, sub.inputs, sub.outputs = self._tensors, self._ops, list(inputs), list(outputs)
+        return sub
+
+    def finish(
+        self,
+        inputs: list[int],
+        outputs: list[int],
+        subgraphs: int = 1,
+        inner: Sequence[tuple[ModelBuilder, list[int], list[int]]] = (),
+    ) -> bytes:
+        sub = self.subgraph(inputs, outputs)
+        subs = [*[sub] * subgraphs, *(b.subgraph(i, o) for b, i, o in inner)]
         model = schema.ModelT()
-        model.version, model.operatorCodes, model.buffers, model.subgraphs = 3, self._codes, self._buffers, [sub] * subgraphs
+        model.version, model.operatorCodes, model.buffers, model.subgraphs = 3, self._codes, self._buffers, subs
         model.signatureDefs = self._signatures or None
         builder = flatbuffers.Builder(1024)
         builder.Finish(model.Pack(builder), b"TFL3")
