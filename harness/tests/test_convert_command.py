@@ -59,3 +59,10 @@ def test_what_was_made_is_checked_at_once(
     assert "can be compiled" in capsys.readouterr().out
     monkeypatch.setattr(own_command, "run_module", lambda words, seconds: (2, ""))
     assert main(["convert", "gesture.keras", "--float32"]) == 2
+
+
+@pytest.mark.parametrize("words", [["run", "--model"], ["check"], ["ops"], ["engines", "--model"]])
+def test_every_command_knows_a_foreign_file(folder: Path, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert main([*words, "gesture.keras"]) == 2
+    shown = capsys.readouterr()
+    assert "a Keras model (.keras)" in shown.out + shown.err and "tinyrig convert" in shown.out + shown.err

@@ -53,11 +53,6 @@ def _unfrozen(case: Case) -> bool:
     return not case.codes & {"CALL_ONCE", "ASSIGN_VARIABLE"}
 
 
-def _of_embedding(case: Case) -> bool:
-    """Keras 3 wraps the lookup of an Embedding: LESS, ADD and SELECT_V2 mend negative indices before a GATHER."""
-    return "embedding" in case.op.layer and "GATHER" in case.codes
-
-
 UNROLL = (
     "give the layer unroll=True and convert with a batch of 1: x = keras.Input(batch_shape=(1, TIME, CHANNELS)); "
     "keras.layers.LSTM(..., unroll=True)(x), likewise GRU and SimpleRNN"
@@ -66,11 +61,7 @@ FROZEN = (
     "the weights are not in the file: convert with TFLiteConverter.from_keras_model(model) or from_saved_model(folder) instead "
     "of from_concrete_functions, which leaves the variables of a Keras 3 model out"
 )
-SELECTION = (
-    "write the choice as arithmetic: tf.where(x > 0, x, a * x) is tf.nn.leaky_relu(x, a); a mask m of 0 and 1 gives "
-    "m * x + (1 - m) * y; SELU: use ELU or ReLU; bounds: tf.minimum and tf.maximum"
-)
-EMBEDDING = "look the rows up without Keras' check of negative indices: keras.layers.Lambda(lambda i: tf.gather(table, i))"
+WHERE = "a list of the places where something holds has no fixed length: multiply by the mask, tf.cast(x > 0, tf.float32) * x"
 GELU = "write GELU as x * tf.sigmoid(1.702 * x), or train with ReLU or hard swish"
 IN_FLOAT = (
     "keep this op in float: o = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=['{op}']); "
@@ -83,10 +74,8 @@ FULL = (
 )
 FEED_FLOAT = "do the conversion outside the model: feed float32 windows, or quantised ones (inference_input_type = tf.int8)"
 
-_CHOICES = (
-    *("SELECT", "SELECT_V2", "WHERE", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "EQUAL", "NOT_EQUAL"),
-    *("LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT"),
-)
+SIGN = "write tf.sign(x) as tf.clip_by_value(1e6 * x, -1.0, 1.0)"
+POW = "write a small whole power as products, any other of a positive x as tf.exp(p * tf.math.log(x))"
 
 ROWS: tuple[Row, ...] = (
     Row(("BIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "LSTM", "RNN"), UNROLL),
@@ -98,17 +87,14 @@ ROWS: tuple[Row, ...] = (
         ("CUSTOM 'TFLite_Detection_PostProcess'",),
         "export the network without the post-processing, and do it on the raw boxes and scores",
     ),
-    Row(
-        ("LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL", "SELECT", "SELECT_V2", "GATHER_ND", "LOGICAL_AND", "ADD"),
-        EMBEDDING,
-        _of_embedding,
-    ),
-    Row(_CHOICES, SELECTION),
+    Row(("WHERE",), WHERE),
+    Row(("SIGN",), SIGN),
+    Row(("POW",), POW),
     Row(("GELU",), GELU),
-    Row(("CAST",), FEED_FLOAT),
+    Row(("CAST",), FEED_FLOAT, _uint8, only_unsupported=False),
     Row((), FULL, _hybrid, only_unsupported=False),
     Row(
-        ("EXP", "LOG", "SQRT", "RSQRT", "SQUARE", "NEG", "FLOOR", "CEIL", "ROUND", "SIN", "COS", "DIV", "ELU", "POW"),
+        ("EXP", "LOG", "SQRT", "RSQRT", "SQUARE", "NEG", "FLOOR", "CEIL", "ROUND", "SIN", "COS", "DIV", "ELU"),
         IN_FLOAT,
         _integer_activation,
         only_unsupported=False,
