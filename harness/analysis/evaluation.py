@@ -102,15 +102,29 @@ def cautions(run: Measurement) -> tuple[Caution, ...]:
 
 
 def _doubts(run: Measurement) -> list[Caution]:
-    kind, predicted = outputs.scoring_of(run).kind, outputs.predictions(run)
-    if run.settings.random_windows or predicted is None or predicted.ndim != 1:
+    if run.settings.random_windows:
         return []
-    hits, labels = outputs.top1_hits(run), run.labels
-    known = None if labels is None else np.asarray(labels[: len(predicted)])
-    classes = outputs.scored_spec(run).size if kind == ScoreKind.CLASSES else max(2, len(run.class_names or ()))
-    found = [doubts.one_class(predicted, known)]
-    found += [doubts.at_chance(hits, classes)] if hits is not None else []
+    found, predicted = _doubts_of_scores(run), outputs.predictions(run)
+    if predicted is not None and predicted.ndim == 1:
+        hits, labels = outputs.top1_hits(run), run.labels
+        found.append(doubts.one_class(predicted, None if labels is None else np.asarray(labels[: len(predicted)])))
+        found += [doubts.at_chance(hits, _classes(run))] if hits is not None else []
     return [caution for caution in found if caution is not None]
+
+
+def _doubts_of_scores(run: Measurement) -> list[Caution | None]:
+    """Of outputs that name no class."""
+    kind, r2 = outputs.scoring_of(run).kind, outputs.scores(run).get("r2")
+    area = outputs.auc_test(run) if kind in (ScoreKind.RANKING, ScoreKind.RECONSTRUCTION) else None
+    found = [doubts.tells_nothing(*area, len(outputs.window_samples(run)))] if area is not None else []
+    return found + ([doubts.no_better_than_the_mean(r2)] if r2 is not None else [])
+
+
+def _classes(run: Measurement) -> int:
+    """How many there are to guess from, as far as is known."""
+    if outputs.scoring_of(run).kind == ScoreKind.CLASSES:
+        return outputs.scored_spec(run).size
+    return max(2, len(run.class_names or ()), max(run.labels or (0,)) + 1)
 
 
 _FLAT = ("parity", "latency", "ram", "flash")

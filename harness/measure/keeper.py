@@ -101,7 +101,10 @@ class RunKeeper:
 
 
 def _say(found: Evaluation, measurement: Measurement) -> None:
-    """Warnings that only the answers show; others were said when they were seen."""
+    """Warnings that only the answers show, others were said when they were seen; and why labels gave no accuracy."""
+    answers = measurement.labels is not None or measurement.settings.targets is not None
+    if answers and found.accuracy_reason:
+        log.info("%s: no accuracy: %s", measurement.variant.name, found.accuracy_reason)
     for caution in found.cautions:
         if caution.kind in ANSWERED:
             log.warning("warning: %s: %s", measurement.variant.name, caution.text)

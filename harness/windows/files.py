@@ -142,13 +142,16 @@ def _check_text(path: Path, begins: bytes) -> None:
         raise _no_windows(path, "bytes of no known form" if begins else "an empty file")
 
 
-def _rows(content: Content) -> Iterator[list[str]]:
-    """Filled rows, their cells stripped, divided by what stands most often in the first line. Raises UserError."""
+def _rows(content: Content, spaces: bool = False) -> Iterator[list[str]]:
+    """Filled rows, their cells stripped, divided by what stands most often in the first line: a comma, semicolon or tab, or with
+    `spaces` by these where there are none of them, as numpy.savetxt does. Raises UserError."""
     try:
         text = io.StringIO(_held(content).decode("utf-8-sig"), newline="")
-        delimiter = max(",;\t", key=text.readline(_LINE).count)
+        first = text.readline(_LINE)
         text.seek(0)
-        for cells in csv.reader(text, delimiter=delimiter):
+        by_spaces = spaces and not any(mark in first for mark in ",;\t")
+        reader = (line.removeprefix("#").split() for line in text) if by_spaces else None
+        for cells in reader or csv.reader(text, delimiter=max(",;\t", key=first.count)):
             if len(cells) > _COLUMNS:
                 raise csv.Error(f"{len(cells)} columns, of at most {_COLUMNS}")
             if row := [cell.strip() for cell in cells] if any(map(str.strip, cells)) else []:
@@ -162,7 +165,7 @@ def _table(content: Content, begins: bytes) -> Content:
     """A CSV file with a window in each row, and the labels in a column with one of the usual names."""
     path = content.path
     _check_text(path, begins)
-    rows = _rows(content)
+    rows = _rows(content, spaces=True)
     first = next(rows, [])
     header = first if any(_number(cell) is None for cell in first) else None
     at = _label_column(path, header) if header else None

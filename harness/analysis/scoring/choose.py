@@ -41,8 +41,8 @@ def _how(asked: Question, chosen: Candidate) -> tuple[ScoreKind, str, float | No
     """(kind, why there is no accuracy, threshold)."""
     if asked.random:
         return ScoreKind.NONE, "random windows have no labels", None
-    if kinds.is_reconstruction(chosen, asked.inputs, asked.truth):
-        return ScoreKind.RECONSTRUCTION, "the output has the input's shape: its reconstruction error is given instead", None
+    if found := kinds.of_same_shape(chosen, asked.inputs, asked.truth):
+        return found
     if asked.truth.targets is not None:
         return kinds.of_targets(chosen, asked.truth.targets)
     if asked.truth.labels is not None:

@@ -22,6 +22,25 @@ def one_class(predicted: np.ndarray, labels: np.ndarray | None) -> Caution | Non
     return Caution(CautionKind.ONE_CLASS, text)
 
 
+ALPHA = 0.05
+
+
+def tells_nothing(area: float, p_value: float, count: int) -> Caution | None:
+    """`area` under the ROC curve of `count` windows, `p_value` of its telling nothing."""
+    if count < LEAST_WINDOWS or p_value < ALPHA:
+        return None
+    text = f"an AUC of {area:.2f} is not told from chance (p = {p_value:.2g}): check labels, units and which of them is 1"
+    return Caution(CautionKind.CHANCE, text)
+
+
+def no_better_than_the_mean(r2: float) -> Caution | None:
+    """`r2` of real values against their targets."""
+    if r2 > 0:
+        return None
+    text = f"R2 is {r2:.2f}: the targets' own mean would be as close; check the units of y and the output that is scored"
+    return Caution(CautionKind.CHANCE, text)
+
+
 def at_chance(hits: np.ndarray, classes: int) -> Caution | None:
     """`hits` bool [N]; `classes` 2 at least. None where the interval lies above chance; below it something is wrong too."""
     right, count, chance = int(np.sum(hits)), len(hits), 1 / classes

@@ -141,11 +141,17 @@ def is_grid(output: Candidate, targets: np.ndarray) -> bool:
     return targets.dtype.kind in "iu" and bool(cells) and (named == cells or named == (math.prod(cells),))
 
 
-def is_reconstruction(output: Candidate, inputs: Sequence[TensorSpec], truth: Truth) -> bool:
-    """Whether the output is the input again, as an autoencoder's. With labels these must be 0 and 1 (an anomaly) and not name
-    the output's values."""
+def of_same_shape(output: Candidate, inputs: Sequence[TensorSpec], truth: Truth) -> Kind | None:
+    """Of an output that may be the input again, as an autoencoder's: without labels, and where they are 0 and 1 (an anomaly).
+    None where it is something else. Other labels may be classes or kinds of recordings: class names decide, nothing else."""
     same = len(inputs) == 1 and tuple(d for d in inputs[0].shape if d != 1) == output.dims
     if not same or output.spec.size <= 2 or output.is_integer or output.maker == "SOFTMAX" or truth.targets is not None:
-        return False
-    anomaly = truth.labels is None or set(truth.labels) <= {0, 1}
-    return anomaly and truth.class_count in (None, 2)
+        return None
+    if truth.class_count == output.spec.size:
+        return None
+    if (truth.labels is None or set(truth.labels) <= {0, 1}) and truth.class_count in (None, 2):
+        return ScoreKind.RECONSTRUCTION, "the output has the input's shape: its reconstruction error is given instead", None
+    if truth.labels is not None and len(output.dims) == 1 and max(truth.labels) + 1 < output.spec.size:
+        reason = "the output has the input's shape and may be a reconstruction or a score for each class: class_names would tell"
+        return ScoreKind.NONE, reason, None
+    return None

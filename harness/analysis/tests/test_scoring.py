@@ -51,7 +51,10 @@ def chosen(outputs: tuple[Candidate, ...], truth: Truth, wanted: str | None = No
         (out(1, 4, dtype="int32", maker="ARG_MAX"), labels(0, 2), K.NONE, None),
         (out(1, 16), labels(0, 1, 1), K.RECONSTRUCTION, None),
         (out(1, 16, maker="SOFTMAX"), labels(0, 1, 1), K.CLASSES, None),
-        (out(1, 16), labels(0, 5), K.CLASSES, None),
+        (out(1, 16), labels(0, 5), K.NONE, None),
+        (out(1, 16), labels(0, 15), K.CLASSES, None),
+        (out(1, 16), labels(0, 5, names="abcdefghijklmnop"), K.CLASSES, None),
+        (out(1, 16), labels(0, 1, names="no"), K.RECONSTRUCTION, None),
         (out(1, 16), Truth(), K.RECONSTRUCTION, None),
         (out(1, 3), Truth(), K.NONE, None),
         (out(1, 2), Truth(targets=np.ones((5, 2), np.float32)), K.REGRESSION, None),
@@ -61,7 +64,7 @@ def chosen(outputs: tuple[Candidate, ...], truth: Truth, wanted: str | None = No
         (out(1, 4, 4, 3), Truth(targets=np.ones((5, 4, 4, 3), np.float32)), K.REGRESSION, None),
         (out(1, 3, maker="LOGISTIC"), Truth(targets=np.ones((5, 3), np.int64)), K.NONE, None),
     ],
-    ids=range(23),
+    ids=range(26),
 )
 def test_the_kind_follows_from_the_output_and_the_labels(
     output: Candidate, truth: Truth, kind: ScoreKind, threshold: float | None
@@ -202,6 +205,27 @@ Y = np.arange(60) % 3
 )
 def test_answers_that_can_hardly_be_meant(run: Callable[[], Measurement], kinds: list[CautionKind]) -> None:
     assert doubts(run()) == kinds
+
+
+@pytest.mark.parametrize(("errors", "kinds"), [([0.1] * 10 + [0.9] * 10, []), ([0.5, 0.4] * 10, [CautionKind.CHANCE])])
+def test_an_auc_at_chance_is_said(errors: list[float], kinds: list[CautionKind]) -> None:
+    spec, right = TensorSpec("v", (1, 3), "float32"), (0,) * 10 + (1,) * 10
+    assert doubts(measured(spec, np.zeros((20, 3)), Scoring(K.RECONSTRUCTION), right, window_errors=tuple(errors))) == kinds
+
+
+@pytest.mark.parametrize(("factor", "kinds"), [(1.0, []), (1000.0, [CautionKind.CHANCE])])
+def test_targets_in_other_units_are_said(factor: float, kinds: list[CautionKind]) -> None:
+    values = np.linspace(1, 2, 20)[:, None]
+    targets = tuple((float(v) * factor,) for v in values[:, 0])
+    assert doubts(measured(SCORE, values, Scoring(K.REGRESSION), None, targets=targets)) == kinds
+
+
+def test_chance_of_an_argmax_counts_the_labels() -> None:
+    """Of 5 classes, 40 % right is more than chance."""
+    right = tuple(range(5)) * 20
+    answered = np.array([v if i % 5 < 2 else (v + 1) % 5 for i, v in enumerate(right)])
+    run = measured(TensorSpec("class", (1,), "int32"), answered[:, None], Scoring(K.CLASS_ID), right)
+    assert doubts(run) == []
 
 
 def test_warnings_are_kept_with_the_run_and_in_the_document() -> None:

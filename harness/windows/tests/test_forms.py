@@ -132,6 +132,12 @@ def test_a_window_in_each_row_of_a_csv(tmp_path: Path, comma: str, header: bool)
     assert found.labels == (tuple(Y) if header else None)
 
 
+def test_text_as_numpy_writes_it(tmp_path: Path) -> None:
+    np.savetxt(tmp_path / "x.txt", X)
+    np.savetxt(tmp_path / "y.txt", Y)
+    same(loaded(tmp_path, "x.txt", "y.txt"))
+
+
 def test_a_folder_of_trials(tmp_path: Path) -> None:
     """Two steps of four channels each."""
     for i, row in enumerate(X):
