@@ -192,6 +192,18 @@ def budgets(day: Day) -> None:
     day.call("tinyrig", "run", "--max-latency", "5 apples", *MODEL, code=2)
 
 
+def comment(day: Day) -> None:
+    """What a pull request that makes the model slower would be told, by the two results at hand."""
+    changed = day.json("good.json")
+    for run in changed.get("runs", []):
+        run["latency"]["us_median"] *= 2
+    (day.folder / "slower.json").write_text(json.dumps(changed))
+    words = ("python", "-P", "-m", "tinyrig.reports.changes")
+    day.expect("nothing changed, nothing said", day.call(*words, "good.json", "--base", "first.json", code=0) == "")
+    said = day.call(*words, "slower.json", "--base", "first.json", code=0)
+    day.expect("a comment that is found again, with both values", said.startswith("<!-- tinyrig -->") and "(+100.0 %)" in said)
+
+
 def own_tests(day: Day) -> None:
     test = "tests/test_model_on_board.py"
     day.call("pytest", "-q", test, "--junitxml=pytest.xml", code=0)
@@ -231,7 +243,7 @@ def lacking(day: Day) -> None:
     shutil.rmtree(models)
 
 
-STEPS: Sequence[Callable[[Day], None]] = (first_number, beginning, checking, budgets, own_tests, nights, lacking)
+STEPS: Sequence[Callable[[Day], None]] = (first_number, beginning, checking, budgets, comment, own_tests, nights, lacking)
 
 
 def leftovers(day: Day, before: dict[str, str], environment: Path) -> None:

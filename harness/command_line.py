@@ -30,6 +30,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "recompute": ("", "20261130-2"),
     "search": ("--dataset own.npz --trials 40", "--resume"),
     "check": ("gesture.tflite", "models/*.tflite --json check.json"),
+    "convert": ("gesture.keras --windows train.npz -o gesture.tflite", "saved_model/ --float32 -o gesture.tflite"),
     "ops": ("gesture.tflite --windows gesture.npz",),
     "engines": ("--model gesture.tflite", "--variant pqt --json engines.json"),
     "boards": ("", "--no-ask --json"),
@@ -89,10 +90,11 @@ def add_budgets(parser: argparse.ArgumentParser) -> None:
 
 
 def finish(commands: argparse._SubParsersAction[Any]) -> None:
-    """Gives every command its examples, the exit codes and -v and -q."""
+    """Gives every command -v and -q and, where it has none of its own, its examples and the exit codes."""
     for name, parser in commands.choices.items():
         if name in EXAMPLES:
-            parser.epilog = f"{examples(name)}\n\n{EXITS}"
+            if not (parser.epilog or "").startswith("example"):
+                parser.epilog = f"{examples(name)}\n\n{EXITS}"
             add_verbosity(parser)
 
 

@@ -21,8 +21,21 @@ if TYPE_CHECKING:
     from tinyrig.store.runs import StoredRun
 
 
+_EXAMPLES = """examples:
+  tinyrig report
+  tinyrig report 20261130-2 --format html -o run.html
+  tinyrig report --nights --since 90d
+
+exit codes: 0 good; 2 no such run; 3 the report could not be written"""
+
+
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="tinyrig report", description="Write a report of stored runs.")
+    parser = argparse.ArgumentParser(
+        prog="tinyrig report",
+        description="Write a report of stored runs.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EXAMPLES,
+    )
     parser.add_argument("runs", nargs="*", metavar="RUN", help="run id or its beginning (default: the latest run)")
     parser.add_argument("--format", choices=("md", "html", "both"), help="default: by the suffix of -o, else md")
     parser.add_argument("-o", "--output", type=Path, metavar="PATH", help="file to write (default: .tinyrig/reports/RUN.md)")

@@ -165,9 +165,20 @@ def _stored(variant: dict[str, Any]) -> str:
     return f"  weights {variant['weight_bytes']} B, coded {coded} B" if coded is not None else ""
 
 
+_EXAMPLES = """examples:
+  tinyrig variants
+  tinyrig variants simple simple+pqt --dataset own.npz
+  tinyrig variants --seeds 5
+
+exit codes: 0 good; 2 unusable input; 3 this machine lacks something, or a build failed"""
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="tinyrig variants", description="Build the .tflite variants of a dataset, unless they are already built."
+        prog="tinyrig variants",
+        description="Build the .tflite variants of a dataset, unless they are already built.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EXAMPLES,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=_names_help())
     arguments.add_data_arguments(parser, "the split and the training")

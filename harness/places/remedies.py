@@ -5,8 +5,11 @@ from __future__ import annotations
 import functools
 import platform
 import sys
+from pathlib import Path
 
 ARM, HOST = "the Arm compiler", "a host C compiler"
+_PIPX = "pipx"
+"""A folder above every environment that pipx makes; pip is not within them."""
 AGAIN = "install tinyrig again; in its checkout: `make setup`"
 """For what belongs to every installation and is gone."""
 _COMMANDS: dict[str, dict[str, str]] = {
@@ -24,7 +27,8 @@ _TITLES = {"debian": "Debian, Ubuntu", "fedora": "Fedora", "arch": "Arch", "darw
 
 def extra(name: str) -> str:
     """Brings an optional part of tinyrig into the environment that it is installed in."""
-    return f"pip install 'tinyrig[{name}]'"
+    part = f"'tinyrig[{name}]'"
+    return f"pipx inject tinyrig {part}" if _PIPX in Path(sys.prefix).parts else f"pip install {part}"
 
 
 def compiler(what: str) -> str:

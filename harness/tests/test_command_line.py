@@ -7,6 +7,7 @@ import logging
 import re
 import shlex
 import subprocess
+import sys
 
 import pytest
 
@@ -34,7 +35,13 @@ def test_help_shows_examples_and_exit_codes(name, capsys):
     with pytest.raises(SystemExit) as end:
         main([name, "--help"])
     said = capsys.readouterr().out
-    assert end.value.code == 0 and f"\n  tinyrig {name}" in said and "exit codes: 0 good" in said and "--quiet" in said
+    assert end.value.code == 0 and f"\n  tinyrig {name}" in said and "exit codes: 0 " in said and "--quiet" in said
+
+
+@pytest.mark.parametrize("package", [package for package, _ in _PACKAGES.values()])
+def test_packages_that_are_commands_have_examples_too(package):
+    done = subprocess.run([sys.executable, "-m", package, "--help"], capture_output=True, text=True, check=True)
+    assert "examples:\n  tinyrig " in done.stdout and "exit codes: 0 good" in done.stdout
 
 
 @pytest.mark.parametrize("name", OWN)

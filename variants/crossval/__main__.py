@@ -100,9 +100,19 @@ def _show(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+_EXAMPLES = """examples:
+  tinyrig crossval
+  tinyrig crossval cnn-8x3 mlp-32 --dataset own.npz --json crossval.json
+  tinyrig crossval --grid
+
+exit codes: 0 good; 2 unusable input; 3 this machine lacks something, or a training failed"""
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tinyrig crossval",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EXAMPLES,
         description="Measure by stratified k-fold cross-validation how accurate networks are on windows that they have not seen.",
     )
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"{families.GRAMMAR} (default: the paper's, {PAPER})")

@@ -45,3 +45,15 @@ def test_macos_gets_brew(monkeypatch):
 def test_an_unknown_system_gets_all_of_them(monkeypatch, release):
     said = on(monkeypatch, "linux", **release)
     assert all(word in said for word in ("apt-get", "dnf", "brew", "WSL")) and "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("prefix", "command"),
+    [
+        ("/home/me/project/.venv", "pip install 'tinyrig[swd]'"),
+        ("/home/me/.local/share/pipx/venvs/tinyrig", "pipx inject tinyrig 'tinyrig[swd]'"),
+    ],
+)
+def test_an_extra_is_added_where_tinyrig_is_installed(monkeypatch, prefix, command):
+    monkeypatch.setattr(sys, "prefix", prefix)
+    assert remedies.extra("swd") == command
