@@ -1,14 +1,47 @@
-"""Pieces of the nights' page as HTML; what they are given as text is escaped, what they are given as HTML is not."""
+"""Pieces of the nights' page for its template: records of texts. A text is escaped where it is shown; Markup was already."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
 from tinyrig.reports.nights import words
 from tinyrig.reports.nights.records import Cell
 from tinyrig.reports.text import LONGEST, clipped
+
+MOST_LINES = 40
+"""Of any list; what is left out is counted."""
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list's first lines, and how many more there are."""
+
+    lines: tuple[str, ...]
+    rest: int = 0
+
+
+@dataclass(frozen=True)
+class Table:
+    """The first column holds the rows' names, those in `prose` text that wraps."""
+
+    label: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    prose: tuple[int, ...] = ()
+
+
+def items(lines: Iterable[str], total: int | None = None) -> Items:
+    """`total`: how many there are where `lines` are only the first."""
+    found = tuple(lines)
+    shown = found[:MOST_LINES]
+    return Items(shown, max(0, (len(found) if total is None else total) - len(shown)))
+
+
+def table(label: str, head: Sequence[str], rows: Iterable[Sequence[str]], prose: Iterable[int] = ()) -> Table:
+    return Table(label, tuple(head), tuple(map(tuple, rows)), tuple(prose))
 
 
 def escaped(value: object, longest: int = LONGEST) -> Markup:
@@ -20,29 +53,15 @@ def code_span(value: object) -> Markup:
     return Markup("<code>{}</code>").format(escaped(value))
 
 
-def bullets(items: Iterable[str], rest: int = 0) -> str:
-    more = f"<li>and {rest} more</li>" if rest > 0 else ""
-    return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + more + "</ul>"
+def html(form: str, *parts: object) -> Markup:
+    """`form` is HTML with `{}` for each part, which is escaped unless it is Markup."""
+    return Markup(form).format(*(part if isinstance(part, Markup) else escaped(part) for part in parts))
 
 
-def html_table(label: str, head: Sequence[str], rows: Iterable[Sequence[str]], prose: Sequence[int] = ()) -> str:
-    """Cells are HTML; the first column holds the rows' names, those in `prose` hold text that wraps."""
-    left = (0, *prose)
-    cells = "".join(f'<th scope="col"{" class=left" if i in left else ""}>{title}</th>' for i, title in enumerate(head))
-    lines = [f"<thead><tr>{cells}</tr></thead>", "<tbody>"]
-    for first, *others in rows:
-        data = "".join(f"<td{' class=text' if i in prose else ''}>{c}</td>" for i, c in enumerate(others, 1))
-        lines.append(f'<tr><th scope="row">{first}</th>{data}</tr>')
-    return scrollable(label, "<table>\n" + "\n".join(lines) + "\n</tbody></table>")
+def status_mark(status: str) -> Markup:
+    tone = status.replace(" ", "-")
+    return html('<span class="{}">{} {}</span>', tone, words.GLYPHS.get(status, ""), status)
 
 
-def scrollable(label: str, inner: str) -> str:
-    return f'<div class="wide" role="region" tabindex="0" aria-label="{escaped(label)}">{inner}</div>'
-
-
-def status_mark(status: str, more: str = "") -> str:
-    return f'<span class="{status.replace(" ", "-")}">{words.GLYPHS.get(status, "")} {escaped(status)}{more}</span>'
-
-
-def place(cell: Cell) -> str:
-    return f"{code_span(cell.variant)} on {escaped(words.board(cell))}"
+def place(cell: Cell) -> Markup:
+    return html("{} on {}", code_span(cell.variant), words.board(cell))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from markupsafe import Markup
+
 from tinyrig.core.errors import RigError
 from tinyrig.core.records import VerdictStatus
-from tinyrig.reports.nights.elements import escaped
+from tinyrig.reports.nights.elements import html
 from tinyrig.reports.nights.gather import gather
 from tinyrig.reports.nights.headline import last_runs
 from tinyrig.reports.nights.html import Ops, render
@@ -42,30 +44,30 @@ def _cycles(store: Store, report: NightsReport, cell: Cell, run_id: str, moved: 
     return OpCycles(now, history.op_cycles(store, before, cell.variant) if before else (), before)
 
 
-def _tables(store: Store, report: NightsReport) -> str:
+def _tables(store: Store, report: NightsReport) -> Markup:
     """Those of the paper, for the night's first runs; a run whose samples were pruned has none."""
     if report.tonight is None:
-        return ""
+        return Markup()
     pruned = {m.run_id for m in report.measured if m.pruned}
     finished = {m.run_id for m in report.measured}
     runs = [run for run, rerun in zip(report.tonight.runs, report.tonight.reruns, strict=True) if not rerun and run in finished]
     kept = [run for run in runs if run not in pruned]
     gone = len(runs) - len(kept)
-    note = f"<p>The samples of {count(gone, 'run')} were pruned, so these tables lack them.</p>" if gone else ""
+    note = html("<p>The samples of {} were pruned, so these tables lack them.</p>", count(gone, "run")) if gone else Markup()
     try:
-        return note + (_paper_tables(store, kept) if kept else "")
+        return note + (_paper_tables(store, kept) if kept else Markup())
     except RigError as error:
-        return f"{note}<p>No tables: {escaped(error)}</p>"
+        return note + html("<p>No tables: {}</p>", str(error))
 
 
-def _paper_tables(store: Store, run_ids: Sequence[str]) -> str:
+def _paper_tables(store: Store, run_ids: Sequence[str]) -> Markup:
     """pandas is imported only where there is something to put into tables."""
-    from tinyrig.reports import html
     from tinyrig.reports.blocks import lower
+    from tinyrig.reports.html import body
     from tinyrig.reports.run.report import paper_blocks, report_of
 
     blocks = paper_blocks(report_of([store.load(run_id) for run_id in run_ids]))
-    return html.body([lower(block) for block in blocks])
+    return body([lower(block) for block in blocks])
 
 
 def _without_password(url: str) -> str:
