@@ -95,7 +95,9 @@ def seal(db: sa.Connection, table: sa.Table, *where: sa.ColumnElement[bool]) -> 
 
 def _seal(db: sa.Connection, one: Seal, where: Sequence[sa.ColumnElement[bool]]) -> None:
     keys = list(one.table.primary_key)
-    rows = db.execute(sa.select(*keys, *(one.table.c[name] for name in one.covers)).where(*where)).all()
+    # Keys as they stand there: of a text that is made visible when it is read, the row would not be found again.
+    stored = [sa.type_coerce(key, sa.String()) if isinstance(key.type, schema.String) else key for key in keys]
+    rows = db.execute(sa.select(*stored, *(one.table.c[name] for name in one.covers)).where(*where)).all()
     if not rows:
         return
     lines = [{"sealed": one.of(row[len(keys) :]), **{f"key_{i}": key for i, key in enumerate(row[: len(keys)])}} for row in rows]

@@ -165,7 +165,7 @@ def _not_comparable(report: NightsReport) -> Items:
     )
 
 
-_FINDING = ("metric", "status", "variant", "board", "baseline", "value", "change", "%", "threshold")
+_FINDING: tuple[str, ...] = ("metric", "status", "variant", "board", "baseline", "value", "change", "%", "threshold")
 _FINDING += ("smallest detectable change", "p", "note")
 
 
