@@ -122,6 +122,7 @@ def _reset(unit: Unit) -> str:
         f"        arena[{unit.memory.offsets[t.index]} + i] = {_first_byte(t)};\n    }}"
         for t in states
     ]
+    lines += [f"    {prefix_of(s)}();" for s in unit.lowered.steps if s.block in unit.lowered.on_reset]
     return "void engine_reset(void) {\n" + "\n".join(lines) + "\n}\n"
 
 

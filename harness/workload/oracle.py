@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from tinyrig.compiler.model import schema
-from tinyrig.compiler.model.graph import read_model
+from tinyrig.compiler.model.graph import Op, read_graph, read_model
 from tinyrig.compiler.oracle_form import oracle_form
 from tinyrig.core.errors import HostError, ModelError, RigError
 from tinyrig.host.forked import memory_kills
@@ -155,6 +155,8 @@ class _Tflm:
 
     def __init__(self, data: bytes, runtime: Any) -> None:
         self._data, self._runtime = data, runtime
+        self._once = any(op.code == "CALL_ONCE" for op in _ops(data))
+        """A reset does not run such a subgraph again."""
         self._plain = self._create(keep=False)
         self._keeping: Any = None
 
@@ -166,6 +168,7 @@ class _Tflm:
         return self._runtime.Interpreter.from_bytes(self._data, arena_size=size, intrepreter_config=mode)
 
     def run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        self._plain = self._create(keep=False) if self._once else self._plain
         return self._invoke(self._plain, inputs)
 
     def _invoke(self, interpreter: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
@@ -177,7 +180,7 @@ class _Tflm:
         return [np.array(interpreter.get_output(i)) for i in range(_output_count(self._data))]
 
     def tensors(self, inputs: list[np.ndarray]) -> dict[int, np.ndarray]:
-        self._keeping = self._keeping or self._create(keep=True)
+        self._keeping = self._create(keep=True) if self._once or not self._keeping else self._keeping
         self._invoke(self._keeping, inputs)
         return {i: _tensor_value(self._keeping, i) for i in _activations(self._data)}
 
@@ -230,14 +233,22 @@ class _Litert:
     """Lives in the child."""
 
     def __init__(self, data: bytes, litert: Any) -> None:
-        resolver = litert.OpResolverType.BUILTIN_REF
-        self._it = litert.Interpreter(
-            model_content=data, experimental_op_resolver_type=resolver, experimental_preserve_all_tensors=True
-        )
-        self._it.allocate_tensors()
+        self._data, self._litert = data, litert
+        self._resources = any(op.code == "VAR_HANDLE" for op in _ops(data))
+        """LiteRT's reset does not reach resource variables."""
+        self._it = self._create()
         self._it.invoke()
 
+    def _create(self) -> Any:
+        resolver = self._litert.OpResolverType.BUILTIN_REF
+        it = self._litert.Interpreter(
+            model_content=self._data, experimental_op_resolver_type=resolver, experimental_preserve_all_tensors=True
+        )
+        it.allocate_tensors()
+        return it
+
     def run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        self._it = self._create() if self._resources else self._it
         self._it.reset_all_variables()  # every window is on its own
         for x, d in zip(inputs, self._it.get_input_details(), strict=True):
             self._it.set_tensor(d["index"], np.ascontiguousarray(x, d["dtype"]).reshape(d["shape"]))
@@ -251,6 +262,14 @@ class _Litert:
 
 ORACLES: dict[str, type[Oracle]] = {TflmOracle.name: TflmOracle, LitertRefOracle.name: LitertRefOracle}
 """--oracle's names; the name goes into every report."""
+
+
+def _ops(data: bytes) -> tuple[Op, ...]:
+    """Of the first subgraph; none where the file can't be read."""
+    try:
+        return read_graph(data).ops
+    except ModelError:
+        return ()
 
 
 def _subgraph(data: bytes) -> schema.SubGraph:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from tinyrig.compiler.lower import conv, elementwise, logic, matmul, move, pick, reduce, space, unary
-from tinyrig.compiler.lower.flow import control, state
+from tinyrig.compiler.lower.flow import control, state, variables
 from tinyrig.compiler.lower.program import Program, check
 from tinyrig.compiler.model.extent import Empty, Open
 from tinyrig.compiler.model.graph import Graph, Op, Tensor, kept_state, read_graph, several_subgraphs
@@ -76,6 +76,10 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
     "LOGICAL_OR": logic.logical,
     "LOGICAL_NOT": logic.logical_not,
     "REDUCE_ALL": logic.reduce_all,
+    "VAR_HANDLE": variables.var_handle,
+    "READ_VARIABLE": variables.read_variable,
+    "ASSIGN_VARIABLE": variables.assign_variable,
+    "CALL_ONCE": variables.call_once,
     "WHILE": control.while_,
     "IF": control.if_,
     "SVDF": state.svdf,
@@ -116,6 +120,8 @@ class Lowered:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     states: tuple[int, ...] = ()
+    on_reset: tuple[int, ...] = ()
+    """Blocks that run when the model is reset."""
 
     def root(self, index: int) -> int:
         return self.roots.get(index, index)
@@ -140,7 +146,9 @@ def lower(graph: Graph) -> Lowered:
         raise Refused(found[:MAX_OBSTACLES])
     steps = fuse_clamps(program)
     roots = {i: program.root(i) for i in program.roots}
-    return Lowered(tuple(program.tensors), steps, roots, graph.inputs, graph.outputs, tuple(program.states))
+    return Lowered(
+        tuple(program.tensors), steps, roots, graph.inputs, graph.outputs, tuple(program.states), tuple(program.on_reset)
+    )
 
 
 def lower_file(data: bytes) -> Lowered:

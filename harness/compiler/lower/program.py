@@ -37,6 +37,12 @@ class Program:
         self.block, self.blocks = 0, 0
         """The block of control flow that steps are added to, 0 for none; how many there are."""
         self.lower_op: Callable[[Op], None] = _not_set
+        self.handles: dict[int, str] = {}
+        """Tensors that stand for a variable, and its name."""
+        self.resources: dict[str, int] = {}
+        """Variables by name, and the tensors that hold them."""
+        self.on_reset: list[int] = []
+        """Blocks that run when the model is reset."""
         self.used = set[int]()
         """Subgraphs that have become blocks."""
         self.copies = 0

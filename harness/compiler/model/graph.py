@@ -243,7 +243,7 @@ def _run_by_control_flow(graph: Graph) -> set[int]:
     return found
 
 
-SUBGRAPHS = {"WHILE": ("cond", "body"), "IF": ("then", "else")}
+SUBGRAPHS = {"WHILE": ("cond", "body"), "IF": ("then", "else"), "CALL_ONCE": ("init",)}
 """Options that name subgraphs."""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinyrig.compiler.model.schema import Operator, enum_names, options_reader
+from tinyrig.core.text import printable
 
 Value = int | float | str | tuple[int, ...] | None
 """Of one option: a flag is an int, an enum's value its name or, without one, its number, a list that is absent None."""
@@ -109,6 +110,8 @@ OPTIONS: dict[str, tuple[str, dict[str, Getter]]] = {
     "L2_NORMALIZATION": ("L2NormOptions", _ACT),
     "L2_POOL_2D": ("Pool2DOptions", _POOL),
     "REDUCE_ALL": ("ReducerOptions", {"keep_dims": "KeepDims"}),
+    "VAR_HANDLE": ("VarHandleOptions", {"container": "Container", "name": "SharedName"}),
+    "CALL_ONCE": ("CallOnceOptions", {"init": "InitSubgraphIndex"}),
     "WHILE": ("WhileOptions", {"cond": "CondSubgraphIndex", "body": "BodySubgraphIndex"}),
     "IF": ("IfOptions", {"then": "ThenSubgraphIndex", "else": "ElseSubgraphIndex"}),
     "SVDF": ("SVDFOptions", {**_ACT, "rank": "Rank"}),
@@ -136,6 +139,8 @@ def read_options(op: Operator, name: str) -> OpOptions:
 def _value(reader: Any, getter: Getter) -> Value:
     method: Callable[[], Any] = getattr(reader, getter if isinstance(getter, str) else getter[0])
     value = method()
+    if value is None or isinstance(value, bytes):
+        return printable((value or b"").decode("utf-8", "replace"), 300)
     if not isinstance(getter, str):
         return getter[1].get(value, int(value))
     if getter.endswith("AsNumpy"):  # answers 0 for an absent list

@@ -79,7 +79,7 @@ POW = "write a small whole power as products, any other of a positive x as tf.ex
 
 ROWS: tuple[Row, ...] = (
     Row(("BIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "LSTM", "RNN"), UNROLL),
-    Row(("VAR_HANDLE", "READ_VARIABLE"), FROZEN, _unfrozen),
+    Row(("VAR_HANDLE", "READ_VARIABLE"), FROZEN, _unfrozen, only_unsupported=False),
     Row(("CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"), STATE_REMEDY),
     Row(("CUSTOM 'edgetpu-custom-op'",), "the file is compiled for an Edge TPU: give the .tflite that edgetpu_compiler read"),
     Row(("CUSTOM 'ethos-u'",), "the file is compiled for an Arm Ethos-U: give the .tflite that Vela read"),

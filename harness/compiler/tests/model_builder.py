@@ -21,6 +21,7 @@ TYPES = {
     "bool": schema.TensorType.BOOL,
     "float16": schema.TensorType.FLOAT16,
     "int4": schema.TensorType.INT4,
+    "resource": schema.TensorType.RESOURCE,
 }
 
 

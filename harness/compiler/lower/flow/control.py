@@ -18,7 +18,7 @@ from tinyrig.compiler.model.graph import Inner, Op, Tensor
 from tinyrig.compiler.model.params import If, Move, While
 
 
-def _subgraph(p: Program, op: Op, key: str, inputs: int, outputs: int) -> Inner:
+def subgraph(p: Program, op: Op, key: str, inputs: int, outputs: int) -> Inner:
     number = op.options.number(key)
     check(op, None, 1 <= number <= len(p.graph.inner), f"a subgraph of the file for {key}", str(number))
     check(op, None, number not in p.used, f"a {key} of its own", f"subgraph {number}, which is used twice")
@@ -29,7 +29,7 @@ def _subgraph(p: Program, op: Op, key: str, inputs: int, outputs: int) -> Inner:
     return inner
 
 
-def _lowered(p: Program, inner: Inner) -> int:
+def lowered(p: Program, inner: Inner) -> int:
     """-> the number of its block."""
     outside, p.blocks = p.block, p.blocks + 1
     p.block = p.blocks
@@ -47,7 +47,7 @@ def _view(p: Program, op: Op, source: int, inside: int) -> None:
     p.alias(op, p.tensors[source], p.tensors[inside])
 
 
-def _copy(p: Program, op: Op, source: Tensor, target: Tensor) -> None:
+def copy(p: Program, op: Op, source: Tensor, target: Tensor) -> None:
     whole = copy_block(0, 0, (0, 0), source.shape, (strides(source.shape), strides(target.shape)), source.nbytes // source.size)
     p.emit("move", op, [source], [target], Move((whole,)))
 
@@ -65,19 +65,19 @@ def _same(p: Program, op: Op, source: int, target: int) -> None:
 def while_(p: Program, op: Op) -> None:
     n = len(op.inputs)
     check(op, None, n > 0 and -1 not in op.inputs and len(op.outputs) == n, "as many outputs as inputs")
-    cond, body = _subgraph(p, op, "cond", n, 1), _subgraph(p, op, "body", n, n)
+    cond, body = subgraph(p, op, "cond", n, 1), subgraph(p, op, "body", n, n)
     kept = [a == b for a, b in zip(body.inputs, body.outputs, strict=True)]
     for i, (source, target) in enumerate(zip(op.inputs, op.outputs, strict=True)):
         _same(p, op, source, target)
         if kept[i]:
             p.alias(op, p.tensors[source], p.tensors[target])
         else:
-            _copy(p, op, p.tensors[source], p.tensors[target])
+            copy(p, op, p.tensors[source], p.tensors[target])
     for inner in (cond, body):
         for target, inside in zip(op.outputs, inner.inputs, strict=True):
             _view(p, op, target, inside)
     first = len(p.steps)
-    blocks = _lowered(p, cond), _lowered(p, body)
+    blocks = lowered(p, cond), lowered(p, body)
     told = p.tensors[cond.outputs[0]]
     check_dtype(op, told, "bool")
     check(op, told, told.size == 1 and told.data is None, "a condition of one value that the loop changes")
@@ -99,7 +99,7 @@ def _result(p: Program, op: Op, inner: Inner, block: int, targets: tuple[int, ..
         return value
     aside = p.temporary(value, value.shape, f"{value.name}_aside")
     outside, p.block = p.block, block
-    _copy(p, op, value, aside)
+    copy(p, op, value, aside)
     p.block = outside
     return aside
 
@@ -130,11 +130,11 @@ def if_(p: Program, op: Op) -> None:
     told = p.tensors[op.inputs[0]]
     check_dtype(op, told, "bool")
     check(op, told, told.size == 1, "a condition of one value")
-    branches = _subgraph(p, op, "then", n, m), _subgraph(p, op, "else", n, m)
+    branches = subgraph(p, op, "then", n, m), subgraph(p, op, "else", n, m)
     for inner in branches:
         for source, inside in zip(op.inputs[1:], inner.inputs, strict=True):
             _view(p, op, source, inside)
-    yes, no = (_lowered(p, inner) for inner in branches)
+    yes, no = (lowered(p, inner) for inner in branches)
     for target, inside in zip(op.outputs, branches[0].outputs, strict=True):
         _same(p, op, inside, target)
     sources = [p.tensors[i] for inner in branches for i in inner.outputs]
