@@ -37,9 +37,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=f"{_EXAMPLES}\n{_EXITS}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "models", nargs="+", type=Path, metavar="MODEL", help="model files, or folders with .tflite files below them"
-    )
+    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="files, folders, or names of [models] in rig.toml")
     parser.add_argument("--board", nargs="+", action="extend", metavar="NAME", help="boards that must fit (default: virtual)")
     parser.add_argument("--run", action="store_true", help="also run each model on this machine beside the oracle")
     parser.add_argument(
@@ -60,12 +58,18 @@ def main(arguments: argparse.Namespace) -> int:
     names = arguments.board or ["virtual"]
     if unknown := [n for n in names if n not in boards]:
         raise UserError(f"--board {unknown[0]} is not known", expected=", ".join(boards), received=unknown[0])
-    checks, listed = check_files(arguments.models, boards.values(), config.optimise)
+    checks, listed = check_files([_file(p, config) for p in arguments.models], boards.values(), config.optimise)
     if arguments.svg and len(checks) != 1:
         raise UserError("--svg draws one model", expected="one MODEL", received=f"{len(checks)}")
     runs = _runs(arguments, checks, names, config) if arguments.run else []
     _tell(arguments, checks, runs, names, listed)
     return _status(checks, runs, names)
+
+
+def _file(given: Path, config: Config) -> Path:
+    """A name under [models] in rig.toml stands for its file."""
+    own = config.own_models.get(str(given))
+    return Path(own.file) if own else given
 
 
 def _runs(arguments: argparse.Namespace, checks: list[ModelCheck], names: list[str], config: Config) -> list[HostRun]:

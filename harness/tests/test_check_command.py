@@ -64,6 +64,12 @@ def test_a_folder_gives_a_table(models: Path, capsys: pytest.CaptureFixture[str]
     assert "too big for virtual" in rows[1] and "refused: op 6 COMPLEX_ABS" in rows[2] and "fits" in rows[0]
 
 
+def test_a_name_of_rig_toml_stands_for_its_file(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (models / "rig.toml").write_text('[models.gesture]\nfile = "good.tflite"\n')
+    assert main(["check", "gesture"]) == 0
+    assert "good.tflite: " in capsys.readouterr().out
+
+
 def test_json_alone_on_stdout(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "good.tflite", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["schema"] == 1
