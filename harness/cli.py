@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from tinyrig.calibrate_command import add_parser as add_calibrate
 from tinyrig.check_command import add_parser as add_check
 from tinyrig.command_line import EXITS, LEVELS, Command, add_verbosity, examples, finish
 from tinyrig.convert_command import add_parser as add_convert
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     add_convert(commands)
     add_ops(commands)
     add_engines(commands)
+    add_calibrate(commands)
     add_init(commands)
     add_boards(commands)
     add_doctor(commands, EXITS)

@@ -197,6 +197,10 @@ class Cpu:
         self.uc.reg_write(UC_ARM_REG_LR, 0xFFFFFFFF)
         self.uc.reg_write(UC_ARM_REG_PC, entry & ~1)
 
+    def set_return(self, address: int) -> None:
+        """Where the function that start() began goes back to."""
+        self.uc.reg_write(UC_ARM_REG_LR, address | 1)
+
     def run(self) -> Trap | None:
         """Runs until stop() or a fault. Returns None too at WFI and WFE."""
         self._invalid = None

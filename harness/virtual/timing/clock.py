@@ -26,6 +26,8 @@ from tinyrig.virtual.timing.table import NARROW, WIDE, Row
 FOLDER = Path(__file__).parent
 SOURCES = tuple(FOLDER / f"{name}.c" for name in ("timing", "memory", "reads", "effect", "watch"))
 HEADERS = tuple(FOLDER / f"{name}.h" for name in ("memory", "reads", "watch"))
+MOST_SYSTEMS = 64
+"""MEMORIES of timing.c."""
 HOOK_CODE = 4
 """unicorn's UC_HOOK_CODE."""
 CFLAGS = ("-O3", "-flto", "-shared", "-fPIC")

@@ -55,7 +55,7 @@ struct region {
     struct block *blocks; /* one for every halfword */
 };
 
-enum { REGIONS = 2, MEMORIES = 3, LONG_RUN = 3, IT_LENGTH = 4 };
+enum { REGIONS = 2, MEMORIES = 64, LONG_RUN = 3, IT_LENGTH = 4 };
 
 /* Bits of xPSR that hold the IT state: Armv7-M ARM (DDI 0403), B1.4.2. */
 #define XPSR_IT 0x0600FC00u
