@@ -68,9 +68,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """A --board or --resume that can't be used is said before anything is collected; a resumed run names its board."""
     try:
         config.stash[_RESUMED] = resumed = _find_resumed(config)
-        config.option.board = config.option.board or (resumed and resumed.plan.board) or None
-        if config.option.board:
-            parse_own_board(config.option.board, rig_config(config).boards, _NEEDS_OWN)
+        config.option.tinyrig_board = config.option.tinyrig_board or (resumed and resumed.plan.board) or None
+        if config.option.tinyrig_board:
+            parse_own_board(config.option.tinyrig_board, rig_config(config).boards, _NEEDS_OWN)
     except RigError as error:
         pytest.exit(str(error), returncode=error.exit_code)
 
@@ -79,7 +79,7 @@ def _find_resumed(config: pytest.Config) -> StoredRun | None:
     if config.option.resume is None:
         return None
     with Store(rig_config(config).results, must_exist=True) as store:
-        return find_run(store, config.option.resume, config.option.board, bench=True)
+        return find_run(store, config.option.resume, config.option.tinyrig_board, bench=True)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -132,7 +132,7 @@ def config(pytestconfig: pytest.Config, tinyrig_board: object) -> Config:
 def open_run(pytestconfig: pytest.Config, config: Config) -> Iterator[OpenRun]:
     """The session's run on the board of --board, a new one or that of --resume."""
     deadline = _deadline(pytestconfig)
-    board, resumed = pytestconfig.option.board, pytestconfig.stash[_RESUMED]
+    board, resumed = pytestconfig.option.tinyrig_board, pytestconfig.stash[_RESUMED]
     plan = RunPlan(board, config.dataset, settings=_plan(pytestconfig).settings)
     resume = resumed.run_id if resumed else None
     with (
@@ -155,7 +155,7 @@ def measurement(open_run: OpenRun, variant: Variant) -> Measurement:
 @pytest.fixture(scope="session")
 def night(pytestconfig: pytest.Config, config: Config, open_run: OpenRun) -> Iterator[PytestNight]:
     """The session's run as a night."""
-    board, deadline = pytestconfig.option.board, _deadline(pytestconfig)
+    board, deadline = pytestconfig.option.tinyrig_board, _deadline(pytestconfig)
     plan = RunPlan(settings=_plan(pytestconfig).settings)
     open_again = partial(measuring, parse_board(board, config.boards), config, plan, deadline=deadline)
     with PytestNight(board, config, open_run, open_again) as night:

@@ -7,6 +7,9 @@ A claim that failed is a failed test; a rig that failed, or input that can't be 
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import itertools
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 PREFIX = "tinyrig_"
 _CONFIG = pytest.StashKey["Config"]()
+_GROUP = ("tinyrig", "measuring models on microcontrollers")
 MEASURED = "tinyrig"
 """The property of a test that says what it measured, a line for people."""
 _ITEM = pytest.StashKey[pytest.Item]()
@@ -31,20 +35,43 @@ _OWN_ONLY = "tests measure with our own firmware on the board: --board takes no 
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("tinyrig", "measuring models on microcontrollers")
-    group.addoption("--board", metavar="BOARD", help="a board's name, a serial port or URL, or NAME@PORT (default: virtual)")
+    parser.getgroup(*_GROUP).addoption(
+        "--tinyrig-board", dest="tinyrig_board", metavar="BOARD", help="as --board, where that is an option of the project's own"
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser, args: list[str]) -> Generator[None]:
+    """--board comes last: a project that has an option of that name keeps it."""
+    _is_no_path(early_config, args)
+    yield
+    with contextlib.suppress(argparse.ArgumentError, ValueError):
+        parser.getgroup(*_GROUP).addoption(
+            "--board",
+            dest="tinyrig_board",
+            metavar="BOARD",
+            help="a board's name, a serial port or URL, or NAME@PORT (default: virtual)",
+        )
+
+
+def _is_no_path(config: pytest.Config, args: list[str]) -> None:
+    """What follows `--board ` is no test: pytest, which does not know the option yet, would look there for conftest.py."""
+    paths = config.known_args_namespace.file_or_dir
+    for option, value in itertools.pairwise(args):
+        if option == "--board" and value in paths:
+            paths.remove(value)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A --board that can't be used is said before anything is collected."""
+    """A board that can't be used is said before anything is collected."""
     config.pluginmanager.register(_Reports(), "tinyrig-reports")
-    if config.option.board is None:
-        config.option.board = "virtual"  # which needs no rig.toml
+    if config.option.tinyrig_board is None:
+        config.option.tinyrig_board = "virtual"  # which needs no rig.toml
         return
     from tinyrig.core.boards import parse_own_board
 
     try:
-        parse_own_board(config.option.board, rig_config(config).boards, _OWN_ONLY)
+        parse_own_board(config.option.tinyrig_board, rig_config(config).boards, _OWN_ONLY)
     except RigError as error:
         pytest.exit(str(error), returncode=error.exit_code)
 
@@ -66,14 +93,14 @@ def tinyrig_board(pytestconfig: pytest.Config) -> BoardInUse:
     """The board of --board: `asked` as it was named, `name` its kind, `virtual` whether it is emulated. Nothing is opened."""
     from tinyrig.api.session import board_in_use
 
-    return board_in_use(pytestconfig.option.board, rig_config(pytestconfig))
+    return board_in_use(pytestconfig.option.tinyrig_board, rig_config(pytestconfig))
 
 
 @pytest.fixture(scope="session")
 def tinyrig_measure(pytestconfig: pytest.Config, tinyrig_board: BoardInUse) -> PytestMeasure:
-    """`tinyrig_measure(model, windows=None, *, limit, oracle, engine, check=True, min_accuracy, max_accuracy_drop, max_latency,
-    max_ram, max_flash)` measures on the board of --board and gives a tinyrig.Result; the same model and windows are measured once
-    a session. A claim that fails fails the test, unless check=False."""
+    """`tinyrig_measure(model, windows=None, *, limit, oracle, engine, labels, output, check=True, ...)`, with budgets as in
+    tinyrig.run(), measures on the board of --board and gives a tinyrig.Result; the same model and windows are measured once a
+    session. A claim that fails fails the test, unless check=False."""
     from tinyrig.api.session import PytestMeasure
 
     def note(name: str, value: object) -> None:

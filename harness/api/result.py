@@ -10,9 +10,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Latency:
-    """One inference with its input in place. `us_low` and `us_high` are the ends of an estimate's band, the median where it was
-    measured. `cycles_median` counts what `Result.timing` says; the microseconds are None where
-    an emulator counted instructions, which give no time."""
+    """One inference with its input in place. `cycles_median` counts what `Result.timing` says; the microseconds are None where an
+    emulator counted instructions, which give no time. `us_low` and `us_high` are the ends of an estimate's band, both the median
+    where it was measured."""
 
     cycles_median: float | None
     us_median: float | None

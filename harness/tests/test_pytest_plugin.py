@@ -23,9 +23,7 @@ def repo(pytester, monkeypatch):
 
 
 def run(repo, *words):
-    """The entry point brings the plugin; an environment from before it was there names it."""
-    plugin = [] if repo._request.config.pluginmanager.hasplugin("tinyrig") else ["-p", "tinyrig.plugin"]
-    return repo.run(sys.executable, "-m", "pytest", *plugin, "-p", "no:cacheprovider", *words)
+    return repo.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words)
 
 
 def kinds(repo):
@@ -153,6 +151,28 @@ def test_without_the_plugin_its_option_and_fixtures_are_gone(repo):
     assert done.ret == 1 and "fixture 'tinyrig_measure' not found" in done.stdout.str()
     done = repo.run(sys.executable, "-m", "pytest", "-p", "no:tinyrig", "--board=virtual")
     assert done.ret == 4 and "unrecognized arguments" in done.stderr.str()
+
+
+BOARD_OF_THEIRS = """
+def pytest_addoption(parser):
+    parser.addoption("--board", default="theirs")
+"""
+
+
+def test_an_option_of_the_users_that_is_called_board_is_theirs(repo):
+    repo.makeconftest(BOARD_OF_THEIRS)
+    repo.makepyfile(
+        "def test_it(pytestconfig, tinyrig_board):\n"
+        "    assert (pytestconfig.getoption('--board'), tinyrig_board.asked) == ('mine', 'virtual#3')\n"
+    )
+    run(repo, "--board", "mine", "--tinyrig-board=virtual#3").assert_outcomes(passed=1)
+
+
+def test_a_board_named_with_a_space_is_no_folder_of_tests(repo):
+    """An existing path is one for pytest until it knows the option: the project's conftest.py would be found too late."""
+    repo.makeconftest(BOARD_OF_THEIRS.replace("board", "other"))
+    repo.makepyfile("def test_it(pytestconfig, tinyrig_board):\n    assert pytestconfig.getoption('--other') == 'mine'\n")
+    run(repo, "--other=mine", "--board", "/dev/null").assert_outcomes(passed=1)
 
 
 def test_paths_count_from_here_or_from_the_root_and_names_are_those_of_rig_toml(repo):
