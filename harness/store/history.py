@@ -21,6 +21,7 @@ from sqlalchemy import select
 from tinyrig.core.records import MOVED, Accepted, Night, StoredVerdict, VerdictKind, VerdictStatus
 from tinyrig.store import metric_values
 from tinyrig.store.decisions import read_json
+from tinyrig.store.rows import measurement
 from tinyrig.store.runs import Store
 from tinyrig.tables import schema, seals
 
@@ -203,12 +204,12 @@ def op_cycles(store: Store, run_id: str, variant: str) -> list[tuple[str, str, f
         key = db.scalar(query.order_by(v.id.desc()).limit(1))
         if key is None or "latency_cycles_median" not in metric_values.of_runs(db, [key])[key]:
             return []
-        ops = json.loads(seals.bodies(db, [key])[key].record)["image"]["ops"]
+        ops = measurement(json.loads(seals.bodies(db, [key])[key].record), ()).image.ops
         steps = select(*seals.OP_CYCLES.selected).join(schema.SAMPLES, profiled).where(o.variant_run_id == key)
         cycles: dict[int, list[int]] = {}
         for row in seals.OP_CYCLES.checked(db.execute(steps)):
             cycles.setdefault(row.op_index, []).append(row.cycles)
-    return [(op["op"], op["name"], float(median(cycles[i]))) for i, op in enumerate(ops) if i in cycles]
+    return [(op.op, op.name, float(median(cycles[i]))) for i, op in enumerate(ops) if i in cycles]
 
 
 # ---- decisions ----

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, is_dataclass, replace
 from math import inf, isfinite
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 import sqlalchemy as sa
@@ -150,13 +151,46 @@ def sample(row: Any, op_cycles: tuple[int, ...]) -> Sample:
 def measurement(r: dict[str, Any], samples: tuple[Sample, ...]) -> Measurement:
     """A record and its samples. Raises InfraError for one that lacks a field or has an unknown one."""
     try:
-        return _fields(r, samples)
-    except (KeyError, TypeError, ValueError) as error:
+        found = _fields(r, samples)
+        _check_types(replace(found, samples=()))
+        return found
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InfraError(
             "a stored measurement can't be read",
             received=f"{type(error).__name__}: {error}",
             remedy="read it with the tinyrig that wrote it, or measure again",
         ) from error
+
+
+_HINTS: dict[str, dict[str, Any]] = {}
+"""By name of the record: finding them takes longer than all the rest."""
+
+
+def _check_types(record: Any) -> None:
+    """Of a record and all in it. Raises TypeError: a dataclass takes whatever it is given."""
+    kind = type(record)
+    hints = _HINTS.get(kind.__qualname__) or _HINTS.setdefault(kind.__qualname__, get_type_hints(kind))
+    for name, hint in hints.items():
+        if not _fits(value := getattr(record, name), hint):
+            raise TypeError(f"{name} is {value!r:.80}")
+        for item in value if isinstance(value, tuple) else (value,):
+            if is_dataclass(item):
+                _check_types(item)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    return any(_fits_one(value, kind) for kind in kinds)
+
+
+def _fits_one(value: Any, kind: Any) -> bool:
+    """64 bits are what a column holds."""
+    if get_origin(kind) is tuple:
+        inner = get_args(kind)
+        return isinstance(value, tuple) and (len(inner) < 2 or inner[1] is not ... or all(_fits(v, inner[0]) for v in value))
+    if isinstance(value, bool) or kind not in (int, float):
+        return isinstance(value, kind) if isinstance(kind, type) else True
+    return (isinstance(value, int) and abs(value) < 1 << 63) or (kind is float and isinstance(value, float))
 
 
 def _fields(r: dict[str, Any], samples: tuple[Sample, ...]) -> Measurement:

@@ -5,6 +5,8 @@ The formulas are frozen: they are those of seals.py when the revision was made, 
 
 from __future__ import annotations
 
+import json
+import math
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -32,6 +34,17 @@ _COVERED = {
 }
 """In the order of the columns; marked *: of the key, ': a name (read as visible text), ~: bytes, ?: yes or no."""
 _TYPES: dict[str, Any] = {"'": String, "~": sa.LargeBinary, "?": sa.Boolean}
+_WHOLE = (
+    "id run_seq seq position op_index window_index cycles stack_bytes rerun clock_hz timer_hz timer_overhead_cycles exit_code"
+)
+_REAL = "value change change_percent threshold detectable p_value clock_ppm clock_ppm_error clock_seconds"
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(_WHOLE.split(), (int, type(None))),
+    **dict.fromkeys(_REAL.split(), (int, float, type(None))),
+}
+_JSON: dict[str, type] = {"versions": dict, "plan": dict, "metadata": dict, "boards": list, "record": dict, "details": dict}
+_WORDS = {("runs", "state"): ("open", "finished", "interrupted", None), ("verdicts", "kind"): ("night", "drift")}
+"""What columns may hold. A row that holds something else gets no digest: whoever reads it is told that it is damaged."""
 _AT_ONCE = 20
 """Variant runs whose rows are in memory at once."""
 
@@ -67,14 +80,30 @@ def _seal(db: sa.Connection, table: str, digest: str, words: Sequence[str], whic
     keys = [i for i, word in enumerate(words) if "*" in word]
     raw = [column if i not in keys else sa.column(column.name).label(f"key_{i}") for i, column in enumerate(columns)]
     rows = db.execute(sa.select(*columns, *(raw[i] for i in keys)).select_from(there).where(which)).all()
+    names = [column.name for column in columns]
     lines = [
-        {"sealed": zlib.crc32(ascii(tuple(row[: len(columns)])).encode(), start)}
+        {"sealed": zlib.crc32(ascii(tuple(row[: len(columns)])).encode(), start) if _is_sound(table, names, row) else None}
         | {f"key_{i}": key for i, key in zip(keys, row[len(columns) :], strict=True)}
         for row in rows
     ]
     if lines:
         these = [sa.column(columns[i].name) == sa.bindparam(f"key_{i}") for i in keys]
         db.execute(sa.update(there).where(*these).values({digest: sa.bindparam("sealed")}), lines)
+
+
+def _is_sound(table: str, names: Sequence[str], row: sa.Row[Any]) -> bool:
+    return all(_fits(table, name, value) for name, value in zip(names, row, strict=False))
+
+
+def _fits(table: str, name: str, value: Any) -> bool:
+    if name in _JSON and value is not None:
+        try:
+            return isinstance(json.loads(value), _JSON[name])
+        except (TypeError, ValueError, RecursionError):
+            return False
+    if (table, name) in _WORDS:
+        return value in _WORDS[table, name]
+    return name not in _KINDS or (isinstance(value, _KINDS[name]) and value not in (math.inf, -math.inf))
 
 
 def _order_nights(db: sa.Connection) -> None:

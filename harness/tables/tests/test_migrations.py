@@ -148,6 +148,33 @@ def test_which_old_nights_were_cut_off_is_read_from_their_summaries(any_url):
         assert [night.night_id for night in history.nights(store) if night.cut_off] == ["c", "b"]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE runs SET versions = '5'",
+        "UPDATE runs SET versions = '" + "[" * 3000 + "'",
+        "UPDATE runs SET plan = 'null'",
+        "UPDATE runs SET state = 'odd'",
+        "UPDATE metrics SET value = 'x' WHERE name = 'accuracy'",
+        "UPDATE metrics SET value = 9e999 WHERE name = 'accuracy'",
+        "UPDATE samples SET cycles = 'many' WHERE position = 2",
+        "UPDATE variant_runs SET record = '[]'",
+        "UPDATE variant_runs SET clock_hz = 1e400",
+        'UPDATE variant_runs SET record = replace(record, \'"labels": [\', \'"labels": ["a", \')',
+        "UPDATE variant_runs SET record = replace(record, '\"flops\": ', '\"flops\": 1' || hex(zeroblob(200)))",
+    ],
+)
+def test_what_an_old_row_can_not_hold_is_told_when_it_is_read(path, change):
+    run = make_run(names=("pqt",))
+    old_database.write_0002(f"sqlite:///{path}", run)
+    with old_database.at_revision(f"sqlite:///{path}", "0006") as db:
+        db.exec_driver_sql(change)
+    with pytest.raises(InfraError) as caught, opened(path) as store:
+        store.load(run.run_id)
+        history.series(store, "accuracy")
+    assert caught.value.received and caught.value.remedy
+
+
 def test_every_revision_is_known_by_name():
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
