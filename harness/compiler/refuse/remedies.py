@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tinyrig.compiler.model.graph import STATE_REMEDY, Graph, Op, Tensor
+from tinyrig.compiler.model.graph import Graph, Op, Tensor
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,6 @@ POW = "write a small whole power as products, any other of a positive x as tf.ex
 ROWS: tuple[Row, ...] = (
     Row(("BIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "LSTM", "RNN"), UNROLL),
     Row(("VAR_HANDLE", "READ_VARIABLE"), FROZEN, _unfrozen, only_unsupported=False),
-    Row(("CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"), STATE_REMEDY),
     Row(("CUSTOM 'edgetpu-custom-op'",), "the file is compiled for an Edge TPU: give the .tflite that edgetpu_compiler read"),
     Row(("CUSTOM 'ethos-u'",), "the file is compiled for an Arm Ethos-U: give the .tflite that Vela read"),
     Row(

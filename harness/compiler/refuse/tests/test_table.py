@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tinyrig.compiler.lower.lower import LOWER
-from tinyrig.compiler.refuse.remedies import ROWS
 from tinyrig.compiler.tests.model_builder import ModelBuilder
 from tinyrig.compiler.tests.whole_nets import conv_net, finish_net
 from tinyrig.preflight.check import check_model
@@ -45,9 +43,3 @@ def test_a_builtin_op_is_never_told_to_become_one() -> None:
     b.op("COMPLEX_ABS", [b.index("net/mean")], [b.tensor((1, 5), "int8", 0.1)])
     (only,) = check_model(finish_net(b)).obstacles
     assert "built-in" not in only.remedy and "CONV_2D" not in only.reason + only.expected
-
-
-def test_rows_for_unknown_ops_are_for_ops_that_are_unknown() -> None:
-    """A row that can never apply any more is to be taken out."""
-    dead = [row.ops for row in ROWS if row.ops and row.only_unsupported and all(op in LOWER for op in row.ops)]
-    assert dead == []
