@@ -240,6 +240,8 @@ def _column(content: Content, begins: bytes) -> np.ndarray:
     rows = list(_rows(content))
     if wide := next((i for i, cells in enumerate(rows, 1) if len(cells) != 1), None):
         raise _bad_row(path, wide, "one column", str(len(rows[wide - 1])))
+    if not rows:
+        raise _no_windows(path, "no labels")
     cells = [row[0] for row in rows]
     if cells[0].lower() in _LABEL_COLUMNS:
         cells = cells[1:]

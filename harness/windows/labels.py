@@ -39,9 +39,11 @@ def read_answers(y: np.ndarray, count: int, class_names: tuple[str, ...] | None,
     flat = y.reshape(count, *(d for d in y.shape[1:] if d != 1))
     if flat.dtype.kind in "US":
         return _named(flat, class_names, where)
-    if flat.dtype.kind == "f" and not np.isfinite(flat).all():
-        bad = int(np.argmax(~np.isfinite(flat).reshape(count, -1).all(axis=1)))
-        raise _unusable(where, "finite numbers", f"{flat[bad]} in row {bad}"[:200])
+    if flat.dtype.kind == "f":
+        flat = flat.astype(np.float64)
+        if (odd := ~(np.abs(flat) <= np.finfo(np.float32).max)).any():  # NaN is no less than anything
+            bad = int(np.argmax(odd.reshape(count, -1).any(axis=1)))
+            raise _unusable(where, "finite float32 numbers", f"{flat[bad]} in row {bad}"[:200])
     whole = flat.dtype.kind in "iub" or bool((np.trunc(flat) == flat).all() and (np.abs(flat) < 2**53).all())
     found = _numbers(flat, whole)
     if class_names is not None and found.labels is not None:
