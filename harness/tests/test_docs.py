@@ -90,7 +90,7 @@ def commands() -> dict[str, set[str]]:
     found = {name: options(parser) for name, parser in known.items()}
     for name, (package, _) in _PACKAGES.items():
         done = subprocess.run([sys.executable, "-m", package, "--help"], capture_output=True, text=True, check=True)
-        found[name] = set(re.findall(r"--[a-z][a-z-]*|-[a-z]\b", done.stdout))
+        found[name] = set(re.findall(r"--[a-z][a-z0-9-]*|-[a-z]\b", done.stdout))
     return found
 
 
@@ -102,7 +102,7 @@ def known() -> dict[str, set[str]]:
 def calls(code: str) -> Iterator[tuple[str, list[str]]]:
     """(command, its options) for each `tinyrig COMMAND ...`, without what explains it behind two spaces."""
     for name, rest in COMMAND.findall(code):
-        yield name, re.findall(r"(?<=\s)--?[a-z][a-z-]*", rest.split("  ")[0])
+        yield name, re.findall(r"(?<=\s)--?[a-z][a-z0-9-]*", rest.split("  ")[0])
 
 
 @each_page

@@ -54,13 +54,15 @@ class Plot:
 
 @dataclass(frozen=True)
 class Point:
-    """`low` and `high` bound y."""
+    """`low` and `high` bound y, `x_low` and `x_high` x where it has a band."""
 
     name: str
     x: float
     y: float
     low: float
     high: float
+    x_low: float | None = None
+    x_high: float | None = None
 
 
 def scatter(points: Sequence[Point], x_title: str, y_title: str, label: str, y_most: float) -> Markup:
@@ -69,7 +71,7 @@ def scatter(points: Sequence[Point], x_title: str, y_title: str, label: str, y_m
     low = min(p.low for p in points)
     margin = (max(p.high for p in points) - low or 1.0) * 0.08
     top = min(y_most, max(p.high for p in points) + margin)
-    plot = Plot(0.0, max(p.x for p in points) * 1.06 or 1.0, low - margin, top)
+    plot = Plot(0.0, max(max(p.x, p.x_high or 0.0) for p in points) * 1.06 or 1.0, low - margin, top)
     pieces = plot.frame(x_title, y_title)
     for i, p in enumerate(points):
         pieces += _point(plot, p, i)
@@ -80,6 +82,9 @@ def _point(plot: Plot, p: Point, i: int) -> list[Markup]:
     x, half, tone = plot.x(p.x), 6.5 - (i % 5), f"s{i % 8}"
     high, low = plot.y(p.high), plot.y(p.low)
     path = f"M{x:.1f},{high:.1f}V{low:.1f}M{x - half:.1f},{high:.1f}h{2 * half:.1f}M{x - half:.1f},{low:.1f}h{2 * half:.1f}"
+    if p.x_low is not None and p.x_high is not None:
+        left, right, y = plot.x(p.x_low), plot.x(p.x_high), plot.y(p.y)
+        path += f"M{left:.1f},{y:.1f}H{right:.1f}M{left:.1f},{y - 3:.1f}v6M{right:.1f},{y - 3:.1f}v6"
     mark = element("circle", element("title", p.name), cx=f"{x:.2f}", cy=f"{plot.y(p.y):.2f}", r=half, class_=f"mark {tone}")
     return [element("path", d=path, class_=tone), mark]
 

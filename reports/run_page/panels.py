@@ -95,13 +95,23 @@ def _tradeoff(section: Section) -> Chapter | None:
     words = "; ".join(f"{p.name}: {p.y:.2f} % ({p.low:.2f} to {p.high:.2f}), {p.x:.3f} ms" for p in points)
     drawn = axes.scatter(points, f"latency, ms ({section.counted})", "top-1, %", f"Accuracy against latency. {words}", 100.0)
     legend = tuple((str(i % 8), f"{p.name}: {p.y:.2f} %, {p.x:.3f} ms {section.timing}") for i, p in enumerate(points))
-    note = "Bars are Wilson's 95 % intervals. Points that coincide lie within each other."
+    note = "Upright bars are Wilson's 95 % intervals"
+    note += ", level ones the bands of the estimates" if any(p.x_low is not None for p in points) else ""
+    note += ". Points that coincide lie within each other."
     return Chapter("tradeoff", "Accuracy against latency", note, (Panel("", "", drawn, legend=legend),))
 
 
 def _point(row: ReportRow) -> axes.Point:
     low, high = row.values["accuracy_ci95"]
-    return axes.Point(row.label, row.values["latency_us_median"] / 1000, 100 * row.values["accuracy"], 100 * low, 100 * high)
+    left, right = _band(row, 1e-3)
+    median = row.values["latency_us_median"] / 1000
+    return axes.Point(row.label, median, 100 * row.values["accuracy"], 100 * low, 100 * high, left, right)
+
+
+def _band(row: ReportRow, factor: float) -> tuple[float | None, float | None]:
+    """Both ends of an estimate's band, microseconds times `factor`; None where there is none."""
+    low, high = row.values["latency_us_low"], row.values["latency_us_high"]
+    return (None, None) if low is None or high is None or low == high else (low * factor, high * factor)
 
 
 def _engines(section: Section) -> Chapter | None:
@@ -123,7 +133,8 @@ def _engine_panel(section: Section, rows: Sequence[ReportRow]) -> Panel:
     for i, row in enumerate(rows):
         value, engine = row.values["latency_cycles_median"], row.measurement.image.engine
         words = f"{value:,.0f} {section.unit}, {value / best:.2f}x"
-        found.append(bars.Bar(engine, words, (bars.Part(value, i, f"{engine}: {words}"),)))
+        band = _band(row, row.measurement.board.clock_hz / 1e6)
+        found.append(bars.Bar(engine, words, (bars.Part(value, i, f"{engine}: {words}"),), *band))
     return Panel(rows[0].measurement.variant.name, "", bars.draw(found, _said(found)))
 
 

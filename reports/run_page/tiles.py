@@ -117,12 +117,12 @@ def latency(section: Section, row: ReportRow) -> Tile:
         return Tile(title, "none", "not measured")
     spread = f"median of {row.values['latency_samples'] or 0:,}" if row.values["latency_samples"] else "median"
     p95 = f", 95 % below {tables.milliseconds(row, 'latency_us_p95')} ms" if row.values["latency_us_p95"] is not None else ""
-    return Tile(title, f"{tables.milliseconds(row)} ms{_band(row)}", f"{section.timing}; {spread}{p95}")
+    return Tile(title, f"{tables.milliseconds(row)} ms", f"{section.timing}{_band(row)}; {spread}{p95}")
 
 
 def _band(row: ReportRow) -> str:
     low, high = row.values["latency_us_low"], row.values["latency_us_high"]
-    return "" if low is None or high is None or low == high else f" ({low / 1000:.3f}-{high / 1000:.3f})"
+    return "" if low is None or high is None or low == high else f", from {low / 1000:.3f} to {high / 1000:.3f} ms"
 
 
 def ram(row: ReportRow) -> Tile:

@@ -219,3 +219,15 @@ def test_one_value_has_a_confusion_of_two_classes():
     assert found.names == ("class 0", "class 1") and sum(map(sum, found.counts)) == 16
     (tiles,) = tiles_of(Run("r", "2026", (run,)))
     assert "AUC" in tiles["accuracy"][1] and "F1" in tiles["accuracy"][1]
+
+
+def test_an_estimates_band_stands_beside_its_median_and_in_the_charts():
+    band = {"low": 64_000.0, "high": 128_000.0}  # 1 and 2 ms at 64 MHz
+    runs = tuple(replace(run, settings=replace(run.settings, band=band)) for run in two_engines().runs[:2])
+    run = replace(make_run(), runs=(*runs, make_variant_run("simple", 64)))
+    tiles = tiles_of(run)
+    assert "estimated, from 1.000 to 2.000 ms; median" in tiles[0]["latency, estimated"][1]
+    assert ", from " not in tiles[2]["latency, estimated"][1]
+    source = page_of(run)
+    assert "level ones the bands of the estimates" in source and source.count('class="whisker"') == 2 * 3
+    assert "level ones" not in page_of(make_run())
