@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+import numpy as np
+
 from tinyrig.compiler.compile import compile_model
-from tinyrig.core.errors import ModelError
-from tinyrig.core.records import CompiledModel
+from tinyrig.core.errors import HostError, ModelError
 from tinyrig.measure.parity import allowed, difference
 from tinyrig.preflight.records import ModelCheck
 from tinyrig.workload.host_build import HostModel
@@ -52,21 +53,26 @@ def run_on_host(check: ModelCheck, path: Path, oracle: str, boards: list[str], s
         return HostRun(Result.TOO_BIG, f"{lacking.board} {lacking.reason}")
     data = read_model(path)
     compiled = compile_model(data, flash_bytes=_NO_LIMIT, ram_bytes=_NO_LIMIT)
-    why = []
+    host, why = HostModel(compiled), []
+    windows = [list(w) for w in random_windows(compiled.inputs, WINDOWS, seed).inputs]
     for name in (oracle, *(n for n in ORACLES if n != oracle)):
         try:
-            return _compared(compiled, ORACLES[name](data), seed, tolerance)
+            with ORACLES[name](data) as judge:
+                return _compared(host, judge, windows, tolerance)
         except ModelError as error:
             why.append(error.what)
+        except HostError as error:
+            if name == oracle:
+                raise
+            why.append(error.what)  # one that nobody asked for need not be installed
     return HostRun(Result.NO_ORACLE, "; ".join(why))
 
 
-def _compared(compiled: CompiledModel, oracle: Oracle, seed: int, tolerance: float) -> HostRun:
-    host, wrong, worst = HostModel(compiled), 0, 0.0
-    windows = random_windows(compiled.inputs, WINDOWS, seed).inputs
+def _compared(host: HostModel, oracle: Oracle, windows: list[list[np.ndarray]], tolerance: float) -> HostRun:
+    wrong, worst = 0, 0.0
     for window in windows:
-        wanted = oracle.run(list(window))
-        gaps = [(difference(w, got), allowed(w, tolerance)) for w, got in zip(wanted, host.invoke(list(window)), strict=True)]
+        wanted = oracle.run(window)
+        gaps = [(difference(w, got), allowed(w, tolerance)) for w, got in zip(wanted, host.invoke(window), strict=True)]
         worst = max(worst, *(gap for gap, _ in gaps))
         wrong += any(gap > most for gap, most in gaps)
     return HostRun(Result.DIFFERS if wrong else Result.RUNS, "", oracle.name, len(windows), wrong, worst)
