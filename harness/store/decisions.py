@@ -17,10 +17,9 @@ from tinyrig.core.errors import InfraError, UserError
 from tinyrig.core.plans import RunPlan
 from tinyrig.core.records import Accepted, StoredVerdict, VerdictKind
 from tinyrig.core.text import visible
-from tinyrig.store import clock
 from tinyrig.store.rows import inserted, to_json
 from tinyrig.store.runs import Store
-from tinyrig.tables import schema, seals
+from tinyrig.tables import clock, schema, seals
 
 # ---- nights ----
 

@@ -20,9 +20,9 @@ from tinyrig.analysis.evaluation import Evaluation, evaluate
 from tinyrig.core.errors import InfraError, UserError
 from tinyrig.core.plans import RunPlan, Subject
 from tinyrig.core.records import BoardInfo, Measurement, NotMeasured, Run, RunState
-from tinyrig.store import clock, measurements, rows
+from tinyrig.store import measurements, rows
 from tinyrig.store.measurements import OpenMeasurement, SampleWriter
-from tinyrig.tables import schema, seals
+from tinyrig.tables import clock, schema, seals
 from tinyrig.tables.database import Database
 
 
