@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import json
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -29,6 +30,8 @@ from tinyrig.core.errors import RigError
 from tinyrig.measure.variant import compile_for
 from tinyrig.preflight.code_parts import parts_of, table_numbers
 from tinyrig.preflight.flash_estimate import BOUNDS_FILE
+from tinyrig.workload import kernel_flags
+from tinyrig.workload.image import CC, FIRMWARE, MODEL_FLAGS
 
 
 @dataclass(frozen=True)
@@ -98,12 +101,40 @@ def fitted(built: list[Built], side: int) -> list[float]:
     return [round(float(v), 2) for v in found.x]
 
 
+def of_sources() -> dict[str, list[int]]:
+    """The kernels that no model above calls, from their sources: functions that stand alone have one size. Their helpers are all
+    other functions of the file, and libraries where it calls any."""
+    found: dict[str, list[int]] = {}
+    nn = FIRMWARE / "nn"
+    for source in sorted([*nn.glob("portable/*.c"), *nn.glob("m4/*.c")]):
+        with tempfile.TemporaryDirectory() as work:
+            target = Path(work) / "kernel.o"
+            flags = (*MODEL_FLAGS, *kernel_flags.flags(source), *BOARDS["virtual"].cpu_flags, f"-I{nn}")
+            subprocess.run([CC, *flags, "-c", source, "-o", target], check=True)
+            sizes = functions(target)
+            libraries = 2500 if undefined(target) - {"memcpy", "memset", "memmove"} else 0
+        for name, size in sizes.items():
+            if name.startswith("nn_"):
+                others = sum(s for n, s in sizes.items() if not n.startswith("nn_"))
+                found[name] = [size, size, others + libraries]
+    return found
+
+
+def undefined(elf: Path) -> set[str]:
+    """Names of other files' symbols that are none of our kernels."""
+    with elf.open("rb") as file:
+        symbols = ELFFile(file).get_section_by_name(".symtab")
+        return {
+            s.name for s in symbols.iter_symbols() if s["st_shndx"] == "SHN_UNDEF" and s.name and not s.name.startswith("nn_")
+        }
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as work, ThreadPoolExecutor(2) as pool:
         found = [b for b in pool.map(lambda data: build(data, Path(work)), models(sys.argv[1:])) if b]
 
     print(len(found), "models built")
-    before = json.loads(BOUNDS_FILE.read_text())["parts"] if BOUNDS_FILE.exists() else {}
+    before = of_sources() | (json.loads(BOUNDS_FILE.read_text())["parts"] if BOUNDS_FILE.exists() else {})
     BOUNDS_FILE.write_text(json.dumps(bounds(found, before)) + "\n")
 
 
