@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tinyrig.api.result import Flash as Flash
     from tinyrig.api.result import Latency as Latency
     from tinyrig.api.result import Op as Op
+    from tinyrig.api.result import Output as Output
     from tinyrig.api.result import Parity as Parity
     from tinyrig.api.result import Ram as Ram
     from tinyrig.api.result import Result as Result
@@ -43,7 +44,7 @@ _PUBLIC = {
     "check": "tinyrig.preflight.public",
     "Obstacle": "tinyrig.compiler.model.obstacle",
     **dict.fromkeys(("Advice", "BoardFit", "CheckedOp", "FlashEstimate", "ModelCheck"), "tinyrig.preflight.records"),
-    **dict.fromkeys(("Claim", "Flash", "Latency", "Op", "Parity", "Ram", "Result", "RunWarning"), "tinyrig.api.result"),
+    **dict.fromkeys(("Claim", "Flash", "Latency", "Op", "Output", "Parity", "Ram", "Result", "RunWarning"), "tinyrig.api.result"),
     **dict.fromkeys(
         ("ClaimError", "DeviceError", "HostError", "InfraError", "LinkError", "ModelError", "RigError", "UserError"),
         "tinyrig.core.errors",

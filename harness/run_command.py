@@ -104,7 +104,7 @@ def _asked(arguments: argparse.Namespace, config: Config) -> tuple[RunPlan, str 
     """(what to measure, the id of the run to resume)."""
     from tinyrig.measure.resume import check_asked
 
-    _check_words(arguments)
+    _check_words(arguments, config)
     resumed = _resumed(arguments, config)
     plan = _plan(arguments, config, resumed.plan if resumed else None)
     if resumed is None:
@@ -146,10 +146,11 @@ def _no_report(run_id: str) -> HostError:
 # ---- what to do ----
 
 
-def _check_words(arguments: argparse.Namespace) -> None:
+def _check_words(arguments: argparse.Namespace, config: Config) -> None:
     if _foreign(arguments.board):
         return _check_foreign(arguments)
-    if arguments.windows and not arguments.model and arguments.resume is None:
+    models = arguments.model or (config.own_models and not (arguments.variant or arguments.dataset))
+    if arguments.windows and not models and arguments.resume is None:
         raise UserError(
             "--windows needs --model",
             expected="--model FILE.tflite --windows FILE.npz",

@@ -83,6 +83,15 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Output:
+    """The output that the labels belong to; `scored_as` says how, as in docs/inputs.md: "classes", "sigmoid" and the like."""
+
+    name: str
+    index: int
+    scored_as: str
+
+
+@dataclass(frozen=True)
 class RunWarning:
     """Something that may make a number another one than it seems; `kind` is a fixed word, `text` is for people."""
 
@@ -111,6 +120,7 @@ class Result:
     windows: int
     verified: bool
     unverified_reason: str
+    output: Output | None
     accuracy: float | None
     accuracy_ci95: tuple[float, float] | None
     parity: Parity | None
@@ -153,7 +163,7 @@ class Result:
 def result_of(entry: Mapping[str, Any], run_id: str) -> Result:
     """From an entry of `runs` (analysis/run_json.py)."""
     board, latency, ram, flash = entry["board"], entry["latency"], entry["ram"], entry["flash"]
-    interval, parity = entry["accuracy_ci95"], entry["parity"]
+    interval, parity, output = entry["accuracy_ci95"], entry["parity"], entry.get("output")
     return Result(
         name=entry["variant"],
         model_sha256=entry["tflite_sha256"],
@@ -166,6 +176,7 @@ def result_of(entry: Mapping[str, Any], run_id: str) -> Result:
         windows=entry["windows"],
         verified=entry["latency_reason"] is None,
         unverified_reason=entry["latency_reason"] or "",
+        output=output and Output(output["name"], output["index"], output["scored_as"]),
         accuracy=entry["accuracy"],
         accuracy_ci95=None if interval is None else (interval[0], interval[1]),
         parity=parity and _parity(parity),

@@ -29,6 +29,10 @@ class Finding:
     against: str = ""
 
 
+ROUNDING = 1e-9
+"""0.9 - 0.8 is not 0.1: a limit that is just kept must not fail by the last bit."""
+
+
 def _not_measured(reason: str) -> Finding:
     return Finding(ClaimStatus.NOT_MEASURED, reason)
 
@@ -88,7 +92,7 @@ def accuracy_claim(run: Measurement, found: Evaluation, config: Config) -> Findi
     drop = config.accuracy_drop if own is None else own
     limit = max(0.0, reference.accuracy - drop)
     numbers = (limit, measured, "fraction", reference.who)
-    if measured >= limit:
+    if measured >= limit - ROUNDING:
         return Finding(ClaimStatus.PASSED, "", *numbers)
     reason = f"accuracy {measured:.4f} on the board, {reference.accuracy:.4f} of {reference.who}, allowed drop {drop:g}: "
     return Finding(ClaimStatus.FAILED, reason + f"{limit - measured:.4f} too low", *numbers)
@@ -150,7 +154,7 @@ def budget_claim(name: str, limit: float, found: Evaluation) -> Finding:
     if value is None:
         return Finding(ClaimStatus.NOT_MEASURED, f"no {gauge.what} was measured", limit, None, unit)
     value, beyond = float(value), gauge.sign * (float(value) - limit)
-    if beyond <= 0:
+    if beyond <= ROUNDING * max(1.0, limit):
         return Finding(ClaimStatus.PASSED, "", limit, value, unit)
     percent = f" ({100 * beyond / limit:.1f} %)" if limit and unit != "fraction" else ""
     much, word = ("too low", "at least") if gauge.sign < 0 else ("too much", "at most")

@@ -45,6 +45,7 @@ RECORDS = {
         "run_id": "str",
         "windows": "int",
         "verified": "bool",
+        "output": "Output | None",
         "unverified_reason": "str",
         "accuracy": "float | None",
         "accuracy_ci95": "tuple[float, float] | None",
@@ -79,6 +80,7 @@ RECORDS = {
         "max_abs_diff": "float | None",
         "top1_changed_windows": "int",
     },
+    "Output": {"name": "str", "index": "int", "scored_as": "str"},
     "Op": {"index": "int", "op": "str", "name": "str", "cycles": "float | None"},
     "Claim": {
         "name": "str",
@@ -195,6 +197,7 @@ def test_a_model_is_measured_and_its_claims_are_told(home):
     assert not found.passed and [claim.name for claim in found.failed] == ["max_latency"]
     assert {claim.name: claim.status for claim in found.claims}["accuracy"] == "passed"
     assert found.json["tflite_sha256"] == found.model_sha256
+    assert (found.output.index, found.output.scored_as) == (0, "classes") and all(w.kind and w.text for w in found.warnings)
 
 
 def test_a_model_is_checked_without_a_board(home):

@@ -163,6 +163,16 @@ def test_several_models_in_one_run_by_file_and_by_name(faults, tmp_path):
     assert [r["variant"] for r in run("--resume", document["run_id"])[1]["runs"]] == ["sound", "dense"]
 
 
+def test_windows_without_a_model_are_those_of_all_models_of_rig_toml(faults, tmp_path):
+    (tmp_path / "rig.toml").write_text(RIG)
+    _, document = run("--windows", "windows.npz", "--limit", "3", "--max-latency", "1s")
+    assert [(r["variant"], r["windows"], r["accuracy"] is None) for r in document["runs"]] == [
+        ("gesture", 3, False),
+        ("sound", 3, False),
+    ]
+    assert main(["run", "--windows", "windows.npz", "--variant", "other", "--no-report"]) == 2
+
+
 def test_variants_are_measured_where_they_are_named_and_have_budgets_too(faults, tmp_path):
     (tmp_path / "rig.toml").write_text(RIG)
     status, document = run("--variant", "other", "--max-ram", "1B")

@@ -129,6 +129,14 @@ def test_a_budget_is_a_claim_of_its_own_and_says_by_how_much_it_was_exceeded(bud
     assert [c.name for c in judge(own(), evaluate(own()), Config())] == list(CLAIMS), "none where none is asked for"
 
 
+def test_a_limit_that_is_just_kept_does_not_fail_by_the_last_bit():
+    right = hits(own())
+    reference = right + 24
+    assert status("accuracy", own(reference, max_accuracy_drop=reference / 240 - right / 240))[0] == ClaimStatus.PASSED
+    assert status("min_accuracy", own(min_accuracy=right / 240 + 1e-12))[0] == ClaimStatus.PASSED
+    assert status("min_accuracy", own(min_accuracy=(right + 1) / 240))[0] == ClaimStatus.FAILED
+
+
 def test_an_unverified_run_keeps_no_budget():
     budgets = {"min_accuracy": 0.0, "max_latency": 1e9, "max_ram": 1 << 30, "max_flash": 1 << 30}
     for run in (replace(own(**budgets), parity=None), wrong(own(**budgets))):
