@@ -22,9 +22,11 @@ TILES = ("accuracy", "latency_us_median", "latency_cycles_median", "ram_model_to
 """What a card shows, where it was measured; cycles only where there is no time."""
 MOST_STEPS = 16
 WORDS = {True: "better", False: "worse", None: "changed"}
-GLYPHS = {"better": "▲", "worse": "▼", "changed": "≠", "same": "✓", "perhaps": "?"}
+UNKNOWN = "not measured"
+"""In one of the runs: unverified outputs have no timing, and a run without labels no accuracy."""
 PERHAPS = "perhaps"
 """Of a physical board's noisy metric: this page does not judge whether it is chance."""
+GLYPHS = {"better": "▲", "worse": "▼", "changed": "≠", "same": "✓", PERHAPS: "?", UNKNOWN: "✗"}
 Steps = Sequence[tuple[str, str, float]]
 
 
@@ -61,7 +63,7 @@ class Compared:
     @property
     def tone(self) -> str:
         statuses = {change.status for change in self.changed}
-        if self.reasons:
+        if self.reasons or statuses == {UNKNOWN}:
             return "rig"
         return "bad" if "worse" in statuses else "good" if statuses <= {"better"} else ""
 
@@ -87,9 +89,11 @@ def headline(variants: Sequence[Compared]) -> tuple[str, str]:
     statuses = [change.status for v in variants for change in v.changed]
     said = [f"{statuses.count(s)} {s}" for s in ("worse", "better", "changed") if s in statuses]
     said += [f"{statuses.count(PERHAPS)} moved, perhaps by chance"] if PERHAPS in statuses else []
+    lost = statuses.count(UNKNOWN)
+    said += [f"{count(lost, 'metric')} not measured in one of them"] if lost else []
     apart = sum(bool(v.reasons) for v in variants)
     said += [f"{count(apart, 'variant')} not comparable"] if apart else []
-    tone = "bad" if "worse" in statuses else "rig" if apart else "good"
+    tone = "bad" if "worse" in statuses else "rig" if apart or lost else "good"
     return tone, f"B against A: {', '.join(said)}" if said else "B is as A in every metric"
 
 
@@ -119,7 +123,7 @@ def _change(row: Row, timing: str) -> Change:
     first, second = (quantity(row.metric, value, timing) for value in (row.first, row.second))
     name = label(row.metric, timing)
     if row.change is None:
-        return Change(name, first, second, "", "", "changed")
+        return Change(name, first, second, "", "", UNKNOWN)
     if not row.change:
         return Change(name, first, second, "", "", "same")
     points = METRICS[row.metric].unit == "fraction"

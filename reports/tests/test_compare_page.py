@@ -66,7 +66,10 @@ def test_wrong_outputs_have_no_cost_of_steps():
     with Store("sqlite://") as store:
         store.save(Run("run-a", "2026-01-01", (wrong,)))
         assert op_cycles(store, "run-a", "pqt") == []
-    assert "<svg" not in compared((run,), (wrong,))
+    page = compared((run,), (wrong,))
+    assert "<svg" not in page and "metrics not measured in one of them" in page and "1 worse, " in page  # its mismatches
+    assert "✗ not measured" in page and "≠ same" not in page
+    assert '<div class="banner rig"' in compared((run,), (replace(run, parity=None),))  # says nothing of the model
 
 
 @needs_chromium
