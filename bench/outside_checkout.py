@@ -184,11 +184,14 @@ def checking(day: Day) -> None:
 
 def budgets(day: Day) -> None:
     generous = ("--min-accuracy", "50%", "--max-latency", "5ms", "--max-ram", "64KiB", "--max-flash", "256KiB")
-    day.call("tinyrig", "run", *MODEL, *generous, "--json", "good.json", code=0)
+    day.call("tinyrig", "run", *MODEL, *generous, "--json", "good.json", "--junit", "good.xml", code=0)
     names = {claim["name"] for run in day.json("good.json").get("runs", []) for claim in run["claims"]}
     day.expect("each budget is a claim", len(names) >= 6)
-    said = day.call("tinyrig", "run", *MODEL, "--max-latency", "1us", code=1)
+    found = day.junit("good.xml")
+    day.expect("JUnit: a case for each claim, no failure", found["tests"] >= 6 and found["failures"] == found["errors"] == 0)
+    said = day.call("tinyrig", "run", *MODEL, "--max-latency", "1us", "--junit", "bad.xml", code=1)
     day.expect("what was exceeded is named", "latency" in said and "1" in said)
+    day.expect("JUnit: one failure", day.junit("bad.xml")["failures"] == 1)
     day.call("tinyrig", "run", "--max-latency", "5 apples", *MODEL, code=2)
 
 
@@ -222,12 +225,13 @@ def own_tests(day: Day) -> None:
 
 def nights(day: Day) -> None:
     for _ in range(2):
-        day.call("tinyrig", "nightly", "--json", "night.json", code=0)
+        day.call("tinyrig", "nightly", "--json", "night.json", "--junit", "night.xml", code=0)
     model = day.folder / "gesture.tflite"
     good = model.read_bytes()
     model.write_bytes(small_models.dense_float(seed=1))
-    said = day.call("tinyrig", "nightly", "--json", "night.json", code=1)
+    said = day.call("tinyrig", "nightly", "--json", "night.json", "--junit", "night.xml", code=1)
     day.expect("the night names what got worse", "worse" in said and "accuracy" in said)
+    day.expect("JUnit: failures", day.junit("night.xml")["failures"] >= 1)
     day.expect("a page of all nights", (day.folder / ".tinyrig" / "reports" / "nights.html").is_file())
     model.write_bytes(good)
     day.call("tinyrig", "nightly", code=0)
