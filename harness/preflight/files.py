@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tinyrig.compiler.model.obstacle import obstacles_of
+from tinyrig.compiler.model.obstacle import Obstacle, obstacles_of
 from tinyrig.core.boards import Board
 from tinyrig.core.errors import ModelError, UserError
 from tinyrig.preflight.check import check_model
@@ -18,10 +18,23 @@ MAX_FILES = 10_000
 
 
 def check_files(paths: Sequence[Path], boards: Iterable[Board], optimise: str) -> tuple[list[ModelCheck], bool]:
-    """-> (checks, whether a folder was among the paths). Raises UserError for a path that can't be read."""
-    boards, folders = tuple(boards), [p for p in paths if is_collection(p)]
-    files = [file for path in paths for file in (below(path) if path in folders else [path])]
-    return [check_file(file, boards, optimise) for file in files], bool(folders)
+    """-> (checks, whether a folder was among the paths). Raises UserError for a path of `paths` that can't be read; a file of a
+    folder that can't be is one that can't be compiled."""
+    boards, checks = tuple(boards), list[ModelCheck]()
+    folders = [p for p in paths if is_collection(p)]
+    for path in paths:
+        if path in folders:
+            checks += [_found(file, boards, optimise) for file in below(path)]
+        else:
+            checks.append(check_file(path, boards, optimise))
+    return checks, bool(folders)
+
+
+def _found(file: Path, boards: Sequence[Board], optimise: str) -> ModelCheck:
+    try:
+        return check_file(file, boards, optimise)
+    except UserError as error:
+        return ModelCheck(str(file), "", 0, (Obstacle("", -1, "", error.what, error.remedy, error.expected, error.received),))
 
 
 def is_collection(path: Path) -> bool:

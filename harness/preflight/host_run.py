@@ -10,6 +10,7 @@ import numpy as np
 
 from tinyrig.compiler.compile import compile_model
 from tinyrig.core.errors import HostError, ModelError
+from tinyrig.core.text import printable
 from tinyrig.measure.parity import allowed, difference
 from tinyrig.preflight.records import ModelCheck
 from tinyrig.workload.host_build import HostModel
@@ -47,7 +48,7 @@ class HostRun:
 def run_on_host(check: ModelCheck, path: Path, oracle: str, boards: list[str], seed: int, tolerance: float) -> HostRun:
     """`check` is of the model at `path`. An oracle that can't run the model gives way to the other. Raises HostError."""
     if not check.runs:
-        return HostRun(Result.REFUSED, check.obstacles[0].reason)
+        return HostRun(Result.REFUSED, check.refusal)
     lacking = next((f for f in check.fits if f.board in boards and not f.fits), None)
     if lacking is not None:
         return HostRun(Result.TOO_BIG, f"{lacking.board} {lacking.reason}")
@@ -84,4 +85,4 @@ def told(run: HostRun) -> str:
         return f"runs: as {run.oracle} on {run.windows} windows"
     if run.result is Result.DIFFERS:
         return f"differs from {run.oracle} on {run.mismatched_windows} of {run.windows} windows, by up to {run.max_abs_diff:.3g}"
-    return f"{run.result}: {run.reason}"
+    return printable(f"{run.result}: {run.reason}", 160)

@@ -93,6 +93,16 @@ class ModelCheck:
         return not self.obstacles
 
     @property
+    def refusal(self) -> str:
+        """The first obstacle in a line, and how many more there are; "" where there is none. Of a file that is no model: what it
+        is."""
+        if not self.obstacles:
+            return ""
+        first, more = self.obstacles[0], len(self.obstacles) - 1
+        what = f"{first.received}: {first.reason}" if first.index < 0 and first.received else first.reason
+        return what + (f" and {more} more" if more else "")
+
+    @property
     def macs(self) -> int:
         return sum(op.macs for op in self.ops)
 

@@ -116,8 +116,6 @@ def folder_table(rows: Sequence[tuple[ModelCheck, str]]) -> str:
 def outcome(check: ModelCheck, boards: Sequence[str]) -> str:
     """Of a check alone: whether the model could be measured on these boards."""
     if not check.runs:
-        first = check.obstacles[0]
-        more = f" and {len(check.obstacles) - 1} more" if len(check.obstacles) > 1 else ""
-        return printable(f"refused: {first.reason}{more}", 160)
+        return printable(f"refused: {check.refusal}", 160)
     lacking = next((f for f in check.fits if f.board in boards and not f.fits), None)
     return f"too big for {lacking.board}: {lacking.reason}" if lacking else "can be compiled, fits"

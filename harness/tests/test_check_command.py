@@ -70,6 +70,16 @@ def test_a_name_of_rig_toml_stands_for_its_file(models: Path, capsys: pytest.Cap
     assert "good.tflite: " in capsys.readouterr().out
 
 
+def test_a_file_of_a_folder_that_can_not_be_read_does_not_hide_the_others(
+    models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (models / "nowhere.tflite").symlink_to(models / "missing")
+    (models / "pointer.tflite").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 1\n")
+    assert main(["check", "."]) == 2
+    rows = [line for line in capsys.readouterr().out.splitlines() if ".tflite" in line]
+    assert len(rows) == 5 and "can't be read" in rows[2] and "a pointer of Git LFS" in rows[3]
+
+
 def test_json_alone_on_stdout(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "good.tflite", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["schema"] == 1
