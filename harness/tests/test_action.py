@@ -112,7 +112,7 @@ def test_the_result_is_said_before_it_decides(tmp_path: Path) -> None:
     }
     done = script("run.sh", tmp_path, **more)
     assert done.returncode == 0, done.stderr
-    assert outputs.read_text() == f"code=1\njson={tmp_path}/tinyrig.json\n"
+    assert outputs.read_text() == f"code=1\njson={tmp_path}/tinyrig.json\njunit={tmp_path}/tinyrig.xml\n"
     assert "| `simple` |" in summary.read_text()
     words = (tmp_path / "words").read_text()
     assert "'--model', 'my model.tflite', '$(touch', 'x)', '--json'" in words and not (tmp_path / "x").exists()
