@@ -26,6 +26,11 @@ MEMORY_NOTE = (
     "2 cycles a line of data; 3 cycles for every read of data"
 )
 """Of estimates whose timing model has a name."""
+CALIBRATED_NOTE = (
+    "estimated cycles of the virtual board's timing model of a Cortex-M4F behind a memory system that `tinyrig calibrate` found "
+    "on a board, from loops; no whole network was compared with that board"
+)
+"""Where that memory system comes from a file."""
 ORACLE_NOTES = {
     "tflm": "tflite-micro: TFLM's reference kernels, run on the host",
     "litert-ref": "LiteRT interpreter with the BUILTIN_REF op resolver, run on the host",
@@ -223,7 +228,7 @@ def timing_note(run: Measurement) -> str:
     if mlperf_metrics.is_foreign(run):
         return mlperf_metrics.TIMING_NOTE
     if run.settings.timing_model:
-        return MEMORY_NOTE
+        return CALIBRATED_NOTE if " calibrated" in run.settings.timing_model else MEMORY_NOTE
     return TIMING_NOTES.get(run.board.timing, run.board.timing)
 
 

@@ -19,7 +19,8 @@ from tinyrig.link.serial_link import Link, open_link
 from tinyrig.link.usb import Plug, lock_key, plug_at, port_now
 from tinyrig.virtual.faults import parse_fault
 from tinyrig.virtual.launch import VirtualBoard
-from tinyrig.virtual.timing.systems import model_name
+from tinyrig.virtual.timing.calibrated import chip_of
+from tinyrig.virtual.timing.systems import NO_WAIT, named
 
 
 class Attachment:
@@ -87,7 +88,7 @@ class Attachment:
             number=target.number,
             memory=config.memory,
         )
-        self.timing_model = model_name(config.memory)
+        self.timing_model = None if config.memory == NO_WAIT else named(chip_of(config.memory))
         self._closing.callback(board.close)
         self.emulator = board
         return str(link or board.port)

@@ -40,6 +40,12 @@ class BoardPorts(Wiring):
     own: Board | None = None
 
 
+def _memory(value: str) -> str:
+    if value in ("none", "nrf52840") or value.endswith(".json"):
+        return value
+    raise ValueError(value)
+
+
 def _keep_samples(text: str) -> str:
     try:
         return age(text) if text else ""
@@ -248,8 +254,9 @@ class Config:
     """Baud that the virtual board's line is throttled to; 0: not at all."""
     line_repeats: Annotated[float, Number()] = 0.05
     """The share of requests (0 to 1) that may be sent again before the line is said to be bad."""
-    memory: Annotated[str, OneOf(("none", "nrf52840"))] = "nrf52840"
-    """Whose flash and cache the virtual board's cycles include (docs/timing.md); none: zero wait states."""
+    memory: Annotated[str, Text('none, nrf52840 or a file that ends with ".json"', accept=_memory)] = "nrf52840"
+    """Whose flash and cache the virtual board's cycles include (docs/timing.md); none: zero wait states; or what a file
+    of `tinyrig calibrate --json` says."""
     accuracy_drop: Annotated[float, Number()] = 0.005
     """How far (0 to 1) the accuracy on the board may lie below the host's."""
     float_tolerance: Annotated[float, Number()] = 1e-5

@@ -14,9 +14,10 @@ from tinyrig.virtual.faults import Fault
 from tinyrig.virtual.line import SerialLine
 from tinyrig.virtual.line_faults import LineFault
 from tinyrig.virtual.peripherals import CoreDebug, Dwt, Gpio, Nvmc, PowerClock, Registers, SystemControl, Timer, Unmodelled
+from tinyrig.virtual.timing.calibrated import chip_of
 from tinyrig.virtual.timing.clock import make_counter
 from tinyrig.virtual.timing.self_test import check_reads
-from tinyrig.virtual.timing.systems import CHIPS, NO_WAIT
+from tinyrig.virtual.timing.systems import NO_WAIT
 from tinyrig.virtual.uarte import BusError, DmaAccess, Uarte
 
 UARTE0, TIMER0, NVMC, DWT, SCS = 0x40002000, 0x40008000, 0x4001E000, 0xE0001000, 0xE000E000
@@ -50,8 +51,9 @@ class Board:
     def __init__(self, options: BoardOptions) -> None:
         self.line = SerialLine(options.line_rate, options.faults, options.fault_seed)
         self.cpu = Cpu(chip.ficr_page(options.number), self._read_io, self._write_io)
-        counting = partial(make_counter, options.clock, options.hook, chip=CHIPS[options.memory])
-        if options.memory != NO_WAIT:
+        memory = options.memory if options.clock == "cycles" else NO_WAIT  # no instruction waits for being counted
+        counting = partial(make_counter, options.clock, options.hook, chip=chip_of(memory))
+        if memory != NO_WAIT:
             check_reads(counting)
         self.counter = counting([self.cpu.flash, self.cpu.ram])
         self.counter.attach(self.cpu)

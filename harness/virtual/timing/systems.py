@@ -94,12 +94,10 @@ CHIPS: dict[str, Chip] = {
 def model_name(name: str) -> str | None:
     """What estimates with this chip's memory belong to: the core model, the chip, and eight digits of all their numbers. None for
     zero wait states, which stored runs don't name."""
-    chip = CHIPS[name]
-    if name == NO_WAIT:
-        return None
-    return _named(chip)
+    return None if name == NO_WAIT else named(CHIPS[name])
 
 
-def _named(chip: Chip) -> str:
+def named(chip: Chip) -> str:
+    """The same of any chip."""
     numbers = repr((NARROW, WIDE, [tuple(asdict(s).values()) for s in chip.systems]))
     return f"{CORE} {chip.name} {sha256(numbers.encode()).hexdigest()[:8]}"
