@@ -181,7 +181,7 @@ def _lower_ops(program: Program) -> list[Obstacle]:
 
 def _lower_op(program: Program, op: Op) -> None:
     if op.code not in LOWER:
-        raise ModelError(f"{op} is not supported")
+        raise ModelError(f"{op} is not supported", remedy=remedy_for(Case(program.graph, op, False), ""))
     _fix_shapes(program, op)
     LOWER[op.code](program, op)
 
@@ -195,7 +195,10 @@ def _unsure(program: Program, op: Op, lost: set[int]) -> list[int]:
 def _obstacle(graph: Graph, op: Op, error: ModelError) -> Obstacle:
     (op,) = with_layers(dataclasses.replace(graph, ops=(op,)))
     remedy = remedy_for(Case(graph, op, op.code in LOWER), error.remedy)
-    reason = error.what if op.layer in error.what else error.what.replace(f"op {op.index} {op.code}", str(op), 1)
+    plain = f"op {op.index} {op.code}"
+    reason = error.what if op.layer and op.layer in error.what else error.what.replace(plain, str(op), 1)
+    if plain not in error.what:  # of an op in a subgraph that this one calls, or of no op
+        reason = f"inside {op}: {reason}"
     return Obstacle(op.code, op.index, shown_name(graph, op), reason, remedy, error.expected, error.received)
 
 

@@ -118,14 +118,14 @@ def test_spoilt_files_give_obstacles_and_never_an_exception() -> None:
     """The fuzzer's mutants: all that was done to them ends as a page, a line and JSON."""
     models = corpus()
     names, refused = sorted(models), 0
-    for index in range(250):
+    for index in range(120):
         rng = np.random.default_rng([20, index])
         data, _ = mutate(models[names[int(rng.integers(len(names)))]], list(models.values())[:5], rng)
         check = check_model(data, file="spoilt.tflite")
         refused += not check.runs
         assert page(check) and folder_table([(check, outcome(check, ["virtual"]))])
         json.dumps(document([check]), allow_nan=False)
-    assert 50 < refused < 250
+    assert 20 < refused < 120
 
 
 def test_a_check_imports_nothing_heavy() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tinyrig.compiler.lower.lower import LOWER
+from tinyrig.compiler.lower.program import Program
+from tinyrig.compiler.model.graph import Op
 from tinyrig.compiler.tests.model_builder import ModelBuilder
 from tinyrig.compiler.tests.whole_nets import conv_net, finish_net
 from tinyrig.preflight.check import check_model
@@ -43,3 +46,15 @@ def test_a_builtin_op_is_never_told_to_become_one() -> None:
     b.op("COMPLEX_ABS", [b.index("net/mean")], [b.tensor((1, 5), "int8", 0.1)])
     (only,) = check_model(finish_net(b)).obstacles
     assert "built-in" not in only.remedy and "CONV_2D" not in only.reason + only.expected
+
+
+def test_what_is_refused_inside_a_loop_names_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The op inside, whose remedy counts, and the one that calls it."""
+
+    def inner(program: Program, op: Op) -> None:
+        assert program.lower_op is not None
+        program.lower_op(Op(3, "GELU", op.inputs, op.outputs))
+
+    monkeypatch.setitem(LOWER, "MEAN", inner)
+    (only,) = check_model(finish_net(conv_net())).obstacles
+    assert only.reason.startswith("inside op 3 MEAN") and "op 3 GELU" in only.reason and "1.702" in only.remedy
