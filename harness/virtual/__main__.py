@@ -51,8 +51,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--memory",
         metavar="NAME|FILE",
-        default="nrf52840",
-        help="whose flash and cache the cycles include: nrf52840 (default), none, or a file of tinyrig calibrate --json",
+        default="none",
+        help="whose flash and cache the cycles include: none (default; a run that did not start this board takes it for that), "
+        "nrf52840, or a file of tinyrig calibrate --json",
     )
     p.add_argument("--fault", action="append", default=[], metavar="NAME[:N]", help="inject a fault; see below")
     p.add_argument("--fault-seed", type=int, default=0, metavar="N", help="seed of the random line faults")

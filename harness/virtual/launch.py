@@ -37,7 +37,7 @@ class VirtualBoard:
         faults: Sequence[str] = (),
         number: int = 0,
         fault_seed: int = 0,
-        memory: str = "nrf52840",
+        memory: str = "none",
     ) -> None:
         options = ["--line-rate", str(line_rate), "--clock", clock, "--hook", hook, "--number", str(number)]
         options += ["--fault-seed", str(fault_seed), "--memory", memory]

@@ -17,6 +17,7 @@ from tinyrig.core.records import MEASURED, Sample
 from tinyrig.measure.run import measuring
 from tinyrig.measure.variants import model_variant
 from tinyrig.tests.user_home import furnish, url
+from tinyrig.virtual.launch import VirtualBoard
 from tinyrig.virtual.timing.systems import model_name
 
 VIRTUAL = parse_board("virtual")
@@ -59,6 +60,18 @@ def test_an_estimate_has_the_ends_of_its_band(both):
     assert found["us_low"] < found["us_median"] < found["us_high"] < 2 * found["us_median"]
     assert MeasurementSettings.from_json(behind.settings.to_json()) == behind.settings
     assert latency(without)["us_low"] is None and latency(without)["us_high"] is None
+
+
+def test_a_board_that_was_started_elsewhere_counts_as_it_is_labelled(both, tmp_path):
+    """Nothing tells a run whose memory such a board has."""
+    without, *_ = both
+    folder = furnish(tmp_path)
+    config = dataclasses.replace(Config(), results=url(folder), repeats=1)
+    variant = model_variant(folder / "dense.tflite", folder / "windows.npz")
+    with VirtualBoard() as board, measuring(parse_board(f"virtual@{board.port}"), config) as open_run:
+        run = open_run.run(variant)
+    assert run.settings.timing_model is None and run.settings.band is None
+    assert cycles(run) == cycles(without)
 
 
 def test_where_it_was_measured_the_ends_are_the_median(both):
