@@ -150,6 +150,7 @@ TABLE = [
     Wrong("a negative label", ("out of range", "-1"), windows={"x": X, "y": np.where(Y == 2, -1, Y)}),
     Wrong("one-hot for more classes", ("does not match", "5 columns"), windows={"x": X, "y": np.eye(5)[Y]}),
     Wrong("NaN labels", ("can't be used as labels", "finite"), windows={"x": X, "y": np.where(Y == 2, np.nan, Y)}),
+    Wrong("labels that move the cursor", ("printable names", "x1b"), windows={"x": X, "y": np.array(["a", "\x1b[2J", "c"] * 4)}),
     Wrong("labels that differ by case", ("'Walk' and 'walk'",), windows={"x": X, "y": np.array(["walk", "Walk", "run"] * 4)}),
     Wrong(
         "a name that class_names lacks",

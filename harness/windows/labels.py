@@ -11,6 +11,7 @@ from tinyrig.core.errors import UserError
 from tinyrig.core.scoring import Caution, CautionKind
 from tinyrig.windows.layout import SEE
 
+MAX_NAME = 200
 MAX_TARGETS = 4_000_000
 """Numbers: they are stored with the run."""
 
@@ -95,6 +96,9 @@ def _named(flat: np.ndarray, class_names: tuple[str, ...] | None, where: str) ->
     if flat.ndim != 1:
         raise _unusable(where, "one name a window", f"shape {flat.shape}")
     names = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in flat.tolist()]
+    odd = next((name for name in names if len(name) > MAX_NAME or not name.isprintable()), None)
+    if odd is not None:  # they stand on terminals and pages
+        raise _unusable(where, f"printable names of up to {MAX_NAME} characters", f"{odd!r:.80}")
     if class_names is None and all(name.strip().lstrip("+-").isdecimal() for name in names):
         return Answers(tuple(int(name) for name in names))
     known = class_names or tuple(sorted(set(names)))

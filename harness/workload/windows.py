@@ -14,8 +14,9 @@ from tinyrig.core.files.content import Content
 from tinyrig.core.files.npz import MAX_ROWS, Npz, open_npz
 from tinyrig.core.records import TensorSpec
 from tinyrig.core.scoring import Caution
+from tinyrig.core.text import printable
 from tinyrig.windows.files import read_windows
-from tinyrig.windows.labels import Answers, check_answers, read_answers
+from tinyrig.windows.labels import MAX_NAME, Answers, check_answers, read_answers
 from tinyrig.windows.layout import SEE, check_layout
 from tinyrig.windows.naming import Named, find
 from tinyrig.windows.numbers import LEAST_BYTES, Numbers, copies
@@ -178,7 +179,8 @@ class _Column:
 
     def cautions(self) -> list[Caution]:
         """Raises UserError where nothing useful can come out."""
-        return self._numbers.cautions(self._where, _is_real(self._npz.headers[self._name].dtype, self._spec, self._where))
+        real = _is_real(self._npz.headers[self._name].dtype, self._spec, self._where)
+        return self._numbers.cautions(printable(self._name, 100), real)
 
 
 @dataclass
@@ -236,7 +238,7 @@ def _exact(part: np.ndarray, spec: TensorSpec, where: str) -> np.ndarray:
     return found
 
 
-MAX_NAME, MAX_CLASSES = 200, 100_000
+MAX_CLASSES = 100_000
 _MAX_NAMES = 4 * MAX_NAME * MAX_CLASSES
 """Bytes: numpy stores every name as long as the longest, in 4 bytes a character."""
 

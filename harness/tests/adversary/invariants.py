@@ -21,6 +21,8 @@ _RAM = max(board.ram_bytes for board in BOARDS.values())
 BOUNDS: dict[str, tuple[float, float]] = {
     "accuracy": (0.0, 1.0),
     "auc": (0.0, 1.0),
+    "f1": (0.0, 1.0),
+    "cell_accuracy": (0.0, 1.0),
     "flash_": (0, _FLASH),
     "ram_": (0, _RAM),
     "latency_cycles": (1, 2**31),

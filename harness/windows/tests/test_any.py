@@ -43,6 +43,9 @@ def tried(folder: Path, model: bytes, windows: Path, labels: Path | None, output
     except UserError as error:
         assert error.remedy and len(str(error)) < 2000
         return
+    assert all(caution.text.isprintable() for caution in ready.cautions) and all(
+        map(str.isprintable, ready.windows.class_names or ())
+    )
     assert len(ready.windows) and ready.windows.digest()
     assert all(a.dtype == spec.dtype for a, spec in zip(ready.windows.inputs[0], ready.model.inputs, strict=True))
 
