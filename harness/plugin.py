@@ -128,7 +128,7 @@ def pytest_runtest_makereport(
     ours = any(name.startswith(PREFIX) for name in getattr(item, "fixturenames", ()))
     # Whatever else a fixture raises beside the board is no verdict on a model either: 1 is for tests that failed.
     code = EXIT_CLAIM if report.when == "call" or not ours else EXIT_RIG
-    if isinstance(error, RigError):
+    if isinstance(error, RigError) and report.failed:  # not where the test is expected to fail
         code = error.exit_code
         if ours:
             report.longrepr = f"{type(error).__name__}: {error}"

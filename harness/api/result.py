@@ -84,7 +84,8 @@ class Claim:
 
 @dataclass(frozen=True)
 class Output:
-    """The output that the labels belong to; `scored_as` says how, as in docs/inputs.md: "classes", "sigmoid" and the like."""
+    """The output that the labels belong to; `scored_as` says how, as in docs/inputs.md: "classes", "binary", "regression" and
+    the like."""
 
     name: str
     index: int
