@@ -61,17 +61,18 @@ class Numbers:
     def pixels(self) -> bool:
         return self.whole and self.low >= 0 and PIXELS_FROM <= self.high <= 255
 
-    def cautions(self, where: str, real: bool = True) -> list[Caution]:
-        """`where` names the array; `real`: its values were real ones. Raises UserError where nothing useful can come out."""
+    def cautions(self, where: str, name: str, real: bool) -> list[Caution]:
+        """`name` of the array, `where` with its file, for errors; `real`: its values were real ones. Raises UserError where
+        nothing useful can come out."""
         if not self.count:
             return []
         if self.low == self.high:
-            return [Caution(CautionKind.CONSTANT, f"every value of {where} is {self.low:g}")]
+            return [Caution(CautionKind.CONSTANT, f"every value of {name} is {self.low:g}")]
         if not real:
             return []
-        return self._of_range(where) if self.spec.scale else self._of_floats(where)
+        return self._of_range(where, name) if self.spec.scale else self._of_floats(name)
 
-    def _of_range(self, where: str) -> list[Caution]:
+    def _of_range(self, where: str, name: str) -> list[Caution]:
         low, high = self.range
         share = self.beyond / max(1, self.count - self.zeros)
         fills = (self.high - self.low) / (high - low)
@@ -84,11 +85,11 @@ class Numbers:
             raise _refused(f"{where} vanishes: all its values are within one quantised step of the model's input", told, _UNITS)
         if share > SATURATED_SAID:
             text = (
-                f"{100 * share:.1f} % of the values of {where} lie outside the model's input and saturate: {told}{self._scaled()}"
+                f"{100 * share:.1f} % of the values of {name} lie outside the model's input and saturate: {told}{self._scaled()}"
             )
             return [Caution(CautionKind.SATURATED, text)]
         if fills < TINY:
-            text = f"the values of {where} fill {100 * fills:.1f} % of the model's input: {told}; are the units right?"
+            text = f"the values of {name} fill {100 * fills:.1f} % of the model's input: {told}; are the units right?"
             return [Caution(CautionKind.TINY_RANGE, text)]
         return []
 
@@ -100,11 +101,11 @@ class Numbers:
             return "values up to 255: divide them by 255, or do whatever was done in training, before storing them"
         return _UNITS
 
-    def _of_floats(self, where: str) -> list[Caution]:
+    def _of_floats(self, name: str) -> list[Caution]:
         if not (self.pixels and self.spec.dtype.startswith("float")):
             return []
         text = (
-            f"{where} holds whole numbers from {self.low:g} to {self.high:g}: right only for a model that was trained on such "
+            f"{name} holds whole numbers from {self.low:g} to {self.high:g}: right only for a model that was trained on such "
             "values or scales them itself"
         )
         return [Caution(CautionKind.WHOLE_NUMBERS, text)]

@@ -180,7 +180,7 @@ class _Column:
     def cautions(self) -> list[Caution]:
         """Raises UserError where nothing useful can come out."""
         real = _is_real(self._npz.headers[self._name].dtype, self._spec, self._where)
-        return self._numbers.cautions(printable(self._name, 100), real)
+        return self._numbers.cautions(self._where, printable(self._name, 100), real)
 
 
 @dataclass
