@@ -163,7 +163,7 @@ def test_a_run_of_a_model_with_hostile_names(file: bytes, tmp_path: Path, monkey
     assert report(["-o", "r.html", "--store", f"sqlite:///{home / 'results.sqlite'}"]) == 0
     shown = capsys.readouterr()
     assert "model" in shown.out.lower() and "\x1b" not in shown.out + shown.err
-    known = {model.name, "windows.npz", "out.json", "r.md", "r.html", "r"}
+    known = {model.name, "windows.npz", "out.json", "r.md", "r.html", "r", ".tinyrig"}
     assert {p.name for p in home.iterdir() if not p.name.startswith("results.sqlite")} == known
     assert {p.name for p in tmp_path.iterdir()} == {"home", "outside.png"} and outside.read_text() == "untouched"
     page = Balanced()
