@@ -12,7 +12,7 @@
 
 #include "m4/dsp.h"
 
-/* Per output channel: bias in the accumulator's scale with all corrections, multiplier, right shift (1 .. 23; 0 and below
+/* Per output channel: bias in the accumulator's scale with all corrections, multiplier, right shift (1 .. 31; 0 and below
  * are left shifts). */
 typedef struct {
     const void *weights;

@@ -71,7 +71,10 @@ M4_INLINE void q8_parts_4(const q8_conv_shape *s, const q8_layout *l, q8_tile *t
         for (int32_t p = 0; p < 4; p++) t->a[p] = t->b[p] = 0;
         q8_dot_4x2(t, stream, l->steps, s->unroll, l->pitch, l->advance);
         stream->x += q8_row_rest(l);
-        for (int32_t p = 0; p < 4; p++) total.a[p] += t->a[p] >> 8, total.b[p] += t->b[p] >> 8;
+        for (int32_t p = 0; p < 4; p++) {
+            total.a[p] = m4_add32(total.a[p], t->a[p] >> 8);
+            total.b[p] = m4_add32(total.b[p], t->b[p] >> 8);
+        }
     }
     *t = total;
 }
@@ -83,8 +86,8 @@ M4_INLINE void q8_parts_1(const q8_layout *l, q8_tile *t, q8_streams *stream) {
         t->a[0] = t->b[0] = 0;
         q8_dot_1x2(&t->a[0], &t->b[0], stream, l->steps, l->advance);
         stream->x += q8_row_rest(l);
-        total_a += t->a[0] >> 8;
-        total_b += t->b[0] >> 8;
+        total_a = m4_add32(total_a, t->a[0] >> 8);
+        total_b = m4_add32(total_b, t->b[0] >> 8);
     }
     t->a[0] = total_a;
     t->b[0] = total_b;

@@ -58,7 +58,7 @@ M4_INLINE const uint32_t *q8_dot_parts(const q8_dense_shape *s, q8_quad *q, cons
     for (int32_t p = 0; p < s->segments; p++, x += 2 * steps) {
         *q = (q8_quad){{0}};
         w = q8_dot_1x4(q, x, w, steps, s->compact);
-        for (int32_t i = 0; i < 4; i++) total.v[i] += q->v[i] >> 8;
+        for (int32_t i = 0; i < 4; i++) total.v[i] = m4_add32(total.v[i], q->v[i] >> 8);
     }
     for (int32_t i = 0; i < 4; i++) q->v[i] = 2 * total.v[i];
     return w;

@@ -7,12 +7,14 @@ share one function. Measured figures stand in the headers; a layer that does not
 from __future__ import annotations
 
 import math
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
 from tinyrig.compiler.kernels import m4_int8_map
+from tinyrig.compiler.kernels.m4_fit import Channels, Fitted, fittings
 from tinyrig.compiler.kernels.m4_pack import SEGMENTS, channels, pack_words, pad_to, plain_channels
+from tinyrig.compiler.kernels.m4_rest import RestLayer, with_rest
 from tinyrig.compiler.model.layers import Conv2D, ConvMean, DepthwiseConv2D, FullyConnected, Requant, Window
 from tinyrig.compiler.model.step import CompileOptions, Constant, Kernel, ProgramStep, Select
 
@@ -27,18 +29,31 @@ MAX_OFFSET = 4095
 
 @dataclass(frozen=True, eq=False)
 class ConvParts:
-    """What the convolution kernels are made of: template's ending, initialiser of q8_conv_shape, constants, scratch bytes."""
+    """What the convolution kernels are made of: template's ending, initialiser of q8_conv_shape, constants, scratch bytes, and
+    the channels that are not among them."""
 
     kind: str
     shape: str
     constants: tuple[Constant, ...]
     scratch: int
+    rest: tuple[int, ...] = ()
 
 
 def conv_parts(p: Conv2D, options: CompileOptions) -> ConvParts | None:
-    """Four positions by two channels (q8_conv.h); None when the layer does not fit the number format."""
+    """Four positions by two channels (q8_conv.h); None when no channel fits the number format."""
     if p.groups != 1:
         return None
+    n = p.window.out_c
+    for fit in fittings(Channels(p.weights.reshape(n, -1), p.bias, p.in_zero, p.quantized)):
+        c = fit.channels
+        parts = _conv_plans(replace(p, weights=c.weights.reshape(p.weights.shape), bias=c.bias, requant=c.requant), options)
+        if parts is not None:
+            return replace(parts, rest=fit.rest)
+    return None
+
+
+def _conv_plans(p: Conv2D, options: CompileOptions) -> ConvParts | None:
+    """The first way that suits all channels."""
     plans = [(True, 0), (True, p.window.k_h)] if _slides(p.window) else []
     plans += [(False, n) for n in (0, *SEGMENTS)]
     for slide, segments in plans:
@@ -68,7 +83,7 @@ def conv2d(step: ProgramStep[Conv2D], options: CompileOptions) -> Kernel | None:
     w, parts = step.params.window, conv_parts(step.params, options)
     if parts is None:
         return None
-    return shaped_kernel(
+    kernel = shaped_kernel(
         f"q8_conv_{parts.kind}",
         "q8_conv_shape",
         parts.shape,
@@ -78,12 +93,14 @@ def conv2d(step: ProgramStep[Conv2D], options: CompileOptions) -> Kernel | None:
         _batches(w, w.out_h * w.out_w * w.out_c),
         (0,) if _in_place(w) else (),
     )
+    p = step.params
+    return with_rest(kernel, RestLayer(w, p.weights, p.bias, p.in_zero, p.quantized), parts.rest)
 
 
 def conv2d_mean(step: ProgramStep[ConvMean], options: CompileOptions) -> Kernel | None:
     """conv2d_mean_s8: the map is summed, never stored (q8_conv_mean.h)."""
     w, mean, parts = step.params.conv.window, step.params.mean, conv_parts(step.params.conv, options)
-    if parts is None:
+    if parts is None or parts.rest:
         return None
     shape = f"{{{parts.shape}, {mean.in_zero}, {mean.out_zero}, {mean.multiplier}, {mean.shift}}}"
     return shaped_kernel(
@@ -150,11 +167,23 @@ def fully_connected(step: ProgramStep[FullyConnected], options: CompileOptions) 
     p = step.params
     if p.weight_zero:
         return None
+    for fit in fittings(Channels(p.weights.reshape(p.out_n, p.in_n), p.bias, p.in_zero, p.quantized)):
+        kernel = _dense_plans(p, options, fit)
+        if kernel is not None:
+            window = Window(p.rows, 1, 1, p.in_n, 1, 1, p.out_n, 1, 1, 1, 1)
+            weights = p.weights.reshape(p.out_n, 1, 1, p.in_n)
+            return with_rest(kernel, RestLayer(window, weights, p.bias, p.in_zero, p.quantized), fit.rest)
+    return None
+
+
+def _dense_plans(p: FullyConnected, options: CompileOptions, fit: Fitted) -> Kernel | None:
+    """The first number of parts that suits all outputs."""
+    c = fit.channels
     for segments in (0, *SEGMENTS):
-        weights = pad_to(p.weights.reshape(p.out_n, p.in_n), 4 * max(segments, 1), 1)
-        constants = channels(weights, p.bias, p.in_zero, p.quantized, 4, segments)
+        weights = pad_to(c.weights, 4 * max(segments, 1), 1)
+        constants = channels(weights, c.bias, p.in_zero, c.requant, 4, segments)
         if constants is not None:
-            return _dense_plan(p, options, segments, weights, constants)
+            return _dense_plan(replace(p, requant=c.requant), options, segments, weights, constants)
     return None
 
 
@@ -181,10 +210,22 @@ def depthwise_conv2d(step: ProgramStep[DepthwiseConv2D], options: CompileOptions
         # One input channel: an ordinary convolution.
         conv = Conv2D(w, p.weights.transpose(2, 0, 1)[..., None], p.bias, p.in_zero, p.requant)
         return conv2d(step.with_params(conv), options)
-    taps = _spread_taps(p)
-    constants = plain_channels(taps.reshape(w.out_c, -1), p.bias, p.in_zero, p.quantized)
-    if constants is None or w.dil_w > 2:
+    if w.dil_w > 2:
         return None
+    for fit in fittings(Channels(p.weights.reshape(-1, w.out_c).T, p.bias, p.in_zero, p.quantized)):
+        kernel = _depthwise_kernel(replace(p, weights=fit.channels.weights.T.reshape(p.weights.shape)), options, fit.channels)
+        if kernel is not None:
+            weights = p.weights.transpose(2, 0, 1)[..., None]
+            return with_rest(kernel, RestLayer(w, weights, p.bias, p.in_zero, p.quantized, p.depth_multiplier), fit.rest)
+    return None
+
+
+def _depthwise_kernel(p: DepthwiseConv2D, options: CompileOptions, c: Channels) -> Kernel | None:
+    w, taps = p.window, _spread_taps(p)
+    constants = plain_channels(taps.reshape(w.out_c, -1), c.bias, p.in_zero, c.requant)
+    if constants is None:
+        return None
+    p = replace(p, requant=c.requant)
     planes = _planes(w, taps.shape[2])
     weights = Constant("weights", pad_to(taps, 4, 2) if planes.small else taps, "[channel][row][column]")
     in_place = w.out_w <= w.in_w and w.out_h <= w.in_h and p.depth_multiplier == 1

@@ -12,13 +12,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinyrig.compiler.fixed_point import exp_negative, mul_high, wrap32
-from tinyrig.compiler.kernels.m4_pack import MAX_RIGHT_SHIFT
 from tinyrig.compiler.model.layers import Mean, Pool
 from tinyrig.compiler.model.params import AddInt, Softmax
 from tinyrig.compiler.model.step import KEPT, CompileOptions, Constant, Kernel, ProgramStep, Select
 
 MAX_SUMMANDS = 256
 """int8 values that always fit an int16 sum."""
+
+MAX_SUM_SHIFT = 22
+"""Of a sum below 2^29 to the right, with the zero point beside it in 32 bits."""
 
 TABLE_LENGTH = 64
 """So many exponentials take little more flash than computing them does (168 B)."""
@@ -33,7 +35,7 @@ def add(step: ProgramStep[AddInt], options: CompileOptions) -> Kernel | None:
     p = step.params
     shifts = [-p.a[1], -p.b[1], -p.out[1]]
     # 2 * (zero << shift) and a sum below 2^29 must fit 32 bits together; the output's shift is at least 1 by its half.
-    if not p.shape.plain or min(shifts) < 0 or shifts[2] < 1 or max(shifts[:2]) > 28 or shifts[2] > MAX_RIGHT_SHIFT - 1:
+    if not p.shape.plain or min(shifts) < 0 or shifts[2] < 1 or max(shifts[:2]) > 28 or shifts[2] > MAX_SUM_SHIFT:
         return None
     sign = -1 if step.kind.startswith("sub") else 1
     fields = [

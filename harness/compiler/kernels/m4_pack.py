@@ -1,18 +1,17 @@
 """Weights, biases and multipliers in the forms that the fast int8 kernels (firmware/nn/m4/q8_*.h) read.
 
 The number format is explained in q8_common.h: accumulators hold 256 times the value, so a layer qualifies only when no
-input can take a final accumulator out of 24 bits; `packable` and `channels` prove that from the weights themselves.
+input can take a final accumulator out of 24 bits; `packable` and `channels` prove that from the weights themselves. m4_fit.py
+brings channels into this form.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from tinyrig.compiler.kernels.m4_fit import NARROW, extremes, requantised_exactly
 from tinyrig.compiler.model.layers import Requant
 from tinyrig.compiler.model.step import Constant
-
-MAX_RIGHT_SHIFT = 23
-"""zero << shift plus half a unit plus a 24-bit accumulator still fit 32 bits."""
 
 
 def pad_to(a: np.ndarray, size: int, axis: int) -> np.ndarray:
@@ -34,33 +33,13 @@ def pack_words(weights: np.ndarray) -> np.ndarray:
     return (halves[:, ::2] | halves[:, 1::2] << 16).astype(np.uint32)
 
 
-def extremes(weights: np.ndarray, bias: np.ndarray, in_zero: int) -> tuple[int, int]:
-    """Lowest and highest accumulator bias + sum((x - in_zero) * w) over all int8 inputs and all channels (rows)."""
-    w = weights.astype(np.int64)
-    up, down = np.where(w > 0, w, 0).sum(1), np.where(w < 0, w, 0).sum(1)
-    high = bias.astype(np.int64) + up * (127 - in_zero) - down * (128 + in_zero)
-    low = bias.astype(np.int64) - up * (128 + in_zero) + down * (127 - in_zero)
-    return int(low.min()), int(high.max())
-
-
-def shifts_fit(q: Requant, low: int, high: int) -> bool:
-    """Can q8_requant do these shifts: right by at most 23, left only as far as twice the accumulator stays in 32 bits?"""
-    used = q.multiplier != 0
-    right = -q.shift[used]
-    if not right.size:
-        return True
-    left, widest = max(0, -int(right.min())), max(abs(low), abs(high))
-    most = MAX_RIGHT_SHIFT if widest < 1 << 23 else MAX_RIGHT_SHIFT - 1
-    return int(right.max()) <= most and widest << (1 + left) < 1 << 31 and widest < 1 << 29
-
-
 def right_shifts(q: Requant) -> np.ndarray:
     """int8 right shifts; a channel whose multiplier is 0 gets 1, which gives its 0 as well."""
     return np.where(q.multiplier == 0, 1, -q.shift).astype(np.int8)
 
 
-SEGMENTS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-"""Into how many parts a long sum may be cut."""
+SEGMENTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128)
+"""Into how many parts a long sum may be cut. One: the sum fits, but not the bias with it."""
 
 
 def channels(
@@ -72,9 +51,9 @@ def channels(
     channels. segments > 0: parts of the sum that have an accumulator each; the bias then belongs to their 32-bit total.
     """
     low, high = extremes(weights, bias, in_zero)
-    if not packable(weights) or not shifts_fit(q, low, high):
+    if not packable(weights) or not requantised_exactly(q, low, high).all():
         return None
-    if not _parts_fit(weights, segments) if segments else max(-low, high) >= 1 << 23:
+    if not _parts_fit(weights, segments) if segments else max(-low.min(), high.max()) >= NARROW:
         return None
     w = weights.astype(np.int64)
     folded = bias.astype(np.int64) - in_zero * w.sum(1) + 127 * w[:, 1::2].sum(1)
@@ -89,13 +68,13 @@ def channels(
 def _parts_fit(weights: np.ndarray, segments: int) -> bool:
     """Does every part's accumulator, even values in [-128, 127] and odd ones less 127, stay in 24 bits?"""
     parts = np.abs(weights.astype(np.int64)).reshape(len(weights), segments, -1)
-    return bool((parts[:, :, ::2].sum(2) * 128 + parts[:, :, 1::2].sum(2) * 255 < 1 << 23).all())
+    return bool((parts[:, :, ::2].sum(2) * 128 + parts[:, :, 1::2].sum(2) * 255 < NARROW).all())
 
 
 def plain_channels(weights: np.ndarray, bias: np.ndarray, in_zero: int, q: Requant) -> tuple[Constant, ...] | None:
     """As `channels`, for kernels whose accumulators hold 2 * acc of x - in_zero. weights int [n, k]."""
     low, high = extremes(weights, bias, in_zero)
-    if max(-low, high) >= 1 << 23 or not shifts_fit(q, low, high):
+    if not requantised_exactly(q, low, high).all():
         return None
     return (
         Constant("bias", (2 * bias.astype(np.int64)).astype(np.int32), "twice the bias"),

@@ -126,6 +126,8 @@ class Layer:
     per_channel: bool
     bias: bool
     bias_type: str | None = None
+    dead: float = 0.0
+    """Share of the channels that are dead, of int8 layers with bias and a scale for each channel."""
 
     def __call__(self, b: Workbench) -> None:
         n = self.weight_shape[self.axis]
@@ -151,8 +153,24 @@ class Layer:
         y = b.output(self.out_shape, self.dtype, max(typical * self.spread / steps, 1e-30), self.zeros[1])
         top = int(min(2**29, 60 * np.sqrt(fan_in) * (60 if self.dtype == "int8" else 15000)))
         kind = self.bias_type or ("int32" if self.dtype == "int8" else "int64")
-        biases = [b.constant(b.rng.integers(-top, top + 1, n).astype(kind), self.scale * w_scale)] if self.bias else []
-        return w, biases, y
+        if not self.bias:
+            return w, [], y
+        bias = b.rng.integers(-top, top + 1, n).astype(kind)
+        if self.dead:
+            out_scale = float(b.model._tensors[y].quantization.scale[0])
+            dead_channels(b.rng, self.dead, bias, w_scale, self.scale / out_scale)
+            b.model._tensors[w].quantization.scale = w_scale
+        return w, [b.constant(bias, self.scale * w_scale)], y
+
+
+def dead_channels(rng: np.random.Generator, share: float, bias: np.ndarray, w_scale: np.ndarray, ratio: float) -> None:
+    """Makes that share of the channels dead, in place: weights of a tiny scale (multipliers of 20 to 31 bits to the right) and
+    biases up to their clamp, half of them at a threshold between two outputs. ratio: input scale / output scale."""
+    for i in np.flatnonzero(rng.random(len(bias)) < share):
+        w_scale[i] = 2.0 ** -rng.uniform(20, 31) / ratio
+        limit = int(rng.choice([2**30, 2**30 - 1, 2**29, 2**26, 2**31 - 2**26]))
+        at = int((rng.integers(-140, 140) + 0.5) / (ratio * float(w_scale[i]))) + int(rng.integers(-2000, 2000))
+        bias[i] = np.clip(at, -limit, limit) if rng.random() < 0.5 else rng.choice([-1, 1]) * limit
 
 
 def same_or_valid(padding: str, size: int, k: int, stride: int, dilation: int) -> int:

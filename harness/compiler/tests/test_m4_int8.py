@@ -9,17 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from tinyrig.board.rig import Rig
 from tinyrig.compiler.compile import compile_model
-from tinyrig.compiler.kernels import m4_int8, m4_int8_map, m4_pack
+from tinyrig.compiler.kernels import m4_fit, m4_int8, m4_int8_map, m4_pack
 from tinyrig.compiler.model.layers import Requant
 from tinyrig.compiler.model.params import Softmax
 from tinyrig.compiler.model.quant import softmax_scaling
 from tinyrig.compiler.tests import cases
 from tinyrig.compiler.tests import weightless_cases as weightless
+from tinyrig.compiler.tests.whole_nets import MobileNet
 from tinyrig.core.boards import BOARDS, BoardTarget
 from tinyrig.core.config import Config
 from tinyrig.measure.parity import split_outputs
@@ -89,11 +90,20 @@ def averaged(draw: st.DrawFn) -> Averaged:
     return Averaged(draw(usual("CONV_2D")), draw(cases.scales(0.1, 2.0)), draw(cases.zero_points("int8")))
 
 
+@st.composite
+def with_dead(draw: st.DrawFn, layers: st.SearchStrategy[cases.Layer]) -> cases.Layer:
+    layer = draw(layers)
+    return dataclasses.replace(layer, per_channel=True, bias=True, dead=draw(st.sampled_from([0.1, 0.5, 1.0])))
+
+
 STRATEGIES = {
     "conv2d_mean": averaged(),
     "conv2d": st.one_of(cases.conv2d("int8"), usual("CONV_2D")),
     "depthwise": st.one_of(cases.depthwise("int8"), usual("DEPTHWISE_CONV_2D")),
     "dense": st.one_of(cases.dense("int8"), wide_dense()),
+    "dead conv2d": with_dead(st.one_of(cases.conv2d("int8"), usual("CONV_2D"))),
+    "dead depthwise": with_dead(st.one_of(cases.depthwise("int8"), usual("DEPTHWISE_CONV_2D"))),
+    "dead dense": with_dead(st.one_of(cases.dense("int8"), wide_dense())),
     "maps": st.one_of(
         cases.pool("int8", "AVERAGE_POOL_2D"),
         cases.pool("int8", "MAX_POOL_2D"),
@@ -200,13 +210,17 @@ def reference(acc: np.ndarray, m: int, e: int, zero: int) -> np.ndarray:
 
 @given(
     m=st.one_of(st.sampled_from([1 << 30, (1 << 30) + 1, (1 << 31) - 1, 3 << 29]), st.integers(1 << 30, (1 << 31) - 1)),
-    e=st.integers(-6, m4_pack.MAX_RIGHT_SHIFT),
+    e=st.integers(-6, 31),
+    wide=st.booleans(),
     zero=st.integers(-128, 127),
     seed=cases.seeds(),
 )
-def test_one_multiplication_equals_two_roundings(requant: ctypes.CDLL, m: int, e: int, zero: int, seed: int) -> None:
-    """Accumulators around every tie that the output range has, both signs, and at random."""
-    top = (1 << 23) - 1
+def test_one_multiplication_equals_two_roundings(requant: ctypes.CDLL, m: int, e: int, wide: bool, zero: int, seed: int) -> None:
+    """Accumulators around every tie that the output range has, both signs, at random, and the widest that the compiler allows."""
+    q = Requant(np.array([m]), np.array([-e]), zero, -128, 127)
+    tops = [t for t in range(30 if wide else 23, 0, -1) if allowed(q, (1 << t) - 1)]
+    assume(tops)
+    top = (1 << tops[0]) - 1
     halves = (2 * np.arange(-140, 140) + 1) * 2.0 ** (e + 30) / m
     near = (np.floor(halves)[:, None] + np.arange(-2, 4)).ravel()
     random = np.random.default_rng(seed).integers(-top, top, 500)
@@ -217,28 +231,32 @@ def test_one_multiplication_equals_two_roundings(requant: ctypes.CDLL, m: int, e
     np.testing.assert_array_equal(out, reference(acc, m, e, zero))
 
 
+def allowed(q: Requant, top: int) -> bool:
+    return bool(m4_fit.requantised_exactly(q, np.array([-top]), np.array([top]))[0])
+
+
 def test_extremes_are_reached_by_an_input() -> None:
     rng = np.random.default_rng(3)
     w, b = rng.integers(-128, 128, (3, 8)), rng.integers(-999, 999, 3)
     for zero in (-128, 5, 127):
-        low, high = m4_pack.extremes(w, b, zero)
+        low, high = m4_fit.extremes(w, b, zero)
         best = np.where(w > 0, 127, -128) - zero
         worst = np.where(w > 0, -128, 127) - zero
-        assert high == (b + (best * w).sum(1)).max() and low == (b + (worst * w).sum(1)).min()
+        assert (high == b + (best * w).sum(1)).all() and (low == b + (worst * w).sum(1)).all()
 
 
-def qualifies(weights: np.ndarray, bias: int = 0, shift: int = -8, segments: int = 1) -> bool:
+def qualifies(weights: np.ndarray, bias: int = 0, shift: int = -8, segments: int = 1, zero: int = 0) -> bool:
     n = len(weights)
-    q = Requant(np.full(n, 1 << 30, np.int32), np.full(n, shift, np.int32), 0, -128, 127)
+    q = Requant(np.full(n, 1 << 30, np.int32), np.full(n, shift, np.int32), zero, -128, 127)
     return m4_pack.channels(weights, np.full(n, bias, np.int32), 0, q, 4, segments) is not None
 
 
 def test_layers_beyond_the_format_are_left_to_the_portable_kernels() -> None:
     ones = np.ones((1, 4), np.int8)
-    assert qualifies(ones) and not qualifies(ones, bias=(1 << 29) - 100)
+    assert qualifies(ones, bias=(1 << 30) - 520) and not qualifies(ones, bias=(1 << 30) - 100)
     assert qualifies(-127 * ones) and not qualifies(-128 * ones)
     assert not accumulates(ones, (1 << 23) - 100) and accumulates(ones, (1 << 22))
-    assert qualifies(ones, shift=-23) and not qualifies(ones, shift=-24)
+    assert qualifies(ones, shift=-31) and qualifies(ones, shift=-23, zero=-128) and not qualifies(ones, shift=-25, zero=-128)
     assert qualifies(ones, bias=1 << 20, shift=9) and not qualifies(ones, bias=1 << 20, shift=10)
 
 
@@ -284,6 +302,17 @@ def test_long_sums_are_taken_in_parts(tmp_path: Path) -> None:
     assert text.count("1 times the bias") == 3 and "nn_depthwise_s8" not in text
     cases.check(list(LONG), 7, ENGINE, sanitize=True)
     check_on_board(bench, tmp_path)
+
+
+def test_no_layer_of_a_net_with_dead_channels_is_left_to_the_portable_kernels() -> None:
+    """Channels with two values among them. All outputs of the last layer, for inputs at both ends and at random."""
+    data = MobileNet(24, 8, ((16, 1), (32, 2), (32, 1), (64, 2)), dead=0.4).finish()
+    model = compile_model(data, flash_bytes=1 << 20, ram_bytes=1 << 18, engine=ENGINE)
+    assert not model.kernels and "q8_rest" not in model.sources["model.c"]
+    rng = np.random.default_rng(5)
+    for x in (*rng.integers(-128, 128, (4, 1, 24, 24, 3)), np.full((1, 24, 24, 3), -128), np.full((1, 24, 24, 3), 127)):
+        values = [x.astype(np.int8)]
+        cases.compare(HostModel(model).invoke(values), TflmOracle(data).run(values), model.ops)
 
 
 @given(data=st.data())

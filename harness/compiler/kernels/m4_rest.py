@@ -1,0 +1,61 @@
+"""The channels of a layer that the fast int8 kernels can't compute, in exact loops beside the kernel that computes the others
+(firmware/nn/m4/q8_rest.h)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tinyrig.compiler.kernels.ctext import c_window
+from tinyrig.compiler.model.layers import Requant, Window
+from tinyrig.compiler.model.step import Constant, Kernel
+
+
+@dataclass(frozen=True, eq=False)
+class RestLayer:
+    """A whole layer as in the file: weights int8 [out_c, k_h, k_w, c], where c is 1 for a depthwise layer, whose output
+    channel n reads input channel n // depth_multiplier, else all input channels."""
+
+    window: Window
+    weights: np.ndarray
+    bias: np.ndarray
+    in_zero: int
+    requant: Requant
+    depth_multiplier: int = 0
+
+
+def with_rest(kernel: Kernel, layer: RestLayer, rest: tuple[int, ...]) -> Kernel:
+    """`kernel`, which writes all channels, with those in `rest` put right. They are computed first, into scratch, because the
+    kernel may overwrite its input."""
+    if not rest:
+        return kernel
+    at, w, q = np.array(rest), layer.window, layer.requant
+    fields = (len(rest), layer.depth_multiplier, layer.in_zero, q.zero_point, q.act_min, q.act_max)
+    shape = f"{{{c_window(w)}, {', '.join(map(str, fields))}}}"
+    constants = (
+        Constant("rest_weights", layer.weights[at], "[channel][row][column][input channel]"),
+        Constant("rest_bias", layer.bias[at].astype(np.int32)),
+        Constant("rest_multiplier", q.multiplier[at].astype(np.int32)),
+        Constant("rest_shift", q.shift[at].astype(np.int8), "to the left"),
+        Constant("rest_channel", at.astype(np.int32)),
+    )
+
+    def body(prefix: str) -> str:
+        arrays = ", ".join(f"{prefix}_{c.name}" for c in constants)
+        return (
+            f"static const q8_rest_shape rest = {shape};\n"
+            f"static const q8_rest_channels rest_channels = {{{arrays}}};\n"
+            f"int8_t *rest_out = (int8_t *)scratch + {kernel.scratch_bytes};\n"
+            f"q8_rest(&rest, &rest_channels, in0, rest_out);\n"
+            f"{kernel.body(prefix)}"
+            f"q8_rest_put(&rest, &rest_channels, rest_out, out0);\n"
+        )
+
+    return replace(
+        kernel,
+        body=body,
+        constants=(*kernel.constants, *constants),
+        scratch_bytes=kernel.scratch_bytes + w.batch * w.out_h * w.out_w * len(rest),
+        headers=(*kernel.headers, "m4/q8_rest.h"),
+    )
