@@ -14,7 +14,7 @@ import numpy as np
 from tinyrig.compiler.kernels import m4_int8_map
 from tinyrig.compiler.kernels.m4_fit import Channels, Fitted, fittings
 from tinyrig.compiler.kernels.m4_pack import SEGMENTS, channels, pack_words, pad_to, plain_channels
-from tinyrig.compiler.kernels.m4_rest import RestLayer, with_rest
+from tinyrig.compiler.kernels.m4_rest import RestLayer, all_rest, with_rest
 from tinyrig.compiler.model.layers import Conv2D, ConvMean, DepthwiseConv2D, FullyConnected, Requant, Window
 from tinyrig.compiler.model.step import CompileOptions, Constant, Kernel, ProgramStep, Select
 
@@ -40,7 +40,7 @@ class ConvParts:
 
 
 def conv_parts(p: Conv2D, options: CompileOptions) -> ConvParts | None:
-    """Four positions by two channels (q8_conv.h); None when no channel fits the number format."""
+    """Four positions by two channels (q8_conv.h); None for groups, and where no channel fits the number format."""
     if p.groups != 1:
         return None
     n = p.window.out_c
@@ -80,9 +80,10 @@ def _conv_plan(
 
 def conv2d(step: ProgramStep[Conv2D], options: CompileOptions) -> Kernel | None:
     """conv2d_s8."""
-    w, parts = step.params.window, conv_parts(step.params, options)
+    p = step.params
+    w, parts, whole = p.window, conv_parts(p, options), RestLayer(p.window, p.weights, p.bias, p.in_zero, p.quantized)
     if parts is None:
-        return None
+        return all_rest(whole)
     kernel = shaped_kernel(
         f"q8_conv_{parts.kind}",
         "q8_conv_shape",
@@ -93,8 +94,7 @@ def conv2d(step: ProgramStep[Conv2D], options: CompileOptions) -> Kernel | None:
         _batches(w, w.out_h * w.out_w * w.out_c),
         (0,) if _in_place(w) else (),
     )
-    p = step.params
-    return with_rest(kernel, RestLayer(w, p.weights, p.bias, p.in_zero, p.quantized), parts.rest)
+    return with_rest(kernel, whole, parts.rest)
 
 
 def conv2d_mean(step: ProgramStep[ConvMean], options: CompileOptions) -> Kernel | None:
@@ -167,13 +167,13 @@ def fully_connected(step: ProgramStep[FullyConnected], options: CompileOptions) 
     p = step.params
     if p.weight_zero:
         return None
+    window, weights = Window(p.rows, 1, 1, p.in_n, 1, 1, p.out_n, 1, 1, 1, 1), p.weights.reshape(p.out_n, 1, 1, p.in_n)
+    whole = RestLayer(window, weights, p.bias, p.in_zero, p.quantized)
     for fit in fittings(Channels(p.weights.reshape(p.out_n, p.in_n), p.bias, p.in_zero, p.quantized)):
         kernel = _dense_plans(p, options, fit)
         if kernel is not None:
-            window = Window(p.rows, 1, 1, p.in_n, 1, 1, p.out_n, 1, 1, 1, 1)
-            weights = p.weights.reshape(p.out_n, 1, 1, p.in_n)
-            return with_rest(kernel, RestLayer(window, weights, p.bias, p.in_zero, p.quantized), fit.rest)
-    return None
+            return with_rest(kernel, whole, fit.rest)
+    return all_rest(whole)
 
 
 def _dense_plans(p: FullyConnected, options: CompileOptions, fit: Fitted) -> Kernel | None:
@@ -216,7 +216,7 @@ def depthwise_conv2d(step: ProgramStep[DepthwiseConv2D], options: CompileOptions
         kernel = _depthwise_kernel(replace(p, weights=fit.channels.weights.T.reshape(p.weights.shape)), options, fit.channels)
         if kernel is not None:
             weights = p.weights.transpose(2, 0, 1)[..., None]
-            return with_rest(kernel, RestLayer(w, weights, p.bias, p.in_zero, p.quantized, p.depth_multiplier), fit.rest)
+            return with_rest(kernel, RestLayer(w, weights, p.bias, p.in_zero, p.quantized), fit.rest)
     return None
 
 

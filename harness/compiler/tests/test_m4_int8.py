@@ -315,6 +315,44 @@ def test_no_layer_of_a_net_with_dead_channels_is_left_to_the_portable_kernels() 
         cases.compare(HostModel(model).invoke(values), TflmOracle(data).run(values), model.ops)
 
 
+@dataclasses.dataclass(frozen=True)
+class Lowest:
+    """A layer that has a weight of -128 beside a negative one in every channel, or only in channel 1."""
+
+    layer: cases.Layer
+    everywhere: bool
+
+    def __call__(self, b: cases.Workbench) -> None:
+        self.layer(b)
+        shape = self.layer.weight_shape
+        w = b.rng.integers(-128, 128, shape).clip(-127)
+        at = [slice(None)] * len(shape)
+        at[self.layer.axis] = slice(None) if self.everywhere else slice(1, 2)
+        w[tuple(at)] = -128
+        b.model.make_constant(b.model._ops[-1].inputs[1], w.astype(np.int8))
+
+
+UNPACKABLE = [
+    Lowest(layer, everywhere)
+    for everywhere in (False, True)
+    for layer in (
+        fixed("CONV_2D", (2, 5, 6, 9), (2, 5, 6, 4), (4, 3, 3, 9), padding=0, strideH=1, strideW=1),
+        fixed("CONV_2D", (1, 4, 5, 12), (1, 4, 5, 6), (6, 1, 1, 6), padding=0, strideH=1, strideW=1),
+        fixed("FULLY_CONNECTED", (3, 70), (3, 5), (5, 70)),
+    )
+]
+
+
+def test_weights_that_do_not_pack_run_beside_those_that_do(tmp_path: Path) -> None:
+    bench = cases.Workbench(np.random.default_rng(11))
+    for add in UNPACKABLE:
+        add(bench)
+    model = compile_model(bench.finish(), flash_bytes=1 << 20, ram_bytes=1 << 18, engine=ENGINE)
+    assert not model.kernels and model.sources["model.c"].count("q8_rest_put(") == 2
+    cases.check(list(UNPACKABLE), 11, ENGINE, sanitize=True)
+    check_on_board(bench, tmp_path)
+
+
 @given(data=st.data())
 def test_packed_words_hold_the_weights(data: st.DataObject) -> None:
     k = 4 * data.draw(st.integers(1, 5))
