@@ -59,10 +59,13 @@ def finish(process: subprocess.Popen[str], seconds: float = 120) -> tuple[int, s
 
 
 def numbers(path: Path) -> dict:
-    """A --json document without what names the one run, and without what the line cost the last attempt at it: all else must be
-    the same for the same work."""
+    """A --json document without what names the one run, what the line cost the last attempt at it, and the ends of its estimate,
+    which are of the inferences that the last process saw: all else must be the same for the same work."""
     document = json.loads(path.read_text())
     runs = [{key: value for key, value in run.items() if key != "link"} for run in document["runs"]]
+    for run in runs:
+        if run["latency"]:
+            assert run["latency"].pop("us_low") <= run["latency"].pop("us_high")
     return {key: value for key, value in document.items() if key not in ("run_id", "started")} | {"runs": runs}
 
 

@@ -152,10 +152,10 @@ def test_memory_is_judged_by_the_users_own_figures(home):
     def here(name: str):
         return replace(run, board=BoardInfo(name, "00", 1, MEASURED))
 
-    assert memory_claim(here("mine"), evaluate(run), entries)[0] == ClaimStatus.PASSED
+    assert memory_claim(here("mine"), evaluate(run), entries).status == ClaimStatus.PASSED
     small = config(home, FACTS.replace("1_048_576", "4096"))
-    assert memory_claim(here("mine"), evaluate(run), small)[0] == ClaimStatus.FAILED
-    assert memory_claim(here("gone"), evaluate(run), entries)[0] == ClaimStatus.NOT_MEASURED
+    assert memory_claim(here("mine"), evaluate(run), small).status == ClaimStatus.FAILED
+    assert memory_claim(here("gone"), evaluate(run), entries).status == ClaimStatus.NOT_MEASURED
 
 
 def flashed_by(home: Path, text: str) -> str:

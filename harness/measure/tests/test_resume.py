@@ -97,7 +97,8 @@ def test_a_resumed_run_equals_the_uninterrupted_one(home, config, monkeypatch, w
     assert len(asked) == WINDOWS + 7 - samples  # only what was missing was measured
     assert again.samples == whole.samples and again.parity == whole.parity and again.claims == whole.claims
     # what the line cost each attempt differs
-    own = dataclasses.replace(whole.settings, resumed_at=(samples,), link=again.settings.link)
+    assert again.settings.band == pytest.approx(whole.settings.band, rel=0.05)  # of what the second process saw
+    own = dataclasses.replace(whole.settings, resumed_at=(samples,), link=again.settings.link, band=again.settings.band)
     assert again.settings == own
     same = dataclasses.replace(whole, settings=own)
     assert run_to_json(result)["runs"] == run_to_json(dataclasses.replace(result, runs=(same,)))["runs"]
