@@ -18,7 +18,7 @@ from tinyrig.compiler.compile import compile_model
 from tinyrig.core.boards import BOARDS, QEMU_ID_PREFIX, parse_board
 from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline
-from tinyrig.core.errors import DeviceError, HostError, InfraError
+from tinyrig.core.errors import DeviceError, HostError, InfraError, LinkError
 from tinyrig.core.records import INSTRUCTIONS
 from tinyrig.link import pacing, wire
 from tinyrig.link.serial_link import open_link
@@ -61,6 +61,16 @@ def toy(tmp_path_factory):
     return build_toy(tmp_path_factory.mktemp("qemu"), port_sources(BOARD), SHORT_WATCHDOG)
 
 
+def wait_for_hello(session):
+    """A busy machine starts the emulator late."""
+    until = time.monotonic() + 30
+    while True:
+        try:
+            return session.hello()
+        except LinkError:
+            assert time.monotonic() < until, "QEMU never answers"
+
+
 @contextlib.contextmanager
 def started(toy):
     elf, raw = toy
@@ -68,6 +78,7 @@ def started(toy):
     board.load(raw, BOARD.flash_base, Deadline("flash_s", 30))
     with Session(open_link(board.port, BOARD.baud), invoke_deadline_s=20.0) as session:
         session.elf = elf
+        wait_for_hello(session)
         yield session
     board.close()
 

@@ -1,8 +1,8 @@
 """A model in a form that tflite-micro takes as it is meant, for its work as the oracle.
 
 tflite-micro reads a free batch's shapes literally, lacks ops that compute shapes, finds no values behind the FlatBuffer,
-and knows one scale of stored weights only. None of that is arithmetic of the network: shapes, values and float32 weights
-are written into a copy of the file.
+knows one scale of stored weights only, and pads SPACE_TO_BATCH_ND with what lies in its memory. None of that is
+arithmetic of the network: shapes, values and float32 weights are written into a copy of the file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from tinyrig.compiler.lower.lower import lower
 from tinyrig.compiler.model import schema
-from tinyrig.compiler.model.graph import Graph, Tensor, read_model
+from tinyrig.compiler.model.graph import Graph, Op, Tensor, read_model
 
 
 def oracle_form(data: bytes) -> bytes:
@@ -23,9 +23,15 @@ def oracle_form(data: bytes) -> bytes:
     tensors = lower(graph).tensors[: len(graph.tensors)]
     shapes = {old.index: new.shape for old, new in zip(graph.tensors, tensors, strict=True) if old.shape != new.shape}
     values = _settled(graph, tensors)
-    if not (shapes or values or _has_values_behind(data)):
+    padded = [op.index for op in graph.ops if op.code == "SPACE_TO_BATCH_ND" and _pads(tensors, op)]
+    if not (shapes or values or padded or _has_values_behind(data)):
         return data
-    return _rewritten(data, shapes, values)
+    return _rewritten(data, shapes, values, padded)
+
+
+def _pads(tensors: Sequence[Tensor], op: Op) -> bool:
+    paddings = tensors[op.inputs[2]].data
+    return paddings is not None and bool(paddings.any())
 
 
 def _settled(graph: Graph, tensors: Sequence[Tensor]) -> dict[int, np.ndarray]:
@@ -45,7 +51,7 @@ def _has_values_behind(data: bytes) -> bool:
     return any(model.Buffers(i).Offset() > 1 for i in range(model.BuffersLength()))
 
 
-def _rewritten(data: bytes, shapes: dict[int, tuple[int, ...]], values: dict[int, np.ndarray]) -> bytes:
+def _rewritten(data: bytes, shapes: dict[int, tuple[int, ...]], values: dict[int, np.ndarray], padded: list[int]) -> bytes:
     import flatbuffers
     from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as writer  # heavy; an oracle is at hand anyway
 
@@ -57,11 +63,46 @@ def _rewritten(data: bytes, shapes: dict[int, tuple[int, ...]], values: dict[int
     for i, shape in shapes.items():
         sub.tensors[i].shape, sub.tensors[i].shapeSignature = list(shape), None
     for i, value in values.items():
-        buffer = writer.BufferT()
-        buffer.data = np.frombuffer(np.ascontiguousarray(value).tobytes(), np.uint8)
-        sub.tensors[i].buffer = len(model.buffers)
-        model.buffers.append(buffer)
+        sub.tensors[i].buffer = _buffer(writer, model, value)
+    for i in reversed(padded):
+        _pad_before(writer, model, i)
     sub.operators = [o for o in sub.operators if not set(map(int, o.outputs)) & set(values)]
     builder = flatbuffers.Builder(len(data))
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+def _buffer(writer: Any, model: Any, value: np.ndarray) -> int:
+    buffer = writer.BufferT()
+    buffer.data = np.frombuffer(np.ascontiguousarray(value).tobytes(), np.uint8)
+    model.buffers.append(buffer)
+    return len(model.buffers) - 1
+
+
+def _pad_before(writer: Any, model: Any, index: int) -> None:
+    """SPACE_TO_BATCH_ND `index` with an op of its own for its padding: tflite-micro's pads with what it finds in memory."""
+    sub = model.subgraphs[0]
+    op = sub.operators[index]
+    x = sub.tensors[op.inputs[0]]
+    inner = sub.tensors[op.inputs[2]]
+    pads = np.frombuffer(bytes(np.asarray(model.buffers[inner.buffer].data, np.uint8)), np.int32).reshape(-1, 2)
+    whole = np.zeros((len(x.shape), 2), np.int32)
+    whole[1 : 1 + len(pads)] = pads
+    wide = _tensor(writer, sub, x.type, [int(n + a + b) for n, (a, b) in zip(x.shape, whole, strict=True)], 0)
+    sub.tensors[wide].quantization = x.quantization
+    whole_at = _tensor(writer, sub, writer.TensorType.INT32, list(whole.shape), _buffer(writer, model, whole))
+    none_at = _tensor(writer, sub, writer.TensorType.INT32, list(pads.shape), _buffer(writer, model, np.zeros_like(pads)))
+    code, pad = writer.OperatorCodeT(), writer.OperatorT()
+    code.builtinCode = code.deprecatedBuiltinCode = writer.BuiltinOperator.PAD
+    code.version = 2
+    model.operatorCodes.append(code)
+    pad.opcodeIndex, pad.inputs, pad.outputs = len(model.operatorCodes) - 1, [op.inputs[0], whole_at], [wide]
+    op.inputs = [wide, op.inputs[1], none_at]
+    sub.operators.insert(index, pad)
+
+
+def _tensor(writer: Any, sub: Any, kind: int, shape: list[int], buffer: int) -> int:
+    t = writer.TensorT()
+    t.name, t.type, t.shape, t.buffer = f"oracle_{len(sub.tensors)}", kind, shape, buffer
+    sub.tensors.append(t)
+    return len(sub.tensors) - 1

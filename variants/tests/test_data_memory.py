@@ -45,6 +45,8 @@ def many_labels(folder: Path) -> Path:
 
 def many_trials(folder: Path) -> Path:
     one_trial(folder, "a\n" + "1\n" * (MB // 2))
+    for n in range(599):
+        (folder / f"{n}.csv").hardlink_to(folder / "a.csv")
     (folder / "labels.csv").write_text("file,label\n" + "".join(f"{n}.csv,x\n" for n in ["a", *map(str, range(599))]))
     return folder
 

@@ -88,8 +88,9 @@ def test_op_equals_tflm(name: str, data: st.DataObject) -> None:
 
 @ROUNDS
 @given(drawn=st.lists(weightless.space_to_batch(padded=True), min_size=1, max_size=25), seed=cases.seeds())
-def test_padded_space_to_batch_equals_litert(drawn: list[cases.Case], seed: int) -> None:
+def test_padded_space_to_batch_equals_both_oracles(drawn: list[cases.Case], seed: int) -> None:
     cases.check(drawn, seed, oracle="litert-ref")
+    cases.check(drawn, seed)
 
 
 @pytest.mark.slow

@@ -245,7 +245,7 @@ def resize(draw: st.DrawFn) -> Unary:
 @st.composite
 def space_to_batch(draw: st.DrawFn, padded: bool = False) -> Unary:
     """Also its inverse, by the same drawing: the larger shape is what padding or cropping leaves. TFLM pads with what it
-    finds in memory, so padded ones need the other oracle."""
+    finds in memory: as the oracle it gets a PAD instead."""
     n, c, dtype = draw(st.integers(1, 2)), draw(st.integers(1, 3)), draw(TWO_TYPES)
     forward = padded or draw(st.booleans())
     size, cells, edges = [], [], []

@@ -216,6 +216,6 @@ def test_infinite_and_missing_outputs_never_hide_a_difference(expected: list, re
     assert found == pytest.approx(gap) or (found > 1e300 and gap == np.inf)
     assert allowed(a, 1e-5) == pytest.approx(limit)
     row = _Row.__new__(_Row)
-    row._worst, row._differing, row._compared = None, 0, 0
+    row._worst, row._differing, row._compared, row._no_numbers = None, 0, 0, 0
     row.add(b, a)
     assert (row._worst > 0) == (row._differing > 0) == (gap > 0)

@@ -178,7 +178,9 @@ def test_a_run_with_injected_faults_is_labelled_and_equal(tmp_path):
         with measuring(parse_board("virtual"), dataclasses.replace(config, faults=injected), plan) as open_run:
             runs.append(open_run.run(model_variant(tmp_path / "m.tflite", None)))
     plain, faulty = runs
-    assert faulty.samples == plain.samples
+    assert [s.outputs for s in faulty.samples] == [s.outputs for s in plain.samples]
+    # What the board did for the line between two inferences is in its cache.
+    assert [s.cycles for s in faulty.samples] == pytest.approx([s.cycles for s in plain.samples], rel=0.05)
     assert plain.settings.injected_faults is None and faulty.settings.injected_faults == tuple(faults)
     told = variant_to_json(faulty)["link"]
     assert told["retries"] > 0 and told["reconnects"] > 0 and told["recovery_worst_s"] > 0
