@@ -113,7 +113,11 @@ def test_a_database_that_goes_while_samples_are_taken(
 
 @pytest.mark.parametrize(
     ("way", "late"),
-    [*((way, False) for way in (gone, empty, copied, overwritten, emptied)), (gone, True), (empty, True), (emptied, True)],
+    [
+        *((way, late) for way, late in ((gone, False), (copied, False), (emptied, True))),
+        *(pytest.param(way, False, marks=pytest.mark.slow) for way in (empty, overwritten, emptied)),
+        *(pytest.param(way, True, marks=pytest.mark.slow) for way in (gone, empty)),
+    ],
 )
 def test_a_database_that_goes_before_the_end(
     home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], way: Way, late: bool

@@ -71,6 +71,7 @@ def test_claims_are_tests_with_the_users_own_parameters(repo):
     assert float(properties["tinyrig.dense.latency_us"]) > 0 and properties["tinyrig.dense.verified"] == "True"
 
 
+@pytest.mark.slow
 def test_workers_of_xdist_take_turns_on_one_board(repo):
     """Each port of a board belongs to one process: without turns one worker would find it in use."""
     repo.makepyfile(MEASURED)
@@ -100,6 +101,7 @@ def test_a_rig_that_fails_is_an_error_and_exit_3(repo, words):
     assert done.stdout.str().count("FAILED") == 0
 
 
+@pytest.mark.slow
 def test_a_failed_test_counts_more_than_a_rig_that_failed_and_unusable_input_is_exit_2(repo):
     repo.makepyfile(test_a=RIG, test_b="def test_wrong():\n    assert 1 == 2\n")
     done = run(repo, "--board=virtual@/dev/no-such-port", "--junitxml=junit.xml")
@@ -164,6 +166,7 @@ def pytest_addoption(parser):
 """
 
 
+@pytest.mark.slow
 def test_an_option_of_the_users_that_is_called_board_is_theirs(repo):
     repo.makeconftest(BOARD_OF_THEIRS)
     repo.makepyfile(
@@ -180,6 +183,7 @@ def test_a_board_named_with_a_space_is_no_folder_of_tests(repo):
     run(repo, "--other=mine", "--board", "/dev/null").assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_paths_count_from_here_or_from_the_root_and_names_are_those_of_rig_toml(repo):
     (repo.path / "rig.toml").write_text('[models.gesture]\nfile = "other.tflite"\nwindows = "windows.npz"\nmin_accuracy = "0%"\n')
     (repo.path / "tests").mkdir()

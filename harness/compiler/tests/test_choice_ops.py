@@ -28,6 +28,7 @@ def test_op_equals_tflm_in_many_random_models(name: str, data: st.DataObject) ->
     cases.check(drawn, data.draw(cases.seeds()))
 
 
+@pytest.mark.slow
 @settings(ROUNDS, max_examples=1)
 @given(data=st.data())
 def test_ops_are_clean_under_sanitizers(data: st.DataObject) -> None:
