@@ -182,6 +182,7 @@ def test_long_but_good_inferences_are_left_alone(start):
     assert session.hello().fault is None
 
 
+@pytest.mark.slow
 def test_hang_with_interrupts_masked_is_left_to_the_host(impatient, start):
     session = start(SHORT_WATCHDOG)
     session.run(bytes(4))

@@ -237,6 +237,7 @@ def test_too_long_a_frame_that_stops_is_told(line):
     assert ask(line, Frame(Type.ECHO, 94, b"next")).payload == b"next"
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_in_step_after_any_corruption(line, data):

@@ -113,6 +113,7 @@ def test_a_rig_that_fails_is_an_error_and_exit_3(project):
     assert f"pytest bench/ --resume {run_id}" in output
 
 
+@pytest.mark.slow
 def test_a_failed_claim_counts_though_the_rig_failed_too(project):
     code, output, kinds = run(project, GONE="other", REPORT="1")
     assert code == 1
@@ -158,6 +159,7 @@ def test_a_killed_session_is_gone_on_with(project):
     assert any(resumed)
 
 
+@pytest.mark.slow
 def test_with_nightly_what_got_worse_is_a_failed_claim_until_it_is_accepted(project):
     """The second night's `other` has other weights."""
     (project / "bench" / "test_regression.py").write_text((ROOT / "bench" / "test_regression.py").read_text())

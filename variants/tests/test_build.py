@@ -132,6 +132,7 @@ def test_pqt_is_integer_from_end_to_end(small):
     np.testing.assert_allclose(probabilities, floats, atol=0.1)
 
 
+@pytest.mark.slow
 def test_same_seed_same_files_and_bars_on_a_terminal(small, tmp_path):
     """The second build runs on a terminal; neither that nor which variants are asked for changes a byte of them."""
     data, out, done = small

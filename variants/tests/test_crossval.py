@@ -124,6 +124,7 @@ def in_keras(network, weights, data, fold, rows, epochs):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["cnn-5x3-4x3-lr10", "cnn-5x2s2p2-4x2-flat-relu6-lr10", "cnn-5x3p2-max-lr10", "mlp-6-5-lr10"])
 def test_stacked_training_is_keras_training_of_each_fold(text):
     """Folds of unequal size, so that the shorter one has empty and partial batches."""

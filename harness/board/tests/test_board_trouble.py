@@ -154,6 +154,7 @@ def test_a_board_that_stays_in_its_bootloader_is_told():
     assert "after flashing" in caught.value.what and "hello_s = 0.5" in caught.value.expected
 
 
+@pytest.mark.slow
 def test_a_line_that_is_cut_is_not_taken_for_a_hang(monkeypatch):
     """The board goes deaf for good: it is reset, stays silent, and the error is the line's."""
     be_impatient(monkeypatch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -44,6 +45,7 @@ def layers(each: int) -> st.SearchStrategy[list[cases.Case]]:
     return groups.map(lambda lists: [case for group in lists for case in group])
 
 
+@pytest.mark.slow
 @FEW
 @given(drawn=layers(1), seed=cases.seeds())
 def test_dsp_branch_equals_tflm(tmp_path_factory, drawn: list[cases.Case], seed: int) -> None:

@@ -165,6 +165,7 @@ def test_sigmoids_of_every_int16(scale: float) -> None:
     cases.check([case("LOGISTIC"), case("TANH")], seed=1)
 
 
+@pytest.mark.slow
 @settings(ROUNDS, max_examples=2)
 @given(data=st.data())
 def test_ops_are_clean_under_sanitizers(data: st.DataObject) -> None:

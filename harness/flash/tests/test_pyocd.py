@@ -55,6 +55,7 @@ def untouched(target: Target) -> bool:
     return target.flash[:BASE] == bytes(range(256)) * (BASE // 256) and target.mass_erases == 0
 
 
+@pytest.mark.slow
 def test_an_image_is_flashed_behind_the_bootloader_and_starts(serve, tmp_path):
     model = compile_model(small_models.dense_int8(), flash_bytes=BOARD.flash_bytes, ram_bytes=BOARD.ram_bytes)
     image = build_image(model, BOARD, tmp_path)

@@ -60,6 +60,7 @@ def rig_at(url: str) -> Rig:
     return Rig(parse_board(f"virtual@{url}"), Config())
 
 
+@pytest.mark.slow
 def test_flashed_asked_and_flashed_anew_over_either(server):
     """The bootloader of a blank board, then the firmware's own reboot request, both by the way that a cable takes."""
     for seed, scheme in enumerate((*SCHEMES, *SCHEMES)):
@@ -102,6 +103,7 @@ def test_a_device_that_is_not_there_is_told(tmp_path, scheme):
     assert "failure" in caught.value.received
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_board_that_vanishes_behind_the_server_is_found_again(tmp_path, scheme):
     link = tmp_path / "tty"

@@ -104,6 +104,7 @@ def test_a_board_that_fails_leaves_the_others_judged_and_all_is_in_the_log(home,
     os.remove(re.search(r"^report: (.*)$", out, re.MULTILINE)[1])
 
 
+@pytest.mark.slow
 def test_a_night_whose_process_of_one_board_is_killed_can_be_gone_on_with(home):
     (home / "rig.toml").write_text(SLOW + BENCH.format(home=home, faults=""))
     process = start(home, "nightly", *MODEL, "--no-report", "--json", "night.json")
@@ -220,6 +221,7 @@ def test_a_crash_in_tinyrig_itself_costs_one_board(home, capfd, monkeypatch):
     assert results(home)["left", "dense"]["accepted"]
 
 
+@pytest.mark.slow
 def test_a_report_that_fails_changes_no_verdict_for_the_better(home, capfd, monkeypatch):
     """The page's folder can't be: exit 3 for a good night, 1 for a bad one, and the night is stored."""
     (home / "nights.html").mkdir()

@@ -161,6 +161,7 @@ def test_a_run_of_another_host_is_not_gone_on_with_unasked(postgres_url):
         assert find_run(store, "", "virtual").run_id == "ours"
 
 
+@pytest.mark.slow
 def test_a_killed_run_that_is_resumed_is_the_uninterrupted_one(postgres_url, tmp_path):
     home, more = furnish(tmp_path), {"TINYRIG_RESULTS": postgres_url, "TINYRIG_LINE_RATE": "20000"}
     assert finish(start(home, "run", *MODEL, "--no-report", "--json", "whole.json"))[0] == 0
