@@ -4,20 +4,7 @@
 #include "nn_broadcast.h"
 #include "nn_math.h"
 
-/* out may be a or b where that operand is not repeated: every element is read before it is written. */
-#define BINARY(NAME, PARAMS, DATA, VALUE)                                                             \
-    void NAME(const PARAMS *p, const DATA *a, const DATA *b, DATA *out) {                             \
-        const nn_broadcast *s = &p->shape;                                                            \
-        int32_t n = s->count[NN_BROADCAST_RANK - 1];                                                  \
-        int32_t a_step = s->a_step[NN_BROADCAST_RANK - 1], b_step = s->b_step[NN_BROADCAST_RANK - 1]; \
-        nn_cursor c = {{0}, 0, 0};                                                                    \
-        do {                                                                                          \
-            const DATA *x = a + c.a, *y = b + c.b;                                                    \
-            for (int32_t i = 0; i < n; i++, x += a_step, y += b_step) {                               \
-                *out++ = (DATA)(VALUE);                                                               \
-            }                                                                                         \
-        } while (nn_next(s, &c));                                                                     \
-    }
+#define BINARY(NAME, PARAMS, DATA, VALUE) NN_BINARY(NAME, PARAMS, DATA, DATA, VALUE)
 
 static inline int32_t scaled(const nn_scale *q, int32_t v, int32_t left) {
     return nn_shift_right(nn_mul_high(v * (1 << left), q->multiplier), -q->shift);

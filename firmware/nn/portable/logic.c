@@ -5,19 +5,7 @@
 #include "nn_math.h"
 
 /* bool is a byte of 0 or 1. */
-#define COMPARE(NAME, PARAMS, DATA, VALUE)                                                            \
-    void NAME(const PARAMS *p, const DATA *a, const DATA *b, uint8_t *out) {                          \
-        const nn_broadcast *s = &p->shape;                                                            \
-        int32_t n = s->count[NN_BROADCAST_RANK - 1];                                                  \
-        int32_t a_step = s->a_step[NN_BROADCAST_RANK - 1], b_step = s->b_step[NN_BROADCAST_RANK - 1]; \
-        nn_cursor c = {{0}, 0, 0};                                                                    \
-        do {                                                                                          \
-            const DATA *x = a + c.a, *y = b + c.b;                                                    \
-            for (int32_t i = 0; i < n; i++, x += a_step, y += b_step) {                               \
-                *out++ = (VALUE);                                                                     \
-            }                                                                                         \
-        } while (nn_next(s, &c));                                                                     \
-    }
+#define COMPARE(NAME, PARAMS, DATA, VALUE) NN_BINARY(NAME, PARAMS, DATA, uint8_t, VALUE)
 
 #define COMPARE_TYPES(NAME, OPERATOR)                            \
     COMPARE(nn_##NAME##_f32, nn_binary, float, *x OPERATOR *y)   \
