@@ -156,7 +156,7 @@ def _different(old: Model, new: Model) -> str:
     pairs = [("board", old.board.name, new.board.name), ("timing", old.board.timing, new.board.timing)]
     pairs += [("compiler", old.toolchain.cc, new.toolchain.cc), ("engine", old.engine, new.engine)]
     pairs += [("windows", str(old.windows), str(new.windows))]
-    found = next((f"{what} `{_plain(a)}`, now `{_plain(b)}`" for what, a, b in pairs if a != b), "")
+    found = next((f"{what} `{_quoted(a)}`, now `{_quoted(b)}`" for what, a, b in pairs if a != b), "")
     return found or "the clock or the compiler's flags changed"
 
 
@@ -228,11 +228,11 @@ def _cell(what: str, new: Model, old: Model | None) -> str:
 def document(now: Document, base: Document | None) -> list[Block]:
     found = list(changes(now, base))
     gone = sorted({m.variant for m in base.runs} - {m.variant for m in now.runs}) if base else []
-    failed = [f"`{_plain(c.new.variant)}`: {claim.name}: {claim.reason}" for c in found for claim in c.failed]
-    lost = [f"`{_plain(n.variant)}` was not measured: {n.error.partition(chr(10))[0]}" for n in now.not_measured]
+    failed = [f"`{_quoted(c.new.variant)}`: {claim.name}: {claim.reason}" for c in found for claim in c.failed]
+    lost = [f"`{_quoted(n.variant)}` was not measured: {n.error.partition(chr(10))[0]}" for n in now.not_measured]
     lines = [*failed, *lost]
-    lines += [f"`{_plain(c.new.variant)}`: {c.note}" for c in found if c.note] + [f"`{_plain(name)}` is gone" for name in gone]
-    rows = [{"model": f"`{_plain(c.new.variant)}`", **c.cells()} for c in found]
+    lines += [f"`{_quoted(c.new.variant)}`: {c.note}" for c in found if c.note] + [f"`{_quoted(name)}` is gone" for name in gone]
+    rows = [{"model": f"`{_quoted(c.new.variant)}`", **c.cells()} for c in found]
     blocks: list[Block] = [Heading(3, f"tinyrig: {_verdict(found, len(failed), len(now.not_measured), base is not None)}")]
     if rows:
         blocks.append(Grid(pd.DataFrame(rows), left=1))
@@ -260,7 +260,7 @@ def _verdict(found: Sequence[Change], failed: int, lost: int, compared: bool) ->
     return "nothing changed" if compared else f"{count(len(found), 'model')} measured"
 
 
-def _plain(name: str) -> str:
+def _quoted(name: str) -> str:
     """For a `code` span."""
     return name.replace("`", "'")
 

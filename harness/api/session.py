@@ -45,7 +45,7 @@ class PytestMeasure:
     """Measures models on one board, each once a session.
 
     `root`: relative paths that are not there count from it. `session`: names a session whose workers share the board, which then
-    take turns; empty: this process is the only one. `note` is told what was measured.
+    take turns; empty: this process is the only one. `note` receives what was measured.
     """
 
     def __init__(self, board: str, config: Config, root: Path, session: str, note: Note) -> None:

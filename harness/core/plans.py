@@ -221,13 +221,13 @@ class MeasurementSettings:
     def from_json(cls, stored: Mapping[str, Any]) -> MeasurementSettings:
         """A known key with a value of another kind is left in `more`, where no metric looks for it."""
         known = {name: value for name, value in stored.items() if name in _KINDS and isinstance(value, _KINDS[name])}
-        fitting = {name: _READERS.get(name, _plain)(value) for name, value in known.items()}
+        fitting = {name: _READERS.get(name, _as_tuple)(value) for name, value in known.items()}
         fitting = {name: value for name, value in fitting.items() if value is not None}
         more = {name: value for name, value in stored.items() if name not in fitting}
         return cls(**fitting, more=more)
 
 
-def _plain(value: Any) -> Any:
+def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -89,7 +89,7 @@ def analyse(api: Any, raw: bytes, channel: int, file: str) -> dict[str, Any]:
 
 
 def fall_silent(api: Any) -> None:
-    """Drops what is still under way, until nothing came for SETTLE_S; a meter that does not stop is told by what it answers."""
+    """Drops what is still under way, until nothing came for SETTLE_S; the answers of a meter that does not stop give it away."""
     heard = started = time.monotonic()
     while time.monotonic() - heard < SETTLE_S and time.monotonic() - started < SILENCE_S:
         time.sleep(POLL_S)

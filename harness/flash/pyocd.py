@@ -11,7 +11,6 @@ import json
 import re
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,24 +75,6 @@ def find() -> list[str] | None:
 def knows(target: str, deadline: Deadline) -> bool:
     """Whether pyOCD is installed and can flash this chip."""
     return find() is not None and any(t.get("name") == target for t in _json("--targets", deadline)["targets"])
-
-
-def flash_pyocd(job: FlashJob, before: RigError | None) -> RigError | None:
-    """One try; see `flash.flash`. Returns what broke it off. Raises what another try can't mend."""
-    with tempfile.TemporaryDirectory(prefix="tinyrig-pyocd-") as folder:
-        probe = PyocdProbe(job.board, job.port, job.deadline, Path(folder))
-        probe.check()
-        try:
-            probe.write(job)
-        except (LinkError, DeviceError) as error:
-            return error
-    return None
-
-
-def restart_pyocd(board: Board, probe: str, deadline: Deadline) -> None:
-    """Resets the chip, whatever its program does. Raises RigError."""
-    with tempfile.TemporaryDirectory(prefix="tinyrig-pyocd-") as folder:
-        PyocdProbe(board, probe, deadline, Path(folder)).reset()
 
 
 class PyocdProbe:

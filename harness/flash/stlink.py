@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,24 +61,6 @@ FAILURES: tuple[tuple[str, type[RigError], str, str], ...] = (
 def find() -> str | None:
     """Its path; None where it is not installed."""
     return shutil.which("st-flash")
-
-
-def flash_stlink(job: FlashJob, before: RigError | None) -> RigError | None:
-    """One try; see `flash.flash`. Returns what broke it off. Raises what another try can't mend."""
-    with tempfile.TemporaryDirectory(prefix="tinyrig-stlink-") as folder:
-        probe = StLink(job.board, job.port, job.deadline, Path(folder))
-        probe.check()
-        try:
-            probe.write(job)
-        except (LinkError, DeviceError) as error:
-            return error
-    return None
-
-
-def restart_stlink(board: Board, probe: str, deadline: Deadline) -> None:
-    """Resets the chip, whatever its program does. Raises RigError."""
-    with tempfile.TemporaryDirectory(prefix="tinyrig-stlink-") as folder:
-        StLink(board, probe, deadline, Path(folder)).reset()
 
 
 class StLink:

@@ -26,7 +26,7 @@ def _starts(*marks: bytes) -> Callable[[bytes], bool]:
     return lambda data: data.startswith(marks)
 
 
-def _plain(what: str, remedy: str) -> Callable[[bytes, Path], Told]:
+def _says(what: str, remedy: str) -> Callable[[bytes, Path], Told]:
     return lambda data, path: (what, remedy)
 
 
@@ -139,9 +139,9 @@ def _graph_def(data: bytes, path: Path) -> Told:
 _AGAIN = "download or copy the file again"
 
 KINDS: tuple[Kind, ...] = (
-    Kind(lambda data: not data, _plain("an empty file", _AGAIN)),
+    Kind(lambda data: not data, _says("an empty file", _AGAIN)),
     Kind(
-        lambda data: len(data) >= 8 and not data.strip(b"\0"), _plain("only zeros: the file was never written to the end", _AGAIN)
+        lambda data: len(data) >= 8 and not data.strip(b"\0"), _says("only zeros: the file was never written to the end", _AGAIN)
     ),
     Kind(
         _starts(b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/"),
@@ -149,12 +149,12 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         _is_html,
-        _plain("an HTML page, saved in place of the file", "download the file itself: on GitHub by the button Download raw file"),
+        _says("an HTML page, saved in place of the file", "download the file itself: on GitHub by the button Download raw file"),
     ),
     Kind(archives.is_zip, archives.told_zip),
     Kind(_starts(_HDF5), _hdf5),
     Kind(archives.is_packed, archives.told_packed),
-    Kind(_starts(b"\x93NUMPY"), _plain("an array of NumPy", "give it as --windows, and the .tflite as the model")),
+    Kind(_starts(b"\x93NUMPY"), _says("an array of NumPy", "give it as --windows, and the .tflite as the model")),
     Kind(
         _starts(b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"),
         lambda data, path: ("a pickled Python object, perhaps an old PyTorch file", remedies.torch_weights(path)),
@@ -172,12 +172,12 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         lambda data: data[4:7] == b"TFL",
-        _plain("a .tflite of another version of the format", "convert the model with TensorFlow 2"),
+        _says("a .tflite of another version of the format", "convert the model with TensorFlow 2"),
     ),
-    Kind(_starts(b"GGUF"), _plain("a language model (GGUF)", "no microcontroller can run it")),
-    Kind(_starts(b"\x7fELF"), _plain("a program (ELF)", "give the .tflite that it was built with")),
+    Kind(_starts(b"GGUF"), _says("a language model (GGUF)", "no microcontroller can run it")),
+    Kind(_starts(b"\x7fELF"), _says("a program (ELF)", "give the .tflite that it was built with")),
     Kind(_is_json, _json),
-    Kind(_starts(b"<?xml", b"<net "), _plain("XML, perhaps an OpenVINO model", "convert the network that it was made from")),
+    Kind(_starts(b"<?xml", b"<net "), _says("XML, perhaps an OpenVINO model", "convert the network that it was made from")),
     Kind(_is_saved_model_pb, _saved_model_pb),
     Kind(_is_graph_def, _graph_def),
     Kind(_is_onnx, _onnx),

@@ -11,6 +11,7 @@ from tinyrig.core.records import Night, RunState
 from tinyrig.host.locks import is_held
 from tinyrig.nightly.plan import NightPlan
 from tinyrig.store.history import nights
+from tinyrig.store.night_cells import one_night
 from tinyrig.store.runs import Store, StoredRun
 
 
@@ -32,16 +33,7 @@ class Resumed:
 def find_night(store: Store, wanted: str) -> Resumed:
     """The night `wanted` (an id or its beginning), the newest for an empty text. Raises UserError where there is nothing to
     resume."""
-    found = [n for n in nights(store) if n.night_id.startswith(wanted)]
-    found = [n for n in found if n.night_id == wanted] or found[: None if wanted else 1]
-    if len(found) != 1:
-        raise UserError(
-            f"no single night {wanted!r} in {store.url}",
-            expected="a night's id or its beginning",
-            received=", ".join(n.night_id for n in found[:5]) or "none",
-            remedy="leave out --resume for a new night",
-        )
-    night = found[0]
+    night = one_night(store, wanted, "leave out --resume for a new night")
     runs = _runs(store, night)
     if not is_unfinished(night, runs):
         raise UserError(

@@ -96,7 +96,7 @@ def _bmf(entries: list[Latest]) -> str:
 # ---- github-action-benchmark, tool customSmallerIsBetter: one direction a file, so accuracy becomes an error rate ----
 
 _SMALLER: dict[str, tuple[str, str, Callable[[float], float]]] = {
-    # name: (metric, unit, how the value is told)
+    # name: (metric, unit, how the value is named)
     "latency": ("latency_us_median", "us", float),
     "energy": ("energy_uj_median", "uJ", float),
     "RAM": ("ram_model_total", "bytes", float),

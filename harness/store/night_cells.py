@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
-from tinyrig.core.records import ClaimStatus, NotMeasured
+from tinyrig.core.errors import UserError
+from tinyrig.core.records import ClaimStatus, Night, NotMeasured
+from tinyrig.store.history import nights
 from tinyrig.store.runs import Store
 from tinyrig.tables import schema, seals
 
@@ -101,3 +103,17 @@ def limits(store: Store, metrics: Sequence[str], since: str | None = None) -> li
         for line in lines
         if line.variant_run_id in heads and line.old[:1] in "-0123456789"
     ]
+
+
+def one_night(store: Store, wanted: str, remedy: str) -> Night:
+    """The night by its id or an unambiguous beginning of it, the newest for an empty text. Raises UserError with `remedy`."""
+    found = [n for n in nights(store) if n.night_id.startswith(wanted)]
+    found = [n for n in found if n.night_id == wanted] or found[: None if wanted else 1]
+    if len(found) != 1:
+        raise UserError(
+            f"no single night {wanted!r} in {store.url}",
+            expected="a night's id or its beginning",
+            received=", ".join(n.night_id for n in found[:5]) or "none",
+            remedy=remedy,
+        )
+    return found[0]

@@ -48,7 +48,7 @@ def inserted(db: sa.Connection, table: sa.Table, row: dict[str, Any]) -> int:
 def to_json(value: Any) -> str:
     """Numpy values and paths as plain ones. Raises InfraError for what JSON can't hold, NaN and infinity among it."""
     try:
-        return json.dumps(value, default=_plain, allow_nan=False)
+        return json.dumps(value, default=_json_value, allow_nan=False)
     except ValueError as error:
         raise InfraError(
             "a value can't be stored",
@@ -58,7 +58,7 @@ def to_json(value: Any) -> str:
         ) from error
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
     if isinstance(value, Path):

@@ -29,7 +29,7 @@ def check_layout(shape: tuple[int, ...], spec: TensorSpec, where: str) -> None:
             received=f"shape {shape}",
             remedy=f"if the values already lie in the input's order: x.reshape(len(x), {spec.size})",
         )
-    first = _plain(shape[1:])[0] == _plain(spec.shape)[-1]
+    first = _without_ones(shape[1:])[0] == _without_ones(spec.shape)[-1]
     raise UserError(
         f"{where} has its axes in another order than the model's input {spec.name!r}" + ("; channels first?" if first else ""),
         expected=f"N windows of shape {_without_batch(spec)}",
@@ -55,7 +55,7 @@ def _without_batch(spec: TensorSpec) -> tuple[int, ...]:
     return spec.shape[1:] if len(spec.shape) > 1 and spec.shape[0] == 1 else spec.shape
 
 
-def _plain(shape: Sequence[int]) -> tuple[int, ...]:
+def _without_ones(shape: Sequence[int]) -> tuple[int, ...]:
     """Axes of length 1 say nothing about order."""
     return tuple(d for d in shape if d != 1) or (1,)
 
@@ -63,7 +63,7 @@ def _plain(shape: Sequence[int]) -> tuple[int, ...]:
 def fits(shape: Sequence[int], wanted: Sequence[int]) -> bool:
     """Whether the same values lie along the same axes, where neighbouring axes of one of the two may be one axis of the other
     (flat windows, pixels in a row) and axes of length 1 come and go."""
-    a, b = _plain(shape), _plain(wanted)
+    a, b = _without_ones(shape), _without_ones(wanted)
     return _joins(a, b) or _joins(b, a)
 
 

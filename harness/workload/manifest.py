@@ -43,7 +43,7 @@ def read_built(folder: Path) -> list[Variant]:
         if manifest["schema"] != 1:
             raise ValueError(f"schema {manifest['schema']!r:.80}")
         _check_names([entry["name"] for entry in manifest["variants"]])
-        test_set = read_content(folder / _plain(manifest["windows"]["file"]), EXPECTED, _AGAIN)
+        test_set = read_content(folder / _file_name(manifest["windows"]["file"]), EXPECTED, _AGAIN)
         _check(test_set.path, manifest["windows"]["sha256"], test_set.sha256)
         return [_variant(folder, manifest, entry, test_set) for entry in manifest["variants"]]
     except (ValueError, LookupError, TypeError, AttributeError, OSError, RecursionError) as error:
@@ -56,7 +56,7 @@ def read_built(folder: Path) -> list[Variant]:
 
 
 def _variant(folder: Path, manifest: dict[str, Any], entry: dict[str, Any], test_set: Content) -> Variant:
-    tflite = folder / _plain(entry["file"])
+    tflite = folder / _file_name(entry["file"])
     _check_numbers(entry)
     model = read_file(tflite)
     _check(tflite, entry["sha256"], hashlib.sha256(model).hexdigest())
@@ -85,7 +85,7 @@ def _variant(folder: Path, manifest: dict[str, Any], entry: dict[str, Any], test
     )
 
 
-def _plain(name: str) -> str:
+def _file_name(name: str) -> str:
     """Raises ValueError for what would lead out of the folder."""
     if name != Path(name).name or not name.isprintable():
         raise ValueError(f"not a plain file name: {name!r:.80}")
@@ -106,7 +106,7 @@ def _check_names(names: list[str]) -> None:
 
 def _check_numbers(entry: dict[str, Any]) -> None:
     """Raises ValueError: these go into tables and calculations unseen."""
-    _plain(entry["name"])
+    _file_name(entry["name"])
     for key in _COUNTS:
         value = entry[key]
         if value is not None and (type(value) is not int or not 0 <= value <= _MOST):

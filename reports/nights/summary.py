@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from tinyrig.analysis.metric_table import METRICS
-from tinyrig.core.errors import HostError, RigError, UserError
+from tinyrig.core.errors import HostError, RigError
 from tinyrig.core.records import MOVED, Accepted, Night, StoredVerdict, VerdictKind, VerdictStatus
 from tinyrig.host.last_resort import say, unforeseen
 from tinyrig.host.own_command import ending
@@ -20,7 +20,7 @@ from tinyrig.host.signals import exit_status
 from tinyrig.reports.blocks import Block, Bullets, Grid, Heading, Text, code
 from tinyrig.reports.nights import origin_rows
 from tinyrig.store import night_cells
-from tinyrig.store.history import accepted, nights, verdicts
+from tinyrig.store.history import accepted, verdicts
 from tinyrig.store.night_cells import Measured, Missing
 from tinyrig.store.origins import Origin, origins
 from tinyrig.store.runs import Store
@@ -46,18 +46,10 @@ class NightSummary:
 
 def load(store: Store, wanted: str) -> NightSummary:
     """The night by its id or an unambiguous beginning of it, the newest for an empty text. Raises UserError."""
-    found = [n for n in nights(store) if n.night_id.startswith(wanted)]
-    found = [n for n in found if n.night_id == wanted] or found[: None if wanted else 1]
-    if len(found) != 1:
-        raise UserError(
-            f"no single night {wanted!r} in {store.url}",
-            expected="a night's id or its beginning",
-            received=", ".join(n.night_id for n in found[:5]) or "none",
-            remedy="tinyrig nightly makes one",
-        )
-    runs = found[0].runs
+    night = night_cells.one_night(store, wanted, "tinyrig nightly makes one")
+    runs = night.runs
     return NightSummary(
-        found[0],
+        night,
         tuple(v for run_id in runs for v in verdicts(store, run_id)),
         tuple(night_cells.measured(store, runs)),
         tuple(night_cells.not_measured(store, runs)),

@@ -139,7 +139,7 @@ def read_model(data: bytes) -> Graph:
 
 
 def read_graph(data: bytes) -> Graph:
-    """As read_model, but what can be read yet not be compiled is told in `obstacles`, so that all can be found at once. Raises
+    """As read_model, but what can be read yet not be compiled goes into `obstacles`, so that all can be found at once. Raises
     ModelError for a file that is truncated or corrupt."""
     if len(data) < 8 or data[4:8] != b"TFL3":
         raise ModelError("this is not a .tflite file", expected="a FlatBuffer with the identifier TFL3", received=repr(data[4:8]))

@@ -44,7 +44,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 _JSON: dict[str, type] = {"versions": dict, "plan": dict, "metadata": dict, "boards": list, "record": dict, "details": dict}
 _WORDS = {("runs", "state"): ("open", "finished", "interrupted", None), ("verdicts", "kind"): ("night", "drift")}
-"""What columns may hold. A row that holds something else gets no digest: whoever reads it is told that it is damaged."""
+"""What columns may hold. A row that holds something else gets no digest: reading it reports it as damaged."""
 _AT_ONCE = 20
 """Variant runs whose rows are in memory at once."""
 
