@@ -26,6 +26,11 @@ M4_INLINE uint32_t m4_load(const void *p) {
     memcpy(&v, p, 4);
     return v;
 }
+M4_INLINE int32_t m4_load16(const void *p) {
+    int16_t v;
+    memcpy(&v, p, 2);
+    return v;
+}
 M4_INLINE void m4_store(void *p, uint32_t v) { memcpy(p, &v, 4); }
 
 /* The 64-bit and overflowing forms wrap, as the instructions do. */

@@ -6,19 +6,25 @@
  *     odd . word + even . sxtb16(word) = 256 * (x0 w0 + (x1 - 127) w1 + x2 w2 + (x3 - 127) w3),
  * so four weights need one load and one SXTB16 for two SMLAD. The -127 keeps `even` within int16 for every x; it and
  * the input's zero point are folded into the bias. Accumulators hold 256 times the value, exact modulo 2^32: the
- * compiler selects these kernels only where no input can take the final value out of 24 bits. */
+ * compiler selects these kernels only where no input can take the final value out of 24 bits.
+ *
+ * One kind of pair leaves int16: w1 = -128 with w0 < 0. Its half wraps, as if w1 were +128, so the accumulator is 65536 * odd
+ * too high; q8_mend takes that back. Such pairs are rare, one in 512 where weights are drawn at random. */
 #ifndef M4_Q8_COMMON_H
 #define M4_Q8_COMMON_H
 
 #include "m4/dsp.h"
 
 /* Per output channel: bias in the accumulator's scale with all corrections, multiplier, right shift (1 .. 31; 0 and below
- * are left shifts). */
+ * are left shifts). Pairs to mend, by channel and part of its sum: those of entry i are mend[mend_from[i]] up to
+ * mend[mend_from[i + 1]], each the place of its odd half behind the sum's first word, in units of 2 bytes. */
 typedef struct {
     const void *weights;
     const int32_t *bias;
     const int32_t *multiplier;
     const int8_t *shift;
+    const int32_t *mend_from;
+    const uint16_t *mend;
 } q8_channels;
 
 /* Output zero point and activation range; left: some channel has no right shift. */
@@ -47,6 +53,16 @@ M4_INLINE int32_t q8_requant(int32_t twice, int32_t m, int32_t e, int32_t half, 
 M4_INLINE int32_t q8_half(int32_t e, const q8_range *r) {
     if (r->left && e <= 0) return 0;
     return (int32_t)((uint32_t)(2 * r->zero + 1) << (e - 1));
+}
+
+/* Mends n accumulators of one entry; position p's words are at x + p * pitch. */
+M4_INLINE void q8_mend(const q8_channels *d, int32_t entry, const uint8_t *x, int32_t pitch, int32_t n, int32_t *acc) {
+    const uint16_t *at = d->mend + d->mend_from[entry], *const end = d->mend + d->mend_from[entry + 1];
+#pragma GCC unroll 1
+    for (; at < end; at++) {
+        const uint8_t *const odd = x + 2 * *at;
+        for (int32_t p = 0; p < n; p++) acc[p] = m4_add32(acc[p], -m4_load16(odd + p * pitch) * 65536);
+    }
 }
 
 /* Four packed bytes -> (odd, even) at d[0], d[1]. */

@@ -9,6 +9,8 @@
  * segments > 0: the sum is too long for one accumulator in 24 bits. It is taken in so many parts (q8_slide: filter rows),
  * each of which goes to a 32-bit total; the bias is then plain.
  *
+ * mends: some pairs of weights are to be mended (q8_common.h).
+ *
  * compact: little code rather than few cycles. Nothing is unrolled, and positions that are left over take a tile of four whose
  * surplus is not stored: 944 B less and 17 % more cycles for 12 filters over 3 steps of 6 channels. */
 #ifndef M4_Q8_CONV_H
@@ -20,7 +22,7 @@ typedef struct {
     int32_t in_h, in_w, in_c, out_h, out_w, out_c, k_h, k_w, stride_h, stride_w, dil_h, dil_w, pad_top, pad_left;
     int32_t in_zero;
     q8_range range;
-    int32_t unroll, segments, compact;
+    int32_t unroll, segments, mends, compact;
 } q8_conv_shape;
 
 M4_INLINE int32_t q8_round4(int32_t n) { return (n + 3) & ~3; }
@@ -63,14 +65,26 @@ typedef struct {
 /* Bytes from the end of a row's steps to the next row. */
 M4_INLINE int32_t q8_row_rest(const q8_layout *l) { return l->row - l->steps * l->advance; }
 
+/* Part r of channels c and c + 1, of n positions whose first is at x. */
+M4_INLINE void q8_mend_pair(const q8_conv_shape *s, const q8_channels *d, const q8_layout *l, const uint8_t *x, int32_t c,
+                            int32_t r, int32_t n, q8_tile *t) {
+    const int32_t parts = s->segments ? l->rows : 1;
+    if (!s->mends) return;
+    q8_mend(d, c * parts + r, x, l->pitch, n, t->a);
+    q8_mend(d, (c + 1) * parts + r, x, l->pitch, n, t->b);
+}
+
 /* The sums of a tile, in parts: each row's goes to a 32-bit total. Leaves the accumulators themselves. */
-M4_INLINE void q8_parts_4(const q8_conv_shape *s, const q8_layout *l, q8_tile *t, q8_streams *stream) {
+M4_INLINE void q8_parts_4(const q8_conv_shape *s, const q8_channels *d, const q8_layout *l, int32_t c, q8_tile *t,
+                          q8_streams *stream) {
+    const uint8_t *const x = stream->x;
     q8_tile total = *t;
 #pragma GCC unroll 1
     for (int32_t r = 0; r < l->rows; r++) {
         for (int32_t p = 0; p < 4; p++) t->a[p] = t->b[p] = 0;
         q8_dot_4x2(t, stream, l->steps, s->unroll, l->pitch, l->advance);
         stream->x += q8_row_rest(l);
+        q8_mend_pair(s, d, l, x, c, r, 4, t);
         for (int32_t p = 0; p < 4; p++) {
             total.a[p] = m4_add32(total.a[p], t->a[p] >> 8);
             total.b[p] = m4_add32(total.b[p], t->b[p] >> 8);
@@ -79,13 +93,16 @@ M4_INLINE void q8_parts_4(const q8_conv_shape *s, const q8_layout *l, q8_tile *t
     *t = total;
 }
 
-M4_INLINE void q8_parts_1(const q8_layout *l, q8_tile *t, q8_streams *stream) {
+M4_INLINE void q8_parts_1(const q8_conv_shape *s, const q8_channels *d, const q8_layout *l, int32_t c, q8_tile *t,
+                          q8_streams *stream) {
+    const uint8_t *const x = stream->x;
     int32_t total_a = t->a[0], total_b = t->b[0];
 #pragma GCC unroll 1
     for (int32_t r = 0; r < l->rows; r++) {
         t->a[0] = t->b[0] = 0;
         q8_dot_1x2(&t->a[0], &t->b[0], stream, l->steps, l->advance);
         stream->x += q8_row_rest(l);
+        q8_mend_pair(s, d, l, x, c, r, 1, t);
         total_a = m4_add32(total_a, t->a[0] >> 8);
         total_b = m4_add32(total_b, t->b[0] >> 8);
     }
@@ -103,13 +120,14 @@ M4_INLINE void q8_tile_4(const q8_conv_shape *s, const q8_channels *d, const q8_
         q8_tile t = {{a, a, a, a}, {b, b, b, b}};
         q8_streams stream = {x, w};
         if (s->segments) {
-            q8_parts_4(s, l, &t, &stream);
+            q8_parts_4(s, d, l, c, &t, &stream);
         } else {
 #pragma GCC unroll 1
             for (int32_t r = 0; r < l->rows; r++) {
                 q8_dot_4x2(&t, &stream, l->steps, s->unroll, l->pitch, l->advance);
                 stream.x += q8_row_rest(l);
             }
+            q8_mend_pair(s, d, l, x, c, 0, 4, &t);
         }
         w = stream.w;
         q8_store(s, d, &t, c, to, n);
@@ -127,13 +145,14 @@ M4_INLINE void q8_tile_1(const q8_conv_shape *s, const q8_channels *d, const q8_
         t.b[0] = d->bias[c + 1];
         q8_streams stream = {x, w};
         if (s->segments) {
-            q8_parts_1(l, &t, &stream);
+            q8_parts_1(s, d, l, c, &t, &stream);
         } else {
 #pragma GCC unroll 1
             for (int32_t r = 0; r < l->rows; r++) {
                 q8_dot_1x2(&t.a[0], &t.b[0], &stream, l->steps, l->advance);
                 stream.x += q8_row_rest(l);
             }
+            q8_mend_pair(s, d, l, x, c, 0, 1, &t);
         }
         w = stream.w;
         q8_store(s, d, &t, c, to, 1);

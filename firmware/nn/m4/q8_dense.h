@@ -1,13 +1,13 @@
 /* q8_dense.h: int8 fully connected layers, four outputs at a time: 19 cycles for 16 multiply-accumulates.
  * Weights as [group of 4 outputs][step][4 words]; number format: q8_common.h. segments > 0: the sum in so many parts that
- * each fits its accumulator, added up in 32 bits; the bias is then plain. compact: little code rather than few cycles. */
+ * each fits its accumulator, added up in 32 bits; the bias is then plain. mends: see q8_common.h. compact: little code rather than few cycles. */
 #ifndef M4_Q8_DENSE_H
 #define M4_Q8_DENSE_H
 
 #include "m4/q8_common.h"
 
 typedef struct {
-    int32_t rows, in_n, out_n, segments, compact;
+    int32_t rows, in_n, out_n, segments, mends, compact;
     q8_range range;
 } q8_dense_shape;
 
@@ -50,14 +50,24 @@ M4_INLINE const uint32_t *q8_dot_1x4(q8_quad *q, const uint32_t *x, const uint32
 }
 #endif
 
+/* Part p of outputs c to c + 3. */
+M4_INLINE void q8_mend_quad(const q8_dense_shape *s, const q8_channels *d, const uint32_t *x, int32_t c, int32_t p, q8_quad *q) {
+    const int32_t parts = s->segments ? s->segments : 1;
+    if (!s->mends) return;
+    for (int32_t i = 0; i < 4; i++) q8_mend(d, (c + i) * parts + p, (const uint8_t *)x, 8, 1, &q->v[i]);
+}
+
 /* The sum in parts, added up in 32 bits behind each; leaves twice the accumulators. */
-M4_INLINE const uint32_t *q8_dot_parts(const q8_dense_shape *s, q8_quad *q, const uint32_t *x, const uint32_t *w) {
+M4_INLINE const uint32_t *q8_dot_parts(const q8_dense_shape *s, const q8_channels *d, int32_t c, q8_quad *q, const uint32_t *x,
+                                       const uint32_t *w) {
+    const uint32_t *const first = x;
     const int32_t steps = ((s->in_n + 3) / 4 + s->segments - 1) / s->segments;
     q8_quad total = *q;
 #pragma GCC unroll 1
     for (int32_t p = 0; p < s->segments; p++, x += 2 * steps) {
         *q = (q8_quad){{0}};
         w = q8_dot_1x4(q, x, w, steps, s->compact);
+        q8_mend_quad(s, d, first, c, p, q);
         for (int32_t i = 0; i < 4; i++) total.v[i] = m4_add32(total.v[i], q->v[i] >> 8);
     }
     for (int32_t i = 0; i < 4; i++) q->v[i] = 2 * total.v[i];
@@ -78,7 +88,12 @@ M4_INLINE void q8_dense(const q8_dense_shape *s, const q8_channels *d, const int
 #pragma GCC unroll 1
         for (int32_t c = 0; c < s->out_n; c += 4) {
             q8_quad q = {{d->bias[c], d->bias[c + 1], d->bias[c + 2], d->bias[c + 3]}};
-            w = s->segments ? q8_dot_parts(s, &q, x, w) : q8_dot_1x4(&q, x, w, (s->in_n + 3) / 4, s->compact);
+            if (s->segments) {
+                w = q8_dot_parts(s, d, c, &q, x, w);
+            } else {
+                w = q8_dot_1x4(&q, x, w, (s->in_n + 3) / 4, s->compact);
+                q8_mend_quad(s, d, x, c, 0, &q);
+            }
             if (s->compact) {
                 const int32_t n = s->out_n - c < 4 ? s->out_n - c : 4;
 #pragma GCC unroll 1

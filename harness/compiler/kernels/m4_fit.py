@@ -63,8 +63,8 @@ def requantised_exactly(q: Requant, low: np.ndarray, high: np.ndarray) -> np.nda
 
 
 def fittings(c: Channels) -> Iterator[Fitted]:
-    """The given channels as fitted; then those of them without the channels that hold a -128, which don't always pack into pairs
-    (m4_pack.packable). Nothing where all channels are rest: then they are the portable kernel's."""
+    """The given channels as fitted; then those of them without the channels that hold a -128, whose pairs are mended only within
+    reach of a uint16 (m4_pack.mends). Nothing where all channels are rest: then they are the portable kernel's."""
     lowest = tuple(np.flatnonzero((c.weights == -128).any(1)).tolist())
     for apart in ((), lowest) if lowest else ((),):
         fit = fitted(c, apart)

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinyrig.compiler.kernels import m4_int8_map
 from tinyrig.compiler.kernels.m4_fit import Channels, Fitted, fittings
-from tinyrig.compiler.kernels.m4_pack import SEGMENTS, channels, pack_words, pad_to, plain_channels
+from tinyrig.compiler.kernels.m4_pack import SEGMENTS, channels, mends, pack_words, pad_to, plain_channels
 from tinyrig.compiler.kernels.m4_rest import RestLayer, all_rest, with_rest
 from tinyrig.compiler.model.layers import Conv2D, ConvMean, DepthwiseConv2D, FullyConnected, Requant, Window
 from tinyrig.compiler.model.step import CompileOptions, Constant, Kernel, ProgramStep, Select
@@ -59,9 +59,18 @@ def _conv_plans(p: Conv2D, options: CompileOptions) -> ConvParts | None:
     for slide, segments in plans:
         weights = _conv_weights(p, slide, segments)
         constants = channels(weights, p.bias, p.in_zero, p.quantized, 2, segments)
-        if constants is not None:
-            return _conv_plan(p, options, slide, segments, weights, constants)
+        mended = mends(weights, 2, segments, _step_bytes(p.window, slide, weights.shape[1] // 4))
+        if constants is not None and mended is not None:
+            return _conv_plan(p, options, slide, segments, weights, constants + mended)
     return None
+
+
+def _step_bytes(w: Window, slide: bool, steps: int) -> np.ndarray:
+    """Where the words of each step lie behind those of the first (q8_layout)."""
+    if not slide:
+        return 32 * np.arange(steps)
+    run, row = steps // w.k_h, (3 * w.stride_w + w.k_w) * _round4(w.in_c) * 2
+    return np.add.outer(row * np.arange(w.k_h), 8 * np.arange(run)).ravel()
 
 
 def _conv_plan(
@@ -72,7 +81,15 @@ def _conv_plan(
     packed = Constant("weights", np.ascontiguousarray(pairs).ravel(), "[channel pair][step][channel], four weights a word")
     run = words.shape[1] // (p.window.k_h if slide else max(segments, 1))
     compact = is_compact("conv", math.prod(weights.shape) * p.window.out_h * p.window.out_w, options)
-    fields = (*_geometry(p.window), p.in_zero, range_text(p.quantized), 1 if compact else _unroll(run), segments, int(compact))
+    fields = (
+        *_geometry(p.window),
+        p.in_zero,
+        range_text(p.quantized),
+        1 if compact else _unroll(run),
+        segments,
+        has_mends(constants),
+        int(compact),
+    )
     shape = f"{{{', '.join(map(str, fields))}}}"
     scratch = _slide_scratch(p.window) if slide else _patch_scratch(p.window, weights.shape[1])
     return ConvParts("slide" if slide else "patch", shape, (packed, *constants), scratch)
@@ -112,6 +129,11 @@ def conv2d_mean(step: ProgramStep[ConvMean], options: CompileOptions) -> Kernel 
         parts.scratch + 4 * w.out_c,
         _batches(w, w.out_c),
     )
+
+
+def has_mends(constants: tuple[Constant, ...]) -> int:
+    """The field `mends` of a shape."""
+    return int(any(c.name == "mend" for c in constants))
 
 
 def is_compact(kind: str, macs: int, options: CompileOptions) -> bool:
@@ -182,8 +204,9 @@ def _dense_plans(p: FullyConnected, options: CompileOptions, fit: Fitted) -> Ker
     for segments in (0, *SEGMENTS):
         weights = pad_to(c.weights, 4 * max(segments, 1), 1)
         constants = channels(weights, c.bias, p.in_zero, c.requant, 4, segments)
-        if constants is not None:
-            return _dense_plan(replace(p, requant=c.requant), options, segments, weights, constants)
+        mended = mends(weights, 4, segments, 8 * np.arange(weights.shape[1] // 4))
+        if constants is not None and mended is not None:
+            return _dense_plan(replace(p, requant=c.requant), options, segments, weights, constants + mended)
     return None
 
 
@@ -194,7 +217,7 @@ def _dense_plan(
     quads = words.reshape(-1, 4, words.shape[1]).transpose(0, 2, 1)
     packed = Constant("weights", np.ascontiguousarray(quads).ravel(), "[four outputs][step][output], four weights a word")
     compact = is_compact("dense", p.rows * p.in_n * p.out_n, options)
-    shape = f"{{{p.rows}, {p.in_n}, {p.out_n}, {segments}, {int(compact)}, {range_text(p.quantized)}}}"
+    shape = f"{{{p.rows}, {p.in_n}, {p.out_n}, {segments}, {has_mends(constants)}, {int(compact)}, {range_text(p.quantized)}}}"
     return shaped_kernel("q8_dense", "q8_dense_shape", shape, "m4/q8_dense.h", (packed, *constants), weights.shape[1] * 2)
 
 
@@ -307,7 +330,9 @@ def shaped_kernel(
     count, in_size, out_size = batches
 
     def body(prefix: str) -> str:
-        record = f"static const q8_channels d = {{{prefix}_weights, {prefix}_bias, {prefix}_multiplier, {prefix}_shift}};\n"
+        mended = f"{prefix}_mend_from, {prefix}_mend" if has_mends(constants) else "0, 0"
+        arrays = ", ".join(f"{prefix}_{name}" for name in ("weights", "bias", "multiplier", "shift"))
+        record = f"static const q8_channels d = {{{arrays}, {mended}}};\n"
         if count == 1:
             return f"{record}{name}(&d, in0, out0, scratch);\n"
         return f"{record}for (int b = 0; b < {count}; b++) {name}(&d, in0 + b * {in_size}, out0 + b * {out_size}, scratch);\n"

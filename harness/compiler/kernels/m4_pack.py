@@ -1,8 +1,8 @@
 """Weights, biases and multipliers in the forms that the fast int8 kernels (firmware/nn/m4/q8_*.h) read.
 
 The number format is explained in q8_common.h: accumulators hold 256 times the value, so a layer qualifies only when no
-input can take a final accumulator out of 24 bits; `packable` and `channels` prove that from the weights themselves. m4_fit.py
-brings channels into this form.
+input can take a final accumulator out of 24 bits; `channels` proves that from the weights themselves. m4_fit.py brings
+channels into this form.
 """
 
 from __future__ import annotations
@@ -21,9 +21,27 @@ def pad_to(a: np.ndarray, size: int, axis: int) -> np.ndarray:
     return np.pad(a, widths)
 
 
-def packable(weights: np.ndarray) -> bool:
-    """Do pairs fit the format? 256 * w1 + w0 leaves int16 only for w1 = -128 with w0 < 0. weights: int [n, k], k even."""
-    return bool((weights[:, 1::2].astype(np.int32) * 256 + weights[:, ::2] >= -32768).all())
+def unpackable(weights: np.ndarray) -> np.ndarray:
+    """Which pairs leave the format: 256 * w1 + w0 leaves int16 only for w1 = -128 with w0 < 0. weights: int [n, k], k even;
+    bool [n, k / 2]."""
+    return np.asarray(weights[:, 1::2].astype(np.int32) * 256 + weights[:, ::2] < -32768)
+
+
+def mends(weights: np.ndarray, multiple: int, segments: int, step_bytes: np.ndarray) -> tuple[Constant, ...] | None:
+    """mend_from and mend of q8_channels; nothing where all pairs fit, None where a place does not fit uint16. weights as for
+    `channels`; step_bytes int [k / 4]: where each step's first word lies behind the sum's first, in bytes."""
+    wrong = unpackable(weights)
+    if not wrong.any():
+        return ()
+    parts = max(segments, 1)
+    by_entry = pad_to(wrong.sum(1, keepdims=True) if parts == 1 else wrong.reshape(len(wrong), parts, -1).sum(2), multiple, 0)
+    pairs = np.nonzero(wrong)[1]
+    places = step_bytes[pairs // 2] // 2 + pairs % 2
+    if places.max() > np.iinfo(np.uint16).max:
+        return None
+    starts = np.concatenate([[0], np.cumsum(by_entry.ravel())])
+    note = "pairs to mend (q8_common.h)"
+    return Constant("mend_from", starts.astype(np.int32), note), Constant("mend", places.astype(np.uint16), "where")
 
 
 def pack_words(weights: np.ndarray) -> np.ndarray:
@@ -51,7 +69,7 @@ def channels(
     channels. segments > 0: parts of the sum that have an accumulator each; the bias then belongs to their 32-bit total.
     """
     low, high = extremes(weights, bias, in_zero)
-    if not packable(weights) or not requantised_exactly(q, low, high).all():
+    if not requantised_exactly(q, low, high).all():
         return None
     if not _parts_fit(weights, segments) if segments else max(-low.min(), high.max()) >= NARROW:
         return None

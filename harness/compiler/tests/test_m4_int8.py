@@ -254,7 +254,6 @@ def qualifies(weights: np.ndarray, bias: int = 0, shift: int = -8, segments: int
 def test_layers_beyond_the_format_are_left_to_the_portable_kernels() -> None:
     ones = np.ones((1, 4), np.int8)
     assert qualifies(ones, bias=(1 << 30) - 520) and not qualifies(ones, bias=(1 << 30) - 100)
-    assert qualifies(-127 * ones) and not qualifies(-128 * ones)
     assert not accumulates(ones, (1 << 23) - 100) and accumulates(ones, (1 << 22))
     assert qualifies(ones, shift=-31) and qualifies(ones, shift=-23, zero=-128) and not qualifies(ones, shift=-25, zero=-128)
     assert qualifies(ones, bias=1 << 20, shift=9) and not qualifies(ones, bias=1 << 20, shift=10)
@@ -338,19 +337,40 @@ UNPACKABLE = [
     for layer in (
         fixed("CONV_2D", (2, 5, 6, 9), (2, 5, 6, 4), (4, 3, 3, 9), padding=0, strideH=1, strideW=1),
         fixed("CONV_2D", (1, 4, 5, 12), (1, 4, 5, 6), (6, 1, 1, 6), padding=0, strideH=1, strideW=1),
+        fixed("CONV_2D", (1, 4, 5, 70), (1, 4, 5, 3), (3, 1, 1, 70), padding=0, strideH=1, strideW=1),
+        fixed("CONV_2D", (1, 5, 6, 160), (1, 5, 6, 3), (3, 3, 3, 160), padding=0, strideH=1, strideW=1),
         fixed("FULLY_CONNECTED", (3, 70), (3, 5), (5, 70)),
+        fixed("FULLY_CONNECTED", (1, 3999), (1, 6), (6, 3999)),
     )
 ]
+"""Sliding and gathered patches, groups, sums in one part and in several."""
 
 
-def test_weights_that_do_not_pack_run_beside_those_that_do(tmp_path: Path) -> None:
+def test_pairs_that_do_not_pack_are_mended(tmp_path: Path) -> None:
+    for add in UNPACKABLE:
+        alone = cases.Workbench(np.random.default_rng(11))
+        add(alone)
+        model = compile_model(alone.finish(), flash_bytes=1 << 20, ram_bytes=1 << 18, engine=ENGINE)
+        grouped = add.layer.weight_shape == (6, 1, 1, 6)
+        assert not model.kernels and ("_mend[" in model.sources["model.c"]) != grouped
     bench = cases.Workbench(np.random.default_rng(11))
     for add in UNPACKABLE:
         add(bench)
-    model = compile_model(bench.finish(), flash_bytes=1 << 20, ram_bytes=1 << 18, engine=ENGINE)
-    assert not model.kernels and model.sources["model.c"].count("q8_rest_put(") == 2
     cases.check(list(UNPACKABLE), 11, ENGINE, sanitize=True)
     check_on_board(bench, tmp_path)
+
+
+def test_pairs_out_of_reach_are_left_to_exact_loops() -> None:
+    far = Lowest(fixed("CONV_2D", (1, 1, 1, 16400), (1, 1, 1, 2), (2, 1, 1, 16400), padding=1, strideH=1, strideW=1), False)
+    bench = cases.Workbench(np.random.default_rng(5))
+    far(bench)
+    weights = np.ones((2, 1, 1, 16400), np.int8)
+    weights[1, 0, 0, -2:] = -1, -128
+    bench.model.make_constant(bench.model._ops[-1].inputs[1], weights)
+    data = bench.finish()
+    model = compile_model(data, flash_bytes=1 << 20, ram_bytes=1 << 18, engine=ENGINE)
+    assert "q8_rest_put(" in model.sources["model.c"]
+    cases.compare(HostModel(model).invoke(bench.values), TflmOracle(data).run(bench.values))
 
 
 @given(data=st.data())
