@@ -68,7 +68,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], ex
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result (schema 1)")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit's XML for a CI: a test case for each claim")
-    parser.add_argument("--no-report", action="store_true", help="store the run, but write no report")
+    parser.add_argument("--no-report", action="store_true", help="print a line for each variant instead of writing the report")
     parser.set_defaults(command=main)
 
 
@@ -118,15 +118,19 @@ def _asked(arguments: argparse.Namespace, config: Config) -> tuple[RunPlan, str 
 def _told(arguments: argparse.Namespace, done: _Done, config: Config) -> int:
     """The exit status, with the result written where it was asked for."""
     from tinyrig.analysis.run_json import run_to_json
+    from tinyrig.api.result import line, result_of
     from tinyrig.measure.reporting import write_report
 
     result, failures = done.result, done.failures
+    document = run_to_json(result, done.evaluated)
     if arguments.json:
-        _write(arguments.json, json.dumps(run_to_json(result, done.evaluated), indent=1, allow_nan=False) + "\n")
+        _write(arguments.json, json.dumps(document, indent=1, allow_nan=False) + "\n")
     if done.lost is not None:
         print(f"tinyrig: {done.lost}", file=sys.stderr)
         return _verdict(result, (*failures, done.lost), config)
     if arguments.no_report and result.runs:
+        for entry in document["runs"]:
+            print(line(result_of(entry, result.run_id)))
         print(f"stored as run {result.run_id}; `tinyrig report {result.run_id} --summary` writes its report")
     elif result.runs and write_report(result.run_id, config, "--summary"):
         failures = (*failures, _no_report(result.run_id))

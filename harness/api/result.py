@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tinyrig.budget.quantity import show_bytes, show_share, show_us
+
 
 @dataclass(frozen=True)
 class Latency:
@@ -200,3 +202,18 @@ def _parity(entry: Mapping[str, Any]) -> Parity:
 
 def _in_bytes(record: type[Ram] | type[Flash], entry: Mapping[str, Any]) -> dict[str, Any]:
     return {name: entry[name.removesuffix("_bytes")] for name in record.__dataclass_fields__}
+
+
+def line(found: Result) -> str:
+    """`gesture on virtual: verified, 24.5 us (estimated, 23.9 us to 26.1 us), RAM 172 bytes, ..., run 2026...`."""
+    parts = ["verified" if found.verified else f"no time: {found.unverified_reason}"]
+    parts += [] if found.accuracy is None else [f"accuracy {show_share(found.accuracy)}"]
+    parts += [f"{show_us(found.latency_us)} ({found.timing}{_band(found)})"] if found.latency_us is not None else []
+    parts += [] if found.ram_bytes is None else [f"RAM {show_bytes(found.ram_bytes)}"]
+    parts += [] if found.flash_bytes is None else [f"flash {show_bytes(found.flash_bytes)}"]
+    return f"{found.name} on {found.board}: {', '.join(parts)}, run {found.run_id}"
+
+
+def _band(found: Result) -> str:
+    low, high = (found.latency.us_low, found.latency.us_high) if found.latency else (None, None)
+    return "" if low is None or high is None or low == high else f", {show_us(low)} to {show_us(high)}"

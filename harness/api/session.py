@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tinyrig.api.measure import Amount, How, Name, Taken, as_text, take
-from tinyrig.api.result import Result
+from tinyrig.api.result import Result, line
 from tinyrig.board.resolve import identity, is_started_here, resolved
 from tinyrig.budget.budgets import Budgets
-from tinyrig.budget.quantity import show_bytes, show_share, show_us
 from tinyrig.core.boards import parse_own_board
 from tinyrig.core.config import Config
 from tinyrig.core.errors import ClaimError, RigError
@@ -127,13 +126,3 @@ def _stamp(path: Path | None) -> tuple[int, int] | None:
             found = path.stat()
             return found.st_mtime_ns, found.st_size
     return None
-
-
-def line(found: Result) -> str:
-    """`gesture on virtual: 24.5 us (estimated), RAM 172 bytes, ..., run 2026...`."""
-    parts = ["verified" if found.verified else f"not verified ({found.unverified_reason})"]
-    parts += [] if found.accuracy is None else [f"accuracy {show_share(found.accuracy)}"]
-    parts += [] if found.latency_us is None else [f"{show_us(found.latency_us)} ({found.timing})"]
-    parts += [] if found.ram_bytes is None else [f"RAM {show_bytes(found.ram_bytes)}"]
-    parts += [] if found.flash_bytes is None else [f"flash {show_bytes(found.flash_bytes)}"]
-    return f"{found.name} on {found.board}: {', '.join(parts)}, run {found.run_id}"

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from tinyrig.budget.quantity import show_us
 from tinyrig.cli import main
 from tinyrig.core.errors import DeviceError, InfraError, LinkError, ModelError, UserError
 from tinyrig.measure import board_side
@@ -58,8 +59,12 @@ def test_the_others_are_measured_all_the_same(faults, capfd, error, kind, code):
     assert status == code
     assert [r["variant"] for r in document["runs"]] == ["other"]
     assert document["not_measured"] == [{"variant": "float", "error": str(error), "kind": kind}]
-    errors = capfd.readouterr().err
+    output, errors = capfd.readouterr()
     assert f"float: not measured: {error}" in errors and ("--resume" in errors) is (code == 3)
+    (kept,) = document["runs"]
+    assert (
+        "other on virtual: verified, accuracy" in output and f"{show_us(kept['latency']['us_median'])} (estimated, " in output
+    ), "without a report too"
 
 
 def test_a_failed_claim_counts_more_than_a_rig_that_failed_and_both_are_told(faults, capfd):
