@@ -15,7 +15,7 @@ import pytest
 from tinyrig.board.qemu import QemuBoard
 from tinyrig.board.rig import Rig
 from tinyrig.compiler.compile import compile_model
-from tinyrig.core.boards import BOARDS, QEMU_ID_PREFIX, parse_board
+from tinyrig.core.boards import BOARDS, QEMU_ID_PREFIX, Board, parse_board
 from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import DeviceError, HostError, InfraError, LinkError
@@ -26,7 +26,7 @@ from tinyrig.link.session import Session
 from tinyrig.measure.variants import built_variants
 from tinyrig.tests import small_models
 from tinyrig.tests.host_board import FIRMWARE, build_folder
-from tinyrig.tests.needs import needs_qemu
+from tinyrig.tests.needs import needs_board, needs_qemu
 from tinyrig.tests.port_build import port_flags, port_sources
 from tinyrig.workload.image import build_image
 from tinyrig.workload.windows import load_windows
@@ -42,17 +42,28 @@ FLAGS = [
     "-Wl,--no-warn-rwx-segments",
 ]
 BEHAVE, BAD_ADDRESS, HANG, RECURSE = 0, 1, 4, 5
+UNMAPPED = {"qemu-m7": "0xC0000000", "qemu-m55": "0x0F000000", "qemu-rv32": "0x08000000"}
+"""Where these machines have nothing; the others: toy_fault.c."""
 SHORT_WATCHDOG = "-DMEASURE_LONGEST_US=300000"
 
 
-def build_toy(folder: Path, sources: list[Path], *flags: str) -> tuple[Path, bytes]:
+CORES = ("qemu-m0", "qemu-m3", "qemu-m7", "qemu-m33", "qemu-m55", "qemu-rv32")
+"""One board a core, beside `qemu`; that of another instruction set in every `make test`, the others in CI."""
+EACH_CORE = [
+    pytest.param(name, marks=[*([] if name == "qemu-rv32" else [pytest.mark.slow]), *needs_board(name)]) for name in CORES
+]
+
+
+def build_toy(folder: Path, sources: list[Path], *flags: str, board: Board = BOARD) -> tuple[Path, bytes]:
     """The firmware around toy_fault.c: (ELF, bytes of the image)."""
     elf, raw = folder / "toy.elf", folder / "toy.bin"
+    cc = board.core.compiler
+    common = [flag for flag in FLAGS if board.core.arm or not flag.startswith("--specs")]
     app = [f for f in FIRMWARE.glob("app/*.c") if f.name != "null_engine.c"]
     files = [*app, *sources, build_folder() / "build_id.c", FIRMWARE / "tests" / "toy_fault.c"]
-    words = [*BOARD.cpu_flags, *FLAGS, *flags, *port_flags(BOARD, folder), *files, "-o", elf]
-    subprocess.run(["arm-none-eabi-gcc", *words], check=True)
-    subprocess.run(["arm-none-eabi-objcopy", "-O", "binary", elf, raw], check=True)
+    words = [*board.cpu_flags, *common, *flags, *port_flags(board, folder), *files, "-o", elf]
+    subprocess.run([cc, *words], check=True)
+    subprocess.run([cc.replace("gcc", "objcopy"), "-O", "binary", elf, raw], check=True)
     return elf, raw.read_bytes()
 
 
@@ -72,11 +83,11 @@ def wait_for_hello(session):
 
 
 @contextlib.contextmanager
-def started(toy):
+def started(toy, record=BOARD):
     elf, raw = toy
-    board = QemuBoard()
-    board.load(raw, BOARD.flash_base, Deadline("flash_s", 30))
-    with Session(open_link(board.port, BOARD.baud), invoke_deadline_s=20.0) as session:
+    board = QemuBoard(record)
+    board.load(raw, record.flash_base, Deadline("flash_s", 30))
+    with Session(open_link(board.port, record.baud), invoke_deadline_s=20.0) as session:
         session.elf = elf
         wait_for_hello(session)
         yield session
@@ -105,7 +116,21 @@ def test_the_watchdog_that_ports_share_counts_a_long_time_in_parts(tmp_path):
 
 @needs_qemu
 def test_faults_and_hangs_are_told_as_on_any_board(session):
-    assert session.hello().board_id.startswith(QEMU_ID_PREFIX) and session.hello().board_name == "qemu"
+    faults_and_hangs(session, "qemu")
+
+
+@pytest.mark.parametrize("name", EACH_CORE)
+def test_faults_and_hangs_are_told_on_every_core(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(pacing, "MIN_INVOKE_DEADLINE_S", 1.0)
+    board = BOARDS[name]
+    flags = [SHORT_WATCHDOG, *([f"-DUNMAPPED={UNMAPPED[name]}"] if name in UNMAPPED else [])]
+    with started(build_toy(tmp_path, port_sources(board), *flags, board=board), board) as session:
+        faults_and_hangs(session, name)
+
+
+def faults_and_hangs(session: Session, name: str) -> None:
+    """Three ways to fail, each followed by an inference that is right and takes as many instructions as before."""
+    assert session.hello().board_id.startswith(QEMU_ID_PREFIX) and session.hello().board_name == name
     good = session.run(bytes(4))
     for how, told in (
         (BAD_ADDRESS, "the board faulted in toy_read"),

@@ -61,6 +61,15 @@ __attribute__((noinline)) static uint32_t toy_huge_frame(uint32_t seed)
     return huge[seed];
 }
 
+#ifndef UNMAPPED
+#define UNMAPPED 0x60000000
+#endif
+#ifdef __riscv
+#define MASK_INTERRUPTS() __asm volatile("csrci mstatus, 8")
+#else
+#define MASK_INTERRUPTS() __asm volatile("cpsid i")
+#endif
+
 __attribute__((noinline)) static void toy_spin(void)
 {
     for (volatile int i = 0;; i++) {}
@@ -76,10 +85,10 @@ static void misbehave(uint8_t how)
     volatile uint32_t seed = how;
     switch (how) {
     case BAD_ADDRESS:
-        io[0] = toy_read(0x60000000);
-        break; /* nothing is mapped there */
+        io[0] = toy_read(UNMAPPED);
+        break;
     case BAD_INSTRUCTION:
-        __asm volatile("udf #0");
+        __builtin_trap();
         break;
     case USE_ALL_STACK:
         *(volatile uint32_t *)(void *)port_stack_limit() = 0;
@@ -97,7 +106,7 @@ static void misbehave(uint8_t how)
         ((void (*)(void))(uintptr_t)0x60000001)();
         break;
     case HANG_MASKED:
-        __asm volatile("cpsid i");
+        MASK_INTERRUPTS();
         toy_spin();
         break;
     case WRITE_FLASH:

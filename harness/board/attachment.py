@@ -65,7 +65,9 @@ class Attachment:
 
     def _attach(self, target: BoardTarget, config: Config, clock: str) -> tuple[Board, Ports]:
         if is_started_here(target, config) and target.board is not None:
-            port = self._start_qemu() if target.board.starter == "qemu" else self._start_virtual(target, config, clock)
+            port = (
+                self._start_qemu(target.board) if target.board.starter == "qemu" else self._start_virtual(target, config, clock)
+            )
             self.blank = True
             return target.board, Ports(port, port)
         self._refuse_faults()
@@ -93,9 +95,9 @@ class Attachment:
         self.emulator = board
         return str(link or board.port)
 
-    def _start_qemu(self) -> str:
+    def _start_qemu(self, record: Board) -> str:
         self._refuse_faults()
-        board = QemuBoard()
+        board = QemuBoard(record)
         self._closing.callback(board.close)
         self.emulator = board
         return board.port

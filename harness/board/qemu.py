@@ -1,5 +1,5 @@
-"""Starts QEMU's mps2-an386 with an image: a Cortex-M4F that shares nothing with the virtual board, neither emulator nor
-peripherals. firmware/port/mps2 says what its counter counts.
+"""Starts one of QEMU's machines with an image: they share nothing with the virtual board, neither emulator nor peripherals.
+firmware/port/mps2 says what their counter counts.
 
 An image is put in place by restarting the emulator; its bytes stay behind one TCP port of this machine all the while.
 """
@@ -13,17 +13,15 @@ import tempfile
 from pathlib import Path
 
 from tinyrig.board.pump import Pump
+from tinyrig.core.boards import BOARDS, Board
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import HostError, InfraError
 from tinyrig.host.forked import died_of
 
-PROGRAM = "qemu-system-arm"
 STOP_TIMEOUT_S = 5.0
 SHIFT = 7
-"""An instruction takes 2^7 ns of the machine's time. The port turns its timer's 40 ns into instructions by this figure."""
-MACHINE = (
-    "-M",
-    "mps2-an386",
+"""An instruction takes 2^7 ns of the machine's time. The ports turn their timers' ticks into instructions by this figure."""
+OPTIONS = (
     "-display",
     "none",
     "-monitor",
@@ -40,17 +38,30 @@ MACHINE = (
     "-icount",
     f"shift={SHIFT},sleep=on",
 )
+EXTRA = {
+    # machine: what it takes beside OPTIONS
+    "microbit": ("-global", "nrf51-soc.sram-size=262144", "-global", "nrf51-soc.flash-size=1048576"),
+    "virt": ("-cpu", "rv32", "-m", "16M", "-bios", "none"),
+}
+ARM, RISCV = "qemu-system-arm", "qemu-system-riscv32"
+PROGRAM = ARM
+PACKAGES = {ARM: "qemu-system-arm", RISCV: "qemu-system-misc"}
+"""Debian's."""
 
 
-def find_qemu() -> str:
+def program_of(board: Board) -> str:
+    return ARM if board.core.arm else RISCV
+
+
+def find_qemu(program: str = PROGRAM) -> str:
     """Its path. Raises HostError when it is not installed."""
-    path = shutil.which(PROGRAM)
+    path = shutil.which(program)
     if not path:
         raise HostError(
             "QEMU is missing",
-            expected=f"{PROGRAM} on the PATH",
+            expected=f"{program} on the PATH",
             received="nothing",
-            remedy="apt-get install --no-install-recommends qemu-system-arm, or use --board virtual",
+            remedy=f"apt-get install --no-install-recommends {PACKAGES[program]}, or use --board virtual",
         )
     return path
 
@@ -61,8 +72,9 @@ class QemuBoard:
     Raises HostError without QEMU. It ends with `close()` or, where util-linux has setpriv, with this process.
     """
 
-    def __init__(self) -> None:
-        self._program = find_qemu()
+    def __init__(self, board: Board = BOARDS["qemu"]) -> None:
+        self._program = find_qemu(program_of(board))
+        self._machine = ("-M", board.machine, *OPTIONS, *EXTRA.get(board.machine, ()))
         self._process: subprocess.Popen[bytes] | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._folder = tempfile.TemporaryDirectory(prefix="tinyrig-qemu-")
@@ -78,7 +90,7 @@ class QemuBoard:
         self._pump.discard()
         # The processor takes its vectors from 0 and does nothing sensible without an image; the loader serves each reset.
         image = f"loader,file={file},addr=0x{base:x},force-raw=on"
-        words = [self._program, *MACHINE, "-device", image]
+        words = [self._program, *self._machine, "-device", image]
         setpriv = shutil.which("setpriv")
         self._process = subprocess.Popen(
             [setpriv, "--pdeathsig", "KILL", *words] if setpriv else words,

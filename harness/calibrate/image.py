@@ -16,7 +16,8 @@ from tinyrig.host.helper import module_command
 from tinyrig.host.run_tool import run_tool
 from tinyrig.places.installed import FIRMWARE
 from tinyrig.virtual.timing.memory import MemorySystem
-from tinyrig.workload.image import build_image, find_compiler
+from tinyrig.workload.cross import find_compiler
+from tinyrig.workload.image import build_image
 
 LOOPS = 20
 """As in loops.c; the first does nothing."""

@@ -12,6 +12,7 @@ from tinyrig.compiler.memory import plan_memory
 from tinyrig.compiler.model.graph import Tensor
 from tinyrig.compiler.model.step import AnyStep, CompileOptions
 from tinyrig.core.errors import ModelError, UserError
+from tinyrig.core.hardware.cores import CORTEX_M4F, Core
 from tinyrig.core.records import CompiledModel, OpInfo, TensorSpec
 
 FIRMWARE_FLASH = 32 * 1024
@@ -21,16 +22,16 @@ FIRMWARE_RAM = 32 * 1024
 
 
 def compile_model(
-    data: bytes, *, flash_bytes: int, ram_bytes: int, engine: str = "tinyrig", optimise: str = "speed"
+    data: bytes, *, flash_bytes: int, ram_bytes: int, engine: str = "tinyrig", optimise: str = "speed", core: Core = CORTEX_M4F
 ) -> CompiledModel:
-    """`flash_bytes` and `ram_bytes` are what the board has; weights or an arena beyond them are refused here, code is
+    """`flash_bytes`, `ram_bytes` and `core` are what the board has; weights or an arena beyond them are refused here, code is
     checked by the linker. "speed" becomes "size" for a model that would otherwise leave no room for the firmware.
     Raises ModelError; UserError for an unknown `engine` or `optimise` ("speed" or "size")."""
     if optimise not in ("speed", "size"):
         raise UserError("unknown optimisation", expected="speed or size", received=optimise)
-    unit = plan_unit(data, engine, CompileOptions(optimise))
+    unit = plan_unit(data, engine, CompileOptions(optimise, core))
     if is_tight(unit, flash_bytes=flash_bytes, ram_bytes=ram_bytes):
-        unit = smaller(unit, plan_unit(data, engine, CompileOptions("size")))
+        unit = smaller(unit, plan_unit(data, engine, CompileOptions("size", core)))
     lowered, kernels, memory = unit.lowered, unit.kernels, unit.memory
     weights = weight_bytes(unit)
     by_step = [(s, k.weight_bytes) for s, k in zip(lowered.steps, kernels, strict=True)]

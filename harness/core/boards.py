@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tinyrig.core.errors import UserError
-from tinyrig.core.records import ESTIMATED, INSTRUCTIONS, MEASURED
+from tinyrig.core.hardware.board import Board as Board
+from tinyrig.core.hardware.emulated import EMULATED
+from tinyrig.core.records import ESTIMATED, MEASURED
 
 NANO33_USB_IDS = ("2341:805a", "2341:005a", "2341:015a", "2341:025a")
 """Application, bootloader and the two further ids of the Arduino Nano 33 BLE family."""
@@ -28,46 +30,6 @@ USB_PORT = "usb:"
 
 PLACE = "labgrid:"
 """Before the name of a labgrid place, where a port may stand."""
-
-
-@dataclass(frozen=True)
-class Board:
-    """Memory in bytes, clock in Hz. `flash_base`/`flash_bytes` are what the bootloader leaves to an image.
-
-    starter: which emulator board/attachment.py starts for this board; "": a physical one, which is looked up.
-    flash_command: of a board of the user's own, with flasher "command".
-    timer_hz: steps of the timer behind the cycles; 0: it counts every cycle of the clock.
-    seen: on which silicon and when this board's whole path was seen to work; "": not yet, or an emulator.
-    flash_s, hello_s, window_s: time limits in seconds where rig.toml's [limits] say nothing.
-    swd_target: pyOCD's name of the chip; "": not to be flashed through a debug probe. sector_bytes: the first flash sector's.
-    pins: where a serial adapter is wired to; "": the data come through the board's own USB port.
-    """
-
-    name: str
-    title: str
-    port: str
-    flasher: str
-    timing: str
-    clock_hz: int
-    flash_base: int
-    flash_bytes: int
-    ram_base: int
-    ram_bytes: int
-    cpu_flags: tuple[str, ...]
-    baud: int
-    usb_ids: tuple[str, ...] = ()
-    starter: str = ""
-    flash_s: float = 180.0  # erasing takes at most 22 s; 960 KiB at 115200 baud about 90 s, and are read back
-    hello_s: float = 10.0
-    window_s: float = 30.0
-    flash_command: tuple[str, ...] = ()
-    builder: str = "gcc"
-    """How its image is made: "gcc" links a bare-metal one, "arduino" has arduino-cli compile a sketch."""
-    swd_target: str = ""
-    sector_bytes: int = 4096
-    pins: str = ""
-    timer_hz: int = 0
-    seen: str = ""
 
 
 _CORTEX_M4F = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
@@ -135,22 +97,7 @@ BOARDS: dict[str, Board] = {
             swd_target="stm32f401retx",
             sector_bytes=16_384,
         ),
-        Board(
-            # The machine has 4 MiB of each; painting so much stack would take longer than any inference.
-            "qemu",
-            "QEMU's mps2-an386 (Cortex-M4F)",
-            port="mps2",
-            flasher="none",
-            timing=INSTRUCTIONS,
-            starter="qemu",
-            clock_hz=7_812_500,
-            flash_base=0,
-            flash_bytes=4_194_304,
-            ram_base=0x20000000,
-            ram_bytes=262_144,
-            cpu_flags=_CORTEX_M4F,
-            baud=1_000_000,
-        ),
+        *EMULATED,
     )
 }
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinyrig.core.errors import DeviceError
+from tinyrig.core.hardware.calls import Call, riscv_call, thumb_call
 from tinyrig.core.records import FaultRecord
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ class _Symbols:
             )
             text = file.get_section_by_name(".text")
             self._start, self._code = (text["sh_addr"], text.data()) if text else (0, b"")
+            self._decode = riscv_call if file["e_machine"] == "EM_RISCV" else thumb_call
             self._lines = sorted(_lines(file)) if file.has_dwarf_info() else []
 
     def place(self, address: int) -> SourcePlace | None:
@@ -171,31 +173,17 @@ class _Symbols:
         return f"{name}:{line}"
 
     def follows_call(self, address: int) -> bool:
-        """Whether a BL or BLX stands directly before `address`, so that it may be a return address."""
-        offset = address - self._start
-        if not 4 <= offset <= len(self._code):
-            return False
-        first, second = self._halfwords(offset)
-        return _is_bl(first, second) or second & 0xFF87 == 0x4780
+        """Whether a call stands directly before `address`, so that it may be a return address."""
+        return self._call(address) is not None
 
     def call_target(self, address: int) -> int:
-        """Where the BL directly before `address` goes (DDI 0403, A7.7.18, encoding T1); 0 for a call through a register."""
-        first, second = self._halfwords(address - self._start)
-        if not _is_bl(first, second):
-            return 0
-        sign = first >> 10 & 1
-        i1, i2 = (1 ^ (second >> bit & 1) ^ sign for bit in (13, 11))
-        distance = (i1 << 23) | (i2 << 22) | ((first & 0x3FF) << 12) | ((second & 0x7FF) << 1)
-        return address + distance - (sign << 24)
+        """Where the call directly before `address` goes; 0 for one through a register."""
+        call = self._call(address)
+        return address + call.distance if call is not None and call.distance is not None else 0
 
-    def _halfwords(self, offset: int) -> tuple[int, int]:
-        """The two before `offset` in the code."""
-        code = self._code[offset - 4 : offset]
-        return int.from_bytes(code[:2], "little"), int.from_bytes(code[2:], "little")
-
-
-def _is_bl(first: int, second: int) -> bool:
-    return first >> 11 == 0x1E and second >> 14 == 3 and bool(second >> 12 & 1)
+    def _call(self, address: int) -> Call | None:
+        offset = address - self._start
+        return self._decode(self._code[offset - 4 : offset]) if 4 <= offset <= len(self._code) else None
 
 
 def _lines(file: ELFFile) -> list[tuple[int, int, int, str]]:

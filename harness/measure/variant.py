@@ -63,7 +63,7 @@ def compiled_for(data: bytes, board: Board, config: Config, engine: str = "tinyr
     rooms = {"flash_bytes": board.flash_bytes, "ram_bytes": board.ram_bytes}
     if is_folder(engine):
         return user_engine(data, Path(engine), **rooms)
-    return compile_model(data, **rooms, engine=engine, optimise=config.optimise)
+    return compile_model(data, **rooms, engine=engine, optimise=config.optimise, core=board.core)
 
 
 def _image(model: CompiledModel, board: Board, config: Config, build_dir: Path | None = None) -> Image:

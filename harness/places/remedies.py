@@ -7,7 +7,8 @@ import platform
 import sys
 from pathlib import Path
 
-ARM, HOST = "the Arm compiler", "a host C compiler"
+ARM, HOST, RISCV = "the Arm compiler", "a host C compiler", "the RISC-V compiler"
+_NO_PACKAGE = "riscv64-unknown-elf-gcc and picolibc with its picolibc.specs, from source or from Debian in a container"
 _PIPX = "pipx"
 """A folder above every environment that pipx makes; pip is not within them."""
 AGAIN = "install tinyrig again; in its checkout: `make setup`"
@@ -17,10 +18,15 @@ _COMMANDS: dict[str, dict[str, str]] = {
     "debian": {
         ARM: "sudo apt-get install --no-install-recommends gcc-arm-none-eabi libnewlib-arm-none-eabi",
         HOST: "sudo apt-get install gcc libc6-dev",
+        RISCV: "sudo apt-get install --no-install-recommends gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
     },
-    "fedora": {ARM: "sudo dnf install arm-none-eabi-gcc-cs arm-none-eabi-newlib", HOST: "sudo dnf install gcc glibc-devel"},
-    "arch": {ARM: "sudo pacman -S arm-none-eabi-gcc arm-none-eabi-newlib", HOST: "sudo pacman -S gcc"},
-    "darwin": {ARM: "brew install --cask gcc-arm-embedded", HOST: "xcode-select --install"},
+    "fedora": {
+        ARM: "sudo dnf install arm-none-eabi-gcc-cs arm-none-eabi-newlib",
+        HOST: "sudo dnf install gcc glibc-devel",
+        RISCV: _NO_PACKAGE,
+    },
+    "arch": {ARM: "sudo pacman -S arm-none-eabi-gcc arm-none-eabi-newlib", HOST: "sudo pacman -S gcc", RISCV: _NO_PACKAGE},
+    "darwin": {ARM: "brew install --cask gcc-arm-embedded", HOST: "xcode-select --install", RISCV: _NO_PACKAGE},
 }
 _TITLES = {"debian": "Debian, Ubuntu", "fedora": "Fedora", "arch": "Arch", "darwin": "macOS"}
 

@@ -5,12 +5,15 @@ The strict warnings are asked of what every image carries, app and ports; the ke
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tinyrig.core.boards import BOARDS, Board
-from tinyrig.workload.image import CC, FIRMWARE, port_files
+from tinyrig.core.hardware.cores import ARM_CC as CC
+from tinyrig.places.installed import FIRMWARE
+from tinyrig.workload.cross import compile_flags, port_files
 
 PACKAGES = {"cppcheck": "cppcheck", CC: "gcc-arm-none-eabi", "cc": "gcc"}
 """The tools, and the Debian package of each."""
@@ -55,10 +58,14 @@ def _port_sources(board: Board) -> list[Path]:
 
 
 def warnings() -> Commands:
-    """Every port once, and the host's."""
-    boards = {board.port: board for board in BOARDS.values() if board.port}
-    arm = [_strict([CC, *board.cpu_flags], _port_sources(board)) for board in boards.values()]
-    return [*arm, _strict(["cc"], (FIRMWARE / "port" / "host").glob("*.c"))]
+    """Every port once for each core that it serves, and the host's. RISC-V's only where its compiler is installed."""
+    boards = {(board.port, board.cpu_flags): board for board in BOARDS.values() if board.port}
+    cross = [
+        _strict([board.core.compiler, *board.cpu_flags, *compile_flags(board.core)], _port_sources(board))
+        for board in boards.values()
+        if board.core.arm or shutil.which(board.core.compiler)
+    ]
+    return [*cross, _strict(["cc"], (FIRMWARE / "port" / "host").glob("*.c"))]
 
 
 LINTERS: dict[str, Callable[[], Commands]] = {"clang-format": clang_format, "cppcheck": cppcheck, "C warnings": warnings}

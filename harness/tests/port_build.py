@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tinyrig.core.boards import Board
-from tinyrig.workload.image import FIRMWARE, memory_script, port_files
+from tinyrig.places.installed import FIRMWARE
+from tinyrig.workload.cross import compile_flags, memory_script, port_files
 
 
 def port_sources(board: Board) -> list[Path]:
@@ -16,4 +17,4 @@ def port_sources(board: Board) -> list[Path]:
 def port_flags(board: Board, folder: Path) -> list[str]:
     """Includes and linker script; `folder` takes the memory map."""
     (folder / "memory.ld").write_text(memory_script(board))
-    return [f"-I{FIRMWARE / 'port'}", "-L", str(folder), "-T", str(port_files(board)["link.ld"])]
+    return [*compile_flags(board.core), f"-I{FIRMWARE / 'port'}", "-L", str(folder), "-T", str(port_files(board)["link.ld"])]

@@ -1,4 +1,4 @@
-"""Generated C + firmware + port -> ELF and bin with arm-none-eabi-gcc; sections -> Footprint.
+"""Generated C + firmware + port -> ELF and bin with a cross compiler (cross.py); sections -> Footprint.
 
 What the model costs is found by linking twice: the image, and the same firmware around an empty engine. The empty one
 is the rig; everything more is the model's, down to the libc helpers that only it pulls in.
@@ -15,7 +15,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +30,15 @@ from tinyrig.host.run_tool import Running, end_all, run_tool
 from tinyrig.link.wire import HELLO_BYTES, HELLO_TENSOR_BYTES, RUN_BYTES, RUN_REPLY_BYTES
 from tinyrig.places.installed import FIRMWARE
 from tinyrig.places.project import made
-from tinyrig.places.remedies import ARM, compiler
 from tinyrig.workload import arduino_sketch, kernel_flags
+from tinyrig.workload.cross import compile_flags, find_compiler, link_flags, memory_script, port_files, port_folder
 from tinyrig.workload.toolchain import TOOL_FLAGS, dependencies, failure
 
-CC = "arm-none-eabi-gcc"
 RIG_FLAGS = ("-std=gnu11", "-Os", "-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra", "-Werror")
 MODEL_FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections", "-Wall")
 OWN_FLAGS = ("-Wextra", "-Wcast-qual", "-Werror")
 """For what the compiler writes and for our kernels, not for a user's engine or another runtime: a store into a constant, or a
 pointer that would allow one, is no image."""
-LINK_FLAGS = ("-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,--no-warn-rwx-segments")
 STACK_RESERVE = 12 * 1024
 """Bytes of RAM kept free of protocol buffers, for the stack."""
 PAYLOAD_RANGE = (512, 16_384)
@@ -49,23 +46,6 @@ HEAP_AND_STACK = (".heap", ".stack")
 """Sections of the Arduino core's linker script that are all RAM left over: no part of what an image needs."""
 DEBUG_FLAGS = ("-gdwarf-4",)
 """Source lines for faults (harness/link/fault_report.py). They stay in the ELF: not a byte of the image changes."""
-
-
-@cache
-def find_compiler() -> tuple[str, str]:
-    """(path, "arm-none-eabi-gcc 12.2.1"). Raises HostError when it is not installed."""
-    path = shutil.which(CC)
-    if not path:
-        raise HostError("the Arm compiler is missing", expected=f"{CC} on the PATH", received="nothing", remedy=compiler(ARM))
-    done = run_tool([path, "-dumpfullversion"], Limits.build_s)
-    if done.returncode or not done.stdout.strip():
-        raise HostError(
-            f"{path} does not say its version",
-            expected="a number, and exit status 0",
-            received=f"exit status {done.returncode}: {(done.stderr or done.stdout).strip()[-500:] or 'it said nothing'}",
-            remedy="check the installation of the toolchain",
-        )
-    return path, f"{CC} {done.stdout.strip()}"
 
 
 def build_image(
@@ -91,7 +71,7 @@ def build_image(
 def _build_image(model: CompiledModel, board: Board, build_dir: Path, build_s: float) -> Image:
     payload = max_payload(model, board)
     tools = arduino_cli.find_tools(build_s) if board.builder == "arduino" else None
-    build_id = _build_id(model, board, payload, tools.name if tools else find_compiler()[1])
+    build_id = _build_id(model, board, payload, tools.name if tools else find_compiler(board.core)[1])
     folder = build_dir / f"{board.name}-{model.engine}-{build_id[:16]}"
     footprint = _finished(folder)
     if footprint is None:
@@ -162,7 +142,7 @@ def _build_id(model: CompiledModel, board: Board, payload: int, compiler: str) -
         digest.update(name.encode() + b"\0" + content)
     for name in sorted(model.sources):
         digest.update(name.encode() + model.sources[name].encode())
-    bare = (*RIG_FLAGS, *MODEL_FLAGS, *OWN_FLAGS, *LINK_FLAGS, *board.cpu_flags, memory_script(board))
+    bare = (*RIG_FLAGS, *MODEL_FLAGS, *OWN_FLAGS, *link_flags(board.core), *board.cpu_flags, memory_script(board))
     flags = bare if board.builder == "gcc" else (arduino_sketch.FLAGS, arduino_sketch.PRAGMA)
     options = [kernel_flags.options(FIRMWARE / "nn" / k) for k in model.kernels]
     digest.update(repr((model.sha256, model.engine, payload, flags, options, compiler, board.name)).encode())
@@ -180,35 +160,6 @@ def _rig_files(board: Board) -> list[Path]:
     return [*_rig_sources(board), *_headers(board), _linker_script(board), FIRMWARE / "app" / "null_engine.c"]
 
 
-def port_folder(board: Board) -> Path:
-    """A board's port: a folder of its own, or one of firmware/port."""
-    return FIRMWARE / "port" / board.port  # an absolute path stays what it is
-
-
-SHARED = ("armv7m.h", "entry.c", "fault.c", "fault.h", "sections.h")
-"""Of firmware/port/cortexm, for every port: both ends of the wire rely on their record of a fault."""
-REPLACEABLE = ("link.ld", "retained.c", "startup.c", "watchdog.c")
-"""Of the same folder: a port that brings a file of this name uses its own."""
-RENAMED = {"guard.c": "watchdog.c", "mark.c": "retained.c"}
-"""Names of before: a port's file of such a name would be linked beside the shared one that it means to replace."""
-
-
-def port_files(board: Board) -> dict[str, Path]:
-    """By name, the port's own files and the shared ones that it brings no replacement for. Raises UserError for a file that
-    would hide a shared one which no port may replace."""
-    shared, folder = FIRMWARE / "port" / "cortexm", port_folder(board)
-    own = {p.name: p for p in sorted(folder.glob("*")) if p.suffix in (".c", ".h", ".ld")}
-    if hidden := [name for name in (*SHARED, *RENAMED) if name in own]:
-        name = hidden[0]
-        raise UserError(
-            f"the port of board {board.name} may not have a {name} of its own",
-            expected=f"a name that {shared} does not use, or one of {', '.join(REPLACEABLE)}, which a port may replace",
-            received=str(own[name]),
-            remedy=f"call it {RENAMED[name]}, as port.h calls its functions" if name in RENAMED else "give the file another name",
-        )
-    return {name: shared / name for name in (*SHARED, *REPLACEABLE)} | own
-
-
 def _rig_sources(board: Board) -> list[Path]:
     app = [p for p in (FIRMWARE / "app").glob("*.c") if p.name != "null_engine.c"]
     return sorted(app) + [p for name, p in sorted(port_files(board).items()) if name.endswith(".c")]
@@ -221,12 +172,6 @@ def _headers(board: Board) -> list[Path]:
 
 def _linker_script(board: Board) -> Path:
     return port_files(board)["link.ld"]
-
-
-def memory_script(board: Board) -> str:
-    """memory.ld, which a port's link.ld includes."""
-    flash = f"FLASH (rx)  : ORIGIN = 0x{board.flash_base:08X}, LENGTH = {board.flash_bytes}"
-    return f"MEMORY {{\n  {flash}\n  RAM   (rwx) : ORIGIN = 0x{board.ram_base:08X}, LENGTH = {board.ram_bytes}\n}}\n"
 
 
 def _build(
@@ -261,7 +206,7 @@ def _build_bare(
     empty = _compile([FIRMWARE / "app" / "null_engine.c"], board, RIG_FLAGS, payload, work, build_s)
     _link([*rig, *engine], board, work / "firmware.elf", model, build_s)
     _link([*rig, *empty], board, work / "rig.elf", model, build_s)
-    _objcopy(work / "firmware.elf", work / "firmware.bin", build_s)
+    _objcopy(work / "firmware.elf", work / "firmware.bin", board, build_s)
 
 
 def _write_sources(model: CompiledModel, work: Path) -> list[Path]:
@@ -281,9 +226,10 @@ def _compile(
 ) -> list[Path]:
     includes = [f"-I{p}" for p in (work, FIRMWARE / "app", FIRMWARE / "nn", FIRMWARE / "port", *include_dirs)]
     base = [
-        find_compiler()[0],
+        find_compiler(board.core)[0],
         *TOOL_FLAGS,
         *board.cpu_flags,
+        *compile_flags(board.core),
         *flags,
         *DEBUG_FLAGS,
         *includes,
@@ -313,10 +259,10 @@ def _compile(
 
 def _link(objects: list[Path], board: Board, elf: Path, model: CompiledModel, build_s: float) -> None:
     command = [
-        find_compiler()[0],
+        find_compiler(board.core)[0],
         *TOOL_FLAGS,
         *board.cpu_flags,
-        *LINK_FLAGS,
+        *link_flags(board.core),
         f"-L{elf.parent}",
         f"-T{_linker_script(board)}",
         f"-Wl,-Map={elf.with_suffix('.map')}",
@@ -338,8 +284,8 @@ def _link(objects: list[Path], board: Board, elf: Path, model: CompiledModel, bu
         ) from error
 
 
-def _objcopy(elf: Path, target: Path, build_s: float) -> None:
-    command = [find_compiler()[0].replace("gcc", "objcopy"), "-O", "binary", str(elf), str(target)]
+def _objcopy(elf: Path, target: Path, board: Board, build_s: float) -> None:
+    command = [find_compiler(board.core)[0].replace("gcc", "objcopy"), "-O", "binary", str(elf), str(target)]
     _call(command, "objcopy failed", build_s, result=target)
 
 
@@ -394,7 +340,7 @@ def _footprint(model: CompiledModel, work: Path) -> Footprint:
 def _toolchain(board: Board, folder: Path, tools: Tools | None) -> Toolchain:
     if tools:
         return Toolchain(f"{tools.name}, {arduino_sketch.compiler_of(folder / 'firmware.elf')}", arduino_sketch.FLAGS)
-    return Toolchain(find_compiler()[1], " ".join((*board.cpu_flags, *MODEL_FLAGS)))
+    return Toolchain(find_compiler(board.core)[1], " ".join((*board.cpu_flags, *MODEL_FLAGS)))
 
 
 def _image(model: CompiledModel, board: Board, build_id: str, folder: Path, footprint: Footprint, toolchain: Toolchain) -> Image:

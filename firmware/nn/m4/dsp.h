@@ -10,7 +10,7 @@
 
 #define M4_INLINE static inline __attribute__((always_inline, unused))
 
-#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__)
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && defined(__ARM_FP)
 #define M4_ASM 1
 #else
 #define M4_ASM 0

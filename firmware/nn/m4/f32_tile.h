@@ -20,7 +20,7 @@ typedef struct {
     uint32_t relu;
 } f32_tile;
 
-#if defined(__arm__) && !defined(NN_PORTABLE)
+#if defined(__arm__) && defined(__ARM_FP) && !defined(NN_PORTABLE)
 /* clang-format off: a line is a group of instructions */
 
 /* One position's input times four weights, onto its four sums. */

@@ -45,7 +45,7 @@ static void load_columns(const nn_window *w, const float *image, const float *ze
     }
 }
 
-#if defined(__arm__) && !defined(NN_PORTABLE)
+#if defined(__arm__) && defined(__ARM_FP) && !defined(NN_PORTABLE)
 /* clang-format off: a line is a group of instructions */
 
 #define WINOGRAD_STEP(x0, x1, x2, x3, w0, w1, w2, w3) \

@@ -1,4 +1,4 @@
-/* armv7m.h: a register by its address, and the registers that every Cortex-M4 has.
+/* armv7m.h: a register by its address, and the registers of a Cortex-M4, most of which every Cortex-M has.
  *
  * Source: Armv7-M Architecture Reference Manual (DDI 0403) B3.2 System Control Block, B3.3 SysTick, B3.4 NVIC, B3.5 MPU,
  * C1.6.5 DEMCR, C1.8 DWT. */

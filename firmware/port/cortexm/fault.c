@@ -112,6 +112,22 @@ __attribute__((used, noreturn)) static void keep(uint32_t frame, uint32_t exc_re
 _Static_assert(sizeof handler_stack == 128, "fault_trap says so too");
 
 /* EXC_RETURN bit 2 tells which stack holds the frame. */
+#if __ARM_ARCH_ISA_THUMB == 1
+__attribute__((naked)) void fault_trap(void)
+{
+    __asm volatile("mov r1, lr\n"
+                   "movs r2, #4\n"
+                   "mrs r0, msp\n"
+                   "tst r1, r2\n"
+                   "beq 1f\n"
+                   "mrs r0, psp\n"
+                   "1: ldr r2, =handler_stack + 128\n"
+                   "mov sp, r2\n"
+                   "ldr r2, =keep\n"
+                   "bx r2\n"
+                   ".ltorg\n");
+}
+#else
 __attribute__((naked)) void fault_trap(void)
 {
     __asm volatile("tst lr, #4\n"
@@ -125,6 +141,7 @@ __attribute__((naked)) void fault_trap(void)
                    "b keep\n"
                    ".ltorg\n");
 }
+#endif
 
 const port_fault *fault_collect(void)
 {

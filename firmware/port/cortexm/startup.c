@@ -1,4 +1,4 @@
-/* startup.c: reset and vectors of a Cortex-M4F. The firmware polls; the watchdog's is the only interrupt. */
+/* startup.c: reset and vectors of a Cortex-M; what one of the smaller cores lacks ignores its write. The firmware polls; the watchdog's is the only interrupt. */
 #include "armv7m.h"
 #include "fault.h"
 #include "sections.h"

@@ -14,6 +14,17 @@ void fault_tick(void);
  * and fault_trap reads no register but lr. */
 __attribute__((naked)) void fault_tick(void)
 {
+#if __ARM_ARCH_ISA_THUMB == 1 /* a conditional branch of this core reaches 256 bytes */
+    __asm volatile("ldr r0, =parts_left\n"
+                   "ldr r1, [r0]\n"
+                   "subs r1, r1, #1\n"
+                   "str r1, [r0]\n"
+                   "bls 1f\n"
+                   "bx lr\n"
+                   "1: ldr r0, =fault_trap\n"
+                   "bx r0\n"
+                   ".ltorg\n");
+#else
     __asm volatile("ldr r0, =parts_left\n"
                    "ldr r1, [r0]\n"
                    "subs r1, r1, #1\n"
@@ -21,6 +32,7 @@ __attribute__((naked)) void fault_tick(void)
                    "bls fault_trap\n"
                    "bx lr\n"
                    ".ltorg\n");
+#endif
 }
 
 __attribute__((section(".vectors.chip"), used)) static const fault_vector tick[] = {{.handler = fault_tick}};

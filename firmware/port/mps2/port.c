@@ -1,14 +1,13 @@
-/* port.c: QEMU's mps2-an386, a Cortex-M4F without a cycle counter.
+/* port.c: QEMU's boards with an M-profile core, none of which has a cycle counter; machine.h has what differs between them.
  *
- * QEMU runs with `-icount shift=7` (harness/board/qemu.py): an instruction takes 128 ns of the machine's time, so a timer of
- * 40 ns tells them apart one by one, and port_cycles counts instructions. While the processor waits, that time is the host's.
+ * QEMU runs with `-icount shift=7` (harness/board/qemu.py): an instruction takes 128 ns of the machine's time, so a timer with a
+ * shorter tick tells them apart one by one, and port_cycles counts instructions. While the processor waits, that time is the
+ * host's.
  *
  * Bytes cross by semihosting, a block at a time, on QEMU's own stdin and stdout: the machine's UART moves one byte a turn of
  * QEMU's main loop. Its stdin never blocks: a read takes what is there.
  *
- * Sources: Arm, Semihosting for AArch32 and AArch64 (SYS_OPEN, SYS_READ, SYS_WRITE; BKPT 0xAB on M-profile cores); Arm
- * Cortex-M System Design Kit Technical Reference Manual (DDI 0479), 4.2 APB timer; Arm Application Note AN386 for its
- * address. */
+ * Source: Arm, Semihosting for AArch32 and AArch64 (SYS_OPEN, SYS_READ, SYS_WRITE; BKPT 0xAB on M-profile cores). */
 #include "port.h"
 
 #include <string.h>
@@ -16,22 +15,14 @@
 #include "cortexm/armv7m.h"
 #include "cortexm/fault.h"
 #include "cortexm/sections.h"
-
-#define TIMER0_CTRL REG(0x40000000)
-#define TIMER0_VALUE REG(0x40000004)
-#define TIMER0_RELOAD REG(0x40000008)
+#include "machine.h"
 
 enum {
-    TIMER_ON = 1,
-    TICKS_PER_US = 25,
-    SYST_ON = 7,            /* processor clock, pends its exception, counts */
-    SOON_TICKS = 2500,      /* 100 us: how often the line is looked at while an exchange goes on, */
-    LATER_TICKS = 50000,    /* 2 ms: and how often when it has been silent */
-    SILENT_TICKS = 1250000, /* for 50 ms */
-    /* An instruction is 128 ns or 16 / 5 ticks of 40 ns. */
-    INSTRUCTIONS_5_16 = 5,
-    SHIFT_5_16 = 4,
-    HALF_5_16 = 8,
+    SYST_ON = 7,                         /* processor clock, pends its exception, counts */
+    SOON_US = 100,                       /* how often the line is looked at while an exchange goes on, */
+    LATER_US = 2000,                     /* and how often when it has been silent */
+    SILENT_TICKS = 50000 * TICKS_PER_US, /* for 50 ms */
+    TICK_HALF = 1 << (TICK_SHIFT - 1),
     SYS_OPEN = 1,
     SYS_WRITE = 5,
     SYS_READ = 6,
@@ -63,33 +54,26 @@ static uint32_t open_console(uint32_t mode)
     return semihost(SYS_OPEN, &console);
 }
 
-static uint32_t ticks(void)
-{
-    return ~TIMER0_VALUE; /* counts down */
-}
-
 /* Rounded, so exact: whatever part of a tick had passed at zero_ticks, 128 ns * n is less than half an instruction away.
- * Good for 2^32 ticks since then, 1.3 billion instructions: MEASURE_LONGEST_US comes first. */
+ * Good for 2^32 ticks since then, a billion instructions: MEASURE_LONGEST_US comes first. */
 uint32_t port_cycles(void)
 {
-    uint64_t passed = ticks() - zero_ticks;
-    return zero_count + (uint32_t)((passed * INSTRUCTIONS_5_16 + HALF_5_16) >> SHIFT_5_16);
+    uint64_t passed = machine_ticks() - zero_ticks;
+    return zero_count + (uint32_t)((passed * TICK_MUL + TICK_HALF) >> TICK_SHIFT);
 }
 
 /* After a wait the machine's time is no longer a multiple of an instruction's since the last zero. */
 static void set_zero(void)
 {
     uint32_t now = port_cycles();
-    zero_ticks = ticks();
+    zero_ticks = machine_ticks();
     zero_count = now;
 }
 
 void port_init(void)
 {
     last_fault = fault_collect();
-    TIMER0_RELOAD = ~0u;
-    TIMER0_VALUE = ~0u;
-    TIMER0_CTRL = TIMER_ON;
+    machine_start_counter();
     input = open_console(OPEN_READ);
     output = open_console(OPEN_WRITE);
     set_zero();
@@ -97,7 +81,7 @@ void port_init(void)
 
 const char *port_name(void)
 {
-    return "qemu";
+    return MACHINE_NAME;
 }
 
 /* What has come, at most n bytes. */
@@ -113,9 +97,9 @@ static uint32_t read_some(void *dst, uint32_t n)
 }
 
 /* Interrupts are masked: SysTick pends and so wakes the processor, nothing more. */
-static void wait_a_little(uint32_t for_ticks)
+static void wait_a_little(uint32_t us)
 {
-    SYST_RVR = for_ticks - 1;
+    SYST_RVR = us * SYST_TICKS_PER_US - 1;
     SYST_CVR = 0;
     SYST_CSR = SYST_ON;
     __asm volatile("wfi" ::: "memory");
@@ -126,19 +110,19 @@ static void wait_a_little(uint32_t for_ticks)
 uint32_t port_read(void *dst, uint32_t n, uint32_t timeout_us)
 {
     uint8_t *to = dst;
-    uint32_t got = 0, last = ticks();
+    uint32_t got = 0, last = machine_ticks();
     for (;;) {
         uint32_t some = read_some(to + got, n - got);
         got += some;
         if (got == n)
             break;
-        uint32_t silent = ticks() - last;
+        uint32_t silent = machine_ticks() - last;
         if (some)
-            last = ticks();
+            last = machine_ticks();
         else if (timeout_us && silent > timeout_us * TICKS_PER_US)
             break;
         else
-            wait_a_little(silent > SILENT_TICKS ? LATER_TICKS : SOON_TICKS);
+            wait_a_little(silent > SILENT_TICKS ? LATER_US : SOON_US);
     }
     set_zero();
     return got;

@@ -1,32 +1,23 @@
-/* watchdog.c: the second CMSDK timer interrupts once, at the end of its time; nothing runs before that.
- * Register sources: DDI 0479 4.2 APB timer; AN386 for its address and interrupt. */
+/* watchdog.c: the machine's second timer interrupts once, at the end of its time; nothing runs before that. */
 #include "cortexm/armv7m.h"
 #include "cortexm/fault.h"
+#include "machine.h"
 
-#define TIMER1_CTRL REG(0x40001000)
-#define TIMER1_VALUE REG(0x40001004)
-#define TIMER1_RELOAD REG(0x40001008)
-#define TIMER1_INTCLEAR REG(0x4000100C)
-
-enum { IRQ = 9 /* SysTick stands before the interrupts */, CTRL_ON = 1, CTRL_INTERRUPT = 8, TICKS_PER_US = 25 };
-
+/* SysTick stands before the interrupts. */
 __attribute__((section(".vectors.chip"), used)) static const fault_vector watchdog_vectors[] = {
-    [0 ... 1 + IRQ] = {.handler = fault_trap}};
+    [0 ... 1 + WATCH_IRQ] = {.handler = fault_trap}};
 
+/* us: MEASURE_LONGEST_US at most, 1.5e9 ticks. */
 void port_watchdog_start(uint32_t us)
 {
-    TIMER1_CTRL = 0;
-    TIMER1_RELOAD = us * TICKS_PER_US; /* MEASURE_LONGEST_US at most: 1.5e9 */
-    TIMER1_VALUE = us * TICKS_PER_US;
-    TIMER1_INTCLEAR = 1;
-    NVIC_ICPR(0) = 1u << IRQ;
-    NVIC_ISER(0) = 1u << IRQ;
-    TIMER1_CTRL = CTRL_ON | CTRL_INTERRUPT;
+    machine_watch(us);
+    NVIC_ICPR(0) = 1u << WATCH_IRQ;
+    NVIC_ISER(0) = 1u << WATCH_IRQ;
     __asm volatile("cpsie i" ::: "memory");
 }
 
 void port_watchdog_stop(void)
 {
     __asm volatile("cpsid i" ::: "memory");
-    TIMER1_CTRL = 0;
+    machine_unwatch();
 }

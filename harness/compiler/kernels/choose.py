@@ -14,6 +14,15 @@ ENGINES: dict[str, tuple[dict[str, Select], ...]] = {
     "cmsis-nn": (cmsis.KERNELS, PORTABLE),
 }
 """Engine -> tables in the order they are asked; the portable table takes what the others leave."""
+WITHOUT_DSP: tuple[dict[str, Select], ...] = (PORTABLE,)
+"""The engine tinyrig's tables on a core that can't run the kernels in assembly."""
+
+
+def tables_of(engine: str, options: CompileOptions) -> tuple[dict[str, Select], ...]:
+    """Raises UserError for an unknown engine."""
+    if engine not in ENGINES:
+        raise UserError(f"unknown engine {engine!r}", expected=" or ".join(ENGINES), received=engine)
+    return WITHOUT_DSP if engine == "tinyrig" and not options.core.fast else ENGINES[engine]
 
 
 def select_kernel(step: AnyStep, engine: str, options: CompileOptions) -> Kernel:
@@ -26,7 +35,5 @@ def select_kernel(step: AnyStep, engine: str, options: CompileOptions) -> Kernel
 
 def find_kernel(step: AnyStep, engine: str, options: CompileOptions) -> Kernel | None:
     """None where the engine has no kernel for the step, which may only happen to fused steps. Raises UserError."""
-    if engine not in ENGINES:
-        raise UserError(f"unknown engine {engine!r}", expected=" or ".join(ENGINES), received=engine)
-    kernels = (table[step.kind](step, options) for table in ENGINES[engine] if step.kind in table)
+    kernels = (table[step.kind](step, options) for table in tables_of(engine, options) if step.kind in table)
     return next((k for k in kernels if k is not None), None)

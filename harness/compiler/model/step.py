@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from tinyrig.compiler.model.graph import Tensor
+from tinyrig.core.hardware.cores import CORTEX_M4F, Core
 
 C_TYPES = {
     "float32": "float",
@@ -35,9 +36,11 @@ pointers inside, loses sight of what the copy writes, and drops the call (seen a
 
 @dataclass(frozen=True)
 class CompileOptions:
-    """What the user asked for. `optimise`: "speed" may spend flash on re-laid weights and unrolled code, "size" may not."""
+    """What the user asked for, and for which core. `optimise`: "speed" may spend flash on re-laid weights and unrolled code,
+    "size" may not."""
 
     optimise: str = "speed"
+    core: Core = CORTEX_M4F
 
 
 P_co = TypeVar("P_co", covariant=True)

@@ -124,7 +124,7 @@ def test_building_an_image_is_limited(tmp_path, monkeypatch):
     slow = tmp_path / "arm-none-eabi-gcc"
     slow.write_text('#!/bin/sh\n[ "$1" = -dumpfullversion ] && exec echo 1.2.3\nsleep 60\n')
     slow.chmod(0o755)
-    monkeypatch.setattr("tinyrig.workload.image.find_compiler", lambda: (str(slow), "arm-none-eabi-gcc 1.2.3"))
+    monkeypatch.setattr("tinyrig.workload.image.find_compiler", lambda core: (str(slow), "arm-none-eabi-gcc 1.2.3"))
     with pytest.raises(HostError, match="hangs") as caught:
         compile_for(small_models.dense_int8(), BOARDS["virtual"], limited(build_s=0.3), build_dir=tmp_path / "build")
     check_says(caught.value, "build_s", "0.3")
@@ -135,7 +135,7 @@ def test_whoever_ends_the_command_does_not_wait_for_its_compilers(tmp_path, monk
     slow = tmp_path / "arm-none-eabi-gcc"
     slow.write_text(f"#!/bin/sh\necho $$ >> {tmp_path}/pids\nsleep 600\n")
     slow.chmod(0o755)
-    monkeypatch.setattr("tinyrig.workload.image.find_compiler", lambda: (str(slow), "arm-none-eabi-gcc 1.2.3"))
+    monkeypatch.setattr("tinyrig.workload.image.find_compiler", lambda core: (str(slow), "arm-none-eabi-gcc 1.2.3"))
     monkeypatch.setattr("tinyrig.host.signals.GRACE_S", 1.0)
     with pytest.raises(InfraError, match="cut off"), alarm(Deadline("run_s", 1.0)):
         compile_for(small_models.dense_int8(), BOARDS["virtual"], limited(build_s=500), build_dir=tmp_path / "build")

@@ -16,8 +16,9 @@ from tinyrig.core.errors import DeviceError, HostError, LinkError, UserError
 from tinyrig.core.records import INSTRUCTIONS, MEASURED, BoardInfo, ClaimStatus
 from tinyrig.flash.flash import flash
 from tinyrig.measure.claims import memory_claim
+from tinyrig.places.installed import FIRMWARE
 from tinyrig.tests.fake_runs import make_variant_run
-from tinyrig.workload.image import FIRMWARE, REPLACEABLE, SHARED, memory_script, port_files
+from tinyrig.workload.cross import REPLACEABLE, SHARED, memory_script, port_files
 
 FACTS = """
 port = "port"

@@ -27,11 +27,13 @@ from tinyrig.compiler.tests.fuzz_corpus import corpus
 from tinyrig.core.boards import BOARDS
 from tinyrig.core.config import Config
 from tinyrig.core.errors import RigError
+from tinyrig.core.hardware.cores import ARM_CC as CC
 from tinyrig.measure.variant import compile_for
+from tinyrig.places.installed import FIRMWARE
 from tinyrig.preflight.code_parts import parts_of, table_numbers
 from tinyrig.preflight.flash_estimate import BOUNDS_FILE
 from tinyrig.workload import kernel_flags
-from tinyrig.workload.image import CC, FIRMWARE, MODEL_FLAGS
+from tinyrig.workload.image import MODEL_FLAGS
 
 
 @dataclass(frozen=True)

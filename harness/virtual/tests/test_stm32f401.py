@@ -17,11 +17,12 @@ from tinyrig.compiler.compile import compile_model
 from tinyrig.core.boards import BOARDS
 from tinyrig.core.errors import DeviceError, ModelError
 from tinyrig.link.session import Session
+from tinyrig.places.installed import FIRMWARE
 from tinyrig.tests import small_models
 from tinyrig.tests.host_board import build_folder
 from tinyrig.tests.port_build import port_flags, port_sources
 from tinyrig.virtual.tests.stm32f401 import TIM2, UNIQUE, Chip, ChipLink
-from tinyrig.workload.image import FIRMWARE, build_image
+from tinyrig.workload.image import build_image
 from tinyrig.workload.oracle import ORACLES
 
 BOARD = BOARDS["nucleo-f401re"]

@@ -158,7 +158,7 @@ def test_c_that_does_not_build_is_the_hosts_fault_and_leaves_nothing(tmp_path):
 
 
 def test_a_missing_compiler_is_named_with_its_package(tmp_path, monkeypatch):
-    from tinyrig.workload.image import find_compiler
+    from tinyrig.workload.cross import find_compiler
 
     find_compiler.cache_clear()
     monkeypatch.setenv("PATH", str(tmp_path))

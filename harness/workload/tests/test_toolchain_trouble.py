@@ -14,11 +14,13 @@ import pytest
 from tinyrig.compiler.compile import compile_model
 from tinyrig.core.boards import BOARDS
 from tinyrig.core.errors import HostError, RigError, UserError
+from tinyrig.core.hardware.cores import ARM_CC as CC
 from tinyrig.core.records import CompiledModel
 from tinyrig.host.run_tool import ToolEnded
 from tinyrig.tests import small_models
 from tinyrig.workload import host_build
-from tinyrig.workload.image import CC, build_image, find_compiler
+from tinyrig.workload.cross import find_compiler
+from tinyrig.workload.image import build_image
 from tinyrig.workload.toolchain import no_room
 from tinyrig.workload.user_engine import user_engine
 

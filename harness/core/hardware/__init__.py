@@ -1,0 +1,1 @@
+"""Facts of boards and processors: records and rows, no behaviour."""
