@@ -109,6 +109,17 @@ M4_INLINE int32_t m4_ssat8(int32_t a) {
     __asm__("ssat %0, #8, %1" : "=r"(r) : "r"(a));
     return r;
 }
+M4_INLINE int32_t m4_ssat16(int32_t a) {
+    int32_t r;
+    __asm__("ssat %0, #16, %1" : "=r"(r) : "r"(a));
+    return r;
+}
+/* The larger of each of two signed halves. */
+M4_INLINE uint32_t m4_max_s16(uint32_t a, uint32_t b) {
+    uint32_t r;
+    __asm__("ssub16 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(r) : "r"(a), "r"(b));
+    return r;
+}
 #else
 M4_INLINE uint32_t m4_sadd16(uint32_t a, uint32_t b) { return m4_pair(m4_lo(a) + m4_lo(b), m4_hi(a) + m4_hi(b)); }
 M4_INLINE uint32_t m4_ssub16(uint32_t a, uint32_t b) { return m4_pair(m4_lo(a) - m4_lo(b), m4_hi(a) - m4_hi(b)); }
@@ -137,6 +148,10 @@ M4_INLINE int32_t m4_smmlar(int32_t a, int32_t b, int32_t add) {
     return m4_add32(add, (int32_t)(((int64_t)a * b + ((int64_t)1 << 31)) >> 32));
 }
 M4_INLINE int32_t m4_ssat8(int32_t a) { return a < -128 ? -128 : a > 127 ? 127 : a; }
+M4_INLINE int32_t m4_ssat16(int32_t a) { return a < -32768 ? -32768 : a > 32767 ? 32767 : a; }
+M4_INLINE uint32_t m4_max_s16(uint32_t a, uint32_t b) {
+    return m4_pair(m4_lo(a) > m4_lo(b) ? m4_lo(a) : m4_lo(b), m4_hi(a) > m4_hi(b) ? m4_hi(a) : m4_hi(b));
+}
 #endif
 
 #endif

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tinyrig.compiler.kernels import cmsis, m4_f32, m4_int8, portable, portable_picks, portable_state
+from tinyrig.compiler.kernels.dsp import int16
 from tinyrig.compiler.model.step import AnyStep, CompileOptions, Kernel, Select
 from tinyrig.core.errors import UserError
 
@@ -10,7 +11,7 @@ PORTABLE: dict[str, Select] = {**portable.KERNELS, **portable_picks.KERNELS, **p
 
 ENGINES: dict[str, tuple[dict[str, Select], ...]] = {
     "portable": (PORTABLE,),
-    "tinyrig": (m4_int8.KERNELS, m4_f32.KERNELS, PORTABLE),
+    "tinyrig": (m4_int8.KERNELS, m4_f32.KERNELS, int16.KERNELS, PORTABLE),
     "cmsis-nn": (cmsis.KERNELS, PORTABLE),
 }
 """Engine -> tables in the order they are asked; the portable table takes what the others leave."""

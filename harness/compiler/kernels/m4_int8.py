@@ -85,7 +85,7 @@ def _conv_plan(
         *_geometry(p.window),
         p.in_zero,
         range_text(p.quantized),
-        1 if compact else _unroll(run),
+        1 if compact else unroll(run),
         segments,
         has_mends(constants),
         int(compact),
@@ -177,7 +177,7 @@ def _direct(w: Window) -> bool:
     return w.k_h == w.dil_w == 1 and not w.pad_top and not w.pad_left and (w.out_w - 1) * w.stride_w + w.k_w <= w.in_w
 
 
-def _unroll(steps: int) -> int:
+def unroll(steps: int) -> int:
     """Steps a round: as few rounds and as little left over as possible, 112 bytes of code a step."""
     if steps <= MAX_UNROLL:
         return steps
@@ -248,14 +248,13 @@ def _depthwise_kernel(p: DepthwiseConv2D, options: CompileOptions, c: Channels) 
     constants = plain_channels(taps.reshape(w.out_c, -1), c.bias, p.in_zero, c.requant)
     if constants is None:
         return None
-    p = replace(p, requant=c.requant)
     planes = _planes(w, taps.shape[2])
     weights = Constant("weights", pad_to(taps, 4, 2) if planes.small else taps, "[channel][row][column]")
     in_place = w.out_w <= w.in_w and w.out_h <= w.in_h and p.depth_multiplier == 1
     return shaped_kernel(
         "q8_depthwise",
         "q8_depthwise_shape",
-        _depthwise_shape(p, taps.shape[2], planes),
+        _depthwise_shape(replace(p, requant=c.requant), taps.shape[2], planes),
         "m4/q8_depthwise.h",
         (weights, *constants),
         planes.scratch,
@@ -265,8 +264,15 @@ def _depthwise_kernel(p: DepthwiseConv2D, options: CompileOptions, c: Channels) 
     )
 
 
+def depthwise_planes(p: DepthwiseConv2D, channels: int) -> tuple[np.ndarray, str, Planes]:
+    """-> spread taps, initialiser of q8_depthwise_shape, and the planes of so many channels at a time."""
+    taps = _spread_taps(p)
+    planes = _planes(p.window, taps.shape[2], channels)
+    return taps, _depthwise_shape(p, taps.shape[2], planes), planes
+
+
 @dataclass(frozen=True)
-class _Planes:
+class Planes:
     """How a depthwise layer's input is laid out: output rows a band, pairs of columns a row, bytes of scratch; `small` is
     the unrolled 3x3 kernel."""
 
@@ -284,16 +290,16 @@ def _spread_taps(p: DepthwiseConv2D) -> np.ndarray:
     return taps
 
 
-def _planes(w: Window, k_w: int) -> _Planes:
+def _planes(w: Window, k_w: int, channels: int = 4) -> Planes:
     pairs = -(-w.out_w // 2)
     pitch = max(((2 * pairs - 1) * w.stride_w + k_w + 1) // 2, (w.out_w - 1) * w.stride_w // 2 + (k_w + 2) // 2)
     small = (w.k_h, k_w, w.dil_h) == (3, 3, 1) and w.stride_w <= 2 and 8 * pitch < 4096
-    band = _band(w, pitch)
-    scratch = 16 * _band_rows(w, band) * pitch + 4 * (2 * pairs + 2) + (0 if small else 8 * w.k_h * ((k_w + 2) // 2))
-    return _Planes(band, pitch, small, scratch)
+    band = _band(w, pitch, 4 * channels)
+    scratch = 4 * channels * _band_rows(w, band) * pitch + 4 * (2 * pairs + 2) + (0 if small else 8 * w.k_h * ((k_w + 2) // 2))
+    return Planes(band, pitch, small, scratch)
 
 
-def _depthwise_shape(p: DepthwiseConv2D, k_w: int, planes: _Planes) -> str:
+def _depthwise_shape(p: DepthwiseConv2D, k_w: int, planes: Planes) -> str:
     """The initialiser of q8_depthwise_shape."""
     w = p.window
     sizes = (w.in_h, w.in_w, w.in_c, w.out_h, w.out_w, p.depth_multiplier, w.k_h, k_w)
@@ -302,9 +308,9 @@ def _depthwise_shape(p: DepthwiseConv2D, k_w: int, planes: _Planes) -> str:
     return f"{{{', '.join(map(str, fields))}}}"
 
 
-def _band(w: Window, pitch: int) -> int:
-    """Output rows at a time."""
-    fits = [b for b in range(1, w.out_h + 1) if 16 * _band_rows(w, b) * pitch <= BAND_BYTES]
+def _band(w: Window, pitch: int, word_bytes: int) -> int:
+    """Output rows at a time; word_bytes: of one word in every plane."""
+    fits = [b for b in range(1, w.out_h + 1) if word_bytes * _band_rows(w, b) * pitch <= BAND_BYTES]
     return fits[-1] if fits else 1
 
 

@@ -383,7 +383,7 @@ def test_packed_words_hold_the_weights(data: st.DataObject) -> None:
 
 
 def test_unrolling_covers_the_steps_with_little_left_over() -> None:
-    assert [m4_int8._unroll(n) for n in (1, 9, 16, 27, 144)] == [1, 9, 8, 9, 9]
+    assert [m4_int8.unroll(n) for n in (1, 9, 16, 27, 144)] == [1, 9, 8, 9, 9]
 
 
 SMALL = fixed("CONV_2D", (1, 1, 59, 6), (1, 1, 57, 12), (12, 1, 3, 6), padding=1, strideH=1, strideW=1)
