@@ -33,7 +33,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "convert": ("gesture.keras --windows train.npz -o gesture.tflite", "saved_model/ --float32 -o gesture.tflite"),
     "ops": ("gesture.tflite --windows gesture.npz",),
     "engines": ("--model gesture.tflite", "--variant pqt --json engines.json"),
-    "calibrate": ("--board nano33ble", "--json found.json"),
+    "calibrate": ("--board nano33ble --store", "--check pqt dscnn.tflite", "--json found.json"),
     "boards": ("", "--no-ask --json"),
     "doctor": ("", "--board nano33ble", "--udev-rules"),
     "init": ("", "--model gesture.tflite --windows gesture.npz"),

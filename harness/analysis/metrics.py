@@ -60,6 +60,12 @@ def band_of(samples: Sequence[Sample], spans: Sequence[Sequence[int]], overhead:
     return {"low": float(low), "high": float(high)}
 
 
+def spread_band(samples: Sequence[Sample], spread: float) -> dict[str, float]:
+    """The median less and plus a share of it: the band of estimates behind a calibrated memory system."""
+    median = float(np.median([s.cycles for s in samples if s.kind in ("window", "repeat")]))
+    return {"low": median * (1 - spread), "high": median * (1 + spread)}
+
+
 def _ends(run: Measurement, us_median: float) -> tuple[float | None, float | None]:
     """Microseconds at the low and the high end. Both are the median where it was measured, None where an estimate has no band."""
     if run.board.timing == MEASURED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
@@ -28,9 +29,11 @@ MEMORY_NOTE = (
 """Of estimates whose timing model has a name."""
 CALIBRATED_NOTE = (
     "estimated cycles of the virtual board's timing model of a Cortex-M4F behind a memory system that `tinyrig calibrate` found "
-    "on a board, from loops; no whole network was compared with that board"
+    "on a board, from loops; the ends of its band, where it has one, are as far off as estimates were there"
 )
 """Where that memory system comes from a file."""
+_CALIBRATED = re.compile(r" calibrated.*?(?: on (.+))? [0-9a-f]{8}$")
+"""The name of such a timing model; the group: board and date."""
 ORACLE_NOTES = {
     "tflm": "tflite-micro: TFLM's reference kernels, run on the host",
     "litert-ref": "LiteRT interpreter with the BUILTIN_REF op resolver, run on the host",
@@ -228,7 +231,8 @@ def timing_note(run: Measurement) -> str:
     if mlperf_metrics.is_foreign(run):
         return mlperf_metrics.TIMING_NOTE
     if run.settings.timing_model:
-        return CALIBRATED_NOTE if " calibrated" in run.settings.timing_model else MEMORY_NOTE
+        found = _CALIBRATED.search(run.settings.timing_model)
+        return (f"{CALIBRATED_NOTE}: {found[1]}" if found[1] else CALIBRATED_NOTE) if found else MEMORY_NOTE
     return TIMING_NOTES.get(run.board.timing, run.board.timing)
 
 

@@ -36,6 +36,8 @@ class Attachment:
         """The one that was started for this attachment and ends with it."""
         self.timing_model: str | None = None
         """Of the virtual board started for this attachment: see model_name()."""
+        self.spread = 0.0
+        """How far its estimates may be off, as a share, where they are behind a calibrated memory system; 0: not known."""
         self.blank = False
         """Whether it is an emulator without an image yet, which answers nothing."""
         self._locks = Locks()
@@ -90,7 +92,9 @@ class Attachment:
             number=target.number,
             memory=config.memory,
         )
-        self.timing_model = None if config.memory == NO_WAIT else named(chip_of(config.memory))
+        if config.memory != NO_WAIT:
+            chip = chip_of(config.memory)
+            self.timing_model, self.spread = named(chip), chip.spread
         self._closing.callback(board.close)
         self.emulator = board
         return str(link or board.port)

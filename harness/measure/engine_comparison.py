@@ -62,6 +62,8 @@ class Comparison:
     limit: int | None = None
     oracle: str | None = None
     step: Callable[[], None] = lambda: None
+    counts: bool = True
+    """Whether a second pass counts instructions where one can."""
 
     @property
     def counts_instructions(self) -> bool:
@@ -74,7 +76,7 @@ class Comparison:
 
         with Rig(self.target, self.config) as rig:
             found = [(v, self._measure(v, rig)) for v in variants]
-        if self.counts_instructions:
+        if self.counts and self.counts_instructions:
             with Rig(self.target, self.config, clock="instructions") as rig:
                 for variant, rows in found:
                     self._count(variant, rows, rig)

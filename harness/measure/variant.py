@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tinyrig.analysis.metrics import band_of
+from tinyrig.analysis.metrics import band_of, spread_band
 from tinyrig.analysis.provenance import clock_warning, line_warning
 from tinyrig.board.rig import Rig
 from tinyrig.compiler.compile import compile_model
@@ -237,6 +237,8 @@ class _Stream:
     def _band(self, session: Session, windows: Windows, samples: tuple[Sample, ...], hello: Hello) -> Mapping[str, float] | None:
         """Of the inferences that this process has seen. A measurement that was resumed at its end has seen none of them: the
         first window runs again, twice, because the cache is warm only then."""
+        if spread := self._rig.attachment.spread:
+            return spread_band(samples, spread)
         spans = self._rig.attachment.spans
         band = band_of(samples, found := spans(), hello.timer_overhead_cycles)
         if band is None and found:

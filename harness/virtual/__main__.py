@@ -121,12 +121,14 @@ def watch(board: Board, link: Path | None, until_eof: bool) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
+    signal.pthread_sigmask(
+        signal.SIG_BLOCK, (*SIGNALS, TELL, TELL_SPANS)
+    )  # before a library starts a thread that would hear them
     try:
         faults = tuple(parse_fault(text) for text in args.fault)
         image = load_image(args.image) if args.image else ()
         from tinyrig.virtual.board import Board, BoardOptions
 
-        signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, TELL, TELL_SPANS))
         options = BoardOptions(image, args.line_rate, args.clock, args.hook, faults, args.number, args.fault_seed, args.memory)
         board = Board(options)
         if args.link:

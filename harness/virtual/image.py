@@ -28,12 +28,21 @@ def load_image(path: Path) -> tuple[tuple[int, bytes], ...]:
     return pieces
 
 
+def in_ram(elf: Path) -> tuple[tuple[int, bytes], ...]:
+    """What the start-up copies from flash to RAM: (address, bytes)."""
+    return tuple((address, data) for _, address, data in _loaded(elf) if address >= chip.RAM_BASE)
+
+
 def _segments(path: Path) -> tuple[tuple[int, bytes], ...]:
+    return tuple((load_address, data) for load_address, _, data in _loaded(path))
+
+
+def _loaded(path: Path) -> tuple[tuple[int, int, bytes], ...]:
     from elftools.elf.elffile import ELFFile
 
     with path.open("rb") as file:
         return tuple(
-            (segment["p_paddr"], segment.data())
+            (segment["p_paddr"], segment["p_vaddr"], segment.data())
             for segment in ELFFile(file).iter_segments()
             if segment["p_type"] == "PT_LOAD" and segment["p_filesz"]
         )

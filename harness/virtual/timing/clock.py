@@ -19,7 +19,7 @@ from typing import Protocol
 from tinyrig.core.errors import HostError
 from tinyrig.places.project import cache_folder
 from tinyrig.virtual.timing.memory import Memory, MemorySystem
-from tinyrig.virtual.timing.model import OPERANDS, CodeBlock, arrival, block_cost
+from tinyrig.virtual.timing.model import ALL_RULES, OPERANDS, CodeBlock, arrival, block_cost
 from tinyrig.virtual.timing.systems import Chip
 from tinyrig.virtual.timing.table import NARROW, WIDE, Row
 
@@ -111,7 +111,7 @@ class PythonCounter:
 
     name = "python"
 
-    def __init__(self, regions: Sequence[CodeRegion], systems: Sequence[MemorySystem], rules: bool = True) -> None:
+    def __init__(self, regions: Sequence[CodeRegion], systems: Sequence[MemorySystem], rules: int = ALL_RULES) -> None:
         self.instructions = 0
         self._rules = rules
         self._memories = [Memory(system) for system in systems]
@@ -260,7 +260,7 @@ class CompiledCounter:
         regions: Sequence[CodeRegion],
         systems: Sequence[MemorySystem],
         library: Path,
-        rules: bool = True,
+        rules: int = ALL_RULES,
         reported: bool = False,
     ) -> None:
         self._lib = ctypes.CDLL(str(library))
@@ -277,7 +277,7 @@ class CompiledCounter:
                 raise MemoryError("timing model")
         self._regions = regions  # the C side holds their addresses
         self._count, self._reads, self._reported = len(systems), any(system.reads_wait for system in systems), reported
-        self._lib.timing_rules(self._state, int(rules))
+        self._lib.timing_rules(self._state, rules)
         for index, system in enumerate(systems):
             self._lib.timing_memory(self._state, index, ctypes.byref(_System(*astuple(system))))
 

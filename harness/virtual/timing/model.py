@@ -38,6 +38,9 @@ OPERANDS: dict[str, tuple[int, int, int]] = {
     "imm8": (7, 0, 0),
 }
 
+WIDE_RULE, FUSED_RULE = 1, 2
+"""Bits of `rules`, as in timing.c: of runs of wide instructions (LONG_RUN), and of fused multiply-adds (_fused_forwards)."""
+ALL_RULES = WIDE_RULE | FUSED_RULE
 LONG_RUN = 3
 """The third wide instruction off a word border in a row costs one cycle more: [N] of systems.py fits better with it, and it is
 one more fetch than the queue holds. Later ones cost nothing more there; float code suggests one more every six."""
@@ -81,21 +84,21 @@ class CodeBlock:
         return len(self.steps)
 
 
-def seam(before: CodeBlock | None, current: CodeBlock, rules: bool) -> int:
+def seam(before: CodeBlock | None, current: CodeBlock, rules: int) -> int:
     """Cycles of the pair across the border of two blocks that follow each other without a branch."""
     if before is None or before.last is None or before.penalty or current.first is None:
         return 0
     return pairing(before.last, current.first, rules)
 
 
-def arrival(before: CodeBlock | None, current: CodeBlock, jumped: bool, run: int, rules: bool = True) -> int:
+def arrival(before: CodeBlock | None, current: CodeBlock, jumped: bool, run: int, rules: int = ALL_RULES) -> int:
     """Cycles between two blocks: of the taken branch, or of the instructions at their border. `run`: how many wide instructions
     off a word border ran last."""
     if jumped:
         return before.penalty if before else 0
     third = 0 < run < LONG_RUN <= run + current.lead
     counted = run > 0 and current.lead >= LONG_RUN
-    return seam(before, current, rules) + (int(third) - int(counted) if rules else 0)
+    return seam(before, current, rules) + (int(third) - int(counted) if rules & WIDE_RULE else 0)
 
 
 def registers(words: str, code: int) -> int:
@@ -140,7 +143,7 @@ def decode(code: int, wide: bool) -> Instruction:
     )
 
 
-def pairing(before: Instruction, current: Instruction, rules: bool = True) -> int:
+def pairing(before: Instruction, current: Instruction, rules: int = ALL_RULES) -> int:
     """Cycles that `current` pays (or saves, negative) because `before` stands directly before it."""
     waits = bool(before.writes & current.address)
     if current.kind is Kind.IT or (current.kind is Kind.NOP and before.kind is Kind.LOAD):
@@ -154,7 +157,11 @@ def pairing(before: Instruction, current: Instruction, rules: bool = True) -> in
         change -= 1  # a store behind a load hides in its second cycle
     if waits and before.kind is not Kind.LOAD_MANY:
         change += 1  # an address register is read one stage early; results are not forwarded to it
-    if before.kind is Kind.FLOAT and before.fp_writes & current.fp_reads and not (rules and _fused_forwards(before, current)):
+    if (
+        before.kind is Kind.FLOAT
+        and before.fp_writes & current.fp_reads
+        and not (rules & FUSED_RULE and _fused_forwards(before, current))
+    ):
         change += 1  # an FPU result used at once
     return change
 
@@ -184,9 +191,9 @@ def instructions(code: bytes) -> Iterator[tuple[int, bool]]:
         at += 4 if wide else 2
 
 
-def block_cost(code: bytes, address: int = 0, rules: bool = True) -> CodeBlock:
-    """Cost of the straight-line `code` at `address`. `rules`: with those of wide runs and fused multiply-adds, which the
-    model for zero wait states does without."""
+def block_cost(code: bytes, address: int = 0, rules: int = ALL_RULES) -> CodeBlock:
+    """Cost of the straight-line `code` at `address`. `rules`: which of WIDE_RULE and FUSED_RULE hold; the
+    model for zero wait states does without both."""
     steps: list[tuple[int, int]] = []
     first: Instruction | None = None
     before: Instruction | None = None
@@ -196,7 +203,7 @@ def block_cost(code: bytes, address: int = 0, rules: bool = True) -> CodeBlock:
         current = decode(word, wide)
         trail = trail + 1 if wide and at & 2 else 0
         lead = trail if trail > len(steps) else lead
-        extra = (pairing(before, current, rules) if before else 0) + int(rules and trail == LONG_RUN)
+        extra = (pairing(before, current, rules) if before else 0) + int(bool(rules & WIDE_RULE) and trail == LONG_RUN)
         steps.append((current.cycles + extra & 0xFF, 4 if wide else 2))
         first, before = first or current, current
         at += 4 if wide else 2

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 
 from tinyrig.virtual.timing.memory import MemorySystem
+from tinyrig.virtual.timing.model import ALL_RULES
 from tinyrig.virtual.timing.table import NARROW, WIDE
 
 CORE = "cortex-m4f-2"
@@ -32,7 +33,8 @@ class Fact:
 @dataclass(frozen=True)
 class Chip:
     """`default` is the best guess; `low` and `high` are the ends of the band. `checked`: against what silicon, "": none. `rules`:
-    see model.block_cost."""
+    see model.block_cost. `spread`: where a board was calibrated, how far estimates were off there, as a share; the band is then
+    the estimate less and plus that."""
 
     name: str
     default: MemorySystem
@@ -40,7 +42,8 @@ class Chip:
     high: MemorySystem
     facts: tuple[Fact, ...] = ()
     checked: str = ""
-    rules: bool = True
+    rules: int = ALL_RULES
+    spread: float = 0.0
 
     @property
     def systems(self) -> tuple[MemorySystem, ...]:
@@ -57,7 +60,7 @@ _ART = MemorySystem(0x08000000, 1 << 19, cache_bytes=1024, ways=64, miss=2, miss
 CHIPS: dict[str, Chip] = {
     chip.name: chip
     for chip in (
-        Chip(NO_WAIT, _NO_WAIT, _NO_WAIT, _NO_WAIT, rules=False),
+        Chip(NO_WAIT, _NO_WAIT, _NO_WAIT, _NO_WAIT, rules=0),
         Chip(
             "nrf52840",
             _NRF52840,

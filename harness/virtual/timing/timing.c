@@ -55,7 +55,7 @@ struct region {
     struct block *blocks; /* one for every halfword */
 };
 
-enum { REGIONS = 2, MEMORIES = 64, LONG_RUN = 3, IT_LENGTH = 4 };
+enum { REGIONS = 2, MEMORIES = 64, LONG_RUN = 3, IT_LENGTH = 4, WIDE_RULE = 1, FUSED_RULE = 2 };
 
 /* Bits of xPSR that hold the IT state: Armv7-M ARM (DDI 0403), B1.4.2. */
 #define XPSR_IT 0x0600FC00u
@@ -68,7 +68,7 @@ struct timing {
     struct region regions[REGIONS];
     struct memory memories[MEMORIES];
     uint32_t memory_count;
-    int rules;            /* whether wide runs and fused multiply-adds cost what model.py's newer rules say */
+    int rules;            /* WIDE_RULE and FUSED_RULE where wide runs and fused multiply-adds cost what model.py says of them */
     uint64_t instructions;
     struct watch *watch;  /* NULL: the emulator reports each read, by timing_read, or none does wait */
     int again;            /* the emulator has to begin the block anew */
@@ -127,9 +127,9 @@ void timing_forget(struct timing *t)
     timing_cached(t, 0);
 }
 
-void timing_rules(struct timing *t, int on)
+void timing_rules(struct timing *t, int bits)
 {
-    t->rules = on;
+    t->rules = bits;
 }
 
 /* Memory system `index`, at most MEMORIES of them; the caches are off until timing_cached(). */
@@ -236,7 +236,7 @@ static int pairing(const struct timing *t, const struct instruction *p, const st
         change--;
     if (waits && p->kind != KIND_LOAD_MANY)
         change++;
-    int in_time = t->rules && fused(p) && (c->kind == KIND_STORE_IMMEDIATE || accumulates(p, c));
+    int in_time = (t->rules & FUSED_RULE) && fused(p) && (c->kind == KIND_STORE_IMMEDIATE || accumulates(p, c));
     if (p->kind == KIND_FLOAT && (p->fp_writes & c->fp_reads) && !in_time)
         change++;
     if (c->kind == KIND_IT || (c->kind == KIND_NOP && p->kind == KIND_LOAD))
@@ -271,7 +271,7 @@ static void cost(const struct timing *t, const uint8_t *code, uint32_t address, 
         b->trail = bytes == 4 && ((address + at) & 2) ? b->trail + 1 : 0;
         if (b->trail > b->instructions)
             b->lead = b->trail;
-        int extra = (at ? pairing(t, &previous, &current) : 0) + (t->rules && b->trail == LONG_RUN);
+        int extra = (at ? pairing(t, &previous, &current) : 0) + ((t->rules & WIDE_RULE) && b->trail == LONG_RUN);
         b->steps[b->instructions] = (struct memory_step){(uint8_t)(current.cycles + extra), (uint8_t)bytes};
         b->cycles += b->steps[b->instructions].cycles;
         previous = current;
@@ -349,7 +349,7 @@ static int arrival(const struct timing *t, const struct block *b, const uint8_t 
         return (int)t->penalty;
     int third = t->run && t->run < LONG_RUN && t->run + b->lead >= LONG_RUN;
     int counted = t->run && b->lead >= LONG_RUN;
-    return (t->last && b->instructions ? seam(t, code) : 0) + (t->rules ? third - counted : 0);
+    return (t->last && b->instructions ? seam(t, code) : 0) + (t->rules & WIDE_RULE ? third - counted : 0);
 }
 
 static void leave(struct timing *t, const struct block *b, const uint8_t *code, int jumped)
