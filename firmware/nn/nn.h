@@ -397,6 +397,7 @@ void nn_arg_max_f32(int32_t outer, int32_t n, int32_t inner, const float *in, in
 void nn_add_s32(const nn_binary *p, const int32_t *a, const int32_t *b, int32_t *out);
 void nn_sub_s32(const nn_binary *p, const int32_t *a, const int32_t *b, int32_t *out);
 void nn_mul_s32(const nn_binary *p, const int32_t *a, const int32_t *b, int32_t *out);
+void nn_div_s32(const nn_binary *p, const int32_t *a, const int32_t *b, int32_t *out);
 void nn_floor_div_f32(const nn_binary *p, const float *a, const float *b, float *out);
 void nn_floor_mod_f32(const nn_binary *p, const float *a, const float *b, float *out);
 /* `count` operands of n elements, all of one quantisation. */
@@ -450,6 +451,14 @@ void nn_cast_f32_s8(int32_t n, const float *in, int8_t *out);
 void nn_cast_f32_s16(int32_t n, const float *in, int16_t *out);
 void nn_cast_f32_s32(int32_t n, const float *in, int32_t *out);
 void nn_cast_f32_f32(int32_t n, const float *in, float *out);
+void nn_cast_u32_s8(int32_t n, const uint32_t *in, int8_t *out);
+void nn_cast_u32_s16(int32_t n, const uint32_t *in, int16_t *out);
+void nn_cast_u32_s32(int32_t n, const uint32_t *in, int32_t *out);
+void nn_cast_u32_f32(int32_t n, const uint32_t *in, float *out);
+void nn_cast_s8_u32(int32_t n, const int8_t *in, uint32_t *out);
+void nn_cast_s16_u32(int32_t n, const int16_t *in, uint32_t *out);
+void nn_cast_s32_u32(int32_t n, const int32_t *in, uint32_t *out);
+void nn_cast_bool_u32(int32_t n, const uint8_t *in, uint32_t *out);
 void nn_cast_bool_s8(int32_t n, const uint8_t *in, int8_t *out);
 void nn_cast_bool_s16(int32_t n, const uint8_t *in, int16_t *out);
 void nn_cast_bool_s32(int32_t n, const uint8_t *in, int32_t *out);

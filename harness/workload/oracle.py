@@ -13,6 +13,7 @@ import numpy as np
 
 from tinyrig.compiler.model import schema
 from tinyrig.compiler.model.graph import Op, read_graph, read_model
+from tinyrig.compiler.model.options import custom_name
 from tinyrig.compiler.oracle_form import oracle_form
 from tinyrig.core.errors import HostError, ModelError, RigError
 from tinyrig.host.forked import memory_kills
@@ -157,6 +158,7 @@ class _Tflm:
         self._data, self._runtime = data, runtime
         self._once = any(op.code == "CALL_ONCE" for op in _ops(data))
         """A reset does not run such a subgraph again."""
+        self._unwritten = unwritten_rows(data)
         self._plain = self._create(keep=False)
         self._keeping: Any = None
 
@@ -177,12 +179,30 @@ class _Tflm:
             details = interpreter.get_input_details(i)
             interpreter.set_input(np.ascontiguousarray(x, details["dtype"]).reshape(details["shape"]), i)
         interpreter.invoke()
-        return [np.array(interpreter.get_output(i)) for i in range(_output_count(self._data))]
+        outputs = [np.array(interpreter.get_output(i)) for i in range(_output_count(self._data))]
+        for rows, count in self._unwritten:
+            outputs[rows].reshape(-1, 4 if outputs[rows].ndim == 3 else 1)[int(outputs[count].ravel()[0]) :] = 0
+        return outputs
 
     def tensors(self, inputs: list[np.ndarray]) -> dict[int, np.ndarray]:
         self._keeping = self._create(keep=True) if self._once or not self._keeping else self._keeping
         self._invoke(self._keeping, inputs)
         return {i: _tensor_value(self._keeping, i) for i in _activations(self._data)}
+
+
+def unwritten_rows(data: bytes) -> list[tuple[int, int]]:
+    """Outputs, by number, of which tflite-micro writes only as many rows as another one says; behind them lies whatever was in
+    its memory, for which zeros are taken here. Of detection heads that are asked for a box's best class alone."""
+    try:
+        graph = read_graph(data)
+    except ModelError:
+        return []
+    found = []
+    for op in graph.ops:
+        if op.code == custom_name("TFLite_Detection_PostProcess") and not op.options.flag("use_regular_nms"):
+            at = [graph.outputs.index(i) if i in graph.outputs else -1 for i in op.outputs]
+            found += [(rows, at[3]) for rows in at[:3] if rows >= 0 and at[3] >= 0]
+    return found
 
 
 def _as_meant(data: bytes) -> bytes:

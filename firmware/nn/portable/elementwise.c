@@ -65,6 +65,11 @@ BINARY(nn_add_s32, nn_binary, int32_t, wrapped((uint32_t)*x + (uint32_t)*y))
 BINARY(nn_sub_s32, nn_binary, int32_t, wrapped((uint32_t)*x - (uint32_t)*y))
 BINARY(nn_mul_s32, nn_binary, int32_t, wrapped((uint32_t)*x *(uint32_t)*y))
 
+/* Truncated, and 0 where there is no quotient: the reference ends its process there. */
+static inline int32_t quotient(int32_t a, int32_t b) { return b == 0 || (a == INT32_MIN && b == -1) ? 0 : a / b; }
+
+BINARY(nn_div_s32, nn_binary, int32_t, quotient(*x, *y))
+
 /* The remainder has the divisor's sign. */
 static inline float floor_mod(float a, float b) {
     float rest = fmodf(a, b);

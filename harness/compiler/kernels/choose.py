@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from tinyrig.compiler.kernels import cmsis, m4_f32, m4_int8, portable, portable_picks, portable_state
+from tinyrig.compiler.kernels.custom import detection, signal
 from tinyrig.compiler.kernels.dsp import int16
 from tinyrig.compiler.model.step import AnyStep, CompileOptions, Kernel, Select
 from tinyrig.core.errors import UserError
 
-PORTABLE: dict[str, Select] = {**portable.KERNELS, **portable_picks.KERNELS, **portable_state.KERNELS}
+PORTABLE: dict[str, Select] = {
+    **portable.KERNELS,
+    **portable_picks.KERNELS,
+    **portable_state.KERNELS,
+    **signal.KERNELS,
+    **detection.KERNELS,
+}
 
 ENGINES: dict[str, tuple[dict[str, Select], ...]] = {
     "portable": (PORTABLE,),

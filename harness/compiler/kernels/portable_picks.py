@@ -118,7 +118,12 @@ def l2_pool(step: ProgramStep[Pool], options: CompileOptions) -> Kernel:
 
 
 _ORDERS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
-_CASTS = tuple(f"cast_{a}_{b}" for a in ("s8", "s16", "s32", "f32", "bool") for b in ("s8", "s16", "s32", "f32"))
+_CASTS = tuple(
+    f"cast_{a}_{b}"
+    for a in ("s8", "s16", "s32", "u32", "f32", "bool")
+    for b in ("s8", "s16", "s32", "u32", "f32")
+    if a + b != "f32u32"
+)
 
 KERNELS: dict[str, Select] = {
     **dict.fromkeys((f"{name}_{t}" for name in _ORDERS for t in ("f32", "s32", "s64", "s8")), compare),

@@ -185,7 +185,13 @@ def float_unary(p: Program, op: Op) -> None:
 
 
 def div(p: Program, op: Op) -> None:
-    a, b, y = _operands(p, op, "float32")
+    a, b, y = _operands(p, op, "float32", "int32")
+    if a.dtype == "int32":
+        check(op, b, b.data is None or bool(b.data.all()), "no divisor of 0")
+        for t in (a, b, y):
+            check(op, t, len(t.scales) == 0, "no quantisation of int32 operands", f"scale {t.scale}")
+        _whole_numbers(p, op, a, b, y)
+        return
     bounds = FLOAT_ACTIVATIONS[activation(op)]
     p.emit("div_f32", op, [a, b], [y], Binary(broadcast(op, a, b, y), *bounds))
 

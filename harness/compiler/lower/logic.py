@@ -91,7 +91,7 @@ def _size(shape: tuple[int, ...]) -> int:
     return n
 
 
-_CASTS = {"int8": "s8", "int16": "s16", "int32": "s32", "float32": "f32", "bool": "bool"}
+_CASTS = {"int8": "s8", "int16": "s16", "int32": "s32", "uint32": "u32", "float32": "f32", "bool": "bool"}
 
 
 def cast(p: Program, op: Op) -> None:
@@ -108,4 +108,5 @@ def cast(p: Program, op: Op) -> None:
     else:
         for t in (x, y):
             check_dtype(op, t, *_CASTS)
+        check(op, y, (x.dtype, y.dtype) != ("float32", "uint32"), "a signed integer of a float", y.dtype)
         p.emit(f"cast_{_CASTS[x.dtype]}_{_CASTS[y.dtype]}", op, [x], [y], Unary(x.size))

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from tinyrig.compiler.lower import conv, elementwise, logic, matmul, move, pick, reduce, space, unary
+from tinyrig.compiler.lower.custom import detection, frames, signal
 from tinyrig.compiler.lower.flow import control, state, variables
 from tinyrig.compiler.lower.program import Program, check
 from tinyrig.compiler.model.extent import Empty, Open
 from tinyrig.compiler.model.graph import Graph, Op, Tensor, kept_state, read_graph, several_subgraphs
 from tinyrig.compiler.model.layers import Bounded
 from tinyrig.compiler.model.obstacle import Obstacle, Refused
+from tinyrig.compiler.model.options import custom_name
 from tinyrig.compiler.model.params import Clamp
 from tinyrig.compiler.model.shapes import infer
 from tinyrig.compiler.model.step import AnyStep, ProgramStep
@@ -107,6 +109,25 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
     **dict.fromkeys(("LOGISTIC", "TANH", "HARD_SWISH", "ABS", "RSQRT", "ELU"), elementwise.unary),
     **dict.fromkeys(("EXP", "LOG", "SQRT", "SQUARE", "NEG", "FLOOR", "CEIL", "ROUND", "SIN", "COS"), elementwise.float_unary),
 }
+
+_CUSTOM: dict[str, Callable[[Program, Op], None]] = {
+    "SignalWindow": signal.window,
+    "SignalFftAutoScale": signal.auto_scale,
+    "SignalRfft": signal.rfft,
+    "SignalIrfft": signal.irfft,
+    "SignalEnergy": signal.energy,
+    "SignalFilterBank": signal.filter_bank,
+    "SignalFilterBankSquareRoot": signal.square_root,
+    "SignalFilterBankSpectralSubtraction": signal.subtraction,
+    "SignalPCAN": signal.pcan,
+    "SignalFilterBankLog": signal.log,
+    "SignalFramer": frames.framer,
+    "SignalOverlapAdd": frames.overlap_add,
+    "SignalStacker": frames.stacker,
+    "SignalDelay": frames.delay,
+    "TFLite_Detection_PostProcess": detection.detection,
+}
+LOWER |= {custom_name(name): lowering for name, lowering in _CUSTOM.items()}
 
 
 @dataclass(frozen=True)

@@ -13,21 +13,13 @@ import numpy as np
 from tinyrig.compiler.model import schema
 from tinyrig.compiler.model.extent import Empty, Extent, Open, Shape, checked_shape, declared, settled
 from tinyrig.compiler.model.obstacle import Obstacle, Refused
-from tinyrig.compiler.model.options import OpOptions, read_options
+from tinyrig.compiler.model.options import OpOptions, custom_name, read_options
 from tinyrig.compiler.model.verify import EndsTooEarly, verify
 from tinyrig.core.errors import ModelError, RigError
 from tinyrig.core.text import printable
 
-DTYPES = {
-    "FLOAT32": "float32",
-    "INT8": "int8",
-    "INT16": "int16",
-    "INT32": "int32",
-    "INT64": "int64",
-    "UINT8": "uint8",
-    "BOOL": "bool",
-    "FLOAT16": "float16",
-}
+_NAMES = ("float32", "int8", "int16", "int32", "int64", "uint8", "bool", "float16", "uint32", "uint64")
+DTYPES = {name.upper(): name for name in _NAMES}
 """TFLite element type -> numpy name; a tensor of another type keeps its TFLite name and is refused where it is used."""
 
 INT4 = "INT4"
@@ -412,7 +404,7 @@ def _op(o: schema.Operator, index: int, codes: list[tuple[str, int, str]]) -> Op
         raise _corrupt(f"op {index} names operator code {o.OpcodeIndex()}")
     name, version, custom = codes[o.OpcodeIndex()]
     if name == "CUSTOM":
-        name = f"CUSTOM {custom!r}"
+        name = custom_name(custom)
     inputs = _ints(f"inputs of op {index}", o.InputsLength(), o.Inputs)
     outputs = _ints(f"outputs of op {index}", o.OutputsLength(), o.Outputs)
     return Op(index, name, inputs, outputs, read_options(o, name), version)

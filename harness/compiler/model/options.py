@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyrig.compiler.model.custom.options import CUSTOM, read_custom
 from tinyrig.compiler.model.schema import Operator, enum_names, options_reader
 from tinyrig.core.text import printable
 
@@ -129,11 +130,25 @@ _TABLE_NUMBERS = {name: number for number, name in enum_names("BuiltinOptions").
 def read_options(op: Operator, name: str) -> OpOptions:
     """The options of a schema Operator; the schema's defaults where the file carries none."""
     if name not in OPTIONS:
-        return OpOptions()
+        return OpOptions(dict(_custom(op, name)))
     table_name, fields = OPTIONS[name]
     given = op.BuiltinOptionsType() == _TABLE_NUMBERS[table_name]
     reader = options_reader(table_name, op.BuiltinOptions() if given else None)
     return OpOptions({key: _value(reader, getter) for key, getter in fields.items()})
+
+
+def custom_name(custom: str) -> str:
+    """How an operator that the schema does not know is called here."""
+    return f"CUSTOM {custom!r}"
+
+
+_CUSTOM = {custom_name(name): name for name in CUSTOM}
+
+
+def _custom(op: Operator, name: str) -> dict[str, int | float]:
+    if name not in _CUSTOM:
+        return {}
+    return read_custom(_CUSTOM[name], bytes(op.CustomOptionsAsNumpy()) if op.CustomOptionsLength() else b"")
 
 
 def _value(reader: Any, getter: Getter) -> Value:

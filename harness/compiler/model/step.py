@@ -26,6 +26,7 @@ C_TYPES = {
     "uint8": "uint8_t",
     "uint16": "uint16_t",
     "uint32": "uint32_t",
+    "uint64": "uint64_t",
     "bool": "uint8_t",
 }
 """numpy dtype name -> C type of a tensor's or constant's element."""

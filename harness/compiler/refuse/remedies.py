@@ -84,7 +84,8 @@ ROWS: tuple[Row, ...] = (
     Row(("CUSTOM 'ethos-u'",), "the file is compiled for an Arm Ethos-U: give the .tflite that Vela read"),
     Row(
         ("CUSTOM 'TFLite_Detection_PostProcess'",),
-        "export the network without the post-processing, and do it on the raw boxes and scores",
+        "give it float32 boxes and scores of one image (DEQUANTIZE in front), or export the network without the post-processing",
+        only_unsupported=False,
     ),
     Row(("WHERE",), WHERE),
     Row(("SIGN",), SIGN),

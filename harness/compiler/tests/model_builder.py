@@ -7,6 +7,7 @@ from typing import Any
 
 import flatbuffers
 import numpy as np
+from flatbuffers import flexbuffers
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from tinyrig.compiler.model.options import OPTIONS
@@ -19,6 +20,8 @@ TYPES = {
     "int64": schema.TensorType.INT64,
     "uint8": schema.TensorType.UINT8,
     "bool": schema.TensorType.BOOL,
+    "uint32": schema.TensorType.UINT32,
+    "uint64": schema.TensorType.UINT64,
     "float16": schema.TensorType.FLOAT16,
     "int4": schema.TensorType.INT4,
     "resource": schema.TensorType.RESOURCE,
@@ -69,7 +72,7 @@ class ModelBuilder:
         self._buffers.append(buffer)
 
     def op(self, code: str, inputs: list[int], outputs: list[int], version: int = 1, custom: str = "", **options: Any) -> None:
-        """`options` by the names of the schema's object API (strideH, fusedActivationFunction ...)."""
+        """`options` by the names of the schema's object API (strideH, fusedActivationFunction ...), or of the custom op."""
         o = schema.OperatorT()
         o.opcodeIndex = self._code(code, version, custom)
         o.inputs, o.outputs = list(inputs), list(outputs)
@@ -80,6 +83,8 @@ class ModelBuilder:
             for key, value in options.items():
                 assert hasattr(o.builtinOptions, key), key
                 setattr(o.builtinOptions, key, value)
+        elif custom and options:
+            o.customOptions = np.frombuffer(flexbuffers.Dumps(options), np.uint8)
         self._ops.append(o)
 
     def _code(self, code: str, version: int, custom: str) -> int:

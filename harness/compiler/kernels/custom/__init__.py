@@ -1,0 +1,1 @@
+"""The portable engine's kernels of custom operators."""
