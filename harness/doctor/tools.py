@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 from tinyrig.core.boards import Board
 from tinyrig.core.errors import HostError
+from tinyrig.core.hardware.cores import RISCV_CC
 from tinyrig.doctor.checks import CheckStatus
 from tinyrig.host.run_tool import run_tool
-from tinyrig.places.remedies import AGAIN, ARM, HOST, compiler, extra
+from tinyrig.places.remedies import AGAIN, ARM, HOST, RISCV, compiler, extra
 
 TOOL_S = 15.0
 """One call of a tool; less than checks.PATIENCE_S, so that its own error is reported."""
@@ -28,6 +29,7 @@ Alternatives = tuple[str, ...]
 NEEDS: dict[str, tuple[Alternatives, ...]] = {
     # builders
     "gcc": (("arm-none-eabi-gcc",),),
+    "gcc of RISC-V": ((RISCV_CC,),),
     "arduino": (("arduino-cli",), ("arduino core",)),
     # flashers
     "nano33": (("pyserial",),),
@@ -38,6 +40,7 @@ NEEDS: dict[str, tuple[Alternatives, ...]] = {
     # starters
     "virtual": (("unicorn",),),
     "qemu": (("qemu-system-arm",),),
+    "qemu of RISC-V": (("qemu-system-riscv32",),),
     "none": (),
     "": (),
 }
@@ -59,7 +62,8 @@ def needs(board: Board, oracle: str, flasher: str = "") -> tuple[Alternatives, .
     """Of one board, each once; `flasher`: another one than its record's."""
     way = flasher or board.flasher
     words = (board.builder, board.flash_command[0] if way == "command" else way, board.starter)
-    found = [alternatives for word in words for alternatives in NEEDS.get(word, ((word,),))]
+    named = words if board.core.arm else [f"{word} of RISC-V" if word in ("gcc", "qemu") else word for word in words]
+    found = [alternatives for word in named for alternatives in NEEDS.get(word, ((word,),))]
     return tuple(dict.fromkeys([*found, ("pyserial",), *ORACLES.get(oracle, ())]))
 
 
@@ -148,6 +152,16 @@ def _qemu() -> Found:
     return Found(CheckStatus.OK, f"{found.found} with {QEMU_MACHINE}")
 
 
+def _riscv_gcc() -> Found:
+    found = _program(RISCV_CC, ("-dumpfullversion",), compiler(RISCV))
+    if found.status != CheckStatus.OK:
+        return found
+    status, specs = _said([RISCV_CC, "-print-file-name=picolibc.specs"])
+    if status or not os.path.isabs(specs.strip()):
+        return Found(CheckStatus.BROKEN, f"{found.found} without picolibc", compiler(RISCV))
+    return Found(CheckStatus.OK, f"{found.found} with picolibc")
+
+
 # ---- libraries ----
 
 
@@ -188,6 +202,10 @@ TOOLS: dict[str, Callable[[], Found]] = {
     "pyserial": lambda: _package("pyserial", "serial", load=False),
     "unicorn": lambda: _package("unicorn", "unicorn"),
     "qemu-system-arm": _qemu,
+    RISCV_CC: _riscv_gcc,
+    "qemu-system-riscv32": lambda: _program(
+        "qemu-system-riscv32", ("--version",), "apt-get install --no-install-recommends qemu-system-misc"
+    ),
     "arduino-cli": lambda: _program("arduino-cli", ("version",), "https://arduino.github.io/arduino-cli/latest/installation/"),
     "arduino core": _arduino_core,
     "pyocd": lambda: _package("pyocd", "pyocd", extra("swd")),

@@ -27,11 +27,6 @@ class Core:
     def compiler(self) -> str:
         return ARM_CC if self.arm else RISCV_CC
 
-    @property
-    def fast(self) -> bool:
-        """Whether the kernels in assembly for Cortex-M4F run on it: integers with DSP, loop ends in FPU registers."""
-        return self.arm and self.dsp and self.fpu
-
 
 CORTEX_M4F = Core()
 

@@ -126,6 +126,9 @@ def test_what_a_board_needs():
     assert ("unicorn",) in virtual and ("arm-none-eabi-gcc",) in virtual and ("tflite-micro",) in virtual
     uart = BOARDS["nano33ble-uart"]
     assert ("pyocd", "st-flash") in needs(uart, "none", "probe") and ("tflite-micro",) not in needs(uart, "none")
+    riscv = needs(BOARDS["qemu-rv32"], "tflm")
+    assert ("qemu-system-riscv32",) in riscv and ("riscv64-unknown-elf-gcc",) in riscv
+    assert ("qemu-system-arm",) not in riscv and ("arm-none-eabi-gcc",) not in riscv
     own = dataclasses.replace(uart, flasher="my-flasher")
     assert ("my-flasher",) in needs(own, "none")
 
