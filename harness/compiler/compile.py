@@ -10,7 +10,8 @@ from tinyrig.compiler.kernels.choose import select_kernel
 from tinyrig.compiler.lower.lower import Lowered, lower_file
 from tinyrig.compiler.memory import plan_memory
 from tinyrig.compiler.model.graph import Tensor
-from tinyrig.compiler.model.step import AnyStep, CompileOptions
+from tinyrig.compiler.model.step import OPTIMISE, AnyStep, CompileOptions
+from tinyrig.compiler.stream.choose import stream
 from tinyrig.core.errors import ModelError, UserError
 from tinyrig.core.hardware.cores import CORTEX_M4F, Core
 from tinyrig.core.records import CompiledModel, OpInfo, TensorSpec
@@ -20,18 +21,24 @@ FIRMWARE_FLASH = 32 * 1024
 FIRMWARE_RAM = 32 * 1024
 """The same for protocol buffers and stack."""
 
+ROW_ENGINES = ("tinyrig", "portable")
+"""Engines whose kernels can compute single rows."""
+
 
 def compile_model(
     data: bytes, *, flash_bytes: int, ram_bytes: int, engine: str = "tinyrig", optimise: str = "speed", core: Core = CORTEX_M4F
 ) -> CompiledModel:
     """`flash_bytes`, `ram_bytes` and `core` are what the board has; weights or an arena beyond them are refused here, code is
-    checked by the linker. "speed" becomes "size" for a model that would otherwise leave no room for the firmware.
-    Raises ModelError; UserError for an unknown `engine` or `optimise` ("speed" or "size")."""
-    if optimise not in ("speed", "size"):
-        raise UserError("unknown optimisation", expected="speed or size", received=optimise)
+    checked by the linker. "speed" becomes "size" for a model that would otherwise leave no room for the firmware, and either
+    becomes "ram" where the arena would still leave none.
+    Raises ModelError; UserError for an unknown `engine` or `optimise` ("speed", "size" or "ram")."""
+    if optimise not in OPTIMISE:
+        raise UserError("unknown optimisation", expected=" or ".join(OPTIMISE), received=optimise)
     unit = plan_unit(data, engine, CompileOptions(optimise, core))
     if is_tight(unit, flash_bytes=flash_bytes, ram_bytes=ram_bytes):
         unit = smaller(unit, plan_unit(data, engine, CompileOptions("size", core)))
+    if lacks_ram(unit, ram_bytes) and optimise != "ram":
+        unit = leaner(unit, plan_unit(data, engine, CompileOptions("ram", core)))
     lowered, kernels, memory = unit.lowered, unit.kernels, unit.memory
     weights = weight_bytes(unit)
     by_step = [(s, k.weight_bytes) for s, k in zip(lowered.steps, kernels, strict=True)]
@@ -70,13 +77,24 @@ def _ops(lowered: Lowered) -> tuple[OpInfo, ...]:
 def plan_unit(data: bytes, engine: str, options: CompileOptions) -> Unit:
     """All decisions before any C text: steps, their kernels and offsets."""
     lowered = fuse(lower_file(data), engine, options)
-    kernels = [select_kernel(step, engine, options) for step in lowered.steps]
+    if options.optimise == "ram" and engine in ROW_ENGINES:
+        lowered, kernels = stream(lowered, engine, options)
+    else:
+        kernels = [select_kernel(step, engine, options) for step in lowered.steps]
     return Unit(lowered, kernels, plan_memory(lowered, kernels), engine, hashlib.sha256(data).hexdigest())
 
 
 def is_tight(unit: Unit, *, flash_bytes: int, ram_bytes: int) -> bool:
     """Whether faster kernels would leave no room for the firmware."""
-    return weight_bytes(unit) > flash_bytes - FIRMWARE_FLASH or unit.memory.arena_bytes > ram_bytes - FIRMWARE_RAM
+    return weight_bytes(unit) > flash_bytes - FIRMWARE_FLASH or lacks_ram(unit, ram_bytes)
+
+
+def lacks_ram(unit: Unit, ram_bytes: int) -> bool:
+    return unit.memory.arena_bytes > ram_bytes - FIRMWARE_RAM
+
+
+def leaner(unit: Unit, by_rows: Unit) -> Unit:
+    return min(unit, by_rows, key=lambda u: u.memory.arena_bytes)
 
 
 def smaller(fast: Unit, small: Unit) -> Unit:

@@ -83,6 +83,7 @@ def _step(step: AnyStep, kernel: Kernel, unit: Unit) -> str:
     ]
     lines = [_local(*one, memory) for one in named if re.search(rf"\b{one[1]}\b", body)]
     lines += [f"    uint8_t *scratch = arena + {memory.scratch[step.index]};"] if kernel.scratch_bytes else []
+    lines += [f"    uint8_t *work{i} = arena + {o};" for (s, i), o in memory.work.items() if s == step.index]
     lines += ["    " + line if line else "" for line in body.splitlines()]
     return "".join(parts) + f"static void __attribute__((noinline)) {prefix}(void) {{\n" + "\n".join(lines) + "\n}\n"
 

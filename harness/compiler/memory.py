@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_right
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from itertools import accumulate, pairwise
+from operator import or_
 
 from tinyrig.compiler.lower.lower import Lowered
-from tinyrig.compiler.model.step import Kernel
-from tinyrig.compiler.plan import Buffer, Placement, plan
+from tinyrig.compiler.model.step import Kernel, Piece, Pieces
+from tinyrig.compiler.plan import Buffer, Placement, plan, ticks
 from tinyrig.core.records import ArenaBuffer
 
 
@@ -20,34 +24,116 @@ class ArenaLayout:
     arena_bytes: int
     lower_bound: int
     buffers: tuple[ArenaBuffer, ...] = ()
+    work: dict[tuple[int, int], int] = field(default_factory=dict)
+    """Offsets of the buffers of steps that go row by row, by step and number."""
 
 
-def plan_memory(lowered: Lowered, kernels: list[Kernel]) -> ArenaLayout:
-    """Inputs live from before the first step until their last reader, outputs until behind the last step."""
+def plan_memory(lowered: Lowered, kernels: list[Kernel], search: bool = True) -> ArenaLayout:
+    """Inputs live from before the first step until their last reader, outputs until behind the last step. Not `search`: quickly,
+    to compare."""
+    clock = Clock.of(kernels)
+    buffers, owners = _tensor_buffers(lowered, kernels, clock)
+    for s, k in enumerate(kernels):
+        buffers += [Buffer(("scratch", s), k.scratch_bytes, clock.first(s), clock.last(s))] if k.scratch_bytes else []
+        buffers += _work_buffers(s, k, clock)
+    result = plan(buffers, search=search)
+    places = {i: result.offsets["tensor", o] for i, o in owners.items()}
+    offsets = {t.index: places[lowered.root(t.index)] for t in lowered.tensors if lowered.root(t.index) in places}
+    scratch = {key[1]: o for key, o in result.offsets.items() if key[0] == "scratch"}  # type: ignore[index]
+    work = {key[1:]: o for key, o in result.offsets.items() if key[0] == "work"}  # type: ignore[index]
+    return ArenaLayout(offsets, scratch, result.size, result.lower_bound, _placed(lowered, buffers, result, clock), work)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Steps to ticks: a step that goes row by row takes many. `begins`: the first tick of each step, and that behind the last."""
+
+    begins: tuple[int, ...]
+
+    @classmethod
+    def of(cls, kernels: list[Kernel]) -> Clock:
+        return cls(tuple(accumulate((k.timing.ticks if k.timing else 1 for k in kernels), initial=0)))
+
+    def first(self, step: int) -> int:
+        return step if step < 0 else self.begins[min(step, len(self.begins) - 1)]
+
+    def last(self, step: int) -> int:
+        return step if step < 0 else self.begins[step + 1] - 1 if step + 1 < len(self.begins) else self.begins[-1]
+
+    def step(self, tick: int) -> int:
+        return tick if tick < 0 else bisect_right(self.begins, tick) - 1
+
+
+def _tensor_buffers(lowered: Lowered, kernels: list[Kernel], clock: Clock) -> tuple[list[Buffer], dict[int, int]]:
+    """-> buffers, and the owner of each root's bytes."""
     spans = _spans(lowered)
     shared = _share(lowered, kernels, spans)
-    sizes: dict[int, int] = {}
-    for i, (first, last) in spans.items():
-        owner = _owner(shared, i)
-        sizes[owner] = max(sizes.get(owner, 0), lowered.tensors[i].nbytes)
-        a, b = spans[owner]
-        spans[owner] = (min(a, first), max(b, last))
-    buffers = [Buffer(("tensor", i), n, *spans[i]) for i, n in sizes.items()]
-    buffers += [Buffer(("scratch", s), k.scratch_bytes, s, s) for s, k in enumerate(kernels) if k.scratch_bytes]
-    result = plan(buffers)
-    owners = {i: result.offsets["tensor", _owner(shared, i)] for i in spans}
-    offsets = {t.index: owners[lowered.root(t.index)] for t in lowered.tensors if lowered.root(t.index) in owners}
-    scratch = {key[1]: o for key, o in result.offsets.items() if key[0] == "scratch"}  # type: ignore[index]
-    return ArenaLayout(offsets, scratch, result.size, result.lower_bound, _placed(lowered, buffers, result))
+    owners = {i: _owner(shared, i) for i in spans}
+    buffers = []
+    for owner in dict.fromkeys(owners.values()):
+        mine = [i for i, o in owners.items() if o == owner]
+        first, last = clock.first(min(spans[i][0] for i in mine)), clock.last(max(spans[i][1] for i in mine))
+        parts = [_pieces(lowered, kernels, clock, i, spans[i]) for i in mine]
+        pieces = _together(parts) if max(map(len, parts)) > 1 else ()
+        buffers.append(Buffer(("tensor", owner), max(lowered.tensors[i].nbytes for i in mine), first, last, pieces))
+    return buffers, owners
 
 
-def _placed(lowered: Lowered, buffers: list[Buffer], result: Placement) -> tuple[ArenaBuffer, ...]:
+def _pieces(lowered: Lowered, kernels: list[Kernel], clock: Clock, root: int, span: tuple[int, int]) -> Pieces:
+    """A tensor's bytes and their ticks: more than one piece where it is written or last read row by row."""
+    edges = [_edge(lowered, kernels, root, step, made) for step, made in ((span[0], True), (span[1], False))]
+    cuts = sorted({0, lowered.tensors[root].nbytes, *(e for p in edges if p for q in p for e in (q.offset, q.offset + q.size))})
+    found = []
+    for a, b in pairwise(cuts):
+        live = ticks(clock.first(span[0]), clock.last(span[1]))
+        for pieces, step in zip(edges, span, strict=True):
+            if pieces:
+                inside = next((p.live for p in pieces if p.offset <= a < p.offset + p.size), 0)
+                live &= ~ticks(clock.first(step), clock.last(step)) | inside << (clock.first(step) + 1)
+        found.append(Piece(a, b - a, live))
+    return tuple(found)
+
+
+def _together(parts: list[Pieces]) -> Pieces:
+    """Tensors in one place, one step after the other."""
+    every = [p for pieces in parts for p in pieces]
+    cuts = sorted({e for p in every for e in (p.offset, p.offset + p.size)})
+    found = []
+    for a, b in pairwise(cuts):
+        lives = [p.live for p in every if p.offset <= a < p.offset + p.size]
+        found.append(Piece(a, b - a, reduce(or_, lives)))
+    return tuple(found)
+
+
+def _edge(lowered: Lowered, kernels: list[Kernel], root: int, step: int, made: bool) -> Pieces:
+    """What the step that begins or ends a tensor's life says of its rows; nothing where it is not one that goes by rows."""
+    timing = kernels[step].timing if 0 <= step < len(kernels) else None
+    if timing is None:
+        return ()
+    tensors = lowered.steps[step].outputs if made else lowered.steps[step].inputs
+    known = timing.outputs if made else timing.inputs
+    found = [pieces for t, pieces in zip(tensors, known, strict=False) if lowered.root(t.index) == root]
+    return found[0] if found else ()
+
+
+def _work_buffers(step: int, kernel: Kernel, clock: Clock) -> list[Buffer]:
+    found, begin = [], clock.first(step)
+    for i, pieces in enumerate(kernel.timing.work if kernel.timing else ()):
+        if pieces:
+            moved = tuple(replace(p, live=p.live << (begin + 1)) for p in pieces)
+            size = max(p.offset + p.size for p in pieces)
+            found.append(Buffer(("work", step, i), size, begin, clock.last(step), moved))
+    return found
+
+
+def _placed(lowered: Lowered, buffers: list[Buffer], result: Placement, clock: Clock) -> tuple[ArenaBuffer, ...]:
     found = []
     for b in buffers:
         assert isinstance(b.key, tuple)
-        scratch, i = b.key[0] == "scratch", b.key[1]
+        scratch, i = b.key[0] != "tensor", b.key[1]
         name = f"scratch of {lowered.steps[i].op}" if scratch else lowered.tensors[i].name
-        found.append(ArenaBuffer(name, b.size, result.offsets[b.key], b.first, b.last, scratch))
+        life = clock.step(b.first), clock.step(b.last)
+        found.append(ArenaBuffer(name, b.size, result.offsets[b.key], *life, scratch))
     return tuple(sorted(found, key=lambda b: (b.first, b.offset)))
 
 

@@ -248,8 +248,8 @@ class Config:
     folders: Folders = field(default_factory=Folders)
     oracle: Annotated[str, OneOf(("tflm", "litert-ref", "none"))] = "tflm"
     """Whose outputs are right."""
-    optimise: Annotated[str, OneOf(("speed", "size"))] = "speed"
-    """`speed` may spend flash on unrolled code and re-laid weights."""
+    optimise: Annotated[str, OneOf(("speed", "size", "ram"))] = "speed"
+    """`speed` may spend flash on unrolled code and re-laid weights; `ram` may too, and takes chains of layers row by row."""
     line_rate: Annotated[int, Whole()] = 0
     """Baud that the virtual board's line is throttled to; 0: not at all."""
     line_repeats: Annotated[float, Number()] = 0.05

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 
-from tinyrig.compiler.compile import is_tight, plan_unit, smaller, weight_bytes
+from tinyrig.compiler.compile import is_tight, lacks_ram, leaner, plan_unit, smaller, weight_bytes
 from tinyrig.compiler.emit import Unit
 from tinyrig.compiler.model.graph import Tensor
 from tinyrig.compiler.model.obstacle import obstacles_of
@@ -28,6 +29,7 @@ def check_model(data: bytes, *, file: str = "", boards: Iterable[Board] | None =
     except ModelError as error:
         return ModelCheck(file, sha256, len(data), obstacles_of(error))
     small = unit if optimise == "size" else plan_unit(data, "tinyrig", CompileOptions("size"))
+    by_rows = cache(lambda: unit if optimise == "ram" else plan_unit(data, "tinyrig", CompileOptions("ram")))
     lowered, memory = unit.lowered, unit.memory
     return ModelCheck(
         file,
@@ -41,7 +43,7 @@ def check_model(data: bytes, *, file: str = "", boards: Iterable[Board] | None =
         arena_least=memory.lower_bound,
         arena_map=memory.buffers,
         flash=estimate(unit),
-        fits=tuple(_fit(unit, small, board) for board in (BOARDS.values() if boards is None else boards)),
+        fits=tuple(_fit((unit, small, by_rows), board) for board in (BOARDS.values() if boards is None else boards)),
         advice=advice_for(unit, small),
     )
 
@@ -60,10 +62,13 @@ def _op(unit: Unit, step: AnyStep, kernel: Kernel) -> CheckedOp:
     return CheckedOp(step.index, step.op, step.name, layer, step.macs, weights, speed, alive, outputs)
 
 
-def _fit(fast: Unit, small: Unit, board: Board) -> BoardFit:
-    """As the compiler does it: where the faster kernels would leave no room, with the smaller ones."""
+def _fit(units: tuple[Unit, Unit, Callable[[], Unit]], board: Board) -> BoardFit:
+    """As the compiler does it: where the faster kernels would leave no room, with the smaller ones, then by rows."""
+    fast, small, by_rows = units
     tight = is_tight(fast, flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes)
     unit = smaller(fast, small) if tight else fast
+    if lacks_ram(unit, board.ram_bytes):
+        unit = leaner(unit, by_rows())
     flash = estimate(unit).high + RIG_FLASH[board.builder]
     ram = unit.memory.arena_bytes + RIG_RAM
     lacks = [

@@ -30,7 +30,7 @@ def tables_of(engine: str, options: CompileOptions) -> tuple[dict[str, Select], 
     13 % more, but less RAM. Raises UserError for an unknown engine."""
     if engine not in ENGINES:
         raise UserError(f"unknown engine {engine!r}", expected=" or ".join(ENGINES), received=engine)
-    soft = not options.core.fpu and options.optimise == "speed"
+    soft = not options.core.fpu and options.fast
     return (m4_int8.KERNELS, PORTABLE) if engine == "tinyrig" and soft else ENGINES[engine]
 
 

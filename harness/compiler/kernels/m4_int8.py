@@ -98,7 +98,8 @@ def _conv_plan(
 def conv2d(step: ProgramStep[Conv2D], options: CompileOptions) -> Kernel | None:
     """conv2d_s8."""
     p = step.params
-    w, parts, whole = p.window, conv_parts(p, options), RestLayer(p.window, p.weights, p.bias, p.in_zero, p.quantized)
+    w, parts, given = p.window, conv_parts(p, options), m4_int8_map.given_rows(p.window, options)
+    whole = RestLayer(w, p.weights, p.bias, p.in_zero, p.quantized, given)
     if parts is None:
         return all_rest(whole)
     kernel = shaped_kernel(
@@ -110,6 +111,7 @@ def conv2d(step: ProgramStep[Conv2D], options: CompileOptions) -> Kernel | None:
         parts.scratch,
         _batches(w, w.out_h * w.out_w * w.out_c),
         (0,) if _in_place(w) else (),
+        given=given,
     )
     return with_rest(kernel, whole, parts.rest)
 
@@ -138,7 +140,7 @@ def has_mends(constants: tuple[Constant, ...]) -> int:
 
 def is_compact(kind: str, macs: int, options: CompileOptions) -> bool:
     """Whether a layer's code is to be small rather than fast."""
-    return options.optimise == "size" or macs < COMPACT_MACS[kind]
+    return not options.fast or macs * max(options.rows, 1) < COMPACT_MACS[kind]
 
 
 def _batches(w: Window, out_size: int) -> tuple[int, int, int]:
@@ -235,11 +237,12 @@ def depthwise_conv2d(step: ProgramStep[DepthwiseConv2D], options: CompileOptions
         return conv2d(step.with_params(conv), options)
     if w.dil_w > 2:
         return None
+    given = m4_int8_map.given_rows(w, options)
     for fit in fittings(Channels(p.weights.reshape(-1, w.out_c).T, p.bias, p.in_zero, p.quantized)):
         kernel = _depthwise_kernel(replace(p, weights=fit.channels.weights.T.reshape(p.weights.shape)), options, fit.channels)
         if kernel is not None:
             weights = p.weights.transpose(2, 0, 1)[..., None]
-            return with_rest(kernel, RestLayer(w, weights, p.bias, p.in_zero, p.quantized), fit.rest)
+            return with_rest(kernel, RestLayer(w, weights, p.bias, p.in_zero, p.quantized, given), fit.rest)
     return None
 
 
@@ -260,7 +263,8 @@ def _depthwise_kernel(p: DepthwiseConv2D, options: CompileOptions, c: Channels) 
         planes.scratch,
         _batches(w, w.out_h * w.out_w * w.out_c),
         (0,) if in_place else (),
-        "O3" if options.optimise == "speed" else "O2",
+        "O3" if options.fast else "O2",
+        m4_int8_map.given_rows(w, options),
     )
 
 
@@ -328,22 +332,25 @@ def shaped_kernel(
     batches: tuple[int, int, int] = (1, 0, 0),
     inplace: tuple[int, ...] = (),
     level: str = "O2",
+    given: tuple[str, ...] = (),
 ) -> Kernel:
     """A kernel whose code is `template` specialised for `shape`; steps with the same shape share the function. `level`: the
-    templates say themselves what is to be unrolled, so -O3 mostly costs flash."""
+    templates say themselves what is to be unrolled, so -O3 mostly costs flash. `given`: fields of the shape that are in scope."""
     parameters = ["const q8_channels *d", "const int8_t *in", "int8_t *out", "uint8_t *scratch"]
-    name, file_scope = m4_int8_map.specialised(template, shape_type, shape, parameters, ["d", "in", "out", "scratch"], level)
+    arguments = ["d", "in", "out", "scratch"]
+    name, file_scope = m4_int8_map.specialised(template, shape_type, shape, parameters, arguments, level, given)
     count, in_size, out_size = batches
+    more = "".join(f", {g}" for g in given)
 
     def body(prefix: str) -> str:
         mended = f"{prefix}_mend_from, {prefix}_mend" if has_mends(constants) else "0, 0"
         arrays = ", ".join(f"{prefix}_{name}" for name in ("weights", "bias", "multiplier", "shift"))
         record = f"static const q8_channels d = {{{arrays}, {mended}}};\n"
         if count == 1:
-            return f"{record}{name}(&d, in0, out0, scratch);\n"
+            return f"{record}{name}(&d, in0, out0, scratch{more});\n"
         return f"{record}for (int b = 0; b < {count}; b++) {name}(&d, in0 + b * {in_size}, out0 + b * {out_size}, scratch);\n"
 
-    return Kernel(body, constants, lambda _: file_scope, scratch_bytes, inplace, headers=(header,))
+    return Kernel(body, constants, lambda _: file_scope, scratch_bytes, inplace, headers=(header,), rows=bool(given))
 
 
 def range_text(q: Requant) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinyrig.compiler.fixed_point import exp_negative, mul_high, wrap32
-from tinyrig.compiler.model.layers import Mean, Pool
+from tinyrig.compiler.model.layers import Mean, Pool, Window
 from tinyrig.compiler.model.params import AddInt, Softmax
 from tinyrig.compiler.model.step import KEPT, CompileOptions, Constant, Kernel, ProgramStep, Select
 
@@ -26,8 +26,6 @@ TABLE_LENGTH = 64
 """So many exponentials take little more flash than computing them does (168 B)."""
 TABLE_VALUES = 128
 """So many values of a softmax make the longest table, 1 KB, worth its flash: it saves some 400 us."""
-
-LEVEL = {"speed": "O3", "size": "O2"}
 
 
 def add(step: ProgramStep[AddInt], options: CompileOptions) -> Kernel | None:
@@ -80,7 +78,8 @@ def pool(step: ProgramStep[Pool], options: CompileOptions) -> Kernel | None:
     ]
     template = f"q8_{step.kind.removesuffix('_s8')}"
     steps = w.in_h * w.in_w * w.in_c, w.out_h * w.out_w * w.out_c
-    return _map_kernel(template, "q8_pool_shape", fields, "m4/q8_pool.h", options, batches=(w.batch, *steps))
+    batches = (w.batch, *steps)
+    return _map_kernel(template, "q8_pool_shape", fields, "m4/q8_pool.h", options, batches=batches, given=given_rows(w, options))
 
 
 def mean(step: ProgramStep[Mean], options: CompileOptions) -> Kernel | None:
@@ -99,7 +98,7 @@ def softmax(step: ProgramStep[Softmax], options: CompileOptions) -> Kernel | Non
     if p.out_dtype != "int8":
         return None
     exps = exponentials(p)
-    much_used = options.optimise == "speed" and p.rows * p.depth >= TABLE_VALUES
+    much_used = options.fast and p.rows * p.depth >= TABLE_VALUES
     table = (Constant("exps", exps, "exp(-d * beta * scale) in Q0.31"),) if len(exps) <= TABLE_LENGTH or much_used else ()
     shape = f"{{{p.rows}, {p.depth}, {len(exps)}, {p.multiplier}, {p.shift}}}"
 
@@ -121,16 +120,30 @@ def exponentials(p: Softmax) -> np.ndarray:
 
 
 def specialised(
-    template: str, shape_type: str, shape: str, parameters: list[str], arguments: list[str], level: str
+    template: str,
+    shape_type: str,
+    shape: str,
+    parameters: list[str],
+    arguments: list[str],
+    level: str,
+    given: tuple[str, ...] = (),
 ) -> tuple[str, str]:
-    """-> name and text of a function that is `template` with a constant shape. Steps of equal shape share it: the text
-    defines it only once. `level` is GCC's, O2 or O3."""
-    name = f"{template}_{hashlib.sha256(shape.encode()).hexdigest()[:8]}"
+    """-> name and text of a function that is `template` with a constant shape, but for its fields `given`, which are parameters.
+    Steps of equal shape share it: the text defines it only once. `level` is GCC's, O2 or O3."""
+    name = f"{template}_{hashlib.sha256(' '.join((shape, *given)).encode()).hexdigest()[:8]}"
+    record = f"{shape_type} shape = {shape};" if given else f"static const {shape_type} shape = {shape};"
+    lines = [record, *(f"shape.{g} = {g};" for g in given), f"{template}(&shape, {', '.join(arguments)});"]
+    every = [*parameters, *(f"int32_t {g}" for g in given)]
     return name, (
         f"#ifndef {name.upper()}\n#define {name.upper()}\n"
-        f'static __attribute__(({KEPT}, optimize("{level}"))) void {name}({", ".join(parameters)}) {{\n'
-        f"    static const {shape_type} shape = {shape};\n    {template}(&shape, {', '.join(arguments)});\n}}\n#endif\n"
+        f'static __attribute__(({KEPT}, optimize("{level}"))) void {name}({", ".join(every)}) {{\n'
+        f"{''.join(f'    {line}' + chr(10) for line in lines)}}}\n#endif\n"
     )
+
+
+def given_rows(w: Window, options: CompileOptions) -> tuple[str, ...]:
+    """What a kernel that computes one row must be told: nothing where all rows that it reads are always there."""
+    return ("in_h", "pad_top") if options.rows and w.padded_rows else ()
 
 
 def _map_kernel(
@@ -142,22 +155,25 @@ def _map_kernel(
     operands: int = 1,
     batches: tuple[int, int, int] = (1, 0, 0),
     inplace: tuple[int, ...] = (),
+    given: tuple[str, ...] = (),
 ) -> Kernel:
     """`template` specialised for `fields`, shared by steps of equal shape; batches: count, bytes of one in and out."""
     shape = f"{{{', '.join(map(str, fields))}}}"
     names = ["a", "b"][:operands]
     parameters = [*(f"const int8_t *{n}" for n in names), "int8_t *out"]
-    name, file_scope = specialised(template, shape_type, shape, parameters, [*names, "out"], LEVEL[options.optimise])
+    level = "O3" if options.fast else "O2"
+    name, file_scope = specialised(template, shape_type, shape, parameters, [*names, "out"], level, given)
+    more = "".join(f", {g}" for g in given)
     count, in_size, out_size = batches
 
     def body(prefix: str) -> str:
         if operands == 2:
             return f"{name}(in0, in1, out0);"
         if count == 1:
-            return f"{name}(in0, out0);"
+            return f"{name}(in0, out0{more});"
         return f"for (int b = 0; b < {count}; b++) {name}(in0 + b * {in_size}, out0 + b * {out_size});"
 
-    return Kernel(body, file_scope=lambda _: file_scope, inplace=inplace, headers=(header,))
+    return Kernel(body, file_scope=lambda _: file_scope, inplace=inplace, headers=(header,), rows=bool(given))
 
 
 KERNELS: dict[str, Select] = {

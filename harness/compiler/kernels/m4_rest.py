@@ -23,6 +23,8 @@ class RestLayer:
     bias: np.ndarray
     in_zero: int
     requant: Requant
+    given: tuple[str, ...] = ()
+    """Fields of the window that are in scope (m4_int8_map.given_rows)."""
 
 
 LEAST_CHANNELS = 4
@@ -35,7 +37,10 @@ def all_rest(layer: RestLayer) -> Kernel | None:
         return None
     constants, records = _parts(layer, np.arange(layer.window.out_c))
     return Kernel(
-        lambda prefix: f"{records(prefix)}q8_rest(&rest, &rest_channels, in0, out0);\n", constants, headers=("m4/q8_rest.h",)
+        lambda prefix: f"{records(prefix)}q8_rest(&rest, &rest_channels, in0, out0);\n",
+        constants,
+        headers=("m4/q8_rest.h",),
+        rows=bool(layer.given),
     )
 
 
@@ -81,6 +86,8 @@ def _parts(layer: RestLayer, at: np.ndarray) -> tuple[tuple[Constant, ...], Call
 
     def records(prefix: str) -> str:
         arrays = ", ".join(f"{prefix}_{c.name}" for c in constants)
-        return f"static const q8_rest_shape rest = {shape};\nstatic const q8_rest_channels rest_channels = {{{arrays}}};\n"
+        kept = "" if layer.given else "static const "
+        given = "".join(f"rest.w.{g} = {g};\n" for g in layer.given)
+        return f"{kept}q8_rest_shape rest = {shape};\nstatic const q8_rest_channels rest_channels = {{{arrays}}};\n{given}"
 
     return constants, records

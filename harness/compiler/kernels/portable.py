@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from tinyrig.compiler.kernels.ctext import c_float, c_number, c_window
-from tinyrig.compiler.model.layers import Conv2D, DepthwiseConv2D, FullyConnected, Mean, Pool, Requant, TransposeConv, Weighted
+from tinyrig.compiler.model.layers import (
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    Mean,
+    Pool,
+    Requant,
+    TransposeConv,
+    Weighted,
+    Window,
+)
 from tinyrig.compiler.model.params import (
     AddInt,
     ArgMax,
@@ -32,16 +42,18 @@ from tinyrig.compiler.model.step import AnyStep, CompileOptions, Constant, Kerne
 from tinyrig.compiler.model.tables import sigmoid_table, softmax_tables
 
 
-def call(function: str, source: str, struct: str, fields: str, pointers: str, **more: object) -> Kernel:
-    """A kernel that is one call: function(&parameters, pointers), its parameters a const struct beside it."""
+def call(function: str, source: str, struct: str, fields: str, pointers: str, *, rows: bool = False, **more: object) -> Kernel:
+    """A kernel that is one call: function(&parameters, pointers), its parameters a const struct beside it. `rows`: with the
+    height and padding of its window from the scope."""
 
     def file_scope(prefix: str) -> str:
         return f"static const {struct} {prefix}_params = {{{fields.replace('@', prefix)}}};\n"
 
     def body(prefix: str) -> str:
-        return f"{function}(&{prefix}_params, {pointers.replace('@', prefix)});"
+        given = f"{struct} p = {prefix}_params;\np.w.in_h = in_h;\np.w.pad_top = pad_top;\n" if rows else ""
+        return f"{given}{function}(&{'p' if rows else f'{prefix}_params'}, {pointers.replace('@', prefix)});"
 
-    return Kernel(body, file_scope=file_scope, sources=(f"portable/{source}",), **more)  # type: ignore[arg-type]
+    return Kernel(body, file_scope=file_scope, sources=(f"portable/{source}",), rows=rows, **more)  # type: ignore[arg-type]
 
 
 def type_of(step: AnyStep) -> str:
@@ -55,7 +67,7 @@ def _requant_fields(q: Requant) -> str:
 _STRUCTS = {"conv2d": "conv", "transpose_conv": "conv", "depthwise": "depthwise", "dense": "dense"}
 
 
-def _weighted(step: ProgramStep[Weighted], function: str, shape: str, extra: list[int]) -> Kernel:
+def _weighted(step: ProgramStep[Weighted], function: str, shape: str, extra: list[int], rows: bool = False) -> Kernel:
     """conv, depthwise and dense share their layout: <shape>, extra integers, then the requantisation or float bounds."""
     p, t = step.params, type_of(step)
     constants = [Constant("weights", p.weights), Constant("bias", p.bias)]
@@ -70,17 +82,21 @@ def _weighted(step: ProgramStep[Weighted], function: str, shape: str, extra: lis
     wide = "_b32" if t == "s16" and p.bias.dtype == np.int32 else ""
     fields = ", ".join([shape, *map(str, extra), *tail])
     name = f"{function}_{t}{wide}"
-    return call(f"nn_{name}", f"{name}.c", struct, fields, "in0, @_weights, @_bias, out0", constants=tuple(constants))
+    return call(f"nn_{name}", f"{name}.c", struct, fields, "in0, @_weights, @_bias, out0", rows=rows, constants=tuple(constants))
+
+
+def _by_rows(w: Window, options: CompileOptions) -> bool:
+    return bool(options.rows) and w.padded_rows
 
 
 def conv2d(step: ProgramStep[Conv2D], options: CompileOptions) -> Kernel:
     p = step.params
-    return _weighted(step, "conv2d", c_window(p.window), [p.weights.shape[3]])
+    return _weighted(step, "conv2d", c_window(p.window), [p.weights.shape[3]], _by_rows(p.window, options))
 
 
 def depthwise(step: ProgramStep[DepthwiseConv2D], options: CompileOptions) -> Kernel:
     p = step.params
-    return _weighted(step, "depthwise", c_window(p.window), [p.depth_multiplier])
+    return _weighted(step, "depthwise", c_window(p.window), [p.depth_multiplier], _by_rows(p.window, options))
 
 
 def dense(step: ProgramStep[FullyConnected], options: CompileOptions) -> Kernel:
@@ -97,7 +113,8 @@ def pool(step: ProgramStep[Pool], options: CompileOptions) -> Kernel:
     p, t = step.params, type_of(step)
     struct = "nn_pool_float" if t == "f32" else "nn_pool_int"
     bounds = (float(p.act_min), float(p.act_max)) if t == "f32" else (p.act_min, p.act_max)
-    return call(f"nn_{step.kind}", "pool.c", struct, ", ".join([c_window(p.window), *map(c_number, bounds)]), "in0, out0")
+    fields = ", ".join([c_window(p.window), *map(c_number, bounds)])
+    return call(f"nn_{step.kind}", "pool.c", struct, fields, "in0, out0", rows=_by_rows(p.window, options))
 
 
 def mean(step: ProgramStep[Mean], options: CompileOptions) -> Kernel:

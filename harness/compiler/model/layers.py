@@ -43,9 +43,18 @@ class Window:
     @property
     def padded(self) -> bool:
         """Does any tap of any output fall outside the input?"""
-        bottom = (self.out_h - 1) * self.stride_h + (self.k_h - 1) * self.dil_h - self.pad_top
         right = (self.out_w - 1) * self.stride_w + (self.k_w - 1) * self.dil_w - self.pad_left
-        return bool(self.pad_top or self.pad_left or bottom >= self.in_h or right >= self.in_w)
+        return self.padded_rows or bool(self.pad_left or right >= self.in_w)
+
+    @property
+    def padded_rows(self) -> bool:
+        """Does any fall above or below it?"""
+        return bool(self.pad_top or (self.out_h - 1) * self.stride_h - self.pad_top + self.reach > self.in_h)
+
+    @property
+    def reach(self) -> int:
+        """Rows from the filter's first to its last."""
+        return (self.k_h - 1) * self.dil_h + 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,10 +38,21 @@ pointers inside, loses sight of what the copy writes, and drops the call (seen a
 @dataclass(frozen=True)
 class CompileOptions:
     """What the user asked for, and for which core. `optimise`: "speed" may spend flash on re-laid weights and unrolled code,
-    "size" may not."""
+    "size" may not, "ram" may and takes layers row by row where the arena gets smaller. `rows`: not 0 where a kernel is wanted
+    that computes one row of the output a call, of so many in all (see Kernel)."""
 
     optimise: str = "speed"
     core: Core = CORTEX_M4F
+    rows: int = 0
+
+    @property
+    def fast(self) -> bool:
+        """May code be large?"""
+        return self.optimise != "size"
+
+
+OPTIMISE = ("speed", "size", "ram")
+"""What can be asked for."""
 
 
 P_co = TypeVar("P_co", covariant=True)
@@ -90,6 +101,29 @@ class Constant:
         return C_TYPES[self.data.dtype.name]
 
 
+@dataclass(frozen=True)
+class Piece:
+    """Bytes `offset` .. `offset + size` of a buffer, alive in the ticks whose bits are set in `live`."""
+
+    offset: int
+    size: int
+    live: int
+
+
+Pieces = tuple[Piece, ...]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A step that takes many `ticks`, and in which of them (bit 0 is its first) parts of its tensors and of its own buffers are
+    alive. `inputs` by number: until they were read for the last time; `outputs`: from when they are written to the step's end."""
+
+    ticks: int
+    inputs: tuple[Pieces, ...]
+    outputs: tuple[Pieces, ...]
+    work: tuple[Pieces, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Kernel:
     """How one engine does one step.
@@ -101,6 +135,9 @@ class Kernel:
     file_scope(prefix) -> C text placed before that function (helpers, parameter structs), behind its constants.
     sources: files below firmware/nn to compile; headers: below firmware/nn, to include.
     inplace: numbers of the inputs that output 0 may overwrite (same address) without harm.
+    rows: it computes one row, which is what `out0` points to. In scope besides: `in_h`, the rows from `in0` on, and `pad_top`,
+    the rows of padding before them.
+    timing: of a step of many ticks; its buffers are in scope as `work0` ... (uint8_t *, 16-byte aligned).
     extra_sources, include_dirs: another runtime's files from elsewhere, absolute paths.
     """
 
@@ -113,6 +150,8 @@ class Kernel:
     headers: tuple[str, ...] = field(default=("nn.h",))
     extra_sources: tuple[Path, ...] = ()
     include_dirs: tuple[Path, ...] = ()
+    rows: bool = False
+    timing: Timing | None = None
 
     @property
     def weight_bytes(self) -> int:

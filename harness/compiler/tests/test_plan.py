@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinyrig.compiler.compile import compile_model, plan_unit
-from tinyrig.compiler.model.step import CompileOptions
+from tinyrig.compiler.model.step import CompileOptions, Piece
 from tinyrig.compiler.plan import Buffer, Placement, first_fit, lower_bound, plan
 from tinyrig.compiler.tests.cases import compare, random_values
 from tinyrig.compiler.tests.model_builder import ModelBuilder
@@ -41,6 +42,30 @@ def test_plans_are_sound_and_above_the_lower_bound(wanted: list[Buffer], align: 
     found = plan(wanted, align)
     assert_sound(found, wanted, align)
     assert found.size >= found.lower_bound >= max(b.size for b in wanted)
+
+
+@st.composite
+def parted(draw: st.DrawFn) -> list[Buffer]:
+    """Some buffers of pieces that are alive in ticks of their own."""
+
+    def pieces(b: Buffer) -> tuple[Piece, ...]:
+        cut = draw(st.integers(0, b.size))
+        lives = [draw(st.integers(1, 2 ** (b.last - b.first + 1) - 1)) << (b.first + 1) for _ in range(2)]
+        parts = ((0, cut), (cut, b.size - cut))
+        return tuple(Piece(at, n, live) for (at, n), live in zip(parts, lives, strict=True) if n)
+
+    return [replace(b, pieces=pieces(b)) if draw(st.booleans()) else b for b in draw(buffers(most=10, times=8))]
+
+
+@settings(max_examples=200, deadline=None)
+@given(parted())
+def test_pieces_share_bytes_only_at_different_times(wanted: list[Buffer]) -> None:
+    found = plan(wanted, search=False)
+    assert found.size >= found.lower_bound
+    for a, b in itertools.combinations(wanted, 2):
+        for p, q in itertools.product(a.parts, b.parts):
+            x, y = found.offsets[a.key] + p.offset, found.offsets[b.key] + q.offset
+            assert not p.live & q.live or x + p.size <= y or y + q.size <= x, (a, b)
 
 
 @settings(max_examples=40, deadline=None)

@@ -38,8 +38,8 @@ def window(step: ProgramStep[Window], options: CompileOptions) -> Kernel:
     p = step.params
     weights = (Constant("weights", p.weights),)
     fields, struct = f"{p.rows}, {p.n}, {p.shift}", "nn_signal_window_shape"
-    more = {"constants": weights, "headers": _HEADERS, "inplace": (0,)}
-    return call("nn_signal_window", "signal.c", struct, fields, "@_weights, in0, out0", **more)
+    pointers = "@_weights, in0, out0"
+    return call("nn_signal_window", "signal.c", struct, fields, pointers, constants=weights, headers=_HEADERS, inplace=(0,))
 
 
 def scale(step: ProgramStep[Scaled], options: CompileOptions) -> Kernel:

@@ -69,7 +69,7 @@ def depthwise_conv2d(step: ProgramStep[DepthwiseConv2D], options: CompileOptions
     weights = Constant("weights", pad_to(taps, 4, 2) if planes.small else taps, "[channel][row][column]")
     in_place = (0,) if w.out_w <= w.in_w and w.out_h <= w.in_h and p.depth_multiplier == 1 else ()
     sizes = w.batch, w.in_h * w.in_w * w.in_c, w.out_h * w.out_w * w.out_c
-    level = "O3" if options.optimise == "speed" else "O2"
+    level = "O3" if options.fast else "O2"
     return _kernel("q16_depthwise", (shape, s.range), "m4/q16_depthwise.h", weights, s, planes.scratch, sizes, in_place, level)
 
 

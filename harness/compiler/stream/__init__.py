@@ -1,0 +1,1 @@
+"""Chains of layers that run row by row: how, when, and which."""
