@@ -66,6 +66,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], ex
         metavar="RUN",
         help="continue an interrupted run at its first unmeasured window (default: this board's newest)",
     )
+    parser.add_argument("--energy", type=Path, metavar="FILE.csv", help="a recording of the marked inferences (docs/energy.md)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result (schema 1)")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit's XML for a CI: a test case for each claim")
     parser.add_argument("--no-report", action="store_true", help="print a line for each variant instead of writing the report")
@@ -85,6 +86,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Runs, stores, reports; returns the exit status."""
     from tinyrig.core.config import load_config
     from tinyrig.core.deadlines import Deadline
+    from tinyrig.energy.settings import with_trace
     from tinyrig.junit.runs import check_path, run_document, save, told_in
 
     check_path(arguments.junit)
@@ -93,6 +95,8 @@ def main(arguments: argparse.Namespace) -> int:
         deadline = Deadline("run_s", config.limits.run_s)
         plan, resume = _asked(arguments, config)
         config = dataclasses.replace(config, dataset=plan.dataset or config.dataset)
+        if arguments.energy:
+            config = with_trace(config, arguments.energy, len(plan.models or plan.variants))
         _check_writable(arguments.json)
         done = _read_back(_measure(plan, config, resume, deadline), config)
     if arguments.junit:
@@ -179,7 +183,7 @@ def _foreign(board: str | None) -> bool:
 
 
 def _check_foreign(arguments: argparse.Namespace) -> None:
-    wrong = [f"--{name}" for name in ("engine", "resume") if getattr(arguments, name) is not None]
+    wrong = [f"--{name}" for name in ("engine", "resume", "energy") if getattr(arguments, name) is not None]
     if wrong:
         raise UserError(
             f"{wrong[0]} can't be used with a firmware that was built elsewhere",

@@ -29,6 +29,8 @@ def energy(run: Measurement) -> dict[str, Any] | None:
         "us_median": float(np.median(us)),
         "mw_mean": float(uj.sum() / us.sum() * 1e3),
         "voltage_mv": kept["voltage_mv"],
+        "voltage_measured": kept.get("voltage_measured", False),
+        "meter": kept.get("meter", "ppk2"),
         "mode": kept["mode"],
         "idle_included": True,
         "trial": run.board.timing == ESTIMATED,

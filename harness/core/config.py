@@ -125,12 +125,12 @@ class Labgrid:
 
 @dataclass(frozen=True)
 class Energy:
-    """A Power Profiler Kit II and how it is wired (docs/energy.md)."""
+    """A power meter and how it is wired (docs/energy.md)."""
 
     __pydantic_config__ = KEYS
 
     port: Annotated[str, Text()] = ""
-    """Empty: the only one attached."""
+    """Of the meter: a serial port, HOST:PORT or serial number, by its kind; of `csv` the file. Empty: the only one attached."""
     board: Annotated[str, Text()] = ""
     """The one that it measures; empty: any physical one."""
     mode: Annotated[str, OneOf(("ampere", "source"))] = "ampere"
@@ -139,6 +139,8 @@ class Energy:
     """A source of the wrong voltage destroys a board."""
     channel: Annotated[int, Whole(0, 7, strict=True)] = 0
     """The logic input that sees the mark."""
+    meter: Annotated[str, Text()] = "ppk2"
+    """`ppk2`, `joulescope`, `otii`, `csv` (a recording in a file), or what another package offers."""
 
 
 def _budget(name: str) -> Amount:

@@ -1,12 +1,10 @@
-"""The PPK2's stream of samples: framing, losses, the mark. Pure; currents are computed by ppk2-api (worker.py).
+"""The PPK2's stream of samples: framing, losses, logic inputs. Pure; currents are computed by ppk2-api (ppk2.py).
 
 A sample is 4 bytes, little-endian, 100,000 a second: bits 0-13 the ADC's value, 14-16 the range, 18-23 a counter, 24-31 the
 digital inputs D0-D7. Source: pc-nrfconnect-ppk, src/device/serialDevice.ts (Nordic Semiconductor), from which ppk2-api was made.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,18 +16,6 @@ RANGE_SHIFT, RANGE_MASK, LAST_RANGE = 14, 7, 4
 ADC_MASK = 0x3FFF
 _ALIGN_BY = 4096
 """Samples looked at to find where one begins."""
-
-
-@dataclass(frozen=True)
-class Span:
-    """Samples `start` to `end` (not included) during which the mark was high."""
-
-    start: int
-    end: int
-
-    @property
-    def us(self) -> float:
-        return (self.end - self.start) * SAMPLE_US
 
 
 def words(raw: bytes) -> np.ndarray:
@@ -64,22 +50,12 @@ def losses(samples: np.ndarray) -> np.ndarray:
     return np.flatnonzero(_counted(samples) != 1) + 1
 
 
-def spans(samples: np.ndarray, channel: int) -> list[Span]:
-    """Where the mark was high, begun and ended within the recording."""
-    high = ((samples >> (LOGIC_SHIFT + channel)) & 1).astype(np.int8)
-    edges = np.diff(high)
-    starts, ends = np.flatnonzero(edges == 1) + 1, np.flatnonzero(edges == -1) + 1
-    if len(starts) and len(ends) and ends[0] < starts[0]:
-        ends = ends[1:]  # it was high when the recording began
-    return [Span(int(s), int(e)) for s, e in zip(starts, ends, strict=False)]
+def high(samples: np.ndarray, channel: int) -> np.ndarray:
+    """Whether logic input `channel` was high, bool for each sample."""
+    return ((samples >> (LOGIC_SHIFT + channel)) & 1).astype(bool)
 
 
 def saturated(samples: np.ndarray) -> bool:
     """Whether a sample is the largest that the largest range can show: more than about 1 A flowed."""
     at_end = (samples & ADC_MASK) == ADC_MASK
     return bool(np.any(at_end & (((samples >> RANGE_SHIFT) & RANGE_MASK) >= LAST_RANGE)))
-
-
-def energy_uj(currents_ua: np.ndarray, voltage_mv: int) -> float:
-    """Integral of current times voltage over consecutive samples: uA x V x us = 1e-6 uJ."""
-    return float(np.sum(currents_ua, dtype=np.float64)) * voltage_mv * 1e-3 * SAMPLE_US * 1e-6

@@ -23,7 +23,7 @@ from tinyrig.core.files.test_set import name_of_windows
 from tinyrig.core.plans import MeasurementSettings, RunSettings, Subject
 from tinyrig.core.records import BoardInfo, ClockCheck, CompiledModel, Hello, Image, Measurement, Sample, TensorSpec, Variant
 from tinyrig.core.scoring import Caution, Scoring
-from tinyrig.energy.meter import Meter, measure_energy, meter_for
+from tinyrig.energy.meter import AnyMeter, measure_energy, meter_for
 from tinyrig.link.clock_check import clock_watch
 from tinyrig.link.session import Session
 from tinyrig.measure.parity import compare, rightness, split_outputs
@@ -255,7 +255,7 @@ class _Stream:
         return line
 
     def _energy(
-        self, meter: Meter | None, session: Session, windows: Windows, outputs: bytes
+        self, meter: AnyMeter | None, session: Session, windows: Windows, outputs: bytes
     ) -> tuple[tuple[Sample, ...], Mapping[str, Any] | None]:
         if meter is None:
             return (), None

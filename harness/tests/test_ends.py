@@ -140,7 +140,7 @@ def power_meter(tmp_path: Path) -> Iterator[Callable[[Path], Started]]:
     meter = Started(module_command("tinyrig.energy.fake"), tmp_path)
 
     def begin(folder: Path) -> Started:
-        started = Started(module_command("tinyrig.energy.worker", meter.line.split()[1], "ampere", "3300", "0"), folder)
+        started = Started(module_command("tinyrig.energy.worker", "ppk2", meter.line.split()[1], "ampere", "3300", "0"), folder)
         assert "ready" in started.line
         started.process.stdin.write('{"do": "start"}\n')
         started.process.stdin.flush()

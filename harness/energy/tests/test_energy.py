@@ -28,7 +28,8 @@ from tinyrig.core.errors import DeviceError, HostError, LinkError, UserError
 from tinyrig.core.records import MEASURED
 from tinyrig.energy import meter as meters
 from tinyrig.energy.meter import Meter, choose, measure_energy, meter_for
-from tinyrig.energy.stream import Span, energy_uj, losses, saturated, spans, words
+from tinyrig.energy.spans import Marked, Recorded, energy_uj, spans
+from tinyrig.energy.stream import high, losses, saturated, words
 from tinyrig.link.bounds import Impossible
 from tinyrig.link.session import Session
 from tinyrig.reports.markdown import render
@@ -63,10 +64,10 @@ def test_a_stream_is_read_from_where_its_counter_runs_on(levels, first, torn):
 @given(st.lists(st.booleans(), min_size=3, max_size=200), st.integers(0, 7))
 def test_spans_are_the_whole_pulses(levels, channel):
     samples = (stream(levels) & 0xFFFFFF) | np.asarray(levels, np.uint32) << (24 + channel)
-    for span in spans(samples, channel):
+    for span in spans(high(samples, channel)):
         assert all(levels[span.start : span.end]) and not levels[span.start - 1] and not levels[span.end]
     rises = sum(1 for a, b in pairwise(levels) if b and not a)
-    assert len(spans(samples, channel)) == rises - (1 if rises and levels[-1] else 0)
+    assert len(spans(high(samples, channel))) == rises - (1 if rises and levels[-1] else 0)
 
 
 @given(st.integers(1, 62), st.integers(1, 98))
@@ -80,11 +81,13 @@ def test_only_the_largest_range_saturates():
 
 
 def test_no_bytes_are_no_samples():
-    assert len(words(b"")) == len(words(b"abc")) == 0 and spans(words(b""), 0) == []
+    assert len(words(b"")) == len(words(b"abc")) == 0 and spans(high(words(b""), 0)) == []
 
 
 def test_ten_milliamperes_at_3_3_v_for_a_millisecond():
-    assert energy_uj(np.full(100, 10_000.0), 3300) == pytest.approx(33.0) and Span(3, 103).us == 1000.0
+    ua = np.full(100, 10_000.0)
+    assert energy_uj(Marked(ua), 3300, 10.0) == pytest.approx(33.0)
+    assert energy_uj(Marked(ua, np.full(100, 1650.0)), 3300, 10.0) == pytest.approx(16.5), "a measured voltage counts"
 
 
 def test_the_medians_interval():
@@ -148,11 +151,11 @@ def test_a_stream_that_is_torn_or_lost_once_is_no_matter(pipe, fault):
 
 @pytest.mark.parametrize("ua", [[1.0, np.nan], [np.inf], [2e6, 1.0], [-5e3, 1.0], [-20.0], []])
 def test_a_current_that_can_not_flow_is_no_energy(ua):
-    recorded = meters.Recorded(100, 1, 0, 0, False)
-    figures = meters._figures(Energy(), recorded, [np.asarray([12_000.0, -0.5])])
+    recorded = Recorded(100, 1, 0, 0, False, 10.0)
+    figures = meters._figures(Energy(), recorded, [Marked(np.asarray([12_000.0, -0.5]))])
     assert len(figures["uj"]) == 1
     with pytest.raises(Impossible, match="the power meter, of marked inference 1, reports what can't be"):
-        meters._figures(Energy(), recorded, [np.asarray([12_000.0]), np.asarray(ua, np.float64)])
+        meters._figures(Energy(), recorded, [Marked(np.asarray([12_000.0])), Marked(np.asarray(ua, np.float64))])
 
 
 @pytest.mark.parametrize(
