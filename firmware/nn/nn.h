@@ -280,6 +280,7 @@ void nn_depthwise_f32(const nn_depthwise_float *p, const float *in, const float 
 
 /* Weights [out_n, in_n]. */
 void nn_dense_s8(const nn_dense_int *p, const int8_t *in, const int8_t *weights, const int32_t *bias, int8_t *out);
+void nn_dense_s16_b32(const nn_dense_int *p, const int16_t *in, const int8_t *weights, const int32_t *bias, int16_t *out);
 void nn_dense_s16(const nn_dense_int *p, const int16_t *in, const int8_t *weights, const int64_t *bias, int16_t *out);
 void nn_dense_f32(const nn_dense_float *p, const float *in, const float *weights, const float *bias, float *out);
 
@@ -300,6 +301,7 @@ void nn_reduce_min_s8(const nn_mean_float *p, const int8_t *in, int8_t *out);
 void nn_reduce_min_f32(const nn_mean_float *p, const float *in, float *out);
 
 /* Two activations, matrix by matrix. */
+void nn_batch_matmul_s16(const nn_matmul_int *p, const int16_t *a, const int16_t *b, int16_t *out);
 void nn_batch_matmul_s8(const nn_matmul_int *p, const int8_t *a, const int8_t *b, int8_t *out);
 void nn_batch_matmul_f32(const nn_matmul_float *p, const float *a, const float *b, float *out);
 
@@ -346,20 +348,26 @@ void nn_maximum_s8(const nn_binary *p, const int8_t *a, const int8_t *b, int8_t 
 void nn_minimum_f32(const nn_binary *p, const float *a, const float *b, float *out);
 void nn_minimum_s16(const nn_binary *p, const int16_t *a, const int16_t *b, int16_t *out);
 void nn_minimum_s32(const nn_binary *p, const int32_t *a, const int32_t *b, int32_t *out);
+void nn_minimum_s64(const nn_binary *p, const int64_t *a, const int64_t *b, int64_t *out);
+void nn_maximum_s64(const nn_binary *p, const int64_t *a, const int64_t *b, int64_t *out);
 void nn_minimum_s8(const nn_binary *p, const int8_t *a, const int8_t *b, int8_t *out);
 void nn_div_f32(const nn_binary_float *p, const float *a, const float *b, float *out);
 void nn_squared_difference_f32(const nn_binary_float *p, const float *a, const float *b, float *out);
+void nn_squared_difference_s16(const nn_add_int *p, const int16_t *a, const int16_t *b, int16_t *out);
 void nn_squared_difference_s8(const nn_add_int *p, const int8_t *a, const int8_t *b, int8_t *out);
 void nn_mul_f32(const nn_binary_float *p, const float *a, const float *b, float *out);
 void nn_mul_s16(const nn_mul_int *p, const int16_t *a, const int16_t *b, int16_t *out);
 void nn_mul_s8(const nn_mul_int *p, const int8_t *a, const int8_t *b, int8_t *out);
 void nn_prelu_f32(const nn_binary *p, const float *a, const float *b, float *out);
+void nn_prelu_s16(const nn_prelu_int *p, const int16_t *a, const int8_t *b, int16_t *out);
 void nn_prelu_s8(const nn_prelu_int *p, const int8_t *a, const int8_t *b, int8_t *out);
 void nn_sub_f32(const nn_binary_float *p, const float *a, const float *b, float *out);
 void nn_sub_s16(const nn_add_int *p, const int16_t *a, const int16_t *b, int16_t *out);
 void nn_sub_s8(const nn_add_int *p, const int8_t *a, const int8_t *b, int8_t *out);
 
 void nn_lut_s8(int32_t n, const int8_t *table, const int8_t *in, int8_t *out);
+/* `positive` alone counts; zeros are 0. */
+void nn_abs_s16(const nn_leaky_int *p, const int16_t *in, int16_t *out);
 void nn_leaky_relu_s16(const nn_leaky_int *p, const int16_t *in, int16_t *out);
 /* table: sigmoid(i / 24) in Q0.16 for i = 0 ... 255. */
 void nn_logistic_s16(const nn_sigmoid_int *p, const uint16_t *table, const int16_t *in, int16_t *out);

@@ -28,14 +28,18 @@ static inline bool nn_next(const nn_broadcast *s, nn_cursor *c) {
 
 /* A function of two operands, element by element: VALUE of *x, *y and *p. out may be an operand that is not repeated and has
  * elements of the same size: every element is read before it is written. */
-#define NN_BINARY(NAME, PARAMS, DATA, OUT, VALUE)                                                     \
-    void NAME(const PARAMS *p, const DATA *a, const DATA *b, OUT *out) {                              \
+#define NN_BINARY(NAME, PARAMS, DATA, OUT, VALUE) NN_BINARY_OF(NAME, PARAMS, DATA, DATA, OUT, VALUE)
+
+/* The second operand is of another type. */
+#define NN_BINARY_OF(NAME, PARAMS, DATA, SECOND, OUT, VALUE)                                          \
+    void NAME(const PARAMS *p, const DATA *a, const SECOND *b, OUT *out) {                            \
         const nn_broadcast *s = &p->shape;                                                            \
         int32_t n = s->count[NN_BROADCAST_RANK - 1];                                                  \
         int32_t a_step = s->a_step[NN_BROADCAST_RANK - 1], b_step = s->b_step[NN_BROADCAST_RANK - 1]; \
         nn_cursor c = {{0}, 0, 0};                                                                    \
         do {                                                                                          \
-            const DATA *x = a + c.a, *y = b + c.b;                                                    \
+            const DATA *x = a + c.a;                                                                  \
+            const SECOND *y = b + c.b;                                                                \
             for (int32_t i = 0; i < n; i++, x += a_step, y += b_step) {                               \
                 *out++ = (OUT)(VALUE);                                                                \
             }                                                                                         \

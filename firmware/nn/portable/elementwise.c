@@ -28,11 +28,11 @@ static inline int32_t product(const nn_mul_int *p, int32_t x, int32_t y) {
     return nn_clamp(v + p->out_zero, p->min, p->max);
 }
 
-static inline int32_t prelu(const nn_prelu_int *p, int32_t x, int32_t alpha) {
+static inline int32_t prelu(const nn_prelu_int *p, int32_t x, int32_t alpha, int32_t low, int32_t high) {
     int32_t v = x - p->a_zero;
     v = v >= 0 ? nn_requantize(v, p->positive.multiplier, p->positive.shift)
                : nn_requantize(v * (alpha - p->b_zero), p->negative.multiplier, p->negative.shift);
-    return nn_clamp(v + p->out_zero, INT8_MIN, INT8_MAX);
+    return nn_clamp(v + p->out_zero, low, high);
 }
 
 BINARY(nn_add_s8, nn_add_int, int8_t, finish(p, left_operand(p, *x) + right_operand(p, *y)))
@@ -42,6 +42,7 @@ BINARY(nn_sub_s8, nn_add_int, int8_t, finish(p, left_operand(p, *x) - right_oper
 BINARY(nn_sub_s16, nn_add_int, int16_t, finish(p, left_operand(p, *x) - right_operand(p, *y)))
 BINARY(nn_sub_f32, nn_binary_float, float, nn_clamp_f32(*x - *y, p->min, p->max))
 BINARY(nn_squared_difference_s8, nn_add_int, int8_t, squared(p, left_operand(p, *x) - right_operand(p, *y)))
+BINARY(nn_squared_difference_s16, nn_add_int, int16_t, squared(p, left_operand(p, *x) - right_operand(p, *y)))
 BINARY(nn_squared_difference_f32, nn_binary_float, float, nn_clamp_f32((*x - *y) * (*x - *y), p->min, p->max))
 BINARY(nn_div_f32, nn_binary_float, float, nn_clamp_f32(*x / *y, p->min, p->max))
 BINARY(nn_mul_s8, nn_mul_int, int8_t, product(p, *x, *y))
@@ -50,12 +51,15 @@ BINARY(nn_mul_f32, nn_binary_float, float, nn_clamp_f32(*x **y, p->min, p->max))
 BINARY(nn_minimum_s8, nn_binary, int8_t, *x < *y ? *x : *y)
 BINARY(nn_minimum_s16, nn_binary, int16_t, *x < *y ? *x : *y)
 BINARY(nn_minimum_s32, nn_binary, int32_t, *x < *y ? *x : *y)
+BINARY(nn_minimum_s64, nn_binary, int64_t, *x < *y ? *x : *y)
+BINARY(nn_maximum_s64, nn_binary, int64_t, *x > *y ? *x : *y)
 BINARY(nn_minimum_f32, nn_binary, float, *x < *y ? *x : *y)
 BINARY(nn_maximum_s8, nn_binary, int8_t, *x > *y ? *x : *y)
 BINARY(nn_maximum_s16, nn_binary, int16_t, *x > *y ? *x : *y)
 BINARY(nn_maximum_s32, nn_binary, int32_t, *x > *y ? *x : *y)
 BINARY(nn_maximum_f32, nn_binary, float, *x > *y ? *x : *y)
-BINARY(nn_prelu_s8, nn_prelu_int, int8_t, prelu(p, *x, *y))
+BINARY(nn_prelu_s8, nn_prelu_int, int8_t, prelu(p, *x, *y, INT8_MIN, INT8_MAX))
+NN_BINARY_OF(nn_prelu_s16, nn_prelu_int, int16_t, int8_t, int16_t, prelu(p, *x, *y, INT16_MIN, INT16_MAX))
 BINARY(nn_prelu_f32, nn_binary, float, *x >= 0 ? *x : *x * *y)
 
 /* Wraps, as the reference does on any machine. */

@@ -20,6 +20,13 @@ void nn_leaky_relu_s16(const nn_leaky_int *p, const int16_t *in, int16_t *out) {
     }
 }
 
+void nn_abs_s16(const nn_leaky_int *p, const int16_t *in, int16_t *out) {
+    for (int32_t i = 0; i < p->size; i++) {
+        int32_t v = in[i] < 0 ? -in[i] : in[i];
+        out[i] = (int16_t)nn_clamp(nn_requantize(v, p->positive.multiplier, p->positive.shift), INT16_MIN, INT16_MAX);
+    }
+}
+
 static int32_t table_position(const nn_sigmoid_int *p, int32_t v) {
     return (v * p->multiplier + (p->shift > 0 ? 1 << (p->shift - 1) : 0)) >> p->shift;
 }

@@ -197,7 +197,7 @@ def binary(step: ProgramStep[Binary | AddInt | MulInt | PreluInt], options: Comp
 
 def _whole_operands(step: AnyStep) -> tuple[int, ...]:
     """Operands of the output's size: none of their elements is read again once its place is written."""
-    return tuple(i for i, t in enumerate(step.inputs) if t.data is None and t.size == step.outputs[0].size)
+    return tuple(i for i, t in enumerate(step.inputs) if t.data is None and t.nbytes == step.outputs[0].nbytes)
 
 
 def unary(step: ProgramStep[Unary], options: CompileOptions) -> Kernel:
@@ -216,7 +216,7 @@ def lut(step: ProgramStep[Lut], options: CompileOptions) -> Kernel:
 def leaky_relu(step: ProgramStep[LeakyInt], options: CompileOptions) -> Kernel:
     p = step.params
     fields = f"{p.size}, {p.in_zero}, {p.out_zero}, {pair(p.positive)}, {pair(p.negative)}"
-    return call("nn_leaky_relu_s16", "unary.c", "nn_leaky_int", fields, "in0, out0", inplace=(0,))
+    return call(f"nn_{step.kind}", "unary.c", "nn_leaky_int", fields, "in0, out0", inplace=(0,))
 
 
 def sigmoid(step: ProgramStep[SigmoidInt], options: CompileOptions) -> Kernel:
@@ -236,8 +236,8 @@ def batch_matmul(step: ProgramStep[BatchMatmul], options: CompileOptions) -> Ker
     p, t = step.params, type_of(step)
     shape = [p.batch, p.rows, p.depth, p.columns, p.a_step, p.b_step, int(p.a_turned), int(p.b_turned)]
     rest = ", ".join(map(str, p.zeros)) + ", " + pair(p.out)
-    fields = "{" + ", ".join(map(str, shape)) + "}" + (f", {rest}" if t == "s8" else "")
-    struct = "nn_matmul_int" if t == "s8" else "nn_matmul_float"
+    fields = "{" + ", ".join(map(str, shape)) + "}" + ("" if t == "f32" else f", {rest}")
+    struct = "nn_matmul_float" if t == "f32" else "nn_matmul_int"
     return call(f"nn_{step.kind}", "batch_matmul.c", struct, fields, "in0, in1, out0")
 
 
@@ -315,17 +315,21 @@ KERNELS: dict[str, Select] = {
     **_each("quantize_s8 quantize_s16", convert),
     "move": move,
     **_each("transpose_conv_s8 transpose_conv_s16 transpose_conv_f32", transpose_conv),
-    **_each("add_s8 add_s16 add_f32 sub_s8 sub_s16 sub_f32 mul_s8 mul_s16 mul_f32 prelu_s8 prelu_f32", binary),
+    **_each("add_s8 add_s16 add_f32 sub_s8 sub_s16 sub_f32 mul_s8 mul_s16 mul_f32 prelu_s8 prelu_s16 prelu_f32", binary),
     **_each("add_s32 sub_s32 mul_s32 div_s32 floor_div_f32 floor_mod_f32 logical_and_u8 logical_or_u8", binary),
-    **_each("squared_difference_s8 squared_difference_f32 div_f32", binary),
-    **_each("minimum_s8 minimum_s16 minimum_s32 minimum_f32 maximum_s8 maximum_s16 maximum_s32 maximum_f32", binary),
+    **_each("squared_difference_s8 squared_difference_s16 squared_difference_f32 div_f32", binary),
+    **_each(
+        "minimum_s8 minimum_s16 minimum_s32 minimum_s64 maximum_s64 minimum_f32 maximum_s8 maximum_s16 maximum_s32 maximum_f32",
+        binary,
+    ),
     **_each("logistic_f32 tanh_f32 hard_swish_f32 abs_f32 rsqrt_f32 leaky_relu_f32", unary),
     **_each("elu_f32 exp_f32 log_f32 sqrt_f32 square_f32 neg_f32 floor_f32 ceil_f32 round_f32 sin_f32 cos_f32", unary),
     **_each("sum_f32 reduce_max_s8 reduce_max_f32 reduce_min_s8 reduce_min_f32", reduce_),
-    **_each("batch_matmul_s8 batch_matmul_f32", batch_matmul),
+    **_each("batch_matmul_s8 batch_matmul_s16 batch_matmul_f32", batch_matmul),
     **_each("resize_bilinear_s8 resize_bilinear_f32", bilinear),
     "lut_s8": lut,
     "leaky_relu_s16": leaky_relu,
+    "abs_s16": leaky_relu,
     **_each("logistic_s16 tanh_s16", sigmoid),
     "resize_nearest": resize,
     **_each("arg_max_s8 arg_max_f32 arg_min_s8 arg_min_f32", arg_max),

@@ -64,7 +64,8 @@ def transpose_conv(p: Program, op: Op) -> None:
     (shape, w, x), (b,) = p.inputs_and_optional(op, 3, 4)
     y, weights = _image_output(p, op, x, w)
     check_dtype(op, shape, "int32")
-    check(op, shape, tuple(constant(op, shape, "the output shape").ravel().tolist()) == y.shape, f"{list(y.shape)}")
+    # A shape that is computed, or an input of the model: the file's is what TFLM takes.
+    check(op, shape, shape.data is None or tuple(shape.data.ravel().tolist()) == y.shape, f"{list(y.shape)}")
     out_c, k_h, k_w, in_c = weights.shape
     check(op, w, in_c == x.shape[3], f"{x.shape[3]} input channels")
     backward = window_of(op, y, x, k_h, k_w, in_c)
@@ -106,10 +107,10 @@ def _weights(op: Op, x: Tensor, w: Tensor, y: Tensor, rank: int) -> np.ndarray:
 
 
 def _bias(op: Op, x: Tensor, b: Tensor | None, n: int) -> np.ndarray:
-    """Zeros where the model has none. int16 activations take int64; CONV_2D also int32, and then accumulates and rounds
-    in 32 bits, as TFLM does."""
+    """Zeros where the model has none. int16 activations take int64; CONV_2D and the dense layer also int32, and then
+    sum and round in 32 bits, as TFLM does."""
     allowed = [{"float32": "float32", "int8": "int32", "int16": "int64"}[x.dtype]]
-    if x.dtype == "int16" and op.code == "CONV_2D":
+    if x.dtype == "int16" and op.code in ("CONV_2D", "FULLY_CONNECTED"):
         allowed.append("int32")
     if b is None:
         return np.zeros(n, allowed[0])

@@ -12,7 +12,7 @@ from tinyrig.compiler.lower.program import SUFFIX, Program, check, check_dtype, 
 from tinyrig.compiler.model import tables
 from tinyrig.compiler.model.graph import Op, Tensor
 from tinyrig.compiler.model.params import AddInt, Binary, Broadcast, LeakyInt, Lut, MulInt, PreluInt, SigmoidInt, Unary
-from tinyrig.compiler.model.quant import FLOAT_ACTIVATIONS, activation_range, quantize_multiplier
+from tinyrig.compiler.model.quant import FLOAT_ACTIVATIONS, INT_RANGE, activation_range, quantize_multiplier
 
 _FOLD = {"ADD": np.add, "SUB": np.subtract, "MUL": np.multiply, "MINIMUM": np.minimum, "MAXIMUM": np.maximum}
 
@@ -107,14 +107,14 @@ def mul(p: Program, op: Op) -> None:
 
 
 def minimum_maximum(p: Program, op: Op) -> None:
-    a, b, y = _operands(p, op, "float32", "int8", "int16", "int32")
+    a, b, y = _operands(p, op, "float32", "int8", "int16", "int32", "int64")
     if a.data is not None and b.data is not None and _folds(p, op, a, b, y):
         return
     p.emit(f"{op.code.lower()}_{SUFFIX[a.dtype]}", op, [a, b], [y], Binary(broadcast(op, a, b, y)))
 
 
 def prelu(p: Program, op: Op) -> None:
-    a, b, y = _operands(p, op, "float32", "int8")
+    a, b, y = _slopes(p, op)
     shape = broadcast(op, a, b, y)
     if a.dtype == "float32":
         p.emit("prelu_f32", op, [a, b], [y], Binary(shape))
@@ -122,7 +122,25 @@ def prelu(p: Program, op: Op) -> None:
     positive = quantize_multiplier(float(a.scale) / float(y.scale))
     negative = quantize_multiplier(float(a.scale) * float(b.scale) / float(y.scale))
     check(op, y, positive[1] <= 30 and negative[1] <= 30, "scales nearer to each other")
-    p.emit("prelu_s8", op, [a, b], [y], PreluInt(shape, (a.zero_point, b.zero_point, y.zero_point), positive, negative))
+    p.emit(
+        f"prelu_{SUFFIX[a.dtype]}",
+        op,
+        [a, b],
+        [y],
+        PreluInt(shape, (a.zero_point, b.zero_point, y.zero_point), positive, negative),
+    )
+
+
+def _slopes(p: Program, op: Op) -> tuple[Tensor, Tensor, Tensor]:
+    """PRELU's operands: int16 has slopes of int8."""
+    a, b = p.inputs(op, 2)
+    if a.dtype != "int16":
+        return _operands(p, op, "float32", "int8")
+    y = p.output(op)
+    check_dtype(op, b, "int8")
+    check_dtype(op, y, "int16")
+    check_quantized(op, a, b, y)
+    return a, b, y
 
 
 _TABLES = {
@@ -139,10 +157,15 @@ _FIXED_OUTPUT = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
 
 def unary(p: Program, op: Op) -> None:
     """LOGISTIC, TANH, HARD_SWISH, ABS, RSQRT: a function for floats, a table for int8; the first two also for int16."""
-    x, y = one_to_one(p, op, "float32", "int8", *(("int16",) if op.code in _LEFT_SHIFTS else ()))
+    x, y = one_to_one(p, op, "float32", "int8", *(("int16",) if op.code in (*_LEFT_SHIFTS, "ABS") else ()))
     check_shape(op, y, x.shape)
     if x.dtype == "float32":
         p.emit(f"{op.code.lower()}_f32", op, [x], [y], Unary(x.size))
+        return
+    if x.dtype == "int16" and op.code == "ABS":
+        ratio = quantize_multiplier(float(x.scale) / float(y.scale))
+        check(op, y, ratio[1] <= 15, "scales nearer to each other", f"{x.scale}, {y.scale}")
+        p.emit("abs_s16", op, [x], [y], LeakyInt(x.size, 0, 0, ratio, ratio))
         return
     if x.dtype == "int16":
         _sigmoid_s16(p, op, x, y)
@@ -198,17 +221,18 @@ def div(p: Program, op: Op) -> None:
 
 def squared_difference(p: Program, op: Op) -> None:
     """int8: as SUB, 7 bits up so that the square fits 32 bits; the output's scale takes the square."""
-    a, b, y = _operands(p, op, "float32", "int8")
+    a, b, y = _operands(p, op, "float32", "int8", "int16")
     shape = broadcast(op, a, b, y)
     if a.dtype == "float32":
         p.emit("squared_difference_f32", op, [a, b], [y], Binary(shape))
         return
-    left, twice = 7, 2.0 * float(max(a.scale, b.scale))
+    left, twice = 7 if a.dtype == "int8" else 0, 2.0 * float(max(a.scale, b.scale))
     parts = [quantize_multiplier(float(t.scale) / twice) for t in (a, b)]
     out = quantize_multiplier(twice * twice / ((1 << 2 * left) * float(y.scale)))
     check(op, y, out[1] <= 30, "scales nearer to each other")
     zeros = (a.zero_point, b.zero_point, y.zero_point)
-    p.emit("squared_difference_s8", op, [a, b], [y], AddInt(shape, left, zeros, parts[0], parts[1], out, -128, 127))
+    bounds = INT_RANGE[a.dtype]
+    p.emit(f"squared_difference_{SUFFIX[a.dtype]}", op, [a, b], [y], AddInt(shape, left, zeros, parts[0], parts[1], out, *bounds))
 
 
 def leaky_relu(p: Program, op: Op) -> None:

@@ -15,7 +15,7 @@ def batch_matmul(p: Program, op: Op) -> None:
     """Batches of equal shape, or one matrix on a side for all. A constant side has been folded to a plain tensor."""
     a, b = p.inputs(op, 2)
     y = p.output(op)
-    check_dtype(op, a, "float32", "int8")
+    check_dtype(op, a, "float32", "int8", "int16")
     check_dtype(op, b, a.dtype)
     check_dtype(op, y, a.dtype)
     check_quantized(op, a, b, y)
@@ -29,9 +29,9 @@ def batch_matmul(p: Program, op: Op) -> None:
     check(op, y, y.size == max(batches) * rows * columns, f"{max(batches) * rows * columns} elements", str(y.size))
     a_step, b_step = (size if n > 1 else 0 for size, n in zip((rows * depth, depth * columns), batches, strict=True))
     zeros, out = (0, 0, 0), (0, 0)
-    if a.dtype == "int8":
+    if a.dtype != "float32":
         out = quantize_multiplier(float(a.scale) * float(b.scale) / float(y.scale))
-        check(op, y, out[1] <= 30, "scales nearer to each other")
+        check(op, y, out[1] <= (30 if a.dtype == "int8" else 14), "scales nearer to each other")
         zeros = (a.zero_point, b.zero_point, y.zero_point)
     params = BatchMatmul(max(batches), rows, depth, columns, a_step, b_step, a_turned, b_turned, zeros, out)
     p.emit(f"batch_matmul_{SUFFIX[a.dtype]}", op, [a, b], [y], params, max(batches) * rows * depth * columns)

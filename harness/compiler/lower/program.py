@@ -14,7 +14,7 @@ from tinyrig.compiler.model.graph import DTYPES, Graph, Op, Tensor
 from tinyrig.compiler.model.step import AnyStep, ProgramStep
 from tinyrig.core.errors import ModelError
 
-SUFFIX = {"float32": "f32", "int8": "s8", "int16": "s16", "int32": "s32", "uint8": "u8"}
+SUFFIX = {"float32": "f32", "int8": "s8", "int16": "s16", "int32": "s32", "int64": "s64", "uint8": "u8"}
 """Element type -> ending of the step kinds."""
 
 
@@ -171,8 +171,8 @@ def check_quantized(op: Op, *tensors: Tensor) -> None:
         check(op, t, good, f"one quantisation scale from {MIN_SCALE:g} to {MAX_SCALE:g}", f"scales {t.scales[:4].tolist()}")
         info = np.iinfo(t.dtype)
         check(op, t, info.min <= t.zero_point <= info.max, f"a zero point in [{info.min}, {info.max}]", f"{t.zero_point}")
-        softmax = t.dtype == "int16" and op.code == "SOFTMAX"
-        check(op, t, t.dtype != "int16" or t.zero_point == 0 or softmax, "zero point 0 for int16", f"{t.zero_point}")
+        anywhere = op.code in ("SOFTMAX", "QUANTIZE", "DEQUANTIZE")
+        check(op, t, t.dtype != "int16" or t.zero_point == 0 or anywhere, "zero point 0 for int16", f"{t.zero_point}")
 
 
 def constant(op: Op, tensor: Tensor | None, what: str) -> np.ndarray:

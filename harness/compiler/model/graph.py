@@ -13,7 +13,7 @@ import numpy as np
 from tinyrig.compiler.model import schema
 from tinyrig.compiler.model.extent import Empty, Extent, Open, Shape, checked_shape, declared, settled
 from tinyrig.compiler.model.obstacle import Obstacle, Refused
-from tinyrig.compiler.model.options import OpOptions, custom_name, read_options
+from tinyrig.compiler.model.options import OpOptions, custom_name, is_foreign, read_options
 from tinyrig.compiler.model.verify import EndsTooEarly, verify
 from tinyrig.core.errors import ModelError, RigError
 from tinyrig.core.text import printable
@@ -422,11 +422,11 @@ def _check_references(graph: Graph, part: Inner, begin: int, end: int) -> list[O
             if not (i == -1 or begin <= i < end):
                 raise _corrupt(f"{op} names tensor {i - begin} of {end - begin}")
         missing = [i for i in op.inputs if i >= 0 and i not in known]
-        if missing:
+        known |= set(missing)
+        if missing and not is_foreign(op.code):  # an op for another machine has scratch memory there
             t = graph.tensors[missing[0]]
             reason = f"{op} reads {t} before anything has written it"
             found.append(Obstacle(op.code, op.index, t.name, reason, "convert the model again"))
-            known |= set(missing)
         # Converters let all unused parts of a SPLIT_V share one empty tensor.
         written = [i for i in op.outputs if i < 0 or not isinstance(graph.tensors[i].extent, Empty)]
         again = [i for i in written if (i in known and i not in graph.variables) or i < 0]

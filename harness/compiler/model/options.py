@@ -145,6 +145,11 @@ def custom_name(custom: str) -> str:
 _CUSTOM = {custom_name(name): name for name in CUSTOM}
 
 
+def is_foreign(code: str) -> bool:
+    """Is it a custom operator that nothing here knows?"""
+    return code.startswith("CUSTOM ") and code not in _CUSTOM
+
+
 def _custom(op: Operator, name: str) -> dict[str, int | float]:
     if name not in _CUSTOM:
         return {}

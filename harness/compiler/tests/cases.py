@@ -270,6 +270,7 @@ def dense(draw: st.DrawFn, dtype: str) -> Layer:
             weight_shape=(out_n, in_n),
             axis=0,
             options={"fusedActivationFunction": ACTIVATION[draw(activations)]},
+            bias_type=draw(st.sampled_from(["int64", "int32"])) if dtype == "int16" else None,
         )
     )
     # TFLM takes per-channel weights of this op for int8 only.

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tinyrig.compiler.tests.cases import Unary, Workbench, near_quants, quants, ranges, scales, shapes, zero_points
 from tinyrig.compiler.tests.weightless_cases import MOVE_TYPES, TWO_TYPES, Binary, Quant, broadcast_shapes
 
+WIDE_TYPES = st.sampled_from(["int8", "int16", "float32"])
 FLOAT_FUNCTIONS = ("EXP", "SQUARE", "NEG", "FLOOR", "CEIL", "ROUND", "SIN", "COS", "ELU")
 
 
@@ -100,10 +101,41 @@ def elu_s8(draw: st.DrawFn) -> Unary:
 
 
 @st.composite
+def wide(draw: st.DrawFn) -> Unary | Binary:
+    """ABS of int16; the extremes of int64."""
+    shape = draw(shapes)
+    if draw(st.booleans()):
+        a, y = draw(near_quants("int16"))
+        return Unary("ABS", (shape, shape), ("int16", "int16"), (a, a if draw(st.booleans()) else y))
+    none = (None, 0)
+    code = draw(st.sampled_from(["MINIMUM", "MAXIMUM"]))
+    return Binary(code, "int64", draw(broadcast_shapes()), (none,) * 3, {}, draw(st.booleans()))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """PRELU of int16, whose slopes are int8."""
+
+    shape: tuple[int, ...]
+    quant: tuple[Quant, Quant, Quant]
+
+    def __call__(self, b: Workbench) -> None:
+        x = b.input(self.shape, "int16", *self.quant[0])
+        slopes = b.constant(b.rng.integers(-128, 128, self.shape[-1]).astype(np.int8), *self.quant[1])
+        b.model.op("PRELU", [x, slopes], [b.output(self.shape, "int16", *self.quant[2])])
+
+
+@st.composite
+def slopes_s16(draw: st.DrawFn) -> Slopes:
+    a, y = draw(near_quants("int16"))
+    return Slopes(draw(shapes), (a, (draw(scales(1e-3, 0.1)), draw(zero_points("int8"))), y))
+
+
+@st.composite
 def squared_difference(draw: st.DrawFn) -> Binary:
-    dtype = draw(TWO_TYPES)
+    dtype = draw(WIDE_TYPES)
     a, b = draw(near_quants(dtype))
-    y = (float(np.float32(max(a[0], b[0]) ** 2 * 60 * draw(ranges))), draw(zero_points(dtype)))
+    y = (float(np.float32(max(a[0], b[0]) ** 2 * (60 if dtype == "int8" else 15000) * draw(ranges))), draw(zero_points(dtype)))
     return Binary("SQUARED_DIFFERENCE", dtype, draw(broadcast_shapes()), (a, b, y), {}, draw(st.booleans()))
 
 
@@ -139,12 +171,15 @@ class Matmul:
 
 @st.composite
 def batch_matmul(draw: st.DrawFn) -> Matmul:
-    dtype = draw(TWO_TYPES)
+    dtype = draw(WIDE_TYPES)
     batch = draw(st.lists(st.integers(1, 3), min_size=1, max_size=2).map(tuple))
     rows, depth, columns = (draw(st.integers(1, 6)) for _ in range(3))
     turned = (draw(st.booleans()), draw(st.booleans()))
     a, b = draw(near_quants(dtype))
-    y = (float(np.float32(a[0] * b[0] * 60 * np.sqrt(depth) * draw(ranges))), draw(zero_points(dtype)))
+    y = (
+        float(np.float32(a[0] * b[0] * (60 if dtype == "int8" else 15000) * np.sqrt(depth) * draw(ranges))),
+        draw(zero_points(dtype)),
+    )
     pair = ((depth, rows) if turned[0] else (rows, depth), (columns, depth) if turned[1] else (depth, columns))
     return Matmul(dtype, ((*batch, *pair[0]), (*batch, *pair[1]), (*batch, rows, columns)), turned, (a, b, y))
 

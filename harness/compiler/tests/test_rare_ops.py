@@ -13,12 +13,14 @@ from tinyrig.compiler.tests import rare_cases as rare
 from tinyrig.compiler.tests.model_builder import ModelBuilder
 from tinyrig.compiler.tests.test_ops import ROUNDS
 from tinyrig.workload.host_build import HostModel
+from tinyrig.workload.oracle import TflmOracle
 
 STRATEGIES = {
     "slices": st.one_of(rare.slice_(), rare.split_v(), rare.gather()),
     "spread": st.one_of(rare.mirror_pad(), rare.broadcast_to(), rare.depth_blocks()),
     "reduction": rare.reduction(),
     "functions": st.one_of(rare.float_function(), rare.elu_s8(), cases.shapes.map(rare.Roots)),
+    "wide": st.one_of(rare.wide(), rare.slopes_s16()),
     "squared_difference": rare.squared_difference(),
     "batch_matmul": rare.batch_matmul(),
     "resize_bilinear": rare.resize_bilinear(),
@@ -42,3 +44,26 @@ def test_tile_and_reverse_which_tflm_lacks() -> None:
     model = compile_model(b.finish([x], [tiled, turned]), flash_bytes=1 << 20, ram_bytes=1 << 20)
     for got, want in zip(HostModel(model).invoke([values]), (np.tile(values, (2, 3)), values[:, ::-1]), strict=True):
         np.testing.assert_array_equal(got, want)
+
+
+def test_a_transposed_convolution_whose_shape_is_an_input_has_the_files_shape() -> None:
+    """As tflite-micro, which never reads the values."""
+    b = ModelBuilder()
+    shape, x, y = b.tensor((4,), "int32"), b.tensor((1, 2, 3, 2)), b.tensor((1, 4, 6, 3))
+    rng = np.random.default_rng(0)
+    w = b.tensor((3, 3, 3, 2), data=rng.standard_normal((3, 3, 3, 2)))
+    b.op("TRANSPOSE_CONV", [shape, w, x], [y], padding=0, strideH=2, strideW=2)
+    data = b.finish([shape, x], [y])
+    model = compile_model(data, flash_bytes=1 << 20, ram_bytes=1 << 20)
+    given = [np.array([1, 4, 6, 3], np.int32), rng.standard_normal((1, 2, 3, 2)).astype(np.float32)]
+    cases.compare(HostModel(model).invoke(given), TflmOracle(data).run(given))
+
+
+def test_a_quantised_softmax_of_16_bits_becomes_32() -> None:
+    b = ModelBuilder()
+    x, y = b.tensor((1, 9), "int16", 2.0**-16, -32768), b.tensor((1, 9), "int32", 2.0**-15)
+    b.op("QUANTIZE", [x], [y])
+    data = b.finish([x], [y])
+    model = compile_model(data, flash_bytes=1 << 20, ram_bytes=1 << 20)
+    given = [np.array([[-32768, -32767, -5, -1, 0, 1, 2, 32766, 32767]], np.int16)]
+    cases.compare(HostModel(model).invoke(given), TflmOracle(data).run(given))
