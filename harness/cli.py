@@ -25,6 +25,7 @@ from tinyrig.host.log import shown, to_show, to_stderr
 from tinyrig.host.signals import exit_status, terminable
 from tinyrig.nightly_command import add_parser as add_nightly
 from tinyrig.ops_command import add_parser as add_ops
+from tinyrig.record.command import add_parser as add_record
 from tinyrig.run_command import add_parser as add_run
 from tinyrig.search.command import add_parser as add_search
 from tinyrig.start.command import add_parser as add_init
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     add_ops(commands)
     add_engines(commands)
     add_calibrate(commands)
+    add_record(commands)
     add_init(commands)
     add_boards(commands)
     add_doctor(commands, EXITS)

@@ -34,6 +34,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "ops": ("gesture.tflite --windows gesture.npz",),
     "engines": ("--model gesture.tflite", "--variant pqt --json engines.json"),
     "calibrate": ("--board nano33ble --store", "--check pqt dscnn.tflite", "--json found.json"),
+    "record": ("--label cube --trials 20 -o data/", "--board nano33ble-uart --label cube --trials 20 --resume -o data/"),
     "boards": ("", "--no-ask --json"),
     "doctor": ("", "--board nano33ble", "--udev-rules"),
     "init": ("", "--model gesture.tflite --windows gesture.npz"),

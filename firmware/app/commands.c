@@ -6,6 +6,12 @@
 #include "../nn/engine.h"
 #include "../port/port.h"
 #include "measure.h"
+#ifdef APP_LIVE
+#include "../live/live.h"
+enum { HELLO_FLAGS = WIRE_HELLO_SENSOR };
+#else
+enum { HELLO_FLAGS = 0 };
+#endif
 
 static int engine_state;
 
@@ -83,7 +89,7 @@ static wire_status hello(uint8_t *reply, uint32_t *reply_bytes)
         return refuse(WIRE_STATUS_ENGINE, "more tensors than a hello can hold", reply, reply_bytes);
     port_board_id(board_id);
     p = wire_put_u16(p, WIRE_VERSION);
-    p = wire_put_u16(p, fault ? 1 : 0);
+    p = wire_put_u16(p, HELLO_FLAGS | (fault ? WIRE_HELLO_FAULT : 0));
     p = wire_put_bytes(p, app_build_id, 16);
     p = wire_put_bytes(p, engine.model_sha256, 32);
     p = wire_put_bytes(p, board_id, sizeof board_id);
@@ -219,6 +225,10 @@ static wire_status counter(uint32_t n, uint8_t *reply, uint32_t *reply_bytes)
 wire_status app_execute(uint8_t type, const uint8_t *payload, uint32_t n, uint8_t *reply, uint32_t *reply_bytes)
 {
     *reply_bytes = 0;
+#ifdef APP_LIVE
+    if (live_has_engine() && (type == WIRE_RUN || type == WIRE_READ))
+        return refuse(WIRE_STATUS_BAD_ARGUMENT, "the engine is in use: it samples", reply, reply_bytes);
+#endif
     switch (type) {
     case WIRE_HELLO:
         return hello(reply, reply_bytes);
@@ -237,6 +247,10 @@ wire_status app_execute(uint8_t type, const uint8_t *payload, uint32_t n, uint8_
     case WIRE_CLOCK:
         return counter(n, reply, reply_bytes);
     default:
+#ifdef APP_LIVE
+        return live_execute(type, payload, n, reply, reply_bytes);
+#else
         return refuse(WIRE_STATUS_BAD_TYPE, "no such request", reply, reply_bytes);
+#endif
     }
 }

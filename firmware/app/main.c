@@ -28,14 +28,25 @@ static struct {
     uint16_t number;
 } newest;
 
+/* The first bytes of a header, whenever they come. Where samples are taken meanwhile the whole header comes by DMA, and behind it
+ * the CRC of an empty payload fits the line's FIFO: the processor may be busy for a while. */
+static uint32_t first_bytes(uint8_t bytes[WIRE_HEADER_BYTES])
+{
+#ifdef APP_LIVE
+    return port_read(bytes, WIRE_HEADER_BYTES, WIRE_SILENCE_US);
+#else
+    return port_read(bytes, 1, 0);
+#endif
+}
+
 /* Reads until a header is complete and good. Silence inside one drops what came of it. */
 static void receive_header(wire_header *header)
 {
     static uint8_t bytes[WIRE_HEADER_BYTES]; /* static: DMA target, and it keeps the stack small */
     uint32_t have = 0;
     for (;;) {
-        if (have == 0)
-            have = port_read(bytes, 1, 0);
+        while (have == 0)
+            have = first_bytes(bytes);
         uint32_t want = WIRE_HEADER_BYTES - have;
         if (port_read(bytes + have, want, WIRE_SILENCE_US) < want) {
             have = 0;

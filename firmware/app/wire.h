@@ -29,6 +29,11 @@ typedef enum {
     WIRE_REBOOT = 0x05,
     WIRE_FAULT = 0x06,
     WIRE_CLOCK = 0x07,
+    /* of images with a sensor: firmware/live */
+    WIRE_SENSOR = 0x08,
+    WIRE_START = 0x09,
+    WIRE_FETCH = 0x0A,
+    WIRE_STOP = 0x0B,
 } wire_type;
 
 typedef enum {
@@ -49,6 +54,7 @@ enum { WIRE_RUN_BYTES = 12, WIRE_READ_BYTES = 12, WIRE_RUN_REPLY_BYTES = 20 };
 enum { WIRE_HELLO_BYTES = 116, WIRE_HELLO_TENSOR_BYTES = 36, WIRE_HELLO_NAME_BYTES = 16 };
 enum { WIRE_FAULT_WORDS = 23 };
 enum { WIRE_CLOCK_BYTES = 4 };
+enum { WIRE_HELLO_FAULT = 1, WIRE_HELLO_SENSOR = 2 };
 enum { WIRE_INVOKE = 1, WIRE_STACK = 2, WIRE_PROFILE = 4, WIRE_NO_OUTPUTS = 8, WIRE_TRIGGER = 16 };
 
 enum {

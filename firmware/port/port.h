@@ -39,6 +39,16 @@ void port_watchdog_stop(void);
  * leave it out: then nothing happens. */
 void port_trigger(int on);
 
+/* In images that sample beside the command loop (firmware/live), port_read and port_write call it again and again while they
+ * wait. */
+#ifdef APP_LIVE
+void port_idle(void);
+#else
+static inline void port_idle(void)
+{
+}
+#endif
+
 enum {
     PORT_FAULT_PROCESSOR = 1, /* the processor refused an access or an instruction */
     PORT_FAULT_HANG = 2,      /* port_watchdog_start's time was over; pc is where the program was then */

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -23,14 +24,31 @@ from tinyrig.virtual.timing.calibrated import chip_of
 from tinyrig.virtual.timing.systems import NO_WAIT, named
 
 
+@dataclass(frozen=True)
+class Played:
+    """What the sensors of a virtual board read: an .npz (harness/virtual/sensors), and how many of the board's seconds pass in
+    one of the host's."""
+
+    file: Path
+    speed: float = 1.0
+
+
 class Attachment:
-    """A context manager. `clock` and `faults` are the virtual board's alone: see Rig.
+    """A context manager. `clock`, `faults` and `played` are the virtual board's alone: see Rig.
 
     Raises RigErrors where the board is not there, can't be started or belongs to somebody else.
     """
 
-    def __init__(self, target: BoardTarget, config: Config, clock: str = "cycles", faults: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        target: BoardTarget,
+        config: Config,
+        clock: str = "cycles",
+        faults: tuple[str, ...] = (),
+        played: Played | None = None,
+    ) -> None:
         target = resolved(target, config)
+        self._played = played
         self.faults = (*config.faults, *entry_of(target, target.board, config).faults, *faults)
         self.emulator: VirtualBoard | QemuBoard | None = None
         """The one that was started for this attachment and ends with it."""
@@ -91,6 +109,8 @@ class Attachment:
             link=link,
             number=target.number,
             memory=config.memory,
+            sensors=self._played.file if self._played else None,
+            sensor_speed=self._played.speed if self._played else 1.0,
         )
         if config.memory != NO_WAIT:
             chip = chip_of(config.memory)

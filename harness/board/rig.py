@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from types import TracebackType
 
-from tinyrig.board.attachment import Attachment
+from tinyrig.board.attachment import Attachment, Played
 from tinyrig.board.diagnosis import diagnose
 from tinyrig.board.flashing import ImageFlasher
 from tinyrig.board.greeting import Greeter, check_hello, runs, situation
@@ -24,11 +24,18 @@ class Rig:
     """A context manager around one board; an emulator is started and ended with it.
 
     `clock` is for the virtual board alone: what its cycle counter counts, "cycles", "instructions" or "off"; so are `faults` and
-    rig.toml's, which are injected together.
+    rig.toml's, which are injected together, and `played`, what its sensors read.
     """
 
-    def __init__(self, target: BoardTarget, config: Config, clock: str = "cycles", faults: tuple[str, ...] = ()) -> None:
-        self.attachment = Attachment(target, config, clock, faults)
+    def __init__(
+        self,
+        target: BoardTarget,
+        config: Config,
+        clock: str = "cycles",
+        faults: tuple[str, ...] = (),
+        played: Played | None = None,
+    ) -> None:
+        self.attachment = Attachment(target, config, clock, faults, played)
         limits = config.limits.on(self.board)
         self._hello_s = limits.hello_s
         self._greeter = Greeter(self.attachment, limits.window_s)

@@ -139,6 +139,8 @@ class CompiledModel:
     extra_sources: tuple[Path, ...] = ()
     include_dirs: tuple[Path, ...] = ()
     arena: tuple[ArenaBuffer, ...] = ()
+    least_payload: int = 0
+    """Bytes that a frame on the wire must be able to carry whatever the model's tensors are."""
 
     @property
     def macs(self) -> int:
@@ -242,6 +244,8 @@ class Hello:
     fault: str | None = None
     internal_clock: bool = False
     """Whether its external oscillator did not start: its clock is exact to 1 % only."""
+    sensor: bool = False
+    """Whether its image has a sensor: it knows SENSOR, START, FETCH and STOP."""
 
 
 @dataclass(frozen=True)

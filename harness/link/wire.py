@@ -43,6 +43,10 @@ class Type(IntEnum):
     REBOOT = 0x05
     FAULT = 0x06
     CLOCK = 0x07
+    SENSOR = 0x08
+    START = 0x09
+    FETCH = 0x0A
+    STOP = 0x0B
 
 
 class Status(IntEnum):
@@ -89,7 +93,7 @@ RUN_BYTES = _RUN.size
 RUN_REPLY_BYTES = _RUN_REPLY.size
 HELLO_BYTES = _HELLO.size
 HELLO_TENSOR_BYTES = _TENSOR.size
-_FLAG_FAULT = 1
+_FLAG_FAULT, _FLAG_SENSOR = 1, 2
 _INTERNAL_CLOCK = b"-hsi"
 """How the name ends of a board whose external oscillator did not start (firmware/port/port.h)."""
 _CUT_NAMES = {b"nucleo-f401": b"nucleo-f401re", b"nano33-uart": b"nano33ble-uart"}
@@ -279,6 +283,7 @@ def decode_hello(payload: bytes) -> Hello:
         outputs=tuple(tensors[ins:]),
         fault=_fault_text(fault_pc) if flags & _FLAG_FAULT else None,
         internal_clock=internal_clock,
+        sensor=bool(flags & _FLAG_SENSOR),
     )
     if version == VERSION:
         bounds.check_hello(hello)
@@ -289,7 +294,7 @@ def encode_hello(hello: Hello) -> bytes:
     """The inverse of decode_hello (names of tensors do not travel)."""
     head = _HELLO.pack(
         hello.wire_version,
-        _FLAG_FAULT if hello.fault else 0,
+        (_FLAG_FAULT if hello.fault else 0) | (_FLAG_SENSOR if hello.sensor else 0),
         bytes.fromhex(hello.build_id),
         bytes.fromhex(hello.model_sha256),
         bytes.fromhex(hello.board_id),

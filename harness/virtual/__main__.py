@@ -9,20 +9,25 @@ import os
 import select
 import signal
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinyrig.core.errors import RigError
-from tinyrig.virtual.faults import FAULTS, parse_fault
+from tinyrig.core.errors import RigError, UserError
+from tinyrig.host.own_command import run_module
+from tinyrig.virtual.faults import FAULTS, Fault, parse_fault
 from tinyrig.virtual.image import load_image
-from tinyrig.virtual.line_faults import HELP
+from tinyrig.virtual.line_faults import HELP, LineFault
 
 if TYPE_CHECKING:
-    from tinyrig.virtual.board import Board  # imported late: --help needs no emulator
+    from tinyrig.virtual.board import Board, BoardOptions  # imported late: --help needs no emulator
 
 TICK_S = 0.02
+RECORDING_S = 60.0
+"""To make a recording of --sensors."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 TELL = signal.SIGUSR1
 """Asks for the line `injected {...}` on stderr, which comes at the end too."""
@@ -58,6 +63,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--fault", action="append", default=[], metavar="NAME[:N]", help="inject a fault; see below")
     p.add_argument("--fault-seed", type=int, default=0, metavar="N", help="seed of the random line faults")
     p.add_argument("--number", type=int, default=0, metavar="0-255", help="last byte of the board's id")
+    p.add_argument("--sensors", metavar="glove|watch|FILE.npz", help="what virtual sensors read: x, rate_hz and sensor")
+    p.add_argument(
+        "--sensor-speed", type=float, default=1.0, metavar="N", help="seconds of the board with sensors in one of the host's"
+    )
     p.add_argument("--until-eof", action="store_true", help="end when stdin closes")
     return p
 
@@ -119,6 +128,34 @@ def watch(board: Board, link: Path | None, until_eof: bool) -> None:
         board.tick()
 
 
+def recorded(word: str) -> Path:
+    """The recording that --sensors names. Raises UserError."""
+    if word not in ("glove", "watch"):
+        return Path(word)
+    path = Path(tempfile.mkdtemp(prefix="tinyrig-sensors-")) / "recording.npz"
+    status, _ = run_module(["tinyrig.variants.data.recording", word, str(path)], RECORDING_S)
+    if status:
+        raise UserError(f"the recording {word} could not be made", received=f"exit status {status}, for the reason above")
+    return path
+
+
+def _options(args: argparse.Namespace, image: Sequence[tuple[int, bytes]], faults: Sequence[Fault | LineFault]) -> BoardOptions:
+    from tinyrig.virtual.board import BoardOptions
+
+    return BoardOptions(
+        tuple(image),
+        args.line_rate,
+        args.clock,
+        args.hook,
+        tuple(faults),
+        args.number,
+        args.fault_seed,
+        args.memory,
+        recorded(args.sensors) if args.sensors else None,
+        args.sensor_speed,
+    )
+
+
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     signal.pthread_sigmask(
@@ -127,10 +164,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         faults = tuple(parse_fault(text) for text in args.fault)
         image = load_image(args.image) if args.image else ()
-        from tinyrig.virtual.board import Board, BoardOptions
+        from tinyrig.virtual.board import Board
 
-        options = BoardOptions(image, args.line_rate, args.clock, args.hook, faults, args.number, args.fault_seed, args.memory)
-        board = Board(options)
+        board = Board(_options(args, image, faults))
         if args.link:
             make_link(args.link, board.line.path)
             board.line.moved = lambda path: make_link(args.link, path) if path else drop_link(args.link, board.line.path)

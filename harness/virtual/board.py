@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from tinyrig.virtual import chip
 from tinyrig.virtual.bootloader import Bootloader
@@ -14,6 +15,7 @@ from tinyrig.virtual.faults import Fault
 from tinyrig.virtual.line import SerialLine
 from tinyrig.virtual.line_faults import LineFault
 from tinyrig.virtual.peripherals import CoreDebug, Dwt, Gpio, Nvmc, PowerClock, Registers, SystemControl, Timer, Unmodelled
+from tinyrig.virtual.sensors.bench import Bench, Chip
 from tinyrig.virtual.timing.calibrated import chip_of
 from tinyrig.virtual.timing.clock import make_counter
 from tinyrig.virtual.timing.self_test import check_reads
@@ -43,6 +45,8 @@ class BoardOptions:
     number: int = 0
     fault_seed: int = 0
     memory: str = NO_WAIT
+    sensors: Path | None = None
+    sensor_speed: float = 1.0
 
 
 class Board:
@@ -61,6 +65,7 @@ class Board:
             print("cycles are counted in Python, which is slow: no working cc on PATH", file=sys.stderr, flush=True)
         self._reset_wanted = self._to_bootloader = self._in_bootloader = False
         self._bus_error: str | None = None
+        self._sensors: Bench | None = None
         self._reason = PowerClock.REASON_SREQ
         self._said: set[str] = set()
         self._make_peripherals(options)
@@ -89,6 +94,16 @@ class Board:
             DWT: self.dwt,
             SCS: self.scs,
         }
+        if options.sensors is not None:
+            chip_time = time_of_host if options.clock == "off" else self._time_us
+            self._sensors = Bench(
+                options.sensors,
+                options.sensor_speed,
+                options.faults,
+                Chip(memory, chip_time, self._pass_us, self._program_cycles),
+            )
+            self._pages |= self._sensors.pages
+            self.uarte.patience_s = self._sensors.patience_s
 
     def report(self, text: str) -> None:
         """On stderr, every text once."""
@@ -190,7 +205,10 @@ class Board:
         return self.counter.cycles
 
     def _waited(self, seconds: float) -> None:
-        self.dwt.waited_cycles += int(seconds * chip.CLOCK_HZ)
+        self._pass_us(seconds * 1e6 if self._sensors is None else self._sensors.waited_us(seconds))
+
+    def _pass_us(self, us: float) -> None:
+        self.dwt.waited_cycles += int(us * chip.CYCLES_PER_US)
 
     def _page(self, address: int) -> Registers:
         base = address & -chip.PAGE_BYTES

@@ -37,6 +37,14 @@ FAULTS: dict[str, tuple[int, str]] = {
     "brown-out": (2, "the power fails in the middle of the Nth flash write: half is written, then the board restarts"),
     "unplug": (2, "the board is unplugged for good at the Nth flash write"),
     "no-crystal": (0, "the crystal of the 64 MHz clock never starts"),
+    "sensor-missing": (0, "another device answers in place of inertial sensor N (0: the first)"),
+    "sensor-nack": (1, "no sensor acknowledges from the Nth I2C transfer on"),
+    "sensor-bus": (1, "SDA is held low from the Nth I2C transfer on"),
+    "sensor-stuck": (1, "the first inertial sensor repeats its Nth reading for good"),
+    "sensor-drop": (10, "the event of every Nth sample time comes one period late"),
+    "sensor-clip": (0, "axis N of the first inertial sensor reads its largest value"),
+    "sensor-drift": (1000, "the recording's clock is N ppm faster than the chip's"),
+    "sensor-open": (0, "the wire of force sensor N is broken (0: the first)"),
     "flash-bad-write": (IMAGE_BASE + 0x100, "bit 0 of the flash byte at address N reads back inverted after each write"),
 }
 

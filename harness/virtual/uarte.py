@@ -82,6 +82,8 @@ class Uarte(Registers):
         self._rx_to = self._rx_left = self._rx_got = 0
         self._receiving = self._sending = False
         self._last_byte = time.monotonic()
+        self.patience_s: Callable[[], float] = lambda: WAIT_IDLE_S
+        """How long a poll may wait for the line at most: something else may happen on the chip before."""
         self._tasks = {
             STARTRX: self._start_rx,
             STOPRX: self._stop_rx,
@@ -97,9 +99,10 @@ class Uarte(Registers):
 
     def read(self, offset: int) -> int:
         if offset in (ENDRX, RXDRDY) and not self.values.get(offset) and self._receiving:
-            self._pump(WAIT_S if time.monotonic() - self._last_byte < IDLE_S else WAIT_IDLE_S)
+            wait = WAIT_S if time.monotonic() - self._last_byte < IDLE_S else WAIT_IDLE_S
+            self._pump(min(wait, self.patience_s()))
         elif offset == ENDTX and self._sending:
-            self._finish_tx(WAIT_S)
+            self._finish_tx(min(WAIT_S, self.patience_s()))
         return self.values.get(offset, 0)
 
     def write(self, offset: int, value: int) -> None:

@@ -130,7 +130,7 @@ def max_payload(model: CompiledModel, board: Board) -> int:
     request = max((t.nbytes for t in model.inputs), default=0) + RUN_BYTES
     reply = profile + sum(t.nbytes for t in model.outputs)
     room = (board.ram_bytes - model.arena_bytes - STACK_RESERVE) // 2
-    return -(-max(low, hello, profile, min(high, max(request, reply), room)) // 4) * 4
+    return -(-max(low, model.least_payload, hello, profile, min(high, max(request, reply), room)) // 4) * 4
 
 
 def _build_id(model: CompiledModel, board: Board, payload: int, compiler: str) -> str:

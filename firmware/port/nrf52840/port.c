@@ -118,6 +118,7 @@ static uint32_t read_block(uint8_t *dst, uint32_t n, uint32_t timeout_us)
     UARTE_TASKS_STARTRX = 1;
     uint32_t last = DWT_CYCCNT;
     while (!UARTE_EVENTS_ENDRX) {
+        port_idle();
         if (!timeout_us)
             continue;
         if (UARTE_EVENTS_RXDRDY) {
@@ -156,7 +157,8 @@ void port_write(const void *src, uint32_t n)
         UARTE_TXD_PTR = (uint32_t)from;
         UARTE_TXD_MAXCNT = block;
         UARTE_TASKS_STARTTX = 1;
-        while (!UARTE_EVENTS_ENDTX) {}
+        while (!UARTE_EVENTS_ENDTX)
+            port_idle();
         from += block;
         n -= block;
     }

@@ -1,0 +1,61 @@
+"""SENSORS: a literal table of what can be sampled. The firmware's half is firmware/sensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from tinyrig.core.errors import UserError
+
+FINGERS = ("thumb", "index", "middle", "ring", "little")
+_ACCEL, _GYRO, _MAGNET = ("ax", "ay", "az"), ("gx", "gy", "gz"), ("mx", "my", "mz")
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """`driver`: its file in firmware/sensors. `units` and `clip` (the largest count) go with `channels`. `devices`: what the
+    number of a fault's device means."""
+
+    name: str
+    title: str
+    driver: str
+    channels: tuple[str, ...]
+    units: tuple[str, ...]
+    clip: tuple[int, ...]
+    ranges: str
+    devices: tuple[str, ...]
+    rate_hz: float
+
+
+_GLOVE = Sensor(
+    "glove",
+    "five MPU-6050 behind a TCA9548A, five force-sensitive resistors",
+    "glove.c",
+    (*(f"{f}_{axis}" for f in FINGERS for axis in (*_ACCEL, *_GYRO)), *(f"{f}_force" for f in FINGERS)),
+    (*(("g",) * 3 + ("rad/s",) * 3) * 5, *("V",) * 5),
+    (*(32767,) * 30, *(4095,) * 5),
+    "+-4 g, +-1000 degrees/s, 0 to VDD",
+    (*(f"MPU-6050 of the {f} finger" for f in FINGERS), *(f"force sensor of the {f} finger" for f in FINGERS), "TCA9548A"),
+    20.0,
+)
+SENSORS: Mapping[str, Sensor] = MappingProxyType({s.name: s for s in (_GLOVE,)})
+
+FAULTS: Mapping[int, tuple[str, str]] = MappingProxyType(
+    {  # number on the wire: (what it is, what to do)
+        1: ("another device answers in its place, or none of its kind", "check which device is wired there"),
+        2: ("does not acknowledge on the I2C bus", "check its power, its wires and its address"),
+        3: ("the I2C bus stands still: a line is held low", "check SDA and SCL for shorts; power the sensors off and on"),
+        4: ("repeats one reading, bit for bit", "power the sensor off and on"),
+        5: ("reads less than its bleeding resistor gives: its wire is broken", "check the wire to it"),
+        6: ("fails its self-test: the response to its own stimulus is outside the data sheet's limits", "replace the device"),
+        7: ("the analog converter does not finish", "reset the board"),
+    }
+)
+
+
+def sensor_named(name: str) -> Sensor:
+    """Raises UserError."""
+    if name not in SENSORS:
+        raise UserError("no such sensor", expected=", ".join(SENSORS), received=name)
+    return SENSORS[name]

@@ -1,0 +1,1 @@
+"""`tinyrig record`: labelled trials from a board's sensor into a dataset."""
