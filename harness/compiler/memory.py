@@ -10,7 +10,7 @@ from operator import or_
 
 from tinyrig.compiler.lower.lower import Lowered
 from tinyrig.compiler.model.step import Kernel, Piece, Pieces
-from tinyrig.compiler.plan import Buffer, Placement, plan, ticks
+from tinyrig.compiler.plan import Buffer, Placement, alive_bytes, plan, ticks
 from tinyrig.core.records import ArenaBuffer
 
 
@@ -26,6 +26,8 @@ class ArenaLayout:
     buffers: tuple[ArenaBuffer, ...] = ()
     work: dict[tuple[int, int], int] = field(default_factory=dict)
     """Offsets of the buffers of steps that go row by row, by step and number."""
+    fullest: int = 0
+    """The step during which most bytes are alive; the first of several."""
 
 
 def plan_memory(lowered: Lowered, kernels: list[Kernel], search: bool = True) -> ArenaLayout:
@@ -41,7 +43,9 @@ def plan_memory(lowered: Lowered, kernels: list[Kernel], search: bool = True) ->
     offsets = {t.index: places[lowered.root(t.index)] for t in lowered.tensors if lowered.root(t.index) in places}
     scratch = {key[1]: o for key, o in result.offsets.items() if key[0] == "scratch"}  # type: ignore[index]
     work = {key[1:]: o for key, o in result.offsets.items() if key[0] == "work"}  # type: ignore[index]
-    return ArenaLayout(offsets, scratch, result.size, result.lower_bound, _placed(lowered, buffers, result, clock), work)
+    fullest = clock.step(int(alive_bytes(buffers).argmax()) - 1) if buffers else 0
+    placed = _placed(lowered, buffers, result, clock)
+    return ArenaLayout(offsets, scratch, result.size, result.lower_bound, placed, work, fullest)
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ def _tensor_buffers(lowered: Lowered, kernels: list[Kernel], clock: Clock) -> tu
         mine = [i for i, o in owners.items() if o == owner]
         first, last = clock.first(min(spans[i][0] for i in mine)), clock.last(max(spans[i][1] for i in mine))
         parts = [_pieces(lowered, kernels, clock, i, spans[i]) for i in mine]
-        pieces = _together(parts) if max(map(len, parts)) > 1 else ()
+        plain = {tuple(p.size for p in pieces) for pieces in parts} == {(lowered.tensors[owner].nbytes,)}
+        pieces = () if plain else _together(parts)
         buffers.append(Buffer(("tensor", owner), max(lowered.tensors[i].nbytes for i in mine), first, last, pieces))
     return buffers, owners
 

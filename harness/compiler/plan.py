@@ -64,16 +64,18 @@ def plan(buffers: Iterable[Buffer], align: int = ALIGN, search: bool = True) -> 
 
 
 def lower_bound(buffers: list[Buffer]) -> int:
-    """Whole buffers are counted at their beginnings, where the sum is largest; pieces at every tick."""
-    whole, parted = [b for b in buffers if not b.pieces], [b for b in buffers if b.pieces]
-    if not parted:
-        return max((sum(b.size for b in whole if b.first <= t <= b.last) for t in {b.first for b in whole}), default=0)
-    alive = np.zeros(max(b.last for b in buffers) + 2, np.int64)
-    for b in whole:
-        alive[b.first + 1 : b.last + 2] += b.size
-    for p in (p for b in parted for p in b.pieces):
-        alive[_bits(p.live, len(alive))] += p.size
-    return int(alive.max())
+    return int(alive_bytes(buffers).max(initial=0))
+
+
+def alive_bytes(buffers: list[Buffer]) -> np.ndarray:
+    """int64 [ticks + 1]: at tick -1, 0 ..."""
+    alive = np.zeros(max((b.last for b in buffers), default=-1) + 2, np.int64)
+    for b in buffers:
+        if not b.pieces:
+            alive[b.first + 1 : b.last + 2] += b.size
+        for p in b.pieces:
+            alive[_bits(p.live, len(alive))] += p.size
+    return alive
 
 
 def _bits(live: int, count: int) -> np.ndarray:

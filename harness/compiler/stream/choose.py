@@ -114,12 +114,7 @@ def _ranges(chooser: Chooser, peak: Range) -> list[Range]:
 def _fullest(chooser: Chooser, chosen: tuple[Range, ...]) -> Range:
     """The steps, as numbered in the model, of the step during which most is alive."""
     lowered, kernels = chooser.apply(chosen)
-    buffers = plan_memory(lowered, kernels, search=False).buffers
-
-    def top(i: int) -> int:
-        return max((b.offset + b.size for b in buffers if b.first <= i <= b.last), default=0)
-
-    peak = max(range(len(lowered.steps)), key=top)
+    peak = plan_memory(lowered, kernels, search=False).fullest
     i = 0
     for n, _ in enumerate(lowered.steps):
         r = next((r for r in chosen if r[0] == i), (i, i))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tinyrig.compiler.compile import compile_model, plan_unit
 from tinyrig.compiler.model.step import CompileOptions, Piece
 from tinyrig.compiler.plan import Buffer, Placement, first_fit, lower_bound, plan
+from tinyrig.compiler.stream.tests.chains import Chain
 from tinyrig.compiler.tests.cases import compare, random_values
 from tinyrig.compiler.tests.model_builder import ModelBuilder
 from tinyrig.compiler.tests.whole_nets import conv_net, finish_net
@@ -110,6 +111,16 @@ def test_the_arena_can_be_drawn(dtype: str) -> None:
         assert apart or a.last < b.first or b.last < a.first, (a, b)
     assert model.arena[0].first == -1 and model.arena[0].name == model.inputs[0].name
     assert max(b.last for b in model.arena) == len(model.ops)
+
+
+def test_what_a_smaller_map_in_place_leaves_is_free() -> None:
+    """The depthwise layer of stride 2 overwrites a quarter of its input; three quarters are free for what comes then."""
+    chain = Chain((1, 16, 16, 8), 0)
+    chain.conv(24, (1, 1))
+    chain.conv(0, (3, 3), (2, 2))
+    chain.conv(64, (1, 1))
+    memory = plan_unit(chain.finish(), "tinyrig", CompileOptions()).memory
+    assert 8192 <= memory.arena_bytes < 16 * 16 * (8 + 24) + 512  # not 6144 + 4096 more
 
 
 def residual_net() -> tuple[ModelBuilder, int, list[int]]:
