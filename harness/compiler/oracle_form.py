@@ -2,7 +2,8 @@
 
 tflite-micro reads a free batch's shapes literally, lacks ops that compute shapes, finds no values behind the FlatBuffer,
 knows one scale of stored weights only, and pads SPACE_TO_BATCH_ND with what lies in its memory. None of that is
-arithmetic of the network: shapes, values and float32 weights are written into a copy of the file.
+arithmetic of the network: shapes, values and float32 weights are written into a copy of the file. What it has no operator
+for is put in terms of others (oracle_ops.py).
 """
 
 from __future__ import annotations
@@ -15,18 +16,21 @@ import numpy as np
 from tinyrig.compiler.lower.lower import lower
 from tinyrig.compiler.model import schema
 from tinyrig.compiler.model.graph import Graph, Op, Tensor, read_model
+from tinyrig.compiler.oracle_ops import Rewriter, Stand, stand_ins
 
 
 def oracle_form(data: bytes) -> bytes:
     """`data` itself where nothing must change. Raises ModelError for a model that can't be compiled."""
     graph = read_model(data)
-    tensors = lower(graph).tensors[: len(graph.tensors)]
+    lowered = lower(graph)
+    tensors = lowered.tensors[: len(graph.tensors)]
     shapes = {old.index: new.shape for old, new in zip(graph.tensors, tensors, strict=True) if old.shape != new.shape}
     values = _settled(graph, tensors)
     padded = [op.index for op in graph.ops if op.code == "SPACE_TO_BATCH_ND" and _pads(tensors, op)]
-    if not (shapes or values or padded or _has_values_behind(data)):
+    stand = stand_ins(graph, lowered)
+    if not (shapes or values or padded or stand or _has_values_behind(data)):
         return data
-    return _rewritten(data, shapes, values, padded)
+    return _rewritten(data, shapes, values, padded, stand)
 
 
 def _pads(tensors: Sequence[Tensor], op: Op) -> bool:
@@ -51,7 +55,9 @@ def _has_values_behind(data: bytes) -> bool:
     return any(model.Buffers(i).Offset() > 1 for i in range(model.BuffersLength()))
 
 
-def _rewritten(data: bytes, shapes: dict[int, tuple[int, ...]], values: dict[int, np.ndarray], padded: list[int]) -> bytes:
+def _rewritten(
+    data: bytes, shapes: dict[int, tuple[int, ...]], values: dict[int, np.ndarray], padded: list[int], stand: dict[int, Stand]
+) -> bytes:
     import flatbuffers
     from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as writer  # heavy; an oracle is at hand anyway
 
@@ -64,8 +70,11 @@ def _rewritten(data: bytes, shapes: dict[int, tuple[int, ...]], values: dict[int
         sub.tensors[i].shape, sub.tensors[i].shapeSignature = list(shape), None
     for i, value in values.items():
         sub.tensors[i].buffer = _buffer(writer, model, value)
-    for i in reversed(padded):
-        _pad_before(writer, model, i)
+    for i in sorted({*padded, *stand}, reverse=True):
+        if i in stand:
+            Rewriter(writer, model).replace(i, stand[i])
+        else:
+            _pad_before(writer, model, i)
     sub.operators = [o for o in sub.operators if not set(map(int, o.outputs)) & set(values)]
     builder = flatbuffers.Builder(len(data))
     builder.Finish(model.Pack(builder), b"TFL3")

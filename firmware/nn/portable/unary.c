@@ -61,6 +61,20 @@ void nn_leaky_relu_f32(int32_t n, float alpha, const float *in, float *out) {
     }
 }
 
+void nn_gelu_f32(int32_t n, const float *in, float *out) {
+    for (int32_t i = 0; i < n; i++) {
+        out[i] = 0.5f * in[i] * (1 + erff(in[i] * 0.70710678f)); /* sqrt(1 / 2) */
+    }
+}
+
+/* The approximation by tanh. */
+void nn_gelu_tanh_f32(int32_t n, const float *in, float *out) {
+    for (int32_t i = 0; i < n; i++) {
+        float x = in[i];
+        out[i] = 0.5f * x * (1 + tanhf(0.79788456f * (x + 0.044715f * x * x * x))); /* sqrt(2 / pi) */
+    }
+}
+
 void nn_logistic_f32(int32_t n, const float *in, float *out) {
     for (int32_t i = 0; i < n; i++) {
         out[i] = 1 / (1 + expf(-in[i]));

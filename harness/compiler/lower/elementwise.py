@@ -200,10 +200,21 @@ def _sigmoid_s16(p: Program, op: Op, x: Tensor, y: Tensor) -> None:
     p.emit(f"{op.code.lower()}_s16", op, [x], [y], SigmoidInt(x.size, multiplier, shift))
 
 
+_LITERT_TABLES = {"EXP": tables.exp, "LOG": tables.log, "SQRT": tables.sqrt, "GELU": tables.gelu}
+
+
 def float_unary(p: Program, op: Op) -> None:
-    """EXP, LOG, SQRT ...: TFLM has them for floats only."""
-    x, y = one_to_one(p, op, "float32")
+    """EXP, LOG, SQRT ...: TFLM has them for floats only; some of int8 are LiteRT's."""
+    x, y = one_to_one(p, op, "float32", *(("int8",) if op.code in _LITERT_TABLES else ()))
     check_shape(op, y, x.shape)
+    if x.dtype == "int8":
+        approximate = op.code == "GELU" and op.options.flag("approximate")
+        function = tables.gelu_approximate if approximate else _LITERT_TABLES[op.code]
+        p.emit("lut_s8", op, [x], [y], Lut(x.size, function(x, y)))
+        return
+    if op.code == "GELU" and op.options.flag("approximate"):
+        p.emit("gelu_tanh_f32", op, [x], [y], Unary(x.size))
+        return
     p.emit(f"{op.code.lower()}_f32", op, [x], [y], Unary(x.size))
 
 

@@ -44,6 +44,8 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
     "SQUEEZE": unary.reshape,
     "RELU": unary.relu,
     "RELU6": unary.relu,
+    "RELU_N1_TO_1": unary.relu,
+    "RELU_0_TO_1": unary.relu,
     "QUANTIZE": unary.quantize,
     "DEQUANTIZE": unary.dequantize,
     "TRANSPOSE": move.transpose,
@@ -107,7 +109,9 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
     "LEAKY_RELU": elementwise.leaky_relu,
     **dict.fromkeys(("EQUAL", "NOT_EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL"), logic.compare),
     **dict.fromkeys(("LOGISTIC", "TANH", "HARD_SWISH", "ABS", "RSQRT", "ELU"), elementwise.unary),
-    **dict.fromkeys(("EXP", "LOG", "SQRT", "SQUARE", "NEG", "FLOOR", "CEIL", "ROUND", "SIN", "COS"), elementwise.float_unary),
+    **dict.fromkeys(
+        ("EXP", "LOG", "SQRT", "GELU", "SQUARE", "NEG", "FLOOR", "CEIL", "ROUND", "SIN", "COS"), elementwise.float_unary
+    ),
 }
 
 _CUSTOM: dict[str, Callable[[Program, Op], None]] = {

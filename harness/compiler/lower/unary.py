@@ -16,12 +16,22 @@ def reshape(p: Program, op: Op) -> None:
     p.alias(op, x, p.output(op))
 
 
+TO_ONE = {"RELU_N1_TO_1": (-1.0, 1.0), "RELU_0_TO_1": (0.0, 1.0)}
+"""Their bounds."""
+
+
 def relu(p: Program, op: Op) -> None:
-    """RELU rescales integers from the input's to the output's scale; RELU6 only clamps at the input's scale, as in TFLM."""
-    x, y = one_to_one(p, op, "float32", "int8", "int16")
+    """RELU rescales integers from the input's to the output's scale; RELU6 only clamps at the input's scale, as in TFLM. Those
+    with an upper end of 1 are LiteRT's."""
+    to_one = op.code in TO_ONE
+    x, y = one_to_one(p, op, "float32", "int8", *(() if to_one else ("int16",)))
     check_shape(op, y, x.shape)
     if x.dtype == "float32":
-        p.emit("clamp_f32", op, [x], [y], Clamp(x.size, *FLOAT_ACTIVATIONS[op.code]))
+        p.emit("clamp_f32", op, [x], [y], Clamp(x.size, *TO_ONE[op.code] if to_one else FLOAT_ACTIVATIONS[op.code]))
+    elif to_one:
+        check(op, y, x.scale == y.scale and x.zero_point == y.zero_point, "the input's scale and zero point", f"{y.scale}")
+        lo, hi = (x.zero_point + round_half_away(float(np.float32(v) / x.scale)) for v in TO_ONE[op.code])
+        p.emit("clamp_s8", op, [x], [y], Clamp(x.size, max(lo, -128), min(hi, 127)))
     elif op.code == "RELU6" or (x.scale == y.scale and x.zero_point == y.zero_point):
         lo, hi = _relu_bounds(op, x)
         p.emit(f"clamp_{SUFFIX[x.dtype]}", op, [x], [y], Clamp(x.size, lo, hi))

@@ -123,6 +123,45 @@ def elu(x: Tensor, y: Tensor) -> np.ndarray:
     return table(element)
 
 
+def exp(x: Tensor, y: Tensor) -> np.ndarray:
+    return _by_value(x, y, lambda v: math.exp(min(v, 80.0)))
+
+
+def log(x: Tensor, y: Tensor) -> np.ndarray:
+    """Where there is no logarithm the output is at its bottom."""
+    bottom = (LOW - y.zero_point) * float(y.scale)
+    return _by_value(x, y, lambda v: math.log(v) if v > 0 else bottom)
+
+
+def gelu(x: Tensor, y: Tensor) -> np.ndarray:
+    return _by_value(x, y, lambda v: v * (1 + math.erf(v * math.sqrt(0.5))) / 2)
+
+
+def gelu_approximate(x: Tensor, y: Tensor) -> np.ndarray:
+    return _by_value(x, y, lambda v: v * (1 + math.tanh(math.sqrt(2 / math.pi) * (v + 0.044715 * v**3))) / 2)
+
+
+def _by_value(x: Tensor, y: Tensor, function: Callable[[float], float]) -> np.ndarray:
+    """A function of the real value, rounded half away, as LiteRT fills its tables. TFLM has no such kernels."""
+    f32, most = np.float32, 1e30
+
+    def element(q: int) -> int:
+        value = f32(min(max(function(float(x.scale * f32(q - x.zero_point))), -most), most))
+        return round_half_away(float(f32(min(max(value * f32(f32(1) / y.scale), f32(-1e9)), f32(1e9))))) + y.zero_point
+
+    return table(element)
+
+
+def sqrt(x: Tensor, y: Tensor) -> np.ndarray:
+    """LiteRT's: rounded down. Below the zero point, where there is no root, that of 0."""
+
+    def element(q: int) -> int:
+        root = np.float32(math.sqrt(x.scale * np.float32(max(q - x.zero_point, 0))))
+        return math.floor(min(float(root / y.scale), 1e9)) + y.zero_point
+
+    return table(element)
+
+
 def rsqrt_multiplier(x: Tensor, y: Tensor) -> tuple[int, int]:
     return quantize_multiplier(1.0 / max(math.sqrt(float(x.scale)) * float(y.scale), 1e-38))
 

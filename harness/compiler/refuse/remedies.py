@@ -90,7 +90,7 @@ ROWS: tuple[Row, ...] = (
     Row(("WHERE",), WHERE),
     Row(("SIGN",), SIGN),
     Row(("POW",), POW),
-    Row(("GELU",), GELU),
+    Row(("GELU",), GELU, _integer_activation, only_unsupported=False),
     Row(("CAST",), FEED_FLOAT, _uint8, only_unsupported=False),
     Row((), FULL, _hybrid, only_unsupported=False),
     Row(

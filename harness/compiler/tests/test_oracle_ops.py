@@ -1,0 +1,86 @@
+"""Operators that only LiteRT has: against its kernels, and in a model that tflite-micro judges with stand-ins for them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tinyrig.compiler.compile import compile_model
+from tinyrig.compiler.tests.cases import compare
+from tinyrig.compiler.tests.model_builder import ModelBuilder
+from tinyrig.workload.host_build import HostModel
+from tinyrig.workload.oracle import LitertRefOracle, TflmOracle
+
+EVERY = np.arange(-128, 128).astype(np.int8).reshape(1, 256)
+
+
+def both(b: ModelBuilder, x: list[int], y: list[int], given: list[np.ndarray], tflm: bool = True) -> None:
+    """As LiteRT without stand-ins, and as tflite-micro with them."""
+    data = b.finish(x, y)
+    got = HostModel(compile_model(data, flash_bytes=1 << 20, ram_bytes=1 << 18)).invoke(given)
+    with LitertRefOracle(data) as litert:
+        compare(got, litert.run(given))
+    if tflm:
+        compare(got, TflmOracle(data).run(given))
+
+
+@pytest.mark.parametrize("code", ["EXP", "LOG", "SQRT", "GELU", "GELU approximate"])
+def test_functions_of_int8_have_litert_s_values(code: str) -> None:
+    rng, b = np.random.default_rng(6), ModelBuilder()
+    x, y, given = [], [], []
+    for _ in range(8):
+        zero = -128 if code == "SQRT" else int(rng.integers(-128, 100))  # LiteRT refuses roots of less than 0
+        x.append(b.tensor((1, 256), "int8", np.exp(rng.uniform(-6, 0)), zero))
+        y.append(b.tensor((1, 256), "int8", np.exp(rng.uniform(-6, 0)), int(rng.integers(-128, 128))))
+        options = {"approximate": "approximate" in code} if "GELU" in code else {}
+        b.op(code.split()[0], x[-1:], y[-1:], version=2 if "GELU" in code else 1, **options)
+        given.append(EVERY)
+    both(b, x, y, given)
+
+
+@pytest.mark.parametrize("approximate", [False, True])
+def test_gelu_of_floats(approximate: bool) -> None:
+    b = ModelBuilder()
+    x, y = b.tensor((1, 99)), b.tensor((1, 99))
+    b.op("GELU", [x], [y], approximate=approximate)
+    both(b, [x], [y], [np.linspace(-6, 6, 99, dtype=np.float32).reshape(1, 99)], tflm=False)
+
+
+@pytest.mark.parametrize("code", ["RELU_N1_TO_1", "RELU_0_TO_1"])
+def test_clamps_to_one(code: str) -> None:
+    b = ModelBuilder()
+    x, y, q, r = b.tensor((1, 9)), b.tensor((1, 9)), *(b.tensor((1, 256), "int8", 0.03, 20) for _ in range(2))
+    b.op(code, [x], [y])
+    b.op(code, [q], [r])
+    both(b, [x, q], [y, r], [np.linspace(-2, 2, 9, dtype=np.float32).reshape(1, 9), EVERY])
+
+
+def test_tiles_and_choices() -> None:
+    b = ModelBuilder()
+    x, tiled, flag, other, chosen = (
+        b.tensor((2, 3)),
+        b.tensor((4, 9)),
+        b.tensor((4, 9), "bool"),
+        b.tensor((4, 9)),
+        b.tensor((4, 9)),
+    )
+    b.op("TILE", [x, b.tensor((2,), "int32", data=[2, 3])], [tiled])
+    b.op("SELECT", [flag, tiled, other], [chosen])
+    rng = np.random.default_rng(0)
+    given = [rng.standard_normal((2, 3)), rng.random((4, 9)) < 0.5, rng.standard_normal((4, 9))]
+    types = (np.float32, np.bool_, np.float32)
+    both(b, [x, flag, other], [tiled, chosen], [v.astype(t) for v, t in zip(given, types, strict=True)])
+
+
+def test_tflm_judges_a_function_behind_a_layer_with_a_scale_for_each_output() -> None:
+    """LiteRT rounds that layer otherwise: neither oracle could judge such a model alone."""
+    rng, b = np.random.default_rng(1), ModelBuilder()
+    x, hidden, y = b.tensor((1, 16), "int8", 0.05), b.tensor((1, 8), "int8", 0.03, -5), b.tensor((1, 8), "int8", 0.02, -100)
+    w = b.tensor((8, 16), "int8", rng.uniform(0.002, 0.02, 8), data=rng.integers(-127, 128, (8, 16)))
+    b.op("FULLY_CONNECTED", [x, w], [hidden])
+    b.op("EXP", [hidden], [y])
+    data = b.finish([x], [y])
+    host, oracle = HostModel(compile_model(data, flash_bytes=1 << 20, ram_bytes=1 << 18)), TflmOracle(data)
+    for _ in range(20):
+        given = [rng.integers(-128, 128, (1, 16)).astype(np.int8)]
+        compare(host.invoke(given), oracle.run(given))
