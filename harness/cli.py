@@ -23,6 +23,7 @@ from tinyrig.history_command import add_parsers as add_history
 from tinyrig.host.last_resort import say, unforeseen
 from tinyrig.host.log import shown, to_show, to_stderr
 from tinyrig.host.signals import exit_status, terminable
+from tinyrig.live.command import add_parser as add_live
 from tinyrig.nightly_command import add_parser as add_nightly
 from tinyrig.ops_command import add_parser as add_ops
 from tinyrig.record.command import add_parser as add_record
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     add_engines(commands)
     add_calibrate(commands)
     add_record(commands)
+    add_live(commands)
     add_init(commands)
     add_boards(commands)
     add_doctor(commands, EXITS)

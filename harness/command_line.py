@@ -35,6 +35,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "engines": ("--model gesture.tflite", "--variant pqt --json engines.json"),
     "calibrate": ("--board nano33ble --store", "--check pqt dscnn.tflite", "--json found.json"),
     "record": ("--label cube --trials 20 -o data/", "--board nano33ble-uart --label cube --trials 20 --resume -o data/"),
+    "live": ("--seconds 60 --verify", "--board nano33ble-uart --dataset data/ --expect cube --smooth majority:3"),
     "boards": ("", "--no-ask --json"),
     "doctor": ("", "--board nano33ble", "--udev-rules"),
     "init": ("", "--model gesture.tflite --windows gesture.npz"),

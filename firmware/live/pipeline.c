@@ -14,7 +14,7 @@ static struct {
     uint32_t have, since, oldest; /* frames in the ring, since the last window, where the oldest lies */
 } set;
 
-static int16_t ring[PIPELINE_VALUES]; /* `length` frames of the selected channels */
+static _Alignas(4) uint8_t ring[PIPELINE_BYTES]; /* `length` frames as the model takes them */
 
 static float get_f32(const uint8_t *p)
 {
@@ -33,7 +33,7 @@ static const char *unfit(uint32_t values)
 {
     if (engine.input_count != 1 || !element_bytes(engine.inputs[0].dtype))
         return "the pipeline feeds one input of float32, int16, int8 or uint8";
-    if (!values || values > PIPELINE_VALUES)
+    if (!values || engine.inputs[0].bytes > PIPELINE_BYTES)
         return "the window is empty or too large";
     return values * element_bytes(engine.inputs[0].dtype) != engine.inputs[0].bytes ? "the window is not the model's" : 0;
 }
@@ -59,23 +59,6 @@ const char *pipeline_configure(uint16_t length, uint16_t hop, uint16_t channels,
     return 0;
 }
 
-int pipeline_add(const int16_t *frame, int gap)
-{
-    if (gap)
-        set.have = set.since = 0;
-    int16_t *to = ring + (uint32_t)set.oldest * set.channels;
-    for (uint16_t c = 0; c < set.channels; c++)
-        to[c] = frame[set.index[c]];
-    set.oldest = set.oldest + 1 < set.length ? set.oldest + 1 : 0;
-    set.have += set.have < set.length;
-    if (set.have < set.length)
-        return 0;
-    /* Behind the first window, which takes `length` frames, one comes every `hop`. */
-    int due = set.since == 0;
-    set.since = set.since + 1 < set.hop ? set.since + 1 : 0;
-    return due;
-}
-
 static float normalised(int16_t counts, uint16_t c)
 {
     float value = (float)counts * sensor.scale[set.index[c]];
@@ -94,31 +77,43 @@ static int32_t quantised(float x, const engine_tensor *input, int32_t low, int32
     return q < low ? low : q > high ? high : q;
 }
 
-static void put(const engine_tensor *input, uint32_t i, float x)
+static void put(uint8_t *to, const engine_tensor *input, uint32_t i, float x)
 {
     switch (input->dtype) {
     case ENGINE_FLOAT32:
-        ((float *)input->data)[i] = x;
+        ((float *)(void *)to)[i] = x;
         break;
     case ENGINE_INT16:
-        ((int16_t *)input->data)[i] = (int16_t)quantised(x, input, -32768, 32767);
+        ((int16_t *)(void *)to)[i] = (int16_t)quantised(x, input, -32768, 32767);
         break;
     case ENGINE_INT8:
-        ((int8_t *)input->data)[i] = (int8_t)quantised(x, input, -128, 127);
+        ((int8_t *)to)[i] = (int8_t)quantised(x, input, -128, 127);
         break;
     default:
-        ((uint8_t *)input->data)[i] = (uint8_t)quantised(x, input, 0, 255);
+        to[i] = (uint8_t)quantised(x, input, 0, 255);
     }
+}
+
+int pipeline_add(const int16_t *frame, int gap)
+{
+    if (gap)
+        set.have = set.since = 0;
+    for (uint16_t c = 0; c < set.channels; c++)
+        put(ring, engine.inputs, set.oldest * set.channels + c, normalised(frame[set.index[c]], c));
+    set.oldest = set.oldest + 1 < set.length ? set.oldest + 1 : 0;
+    set.have += set.have < set.length;
+    if (set.have < set.length)
+        return 0;
+    /* Behind the first window, which takes `length` frames, one comes every `hop`. */
+    int due = set.since == 0;
+    set.since = set.since + 1 < set.hop ? set.since + 1 : 0;
+    return due;
 }
 
 void pipeline_fill(void)
 {
-    const engine_tensor *input = engine.inputs;
-    uint32_t frame = set.oldest, i = 0;
-    for (uint16_t step = 0; step < set.length; step++) {
-        const int16_t *from = ring + frame * set.channels;
-        for (uint16_t c = 0; c < set.channels; c++)
-            put(input, i++, normalised(from[c], c));
-        frame = frame + 1 < set.length ? frame + 1 : 0;
-    }
+    uint8_t *to = engine.inputs[0].data;
+    uint32_t bytes = engine.inputs[0].bytes, old = set.oldest * (bytes / set.length);
+    memcpy(to, ring + old, bytes - old);
+    memcpy(to + bytes - old, ring, old);
 }

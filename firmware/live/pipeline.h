@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-#ifndef PIPELINE_VALUES
-#define PIPELINE_VALUES 12288 /* of a window: steps times channels */
+#ifndef PIPELINE_BYTES
+#define PIPELINE_BYTES 49152 /* of a window as the model takes it */
 #endif
 enum { PIPELINE_CHANNEL_BYTES = 12, PIPELINE_MAX_CHANNELS = 64 };
 
@@ -19,7 +19,7 @@ const char *pipeline_configure(uint16_t length, uint16_t hop, uint16_t channels,
  * ever spans one. */
 int pipeline_add(const int16_t *frame, int gap);
 
-/* The newest window into the engine's input. */
+/* The newest window into the engine's input: a copy, because every frame was converted when it came. */
 void pipeline_fill(void);
 
 #endif

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from tinyrig.core.errors import EXIT_GOOD
+from tinyrig.live.command import add_virtual
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -24,15 +25,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--no-self-test", action="store_true", help="leave out the sensor's self-test before the first trial")
     add_virtual(parser)
     parser.set_defaults(command=main)
-
-
-def add_virtual(parser: argparse.ArgumentParser) -> None:
-    """What only a virtual board takes; also for `tinyrig live`."""
-    group = parser.add_argument_group("virtual board")
-    group.add_argument("--play", default="", metavar="glove|watch|FILE.npz", help="what its sensors read")
-    group.add_argument("--speed", type=float, default=1.0, metavar="N", help="seconds of the board in one of this machine")
-    group.add_argument("--play-seed", type=int, default=1, metavar="N", help="seed of a synthetic recording (default: 1)")
-    group.add_argument("--fault", action="append", default=[], metavar="NAME[:N]", help="inject a fault, as sensor-nack:200")
 
 
 def main(arguments: argparse.Namespace) -> int:

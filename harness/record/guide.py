@@ -9,9 +9,8 @@ from typing import TextIO
 
 import numpy as np
 
-BARS = "▁▂▃▄▅▆▇█"
-TRACES = 8
-"""So many channels fit a line."""
+from tinyrig.live.traces import bars
+
 COUNTDOWN = 3
 REDRAW_S = 0.1
 
@@ -77,14 +76,7 @@ class TerminalGuide(Guide):
         self._high = np.maximum(self._high, values) if self._high.size else values.copy()
         if time.monotonic() - self._drawn >= REDRAW_S or done == of:
             self._drawn = time.monotonic()
-            self._draw(f"{self._title}: {done}/{of} {self._bars(values)}")
-
-    def _bars(self, values: np.ndarray) -> str:
-        """The channels that move most, each as a bar between its ends so far."""
-        span = self._high - self._low
-        chosen = np.sort(np.argsort(-span, kind="stable")[:TRACES])
-        share = (values - self._low) / np.where(span > 0, span, 1)
-        return "".join(BARS[min(len(BARS) - 1, int(share[c] * len(BARS)))] for c in chosen)
+            self._draw(f"{self._title}: {done}/{of} {bars(values, self._low, self._high)}")
 
     def incomplete(self, dropped: int, lost: int) -> None:
         self._say("")

@@ -100,6 +100,7 @@ def build(
             {
                 "dataset": _describe(data, parts.chosen, seed),
                 "normalisation": {"mean": _floats(parts.norm.mean), "std": _floats(parts.norm.std)},
+                "pipeline": _pipeline(data, parts),
                 "windows": manifest.write_windows(partial, parts.x_test, parts.y_test, data.class_names),
                 "seed": seed,
                 "packages": recipe["packages"],
@@ -193,6 +194,18 @@ def _describe(data: datasets.Dataset, parts: splits.Split, seed: int) -> dict[st
         "fingerprint": data.fingerprint,
         **({"cautions": list(data.cautions)} if data.cautions else {}),
         "class_counts_test": np.bincount(data.y[parts.test], minlength=len(data.class_names)).tolist(),
+    }
+
+
+def _pipeline(data: datasets.Dataset, parts: PreparedData) -> dict[str, Any]:
+    """What a board does with its samples before the network sees them (firmware/live/pipeline.h)."""
+    return {
+        "length": data.x.shape[1],
+        "padding": "none",
+        "channels": list(data.channel_names),
+        "mean": _floats(parts.norm.mean),
+        "std": _floats(parts.norm.std),
+        "arithmetic": "float32",
     }
 
 

@@ -34,7 +34,9 @@ class Chip:
 
 
 IDLE_CYCLES = 400
-"""A program that does nothing but poll looks at the line again within so many."""
+"""A program that does nothing but poll looks at the line again within so many, and does so IDLE_POLLS times in a row: the
+operators of an inference may be short too."""
+IDLE_POLLS = 16
 
 
 class Faults:
@@ -59,7 +61,7 @@ class Bench:
         devices, volts = SENSORS[recording.sensor](self._player, found, chip.now_us, recording.trials.shape[2])
         bus = Bus(devices, found.get("nack"), found.get("bus"))
         self._twim, self._adc = Twim(bus, chip.memory, chip.now_us, self.wait_us), Saadc(volts, chip.memory, chip.now_us)
-        self._polled, self._busy = 0, False
+        self._polled, self._idle = 0, 0
         self.timer = SampleTimer(chip.now_us, self.wait_us, found.get("drop"))
         self.pages: dict[int, Registers] = {TWIM0: self._twim, SAADC: self._adc, TIMER1: self.timer}
         self._host, self._board = time.monotonic(), chip.now_us()
@@ -77,16 +79,16 @@ class Bench:
 
     def patience_s(self) -> float:
         """How long the host may wait for the line: not past the next sample time, and not while the program is busy."""
-        self._busy = self._twim.busy or self._adc.busy or self._chip.cycles() - self._polled > IDLE_CYCLES
-        self._polled = self._chip.cycles()
-        if self._busy:
+        busy = self._twim.busy or self._adc.busy or self._chip.cycles() - self._polled > IDLE_CYCLES
+        self._polled, self._idle = self._chip.cycles(), 0 if busy else self._idle + 1
+        if self._idle < IDLE_POLLS:
             return 0.0
         return max(0.0, min(1.0, self.timer.until_sample() / 1e6 / self._speed + min(0.0, self._ahead_s())))
 
     def waited_us(self, seconds: float) -> float:
         """How much of the chip's time passes with a wait of the host for the line: what the emulation is behind comes on top. A
         program that is busy does not wait."""
-        if self._busy:
+        if self._idle < IDLE_POLLS:
             return 0.0
         behind = max(0.0, -self._ahead_s()) * self._speed * 1e6
         return min(max(seconds * self._speed * 1e6, behind), max(self.timer.until_sample(), 1.0))
