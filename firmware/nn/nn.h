@@ -295,6 +295,8 @@ void nn_mean_s8(const nn_mean_int *p, const int8_t *in, int8_t *out);
 void nn_mean_s16(const nn_mean_int *p, const int16_t *in, int16_t *out);
 void nn_mean_f32(const nn_mean_float *p, const float *in, float *out);
 void nn_sum_f32(const nn_mean_float *p, const float *in, float *out);
+void nn_reduce_max_s16(const nn_mean_float *p, const int16_t *in, int16_t *out);
+void nn_reduce_min_s16(const nn_mean_float *p, const int16_t *in, int16_t *out);
 void nn_reduce_max_s8(const nn_mean_float *p, const int8_t *in, int8_t *out);
 void nn_reduce_max_f32(const nn_mean_float *p, const float *in, float *out);
 void nn_reduce_min_s8(const nn_mean_float *p, const int8_t *in, int8_t *out);

@@ -16,6 +16,11 @@ from tinyrig.compiler.model.graph import Graph, Op, Tensor
 from tinyrig.compiler.model.params import Clamp, Lut
 
 FUNCTIONS = ("EXP", "LOG", "SQRT", "GELU")
+MOVERS_OF_INT16 = (
+    *("GATHER", "GATHER_ND", "RESIZE_NEAREST_NEIGHBOR", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH", "MIRROR_PAD"),
+    *("REVERSE_V2", "BROADCAST_TO", "REDUCE_MAX", "REDUCE_MIN"),
+)
+"""That tflite-micro has for other types only, or not in every version."""
 CLAMPS = ("RELU_N1_TO_1", "RELU_0_TO_1")
 
 
@@ -48,7 +53,12 @@ class Renamed:
     code: str
 
 
-Stand = Lookup | Limits | Places | Renamed
+@dataclass(frozen=True)
+class Floated:
+    """The same operator on float32 between two CASTs: every int16 is a float32, and nothing is computed with them."""
+
+
+Stand = Lookup | Limits | Places | Renamed | Floated
 
 
 def stand_ins(graph: Graph, lowered: Lowered) -> dict[int, Stand]:
@@ -62,8 +72,10 @@ def stand_ins(graph: Graph, lowered: Lowered) -> dict[int, Stand]:
             found[op.index] = Lookup(given.table)
         elif op.code in CLAMPS and isinstance(given, Clamp):
             found[op.index] = Limits(given.act_min, given.act_max)
-        elif op.code == "TILE" and tensors[0].dtype in ("int8", "float32"):
+        elif op.code == "TILE" and tensors[0].dtype in ("int8", "int16", "float32"):
             found[op.index] = Places(_tiled(tensors[0], tensors[-1]))
+        elif op.code in MOVERS_OF_INT16 and tensors[-1].dtype == "int16" and op.index in params:
+            found[op.index] = Floated()
         elif op.code == "SELECT" and _broadcasts(op, tensors):
             found[op.index] = Renamed("SELECT_V2")
     return found
@@ -124,6 +136,9 @@ class Rewriter:
         if isinstance(stand, Renamed):
             old.opcodeIndex = self.code(stand.code)
             return
+        if isinstance(stand, Floated):
+            self.sub.operators[index : index + 1] = self._floated(old)
+            return
         x, y = int(old.inputs[0]), int(old.outputs[0])
         self.sub.operators[index : index + 1] = getattr(self, f"_{type(stand).__name__.lower()}")(x, y, stand)
 
@@ -145,4 +160,18 @@ class Rewriter:
         like = self.sub.tensors[x]
         size = int(np.prod(like.shape, dtype=np.int64))
         flat, shape = self.tensor(like.type, [size], like), self.constant(np.array([size], np.int32))
-        return [self.op("RESHAPE", [x, shape], [flat]), self.op("GATHER", [flat, self.constant(stand.at)], [y])]
+        gather = self.op("GATHER", [flat, self.constant(stand.at)], [y])
+        wide = like.type == self.writer.TensorType.INT16
+        return [self.op("RESHAPE", [x, shape], [flat]), *(self._floated(gather) if wide else [gather])]
+
+    def _floated(self, op: Any) -> list[Any]:
+        wide, before = self.writer.TensorType, list[Any]()
+        inputs = [int(i) for i in op.inputs]
+        for n, i in enumerate(inputs):
+            if i >= 0 and self.sub.tensors[i].type == wide.INT16:
+                inputs[n] = self.tensor(wide.FLOAT32, list(self.sub.tensors[i].shape))
+                before.append(self.op("CAST", [i], [inputs[n]]))
+        y = int(op.outputs[0])
+        made = self.tensor(wide.FLOAT32, list(self.sub.tensors[y].shape))
+        op.inputs, op.outputs = inputs, [made]
+        return [*before, op, self.op("CAST", [made], [y])]

@@ -229,8 +229,8 @@ class LitertRefOracle(Oracle):
 
 
 def _check_roundings(data: bytes) -> None:
-    """LiteRT's reference kernel rounds a dense int8 layer with a scale for each channel once, TFLM's twice: up to 0.75 % of such
-    values differ by 1, and what comes behind them by more. Neither is wrong."""
+    """LiteRT's reference kernel rounds a dense integer layer with a scale for each channel once, TFLM's otherwise: up to 0.75 %
+    of such values differ by 1, and what comes behind them by more. Neither is wrong."""
     try:
         graph = read_model(data)
     except ModelError:
@@ -238,10 +238,10 @@ def _check_roundings(data: bytes) -> None:
     dense = [op for op in graph.ops if op.code == "FULLY_CONNECTED" and len(op.inputs) > 1]
     for op in dense:
         x, w = (graph.tensors[i] for i in op.inputs[:2])
-        if x.dtype == "int8" and len(w.scales) > 1:
+        if x.dtype in ("int8", "int16") and len(w.scales) > 1:
             raise ModelError(
-                f"litert-ref can't judge this model: {op} is a dense int8 layer with a scale for each channel, whose sums LiteRT "
-                "rounds once and TensorFlow Lite Micro twice",
+                f"litert-ref can't judge this model: {op} is a dense {x.dtype} layer with a scale for each channel, whose sums "
+                "LiteRT rounds otherwise than TensorFlow Lite Micro",
                 expected="an oracle that rounds as microcontrollers' runtimes do",
                 received="litert-ref",
                 remedy="compare with --oracle tflm, the default; or convert with "

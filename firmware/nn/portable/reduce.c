@@ -16,6 +16,8 @@
     }
 
 EXTREME(nn_reduce_max_s8, int8_t, >)
+EXTREME(nn_reduce_max_s16, int16_t, >)
 EXTREME(nn_reduce_max_f32, float, >)
 EXTREME(nn_reduce_min_s8, int8_t, <)
+EXTREME(nn_reduce_min_s16, int16_t, <)
 EXTREME(nn_reduce_min_f32, float, <)

@@ -41,7 +41,7 @@ def mean(p: Program, op: Op) -> None:
 
 def extreme(p: Program, op: Op) -> None:
     """REDUCE_MAX and REDUCE_MIN."""
-    x, y, axes = _reduction(p, op, "float32", "int8")
+    x, y, axes = _reduction(p, op, "float32", "int8", "int16")
     check_same_scale(op, x, y)
     x, parts = _block(p, op, x, axes)
     p.emit(f"{op.code.lower()}_{SUFFIX[x.dtype]}", op, [x], [y], Mean(*parts))

@@ -8,6 +8,7 @@ import pytest
 from tinyrig.compiler.compile import compile_model
 from tinyrig.compiler.tests.cases import compare
 from tinyrig.compiler.tests.model_builder import ModelBuilder
+from tinyrig.core.errors import ModelError
 from tinyrig.workload.host_build import HostModel
 from tinyrig.workload.oracle import LitertRefOracle, TflmOracle
 
@@ -84,3 +85,47 @@ def test_tflm_judges_a_function_behind_a_layer_with_a_scale_for_each_output() ->
     for _ in range(20):
         given = [rng.integers(-128, 128, (1, 16)).astype(np.int8)]
         compare(host.invoke(given), oracle.run(given))
+
+
+def test_what_moves_16_bit_values_is_judged_by_way_of_floats() -> None:
+    b = ModelBuilder()
+    x = b.tensor((1, 4, 6, 8), "int16", 0.01)
+    shapes: dict[str, tuple[int, ...]] = {
+        "GATHER": (1, 4, 3, 8),
+        "RESIZE_NEAREST_NEIGHBOR": (1, 8, 12, 8),
+        "DEPTH_TO_SPACE": (1, 8, 12, 2),
+        "REDUCE_MAX": (1, 8),
+        "REDUCE_MIN": (1, 8),
+        "REVERSE_V2": (1, 4, 6, 8),
+        "MIRROR_PAD": (1, 6, 6, 8),
+        "TILE": (1, 8, 6, 8),
+    }
+    constants = {
+        "GATHER": [1, 5, 0],
+        "RESIZE_NEAREST_NEIGHBOR": [8, 12],
+        "REDUCE_MAX": [1, 2],
+        "REDUCE_MIN": [1, 2],
+        "REVERSE_V2": [2],
+        "MIRROR_PAD": [[0, 0], [1, 1], [0, 0], [0, 0]],
+        "TILE": [1, 2, 1, 1],
+    }
+    options = {"GATHER": {"axis": 2}, "DEPTH_TO_SPACE": {"blockSize": 2}}
+    outputs = []
+    for code, shape in shapes.items():
+        outputs.append(b.tensor(shape, "int16", 0.01))
+        value = np.array(constants.get(code, 0), np.int32)
+        more = [b.tensor(value.shape, "int32", data=value)] if code in constants else []
+        b.op(code, [x, *more], outputs[-1:], **options.get(code, {}))
+    data = b.finish([x], outputs)
+    given = [np.random.default_rng(2).integers(-32768, 32768, (1, 4, 6, 8)).astype(np.int16)]
+    model = compile_model(data, flash_bytes=1 << 20, ram_bytes=1 << 18)
+    compare(HostModel(model).invoke(given), TflmOracle(data).run(given))
+
+
+def test_litert_ref_does_not_judge_dense_16_bit_layers_with_a_scale_for_each_output() -> None:
+    b = ModelBuilder()
+    x, y = b.tensor((1, 8), "int16", 0.001), b.tensor((1, 4), "int16", 0.001)
+    w = b.tensor((4, 8), "int8", [0.01, 0.02, 0.03, 0.04], data=np.ones((4, 8)))
+    b.op("FULLY_CONNECTED", [x, w], [y])
+    with pytest.raises(ModelError, match="a dense int16 layer with a scale for each channel"):
+        LitertRefOracle(b.finish([x], [y])).run([np.zeros((1, 8), np.int16)])
