@@ -25,6 +25,7 @@ _EXAMPLES = """examples:
   tinyrig report
   tinyrig report 20261130-2 --format html -o run.html
   tinyrig report --nights --since 90d
+  tinyrig report live-20261130120000-pqt.json
 
 exit codes: 0 good; 2 no such run; 3 the report could not be written"""
 
@@ -36,7 +37,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=_EXAMPLES,
     )
-    parser.add_argument("runs", nargs="*", metavar="RUN", help="run id or its beginning (default: the latest run)")
+    parser.add_argument(
+        "runs", nargs="*", metavar="RUN", help="run id or its beginning (default: the latest), or a live session's .json"
+    )
     parser.add_argument("--format", choices=("md", "html", "both"), help="default: by the suffix of -o, else md")
     parser.add_argument("-o", "--output", type=Path, metavar="PATH", help="file to write (default: .tinyrig/reports/RUN.md)")
     parser.add_argument("--store", metavar="URL", help="results database (default: rig.toml's)")
@@ -88,7 +91,22 @@ def _write_nights_page(options: argparse.Namespace) -> int:
     return 0
 
 
+def _write_live_page(log: Path, options: argparse.Namespace) -> int:
+    from tinyrig.reports.live.page import live_page
+
+    target = options.output or log.with_suffix(".html")
+    target = target / f"{log.stem}.html" if target.is_dir() else target
+    try:
+        write_text_file(target, live_page(log))
+    except OSError as error:
+        raise HostError(f"can't write the page: {error}", remedy="choose a writable place with -o") from error
+    print(f"report: {os.path.relpath(target)}")
+    return EXIT_GOOD
+
+
 def _write_run_report(options: argparse.Namespace) -> int:
+    if len(options.runs) == 1 and options.runs[0].endswith(".json"):
+        return _write_live_page(Path(options.runs[0]), options)
     report, newest = _load(options.store or _configured_store(), options.runs)
     if options.summary:
         _print_summary(report)

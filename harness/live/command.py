@@ -33,6 +33,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--seconds", type=float, default=30.0, metavar="S", help="of the board's clock (default: 30)")
     parser.add_argument("--smooth", default="", metavar="majority:K|hysteresis:K", help="smooth decisions, on the board")
     parser.add_argument("--verify", action="store_true", help="compare every decision with the host's pipeline and oracle")
+    parser.add_argument("--replay", action="store_true", help="with --verify: stream the same windows to the board too")
     parser.add_argument("--expect", default="", metavar="LABEL", help="the class that is shown, to judge decisions by")
     parser.add_argument("--oracle", choices=["tflm", "litert-ref"], help="whose outputs are right (default: rig.toml's)")
     parser.add_argument("--no-self-test", action="store_true", help="leave out the sensor's self-test")
@@ -94,6 +95,7 @@ def _plan(arguments: argparse.Namespace, config: Config) -> Plan:
         arguments.smooth,
         arguments.expect,
         "tflm" if oracle == "none" else oracle,
+        replay=arguments.replay,
         manifest=arguments.manifest,
         self_test=not arguments.no_self_test,
         play=arguments.play,

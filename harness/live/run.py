@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import tempfile
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from tinyrig.live.pipeline import MANIFEST, Pipeline, read_pipeline
 from tinyrig.live.protocol import Asked, Fetched
 from tinyrig.live.sampler import Sampler, period_us
 from tinyrig.live.sensors import Sensor
-from tinyrig.live.verify import Model, Verified, verify
+from tinyrig.live.verify import Model, Verified, replay, verify
 from tinyrig.measure.variant import compiled_for
 from tinyrig.workload.oracle import ORACLES
 
@@ -32,8 +33,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """`hop` in frames. `manifest`: where the pipeline stands, None: beside the variant. `play`, `speed`, `seed`, `trials` and
-    `faults` are for a virtual board: what its sensors read."""
+    """`hop` in frames. `replay`: the same windows are streamed to the board afterwards. `manifest`: where the pipeline stands,
+    None: beside the variant. `play`, `speed`, `seed` and `faults` are for a virtual board: what its sensors read."""
 
     variant: Variant
     sensor: Sensor
@@ -45,6 +46,7 @@ class Plan:
     expect: str = ""
     oracle: str = "tflm"
     engine: str = "tinyrig"
+    replay: bool = False
     manifest: Path | None = None
     self_test: bool = True
     play: str = ""
@@ -72,11 +74,14 @@ def live(plan: Plan, target: BoardTarget, config: Config, seen: Seen) -> dict[st
                 need = session.line_need(plan.rate_hz, plan.hop, len(plan.sensor.channels), score_bytes, True)
                 log.info("%s", session.check_line(need, rig.board.baud, plan.verify))
                 gathered = session.follow(sampler, _asked(plan, pipeline), plan.seconds, lambda f: seen(f, pipeline))
+                decided = Model(pipeline, model.inputs[0], model.outputs[0], sampler.described.scale, config.float_tolerance)
+                replayed = replay(gathered, decided, board_session) if plan.verify and plan.replay else (0, 0)
             except LinkError as error:
                 raise rig.diagnose(error) from error
             board = rig.info(hello)
-    decided = Model(pipeline, model.inputs[0], model.outputs[0], sampler.described.scale, config.float_tolerance)
     verified = _verified(plan, gathered, decided)
+    if verified is not None:
+        verified = dataclasses.replace(verified, replayed=replayed[0], replays_differ=replayed[1])
     subject = _subject(plan, hello, image) | {"board": board.name, "board_id": board.id, "timing": board.timing}
     setting = summary.Setting(subject, period_us(plan.rate_hz), plan.hop, board.clock_hz, pipeline.class_names, model.outputs[0])
     return summary.document(setting, gathered, verified, _truth(plan, source))

@@ -17,6 +17,8 @@ from tinyrig.live.verify import Verified
 
 SCHEMA = 1
 WRAP = 1 << 32
+SHOWN = 0.75
+"""A window shows a class when at least so much of it does."""
 Truth = Callable[[int], str | None]
 
 
@@ -63,7 +65,7 @@ def document(setting: Setting, gathered: Gathered, verified: Verified | None, tr
 
 def _decision(d: Decision, setting: Setting, truth: Truth, verified: Verified | None) -> dict[str, Any]:
     scores = _scores(d, setting.output)
-    shown = {truth(d.first), truth(d.last)}
+    shown, frames = Counter(truth(n) for n in range(d.first, d.last + 1)).most_common(1)[0]
     timed = verified is not None and verified.passed
     return {
         "window": d.window,
@@ -72,7 +74,7 @@ def _decision(d: Decision, setting: Setting, truth: Truth, verified: Verified | 
         "class": _name(d.best, setting.class_names),
         "smoothed": _name(d.smoothed, setting.class_names),
         "confidence": round(float(scores[d.best]), 5) if d.best < len(scores) else None,
-        "truth": shown.pop() if len(shown) == 1 else None,
+        "truth": shown if frames >= SHOWN * (d.last - d.first + 1) else None,
         **({"cycles": d.cycles, "fill_cycles": d.fill_cycles, "latency_us": d.latency_us} if timed else {}),
     }
 
@@ -165,8 +167,8 @@ def _verified_text(verified: Mapping[str, Any] | None) -> str:
     if not verified["compared"] and not verified["unseen"]:
         return "  nothing to verify: not one window without a gap"
     if verified["passed"]:
-        return f"  verified: all {verified['compared']} decisions equal the host's ({verified['oracle']})"
-    return (
-        f"  VERIFICATION FAILED: of {verified['compared']} compared decisions {verified['inputs_differ']} differ in the input, "
-        f"{verified['outputs_differ']} in the output, {verified['classes_differ']} in the class; {verified['unseen']} not seen"
-    )
+        streamed = f", and the {verified['replayed']} that were streamed as windows" if verified["replayed"] else ""
+        return f"  verified: all {verified['compared']} decisions equal the host's ({verified['oracle']}){streamed}"
+    parts = {"input": "inputs_differ", "output": "outputs_differ", "class": "classes_differ", "streamed window": "replays_differ"}
+    differ = ", ".join(f"{name} {verified[key]}" for name, key in parts.items())
+    return f"  VERIFICATION FAILED: {verified['compared']} decisions compared, {verified['unseen']} not seen; differing: {differ}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinyrig.core.records import TensorSpec
+from tinyrig.link.session import Session
 from tinyrig.live.pipeline import Pipeline
 from tinyrig.live.protocol import Decision
 from tinyrig.live.session import Gathered
@@ -27,11 +28,19 @@ class Verified:
     outputs_differ: int = 0
     classes_differ: int = 0
     worst: float = 0.0
+    replayed: int = 0
+    """Windows that were streamed to the board afterwards, as a run does."""
+    replays_differ: int = 0
 
     @property
     def passed(self) -> bool:
         """Whether every decision was compared and is equal."""
-        return bool(self.compared) and not (self.unseen or self.inputs_differ or self.outputs_differ or self.classes_differ)
+        return bool(self.compared) and not self.differ and not self.unseen
+
+    @property
+    def differ(self) -> int:
+        """Decisions that are not what they should be."""
+        return self.inputs_differ + self.outputs_differ + self.classes_differ + self.replays_differ
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,19 @@ def verify(gathered: Gathered, model: Model, oracle: Oracle) -> Verified:
         if what:
             found[what] += 1
     return Verified(oracle.name, compared, max(0, made - compared), **found, worst=worst)
+
+
+def replay(gathered: Gathered, model: Model, board: Session) -> tuple[int, int]:
+    """The same windows streamed to the board: (how many, of how many the outputs differ). Raises LinkError, DeviceError."""
+    done = differ = 0
+    for decision in gathered.decisions:
+        window = gathered.window(decision)
+        if window is None:
+            continue
+        sample = board.run(model.pipeline.input_bytes(window, model.scale, model.input), index=done)
+        differ += zlib.crc32(sample.outputs) != decision.outputs_crc
+        done += 1
+    return done, differ
 
 
 def _compare(decision: Decision, window: np.ndarray, model: Model, oracle: Oracle) -> tuple[str, float]:
