@@ -58,7 +58,12 @@ class Floated:
     """The same operator on float32 between two CASTs: every int16 is a float32, and nothing is computed with them."""
 
 
-Stand = Lookup | Limits | Places | Renamed | Floated
+@dataclass(frozen=True)
+class Blended:
+    """SELECT of int32, as Keras' Embedding has it: condition * a + (1 - condition) * b."""
+
+
+Stand = Lookup | Limits | Places | Renamed | Floated | Blended
 
 
 def stand_ins(graph: Graph, lowered: Lowered) -> dict[int, Stand]:
@@ -76,6 +81,8 @@ def stand_ins(graph: Graph, lowered: Lowered) -> dict[int, Stand]:
             found[op.index] = Places(_tiled(tensors[0], tensors[-1]))
         elif op.code in MOVERS_OF_INT16 and tensors[-1].dtype == "int16" and op.index in params:
             found[op.index] = Floated()
+        elif op.code in ("SELECT", "SELECT_V2") and tensors[-1].dtype == "int32" and _broadcasts(op, tensors):
+            found[op.index] = Blended()
         elif op.code == "SELECT" and _broadcasts(op, tensors):
             found[op.index] = Renamed("SELECT_V2")
     return found
@@ -90,6 +97,9 @@ def _broadcasts(op: Op, tensors: list[Tensor]) -> bool:
     """SELECT also takes a vector that picks rows, SELECT_V2 does not."""
     condition, y = tensors[0], tensors[-1]
     return condition.shape in ((), (1,), y.shape)
+
+
+_OPTIONS = {"GATHER": "GatherOptions", "ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions"}
 
 
 class Rewriter:
@@ -118,7 +128,7 @@ class Rewriter:
         """With the options' defaults."""
         o = self.writer.OperatorT()
         o.opcodeIndex, o.inputs, o.outputs = self.code(code), inputs, outputs
-        table = {"GATHER": "GatherOptions", "ADD": "AddOptions"}.get(code)
+        table = _OPTIONS.get(code)
         if table:
             o.builtinOptionsType = getattr(self.writer.BuiltinOptions, table)
             o.builtinOptions = getattr(self.writer, f"{table}T")()
@@ -138,6 +148,9 @@ class Rewriter:
             return
         if isinstance(stand, Floated):
             self.sub.operators[index : index + 1] = self._floated(old)
+            return
+        if isinstance(stand, Blended):
+            self.sub.operators[index : index + 1] = self._blended([int(i) for i in old.inputs], int(old.outputs[0]))
             return
         x, y = int(old.inputs[0]), int(old.outputs[0])
         self.sub.operators[index : index + 1] = getattr(self, f"_{type(stand).__name__.lower()}")(x, y, stand)
@@ -175,3 +188,12 @@ class Rewriter:
         made = self.tensor(wide.FLOAT32, list(self.sub.tensors[y].shape))
         op.inputs, op.outputs = inputs, [made]
         return [*before, op, self.op("CAST", [made], [y])]
+
+    def _blended(self, operands: list[int], y: int) -> list[Any]:
+        condition, a, b = operands
+        kind, shape = self.writer.TensorType.INT32, list(self.sub.tensors[y].shape)
+        yes, no = (self.tensor(kind, list(self.sub.tensors[condition].shape)) for _ in range(2))
+        left, right = self.tensor(kind, shape), self.tensor(kind, shape)
+        one = self.constant(np.array([1], np.int32))
+        parts = [self.op("CAST", [condition], [yes]), self.op("SUB", [one, yes], [no])]
+        return [*parts, self.op("MUL", [yes, a], [left]), self.op("MUL", [no, b], [right]), self.op("ADD", [left, right], [y])]

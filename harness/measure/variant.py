@@ -30,6 +30,7 @@ from tinyrig.measure.parity import compare, rightness, split_outputs
 from tinyrig.measure.recorder import NoRecorder, Recorder
 from tinyrig.measure.sampling import Followed, Right, take_samples
 from tinyrig.windows.ends import ends
+from tinyrig.windows.indices import index_rows
 from tinyrig.windows.scored import labels_for, output_caution, scoring_for, targets_for, window_errors
 from tinyrig.workload.image import build_image
 from tinyrig.workload.oracle import ORACLES
@@ -99,7 +100,7 @@ def windows_of(request: Request, inputs: tuple[TensorSpec, ...], config: Config)
             remedy="leave it out for all",
         )
     if request.variant.test_set is None:
-        return random_windows(inputs, request.limit, config.seed)
+        return random_windows(inputs, request.limit, config.seed, index_rows(request.variant.model))
     called = [end.names for end in ends(request.variant.model)[0]]
     return load_windows(request.variant.test_set, inputs, request.limit, called)
 

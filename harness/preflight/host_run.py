@@ -13,6 +13,7 @@ from tinyrig.core.errors import HostError, ModelError
 from tinyrig.core.text import printable
 from tinyrig.measure.parity import allowed, difference
 from tinyrig.preflight.records import ModelCheck
+from tinyrig.windows.indices import index_rows
 from tinyrig.workload.host_build import HostModel
 from tinyrig.workload.model_file import read_model
 from tinyrig.workload.oracle import ORACLES, Oracle
@@ -55,7 +56,7 @@ def run_on_host(check: ModelCheck, path: Path, oracle: str, boards: list[str], s
     data = read_model(path)
     compiled = compile_model(data, flash_bytes=_NO_LIMIT, ram_bytes=_NO_LIMIT)
     host, why = HostModel(compiled), []
-    windows = [list(w) for w in random_windows(compiled.inputs, WINDOWS, seed).inputs]
+    windows = [list(w) for w in random_windows(compiled.inputs, WINDOWS, seed, index_rows(data)).inputs]
     for name in (oracle, *(n for n in ORACLES if n != oracle)):
         try:
             with ORACLES[name](data) as judge:

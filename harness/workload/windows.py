@@ -131,13 +131,17 @@ def check_labels(windows: Windows, outputs: tuple[TensorSpec, ...]) -> None:
         )
 
 
-def random_windows(specs: tuple[TensorSpec, ...], count: int | None, seed: int) -> Windows:
-    """`count` seeded windows, uniform over the input's range: all of an integer dtype, -1 to 1 for float32."""
-    rng = np.random.default_rng(seed)
-    return Windows(tuple(tuple(_random(spec, rng) for spec in specs) for _ in range(count or RANDOM_WINDOWS)), random=True)
+def random_windows(specs: tuple[TensorSpec, ...], count: int | None, seed: int, rows: tuple[int, ...] = ()) -> Windows:
+    """`count` seeded windows, uniform over the input's range: all of an integer dtype, -1 to 1 for float32. rows: of an input
+    that is an index, see indices.py, else 0."""
+    rng, tops = np.random.default_rng(seed), rows or (0,) * len(specs)
+    windows = (tuple(_random(s, rng, n) for s, n in zip(specs, tops, strict=True)) for _ in range(count or RANDOM_WINDOWS))
+    return Windows(tuple(windows), random=True)
 
 
-def _random(spec: TensorSpec, rng: np.random.Generator) -> np.ndarray:
+def _random(spec: TensorSpec, rng: np.random.Generator, rows: int) -> np.ndarray:
+    if rows:
+        return rng.integers(0, rows, spec.shape, dtype=spec.dtype)
     if spec.dtype.startswith("float"):
         return rng.uniform(-1.0, 1.0, spec.shape).astype(spec.dtype)
     if spec.dtype == "bool":
