@@ -84,7 +84,7 @@ def _unfused_pad(seen: Seen) -> Advice | None:
     if not pads:
         return None
     largest = max(pads, key=lambda s: s.outputs[0].nbytes)
-    text = f"pad inside the convolution (padding='same', or a smaller kernel) instead of before it: {_place(largest)}"
+    text = f"pad inside the layer behind it (padding='same', or a smaller kernel) instead of before it: {_place(largest)}"
     return Advice(text + (f" and {len(pads) - 1} more" if len(pads) > 1 else ""), largest.outputs[0].nbytes)
 
 

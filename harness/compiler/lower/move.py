@@ -42,7 +42,13 @@ def block(
 
 
 def emit_move(
-    p: Program, op: Op, inputs: list[Tensor], outputs: list[Tensor], blocks: list[CopyBlock], fill: bytes = b""
+    p: Program,
+    op: Op,
+    inputs: list[Tensor],
+    outputs: list[Tensor],
+    blocks: list[CopyBlock],
+    fill: bytes = b"",
+    before: tuple[int, ...] = (),
 ) -> None:
     p.copies += len(blocks)
     check(op, None, p.copies <= MAX_COPIES, f"at most {MAX_COPIES} copies of blocks in the whole model", str(p.copies))
@@ -53,7 +59,7 @@ def emit_move(
         for t, value in zip(outputs, moved(constants, outputs, blocks, fill), strict=True):
             p.fold(t, value)
     else:
-        p.emit("move", op, inputs, outputs, Move(tuple(blocks), fill))
+        p.emit("move", op, inputs, outputs, Move(tuple(blocks), fill, before))
 
 
 def moved(inputs: list[np.ndarray], outputs: list[Tensor], blocks: list[CopyBlock], fill: bytes) -> list[np.ndarray]:
@@ -215,7 +221,8 @@ def pad(p: Program, op: Op) -> None:
         fill = constant(op, value, "the padding value").ravel()[0]
     inner = strides(y.shape)
     offset = sum(a * s for (a, _), s in zip(pads, inner, strict=True))
-    emit_move(p, op, [x], [y], [block(0, 0, (0, offset), x.shape, (strides(x.shape), inner), itemsize(y))], fill.tobytes())
+    whole = block(0, 0, (0, offset), x.shape, (strides(x.shape), inner), itemsize(y))
+    emit_move(p, op, [x], [y], [whole], fill.tobytes(), tuple(a for a, _ in pads))
 
 
 def strided_slice(p: Program, op: Op) -> None:

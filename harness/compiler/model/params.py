@@ -77,10 +77,12 @@ class CopyBlock:
 
 @dataclass(frozen=True)
 class Move:
-    """move: any element type. Where `fill` is given (one element's bytes), output 0 is filled with it first."""
+    """move: any element type. Where `fill` is given (one element's bytes), output 0 is filled with it first. `before`: of a PAD,
+    how many elements of it lie before the input along each dimension; empty for all else."""
 
     blocks: tuple[CopyBlock, ...]
     fill: bytes = b""
+    before: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

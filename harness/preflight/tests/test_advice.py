@@ -31,10 +31,9 @@ def float_border() -> bytes:
 
 def padded() -> bytes:
     b = ModelBuilder()
-    x, p, y = b.tensor((1, 8, 8, 4), "int8", 0.1), b.tensor((1, 10, 10, 4), "int8", 0.1), b.tensor((1, 4, 4, 3), "int8", 0.1)
+    x, p, y = b.tensor((1, 8, 8, 4), "int8", 0.1), b.tensor((1, 10, 10, 4), "int8", 0.1), b.tensor((1, 4, 4, 4), "int8", 0.1)
     b.op("PAD", [x, b.tensor((4, 2), "int32", data=[[0, 0], [1, 1], [1, 1], [0, 0]])], [p])
-    weights = b.tensor((3, 3, 3, 4), "int8", 0.01, data=np.ones((3, 3, 3, 4)))
-    b.op("CONV_2D", [p, weights, -1], [y], strideH=2, strideW=2, padding=1)
+    b.op("MAX_POOL_2D", [p], [y], strideH=2, strideW=2, padding=1, filterHeight=3, filterWidth=3)
     return b.finish([x], [y])
 
 
@@ -51,7 +50,7 @@ def flattened() -> bytes:
     [
         (float_net, ("full int8",), ("inference_input_type",)),
         (float_border, ("inference_input_type", "inference_output_type"), ("full int8", "only change between")),
-        (padded, ("pad inside the convolution",), ("full int8",)),
+        (padded, ("pad inside the layer",), ("full int8",)),
         (flattened, ("holds 56 % of the weights", "step 1 FULLY_CONNECTED"), ("full int8",)),
         (int8_net, (), ("full int8", "inference_input_type", "pad inside", "of the weights", "portable")),
     ],
