@@ -34,6 +34,7 @@ from tinyrig.start.command import add_parser as add_init
 _PACKAGES = {
     "variants": ("tinyrig.variants", "build model variants"),
     "crossval": ("tinyrig.variants.crossval", "cross-validate model families and their grid"),
+    "dataset": ("tinyrig.variants.inspect", "show what a dataset holds"),
     "report": ("tinyrig.reports", "write a report of stored runs"),
 }
 """Commands that are packages of their own, and what they are for."""

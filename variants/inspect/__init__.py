@@ -1,0 +1,1 @@
+"""`tinyrig dataset`: what a dataset holds."""
