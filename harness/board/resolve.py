@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from tinyrig.board.probe_line import is_probe_line, through_probe
 from tinyrig.core.boards import BOARDS, USB_PORT, Board, BoardTarget, MlperfTarget, Target, known_boards, recognise_usb
 from tinyrig.core.config import BoardPorts, Config
 from tinyrig.core.errors import LinkError
@@ -68,6 +69,10 @@ def find_ports(target: BoardTarget, config: Config) -> tuple[Board, Ports]:
     board = board or BOARDS["nano33ble-uart"]  # a serial adapter says nothing of what hangs on it; the hello will
     wired = entry_of(target, board, config)
     board = with_flasher(board, wired)
+    line = target.port or wired.link
+    if is_probe_line(line):
+        board, url = through_probe(board, line, wired)
+        return board, Ports(url, place(wired.flash) or (url if board.flasher == "command" else ""), wired.probe)
     link, flash_port = _named(target.port, board, wired) if target.port else _looked_up(board, wired)
     return board, Ports(link, place(flash_port), probe_id(board, wired, link, attached(), usb_serial))
 

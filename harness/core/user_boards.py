@@ -44,7 +44,7 @@ class Wiring:
     """Where one board is wired, and which one may answer there."""
 
     link: Annotated[str, Text()] = ""
-    """The serial line of the Serial1 pins."""
+    """Its serial line; `swd` or `gdb://HOST:PORT`: its debug probe is the line (docs/probe_link.md)."""
     flash: Annotated[str, Text()] = ""
     """The bootloader's USB port."""
     id: Annotated[str, Text()] = ""

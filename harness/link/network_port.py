@@ -22,6 +22,8 @@ from serial import rfc2217
 from serial.serialutil import PortNotOpenError
 from serial.urlhandler import protocol_socket
 
+from tinyrig.mailbox.port import is_mailbox
+
 GREETING_S = 0.1
 """A server that refuses says so and hangs up at once; a longer round trip shows the refusal at the first read instead."""
 REMEDY_TOUCH = "serve the port with RFC 2217 (ser2net: `accepter: telnet(rfc2217),tcp,...`) and name it rfc2217://host:port"
@@ -232,7 +234,7 @@ def is_remote(port: str) -> bool:
 
 def sets_baud(port: str) -> bool:
     """Whether a change of the baud rate reaches the port: not over a bare socket, so neither does the 1200-baud touch."""
-    return not port.startswith("socket://")
+    return not port.startswith("socket://") and not is_mailbox(port)
 
 
 def new_port(url: str, baud: int, timeout: float, write_timeout: float) -> AnyPort:

@@ -17,6 +17,7 @@ import serial
 
 from tinyrig.core.errors import LinkError
 from tinyrig.link.network_port import AnyPort, RefusedError, is_remote, new_port
+from tinyrig.mailbox.port import MailboxPort, is_mailbox
 
 Port = TypeVar("Port")
 WRITE_TIMEOUT_S = 30.0
@@ -38,7 +39,7 @@ class LinkGone(LinkError):
 class Link:
     """One open serial port or URL. Raises LinkGone when the other end is gone."""
 
-    def __init__(self, port: AnyPort, url: str) -> None:
+    def __init__(self, port: AnyPort | MailboxPort, url: str) -> None:
         self._port = port
         self.url = url
 
@@ -72,10 +73,24 @@ class Link:
 
 
 def open_link(url: str, baud: int) -> Link:
-    """Opens a port name (`/dev/ttyACM0`) or pyserial URL (`socket://host:port`) at `baud`. Raises LinkError."""
+    """Opens a port name (`/dev/ttyACM0`), pyserial URL (`socket://host:port`) or mailbox (mailbox/port.py) at `baud`. Raises
+    LinkError; HostError where what a mailbox needs is not installed."""
+    if is_mailbox(url):
+        return Link(_open_mailbox(url), url)
     port = open_port(url, baud, 1.0, WRITE_TIMEOUT_S)
     _prepare(port)
     return Link(port, url)
+
+
+def _open_mailbox(url: str) -> MailboxPort:
+    port = MailboxPort(url, 1.0, WRITE_TIMEOUT_S)
+    try:
+        port.open()
+        port.reset_input_buffer()
+    except (*PORT_ERRORS, ValueError) as e:
+        port.close()
+        raise _cannot_open(url, e) from e
+    return port
 
 
 def open_port(url: str, baud: int, timeout: float, write_timeout: float) -> AnyPort:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tinyrig.core.boards import Board
 from tinyrig.core.deadlines import Limits
 from tinyrig.core.errors import HostError, UserError
+from tinyrig.core.hardware.board import MAILBOX_FLAG
 from tinyrig.core.hardware.cores import CORTEX_M4F, Core
 from tinyrig.host.run_tool import run_tool
 from tinyrig.places.installed import FIRMWARE
@@ -50,7 +51,7 @@ def port_folder(board: Board) -> Path:
     return FIRMWARE / "port" / board.port  # an absolute path stays what it is
 
 
-SHARED = ("armv7m.h", "entry.c", "fault.c", "fault.h", "sections.h")
+SHARED = ("armv7m.h", "entry.c", "fault.c", "fault.h", "mailbox.c", "mailbox.h", "sections.h")
 """Of firmware/port/cortexm, for every port: both ends of the wire rely on their record of a fault."""
 REPLACEABLE = ("link.ld", "retained.c", "startup.c", "watchdog.c")
 """Of the same folder: a port that brings a file of this name uses its own."""
@@ -83,3 +84,11 @@ def memory_script(board: Board) -> str:
     """memory.ld, which a port's link.ld includes."""
     flash = f"FLASH (rx)  : ORIGIN = 0x{board.flash_base:08X}, LENGTH = {board.flash_bytes}"
     return f"MEMORY {{\n  {flash}\n  RAM   (rwx) : ORIGIN = 0x{board.ram_base:08X}, LENGTH = {board.ram_bytes}\n}}\n"
+
+
+def mailbox_flags(board: Board, source: Path) -> tuple[str, ...]:
+    """For an image whose line is a debug probe: mailbox.c has the two functions that a port has otherwise. The port's own go by
+    other names then, and the linker leaves them out."""
+    if MAILBOX_FLAG not in board.cpu_flags or source.parent != port_folder(board):
+        return ()
+    return tuple(f"-D{name}={name}_of_the_line" for name in ("port_read", "port_write"))

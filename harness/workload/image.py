@@ -31,7 +31,7 @@ from tinyrig.link.wire import HELLO_BYTES, HELLO_TENSOR_BYTES, RUN_BYTES, RUN_RE
 from tinyrig.places.installed import FIRMWARE
 from tinyrig.places.project import made
 from tinyrig.workload import arduino_sketch, kernel_flags
-from tinyrig.workload.cross import compile_flags, find_compiler, link_flags, memory_script, port_files, port_folder
+from tinyrig.workload.cross import compile_flags, find_compiler, link_flags, mailbox_flags, memory_script, port_files, port_folder
 from tinyrig.workload.toolchain import TOOL_FLAGS, dependencies, failure
 
 RIG_FLAGS = ("-std=gnu11", "-Os", "-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra", "-Werror")
@@ -243,7 +243,7 @@ def _compile(
     def one(source: Path) -> Path:
         place = hashlib.sha256(str(source.parent).encode()).hexdigest()[:8]  # two folders may hold files of one name
         target = work / f"{source.stem}-{place}.o"
-        command = [*base, *kernel_flags.flags(source), "-c", str(source), "-o", str(target)]
+        command = [*base, *kernel_flags.flags(source), *mailbox_flags(board, source), "-c", str(source), "-o", str(target)]
         theirs = _not_ours([source], work)
         _call(command, f"{source.name} does not compile", build_s, running, result=target, theirs=theirs, places=True)
         return target

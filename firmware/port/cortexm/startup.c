@@ -1,6 +1,7 @@
 /* startup.c: reset and vectors of a Cortex-M; what one of the smaller cores lacks ignores its write. The firmware polls; the watchdog's is the only interrupt. */
 #include "armv7m.h"
 #include "fault.h"
+#include "mailbox.h"
 #include "sections.h"
 
 #define CPACR_CP10_CP11_FULL (0xFu << 20)
@@ -14,7 +15,13 @@ void port_reset(void);
 __attribute__((section(".vectors"), used)) static const fault_vector vectors[VECTOR_COUNT] = {
     {.address = _stack_top},
     {.handler = port_reset},
-    [2 ... VECTOR_COUNT - 1] = {.handler = fault_trap},
+    [2 ... 7] = {.handler = fault_trap},
+#ifdef PORT_MAILBOX
+    [MAILBOX_VECTOR] = {.address = &port_mailbox}, /* reserved: never taken */
+#else
+    [8] = {.handler = fault_trap},
+#endif
+    [9 ... VECTOR_COUNT - 1] = {.handler = fault_trap},
 };
 
 /* The bootloader may leave interrupts on or pending and its MPU regions on. */

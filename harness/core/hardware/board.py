@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from tinyrig.core.hardware.cores import Core, core_of
 
+MAILBOX_FLAG = "-DPORT_MAILBOX"
+"""Of an image whose bytes pass through RAM that a debug probe reads and writes (firmware/port/cortexm/mailbox.c)."""
+
 
 @dataclass(frozen=True)
 class Board:
