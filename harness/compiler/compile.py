@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 
 from tinyrig.compiler.emit import Unit, constant_inputs, emit_model
-from tinyrig.compiler.fuse import fuse
+from tinyrig.compiler.fuse import OWN_ENGINES, fuse
 from tinyrig.compiler.kernels.choose import select_kernel
 from tinyrig.compiler.lower.lower import Lowered, lower_file
 from tinyrig.compiler.memory import plan_memory
 from tinyrig.compiler.model.graph import Tensor
 from tinyrig.compiler.model.step import OPTIMISE, AnyStep, CompileOptions
+from tinyrig.compiler.order import ordered
 from tinyrig.compiler.stream.choose import stream
 from tinyrig.core.errors import ModelError, UserError
 from tinyrig.core.hardware.cores import CORTEX_M4F, Core
@@ -20,9 +21,6 @@ FIRMWARE_FLASH = 32 * 1024
 """Bytes of flash left for code: faster kernels that would leave less give way to smaller ones."""
 FIRMWARE_RAM = 32 * 1024
 """The same for protocol buffers and stack."""
-
-ROW_ENGINES = ("tinyrig", "portable")
-"""Engines whose kernels can compute single rows."""
 
 
 def compile_model(
@@ -77,10 +75,11 @@ def _ops(lowered: Lowered) -> tuple[OpInfo, ...]:
 def plan_unit(data: bytes, engine: str, options: CompileOptions) -> Unit:
     """All decisions before any C text: steps, their kernels and offsets."""
     lowered = fuse(lower_file(data), engine, options)
-    if options.optimise == "ram" and engine in ROW_ENGINES:
-        lowered, kernels = stream(lowered, engine, options)
-    else:
-        kernels = [select_kernel(step, engine, options) for step in lowered.steps]
+    kernels = [select_kernel(step, engine, options) for step in lowered.steps]
+    if engine in OWN_ENGINES:  # other runtimes run the file's steps in the file's order
+        lowered, kernels = ordered(lowered, kernels)
+        if options.optimise == "ram":
+            lowered, kernels = stream(lowered, kernels, engine, options)
     return Unit(lowered, kernels, plan_memory(lowered, kernels), engine, hashlib.sha256(data).hexdigest())
 
 

@@ -21,6 +21,7 @@ from tinyrig.compiler.model.step import AnyStep, CompileOptions, Kernel
 _MEANS = {"conv2d_s8": "mean_s8", "conv2d_f32": "mean_f32"}
 
 OWN_ENGINES = ("tinyrig", "portable")
+"""Those that may do more with a model than run its steps one by one."""
 
 
 def fuse(lowered: Lowered, engine: str, options: CompileOptions) -> Lowered:

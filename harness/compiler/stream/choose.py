@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from tinyrig.compiler.kernels.choose import select_kernel
 from tinyrig.compiler.lower.lower import Lowered
 from tinyrig.compiler.memory import plan_memory
 from tinyrig.compiler.model.step import AnyStep, CompileOptions, Kernel
@@ -76,9 +75,9 @@ class Chooser:
         return plan_memory(*self.apply(chosen), search=False).arena_bytes
 
 
-def stream(lowered: Lowered, engine: str, options: CompileOptions) -> tuple[Lowered, list[Kernel]]:
+def stream(lowered: Lowered, kernels: list[Kernel], engine: str, options: CompileOptions) -> tuple[Lowered, list[Kernel]]:
     """The steps, some of them together, and their kernels."""
-    chooser = Chooser(lowered, [select_kernel(s, engine, options) for s in lowered.steps], engine, options)
+    chooser = Chooser(lowered, kernels, engine, options)
     chosen, best = tuple[Range, ...](), chooser.arena(())
     for _ in range(ROUNDS):
         found = min(((chooser.arena(c), _work(c), c) for c in _candidates(chooser, chosen)), default=None)

@@ -27,15 +27,23 @@ MANY = settings(FEW, max_examples=20)
 ROOM = {"flash_bytes": 1 << 24, "ram_bytes": 1 << 24}
 
 
-def as_much_as_can_be(lowered: Lowered, engine: str, options: CompileOptions) -> tuple[Lowered, list[Kernel]]:
+def as_much_as_can_be(
+    lowered: Lowered, kernels: list[Kernel], engine: str, options: CompileOptions
+) -> tuple[Lowered, list[Kernel]]:
     """Instead of the choice by size: the longest groups."""
-    chooser = Chooser(lowered, [select_kernel(s, engine, options) for s in lowered.steps], engine, options)
+    chooser = Chooser(lowered, kernels, engine, options)
     chosen, i, n = list[tuple[int, int]](), 0, len(lowered.steps)
     while i < n:
         last = next((b for b in range(n - 1, i, -1) if chooser.group((i, b))), i)
         chosen += [(i, last)] if last > i else []
         i = last + 1
     return chooser.apply(tuple(chosen))
+
+
+def longest(data: bytes) -> tuple[Lowered, list[Kernel]]:
+    lowered, options = lower_file(data), CompileOptions("ram")
+    kernels = [select_kernel(s, "portable", options) for s in lowered.steps]
+    return as_much_as_can_be(lowered, kernels, "portable", options)
 
 
 def check_by_rows(data: bytes, seed: int, engine: str, sanitize: bool) -> None:
@@ -97,8 +105,7 @@ def test_mobilenet_needs_little_more_than_its_input() -> None:
 @settings(max_examples=20, deadline=None)
 @given(data=chains())
 def test_no_row_is_computed_twice(data: bytes) -> None:
-    lowered = lower_file(data)
-    lowered, kernels = as_much_as_can_be(lowered, "portable", CompileOptions("ram"))
+    lowered, kernels = longest(data)
     for step, kernel in zip(lowered.steps, kernels, strict=True):
         if isinstance(step.params, Stream):
             assert kernel.timing is not None
@@ -121,6 +128,6 @@ def test_a_chain_of_one_row_filters_keeps_single_rows() -> None:
     chain = Chain((1, 8, 8, 4), 0)
     for _ in range(4):
         chain.conv(4, (1, 1))
-    lowered, _ = as_much_as_can_be(lower_file(chain.finish()), "portable", CompileOptions("ram"))
+    lowered, _ = longest(chain.finish())
     (step,) = lowered.steps
     assert schedule(step.params.group).rings == (1, 1, 1, 0)
