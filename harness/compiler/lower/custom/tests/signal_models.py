@@ -100,7 +100,24 @@ def stacker(left: int, right: int, step: int, channels: int) -> bytes:
 
 
 def front_end(rng: np.random.Generator) -> bytes:
-    """30 ms of audio at 16 kHz -> 40 features of int8, with a window, a transform, bands, noise reduction and gain."""
+    """30 ms of audio at 16 kHz -> 40 features of int8: a window, a transform, bands and their roots."""
+    b, x, features = _features(rng)
+    return b.finish([x], [features])
+
+
+def keyword(rng: np.random.Generator) -> bytes:
+    """The same and a dense layer: audio in, four classes out."""
+    b, x, features = _features(rng)
+    row, scores, classes = b.tensor((1, 40), "int8", 0.5), b.tensor((1, 4), "int8", 0.3), b.tensor((1, 4), "int8", 1 / 256, -128)
+    b.op("RESHAPE", [features, b.tensor((2,), "int32", data=[1, 40])], [row])
+    w = b.tensor((4, 40), "int8", 0.02, data=rng.integers(-127, 128, (4, 40)))
+    b.op("FULLY_CONNECTED", [row, w], [scores])
+    b.op("SOFTMAX", [scores], [classes], beta=1.0)
+    return b.finish([x], [classes])
+
+
+def _features(rng: np.random.Generator) -> tuple[ModelBuilder, int, int]:
+    """-> builder, audio, features."""
     b = ModelBuilder()
     n, channels = 480, 40
     shapes: list[tuple[tuple[int, ...], str]] = [
@@ -124,8 +141,9 @@ def front_end(rng: np.random.Generator) -> bytes:
     tables = [b.tensor(v.shape, "int16", data=v) for v in bands(rng, 257, channels)]
     b.op("CUSTOM", [energy, *tables], [sums], custom="SignalFilterBank", num_channels=channels)
     b.op("CUSTOM", [sums, bits], [roots], custom="SignalFilterBankSquareRoot")
-    wide, whole, part = (b.tensor((channels,), t) for t in ("int32", "int32", "int8"))
+    wide, whole = (b.tensor((channels,), "int32") for _ in range(2))
+    part = b.tensor((channels,), "int8", 0.5)
     b.op("CAST", [roots], [wide])
     b.op("DIV", [wide, b.tensor((), "int32", data=128)], [whole], fusedActivationFunction=0)
     b.op("CAST", [whole], [part])
-    return b.finish([x], [part])
+    return b, x, part
