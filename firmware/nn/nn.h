@@ -385,6 +385,7 @@ void nn_cos_f32(int32_t n, const float *in, float *out);
 void nn_elu_f32(int32_t n, const float *in, float *out);
 void nn_gelu_f32(int32_t n, const float *in, float *out);
 void nn_gelu_tanh_f32(int32_t n, const float *in, float *out);
+void nn_sign_f32(int32_t n, const float *in, float *out);
 void nn_exp_f32(int32_t n, const float *in, float *out);
 void nn_floor_f32(int32_t n, const float *in, float *out);
 void nn_log_f32(int32_t n, const float *in, float *out);

@@ -59,16 +59,29 @@ class Floated:
 
 
 @dataclass(frozen=True)
+class Sign:
+    """(x > 0) - (x < 0)."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """GATHER of a constant's rows, ONE_HOT's."""
+
+    table: np.ndarray
+
+
+@dataclass(frozen=True)
 class Blended:
     """SELECT of int32, as Keras' Embedding has it: condition * a + (1 - condition) * b."""
 
 
-Stand = Lookup | Limits | Places | Renamed | Floated | Blended
+Stand = Lookup | Limits | Places | Renamed | Floated | Blended | Sign | Rows
 
 
 def stand_ins(graph: Graph, lowered: Lowered) -> dict[int, Stand]:
     """By the op's number in the first subgraph."""
     params = {s.op_index: s.params for s in lowered.steps if s.block == 0}
+    rows = {s.op_index: s.inputs[0].data for s in lowered.steps if s.block == 0 and s.op == "ONE_HOT"}
     found: dict[int, Stand] = {}
     for op in graph.ops:
         tensors = [lowered.tensors[i] for i in (*op.inputs, *op.outputs) if i >= 0]
@@ -77,6 +90,10 @@ def stand_ins(graph: Graph, lowered: Lowered) -> dict[int, Stand]:
             found[op.index] = Lookup(given.table)
         elif op.code in CLAMPS and isinstance(given, Clamp):
             found[op.index] = Limits(given.act_min, given.act_max)
+        elif op.code == "SIGN" and op.index in params:
+            found[op.index] = Sign()
+        elif op.code == "ONE_HOT" and (table := rows.get(op.index)) is not None:
+            found[op.index] = Rows(table)
         elif op.code == "TILE" and tensors[0].dtype in ("int8", "int16", "float32"):
             found[op.index] = Places(_tiled(tensors[0], tensors[-1]))
         elif op.code in MOVERS_OF_INT16 and tensors[-1].dtype == "int16" and op.index in params:
@@ -197,3 +214,15 @@ class Rewriter:
         one = self.constant(np.array([1], np.int32))
         parts = [self.op("CAST", [condition], [yes]), self.op("SUB", [one, yes], [no])]
         return [*parts, self.op("MUL", [yes, a], [left]), self.op("MUL", [no, b], [right]), self.op("ADD", [left, right], [y])]
+
+    def _rows(self, x: int, y: int, stand: Rows) -> list[Any]:
+        return [self.op("GATHER", [self.constant(stand.table, self.sub.tensors[y]), x], [y])]
+
+    def _sign(self, x: int, y: int, stand: Sign) -> list[Any]:
+        like, zero = self.sub.tensors[x], self.constant(np.zeros(1, np.float32))
+        made, sides = list[Any](), list[int]()
+        for code in ("GREATER", "LESS"):
+            flag = self.tensor(self.writer.TensorType.BOOL, list(like.shape))
+            sides.append(self.tensor(like.type, list(like.shape)))
+            made += [self.op(code, [x, zero], [flag]), self.op("CAST", [flag], sides[-1:])]
+        return [*made, self.op("SUB", sides, [y])]

@@ -20,7 +20,6 @@ TOLD = {
     "DIV": "denylisted_ops=['DIV']",
     "GELU": "tf.sigmoid(1.702 * x)",
     "WHERE": "multiply by the mask",
-    "SIGN": "tf.clip_by_value",
     "POW": "tf.exp(p * tf.math.log(x))",
     "dynamic": "representative_dataset",
     "uint8": "feed float32 windows",

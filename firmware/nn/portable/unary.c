@@ -61,6 +61,12 @@ void nn_leaky_relu_f32(int32_t n, float alpha, const float *in, float *out) {
     }
 }
 
+void nn_sign_f32(int32_t n, const float *in, float *out) {
+    for (int32_t i = 0; i < n; i++) {
+        out[i] = (float)((in[i] > 0) - (in[i] < 0));
+    }
+}
+
 void nn_gelu_f32(int32_t n, const float *in, float *out) {
     for (int32_t i = 0; i < n; i++) {
         out[i] = 0.5f * in[i] * (1 + erff(in[i] * 0.70710678f)); /* sqrt(1 / 2) */

@@ -323,10 +323,8 @@ KERNELS: dict[str, Select] = {
         binary,
     ),
     **_each("logistic_f32 tanh_f32 hard_swish_f32 abs_f32 rsqrt_f32 leaky_relu_f32", unary),
-    **_each(
-        "gelu_f32 gelu_tanh_f32 elu_f32 exp_f32 log_f32 sqrt_f32 square_f32 neg_f32 floor_f32 ceil_f32 round_f32 sin_f32 cos_f32",
-        unary,
-    ),
+    **_each("elu_f32 exp_f32 log_f32 sqrt_f32 square_f32 neg_f32 floor_f32 ceil_f32 round_f32 sin_f32 cos_f32", unary),
+    **_each("sign_f32 gelu_f32 gelu_tanh_f32", unary),
     **_each("sum_f32 reduce_max_s16 reduce_min_s16 reduce_max_s8 reduce_max_f32 reduce_min_s8 reduce_min_f32", reduce_),
     **_each("batch_matmul_s8 batch_matmul_s16 batch_matmul_f32", batch_matmul),
     **_each("resize_bilinear_s8 resize_bilinear_f32", bilinear),

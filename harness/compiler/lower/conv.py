@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from tinyrig.compiler.lower import matmul
 from tinyrig.compiler.lower.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant
 from tinyrig.compiler.model.graph import Op, Tensor
 from tinyrig.compiler.model.layers import Conv2D, DepthwiseConv2D, FullyConnected, Requant, TransposeConv, Window
@@ -44,6 +45,11 @@ def depthwise_conv2d(p: Program, op: Op) -> None:
 def fully_connected(p: Program, op: Op) -> None:
     (x, w), (b,) = p.inputs_and_optional(op, 2, 3)
     y = p.output(op)
+    if w.data is None and x.dtype != "int16" and w.dtype == x.dtype:
+        check(op, b, b is None, "no bias, where the weights are computed")
+        bounds = activation_range(activation(op), y.scale, y.zero_point, y.dtype) if x.dtype == "int8" else clamp_f32(op, x)
+        matmul.computed_dense(p, op, x, w, bounds)
+        return
     weights = _weights(op, x, w, y, rank=2)
     check(op, w, op.options.word("format") == "DEFAULT", "weights in the default format", op.options.word("format"))
     out_n, in_n = weights.shape

@@ -65,6 +65,7 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
     "SLICE": space.slice_,
     "SPLIT_V": space.split_v,
     "GATHER": pick.gather,
+    "ONE_HOT": pick.one_hot,
     "GATHER_ND": pick.gather_nd,
     "EMBEDDING_LOOKUP": pick.embedding_lookup,
     "DYNAMIC_UPDATE_SLICE": pick.dynamic_update_slice,
@@ -110,7 +111,7 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
     **dict.fromkeys(("EQUAL", "NOT_EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL"), logic.compare),
     **dict.fromkeys(("LOGISTIC", "TANH", "HARD_SWISH", "ABS", "RSQRT", "ELU"), elementwise.unary),
     **dict.fromkeys(
-        ("EXP", "LOG", "SQRT", "GELU", "SQUARE", "NEG", "FLOOR", "CEIL", "ROUND", "SIN", "COS"), elementwise.float_unary
+        ("EXP", "LOG", "SQRT", "GELU", "SQUARE", "NEG", "SIGN", "FLOOR", "CEIL", "ROUND", "SIN", "COS"), elementwise.float_unary
     ),
 }
 

@@ -7,7 +7,7 @@ import numpy as np
 from tinyrig.compiler.lower.move import check_same_scale
 from tinyrig.compiler.lower.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant
 from tinyrig.compiler.model.graph import Op, Tensor
-from tinyrig.compiler.model.params import BatchMatmul, Bilinear
+from tinyrig.compiler.model.params import BatchMatmul, Bilinear, Clamp
 from tinyrig.compiler.model.quant import quantize_multiplier
 
 
@@ -35,6 +35,28 @@ def batch_matmul(p: Program, op: Op) -> None:
         zeros = (a.zero_point, b.zero_point, y.zero_point)
     params = BatchMatmul(max(batches), rows, depth, columns, a_step, b_step, a_turned, b_turned, zeros, out)
     p.emit(f"batch_matmul_{SUFFIX[a.dtype]}", op, [a, b], [y], params, max(batches) * rows * depth * columns)
+
+
+def computed_dense(p: Program, op: Op, x: Tensor, w: Tensor, bounds: tuple[float, float]) -> None:
+    """A dense layer whose weights [outputs, inputs] are no constants: a product of two activations, clamped behind it."""
+    y = p.output(op)
+    check_dtype(op, y, x.dtype)
+    check_quantized(op, x, w, y)
+    check(op, w, len(w.shape) == 2 and x.size % w.shape[1] == 0, "weights of rank 2 that fit the input", str(list(w.shape)))
+    columns, depth = w.shape
+    rows = x.size // depth
+    check(op, y, y.size == rows * columns and y.shape[-1:] == (columns,), f"{rows} rows of {columns}", str(list(y.shape)))
+    zeros, out = (0, 0, 0), (0, 0)
+    if x.dtype == "int8":
+        out = quantize_multiplier(float(x.scale * w.scale) / float(y.scale))  # the product in float32, as TFLM's
+        check(op, y, out[1] <= 30, "scales nearer to each other")
+        zeros = (x.zero_point, w.zero_point, y.zero_point)
+    free = (-np.inf, np.inf) if x.dtype == "float32" else (-128, 127)
+    made = y if bounds == free else p.temporary(y, y.shape, f"{y.name}_product")
+    params = BatchMatmul(1, rows, depth, columns, 0, 0, False, True, zeros, out)
+    p.emit(f"batch_matmul_{SUFFIX[x.dtype]}", op, [x, w], [made], params, rows * depth * columns)
+    if made is not y:
+        p.emit(f"clamp_{SUFFIX[x.dtype]}", op, [made], [y], Clamp(y.size, *bounds))
 
 
 def _matrix(t: Tensor, turned: bool) -> tuple[int, int]:

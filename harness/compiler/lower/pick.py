@@ -32,6 +32,33 @@ def gather(p: Program, op: Op) -> None:
     p.emit("gather", op, [x, indices], [y], Pick(outer, x.shape[axis], indices.size, row))
 
 
+MAX_ONE_HOT = 256
+"""Of the depth: the table of rows has its square."""
+
+
+def one_hot(p: Program, op: Op) -> None:
+    """Rows of a table that is made here, along the last axis. An index beyond the depth gives a row of what is off, 0."""
+    indices, depth_tensor, on, off = p.inputs(op, 4)
+    y = p.output(op)
+    check_dtype(op, indices, "int32")
+    check_dtype(op, depth_tensor, "int32")
+    check_dtype(op, y, "float32", "int8", "int16", "int32", "bool")
+    for t in (on, off):
+        check_dtype(op, t, y.dtype)
+        check(op, t, t.size == 1, "one value", str(t.size))
+    depth = int(constant(op, depth_tensor, "the depth").ravel()[0])
+    check(op, depth_tensor, 1 <= depth <= MAX_ONE_HOT, f"a depth from 1 to {MAX_ONE_HOT}", str(depth))
+    hot, cold = (constant(op, t, what).ravel()[0] for t, what in ((on, "the value of a hit"), (off, "the other value")))
+    check(op, off, not cold, "0 for all others", str(cold))
+    axis = op.options.number("axis")
+    check(op, None, axis in (-1, len(indices.shape)), "the last axis", str(axis))
+    check_shape(op, y, (*indices.shape, depth))
+    table = p.temporary(y, (depth, depth), f"{y.name}_rows")
+    p.fold(table, np.eye(depth) * hot)
+    rows = p.tensors[table.index]
+    p.emit("gather", op, [rows, indices], [y], Pick(1, depth, indices.size, depth * itemsize(rows)))
+
+
 def _check_rows(op: Op, x: Tensor, y: Tensor) -> None:
     check_dtype(op, x, *MOVABLE)
     check_dtype(op, y, x.dtype)

@@ -120,6 +120,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Getter]]] = {
         "UnidirectionalSequenceLSTMOptions",
         {**_ACT, "cell_clip": "CellClip", "projection_clip": "ProjClip", "time_major": "TimeMajor"},
     ),
+    "ONE_HOT": ("OneHotOptions", {"axis": "Axis"}),
     "GELU": ("GeluOptions", {"approximate": "Approximate"}),
     "SHAPE": ("ShapeOptions", {"out_type": ("OutType", _TYPE)}),
 }

@@ -221,6 +221,7 @@ _RULES: dict[str, Callable[[Op, Inputs], list[Shape]]] = {
             "EXP",
             "LOG",
             "NEG",
+            "SIGN",
             "FLOOR",
             "CEIL",
             "ROUND",

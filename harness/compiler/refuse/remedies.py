@@ -74,7 +74,6 @@ FULL = (
 )
 FEED_FLOAT = "do the conversion outside the model: feed float32 windows, or quantised ones (inference_input_type = tf.int8)"
 
-SIGN = "write tf.sign(x) as tf.clip_by_value(1e6 * x, -1.0, 1.0)"
 POW = "write a small whole power as products, any other of a positive x as tf.exp(p * tf.math.log(x))"
 
 ROWS: tuple[Row, ...] = (
@@ -88,13 +87,12 @@ ROWS: tuple[Row, ...] = (
         only_unsupported=False,
     ),
     Row(("WHERE",), WHERE),
-    Row(("SIGN",), SIGN),
     Row(("POW",), POW),
     Row(("GELU",), GELU, _integer_activation, only_unsupported=False),
     Row(("CAST",), FEED_FLOAT, _uint8, only_unsupported=False),
     Row((), FULL, _hybrid, only_unsupported=False),
     Row(
-        ("EXP", "LOG", "SQRT", "RSQRT", "SQUARE", "NEG", "FLOOR", "CEIL", "ROUND", "SIN", "COS", "DIV", "ELU"),
+        ("EXP", "LOG", "SQRT", "RSQRT", "SQUARE", "NEG", "FLOOR", "CEIL", "ROUND", "SIGN", "SIN", "COS", "DIV", "ELU"),
         IN_FLOAT,
         _integer_activation,
         only_unsupported=False,

@@ -129,3 +129,33 @@ def test_litert_ref_does_not_judge_dense_16_bit_layers_with_a_scale_for_each_out
     b.op("FULLY_CONNECTED", [x, w], [y])
     with pytest.raises(ModelError, match="a dense int16 layer with a scale for each channel"):
         LitertRefOracle(b.finish([x], [y])).run([np.zeros((1, 8), np.int16)])
+
+
+def test_signs_and_one_hot_rows() -> None:
+    b = ModelBuilder()
+    x, y, index, rows = b.tensor((1, 9)), b.tensor((1, 9)), b.tensor((1, 6), "int32"), b.tensor((1, 6, 5))
+    b.op("SIGN", [x], [y])
+    one, none = b.tensor((), data=2.5), b.tensor((), data=0)
+    b.op("ONE_HOT", [index, b.tensor((), "int32", data=5), one, none], [rows], axis=-1)
+    given = [np.linspace(-2, 2, 9, dtype=np.float32).reshape(1, 9), np.array([[0, 4, 1, 3, 2, 2]], np.int32)]
+    both(b, [x, index], [y, rows], given)
+
+
+@pytest.mark.parametrize("activation", [0, 1])
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_dense_layers_with_computed_weights(dtype: str, activation: int) -> None:
+    quant = ((0.05, 3), (0.03, -7), (0.4, 11)) if dtype == "int8" else ((None, 0),) * 3
+    b = ModelBuilder()
+    x, w, y = (b.tensor(s, dtype, *q) for s, q in zip(((3, 8), (5, 8), (3, 5)), quant, strict=True))
+    b.op("FULLY_CONNECTED", [x, w, -1], [y], fusedActivationFunction=activation)
+    data = b.finish([x, w], [y])
+    host, oracle = HostModel(compile_model(data, flash_bytes=1 << 20, ram_bytes=1 << 18)), TflmOracle(data)
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        given = (
+            [rng.integers(-128, 128, s) for s in ((3, 8), (5, 8))]
+            if dtype == "int8"
+            else [rng.random(s) - 0.5 for s in ((3, 8), (5, 8))]
+        )
+        given = [v.astype(dtype) for v in given]
+        compare(host.invoke(given), oracle.run(given))
