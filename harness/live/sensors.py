@@ -26,6 +26,8 @@ class Sensor:
     ranges: str
     devices: tuple[str, ...]
     rate_hz: float
+    plays: str = "glove"
+    """What a virtual one reads where nothing is said."""
 
 
 _GLOVE = Sensor(
@@ -39,7 +41,19 @@ _GLOVE = Sensor(
     (*(f"MPU-6050 of the {f} finger" for f in FINGERS), *(f"force sensor of the {f} finger" for f in FINGERS), "TCA9548A"),
     20.0,
 )
-SENSORS: Mapping[str, Sensor] = MappingProxyType({s.name: s for s in (_GLOVE,)})
+_NANO33_REV1 = Sensor(
+    "nano33-rev1",
+    "LSM9DS1 of the Nano 33 BLE Sense, rev. 1",
+    "lsm9ds1.c",
+    (*_ACCEL, "wx", "wy", "wz", *_MAGNET),
+    (*("g",) * 3, *("rad/s",) * 3, *("gauss",) * 3),
+    (32767,) * 9,
+    "+-8 g, +-2000 degrees/s, +-4 gauss",
+    ("accelerometer and gyroscope", "magnetometer"),
+    25.0,
+    "watch",
+)
+SENSORS: Mapping[str, Sensor] = MappingProxyType({s.name: s for s in (_GLOVE, _NANO33_REV1)})
 
 FAULTS: Mapping[int, tuple[str, str]] = MappingProxyType(
     {  # number on the wire: (what it is, what to do)

@@ -1,6 +1,7 @@
 """`tinyrig record` on the virtual board: real firmware, real registers, real line."""
 
 import csv
+import dataclasses
 import io
 
 import numpy as np
@@ -67,6 +68,25 @@ def test_faults_have_names(tmp_path, played, fault, message):
     with pytest.raises(DeviceError, match=message):
         recorded(plan(tmp_path, played, faults=(fault,), seconds=steps / RATE))
     assert not list((tmp_path / "data").glob("*.csv"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fault", "message"), [("", ""), ("sensor-missing:1", "magnetometer: another device"), ("sensor-nack:20", "ackno")]
+)
+def test_the_boards_own_sensor(tmp_path, fault, message):
+    x = np.random.default_rng(0).uniform(-3, 3, (2, STEPS, 9)).astype(np.float32)
+    np.savez(tmp_path / "played.npz", x=x, rate_hz=RATE, sensor="nano33-rev1")
+    faults = (fault,) if fault else ()
+    asked = plan(tmp_path, [tmp_path / "played.npz"], trials=1, faults=faults)
+    asked = dataclasses.replace(asked, sensor=sensor_named("nano33-rev1"))
+    if fault:
+        with pytest.raises(DeviceError, match=message):
+            recorded(asked)
+        return
+    assert recorded(asked).stored == 1
+    step = np.array([0.000244] * 3 + [np.radians(0.07)] * 3 + [0.00014] * 3)
+    assert (np.abs(values(tmp_path / "data" / "cube-001.csv") - x[0]) <= 0.501 * step).all()
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import numpy as np
 from tinyrig.core.errors import UserError
 from tinyrig.virtual.faults import Fault
 from tinyrig.virtual.peripherals import Registers
-from tinyrig.virtual.sensors import glove
+from tinyrig.virtual.sensors import glove, lsm9ds1
 from tinyrig.virtual.sensors.recording import Player, load
 from tinyrig.virtual.sensors.saadc import Saadc
 from tinyrig.virtual.sensors.timer import SampleTimer
@@ -128,9 +128,32 @@ def _glove(player: Player, faults: Faults, now_us: Callable[[], float], channels
     return {glove.MUX: mux, glove.MPU6050: glove.Behind(mux)}, volts
 
 
+def _nano33_rev1(player: Player, faults: Faults, now_us: Callable[[], float], channels: int) -> tuple[dict[int, Device], Volts]:
+    """Of a recording without a magnetometer that one reads 0."""
+    _check_channels("nano33-rev1", channels, 9 if channels == 9 else 6)
+    missing = faults.get("missing", -1)
+
+    def row() -> list[float]:
+        return [float(v) for v in player.row(now_us())] + [0.0] * (9 - channels)
+
+    inertial = lsm9ds1.Inertial(
+        row,
+        player.arm,
+        player.rest,
+        identity=0 if missing == 0 else lsm9ds1.IDENTITY_AG,
+        stuck_from=faults.get("stuck"),
+        clipped=faults.get("clip", -1),
+    )
+    magnetic = lsm9ds1.Magnetic(lambda: row()[6:], 0 if missing == 1 else lsm9ds1.IDENTITY_M)
+    return {lsm9ds1.INERTIAL: inertial, lsm9ds1.MAGNETIC: magnetic}, lambda _: 0.0
+
+
 def _check_channels(sensor: str, received: int, expected: int) -> None:
     if received != expected:
         raise UserError(f"a recording that sensor {sensor} can't read", expected=f"{expected} channels", received=str(received))
 
 
-SENSORS: dict[str, Callable[[Player, Faults, Callable[[], float], int], tuple[dict[int, Device], Volts]]] = {"glove": _glove}
+SENSORS: dict[str, Callable[[Player, Faults, Callable[[], float], int], tuple[dict[int, Device], Volts]]] = {
+    "glove": _glove,
+    "nano33-rev1": _nano33_rev1,
+}
