@@ -25,10 +25,10 @@ def oracle_form(data: bytes) -> bytes:
     lowered = lower(graph)
     tensors = lowered.tensors[: len(graph.tensors)]
     shapes = {old.index: new.shape for old, new in zip(graph.tensors, tensors, strict=True) if old.shape != new.shape}
-    values = _settled(graph, tensors)
+    values = _settled(graph, tensors) | _sparse(data, graph)
     padded = [op.index for op in graph.ops if op.code == "SPACE_TO_BATCH_ND" and _pads(tensors, op)]
     stand = stand_ins(graph, lowered)
-    if not (shapes or values or padded or stand or _has_values_behind(data)):
+    if not (shapes or values or padded or stand or _is_stored_otherwise(data)):
         return data
     return _rewritten(data, shapes, values, padded, stand)
 
@@ -43,15 +43,24 @@ def _settled(graph: Graph, tensors: Sequence[Tensor]) -> dict[int, np.ndarray]:
     found: dict[int, np.ndarray] = {}
     for op in graph.ops:
         made = [tensors[i] for i in op.outputs if i >= 0]
-        whole = op.code == "DEQUANTIZE" or all(t.dtype in ("int32", "int64") for t in made)
+        whole = op.code in ("DEQUANTIZE", "DENSIFY") or all(t.dtype in ("int32", "int64") for t in made)
         if whole and not any(t.index in graph.outputs for t in made):
             values = {t.index: t.data for t in made if t.data is not None}
             found |= values if len(values) == len(made) else {}
     return found
 
 
-def _has_values_behind(data: bytes) -> bool:
-    model = schema.root(data)
+def _sparse(data: bytes, graph: Graph) -> dict[int, np.ndarray]:
+    sub = schema.root(data).Subgraphs(0)
+    stored = (graph.tensors[i] for i in range(sub.TensorsLength()) if sub.Tensors(i).Sparsity() is not None)
+    return {t.index: t.data for t in stored if t.data is not None}
+
+
+def _is_stored_otherwise(data: bytes) -> bool:
+    """Behind the FlatBuffer, or sparsely."""
+    model, sub = schema.root(data), schema.root(data).Subgraphs(0)
+    if any(sub.Tensors(i).Sparsity() is not None for i in range(sub.TensorsLength())):
+        return True
     return any(model.Buffers(i).Offset() > 1 for i in range(model.BuffersLength()))
 
 
@@ -69,7 +78,7 @@ def _rewritten(
     for i, shape in shapes.items():
         sub.tensors[i].shape, sub.tensors[i].shapeSignature = list(shape), None
     for i, value in values.items():
-        sub.tensors[i].buffer = _buffer(writer, model, value)
+        sub.tensors[i].buffer, sub.tensors[i].sparsity = _buffer(writer, model, value), None
     for i in sorted({*padded, *stand}, reverse=True):
         if i in stand:
             Rewriter(writer, model).replace(i, stand[i])

@@ -48,6 +48,7 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
     "RELU_0_TO_1": unary.relu,
     "QUANTIZE": unary.quantize,
     "DEQUANTIZE": unary.dequantize,
+    "DENSIFY": unary.densify,
     "TRANSPOSE": move.transpose,
     "CONCATENATION": move.concatenation,
     "SPLIT": move.split,

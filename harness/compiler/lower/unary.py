@@ -91,6 +91,13 @@ def dequantize(p: Program, op: Op) -> None:
     p.emit(f"dequantize_{SUFFIX[x.dtype]}", op, [x], [y], Dequantize(x.size, float(x.scale), x.zero_point))
 
 
+def densify(p: Program, op: Op) -> None:
+    """Of a constant that is stored sparsely: it was read as a dense one."""
+    (x,) = p.inputs(op, 1)
+    constant(op, x, "what is densified")
+    p.alias(op, x, p.output(op))
+
+
 def _dequantized(op: Op, x: Tensor, stored: np.ndarray) -> np.ndarray:
     """float32 values of integer weights of one scale, or one for each index of an axis."""
     n = len(x.scales)

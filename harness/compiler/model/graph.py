@@ -14,6 +14,7 @@ from tinyrig.compiler.model import schema
 from tinyrig.compiler.model.extent import Empty, Extent, Open, Shape, checked_shape, declared, settled
 from tinyrig.compiler.model.obstacle import Obstacle, Refused
 from tinyrig.compiler.model.options import OpOptions, custom_name, is_foreign, read_options
+from tinyrig.compiler.model.stored.sparse import NotSparse, dense
 from tinyrig.compiler.model.verify import EndsTooEarly, verify
 from tinyrig.core.errors import ModelError, RigError
 from tinyrig.core.text import printable
@@ -350,9 +351,9 @@ class _Constants:
         index = t.Buffer()
         if not 0 <= index < self._model.BuffersLength():
             raise _corrupt(f"{where} names buffer {index}")
-        if t.Sparsity() is not None:
-            return self._unusable(where, "is stored sparsely", "convert without sparsity encoding", shape, dtype)
         raw = self._bytes(index, where)
+        if t.Sparsity() is not None:
+            return self._dense(t, raw, shape, dtype, where)
         if 0 in shape and index != 0 and not written and not raw:
             return np.zeros(shape, dtype if dtype in DTYPES.values() else "uint8")
         if not raw:
@@ -387,9 +388,13 @@ class _Constants:
             return np.zeros_like(value)
         return value
 
-    def _unusable(self, where: str, what: str, remedy: str, shape: Shape, dtype: str) -> np.ndarray:
-        self._found.append(Obstacle("", -1, where, f"{where} {what}", remedy, "dense values"))
-        return np.broadcast_to(np.zeros(1, dtype if dtype in DTYPES.values() else "uint8"), shape)
+    def _dense(self, t: schema.TensorTable, raw: bytes, shape: Shape, dtype: str, where: str) -> np.ndarray:
+        try:
+            if dtype not in DTYPES.values() or len(raw) % np.dtype(dtype).itemsize:
+                raise NotSparse(f"values of a known type, not {dtype}")
+            return dense(t.Sparsity(), self._decoded(raw, dtype, where), shape)
+        except NotSparse as e:
+            raise _corrupt(f"{where} is stored sparsely, and its parts don't fit together: {e}") from e
 
 
 def _nibbles(raw: bytes) -> np.ndarray:

@@ -120,6 +120,6 @@ def test_litert_ref_is_no_oracle_where_it_rounds_otherwise() -> None:
     x, y = b.tensor((1, 4), "int8", 0.1), b.tensor((1, 2), "int8", 0.1)
     w = b.tensor((2, 4), "int8", [0.1, 0.2], data=np.ones((2, 4)))
     b.op("FULLY_CONNECTED", [x, w], [y], 4)
-    with pytest.raises(ModelError, match="rounds once") as caught:
+    with pytest.raises(ModelError, match="LiteRT rounds otherwise") as caught:
         LitertRefOracle(b.finish([x], [y])).run([np.zeros((1, 4), np.int8)])
     assert "tflm" in caught.value.remedy
