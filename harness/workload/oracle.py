@@ -23,6 +23,12 @@ from tinyrig.places.remedies import AGAIN, extra
 TIMEOUT_S = 120.0
 """For one inference: reference kernels take seconds for the largest models that a microcontroller can hold."""
 
+NOWHERE = (
+    "no oracle can judge this model: litert-ref rounds its dense layers otherwise. --oracle none shows that it runs, without a "
+    "timing; or convert with converter._experimental_disable_per_channel_quantization_for_dense_layers = True and compare with "
+    "--oracle litert-ref"
+)
+
 
 class Oracle:
     """The library runs in a child of its own, made at the first use: it may abort or write where it should not for a file
@@ -58,13 +64,17 @@ class Oracle:
     def _make(self) -> Callable[[], Any]:
         raise NotImplementedError
 
+    def _elsewhere(self) -> str:
+        """What to do where the library can't judge the model."""
+        raise NotImplementedError
+
     def _call(self, method: str, inputs: list[np.ndarray]) -> Any:
         kills = memory_kills()
         try:
             return self._ask(method, inputs)
         except ChildFailed as first:
             if first.ending != Ending.CRASHED:
-                raise _failed(self._library, first, memory_kills() - kills) from first
+                raise _failed(self._library, first, self._elsewhere(), memory_kills() - kills) from first
             raise self._crashed(first, method, inputs) from first
 
     def _ask(self, method: str, inputs: list[np.ndarray]) -> Any:
@@ -89,8 +99,8 @@ class Oracle:
             self._ask(method, inputs)
         except ChildFailed as second:
             if second.ending == Ending.CRASHED:
-                return _crashes(self._library, second)
-            return _failed(self._library, second)
+                return _crashes(self._library, second, self._elsewhere())
+            return _failed(self._library, second, self._elsewhere())
         return HostError(
             f"{self._library} ended with {first.died} once; another process of it then ran the same window",
             expected="the same from every process",
@@ -99,19 +109,17 @@ class Oracle:
         )
 
 
-def _failed(library: str, e: ChildFailed, memory_kills: int = 0) -> RigError:
+def _failed(library: str, e: ChildFailed, elsewhere: str, memory_kills: int = 0) -> RigError:
     """For anything but a crash. `memory_kills`: processes that this machine ended meanwhile for want of memory."""
     if e.ending == Ending.LIVES:
         return ModelError(
             f"{library} can't run the model",
             expected="outputs to compare the board's with: unverified, there is no timing",
             received=e.text,
-            remedy="compare with another --oracle, or none",
+            remedy=elsewhere,
         )
     if e.ending == Ending.SLOW:
-        return ModelError(
-            f"{library} takes too long for one inference of the model", received=e.died, remedy="use another --oracle, or none"
-        )
+        return ModelError(f"{library} takes too long for one inference of the model", received=e.died, remedy=elsewhere)
     if e.ending == Ending.KILLED:
         why = "; the system ended a process for want of memory meanwhile" if memory_kills > 0 else ""
         return HostError(
@@ -127,12 +135,12 @@ def _failed(library: str, e: ChildFailed, memory_kills: int = 0) -> RigError:
     )
 
 
-def _crashes(library: str, e: ChildFailed) -> ModelError:
+def _crashes(library: str, e: ChildFailed, elsewhere: str) -> ModelError:
     return ModelError(
         f"{library} can't run the model: it ended with {e.died}, and again in a process of its own",
         expected="outputs to compare the board's with: unverified, there is no timing",
         received=e.text,
-        remedy="compare with another --oracle, or none",
+        remedy=elsewhere,
     )
 
 
@@ -141,6 +149,13 @@ class TflmOracle(Oracle):
 
     name = "tflm"
     _library = "tflite-micro"
+
+    def _elsewhere(self) -> str:
+        try:
+            _check_roundings(self._data)
+        except ModelError:
+            return NOWHERE
+        return "compare with --oracle litert-ref, or none"
 
     def _make(self) -> Callable[[], Any]:
         try:
@@ -218,6 +233,9 @@ class LitertRefOracle(Oracle):
 
     name = "litert-ref"
     _library = "LiteRT"
+
+    def _elsewhere(self) -> str:
+        return "compare with --oracle tflm, the default, or none"
 
     def _make(self) -> Callable[[], Any]:
         try:

@@ -159,3 +159,24 @@ def test_dense_layers_with_computed_weights(dtype: str, activation: int) -> None
         )
         given = [v.astype(dtype) for v in given]
         compare(host.invoke(given), oracle.run(given))
+
+
+def test_two_oracles_never_point_at_each_other() -> None:
+    """A GELU of floats, which tflite-micro lacks, beside a dense layer that LiteRT rounds otherwise."""
+    b = ModelBuilder()
+    x, hidden, real, y = b.tensor((1, 8), "int8", 0.1), b.tensor((1, 4), "int8", 0.1), b.tensor((1, 4)), b.tensor((1, 4))
+    w = b.tensor((4, 8), "int8", [0.01, 0.02, 0.03, 0.04], data=np.ones((4, 8)))
+    b.op("FULLY_CONNECTED", [x, w], [hidden])
+    b.op("DEQUANTIZE", [hidden], [real])
+    b.op("GELU", [real], [y])
+    data = b.finish([x], [y])
+    with pytest.raises(ModelError, match=r"no oracle can judge this model: .* --oracle none shows that it runs"):
+        TflmOracle(data).run([np.zeros((1, 8), np.int8)])
+
+
+def test_a_model_that_only_litert_runs_is_sent_there() -> None:
+    b = ModelBuilder()
+    x, y = b.tensor((1, 4)), b.tensor((1, 4))
+    b.op("GELU", [x], [y])
+    with pytest.raises(ModelError, match="compare with --oracle litert-ref, or none"):
+        TflmOracle(b.finish([x], [y])).run([np.zeros((1, 4), np.float32)])
