@@ -8,6 +8,8 @@ from functools import reduce
 from itertools import accumulate, pairwise
 from operator import or_
 
+import numpy as np
+
 from tinyrig.compiler.lower.lower import Lowered
 from tinyrig.compiler.model.step import Kernel, Piece, Pieces
 from tinyrig.compiler.plan import Buffer, Placement, alive_bytes, plan, ticks
@@ -28,6 +30,8 @@ class ArenaLayout:
     """Offsets of the buffers of steps that go row by row, by step and number."""
     fullest: int = 0
     """The step during which most bytes are alive; the first of several."""
+    full_steps: int = 0
+    """Steps during which nearly as much is alive."""
 
 
 def plan_memory(lowered: Lowered, kernels: list[Kernel], search: bool = True) -> ArenaLayout:
@@ -43,9 +47,21 @@ def plan_memory(lowered: Lowered, kernels: list[Kernel], search: bool = True) ->
     offsets = {t.index: places[lowered.root(t.index)] for t in lowered.tensors if lowered.root(t.index) in places}
     scratch = {key[1]: o for key, o in result.offsets.items() if key[0] == "scratch"}  # type: ignore[index]
     work = {key[1:]: o for key, o in result.offsets.items() if key[0] == "work"}  # type: ignore[index]
-    fullest = clock.step(int(alive_bytes(buffers).argmax()) - 1) if buffers else 0
-    placed = _placed(lowered, buffers, result, clock)
-    return ArenaLayout(offsets, scratch, result.size, result.lower_bound, placed, work, fullest)
+    placed, full = _placed(lowered, buffers, result, clock), _full(buffers, clock)
+    return ArenaLayout(offsets, scratch, result.size, result.lower_bound, placed, work, *full)
+
+
+NEARLY = 0.95
+
+
+def _full(buffers: list[Buffer], clock: Clock) -> tuple[int, int]:
+    """The step during which most bytes are alive, and how many there are with nearly as much."""
+    if not buffers:
+        return 0, 0
+    alive = alive_bytes(buffers)
+    return clock.step(int(alive.argmax()) - 1), len(
+        {clock.step(int(t) - 1) for t in np.flatnonzero(alive > NEARLY * alive.max())}
+    )
 
 
 @dataclass(frozen=True)

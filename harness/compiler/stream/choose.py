@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from tinyrig.compiler.lower.lower import Lowered
@@ -13,12 +14,14 @@ from tinyrig.compiler.stream.stages import Stage, stage_of
 
 MOST_STEPS = 12
 """In one group: longer ones keep more rows than they save."""
-ROUNDS = 8
-MAX_PLANS = 400
-"""Plans that are tried, a few milliseconds each."""
+ROUNDS = 12
+MAX_PLANS = 15_000
+"""Plans that are tried, times steps: a few seconds."""
 
 Range = tuple[int, int]
 """Steps from the first to the last of a group, both included."""
+Cost = tuple[int, int, int]
+"""Bytes of the arena, steps in which it is nearly full, steps that go by rows."""
 
 
 @dataclass
@@ -70,21 +73,35 @@ class Chooser:
             i = first[i][1] + 1 if group else i + 1
         return replace(self.lowered, steps=tuple(steps)), kernels
 
-    def arena(self, chosen: tuple[Range, ...]) -> int:
+    def cost(self, chosen: tuple[Range, ...]) -> Cost:
         self.plans += 1
-        return plan_memory(*self.apply(chosen), search=False).arena_bytes
+        memory = plan_memory(*self.apply(chosen), search=False)
+        return memory.arena_bytes, memory.full_steps, _work(chosen)
 
 
 def stream(lowered: Lowered, kernels: list[Kernel], engine: str, options: CompileOptions) -> tuple[Lowered, list[Kernel]]:
-    """The steps, some of them together, and their kernels."""
+    """The steps, some of them together, and their kernels. Two ways, each better on some networks: groups that each make the
+    arena smaller, and groups that at least leave fewer steps in which it is nearly full."""
     chooser = Chooser(lowered, kernels, engine, options)
-    chosen, best = tuple[Range, ...](), chooser.arena(())
+    ways = [_search(chooser, lambda c: (c[0], 0, c[2]))]
+    if chooser.cost(ways[0][1])[1] > 1:
+        ways.append(_search(chooser, lambda c: c))
+    return chooser.apply(min(ways)[1])
+
+
+def _search(chooser: Chooser, weigh: Callable[[Cost], Cost]) -> tuple[Cost, tuple[Range, ...]]:
+    """Group by group; the smallest arena on the way, with the fewest steps by rows."""
+    chosen, budget = tuple[Range, ...](), chooser.plans + max(MAX_PLANS // len(chooser.lowered.steps), 20)
+    cost = weigh(chooser.cost(chosen))
+    best = cost[0], 0, chosen
     for _ in range(ROUNDS):
-        found = min(((chooser.arena(c), _work(c), c) for c in _candidates(chooser, chosen)), default=None)
-        if found is None or found[0] >= best:
+        candidates = _candidates(chooser, chosen)[: max(0, budget - chooser.plans)]
+        found = min(((weigh(chooser.cost(c)), c) for c in candidates), default=None)
+        if found is None or found[0][:2] >= cost[:2]:
             break
-        best, _, chosen = found
-    return chooser.apply(chosen)
+        cost, chosen = found
+        best = min(best, (cost[0], cost[2], chosen))
+    return (best[0], 0, best[1]), best[2]
 
 
 def _work(chosen: tuple[Range, ...]) -> int:
@@ -95,7 +112,7 @@ def _candidates(chooser: Chooser, chosen: tuple[Range, ...]) -> list[tuple[Range
     """Groups about the place where the arena is fullest; those they overlap give way."""
     found = list[tuple[Range, ...]]()
     for a, b in _ranges(chooser, _fullest(chooser, chosen)):
-        if (a, b) not in chosen and chooser.plans + len(found) < MAX_PLANS and chooser.group((a, b)):
+        if (a, b) not in chosen and chooser.group((a, b)):
             found.append(tuple(sorted([(a, b), *(r for r in chosen if r[1] < a or b < r[0])])))
     return found
 

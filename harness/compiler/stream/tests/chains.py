@@ -107,3 +107,21 @@ def inverted_residuals(size: int, blocks: tuple[tuple[int, int, int], ...], seed
             chain.b.op("ADD", [chain.x, before], [y])
             chain.x = y
     return chain.finish()
+
+
+def residuals(size: int, seed: int = 0) -> bytes:
+    """Three pairs of 3x3 layers with a sum around each, as in a small residual net."""
+    chain = Chain((1, size, size, 3), seed)
+    chain.conv(16, (3, 3))
+    for channels, stride in ((16, 1), (32, 2), (64, 2)):
+        before = chain.x
+        chain.conv(channels, (3, 3), (stride, stride))
+        chain.conv(channels, (3, 3))
+        after = chain.x
+        if stride > 1:
+            chain.x = before
+            chain.conv(channels, (1, 1), (stride, stride))
+            before = chain.x
+        chain.x = chain._act(chain.shape)
+        chain.b.op("ADD", [after, before], [chain.x])
+    return chain.finish()

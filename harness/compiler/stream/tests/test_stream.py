@@ -15,7 +15,7 @@ from tinyrig.compiler.model.step import CompileOptions, Kernel
 from tinyrig.compiler.stream.choose import Chooser
 from tinyrig.compiler.stream.kernel import Stream
 from tinyrig.compiler.stream.schedule import schedule
-from tinyrig.compiler.stream.tests.chains import Chain, chains, inverted_residuals
+from tinyrig.compiler.stream.tests.chains import Chain, chains, inverted_residuals, residuals
 from tinyrig.compiler.tests.cases import compare
 from tinyrig.compiler.tests.on_board import run_on_board
 from tinyrig.compiler.tests.whole_nets import MobileNet
@@ -100,6 +100,12 @@ def test_mobilenet_needs_little_more_than_its_input() -> None:
     """27,648 bytes of input; layer by layer it is 55,424."""
     memory = plan_unit(MobileNet(96, 8, V1, 0.0).finish(), "tinyrig", CompileOptions("ram")).memory
     assert memory.arena_bytes <= 32_000
+
+
+def test_maps_of_one_size_one_after_the_other_go_together() -> None:
+    """The sum needs three maps of one size, two of which need the layers before it: only all by rows make the arena smaller."""
+    memory = [plan_unit(residuals(32), "tinyrig", CompileOptions(o)).memory.arena_bytes for o in ("speed", "ram")]
+    assert memory[0] >= 3 * 32 * 32 * 16 and memory[1] < 20_000
 
 
 @settings(max_examples=20, deadline=None)
