@@ -17,6 +17,7 @@ from tinyrig.compiler.lower.lower import lower
 from tinyrig.compiler.model import schema
 from tinyrig.compiler.model.graph import Graph, Op, Tensor, read_model
 from tinyrig.compiler.oracle_ops import Rewriter, Stand, stand_ins
+from tinyrig.core.errors import ModelError
 
 
 def oracle_form(data: bytes) -> bytes:
@@ -70,7 +71,12 @@ def _rewritten(
     import flatbuffers
     from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as writer  # heavy; an oracle is at hand anyway
 
-    model: Any = writer.ModelT.InitFromObj(writer.Model.GetRootAs(data))
+    try:  # it reads all, also what no op needs and nobody has checked
+        model: Any = writer.ModelT.InitFromObj(writer.Model.GetRootAs(data))
+    except Exception as e:  # whatever struct, numpy or a missing table leads to
+        raise ModelError(
+            "the .tflite file can't be copied", received=f"{type(e).__name__}: {e}", remedy="convert it again"
+        ) from e
     for b in model.buffers:
         if b.offset > 1:
             b.data, b.offset, b.size = np.frombuffer(data[b.offset : b.offset + b.size], np.uint8), 0, 0

@@ -10,6 +10,7 @@ from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as sch
 
 from tinyrig.compiler.compile import compile_model
 from tinyrig.compiler.model.graph import read_model
+from tinyrig.compiler.oracle_form import oracle_form
 from tinyrig.compiler.tests.cases import compare
 from tinyrig.compiler.tests.model_builder import ModelBuilder
 from tinyrig.core.errors import ModelError
@@ -116,3 +117,15 @@ def test_parts_that_do_not_fit_together_are_refused(spoil: str) -> None:
     b.op("FULLY_CONNECTED", [x, stored, -1], [y])
     with pytest.raises(ModelError, match="stored sparsely, and its parts don't fit together"):
         read_model(b.finish([x], [y]))
+
+
+def test_a_part_that_nothing_needs_does_not_stop_the_copy_for_the_oracle() -> None:
+    """The compiler never reads the size of a compressed dimension, the copy reads all."""
+    data, _ = model("rows", "Uint8Vector")
+    root = schema.Model.GetRootAs(data)
+    table = root.Subgraphs(0).Tensors(1).Sparsity().DimMetadata(1)._tab
+    spoilt = bytearray(data)
+    entry = table.Pos - int.from_bytes(spoilt[table.Pos : table.Pos + 4], "little", signed=True) + 6
+    spoilt[entry : entry + 2] = (60000).to_bytes(2, "little")
+    with pytest.raises(ModelError, match="can't be copied"):
+        oracle_form(bytes(spoilt))
