@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -43,6 +44,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--oracle", choices=["tflm", "litert-ref"], help="for --run: whose outputs are right (default: rig.toml's)"
     )
+    parser.add_argument("--optimise", choices=["speed", "size", "ram"], help="what counts first (default: rig.toml's)")
     parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="write schema 1 to FILE, or to stdout without FILE")
     parser.add_argument("--svg", type=Path, metavar="FILE.svg", help="of one model: draw the arena over time (or FILE.png)")
     parser.set_defaults(command=main)
@@ -54,6 +56,7 @@ def main(arguments: argparse.Namespace) -> int:
     from tinyrig.preflight.files import check_files
 
     config = load_config()
+    config = dataclasses.replace(config, optimise=arguments.optimise or config.optimise)
     boards = known_boards(config.boards)
     names = arguments.board or ["virtual"]
     if unknown := [n for n in names if n not in boards]:

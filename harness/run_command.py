@@ -56,6 +56,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], ex
     parser.add_argument(
         "--oracle", choices=["tflm", "litert-ref", "none"], help="whose outputs are right (default: rig.toml's, tflm)"
     )
+    parser.add_argument("--optimise", choices=["speed", "size", "ram"], help="what counts first (default: rig.toml's)")
     parser.add_argument(
         "--engine", metavar="NAME|FOLDER", help="tinyrig (default), portable, cmsis-nn, or a folder: your own runtime"
     )
@@ -92,6 +93,7 @@ def main(arguments: argparse.Namespace) -> int:
     check_path(arguments.junit)
     with told_in(arguments.junit, "run"):
         config = load_config()
+        config = dataclasses.replace(config, optimise=arguments.optimise or config.optimise)
         deadline = Deadline("run_s", config.limits.run_s)
         plan, resume = _asked(arguments, config)
         config = dataclasses.replace(config, dataset=plan.dataset or config.dataset)

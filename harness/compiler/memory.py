@@ -8,8 +8,6 @@ from functools import reduce
 from itertools import accumulate, pairwise
 from operator import or_
 
-import numpy as np
-
 from tinyrig.compiler.lower.lower import Lowered
 from tinyrig.compiler.model.step import Kernel, Piece, Pieces
 from tinyrig.compiler.plan import Buffer, Placement, alive_bytes, plan, ticks
@@ -28,10 +26,21 @@ class ArenaLayout:
     buffers: tuple[ArenaBuffer, ...] = ()
     work: dict[tuple[int, int], int] = field(default_factory=dict)
     """Offsets of the buffers of steps that go row by row, by step and number."""
-    fullest: int = 0
-    """The step during which most bytes are alive; the first of several."""
-    full_steps: int = 0
-    """Steps during which nearly as much is alive."""
+    alive: tuple[int, ...] = ()
+    """By step: the most bytes that are alive at once during it."""
+
+    @property
+    def fullest(self) -> int:
+        """The step during which most is alive; the first of several."""
+        return self.alive.index(max(self.alive)) if self.alive else 0
+
+    @property
+    def full_steps(self) -> int:
+        """Steps during which nearly as much is alive."""
+        return sum(n > NEARLY * max(self.alive) for n in self.alive)
+
+
+NEARLY = 0.95
 
 
 def plan_memory(lowered: Lowered, kernels: list[Kernel], search: bool = True) -> ArenaLayout:
@@ -47,21 +56,9 @@ def plan_memory(lowered: Lowered, kernels: list[Kernel], search: bool = True) ->
     offsets = {t.index: places[lowered.root(t.index)] for t in lowered.tensors if lowered.root(t.index) in places}
     scratch = {key[1]: o for key, o in result.offsets.items() if key[0] == "scratch"}  # type: ignore[index]
     work = {key[1:]: o for key, o in result.offsets.items() if key[0] == "work"}  # type: ignore[index]
-    placed, full = _placed(lowered, buffers, result, clock), _full(buffers, clock)
-    return ArenaLayout(offsets, scratch, result.size, result.lower_bound, placed, work, *full)
-
-
-NEARLY = 0.95
-
-
-def _full(buffers: list[Buffer], clock: Clock) -> tuple[int, int]:
-    """The step during which most bytes are alive, and how many there are with nearly as much."""
-    if not buffers:
-        return 0, 0
-    alive = alive_bytes(buffers)
-    return clock.step(int(alive.argmax()) - 1), len(
-        {clock.step(int(t) - 1) for t in np.flatnonzero(alive > NEARLY * alive.max())}
-    )
+    placed, alive = _placed(lowered, buffers, result, clock), alive_bytes(buffers)
+    by_step = tuple(int(alive[a + 1 : b + 1].max(initial=0)) for a, b in pairwise(clock.begins))
+    return ArenaLayout(offsets, scratch, result.size, result.lower_bound, placed, work, by_step)
 
 
 @dataclass(frozen=True)

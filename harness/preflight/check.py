@@ -54,7 +54,7 @@ def _spec(t: Tensor) -> TensorSpec:
 
 def _op(unit: Unit, step: AnyStep, kernel: Kernel) -> CheckedOp:
     layer = next((found for t in step.outputs if (found := layer_in(t.name))), "")
-    alive = sum(s.size for s in unit.memory.buffers if s.first <= step.index <= s.last)
+    alive = unit.memory.alive[step.index]
     speed = FAST if any(h.startswith("m4/") for h in kernel.headers) else PORTABLE
     read = sum(t.nbytes for t in step.inputs if t.data is not None)
     weights = kernel.weight_bytes + read

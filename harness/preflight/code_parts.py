@@ -38,10 +38,24 @@ def table_numbers(unit: Unit) -> int:
 def _parts(step: AnyStep, kernel: Kernel) -> Iterator[Part]:
     prefix = prefix_of(step)
     yield Part(prefix, f"step {step.kind}")
+    if step.kind == "stream" and kernel.file_scope:
+        yield from _stages(prefix, kernel.file_scope(prefix))
+        return
     for name in set(_CALL.findall(kernel.body(prefix))) - _NO_FUNCTION:
         if name.startswith(prefix):
             yield Part(name, f"{step.kind} {name.removeprefix(prefix).lstrip('_')}")
         elif shaped := _SHAPED.fullmatch(name):
             yield Part(name, f"{shaped[1]} of one shape")
         else:
+            yield Part(name, name)
+
+
+def _stages(prefix: str, text: str) -> Iterator[Part]:
+    """Of a chain that goes by rows: the function of each layer, and what those call."""
+    for name in set(_CALL.findall(text)):
+        if name.startswith(prefix):
+            yield Part(name, "step of one row")
+        elif shaped := _SHAPED.fullmatch(name):
+            yield Part(name, f"{shaped[1]} of one shape")
+        elif name.startswith(("nn_", "q8_rest")):
             yield Part(name, name)
