@@ -143,6 +143,26 @@ class Energy:
     """`ppk2`, `joulescope`, `otii`, `csv` (a recording in a file), or what another package offers."""
 
 
+@dataclass(frozen=True)
+class Live:
+    """What nights play through the sensors of virtual boards (docs/live.md)."""
+
+    __pydantic_config__ = KEYS
+
+    sensor: Annotated[str, Text()] = "glove"
+    """As --sensor names it."""
+    play: Annotated[str, Text()] = ""
+    """glove, watch or an .npz; empty: what the sensor plays by itself."""
+    rate: Annotated[int, Whole(1, 2000, strict=True)] = 20
+    """Samples a second."""
+    hop: Annotated[int, Whole(1, 65_535, strict=True)] = 10
+    """Samples from one window to the next."""
+    seconds: Annotated[int, Whole(1, 4000, strict=True)] = 60
+    """Of the board's clock."""
+    speed: Annotated[int, Whole(1, 1000, strict=True)] = 10
+    """Seconds of the board in one of this machine."""
+
+
 def _budget(name: str) -> Amount:
     read, words = budgets.READ[name]
     return Amount(words, read)
@@ -274,6 +294,7 @@ class Config:
     nightly: Annotated[Nightly, ReadAs(Nightly, _nightly)] = field(default_factory=Nightly)
     logs: Logs = field(default_factory=Logs)
     energy: Energy | None = None
+    live: Live | None = None
     boards: Annotated[dict[str, BoardPorts], ReadAs(dict[_NAME, BoardTable], _boards)] = field(default_factory=dict)
     """By the names that --board takes."""
     labgrid: Labgrid = field(default_factory=Labgrid)
@@ -380,4 +401,4 @@ def _variables() -> Iterator[tuple[Place, str, bool]]:
     yield ("logs", "file"), "TINYRIG_LOGS_FILE", True
 
 
-TABLES = ("boards", "folders", "limits", "history", "nightly", "logs", "labgrid", "energy", "models")
+TABLES = ("boards", "folders", "limits", "history", "nightly", "logs", "labgrid", "energy", "live", "models")

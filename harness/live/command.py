@@ -155,9 +155,22 @@ class _Shown:
     def _bars(self, counts: Any) -> str:
         import numpy as np
 
-        from tinyrig.live.traces import bars
-
         values = np.asarray(counts, np.float64)
         self._low = values if self._low is None else np.minimum(self._low, values)
         self._high = values if self._high is None else np.maximum(self._high, values)
         return bars(values, self._low, self._high)
+
+
+BARS = "▁▂▃▄▅▆▇█"
+TRACES = 8
+"""So many channels fit a line."""
+
+
+def bars(values: Any, low: Any, high: Any) -> str:
+    """The channels that move most, each as a bar between its ends so far; all arrays [C]."""
+    import numpy as np
+
+    span = high - low
+    chosen = np.sort(np.argsort(-span, kind="stable")[:TRACES])
+    share = (values - low) / np.where(span > 0, span, 1)
+    return "".join(BARS[min(len(BARS) - 1, int(share[c] * len(BARS)))] for c in chosen)

@@ -56,7 +56,7 @@ def document(setting: Setting, gathered: Gathered, verified: Verified | None, tr
             "decisions": len(decisions),
         },
         "clock": _clock(gathered, setting),
-        "verified": None if verified is None else {**vars(verified), "passed": verified.passed},
+        "verified": None if verified is None else {**vars(verified), "differ": verified.differ, "passed": verified.passed},
         "times": _times(gathered, setting) if verified is not None and verified.passed else None,
         "accuracy": _accuracy(decisions),
         "decisions": decisions,

@@ -13,7 +13,7 @@ from tinyrig.analysis.evaluation import Evaluation, evaluate
 from tinyrig.core.config import Config
 from tinyrig.core.errors import InfraError, RigError, kind_of
 from tinyrig.core.plans import RunPlan
-from tinyrig.core.records import BoardInfo, Measurement, NotMeasured, Run, RunState
+from tinyrig.core.records import BoardInfo, Claim, Measurement, NotMeasured, Run, RunState
 from tinyrig.core.scoring import ANSWERED
 from tinyrig.host.locks import Locks
 from tinyrig.measure.claims import judge
@@ -64,11 +64,12 @@ class RunKeeper:
     def recorder(self, variant: str) -> StoreRecorder:
         return StoreRecorder(self._store, self.run_id, variant, self.board)
 
-    def keep(self, measurement: Measurement, config: Config) -> Measurement:
-        """Judges and stores a measurement; returns it with its claims. Its metrics are computed here and nowhere else."""
+    def keep(self, measurement: Measurement, config: Config, more: tuple[Claim, ...] = ()) -> Measurement:
+        """Judges and stores a measurement; returns it with its claims, `more` behind them. Its metrics are computed here and
+        nowhere else."""
         found = evaluate(measurement)
         _say(found, measurement)
-        judged = replace(measurement, claims=judge(measurement, found, config))
+        judged = replace(measurement, claims=(*judge(measurement, found, config), *more))
         self._store.add_measurement(self.run_id, judged, found)
         name = judged.variant.name
         self.measured[name], self.evaluated[name], self.board = judged, found, judged.board

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -13,13 +13,16 @@ from tinyrig.core.config import Config
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import EXIT_RIG, RigError
 from tinyrig.core.plans import RunPlan
-from tinyrig.core.records import Measurement, Run, RunState, Variant
+from tinyrig.core.records import Claim, Measurement, Run, RunState, Variant
 from tinyrig.host.locks import Locks
 from tinyrig.host.log import about
 from tinyrig.measure.board_side import BoardSide, board_side
 from tinyrig.measure.keeper import RunKeeper
 from tinyrig.measure.variant import run_settings
 from tinyrig.store.runs import Store
+
+MoreClaims = Callable[[Variant], tuple[Claim, ...]]
+"""What else is claimed of a variant that was measured, beside judge()'s."""
 
 
 class OpenRun:
@@ -28,8 +31,11 @@ class OpenRun:
     `failed`: why variants could not be measured. `interrupted`: it ends before all that was asked for.
     """
 
-    def __init__(self, keeper: RunKeeper, board: BoardSide, config: Config, deadline: Deadline) -> None:
+    def __init__(
+        self, keeper: RunKeeper, board: BoardSide, config: Config, deadline: Deadline, more: MoreClaims | None = None
+    ) -> None:
         self._keeper, self._board, self._config, self._deadline = keeper, board, config, deadline
+        self._more = more
         self._unchecked = set(keeper.measured)
         """Variants that were finished before an interruption."""
         self.failed: dict[str, RigError] = {}
@@ -65,13 +71,20 @@ class OpenRun:
             with about(variant.name):
                 self._deadline.check(f"before {variant.name}")
                 found = self._board.measure(variant, self._keeper.recorder(variant.name))
-            return self._keeper.keep(found, self._config)
+            return self._keeper.keep(found, self._config, self._more_claims(variant))
         except RigError as error:
             self._fail(variant, error)
             raise
         except BaseException:
             self.interrupted = True
             raise
+
+    def _more_claims(self, variant: Variant) -> tuple[Claim, ...]:
+        """With the board given back: they may need it for themselves."""
+        if self._more is None:
+            return ()
+        self._board.release()
+        return self._more(variant)
 
     def check_finished(self, variants: Iterable[Variant]) -> None:
         """Before anything is measured on: each of `variants` that was finished before an interruption must still be what would be
@@ -110,12 +123,19 @@ class OpenRun:
 
 @contextmanager
 def measuring(
-    target: Target, config: Config, plan: RunPlan = RunPlan(), *, resume: str | None = None, deadline: Deadline | None = None
+    target: Target,
+    config: Config,
+    plan: RunPlan = RunPlan(),
+    *,
+    resume: str | None = None,
+    deadline: Deadline | None = None,
+    more: MoreClaims | None = None,
 ) -> Iterator[OpenRun]:
     """An open run on one board.
 
     `plan` says what is asked for, to whoever resumes too; without settings it has rig.toml's. With `resume` (a run's id or the
-    beginning of it) that run is continued: its finished variants are kept, of others the samples. `deadline` bounds the whole.
+    beginning of it) that run is continued: its finished variants are kept, of others the samples. `deadline` bounds the whole;
+    `more` adds claims.
     Raises UserError where the run was begun with something else, InfraError where another process is making it, LostDatabase at
     the end where the database is no longer there.
     """
@@ -124,7 +144,7 @@ def measuring(
     deadline = deadline or Deadline("run_s", config.limits.run_s)
     with Store(config.results) as store, contextlib.closing(Locks()) as locks:
         keeper = RunKeeper.resume(store, locks, resume, plan, config) if resume else RunKeeper.begin(store, locks, plan)
-        open_run = OpenRun(keeper, board_side(target, config, settings, deadline), config, deadline)
+        open_run = OpenRun(keeper, board_side(target, config, settings, deadline), config, deadline, more)
         state = RunState.INTERRUPTED
         try:
             yield open_run

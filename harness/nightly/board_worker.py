@@ -12,6 +12,7 @@ from tinyrig.core.records import Measurement, Variant
 from tinyrig.host.log import heard_only
 from tinyrig.host.process_pool import Tell
 from tinyrig.host.signals import alarm
+from tinyrig.live.night import night_claims
 from tinyrig.measure.run import OpenRun, measuring
 from tinyrig.nightly.plan import BegunNight
 from tinyrig.nightly.procedure import Procedure
@@ -65,6 +66,7 @@ class _Measuring:
             night.plan.stored(board, night.config, night.night_id),
             resume=part.earlier[0] if part.earlier and not rerun else None,
             deadline=self._deadline,
+            more=None if rerun else night_claims(parse_board(board, night.config.boards), night.config),
         ) as open_run:
             add_to_night(self._store, night.night_id, open_run.run_id, rerun)
             self._tell(RUN, (open_run.run_id, rerun))

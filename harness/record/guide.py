@@ -9,7 +9,7 @@ from typing import TextIO
 
 import numpy as np
 
-from tinyrig.live.traces import bars
+from tinyrig.live.command import bars
 
 COUNTDOWN = 3
 REDRAW_S = 0.1
