@@ -33,6 +33,8 @@ static const char *unfit(uint32_t values)
 {
     if (engine.input_count != 1 || !element_bytes(engine.inputs[0].dtype))
         return "the pipeline feeds one input of float32, int16, int8 or uint8";
+    if (!engine.inputs[0].data)
+        return "the engine is not ready";
     if (!values || engine.inputs[0].bytes > PIPELINE_BYTES)
         return "the window is empty or too large";
     return values * element_bytes(engine.inputs[0].dtype) != engine.inputs[0].bytes ? "the window is not the model's" : 0;

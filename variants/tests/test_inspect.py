@@ -33,6 +33,7 @@ def test_findings(data, capsys):
     assert found["channels"][0]["mean"] == pytest.approx(float(x[:, :, 0].mean()), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_text_and_plot(data, capsys, tmp_path):
     assert main([str(data[0]), "--plot", str(tmp_path / "p.svg"), "--json", str(tmp_path / "d.json")]) == 0
     out = capsys.readouterr().out
