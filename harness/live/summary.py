@@ -17,6 +17,8 @@ from tinyrig.live.verify import Verified
 
 SCHEMA = 1
 WRAP = 1 << 32
+MOST_PPM = 100.0
+"""Both clocks come from one crystal; what they differ by is the reading of two counters, one after the other."""
 SHOWN = 0.75
 """A window shows a class when at least so much of it does."""
 Truth = Callable[[int], str | None]

@@ -43,7 +43,7 @@ FAULTS: dict[str, tuple[int, str]] = {
     "sensor-stuck": (1, "the first inertial sensor repeats its Nth reading for good"),
     "sensor-drop": (10, "the event of every Nth sample time comes one period late"),
     "sensor-clip": (0, "axis N of the first inertial sensor reads its largest value"),
-    "sensor-drift": (1000, "the recording's clock is N ppm faster than the chip's"),
+    "sensor-drift": (1000, "the sample clock runs N ppm faster than the processor's"),
     "sensor-open": (0, "the wire of force sensor N is broken (0: the first)"),
     "flash-bad-write": (IMAGE_BASE + 0x100, "bit 0 of the flash byte at address N reads back inverted after each write"),
 }

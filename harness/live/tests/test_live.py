@@ -74,6 +74,14 @@ def test_windows_never_span_a_gap(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_sample_clock_that_drifts_is_noticed(tmp_path):
+    found = ran(plan(tmp_path, dense_int8(), faults=("sensor-drift:5000",)))
+    assert found["clock"]["ahead_of_processor_ppm"] == pytest.approx(5000, abs=100)
+    assert "+50" in summary.text(found) and "ppm off the processor's" in summary.text(found)
+    assert found["verified"]["passed"]
+
+
+@pytest.mark.slow
 def test_a_sensor_that_falls_silent_ends_it(tmp_path):
     with pytest.raises(DeviceError, match="does not acknowledge"):
         ran(plan(tmp_path, dense_int8(), faults=("sensor-nack:150",)))

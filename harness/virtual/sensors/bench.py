@@ -57,12 +57,12 @@ class Bench:
         found = Faults(faults)
         if recording.sensor not in SENSORS:
             raise UserError(f"{path}: an unknown sensor", expected=", ".join(SENSORS), received=recording.sensor[:80])
-        self._player = Player(recording, found.get("drift"))
+        self._player = Player(recording)
         devices, volts = SENSORS[recording.sensor](self._player, found, chip.now_us, recording.trials.shape[2])
         bus = Bus(devices, found.get("nack"), found.get("bus"))
         self._twim, self._adc = Twim(bus, chip.memory, chip.now_us, self.wait_us), Saadc(volts, chip.memory, chip.now_us)
         self._polled, self._idle = 0, 0
-        self.timer = SampleTimer(chip.now_us, self.wait_us, found.get("drop"))
+        self.timer = SampleTimer(chip.now_us, self.wait_us, found.get("drop"), found.get("drift"))
         self.pages: dict[int, Registers] = {TWIM0: self._twim, SAADC: self._adc, TIMER1: self.timer}
         self._host, self._board = time.monotonic(), chip.now_us()
 

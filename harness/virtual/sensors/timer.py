@@ -12,12 +12,16 @@ SAMPLE, WAIT = 0, 1
 
 
 class SampleTimer(Registers):
-    """`drop_every`: the event of every Nth sample time comes one period late. `pass_us(us)`: the chip's time goes on, because the
+    """`drop_every`: the event of every Nth sample time comes one period late; `drift_ppm`: by so much it is
+    faster than `now_us`. `pass_us(us)`: the chip's time goes on, because the
     program does nothing but wait. Modes other than a 32-bit timer at 1 MHz do nothing."""
 
-    def __init__(self, now_us: Callable[[], float], pass_us: Callable[[float], None], drop_every: int = 0) -> None:
+    def __init__(
+        self, now_us: Callable[[], float], pass_us: Callable[[float], None], drop_every: int = 0, drift_ppm: int = 0
+    ) -> None:
         super().__init__()
         self._now_us, self._pass_us, self._drop_every = now_us, pass_us, drop_every
+        self._rate = 1 + drift_ppm * 1e-6
         self.reset()
 
     def reset(self) -> None:
@@ -27,13 +31,13 @@ class SampleTimer(Registers):
         self._set, self._last_cc, self._period = 0, 0, 0
 
     def _count(self) -> float:
-        return 0.0 if self._since is None else self._now_us() - self._since
+        return 0.0 if self._since is None else (self._now_us() - self._since) * self._rate
 
     def until_sample(self) -> float:
         """Microseconds to the next sample time, 0 when it has come; infinite when there is none."""
         if self.values.get(COMPARE + 4 * SAMPLE) or SAMPLE not in self._due:
             return float("inf")
-        return max(0.0, self._due[SAMPLE] - self._count())
+        return max(0.0, self._due[SAMPLE] - self._count()) / self._rate
 
     def write(self, offset: int, value: int) -> None:
         if offset == START and value & 1:
@@ -60,7 +64,7 @@ class SampleTimer(Registers):
         if COMPARE <= offset < COMPARE + 4 * CCS and n in self._due:
             left = self._due[n] - self._count()
             if n == WAIT and left > 0:
-                self._pass_us(left)
+                self._pass_us(left / self._rate)
                 left = 0
             if left <= 0:
                 del self._due[n]
