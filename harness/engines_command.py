@@ -7,14 +7,18 @@ wrong yields no timing. Heavy imports wait inside the functions, because the com
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinyrig.core.errors import EXIT_CLAIM, EXIT_GOOD, HostError, UserError
 from tinyrig.measure.engine_comparison import ENGINES, PEER, Comparison, wrong_engines
+
+if TYPE_CHECKING:
+    from tinyrig.core.config import Config
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,6 +32,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--labels", type=Path, metavar="FILE", help="labels of --windows in a file of their own: .npy or CSV")
     parser.add_argument("--output", metavar="NAME|N", help="which of several outputs the labels belong to")
     parser.add_argument("--engine", nargs="+", action="extend", metavar="NAME|FOLDER", help=f"default: {' '.join(ENGINES)}")
+    parser.add_argument(
+        "--tflm-dir",
+        metavar="FOLDER",
+        help="checkout of tflite-micro for the engines tflm and tflm-cmsis-nn (default: rig.toml's)",
+    )
+    parser.add_argument(
+        "--tflm-ops", choices=["used", "all"], help="which operators these two link (default: rig.toml's, else used)"
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="at most N windows")
     parser.add_argument("--oracle", choices=["tflm", "litert-ref"], help="whose outputs are right (default: rig.toml's)")
     parser.add_argument(
@@ -43,7 +55,7 @@ def main(arguments: argparse.Namespace) -> int:
     from tinyrig.host.progress import progress
     from tinyrig.measure.variants import built_variants, model_variants
 
-    config = load_config()
+    config = _with_tflm(load_config(), arguments)
     target = parse_own_board(arguments.board, config.boards)
     if arguments.labels and not arguments.windows:
         raise UserError("--labels needs --windows", expected="--windows x.npy --labels y.npy", received="--labels alone")
@@ -62,6 +74,11 @@ def main(arguments: argparse.Namespace) -> int:
         document = comparison.run(variants)
     _write(document, arguments.json)
     return EXIT_CLAIM if wrong_engines(document) else EXIT_GOOD
+
+
+def _with_tflm(config: Config, arguments: argparse.Namespace) -> Config:
+    given = {"tflm_dir": arguments.tflm_dir, "tflm_ops": arguments.tflm_ops}
+    return dataclasses.replace(config, **{key: value for key, value in given.items() if value is not None})
 
 
 def _write(document: dict[str, Any], json_to: str | None) -> None:

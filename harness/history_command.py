@@ -39,7 +39,9 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser], e
 
 def _add_history(commands: argparse._SubParsersAction[argparse.ArgumentParser], exits: str) -> None:
     parser = commands.add_parser("history", help="show a metric over time", epilog=exits)
-    parser.add_argument("metric", metavar="METRIC", help="e.g. latency_cycles_median, flash_model_total, accuracy")
+    parser.add_argument(
+        "metric", metavar="METRIC", help="e.g. latency_cycles_median, flash_model_total, accuracy, estimate_error"
+    )
     _add_filter(parser)
     parser.add_argument(
         "--last", type=int, default=30, metavar="N", help="show the last N values of each series (default: 30; 0: all)"
@@ -104,12 +106,15 @@ def _add_filter(parser: argparse.ArgumentParser) -> None:
 def _history(arguments: argparse.Namespace) -> int:
     from dataclasses import replace
 
+    from tinyrig.store.estimates.beside import METRIC, error_series
     from tinyrig.store.history import comparables, series
     from tinyrig.store.origins import origins
 
-    _check_metric(arguments.metric)
+    derived = arguments.metric == METRIC
+    if not derived:
+        _check_metric(arguments.metric)
     with _open() as store:
-        found = series(store, arguments.metric, **_which(arguments))
+        found = error_series(store, **_which(arguments)) if derived else series(store, arguments.metric, **_which(arguments))
         metadata = comparables(store)
         shown = [replace(s, places=p, values=v) for s, p, v in ((s, *_last(s, arguments.last)) for s in found)]
         of = [{(o.run_id, o.board_id): o for o in origins(store, [p.run_id for p in s.places], s.variant)} for s in shown]
@@ -213,7 +218,10 @@ def _why(metadata: dict[str, dict[str, Any]], first: str, second: str) -> str:
 def _text(metric: str, value: float) -> str:
     """As the reports write it."""
     from tinyrig.analysis.metric_table import METRICS
+    from tinyrig.store.estimates.beside import METRIC
 
+    if metric == METRIC:
+        return f"{100 * value:+.2f} %"
     return METRICS[metric.removesuffix("_ci95_low").removesuffix("_ci95_high")].format(value)
 
 

@@ -150,6 +150,7 @@ def _load(url: str, names: Sequence[str]) -> tuple[Report, str | None]:
     the newest run of all."""
     from tinyrig.core.records import RunState
     from tinyrig.reports.run.report import report_of
+    from tinyrig.store.estimates.beside import beside_lines
     from tinyrig.store.runs import Store
 
     with Store(url, must_exist=True) as store:
@@ -157,6 +158,7 @@ def _load(url: str, names: Sequence[str]) -> tuple[Report, str | None]:
         stored = store.runs()
         newest = next((run.run_id for run in stored if run.variants), None)
         notes = [_unfinished_note(run) for run in stored if run.run_id in ids and run.state != RunState.FINISHED]
+        notes += beside_lines(store, list(ids))
         return report_of([store.load(run_id) for run_id in ids], notes), newest
 
 

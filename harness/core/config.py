@@ -279,6 +279,10 @@ class Config:
     memory: Annotated[str, Text('none, nrf52840 or a file that ends with ".json"', accept=_memory)] = "nrf52840"
     """Whose flash and cache the virtual board's cycles include (docs/timing.md); none: zero wait states; or what a file
     of `tinyrig calibrate --json` says."""
+    tflm_dir: Annotated[str, Text()] = ""
+    """A checkout of tflite-micro with its third parties, for the engines tflm and tflm-cmsis-nn (docs/engine.md)."""
+    tflm_ops: Annotated[str, OneOf(("used", "all"))] = "used"
+    """Which operators these engines link: the model's, or all that tflite-micro has."""
     accuracy_drop: Annotated[float, Number()] = 0.005
     """How far (0 to 1) the accuracy on the board may lie below the host's."""
     float_tolerance: Annotated[float, Number()] = 1e-5
@@ -356,6 +360,7 @@ def _placed(config: Config, project: Path, given: set[tuple[str, str]]) -> Confi
         config,
         results=_placed_database(config.results, project),
         folders=folders,
+        tflm_dir=config.tflm_dir and str(project / Path(config.tflm_dir).expanduser()),
         nightly=replace(config.nightly, page=page and str(project / page)),
         logs=replace(config.logs, file=log and str(project / log)),
     )

@@ -122,7 +122,8 @@ class ArenaBuffer:
 @dataclass(frozen=True)
 class CompiledModel:
     """The compiler's result. `sources` maps file names to C text; `kernels` are the files below firmware/nn to
-    compile beside them, `extra_sources` and `include_dirs` those of another runtime from elsewhere; sizes in bytes;
+    compile beside them, `extra_sources` and `include_dirs` those of another runtime from elsewhere, `objects` what is compiled
+    already, archives last; sizes in bytes;
     `tensor_offsets` maps a tensor's index in the .tflite to its arena offset; `arena` is the plan behind it, empty where it is
     not known (a user's own engine)."""
 
@@ -138,6 +139,7 @@ class CompiledModel:
     tensor_offsets: dict[int, int] = field(default_factory=dict)
     extra_sources: tuple[Path, ...] = ()
     include_dirs: tuple[Path, ...] = ()
+    objects: tuple[Path, ...] = ()
     arena: tuple[ArenaBuffer, ...] = ()
     least_payload: int = 0
     """Bytes that a frame on the wire must be able to carry whatever the model's tensors are."""

@@ -29,6 +29,8 @@ from tinyrig.link.session import Session
 from tinyrig.measure.parity import compare, rightness, split_outputs
 from tinyrig.measure.recorder import NoRecorder, Recorder
 from tinyrig.measure.sampling import Followed, Right, take_samples
+from tinyrig.tflm.engine import tflm_engine
+from tinyrig.tflm.tree import ENGINES as TFLM_ENGINES
 from tinyrig.windows.ends import ends
 from tinyrig.windows.indices import index_rows
 from tinyrig.windows.scored import labels_for, output_caution, scoring_for, targets_for, window_errors
@@ -62,6 +64,8 @@ def compile_for(data: bytes, board: Board, config: Config, engine: str = "tinyri
 def compiled_for(data: bytes, board: Board, config: Config, engine: str = "tinyrig") -> CompiledModel:
     """A .tflite's bytes -> C text. Raises ModelError."""
     rooms = {"flash_bytes": board.flash_bytes, "ram_bytes": board.ram_bytes}
+    if engine in TFLM_ENGINES:
+        return tflm_engine(data, engine, board, config)
     if is_folder(engine):
         return user_engine(data, Path(engine), **rooms)
     return compile_model(data, **rooms, engine=engine, optimise=config.optimise, core=board.core)

@@ -151,7 +151,7 @@ def _build_id(model: CompiledModel, board: Board, payload: int, compiler: str) -
 
 def _engine_files(model: CompiledModel) -> list[Path]:
     """Without what they include (dependencies)."""
-    return [FIRMWARE / "nn" / k for k in model.kernels] + list(model.extra_sources)
+    return [FIRMWARE / "nn" / k for k in model.kernels] + list(model.extra_sources) + list(model.objects)
 
 
 def _rig_files(board: Board) -> list[Path]:
@@ -204,7 +204,7 @@ def _build_bare(
     engine = _compile(own, board, (*MODEL_FLAGS, *OWN_FLAGS), payload, work, build_s, model.include_dirs)
     engine += _compile(model.extra_sources, board, MODEL_FLAGS, payload, work, build_s, model.include_dirs)
     empty = _compile([FIRMWARE / "app" / "null_engine.c"], board, RIG_FLAGS, payload, work, build_s)
-    _link([*rig, *engine], board, work / "firmware.elf", model, build_s)
+    _link([*rig, *engine, *model.objects], board, work / "firmware.elf", model, build_s)
     _link([*rig, *empty], board, work / "rig.elf", model, build_s)
     _objcopy(work / "firmware.elf", work / "firmware.bin", board, build_s)
 

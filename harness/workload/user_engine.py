@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from tinyrig.compiler.emit import ENGINE_DTYPES
@@ -47,27 +48,39 @@ def user_engine(data: bytes, folder: Path, *, flash_bytes: int, ram_bytes: int) 
             f"{folder} is not an engine", expected="a folder with .c files", received="none", remedy="see docs/engine.md"
         )
     config = read_config(folder)
+    name, arena = str(config["ENGINE_NAME"]).strip('"'), int(config["ENGINE_ARENA_BYTES"])
+    weights = int(config.get("ENGINE_WEIGHT_BYTES", len(data)))
+    model = bare_engine(data, name, arena, weights, flash_bytes=flash_bytes, ram_bytes=ram_bytes)
+    return replace(
+        model,
+        ops=tuple(OpInfo(i, "STEP", f"step {i}") for i in range(int(config.get("ENGINE_OP_COUNT", 0)))),
+        extra_sources=tuple(p.resolve() for p in sources),
+        include_dirs=tuple(dict.fromkeys(p.resolve() for p in (folder, *sorted(h.parent for h in folder.rglob("*.h"))))),
+    )
+
+
+def bare_engine(
+    data: bytes, engine: str, arena: int, weights: int | None = None, *, flash_bytes: int, ram_bytes: int
+) -> CompiledModel:
+    """What tinyrig generates beside a runtime that is not its own: the model's bytes and its tensors. `arena`, `weights`: bytes;
+    None: the whole file is weights. Raises ModelError."""
     graph = read_model(data)
     inputs, outputs = ([graph.tensors[i] for i in side] for side in (graph.inputs, graph.outputs))
     for tensor in (*inputs, *outputs):
         _check_border(tensor)
-    sha256 = hashlib.sha256(data).hexdigest()
-    weights = int(config.get("ENGINE_WEIGHT_BYTES", len(data)))
-    arena = int(config["ENGINE_ARENA_BYTES"])
+    sha256, weights = hashlib.sha256(data).hexdigest(), len(data) if weights is None else weights
     _check_fits("weights", weights, flash_bytes)
     _check_fits("arena", arena, ram_bytes)
     return CompiledModel(
-        engine=str(config["ENGINE_NAME"]).strip('"'),
+        engine=engine,
         sha256=sha256,
         sources={"model_data.h": _header(data, sha256, inputs, outputs), "model_data.c": _array(data)},
         kernels=(),
         inputs=tuple(map(_spec, inputs)),
         outputs=tuple(map(_spec, outputs)),
-        ops=tuple(OpInfo(i, "STEP", f"step {i}") for i in range(int(config.get("ENGINE_OP_COUNT", 0)))),
+        ops=(),
         arena_bytes=arena,
         weight_bytes=weights,
-        extra_sources=tuple(p.resolve() for p in sources),
-        include_dirs=tuple(dict.fromkeys(p.resolve() for p in (folder, *sorted(h.parent for h in folder.rglob("*.h"))))),
     )
 
 

@@ -1,0 +1,1 @@
+"""Estimates of the virtual board beside what a physical one measured."""
