@@ -141,7 +141,8 @@ extern "C" {
 void operator delete(void *) noexcept {}
 void operator delete(void *, std::size_t) noexcept {}
 extern "C" {
-void __cxa_pure_virtual() { for (;;) {} }
+void abort() { __builtin_trap(); } /* newlib's needs an operating system; this is a fault that names its place */
+void __cxa_pure_virtual() { __builtin_trap(); }
 void *__dso_handle = nullptr;
 void DebugLog(const char *, va_list) {}
 int DebugVsnprintf(char *buffer, size_t size, const char *, va_list) { if (size) buffer[0] = 0; return 0; }

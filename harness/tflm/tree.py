@@ -20,6 +20,9 @@ FOLDERS = (
     *(f"micro{inside}" for inside in ("", "/arena_allocator", "/memory_planner", "/tflite_bridge")),
     *("core/api", "core/c", "kernels", "kernels/internal", "kernels/internal/reference"),
 )
+"""Below LITE."""
+CONVERTERS = "tensorflow/compiler/mlir/lite"
+"""Where newer trees keep what reads a model's schema."""
 DOWNLOADS = f"{LITE}/micro/tools/make/downloads"
 THIRD_PARTIES = {"flatbuffers": "include/flatbuffers", "gemmlowp": "fixedpoint", "ruy": "ruy/profiler"}
 """Their folders below DOWNLOADS or third_party, and what is looked for in them."""
@@ -70,6 +73,7 @@ class Tree:
         where the engine calls it."""
         registers = {one.register for one in operators}
         files = [file for folder in FOLDERS for file in _files(self.root / LITE / folder)]
+        files += [file for folder in ("schema", "core/api") for file in _files(self.root / CONVERTERS / folder)]
         own = self.root / LITE / "micro/kernels/cmsis_nn"
         better = {file.name: file for file in _files(own)} if self.engine == CMSIS else {}
         for file in _files(self.root / LITE / "micro/kernels"):
@@ -84,7 +88,7 @@ class Tree:
     def digest(self) -> str:
         """Of everything that may be compiled or included."""
         found = hashlib.sha256(self.engine.encode())
-        folders = [(self.root / LITE, "*"), (self.root / "signal", "*.h"), *((folder, "*") for folder in self.third)]
+        folders = [(self.root / LITE, "*"), (self.root / CONVERTERS, "*"), (self.root / "signal", "*.h"), *((folder, "*") for folder in self.third)]
         for folder, pattern in folders:
             for file in sorted(p for p in folder.rglob(pattern) if p.suffix in (".h", ".cc", ".c") and p.is_file()):
                 found.update(f"{file.relative_to(folder)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())

@@ -167,6 +167,8 @@ def test_every_key_but_those_of_tables_has_a_variable(tmp_path, monkeypatch):
         "FAULT_SEED": "2",
         "LINE_REPEATS": "0.2",
         "MEMORY": "nrf52840",
+        "TFLM_DIR": "/srv/tflite-micro",
+        "TFLM_OPS": "all",
     }
     for name, text in texts.items():
         monkeypatch.setenv(f"TINYRIG_{name}", text)
