@@ -88,7 +88,8 @@ class Tree:
     def digest(self) -> str:
         """Of everything that may be compiled or included."""
         found = hashlib.sha256(self.engine.encode())
-        folders = [(self.root / LITE, "*"), (self.root / CONVERTERS, "*"), (self.root / "signal", "*.h"), *((folder, "*") for folder in self.third)]
+        trees = [(self.root / LITE, "*"), (self.root / CONVERTERS, "*"), (self.root / "signal", "*.h")]
+        folders = [*trees, *((folder, "*") for folder in self.third)]
         for folder, pattern in folders:
             for file in sorted(p for p in folder.rglob(pattern) if p.suffix in (".h", ".cc", ".c") and p.is_file()):
                 found.update(f"{file.relative_to(folder)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
