@@ -152,6 +152,8 @@ def text(found: Mapping[str, Any]) -> str:
         lines.append(
             f"  jitter of the sample clock: median {clock['jitter_median_us']:.0f} us, worst {clock['jitter_worst_us']:.0f} us"
         )
+        if abs(clock["ahead_of_processor_ppm"]) > MOST_PPM:
+            lines.append(f"  warning: the sample clock is {clock['ahead_of_processor_ppm']:+.0f} ppm off the processor's")
     if accuracy:
         lines.append(f"  right: {accuracy['right']} of {accuracy['decisions']}, after smoothing {accuracy['right_smoothed']}")
     lines.append(_verified_text(verified))

@@ -40,12 +40,12 @@ def load(path: Path) -> Recording:
 
 class Player:
     """Which row is read at a time. Each start of sampling begins with the next trial; behind a trial come those after it, behind
-    the last the first. `drift_ppm`: how much faster the recording's clock runs than the chip's."""
+    the last the first."""
 
-    def __init__(self, recording: Recording, drift_ppm: float = 0.0) -> None:
+    def __init__(self, recording: Recording) -> None:
         n, steps, channels = recording.trials.shape
         self._rows = recording.trials.reshape(n * steps, channels)
-        self._steps, self._per_us = steps, recording.rate_hz * (1 + drift_ppm * 1e-6) / 1e6
+        self._steps, self._per_us = steps, recording.rate_hz / 1e6
         self._trial, self._since_us, self._armed, self._still = -1, 0.0, False, True
 
     def rest(self) -> None:
