@@ -68,10 +68,16 @@ def test_a_detection_head_equals_the_references(name: str) -> None:
         compare(got, oracle.run(given), name)
         counts.append(float(got[3].ravel()[0]))
     assert max(counts) > 1
-    if name == "regular":
-        given = windows(n, scored)
-        for got, x in zip(run_sanitized(model, given), given, strict=True):
-            compare(got, oracle.run(x), name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HEADS)
+def test_a_detection_head_is_clean_under_sanitizers(name: str) -> None:
+    n, scored, classes, most, more = HEADS[name]
+    data, given = head(n, scored, classes, most, **more), windows(n, scored)
+    model = compile_model(data, flash_bytes=1 << 20, ram_bytes=1 << 18)
+    for got, x in zip(run_sanitized(model, given), given, strict=True):
+        compare(got, TflmOracle(data).run(x), name)
 
 
 def test_shapes_that_the_file_leaves_out_follow_from_the_options() -> None:
