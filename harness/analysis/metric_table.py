@@ -76,6 +76,7 @@ METRICS: dict[str, Metric] = {
     "latency_us_median": Metric("us", "lower", False, _us),
     "latency_us_low": Metric("us", "lower", False, _us),
     "latency_us_high": Metric("us", "lower", False, _us),
+    "latency_layout_spread": Metric("fraction", "lower", False, _percent),
     "latency_us_p95": Metric("us", "lower", False, _us),
     "latency_us_p99": Metric("us", "lower", False, _us),
     "latency_us_min": Metric("us", "lower", False, _us),

@@ -6,7 +6,7 @@ Latency is taken over the samples of kind "window" (every test window once) and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ def latency(run: Measurement) -> dict[str, float | None] | None:
     if mlperf_metrics.is_foreign(run):
         return mlperf_metrics.latency(run)
     if run.board.timing == INSTRUCTIONS:
-        no_us = dict.fromkeys(("us_median", "us_low", "us_high", "us_p95", "us_p99", "us_min", "us_max"))
+        no_us = dict.fromkeys(("us_median", "us_low", "us_high", "layout_spread", "us_p95", "us_p99", "us_min", "us_max"))
         return {"cycles_median": float(np.median(cycles)), **no_us, "samples": int(cycles.size)}
     us = cycles * 1e6 / run.board.clock_hz
     low, high = _ends(run, float(np.median(us)))
@@ -39,6 +39,7 @@ def latency(run: Measurement) -> dict[str, float | None] | None:
         "us_median": float(np.median(us)),
         "us_low": low,
         "us_high": high,
+        "layout_spread": layout_spread(run),
         "us_p95": stats.percentile(us, 95),
         "us_p99": stats.percentile(us, 99),
         "us_min": float(us.min()),
@@ -50,7 +51,7 @@ def latency(run: Measurement) -> dict[str, float | None] | None:
 def band_of(samples: Sequence[Sample], spans: Sequence[Sequence[int]], overhead: int) -> dict[str, float] | None:
     """Median cycles of an inference at both ends, `low` and `high`. `spans`: (default, low, high) between two reads of the
     counter; `overhead`: what the board has subtracted. None where no timed sample is among them."""
-    found = {default - overhead: (low - overhead, high - overhead) for default, low, high in spans}
+    found = {default - overhead: (low - overhead, high - overhead) for default, low, high, *_ in spans}
     timed = [s.cycles for s in samples if s.kind in ("window", "repeat")]
     ends = np.asarray([found[cycles] for cycles in timed if cycles in found], np.float64)
     if not len(ends):
@@ -64,6 +65,33 @@ def spread_band(samples: Sequence[Sample], spread: float) -> dict[str, float]:
     """The median less and plus a share of it: the band of estimates behind a calibrated memory system."""
     median = float(np.median([s.cycles for s in samples if s.kind in ("window", "repeat")]))
     return {"low": median * (1 - spread), "high": median * (1 + spread)}
+
+
+def with_layouts(band: Mapping[str, float], middle: float, seen: Sequence[int], overhead: int) -> dict[str, float]:
+    """The band with its high end at the worst of all layouts, and with `layout_best` and `layout_worst`: cycles by the default
+    parameters at the best and at the worst of them.
+
+    `middle`: the median by the default ones. `seen`: one inference's (default, low, high), and for each other layout (default,
+    high), all by the counter; `overhead`: what the board subtracts. Cycles hardly depend on the input, so that one inference's
+    ratios are taken for all."""
+    default, _, high, *others = (cycles - overhead for cycles in seen)
+    defaults, highs = (default, *others[::2]), (high, *others[1::2])
+    return {
+        **band,
+        "high": band["high"] * max(highs) / high,
+        "layout_best": middle * min(defaults) / default,
+        "layout_worst": middle * max(defaults) / default,
+    }
+
+
+def layout_spread(run: Measurement) -> float | None:
+    """How far the worst layout of the same code lies above the best, as a share of the median; None where only one was looked
+    at."""
+    band = run.settings.band or {}
+    median = float(np.median(cycles)) if (cycles := timed_cycles(run)).size else 0.0
+    if run.board.timing != ESTIMATED or "layout_worst" not in band or "layout_best" not in band or not median:
+        return None
+    return (band["layout_worst"] - band["layout_best"]) / median
 
 
 def _ends(run: Measurement, us_median: float) -> tuple[float | None, float | None]:

@@ -54,6 +54,7 @@ def latency(run: Measurement) -> dict[str, float | None] | None:
             "us_median": float(np.median(us)),
             "us_low": float(np.median(us)),
             "us_high": float(np.median(us)),
+            "layout_spread": None,
             "us_p95": None,
             "us_p99": None,
             "us_min": min(us),

@@ -226,6 +226,20 @@ def _count(link: Mapping[str, Any], name: str) -> int:
     return value if isinstance(value, int) else 0
 
 
+LAYOUT_MATTERS = 0.02
+"""From here on it is said that an estimate depends on where the code lies."""
+
+
+def layout_note(spread: float | None) -> str:
+    """Empty where the layout of the code matters little, or is not known to."""
+    if spread is None or spread <= LAYOUT_MATTERS:
+        return ""
+    return (
+        f"other layouts of the same code in the flash differ by {spread:.1%}: its lines displace each other in the cache, and "
+        "any change of the code may move them"
+    )
+
+
 def timing_note(run: Measurement) -> str:
     """What the timing comes from, in words."""
     if mlperf_metrics.is_foreign(run):

@@ -14,12 +14,14 @@ from tinyrig.budget.quantity import show_bytes, show_share, show_us
 class Latency:
     """One inference with its input in place. `cycles_median` counts what `Result.timing` says; the microseconds are None where an
     emulator counted instructions, which give no time. `us_low` and `us_high` are the ends of an estimate's band, both the median
-    where it was measured."""
+    where it was measured. `layout_spread`: how far the worst layout of the same code in the flash lies above the best, as a share
+    of the median; None where only one was looked at."""
 
     cycles_median: float | None
     us_median: float | None
     us_low: float | None
     us_high: float | None
+    layout_spread: float | None
     us_p95: float | None
     us_p99: float | None
     us_min: float | None

@@ -143,6 +143,10 @@ class Attachment:
         """See VirtualBoard.spans(); empty for other boards."""
         return self.emulator.spans() if isinstance(self.emulator, VirtualBoard) else ()
 
+    def lay_out(self, elf: Path) -> int:
+        """See VirtualBoard.lay_out(); 0 for other boards."""
+        return self.emulator.lay_out(elf) if isinstance(self.emulator, VirtualBoard) else 0
+
     def check(self) -> None:
         """Raises InfraError for an emulator that died."""
         if self.emulator is not None:

@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tinyrig.analysis.metrics import band_of, spread_band
-from tinyrig.analysis.provenance import clock_warning, line_warning
+import numpy as np
+
+from tinyrig.analysis.metrics import band_of, spread_band, with_layouts
+from tinyrig.analysis.provenance import clock_warning, layout_note, line_warning
 from tinyrig.board.rig import Rig
 from tinyrig.compiler.compile import compile_model
 from tinyrig.compiler.least_work import least_cycles
@@ -218,7 +220,7 @@ class _Stream:
         injected = {kind: n - before.get(kind, 0) for kind, n in rig.injected().items()}
         line, retries = self._line(session), session.retries
         tries, model = rig.flash_tries, rig.attachment.timing_model
-        band = self._band(session, windows, samples, hello)
+        band = self._band(session, image, windows, samples, hello.timer_overhead_cycles)
         faults = tuple(rig.faults)
         return _Taken(board, hello, samples, clock, marked, energy, line, retries, tries, faults, injected, model, band)
 
@@ -239,18 +241,34 @@ class _Stream:
             log.warning("warning: %s", warning)
         return samples, clock
 
-    def _band(self, session: Session, windows: Windows, samples: tuple[Sample, ...], hello: Hello) -> Mapping[str, float] | None:
-        """Of the inferences that this process has seen. A measurement that was resumed at its end has seen none of them: the
-        first window runs again, twice, because the cache is warm only then."""
+    def _band(
+        self, session: Session, image: Image, windows: Windows, samples: tuple[Sample, ...], overhead: int
+    ) -> Mapping[str, float] | None:
+        """Of the inferences that this process has seen, and of the first window behind other layouts of the code: it runs again,
+        twice, because the cache is warm only then. A measurement that was resumed at its end has seen no others."""
         if spread := self._rig.attachment.spread:
             return spread_band(samples, spread)
         spans = self._rig.attachment.spans
-        band = band_of(samples, found := spans(), hello.timer_overhead_cycles)
-        if band is None and found:
+        if not (before := spans()):
+            return None
+        found: dict[str, float] | None = band_of(samples, before, overhead)
+        try:
+            layouts = self._rig.attachment.lay_out(image.elf)
             for _ in range(2):
-                session.run(tuple(a.tobytes() for a in windows.inputs[0]))
-            band = band_of(samples, spans(), hello.timer_overhead_cycles)
-        return band
+                last = session.run(tuple(a.tobytes() for a in windows.inputs[0]))
+        except LinkError as error:  # all samples are there
+            log.warning("warning: how much the layout of the code matters was not found out: %s", error)
+            return found
+        after = spans()
+        found = found or band_of(samples, after, overhead)
+        seen = [span for span in after if span[0] - overhead == last.cycles and len(span) == 3 + 2 * layouts]
+        if found is None or not layouts or not seen:
+            return found
+        middle = float(np.median([s.cycles for s in samples if s.kind in ("window", "repeat")]))
+        found = with_layouts(found, middle, seen[-1], overhead)
+        if note := layout_note((found["layout_worst"] - found["layout_best"]) / middle):
+            log.warning("warning: %s", note)
+        return found
 
     def _line(self, session: Session) -> Mapping[str, Any]:
         """What the link cost; said where it is too much."""

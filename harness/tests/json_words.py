@@ -40,6 +40,8 @@ WORDS: dict[str, str] = {
     "us_min": "the fastest, in microseconds",
     "us_max": "the slowest, in microseconds",
     "us_low": "lower end of an estimate's band, in microseconds; `us_median` where measured",
+    "layout_spread": "how far the worst layout of the same code in the flash lies above the best, as a share of the median; "
+    "null where only one was looked at",
     "us_high": "upper end of an estimate's band, in microseconds; `us_median` where measured",
     "samples": "inferences behind these numbers",
     "latency_reason": "why latency is withheld: outputs that are not verified yield no timing",

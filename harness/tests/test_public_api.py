@@ -62,7 +62,9 @@ RECORDS = {
     },
     "Latency": {
         "cycles_median": "float | None",
-        **dict.fromkeys(("us_median", "us_low", "us_high", "us_p95", "us_p99", "us_min", "us_max"), "float | None"),
+        **dict.fromkeys(
+            ("us_median", "us_low", "us_high", "layout_spread", "us_p95", "us_p99", "us_min", "us_max"), "float | None"
+        ),
         "samples": "int",
     },
     "Ram": {

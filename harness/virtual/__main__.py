@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinyrig.core.errors import RigError, UserError
+from tinyrig.host.helper import Lines
 from tinyrig.host.own_command import run_module
 from tinyrig.virtual.faults import FAULTS, Fault, parse_fault
 from tinyrig.virtual.image import load_image
@@ -101,9 +102,20 @@ def leave(link: Path | None, board: Board) -> None:
     os._exit(0)
 
 
-def stdin_closed() -> bool:
-    """Whether whoever started us has gone."""
-    return bool(select.select([0], [], [], 0)[0]) and os.read(0, 4096) == b""
+class Requests:
+    """Standard input, on which whoever started us asks for other layouts: `{"lay_out": ELF}`, answered by how many count."""
+
+    def __init__(self, board: Board) -> None:
+        self._board, self._lines = board, Lines()
+
+    def closed(self) -> bool:
+        """Whether whoever started us has gone; answers what was asked meanwhile."""
+        if not select.select([0], [], [], 0)[0]:
+            return False
+        data = os.read(0, 4096)
+        for line in self._lines.feed(data):
+            print(json.dumps({"layouts": self._board.lay_out(Path(json.loads(line)["lay_out"]))}), flush=True)
+        return data == b""
 
 
 def hear(board: Board, link: Path | None) -> None:
@@ -121,9 +133,10 @@ def hear(board: Board, link: Path | None) -> None:
 
 def watch(board: Board, link: Path | None, until_eof: bool) -> None:
     """Beside the emulator: the end of stdin, the 1200-baud touch."""
+    requests = Requests(board)
     while True:
         time.sleep(TICK_S)
-        if until_eof and stdin_closed():
+        if until_eof and requests.closed():
             leave(link, board)
         board.tick()
 

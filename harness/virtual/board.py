@@ -18,12 +18,15 @@ from tinyrig.virtual.peripherals import CoreDebug, Dwt, Gpio, Nvmc, PowerClock, 
 from tinyrig.virtual.sensors.bench import Bench, Chip
 from tinyrig.virtual.timing.calibrated import chip_of
 from tinyrig.virtual.timing.clock import make_counter
+from tinyrig.virtual.timing.layouts import functions, layouts
 from tinyrig.virtual.timing.self_test import check_reads
 from tinyrig.virtual.timing.systems import NO_WAIT
 from tinyrig.virtual.uarte import BusError, DmaAccess, Uarte
 
 UARTE0, TIMER0, NVMC, DWT, SCS = 0x40002000, 0x40008000, 0x4001E000, 0xE0001000, 0xE000E000
 TIMER0_IRQ = 8
+LAID_OUT = (0, 2)
+"""Of Chip.systems: the default and the high end count for other layouts."""
 LOCKUP_PAUSE_S = 0.05
 """A program that locks up is reset by the chip at once; here with a pause, so that it can't eat a host core."""
 
@@ -56,7 +59,8 @@ class Board:
         self.line = SerialLine(options.line_rate, options.faults, options.fault_seed)
         self.cpu = Cpu(chip.ficr_page(options.number), self._read_io, self._write_io)
         memory = options.memory if options.clock == "cycles" else NO_WAIT  # no instruction waits for being counted
-        counting = partial(make_counter, options.clock, options.hook, chip=chip_of(memory))
+        self._chip = chip_of(memory)
+        counting = partial(make_counter, options.clock, options.hook, chip=self._chip)
         if memory != NO_WAIT:
             check_reads(counting)
         self.counter = counting([self.cpu.flash, self.cpu.ram])
@@ -110,6 +114,13 @@ class Board:
         if text not in self._said:
             self._said.add(text)
             print(text, file=sys.stderr, flush=True)
+
+    def lay_out(self, elf: Path) -> int:
+        """Other layouts of the running program, whose file is `elf`, count from now on until the chip starts anew; how many.
+        Called while the program waits for a request."""
+        found = layouts(functions(elf), self._chip.default) if len(self._chip.systems) > 1 else ()
+        self.counter.lay_out(found, LAID_OUT)
+        return len(found)
 
     def tick(self) -> None:
         """Watches for the 1200-baud touch, which works however busy the program is."""

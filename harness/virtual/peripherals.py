@@ -202,6 +202,7 @@ class Spans:
 
     SHORTEST = 256  # cycles
     MOST = 512
+    BAND = 3  # systems; behind more there are other layouts, whose caches are empty at first, so that the latest span counts
 
     def __init__(self) -> None:
         self._last: tuple[int, ...] = ()
@@ -212,17 +213,22 @@ class Spans:
         """The program reads the counter now. `cycles`: of all systems."""
         last, self._last = self._last, cycles
         before, self._waited = self._waited, waited
-        if len(cycles) < 2 or not last or waited != before or cycles[0] - last[0] < self.SHORTEST:
+        if len(cycles) != len(last):  # other layouts count from now on, or no longer
+            self._kept.clear()
+            return
+        if len(cycles) < 2 or waited != before or cycles[0] - last[0] < self.SHORTEST:
             return
         span = tuple(now - then for now, then in zip(cycles, last, strict=True))
-        known = self._kept.pop(span[0], None) or span[1:]
+        known = self._kept.pop(span[0], None)
+        known = span[1:] if known is None or len(span) > self.BAND else known
         ends = (min(known[0], span[1]), *(max(a, b) for a, b in zip(known[1:], span[2:], strict=True)))
         self._kept[span[0]] = ends
         if len(self._kept) > self.MOST:
             del self._kept[next(iter(self._kept))]
 
     def all(self) -> list[tuple[int, ...]]:
-        """The latest of them: cycles by the first system, by the low end of its band, by the high one."""
+        """The latest of them: cycles by the first system, by the low end of its band, by the high one;
+        while other layouts count, for each of them by the first system and by the high end."""
         return [(first, *others) for first, others in list(self._kept.items())]
 
 

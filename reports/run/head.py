@@ -27,6 +27,7 @@ def facts(section: Section) -> list[str]:
         *_timer_and_clock(section),
         f"Data: {data_note(section)}",
         f"Oracle: {'; '.join(oracles)}",
+        *_layouts(section),
         *_injected_faults(section),
         *mlperf.facts(section),
         f"Toolchain: {code(section.metadata['compiler'])}{f' with {code(flags)}' if flags else ''}",
@@ -40,6 +41,12 @@ def _timer_and_clock(section: Section) -> list[str]:
     measurements = [row.measurement for row in section.rows]
     timers = dict.fromkeys(timer_text(m.board, m.settings.timer_overhead_cycles) for m in measurements)
     return [f"Timer: {'; '.join(timers)}", f"Clock: {clock_range(section)}"]
+
+
+def _layouts(section: Section) -> list[str]:
+    """A line for each model whose estimate depends on where its code lies."""
+    notes = [(row.label, provenance.layout_note(row.values["latency_layout_spread"])) for row in section.rows]
+    return [f"Layout: {code(label)}: {note}" for label, note in notes if note]
 
 
 def timing_note(section: Section) -> str:

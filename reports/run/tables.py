@@ -302,12 +302,15 @@ def latency(section: Section) -> Grid:
         return _metrics_by_variant(section, named)
     estimated = section.timing == ESTIMATED
     ends = {"us, low": "latency_us_low", "us, high": "latency_us_high"} if estimated else {}
+    found = any(row.values["latency_layout_spread"] is not None for row in section.rows)
+    layouts = {"layouts differ": "latency_layout_spread"} if found else {}
     return _metrics_by_variant(
         section,
         {
             "cycles, median": "latency_cycles_median",
             "us, median": "latency_us_median",
             **ends,
+            **layouts,
             "us, p95": "latency_us_p95",
             "us, p99": "latency_us_p99",
             "us, min": "latency_us_min",

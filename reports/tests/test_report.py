@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tinyrig.analysis.metrics import latency
 from tinyrig.core.plans import MeasurementSettings
 from tinyrig.core.records import Claim, NotMeasured, OpInfo, Run, Sample
 from tinyrig.reports import __main__ as command
@@ -46,6 +47,16 @@ def test_an_estimates_band_stands_beside_its_median(tmp_path):
     banded = replace(one, settings=replace(one.settings, band={"low": 64_000.0, "high": 128_000.0}))
     text = texts(replace(run, runs=(banded, *run.runs[1:])), tmp_path)
     assert "(1.000-2.000)" in text and "us, low" in text and "us, high" in text
+
+
+@pytest.mark.parametrize(("worst", "said"), [(64_000.0 * 1.06, True), (64_000.0 * 1.01, False)])
+def test_a_layout_that_matters_is_told(worst, said):
+    run = make_run()
+    one = run.runs[0]
+    median = latency(one)["cycles_median"]
+    band = {"low": median, "high": 2 * median, "layout_best": median, "layout_worst": median * worst / 64_000.0}
+    text = texts(replace(run, runs=(replace(one, settings=replace(one.settings, band=band)), *run.runs[1:])))
+    assert ("other layouts of the same code in the flash differ by 6.0%" in text) is said
 
 
 def test_the_report_says_what_has_to_be_said():

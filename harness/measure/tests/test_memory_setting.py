@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from tinyrig.analysis.metrics import band_of, latency
+from tinyrig.analysis.metrics import band_of, latency, layout_spread, with_layouts
 from tinyrig.analysis.provenance import checked_metadata, timing_note
 from tinyrig.analysis.verdicts import differing
 from tinyrig.core.boards import parse_board
@@ -87,6 +87,20 @@ def test_the_ends_belong_to_the_samples_that_were_found():
         {"low": 1010 * (900 / 1000 + 910 / 1010) / 2, "high": 1010 * (1100 / 1000 + 1210 / 1010) / 2}
     )
     assert band_of(samples, [], 3) is None
+
+
+def test_an_estimate_says_what_it_owes_to_its_layout(both):
+    without, behind, *_ = both
+    band = behind.settings.band
+    assert band["layout_best"] <= latency(behind)["cycles_median"] <= band["layout_worst"]
+    assert latency(behind)["layout_spread"] == layout_spread(behind) >= 0 and layout_spread(without) is None
+
+
+def test_the_worst_layout_counts_for_the_high_end():
+    seen = (1003, 903, 1203, 1103, 1803, 953, 1003)  # two other layouts: default and high of each; 3 of them overhead
+    found = with_layouts({"low": 1800.0, "high": 2400.0}, 2000.0, seen, 3)
+    assert found == {"low": 1800.0, "high": 3600.0, "layout_best": 1900.0, "layout_worst": 2200.0}
+    assert with_layouts({"low": 1800.0, "high": 2400.0}, 2000.0, (1003, 903, 1203, 1003, 1103), 3)["high"] == 2400.0
 
 
 def test_a_run_is_not_resumed_with_another_model(both):

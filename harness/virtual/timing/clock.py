@@ -18,6 +18,7 @@ from typing import Protocol
 
 from tinyrig.core.errors import HostError
 from tinyrig.places.project import cache_folder
+from tinyrig.virtual.timing.layouts import Layout
 from tinyrig.virtual.timing.memory import Memory, MemorySystem
 from tinyrig.virtual.timing.model import ALL_RULES, OPERANDS, CodeBlock, arrival, block_cost
 from tinyrig.virtual.timing.systems import Chip
@@ -67,7 +68,7 @@ class Counter(Protocol):
     """Counts executed code; `attach` installs its hooks into an emulator.
 
     cycles: with the first of its memory systems. all_cycles: with each of them. hits, misses: of the first one's cache, in words
-    fetched."""
+    fetched. lay_out: until `forget`, the memory systems with the numbers `systems` count for each of the layouts too."""
 
     @property
     def name(self) -> str: ...
@@ -84,6 +85,7 @@ class Counter(Protocol):
     def attach(self, emulator: Hooks) -> None: ...
     def cached(self, on: bool) -> None: ...
     def forget(self) -> None: ...
+    def lay_out(self, layouts: Sequence[Layout], systems: Sequence[int]) -> None: ...
 
 
 class NoCounter:
@@ -105,6 +107,9 @@ class NoCounter:
     def forget(self) -> None:
         """Nothing is kept."""
 
+    def lay_out(self, layouts: Sequence[Layout], systems: Sequence[int]) -> None:
+        """No place costs more than another."""
+
 
 class PythonCounter:
     """The Python model behind Python hooks: the same figures, many times slower."""
@@ -115,6 +120,7 @@ class PythonCounter:
         self.instructions = 0
         self._rules = rules
         self._memories = [Memory(system) for system in systems]
+        self._linked = len(systems)
         self._regions = regions
         self._blocks: dict[tuple[int, int], CodeBlock] = {}
         self._expected = self._run = 0
@@ -149,9 +155,16 @@ class PythonCounter:
     def forget(self) -> None:
         """The chip starts anew, maybe with other code: caches are off."""
         self._blocks.clear()
+        del self._memories[self._linked :]
         self._before = None
         self._expected = self._run = 0
         self.cached(False)
+
+    def lay_out(self, layouts: Sequence[Layout], systems: Sequence[int]) -> None:
+        for layout in layouts:
+            for index in systems:
+                self._memories.append(Memory(self._memories[index].system, layout.moved))
+                self._memories[-1].reset(self._memories[index].is_cached)
 
     def block(self, address: int, size: int) -> None:
         """The emulator enters straight-line code of `size` bytes at `address`."""
@@ -276,7 +289,8 @@ class CompiledCounter:
             if self._lib.timing_region(self._state, index, *place):
                 raise MemoryError("timing model")
         self._regions = regions  # the C side holds their addresses
-        self._count, self._reads, self._reported = len(systems), any(system.reads_wait for system in systems), reported
+        self._reads, self._reported = any(system.reads_wait for system in systems), reported
+        self._layouts: tuple[Layout, ...] = ()  # the C side holds their addresses
         self._lib.timing_rules(self._state, rules)
         for index, system in enumerate(systems):
             self._lib.timing_memory(self._state, index, ctypes.byref(_System(*astuple(system))))
@@ -287,7 +301,7 @@ class CompiledCounter:
 
     @property
     def all_cycles(self) -> tuple[int, ...]:
-        return tuple(int(self._lib.timing_cycles(self._state, index)) for index in range(self._count))
+        return tuple(int(self._lib.timing_cycles(self._state, index)) for index in range(self._lib.timing_memories(self._state)))
 
     @property
     def hits(self) -> int:
@@ -319,6 +333,14 @@ class CompiledCounter:
     def forget(self) -> None:
         """The chip starts anew, maybe with other code: caches are off."""
         self._lib.timing_forget(self._state)
+
+    def lay_out(self, layouts: Sequence[Layout], systems: Sequence[int]) -> None:
+        self._layouts = tuple(layouts)
+        for layout in layouts:
+            place = ctypes.c_void_p(layout.order.buffer_info()[0])
+            for index in systems:
+                if self._lib.timing_moved(self._state, index, place, layout.stride):
+                    raise MemoryError("timing model")
 
     def block(self, address: int, size: int) -> None:
         """As the emulator calls it; for tests."""

@@ -14,6 +14,7 @@ void memory_reset(struct memory *m, int cached)
 {
     uint32_t ways = cached ? m->system.ways : 1;
     uint32_t bytes = cached ? m->system.cache_bytes : m->system.line_bytes;
+    m->cached = cached;
     m->ways = ways;
     m->set_mask = bytes / m->system.line_bytes / ways - 1;
     m->next = m->missed = NO_LINE;
@@ -27,6 +28,19 @@ void memory_init(struct memory *m, const struct memory_system *system)
     m->system = *system;
     m->line_shift = (uint32_t)__builtin_ctz(system->line_bytes);
     memory_reset(m, 0);
+}
+
+void memory_moved(struct memory *m, const struct memory *of, const struct memory_layout *layout)
+{
+    *m = *of;
+    m->layout = *layout;
+    memory_reset(m, of->cached);
+}
+
+/* The lines of the cache that may hold `line`, which is in the flash. */
+static uint32_t *set_of(struct memory *m, uint32_t line)
+{
+    return m->tags + ((line + m->moved) & m->set_mask) * m->ways;
 }
 
 /* Whether `line` is among the `count` in `lines`; it is the first of them afterwards. */
@@ -49,7 +63,7 @@ static uint32_t fetch_wait(struct memory *m, uint32_t address)
     uint32_t line = address >> m->line_shift;
     if (!in_flash(m, address))
         return 0;
-    if (touch(m->tags + (line & m->set_mask) * m->ways, m->ways, line)) {
+    if (touch(set_of(m, line), m->ways, line)) {
         m->hits++;
         return 0;
     }
@@ -115,13 +129,13 @@ static void work_out(const struct memory_code *code, uint32_t queue)
 }
 
 /* Whether every word that the pass fetches is in the cache, and its line the one used last in its set. */
-static int all_cached(const struct memory *m, uint32_t address, const struct memory_pass *pass)
+static int all_cached(struct memory *m, uint32_t address, const struct memory_pass *pass)
 {
     uint32_t last = (address & ~3u) + 4 * pass->words - 4;
     if (!in_flash(m, address) || !in_flash(m, last))
         return 0;
     for (uint32_t line = address >> m->line_shift; line <= last >> m->line_shift; line++) {
-        if (m->tags[(line & m->set_mask) * m->ways] != line)
+        if (*set_of(m, line) != line)
             return 0;
     }
     return 1;
@@ -148,6 +162,8 @@ static uint32_t without_waits(const struct memory_code *code, int jumped)
 void memory_block(struct memory *m, const struct memory_code *code, int extra, int jumped)
 {
     m->now += (uint64_t)(int64_t)extra;
+    if (m->layout.order && in_flash(m, code->address)) /* what is fetched ahead beyond its end would be padding */
+        m->moved = m->layout.order[(code->address - m->system.flash_start) / 4] * m->layout.stride;
     if (!m->system.miss && !m->system.miss_next) {
         m->now += without_waits(code, jumped);
         return;

@@ -33,8 +33,18 @@ struct memory_pass {
     uint32_t ready[MEMORY_WORDS], taken[MEMORY_WORDS];
 };
 
+/* Another layout of the same code: function n, of those that `order` counts, lies n * `stride` cache lines further on. `order`
+ * has an entry for each word of the flash; NULL: the layout that was linked. */
+struct memory_layout {
+    const uint16_t *order;
+    uint32_t stride;
+};
+
 struct memory {
     struct memory_system system;
+    struct memory_layout layout;
+    uint32_t moved; /* lines, of the function that runs */
+    int cached;
     uint32_t line_shift, set_mask, ways;      /* of the cache, or of the one line that is left while it is off */
     uint64_t now, bus;                        /* cycles: of the core; when the instruction bus is free */
     uint64_t ready[MEMORY_WORDS], taken[MEMORY_WORDS]; /* when a fetched word was there, and when it was executed */
@@ -47,6 +57,8 @@ struct memory {
 /* Empties everything; time goes on. */
 void memory_reset(struct memory *m, int cached);
 void memory_init(struct memory *m, const struct memory_system *system);
+/* Begins as a copy of `of`, with empty caches. */
+void memory_moved(struct memory *m, const struct memory *of, const struct memory_layout *layout);
 /* Straight-line code of `count` instructions at `address`; `pass` belongs to it. */
 struct memory_code {
     uint32_t address, count;

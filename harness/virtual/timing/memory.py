@@ -11,6 +11,7 @@ flash); a read that crosses the border of two lines counts as one of the first.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 WORDS = 8
@@ -49,8 +50,9 @@ class MemorySystem:
 class Memory:
     """One memory system at work. `now` counts cycles; the caches are off until `reset(cached=True)`."""
 
-    def __init__(self, system: MemorySystem) -> None:
-        self.system = system
+    def __init__(self, system: MemorySystem, moved: Callable[[int], int] = lambda _offset: 0) -> None:
+        """`moved`: see layouts.Layout."""
+        self.system, self._moved, self._lines = system, moved, 0
         self.now = self.hits = self.misses = 0
         self._bus = 0  # when the instruction bus is free
         self._ready, self._taken = [0] * WORDS, [0] * WORDS
@@ -59,6 +61,7 @@ class Memory:
     def reset(self, cached: bool) -> None:
         """Empties everything; time goes on."""
         system = self.system
+        self.is_cached = cached
         self._ways = system.ways if cached else 1
         sets = (system.cache_bytes if cached else system.line_bytes) // system.line_bytes // self._ways
         self._sets: list[list[int]] = [[] for _ in range(sets)]
@@ -69,6 +72,8 @@ class Memory:
         """Straight-line code of (cycles, bytes) an instruction. `extra` cycles go before it: those of the branch that `jumped`
         here, or of the pair at the seam."""
         self.now += extra
+        if self._in_flash(address):
+            self._lines = self._moved(address - self.system.flash_start)
         if not self.system.miss and not self.system.miss_next:
             self.now += _without_waits(address, steps, jumped)
             return
@@ -105,7 +110,7 @@ class Memory:
         if not self._in_flash(address):
             return 0
         line = address // self.system.line_bytes
-        if _touch(self._sets[line % len(self._sets)], self._ways, line):
+        if _touch(self._sets[(line + self._lines) % len(self._sets)], self._ways, line):
             self.hits += 1
             return 0
         wait = self.system.miss_next if line == self._missed + 1 & 0xFFFFFFFF else self.system.miss

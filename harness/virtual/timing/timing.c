@@ -67,7 +67,7 @@ struct timing {
     const struct timing_row *narrow, *wide;
     struct region regions[REGIONS];
     struct memory memories[MEMORIES];
-    uint32_t memory_count;
+    uint32_t memory_count, linked_count; /* the latter without those of other layouts */
     int rules;            /* WIDE_RULE and FUSED_RULE where wide runs and fused multiply-adds cost what model.py says of them */
     uint64_t instructions;
     struct watch *watch;  /* NULL: the emulator reports each read, by timing_read, or none does wait */
@@ -122,6 +122,7 @@ void timing_forget(struct timing *t)
     t->last = NULL;
     t->expected = 0;
     t->it = 0;
+    t->memory_count = t->linked_count;
     if (t->watch)
         watch_clear(t->watch);
     timing_cached(t, 0);
@@ -136,7 +137,23 @@ void timing_rules(struct timing *t, int bits)
 void timing_memory(struct timing *t, uint32_t index, const struct memory_system *system)
 {
     memory_init(&t->memories[index], system);
-    t->memory_count = index + 1;
+    t->memory_count = t->linked_count = index + 1;
+}
+
+/* From now on, until the chip starts anew, memory system `index` counts for another layout too. Returns 0, or -1 without room. */
+int timing_moved(struct timing *t, uint32_t index, const uint16_t *order, uint32_t stride)
+{
+    const struct memory_layout layout = {order, stride};
+    if (t->memory_count == MEMORIES)
+        return -1;
+    memory_moved(&t->memories[t->memory_count], &t->memories[index], &layout);
+    t->memory_count++;
+    return 0;
+}
+
+uint32_t timing_memories(const struct timing *t)
+{
+    return t->memory_count;
 }
 
 void timing_emulator(struct timing *t, register_access read, register_access write, int xpsr)
