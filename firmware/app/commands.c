@@ -127,7 +127,16 @@ static uint8_t *put_outputs(uint8_t *p, const uint8_t *end)
     return p;
 }
 
-static wire_status invoke(uint8_t flags, uint32_t inputs_crc, uint8_t *reply, uint32_t *reply_bytes)
+/* Inferences since the engine's state was last put back to its beginning, from 1 to 65535 and then from 1 again; 0: not known.
+ * A repetition that arrives late finds another number here than it means, so that no window moves the state twice. */
+static uint16_t state_at;
+
+static uint16_t next_state(uint16_t at)
+{
+    return at == UINT16_MAX ? 1 : (uint16_t)(at + 1);
+}
+
+static wire_status invoke(uint8_t flags, uint16_t after, uint32_t inputs_crc, uint8_t *reply, uint32_t *reply_bytes)
 {
     uint16_t ops = flags & WIRE_PROFILE ? engine.op_count : 0;
     measure_result result = {0, 0};
@@ -136,11 +145,17 @@ static wire_status invoke(uint8_t flags, uint32_t inputs_crc, uint8_t *reply, ui
     /* Whatever the line did to the chunks: nothing but the inputs that the host means is ever measured. */
     if (tensors_crc(engine.inputs, engine.input_count) != inputs_crc)
         return refuse(WIRE_STATUS_BAD_INPUT, "the input tensors hold other bytes", reply, reply_bytes);
-    int error = measure_inference(flags & WIRE_STACK, flags & WIRE_TRIGGER, ops ? reply + WIRE_RUN_REPLY_BYTES : 0, &result);
+    int keep = flags & WIRE_KEEP;
+    if (keep && (after == 0 || after != state_at))
+        return refuse(WIRE_STATUS_STATE, "the engine's state is that of another window", reply, reply_bytes);
+    state_at = 0;
+    uint8_t *op_cycles = ops ? reply + WIRE_RUN_REPLY_BYTES : 0;
+    int error = measure_inference(keep, flags & WIRE_STACK, flags & WIRE_TRIGGER, op_cycles, &result);
     if (error == MEASURE_ERR_STACK)
         return refuse(WIRE_STATUS_ENGINE, "the stack reached its limit", reply, reply_bytes);
     if (error < 0)
         return refuse(WIRE_STATUS_ENGINE, "an operator failed", reply, reply_bytes);
+    state_at = keep ? next_state(after) : 1;
     uint8_t *p = wire_put_u32(reply, result.cycles);
     p = wire_put_u32(p, result.stack_bytes);
     p = wire_put_u16(p, ops);
@@ -169,7 +184,7 @@ static wire_status run(const uint8_t *payload, uint32_t n, uint8_t *reply, uint3
         wire_put_bytes(to, payload + WIRE_RUN_BYTES, data_bytes);
     }
     if (payload[1] & WIRE_INVOKE)
-        return invoke(payload[1], wire_get_u32(payload + 8), reply, reply_bytes);
+        return invoke(payload[1], wire_get_u16(payload + 2), wire_get_u32(payload + 8), reply, reply_bytes);
     return WIRE_STATUS_OK;
 }
 
@@ -226,6 +241,8 @@ wire_status app_execute(uint8_t type, const uint8_t *payload, uint32_t n, uint8_
 {
     *reply_bytes = 0;
 #ifdef APP_LIVE
+    if (live_has_engine())
+        state_at = 0;
     if (live_has_engine() && (type == WIRE_RUN || type == WIRE_READ))
         return refuse(WIRE_STATUS_BAD_ARGUMENT, "the engine is in use: it samples", reply, reply_bytes);
 #endif

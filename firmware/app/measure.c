@@ -122,10 +122,11 @@ static uint32_t watchdog_us(void)
     return longest_us && us < MEASURE_LONGEST_US ? us : MEASURE_LONGEST_US;
 }
 
-int measure_inference(int with_stack, int with_trigger, uint8_t *op_cycles, measure_result *result)
+int measure_inference(int keep_state, int with_stack, int with_trigger, uint8_t *op_cycles, measure_result *result)
 {
     port_watchdog_start(watchdog_us());
-    engine_reset(); /* every window is on its own */
+    if (!keep_state)
+        engine_reset();
     int error = with_trigger ? invoke_triggered(&result->cycles) : measured(with_stack, op_cycles, result);
     port_watchdog_stop();
     uint32_t us = result->cycles / (port_clock_hz / 1000000);

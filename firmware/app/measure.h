@@ -23,11 +23,11 @@ uint32_t measure_overhead(void);
 #define MEASURE_LONGEST_US 60000000u
 #endif
 
-/* One inference. `op_cycles` NULL: in one piece; else room for 4 bytes of each of the engine's op_count steps, which are
+/* One inference, on the state that the engine has, or from its beginning. `op_cycles` NULL: in one piece; else room for 4 bytes of each of the engine's op_count steps, which are
  * written as on the wire. With the trigger (port_trigger) it runs in one piece and its stack is not measured.
  * Returns 0, a negative ENGINE_ERR_* or MEASURE_ERR_STACK.
  * One that lasts MEASURE_LONGEST_US, or a second and twenty times the longest one yet, is taken for hung: the board
  * resets itself. That comes before the host gives up, which sends its request four times (WIRE.md). */
-int measure_inference(int with_stack, int with_trigger, uint8_t *op_cycles, measure_result *result);
+int measure_inference(int keep_state, int with_stack, int with_trigger, uint8_t *op_cycles, measure_result *result);
 
 #endif

@@ -72,6 +72,7 @@ def variant_to_json(run: Measurement, known: Evaluation | None = None) -> dict[s
         "oracle_note": provenance.oracle_note(run),
         "link": provenance.link(run),
         "claims": [claim_to_json(c) for c in run.claims],
+        **_only_measured({"sequences": run.settings.sequences}),
         **_only_measured({"energy": found.energy, "throughput": found.throughput}),
         **_only_measured({name: value[name] for name in SCORES}),
         **_only_measured({"mlperf": mlperf_metrics.facts(run) or None}),

@@ -183,7 +183,8 @@ class MeasurementSettings:
     `test_set` names the test windows as they were given, before the model's quantisation.
     `scoring` says what is scored, `cautions` what about the windows can hardly be meant. `targets` are the right answers of each
     window where it has no single label, one number after another; `window_errors` the mean squared difference of each window's
-    output from its input, which is not stored itself. `more` holds what other versions of tinyrig kept.
+    output from its input, which is not stored itself. `sequences`: how many the windows form, each from the engine's beginning;
+    None: each window is on its own. `more` holds what other versions of tinyrig kept.
     """
 
     oracle: str | None = None
@@ -207,6 +208,7 @@ class MeasurementSettings:
     cautions: tuple[Caution, ...] | None = None
     targets: tuple[tuple[float, ...], ...] | None = None
     window_errors: tuple[float, ...] | None = None
+    sequences: int | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -269,6 +271,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "cautions": list,
     "targets": list,
     "window_errors": list,
+    "sequences": int,
 }
 """Field of MeasurementSettings -> what it is in JSON."""
 

@@ -122,11 +122,14 @@ class Session:
         kind: str = "window",
         index: int = 0,
         trigger: bool = False,
+        after: int = 0,
     ) -> Sample:
         """One inference. `inputs`: the bytes of each input tensor (of the only one). Returns a Sample of `kind` and `index`.
 
         `stack` asks for the high-water mark, `profile` for cycles of each step, `trigger` for a pin that is high meanwhile.
-        Raises also UserError on wrong input sizes, Impossible for numbers that the inference can't have.
+        `after`: the window continues a sequence of which so many came before it, else the engine starts from its beginning.
+        Raises also UserError on wrong input sizes, Impossible for numbers that the inference can't have, StateLost where the
+        board's engine is not where the sequence is.
         """
         hello = self.connection.known()
         if self._sender is None or self._sender.hello != hello:
@@ -134,8 +137,8 @@ class Session:
         tensors = (bytes(inputs),) if isinstance(inputs, bytes | bytearray | memoryview) else tuple(inputs)
         _check_sizes(tensors, hello.inputs)
         flags = RunFlag.INVOKE | (RunFlag.STACK if stack else 0) | (RunFlag.PROFILE if profile else 0)
-        flags |= RunFlag.TRIGGER if trigger else 0
-        reply, outputs = self._sender.run(WireWindow(tensors, flags, wire.tensors_crc(tensors)))
+        flags |= (RunFlag.TRIGGER if trigger else 0) | (RunFlag.KEEP if after else 0)
+        reply, outputs = self._sender.run(WireWindow(tensors, flags, wire.tensors_crc(tensors), after))
         sample = Sample(kind, index, outputs, reply.cycles, reply.stack_bytes, reply.op_cycles)
         ops = hello.op_count if profile else 0
         bounds.check_sample(sample, ops, self.situation, self._sender.took_s)

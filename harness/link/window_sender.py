@@ -19,6 +19,10 @@ WINDOW_TRIES = 8
 """So often a window is sent whole before its inputs are said not to stay on the board."""
 
 
+class StateLost(DeviceError):
+    """The engine's state on the board is not the one that a window of a sequence continues: the sequence must begin again."""
+
+
 class _Again(Exception):
     """The window must be sent again: its inputs or outputs on the board are no longer its own, or no way was found to
     fetch them. Carries no blame: the line was damaged meanwhile."""
@@ -26,11 +30,13 @@ class _Again(Exception):
 
 @dataclass(frozen=True)
 class WireWindow:
-    """The bytes of each input tensor, what is asked of the inference, and the CRC-32 of those bytes."""
+    """The bytes of each input tensor, what is asked of the inference, and the CRC-32 of those bytes. `after`: how many windows of
+    its sequence came before."""
 
     tensors: tuple[bytes, ...]
     flags: RunFlag
     crc: int
+    after: int = 0
 
 
 class WindowSender:
@@ -110,7 +116,7 @@ class WindowSender:
         apart = nbytes > self._in.size
         flags = window.flags | (RunFlag.NO_OUTPUTS if apart else 0)
         expect = wire.RUN_REPLY_BYTES + 4 * self.hello.op_count * (RunFlag.PROFILE in flags) + (0 if apart else nbytes)
-        payload = wire.run_payload(tensor, offset, piece, flags, window.crc)
+        payload = wire.run_payload(tensor, offset, piece, flags, window.crc, wire.state_count(window.after))
         large = not apart and nbytes > SMALLEST_PIECE
         deadlines, started = self._connection.invoke_deadlines, self._connection.now()
         try:
@@ -122,6 +128,13 @@ class WindowSender:
                 raise
             raise _Again from error
         except Refused as error:
+            if error.status == Status.STATE:
+                raise StateLost(
+                    "the board's engine is at another place of the sequence",
+                    expected=f"the state after {window.after} windows",
+                    received=error.received,
+                    remedy="run again; a board that is reset again and again needs its power checked",
+                ) from error
             if error.status != Status.BAD_INPUT:
                 raise
             self._statistics.bad_inputs += 1

@@ -63,6 +63,7 @@ class Status(IntEnum):
     BAD_INPUT = 8
     CUT = 9
     STALE = 10
+    STATE = 11
 
 
 class RunFlag(IntFlag):
@@ -74,6 +75,7 @@ class RunFlag(IntFlag):
     PROFILE = 4
     NO_OUTPUTS = 8
     TRIGGER = 16
+    KEEP = 32
 
 
 DTYPES = {0: "float32", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8"}
@@ -201,9 +203,17 @@ def tensors_crc(tensors: Sequence[bytes]) -> int:
     return crc
 
 
-def run_payload(tensor: int, offset: int, data: bytes, flags: RunFlag = RunFlag.NONE, inputs_crc: int = 0) -> bytes:
-    """RUN request: `data` to input `tensor` at byte `offset`; INVOKE then runs on inputs of that `inputs_crc` only."""
-    return _RUN.pack(tensor, flags, 0, offset, inputs_crc) + data
+def run_payload(
+    tensor: int, offset: int, data: bytes, flags: RunFlag = RunFlag.NONE, inputs_crc: int = 0, after: int = 0
+) -> bytes:
+    """RUN request: `data` to input `tensor` at byte `offset`; INVOKE then runs on inputs of that `inputs_crc` only, with KEEP on
+    the state after so many inferences as `after` (state_count) says."""
+    return _RUN.pack(tensor, flags, after, offset, inputs_crc) + data
+
+
+def state_count(windows: int) -> int:
+    """As the board counts the inferences of a sequence: 0 is none, then from 1 to 65535 and from 1 again."""
+    return (windows - 1) % 0xFFFF + 1 if windows else 0
 
 
 def decode_run_payload(payload: bytes) -> tuple[int, int, bytes, RunFlag, int]:

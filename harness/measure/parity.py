@@ -21,13 +21,15 @@ def compare(
     tolerance: float,
     scoring: Scoring,
 ) -> Parity:
-    """Device outputs against the oracle's, all of them. A float window mismatches beyond `tolerance` (absolute, or relative to
+    """Device outputs against the oracle's, all of them, which come in the order of `windows`: the oracle sees sequences as the
+    board did. A float window mismatches beyond `tolerance` (absolute, or relative to
     the window's largest value), an integer window when any byte differs; top-1 is the class that the scored output names."""
     wrong: list[int] = []
     labels = windows.labels if scoring.kind in DECIDING else None
     worst, top1, compared, correct = 0.0, 0, 0, 0
     for sample in (s for s in samples if s.kind == "window"):
-        expected = oracle.run(list(windows.inputs[sample.index]))
+        inputs = list(windows.inputs[sample.index])
+        expected = oracle.run_on(inputs) if windows.place(sample.index) else oracle.run(inputs)
         received = split_outputs(sample.outputs, outputs)
         diffs = [difference(e, r) for e, r in zip(expected, received, strict=True)]
         worst = max(worst, *diffs)

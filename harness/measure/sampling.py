@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +17,13 @@ from tinyrig.host.progress import Streamed, streamed
 from tinyrig.link import bounds
 from tinyrig.link.clock_check import WRAP, Reading
 from tinyrig.link.session import Session
+from tinyrig.link.window_sender import StateLost
 from tinyrig.workload.windows import Windows
+
+log = logging.getLogger(__name__)
+
+REPLAYS = 5
+"""How often one window's sequence begins again: on a line that is lost again and again it never gets there."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,10 @@ class Sampling:
 
     def __init__(self, session: Session, windows: Windows, repeats: int, window_s: float, deadline: Deadline) -> None:
         self._session, self._window_s, self._deadline = session, window_s, deadline
+        self._windows = windows
         self._payloads = [tuple(a.tobytes() for a in window) for window in windows.inputs]
+        self._answers: dict[int, bytes] = {}
+        """Outputs of windows so far, by index."""
         self._steps = steps(len(windows), repeats)
 
     def run(
@@ -99,6 +110,7 @@ class Sampling:
         samples = list(done)
         for sample in samples:
             _check_repetition(sample, samples[0])
+        self._answers = {s.index: s.outputs for s in samples if s.kind == "window"}
         if samples:
             self._prove(samples)
         for step in self._steps[len(samples) :]:
@@ -109,13 +121,18 @@ class Sampling:
             check_among(sample, samples, self._session.situation, len(sample.op_cycles))
             keep(sample)
             samples.append(sample)
+            if sample.kind == "window":
+                self._answers[sample.index] = sample.outputs
             _check_repetition(sample, samples[0])
             between()
         return tuple(samples)
 
     def _prove(self, done: Sequence[Sample]) -> None:
-        """Goes through the last step again: the board is warm as it was, and must still answer as it did."""
-        again = self._sample(self._steps[len(done) - 1])
+        """Goes through the last step again: the board is warm as it was, and must still answer as it did. In a sequence from its
+        first window on, as its state is that of the board, which has lost it or was used by somebody else."""
+        last = self._steps[len(done) - 1]
+        self._replay(last.window)
+        again = self._sample(last)
         if again.outputs != done[-1].outputs:
             raise DeviceError(
                 f"the board no longer answers {again.kind} {again.index} as it did before the interruption",
@@ -128,12 +145,39 @@ class Sampling:
         started = time.monotonic()
         stack, profile = step.kind == "stack", step.kind == "profile"
         try:
+            if after := self._windows.place(step.window):
+                return self._continued(step, after)
             return self._session.run(self._payloads[step.window], stack=stack, profile=profile, kind=step.kind, index=step.index)
         except LinkError as error:
             if time.monotonic() - started < self._window_s:
                 raise
             what = f"no result of {step.kind} {step.index}: {error.what}"
             raise exceeded("window_s", self._window_s, what, LinkError, error.received) from error
+
+    def _continued(self, step: Step, after: int) -> Sample:
+        """A window that continues a sequence, which begins again where the board's engine is elsewhere."""
+        for _ in range(REPLAYS):
+            try:
+                return self._session.run(self._payloads[step.window], kind=step.kind, index=step.index, after=after)
+            except StateLost:
+                log.info("the board has lost the engine's state: the %d windows of this sequence run again", after)
+            with contextlib.suppress(StateLost):
+                self._replay(step.window)
+        return self._session.run(self._payloads[step.window], kind=step.kind, index=step.index, after=after)
+
+    def _replay(self, window: int) -> None:
+        """The windows of its sequence before `window`. Raises StateLost, DeviceError for other outputs than before."""
+        after = self._windows.place(window)
+        for place in range(after):
+            index = window - after + place
+            again = self._session.run(self._payloads[index], index=index, after=place)
+            if again.outputs != self._answers.get(index, again.outputs):
+                raise DeviceError(
+                    f"window {index} of a sequence gave other outputs when the sequence ran again",
+                    expected=self._answers[index][:32].hex(),
+                    received=again.outputs[:32].hex(),
+                    remedy="see that engine_reset puts all of the engine's state back; check the board's power and clock",
+                )
 
 
 def _check_repetition(sample: Sample, first: Sample) -> None:

@@ -18,11 +18,13 @@ from tinyrig.core.files.content import Content, read_content
 from tinyrig.core.files.npz import MAX_KEPT, MAX_ROWS
 from tinyrig.windows.layout import SEE
 from tinyrig.windows.naming import LABELS
+from tinyrig.windows.sequences import NAMES as SEQUENCES
 
 EXPECTED = "an .npz, an .npy, a CSV file or a folder of trials"
 _LINE = 1 << 20
 _COLUMNS = 1 << 16
 """Of a CSV file, one value of a window each."""
+_ARRAYS = {"labels": "y", "sequences": "sequence"}
 _LABEL_COLUMNS = (*LABELS, "class", "activity")
 _INDEX_COLUMNS = ("", "index", "id", "time", "timestamp", "t", "ms", "unnamed: 0")
 _NPY, _ZIP = b"\x93NUMPY", b"PK"
@@ -162,35 +164,36 @@ def _rows(content: Content, spaces: bool = False) -> Iterator[list[str]]:
 
 
 def _table(content: Content, begins: bytes) -> Content:
-    """A CSV file with a window in each row, and the labels in a column with one of the usual names."""
+    """A CSV file with a window in each row, the labels in a column with one of the usual names, sequences in another."""
     path = content.path
     _check_text(path, begins)
     rows = _rows(content, spaces=True)
     first = next(rows, [])
     header = first if any(_number(cell) is None for cell in first) else None
-    at = _label_column(path, header) if header else None
-    if len(first) <= (at is not None):
+    at = {**_column_at(path, header, "labels"), **_column_at(path, header, "sequences")} if header else {}
+    if len(first) <= len(at):
         raise _no_windows(path, "no columns of values")
-    values, labels = array("f"), []
+    values, kept = array("f"), {name: list[str]() for name in at}
     for number, cells in enumerate(rows if header else (first, *rows), 2 if header else 1):
         if len(cells) != len(first):
             raise _bad_row(path, number, f"{len(first)} columns, as in the first row", str(len(cells)))
-        if at is not None:
-            labels.append(cells[at])
-        values.extend(_finite(path, number, i, cell, header) for i, cell in enumerate(cells) if i != at)
+        for name, index in at.items():
+            kept[name].append(cells[index])
+        values.extend(_finite(path, number, i, cell, header) for i, cell in enumerate(cells) if i not in at.values())
         if len(values) * 4 > MAX_KEPT or number > MAX_ROWS:
             raise _no_windows(path, "too many rows: store fewer windows")
-    columns = len(first) - (at is not None)
-    x = np.frombuffer(values, np.float32).reshape(-1, columns)
-    members = {"x": _array_bytes(x)} | ({"y": _array_bytes(_labels_of(labels))} if at is not None else {})
+    x = np.frombuffer(values, np.float32).reshape(-1, len(first) - len(at))
+    members = {"x": _array_bytes(x)} | {_ARRAYS[name]: _array_bytes(_labels_of(cells)) for name, cells in kept.items()}
     return _archived(_of_values(path, members), members, "")
 
 
-def _label_column(path: Path, header: list[str]) -> int | None:
-    found = [i for i, name in enumerate(header) if name.lower() in _LABEL_COLUMNS]
+def _column_at(path: Path, header: list[str], what: str) -> dict[str, int]:
+    """Where the column of "labels" or "sequences" is; empty where there is none."""
+    usual = _LABEL_COLUMNS if what == "labels" else SEQUENCES
+    found = [i for i, name in enumerate(header) if name.lower() in usual]
     if len(found) > 1:
         names = ", ".join(header[i] for i in found)
-        raise UserError(f"{path}: several columns could be the labels", expected="one", received=names, remedy="keep one of them")
+        raise UserError(f"{path}: several columns could be the {what}", expected="one", received=names, remedy="keep one of them")
     if clock := [name for name in header if name.lower() in _INDEX_COLUMNS]:
         raise UserError(
             f"{path}: the column {clock[0]!r} looks like an index or a clock",
@@ -198,7 +201,7 @@ def _label_column(path: Path, header: list[str]) -> int | None:
             received=", ".join(header)[:200],
             remedy="leave that column out",
         )
-    return found[0] if found else None
+    return {what: found[0]} if found else {}
 
 
 def _labels_of(cells: list[str]) -> np.ndarray:
@@ -259,17 +262,20 @@ def _trials(folder: Path) -> Content:
         raise UserError(f"{folder}: can't be read", expected=EXPECTED, received="a folder without labels.csv", remedy=SEE)
     windows: list[np.ndarray] = []
     labels: list[str] = []
-    for name, label in _named_trials(read_content(listed, "a CSV file", SEE)):
+    named, sequences = _named_trials(read_content(listed, "a CSV file", SEE))
+    for name, label in named:
         windows.append(_trial(read_content(folder / name, "a CSV file", SEE), windows[0].shape if windows else None))
         labels.append(label)
         if len(windows) * windows[0].nbytes > MAX_KEPT:
             raise _no_windows(folder, "too many trials: use a part of them")
     members = {"x": _array_bytes(np.stack(windows)), "y": _array_bytes(np.asarray(labels, dtype=np.str_))}
+    if sequences is not None:
+        members["sequence"] = _array_bytes(_labels_of(sequences))
     return _archived(_of_values(folder, members), members, "")
 
 
-def _named_trials(content: Content) -> list[tuple[str, str]]:
-    """(file, label) of each row."""
+def _named_trials(content: Content) -> tuple[list[tuple[str, str]], list[str] | None]:
+    """(file, label) of each row, and the sequence that it belongs to, where a column says that."""
     path, rows = content.path, list(_rows(content)) or [[]]
     header = [name.lower() for name in rows[0]]
     if "file" not in header or "label" not in header:
@@ -284,7 +290,9 @@ def _named_trials(content: Content) -> list[tuple[str, str]]:
         raise _no_windows(path, "no trials")
     if twice := [name for name, n in Counter(cells[at] for cells in rows[1:]).items() if n > 1]:
         raise UserError(f"{path}: a trial is named twice", expected="one row each", received=twice[0][:200], remedy=SEE)
-    return [(cells[at], cells[of]) for cells in rows[1:]]
+    (belongs,) = _column_at(path, header, "sequences").values() or (None,)
+    sequences = None if belongs is None else [cells[belongs] for cells in rows[1:]]
+    return [(cells[at], cells[of]) for cells in rows[1:]], sequences
 
 
 def _trial(content: Content, shape: tuple[int, ...] | None) -> np.ndarray:

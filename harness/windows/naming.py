@@ -12,12 +12,14 @@ import numpy as np
 from tinyrig.core.errors import UserError
 from tinyrig.core.records import TensorSpec
 from tinyrig.windows.layout import SEE
+from tinyrig.windows.sequences import NAMES as sequence_names
 
 WINDOWS = ("x", "x_test", "x_val", "inputs", "input", "data", "features", "windows", "samples", "arr_0")
 LABELS = ("y", "y_test", "y_val", "labels", "label", "targets", "target", "classes", "arr_1")
 CLASS_NAMES = ("class_names", "label_names", "target_names")
 """As they are known; upper and lower case are one."""
 _PARTS = ("_test", "_val")
+_USUAL = {"windows": "x", "labels": "y", "class names": "class_names", "sequences": "sequence"}
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Named:
     inputs: tuple[str, ...]
     labels: str | None
     class_names: str | None
+    sequence: str | None = None
+    """Which windows belong to one recording."""
 
 
 def find(
@@ -38,7 +42,8 @@ def find(
     rest = [name for name in shapes if name not in inputs]
     labels = _one(_labels(rest, inputs, shapes), "labels", shapes, where)
     names = [name for name in rest if name.lower() in CLASS_NAMES]
-    return Named(inputs, labels, _one(names, "class names", shapes, where))
+    sequences = [name for name in rest if name.lower() in sequence_names]
+    return Named(inputs, labels, _one(names, "class names", shapes, where), _one(sequences, "sequences", shapes, where))
 
 
 def _inputs(
@@ -105,7 +110,7 @@ def _one(found: Sequence[str], what: str, shapes: Mapping[str, tuple[int, ...]],
             f"{where}: several arrays could be the {what}",
             expected="one of them",
             received=_listed({name: shapes[name] for name in found}),
-            remedy=f"keep the one that is meant, as {'x' if what == 'windows' else 'y' if what == 'labels' else 'class_names'}",
+            remedy=f"keep the one that is meant, as {_USUAL[what]}",
         )
     return found[0] if found else None
 

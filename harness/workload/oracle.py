@@ -56,6 +56,11 @@ class Oracle:
         outputs: list[np.ndarray] = self._call("run", inputs)
         return outputs
 
+    def run_on(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        """As run(), on the state that the inference before has left: the next window of its sequence."""
+        outputs: list[np.ndarray] = self._call("run_on", inputs)
+        return outputs
+
     def tensors(self, inputs: list[np.ndarray]) -> dict[int, np.ndarray]:
         """Every activation tensor's value by its index in the file, after one inference."""
         values: dict[int, np.ndarray] = self._call("tensors", inputs)
@@ -186,10 +191,13 @@ class _Tflm:
 
     def run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         self._plain = self._create(keep=False) if self._once else self._plain
+        self._plain.reset()
+        return self._invoke(self._plain, inputs)
+
+    def run_on(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         return self._invoke(self._plain, inputs)
 
     def _invoke(self, interpreter: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        interpreter.reset()  # every window is on its own
         for i, x in enumerate(inputs):
             details = interpreter.get_input_details(i)
             interpreter.set_input(np.ascontiguousarray(x, details["dtype"]).reshape(details["shape"]), i)
@@ -201,6 +209,7 @@ class _Tflm:
 
     def tensors(self, inputs: list[np.ndarray]) -> dict[int, np.ndarray]:
         self._keeping = self._create(keep=True) if self._once or not self._keeping else self._keeping
+        self._keeping.reset()
         self._invoke(self._keeping, inputs)
         return {i: _tensor_value(self._keeping, i) for i in _activations(self._data)}
 
@@ -287,7 +296,10 @@ class _Litert:
 
     def run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         self._it = self._create() if self._resources else self._it
-        self._it.reset_all_variables()  # every window is on its own
+        self._it.reset_all_variables()
+        return self.run_on(inputs)
+
+    def run_on(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         for x, d in zip(inputs, self._it.get_input_details(), strict=True):
             self._it.set_tensor(d["index"], np.ascontiguousarray(x, d["dtype"]).reshape(d["shape"]))
         self._it.invoke()

@@ -20,13 +20,15 @@ from tinyrig.windows.labels import MAX_NAME, Answers, check_answers, read_answer
 from tinyrig.windows.layout import SEE, check_layout
 from tinyrig.windows.naming import Named, find
 from tinyrig.windows.numbers import LEAST_BYTES, Numbers, copies
+from tinyrig.windows.sequences import check_sequences
 
 RANDOM_WINDOWS = 20
 
 
 @dataclass(frozen=True)
 class Windows:
-    """`inputs`: per window one array for each input tensor, in the tensor's shape and dtype; `labels` N integers or None."""
+    """`inputs`: per window one array for each input tensor, in the tensor's shape and dtype; `labels` N integers or None.
+    `places`: for each window how many of its own sequence come before it; None: each is on its own."""
 
     inputs: tuple[tuple[np.ndarray, ...], ...]
     labels: tuple[int, ...] | None = None
@@ -35,6 +37,16 @@ class Windows:
     targets: np.ndarray | None = None
     one_hot: int | None = None
     cautions: tuple[Caution, ...] = ()
+    places: tuple[int, ...] | None = None
+
+    def place(self, index: int) -> int:
+        """How many windows of its sequence come before window `index`."""
+        return self.places[index] if self.places else 0
+
+    @property
+    def sequences(self) -> int | None:
+        """How many there are; None where each window is on its own."""
+        return None if self.places is None else self.places.count(0)
 
     @property
     def answers(self) -> Answers:
@@ -47,6 +59,8 @@ class Windows:
     def digest(self) -> str:
         """SHA-256 as hex over every input's bytes, in order, with the labels and class names."""
         digest = hashlib.sha256(repr((self.labels, self.class_names)).encode())
+        if self.places is not None:
+            digest.update(f"sequences {self.places}".encode())
         if self.targets is not None:
             digest.update(f"{self.targets.dtype.str}{self.targets.shape}".encode() + np.ascontiguousarray(self.targets).tobytes())
         for array in (a for window in self.inputs for a in window):
@@ -67,6 +81,7 @@ def load_windows(
         read = [_Column(npz, spec, name, f"{path}: {name}") for name, spec in zip(named.inputs, specs, strict=True)]
         columns = [column.read(limit) for column in read]
         answers = _answers(npz, named, count, path)
+        places = check_sequences(npz.array(named.sequence), count, f"{path}: {named.sequence}") if named.sequence else None
     inputs, answers = tuple(zip(*columns, strict=True)), answers.first(len(columns[0]))
     cautions = [
         *(c for column in read for c in column.cautions()),
@@ -79,6 +94,7 @@ def load_windows(
         targets=answers.targets,
         one_hot=answers.one_hot,
         cautions=(*answers.cautions, *cautions),
+        places=places and places[: len(inputs)],
     )
 
 

@@ -86,7 +86,14 @@ def _injected_faults(section: Section) -> list[str]:
 
 
 def data_note(section: Section) -> str:
-    """Where the windows come from, in words."""
+    """Where the windows come from, and which belong together, in words."""
+    count = section.metadata["sequences"]
+    if count is None:
+        return _origin(section)
+    return f"{_origin(section)}; in {count} {'sequence' if count == 1 else 'sequences'}, each from the engine's beginning"
+
+
+def _origin(section: Section) -> str:
     if section.metadata["random windows"]:
         return "seeded random windows over the input's range: they show cost and parity and say nothing about accuracy"
     dataset, synthetic = section.metadata["dataset"], section.metadata["synthetic data"]

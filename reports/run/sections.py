@@ -88,6 +88,7 @@ def _common(run: Run, measurement: Measurement) -> dict[str, Any]:
         "dataset": v.dataset,
         "synthetic data": v.synthetic,
         "random windows": bool(settings.random_windows),
+        "sequences": settings.sequences,
         "injected faults": settings.injected_faults or (),
         "versions": tuple(sorted(run.versions.items())),
     }
