@@ -7,7 +7,7 @@ from pathlib import Path
 from tinyrig.virtual.peripherals import Spans
 from tinyrig.virtual.tests.test_memory import NOPS, NRF, START, run
 from tinyrig.virtual.tests.test_timing import both
-from tinyrig.virtual.timing.layouts import layouts
+from tinyrig.virtual.timing.layouts import functions, layouts
 
 APART = 2048
 """Bytes: two functions so far apart use the same lines of the cache."""
@@ -17,6 +17,11 @@ def test_each_function_lies_further_on_than_the_one_before() -> None:
     for layout, stride in zip(layouts([START + 64, START], NRF), (64, 32, 48), strict=True):
         places = [layout.moved(START - 4), layout.moved(START + 60), layout.moved(START + 64), layout.moved(NRF.flash_bytes - 4)]
         assert places == [0, stride, 2 * stride, 2 * stride]
+
+
+def test_an_image_that_cant_be_read_has_no_functions(tmp_path: Path) -> None:
+    (tmp_path / "firmware.bin").write_bytes(bytes(64))
+    assert functions(tmp_path / "firmware.bin") == functions(tmp_path / "none") == () == layouts((), NRF)
 
 
 def test_another_layout_ends_a_conflict(library: Path) -> None:

@@ -51,13 +51,17 @@ def _order(ordered: Sequence[int], flash_bytes: int) -> array[int]:
 
 
 def functions(elf: Path) -> tuple[int, ...]:
-    """Addresses of the functions of an image, ascending. Raises OSError and ELFError."""
+    """Addresses of the functions of an image, ascending; none where it can't be read."""
+    from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
     from elftools.elf.sections import SymbolTableSection
 
-    with elf.open("rb") as file:
-        table = ELFFile(file).get_section_by_name(".symtab")
-        symbols = table.iter_symbols() if isinstance(table, SymbolTableSection) else ()
-        known = [s for s in symbols if s["st_info"]["type"] == "STT_FUNC" and s["st_shndx"] != "SHN_UNDEF"]
-        found = {int(s["st_value"]) & ~1 for s in known}
+    try:
+        with elf.open("rb") as file:
+            table = ELFFile(file).get_section_by_name(".symtab")
+            symbols = list(table.iter_symbols()) if isinstance(table, SymbolTableSection) else []
+    except (OSError, ELFError):
+        return ()
+    known = [s for s in symbols if s["st_info"]["type"] == "STT_FUNC" and s["st_shndx"] != "SHN_UNDEF"]
+    found = {int(s["st_value"]) & ~1 for s in known}
     return tuple(sorted(found))
