@@ -36,7 +36,8 @@ def compile_model(
     if is_tight(unit, flash_bytes=flash_bytes, ram_bytes=ram_bytes):
         unit = smaller(unit, plan_unit(data, engine, CompileOptions("size", core)))
     if lacks_ram(unit, ram_bytes) and optimise != "ram":
-        unit = leaner(unit, plan_unit(data, engine, CompileOptions("ram", core)))
+        by_rows = plan_unit(data, engine, CompileOptions("ram", core))
+        unit = leaner(unit, by_rows) if weight_bytes(by_rows) <= flash_bytes else unit
     lowered, kernels, memory = unit.lowered, unit.kernels, unit.memory
     weights = weight_bytes(unit)
     by_step = [(s, k.weight_bytes) for s, k in zip(lowered.steps, kernels, strict=True)]

@@ -166,7 +166,11 @@ def _rig_sources(board: Board) -> list[Path]:
 
 
 def _headers(board: Board) -> list[Path]:
-    shared = (p for pattern in ("app/*.h", "port/*.h", "nn/**/*.h", "nn/**/*.inc") for p in FIRMWARE.glob(pattern))
+    shared = (
+        p
+        for pattern in ("app/*.h", "live/*.h", "sensors/*.h", "port/*.h", "nn/**/*.h", "nn/**/*.inc")
+        for p in FIRMWARE.glob(pattern)
+    )
     return sorted([*shared, *(p for p in port_files(board).values() if p.suffix == ".h")])
 
 
