@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyrig.compiler.lower.flow.lists import ListUpdate, list_updates
 from tinyrig.compiler.lower.lower import lower
 from tinyrig.compiler.model import schema
 from tinyrig.compiler.model.graph import Graph, Op, Tensor, read_model
@@ -29,9 +30,10 @@ def oracle_form(data: bytes) -> bytes:
     values = _settled(graph, tensors) | _sparse(data, graph)
     padded = [op.index for op in graph.ops if op.code == "SPACE_TO_BATCH_ND" and _pads(tensors, op)]
     stand = stand_ins(graph, lowered)
-    if not (shapes or values or padded or stand or _is_stored_otherwise(data)):
+    updates = {k: list_updates(graph.tensors, part.ops) for k, part in enumerate(graph.inner, 1)}
+    if not (shapes or values or padded or stand or any(updates.values()) or _is_stored_otherwise(data)):
         return data
-    return _rewritten(data, shapes, values, padded, stand)
+    return _rewritten(data, shapes, values, padded, stand, updates)
 
 
 def _pads(tensors: Sequence[Tensor], op: Op) -> bool:
@@ -66,7 +68,12 @@ def _is_stored_otherwise(data: bytes) -> bool:
 
 
 def _rewritten(
-    data: bytes, shapes: dict[int, tuple[int, ...]], values: dict[int, np.ndarray], padded: list[int], stand: dict[int, Stand]
+    data: bytes,
+    shapes: dict[int, tuple[int, ...]],
+    values: dict[int, np.ndarray],
+    padded: list[int],
+    stand: dict[int, Stand],
+    updates: dict[int, list[ListUpdate]],
 ) -> bytes:
     import flatbuffers
     from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as writer  # heavy; an oracle is at hand anyway
@@ -91,9 +98,30 @@ def _rewritten(
         else:
             _pad_before(writer, model, i)
     sub.operators = [o for o in sub.operators if not set(map(int, o.outputs)) & set(values)]
+    for k, found in updates.items():
+        if found:
+            _update_lists(writer, model, model.subgraphs[k], found)
     builder = flatbuffers.Builder(len(data))
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+def _update_lists(writer: Any, model: Any, sub: Any, updates: list[ListUpdate]) -> None:
+    """See lower/flow/lists.py. The tensors of unknown size that are left over belong to no op."""
+    code = writer.OperatorCodeT()
+    code.builtinCode = writer.BuiltinOperator.DYNAMIC_UPDATE_SLICE
+    code.deprecatedBuiltinCode, code.version = 127, 1  # beyond what the old field holds
+    model.operatorCodes.append(code)
+    made = {int(i): op for op in sub.operators for i in op.outputs}
+    for one in updates:
+        join, size = sub.operators[one.join], sub.operators[one.size]
+        begin = made[int(made[int(join.inputs[2])].inputs[1])]
+        size.inputs = [size.inputs[0], begin.inputs[1]]
+        head = made[int(join.inputs[0])]
+        join.opcodeIndex, join.builtinOptions, join.builtinOptionsType = len(model.operatorCodes) - 1, None, 0
+        join.inputs = [head.inputs[0], join.inputs[1], head.inputs[2]]
+    gone = {i for one in updates for i in one.gone}
+    sub.operators = [op for i, op in enumerate(sub.operators) if i not in gone]
 
 
 def _buffer(writer: Any, model: Any, value: np.ndarray) -> int:

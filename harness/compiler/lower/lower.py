@@ -10,6 +10,7 @@ from functools import partial
 from tinyrig.compiler.lower import conv, elementwise, logic, matmul, move, pick, reduce, space, unary
 from tinyrig.compiler.lower.custom import detection, frames, signal
 from tinyrig.compiler.lower.flow import control, state, variables
+from tinyrig.compiler.lower.flow.lists import with_updates
 from tinyrig.compiler.lower.program import Program, check
 from tinyrig.compiler.model.extent import Empty, Open
 from tinyrig.compiler.model.graph import Graph, Op, Tensor, kept_state, read_graph, several_subgraphs
@@ -165,7 +166,7 @@ MAX_OBSTACLES = 100
 
 def lower(graph: Graph) -> Lowered:
     """Raises ModelError naming op, index, layer and tensor for all that can't be compiled."""
-    program = Program(graph)
+    program = Program(graph := with_updates(graph))
     program.lower_op = partial(_lower_op, program)
     for i in graph.inputs:  # an open batch is run with the size that the file gives, as TFLM does
         program.settle(program.tensors[i], program.tensors[i].shape)
