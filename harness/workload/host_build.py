@@ -197,6 +197,12 @@ class HostModel:
         self._check(self._lib.engine_invoke())
         return self.outputs()
 
+    def fill(self, value: int, first_input: int = 0) -> None:
+        """Every byte of the arena, so that what reads beyond a tensor shows. For models that keep no state. `first_input`: its
+        tensor's index in the file."""
+        start = self._info.inputs[0].data - self.model.tensor_offsets[first_input]
+        ctypes.memset(start, value, self.model.arena_bytes)
+
     def _write(self, inputs: list[np.ndarray]) -> None:
         for i, (x, spec) in enumerate(zip(inputs, self.model.inputs, strict=True)):
             raw = np.ascontiguousarray(x, spec.dtype)

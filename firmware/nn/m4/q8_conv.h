@@ -261,7 +261,8 @@ M4_INLINE void q8_gather(const q8_conv_shape *s, const int8_t *in, int32_t oy, i
 
 /* Does every patch lie in the input as it is: one row of columns side by side, none of them padding? */
 M4_INLINE int q8_direct(const q8_conv_shape *s) {
-    return s->k_h == 1 && s->dil_w == 1 && !s->pad_top && !s->pad_left && (s->out_w - 1) * s->stride_w + s->k_w <= s->in_w;
+    const int inside = (s->out_h - 1) * s->stride_h < s->in_h && (s->out_w - 1) * s->stride_w + s->k_w <= s->in_w;
+    return s->k_h == 1 && s->dil_w == 1 && !s->pad_top && !s->pad_left && inside;
 }
 
 /* Any geometry. Scratch: 8 bytes for every value of the patch (rounded up to whole steps in every segment; what is beyond the

@@ -47,7 +47,10 @@ def test_json_has_exactly_the_contracts_keys_or_more():
     assert set(entry) >= SCHEMA_1
     assert set(entry["parity"]) >= {"oracle", "compared", "mismatched_windows", "max_abs_diff", "top1_changed", "first_mismatch"}
     percentiles = {"us_p95", "us_p99", "us_min", "us_max"}
-    assert set(entry["latency"]) == {"cycles_median", "us_median", "us_low", "us_high", "samples", *percentiles}
+    assert set(entry["latency"]) == {
+        *("cycles_median", "us_median", "us_low", "us_high", "layout_spread", "samples"),
+        *percentiles,
+    }
     assert set(entry["ram"]) == {"arena", "static", "stack", "model_total", "rig"}
     assert set(entry["flash"]) == {"weights", "engine", "model_total", "rig", "total"}
     assert set(entry["ops"][0]) >= {"index", "op", "name", "cycles"}
@@ -187,7 +190,7 @@ def test_measure_names_every_metric_and_all_values_format():
         assert value is None or isinstance(metric.format(value), str)
     missing = [n for n, v in metric_values(make_variant_run("simple")).items() if v is None]
     others = ["auc", "f1", "cell_accuracy", "mae", "rmse", "r2", "reconstruction_error"]  # of outputs that are no list of classes
-    ends = ["latency_us_low", "latency_us_high"]  # of estimates with a band
+    ends = ["latency_us_low", "latency_us_high", "latency_layout_spread"]  # of estimates with a band
     assert missing == [*others, *ends, "energy_uj_median", "throughput"]  # with a power meter, and of foreign firmware
 
 

@@ -176,7 +176,7 @@ def _patch_scratch(w: Window, padded: int) -> int:
 
 def _direct(w: Window) -> bool:
     """q8_direct() of q8_conv.h."""
-    return w.k_h == w.dil_w == 1 and not w.pad_top and not w.pad_left and (w.out_w - 1) * w.stride_w + w.k_w <= w.in_w
+    return w.k_h == w.dil_w == 1 and not w.padded
 
 
 def unroll(steps: int) -> int:

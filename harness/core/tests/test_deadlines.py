@@ -184,6 +184,9 @@ class _OneWindow:
     def __len__(self) -> int:
         return 1
 
+    def place(self, index: int) -> int:
+        return 0
+
 
 @pytest.mark.parametrize(("seconds", "limit"), [(0.05, True), (0.0, False)])
 def test_a_window_that_takes_its_whole_limit_says_so(seconds, limit):

@@ -37,7 +37,7 @@ def conv2d(step: ProgramStep[Conv2D], options: CompileOptions) -> Kernel | None:
 
 def _direct(w: Window, steps: int) -> bool:
     """Does every patch lie in the input as whole steps? Its four positions must be within reach of a load."""
-    within = w.k_h == w.dil_w == 1 and not w.pad_top and not w.pad_left and (w.out_w - 1) * w.stride_w + w.k_w <= w.in_w
+    within = w.k_h == w.dil_w == 1 and not w.padded
     return within and w.k_w * w.in_c == 4 * steps and 3 * 2 * w.stride_w * w.in_c + 4 <= MAX_OFFSET
 
 

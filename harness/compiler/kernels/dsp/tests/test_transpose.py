@@ -14,6 +14,7 @@ from tinyrig.compiler.kernels.dsp.transpose import axis_phases
 from tinyrig.compiler.tests import cases
 from tinyrig.compiler.tests.on_board import run_on_board
 from tinyrig.compiler.tests.test_m4_int8 import ROUNDS, Shape
+from tinyrig.workload.host_build import HostModel
 from tinyrig.workload.oracle import TflmOracle
 
 ENGINE = "tinyrig"
@@ -42,6 +43,18 @@ LAYERS = [
 
 def test_phases_equal_tflm() -> None:
     cases.check(list(LAYERS), 5, ENGINE)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16"])
+def test_outputs_that_no_input_reaches_read_nothing_behind_it(dtype: str) -> None:
+    """Rows and columns at the end lie beyond the last input's reach: whatever the arena holds there must not come in."""
+    bench = cases.Workbench(np.random.default_rng(5))
+    turned(dtype, (1, 3, 2, 4), (1, 10, 7, 4), (2, 2), 3, "VALID")(bench)
+    data = bench.finish()
+    model = compile_model(data, flash_bytes=1 << 20, ram_bytes=1 << 18, engine=ENGINE)
+    host = HostModel(model)
+    host.fill(0x55)
+    cases.compare(host.invoke(bench.values), TflmOracle(data).run(bench.values), dtype)
 
 
 @pytest.mark.slow
