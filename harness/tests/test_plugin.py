@@ -128,7 +128,8 @@ def test_a_rig_that_fails_in_a_tests_own_body_is_an_error_too(project):
     assert (code, kinds) == (1, {"raises_in_its_own_body": "error", "is_wrong": "failure"})
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_an_interrupted_session_says_how_to_go_on_and_does(project, number, status):
     process = start(project, "-k", "parity", TINYRIG_LINE_RATE="20000")
     wait_for_samples(project, process, 3)

@@ -92,7 +92,7 @@ def test_by_the_function():
 """
 
 
-@pytest.mark.parametrize("words", [(), ("-n", "2")])
+@pytest.mark.parametrize("words", [(), pytest.param(("-n", "2"), marks=pytest.mark.slow)])
 def test_a_rig_that_fails_is_an_error_and_exit_3(repo, words):
     repo.makepyfile(RIG)
     done = run(repo, "--board=virtual@/dev/no-such-port", "--junitxml=junit.xml", *words)

@@ -147,6 +147,7 @@ def test_stacked_training_is_keras_training_of_each_fold(text):
         assert list(predicted[fold]) == list(model.predict(x, verbose=0).argmax(1))
 
 
+@pytest.mark.slow
 def test_a_network_learns_and_its_confusion_counts_every_window():
     data = small(90)
     found = evaluate.evaluate(parse("mlp-8-lr10"), data, CrossvalSettings(folds=3, epochs=20, batch=8))

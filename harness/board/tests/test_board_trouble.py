@@ -72,7 +72,9 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("trouble", [pytest.param(t, marks=[pytest.mark.slow] if "udf" in t else []) for t in CASES])
+@pytest.mark.parametrize(
+    "trouble", [pytest.param(t, marks=[pytest.mark.slow] if "udf" in t or "cpsid" in t else []) for t in CASES]
+)
 def test_what_an_engine_does_to_the_board_is_named(home, capfd, monkeypatch, trouble):
     if "cpsid" in trouble:
         be_impatient(monkeypatch)

@@ -52,7 +52,7 @@ def measured(dtype: str, engine: str, board, folder: Path) -> tuple[list[bytes],
 
 @pytest.mark.parametrize(
     ("dtype", "engine"),
-    [("int8", "tinyrig"), ("float32", "portable"), pytest.param("float32", "tinyrig", marks=pytest.mark.slow)],
+    [("int8", "tinyrig"), *(pytest.param("float32", e, marks=pytest.mark.slow) for e in ("portable", "tinyrig"))],
 )
 def test_results_and_speed_do_not_depend_on_the_cores_flags(fake, tmp_path, dtype, engine):  # noqa: F811
     """-Os and softfp against the bare-metal image's -O3 and hard."""

@@ -177,7 +177,7 @@ ARM_LAYERS = [
 ]
 
 
-@pytest.mark.parametrize("optimise", ["speed", "size"])
+@pytest.mark.parametrize("optimise", ["speed", pytest.param("size", marks=pytest.mark.slow)])
 def test_arm_code_equals_tflm(optimise: str, tmp_path: Path) -> None:
     """The inline assembly, which the host never runs."""
     bench = cases.Workbench(np.random.default_rng(5))

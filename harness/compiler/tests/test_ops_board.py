@@ -31,7 +31,7 @@ LARGE = cases.Unary("RELU6", ((1, 4000), (1, 4000)), ("int8", "int8"), ((0.1, 0)
 HALVES = (sorted(STRATEGIES)[::2], sorted(STRATEGIES)[1::2])
 
 
-@pytest.mark.parametrize("engine", ["portable", "tinyrig"])
+@pytest.mark.parametrize("engine", [pytest.param("portable", marks=pytest.mark.slow), "tinyrig"])
 @pytest.mark.parametrize("half", [0, 1])
 @ONCE
 @given(data=st.data())

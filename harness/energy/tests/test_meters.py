@@ -148,9 +148,8 @@ def test_a_run_with_a_file(tmp_path, monkeypatch, capfd):
     assert (
         energy["uj_median"] == pytest.approx(UA * 3300 * WIDTH * STEP_US * 1e-9) and energy["meter"] == "csv" and energy["trial"]
     )
-    for pulses, told in ((29, "did not see every trigger"), (31, "more triggers than there were inferences")):
-        written(tmp_path, *FORMS["plain"](*recording(pulses)))
-        assert main(words) == 3 and told in capfd.readouterr().err
+    written(tmp_path, *FORMS["plain"](*recording(31)))
+    assert main(words) == 3 and "more triggers than there were inferences" in capfd.readouterr().err
 
 
 # ---- meters ----

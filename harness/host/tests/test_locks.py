@@ -183,6 +183,7 @@ def test_a_virtual_board_that_we_start_needs_no_lock(folder):
         assert not folder.exists() or not list(folder.iterdir())
 
 
+@pytest.mark.slow
 def test_a_board_that_is_known_by_its_id_is_locked_by_it(other):
     """Another process reaches the same board through its other port."""
     with VirtualBoard() as board, Rig(parse_board(f"nano33ble@{board.port}"), Config()) as rig:

@@ -70,6 +70,7 @@ def test_flashed_asked_and_flashed_anew_over_either(server):
             assert session.echo(bytes(range(256))) == bytes(range(256))  # Telnet's own 0xff among them
 
 
+@pytest.mark.slow
 def test_the_touch_reaches_the_board_by_rfc2217_alone(server, monkeypatch):
     """Flashing without asking the firmware, as where a foreign program runs."""
     with rig_at(server.rfc2217) as rig:

@@ -153,7 +153,7 @@ def test_damaged_chunks(connect):
     assert session.run(inputs).outputs[24:10024] == bytes([253] * 10000)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.dictionaries(
         st.tuples(st.booleans(), st.integers(0, 5)),

@@ -98,6 +98,7 @@ def kill_and_resume(home: Path, kills: int, seed: int) -> Killer:
     return killer
 
 
+@pytest.mark.slow
 def test_a_killed_run_that_is_resumed_is_the_uninterrupted_one(tmp_path):
     assert kill_and_resume(tmp_path, 4, seed=3).kills >= 4
 

@@ -129,6 +129,7 @@ def test_a_night_whose_process_of_one_board_is_killed_can_be_gone_on_with(home):
         assert sorted(a.run_id for a in history.accepted(store)) == sorted(night.runs), "each accepted once"
 
 
+@pytest.mark.slow
 def test_a_night_that_was_killed_is_told_by_the_next_one_and_gone_on_with(home, capfd):
     (home / "rig.toml").write_text(SLOW + BENCH.format(home=home, faults=""))
     process = start(home, "nightly", *MODEL, "--no-report")
