@@ -1,7 +1,7 @@
 /* lsm9ds1.c: the inertial sensor of the Arduino Nano 33 BLE Sense, rev. 1, on the board's own I2C bus.
  *
- * Source: ST LSM9DS1 data sheet (DocID025715, rev. 3). Channels: ax ay az in g, wx wy wz in rad/s, mx my mz in gauss. The data
- * sheet gives no limits for the response to its self-test, so there is none here. */
+ * Source: ST LSM9DS1 data sheet (DocID025715, rev. 3). Channels: ax ay az in g, wx wy wz in rad/s, mx my mz in gauss. No limits
+ * for the response to its self-test are known here, so there is none. */
 #include "bus.h"
 #include "sensor.h"
 
