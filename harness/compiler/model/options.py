@@ -130,13 +130,19 @@ _TABLE_NUMBERS = {name: number for number, name in enum_names("BuiltinOptions").
 
 
 def read_options(op: Operator, name: str) -> OpOptions:
-    """The options of a schema Operator; the schema's defaults where the file carries none."""
+    """The options of a schema Operator; what runtimes take where the file carries none, mostly the schema's defaults."""
     if name not in OPTIONS:
         return OpOptions(dict(_custom(op, name)))
     table_name, fields = OPTIONS[name]
     given = op.BuiltinOptionsType() == _TABLE_NUMBERS[table_name]
     reader = options_reader(table_name, op.BuiltinOptions() if given else None)
-    return OpOptions({key: _value(reader, getter) for key, getter in fields.items()})
+    values = {key: _value(reader, getter) for key, getter in fields.items()}
+    return OpOptions(values if given else values | ABSENT.get(name, {}))
+
+
+ABSENT: dict[str, dict[str, Value]] = {"MIRROR_PAD": {"mode": "SYMMETRIC"}}
+"""What tflite-micro takes without the table, where that is not the schema's default: its kernel asks for REFLECT alone. LiteRT
+refuses such a file."""
 
 
 def custom_name(custom: str) -> str:

@@ -67,3 +67,16 @@ def test_a_quantised_softmax_of_16_bits_becomes_32() -> None:
     model = compile_model(data, flash_bytes=1 << 20, ram_bytes=1 << 20)
     given = [np.array([[-32768, -32767, -5, -1, 0, 1, 2, 32766, 32767]], np.int16)]
     cases.compare(HostModel(model).invoke(given), TflmOracle(data).run(given))
+
+
+def test_a_mirrored_pad_without_its_table_is_symmetric_as_tflm_takes_it() -> None:
+    b = ModelBuilder()
+    x, y = b.tensor((2, 3)), b.tensor((4, 5))
+    b.op("MIRROR_PAD", [x, b.tensor((2, 2), "int32", data=[[1, 1], [1, 1]])], [y])
+    b._ops[-1].builtinOptions, b._ops[-1].builtinOptionsType = None, 0
+    data = b.finish([x], [y])
+    window = [np.arange(6, dtype=np.float32).reshape(2, 3)]
+    host = HostModel(compile_model(data, flash_bytes=1 << 20, ram_bytes=1 << 18))
+    with TflmOracle(data) as oracle:
+        cases.compare(host.invoke(window), oracle.run(window), oracle.name)
+    assert host.invoke(window)[0][0, 0] == 0.0, "the corner is mirrored with its edge"
