@@ -39,6 +39,8 @@ from tinyrig.tests.user_home import furnish, url
 from tinyrig.workload.image import build_image
 from tinyrig.workload.oracle import Oracle
 
+pytestmark = pytest.mark.slow
+
 BOARD = BOARDS["virtual"]
 ROOM = {"flash_bytes": BOARD.flash_bytes, "ram_bytes": BOARD.ram_bytes}
 HELLO = Hello(wire.VERSION, "00" * 16, "11" * 32, "tinyrig", "virtual", "22" * 8, 64_000_000, 1024, 0, 0, 0, (), ())

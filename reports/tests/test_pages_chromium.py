@@ -12,7 +12,7 @@ from tinyrig.reports.tests.run_stories import hostile_run, many_variants, two_en
 from tinyrig.reports.tests.test_nights import hostile_store
 from tinyrig.tests.fake_runs import make_run
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("width", [1280, 390, 320])

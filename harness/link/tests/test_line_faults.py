@@ -24,6 +24,8 @@ from tinyrig.tests import small_models
 from tinyrig.virtual.launch import VirtualBoard
 from tinyrig.workload.image import build_image
 
+pytestmark = pytest.mark.slow
+
 BOARD = BOARDS["virtual"]
 WINDOWS = 40
 FAULTS = [

@@ -23,6 +23,8 @@ from tinyrig.mlperf.text import printed_unit
 from tinyrig.tests.small_models import dense_int8
 from tinyrig.windows.files import read_windows
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def locks(tmp_path, monkeypatch):

@@ -17,6 +17,8 @@ from tinyrig.host.log import heard
 from tinyrig.virtual.launch import VirtualBoard
 from tinyrig.virtual.tests.test_flash import alive
 
+pytestmark = pytest.mark.slow
+
 BOARD = BOARDS["virtual"]
 PAGES = bytes(range(256)) * 48
 """Three pages behind the program, so that there is a middle to break off in."""
