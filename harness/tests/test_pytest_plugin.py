@@ -11,6 +11,8 @@ import pytest
 from tinyrig.tests.user_home import environment, furnish
 from tinyrig.virtual.launch import VirtualBoard
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def repo(pytester, monkeypatch):

@@ -15,6 +15,8 @@ from tinyrig.core.records import TensorSpec
 from tinyrig.variants.lab import manifest
 from tinyrig.variants.networks import tflite_facts
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -29,6 +29,8 @@ from tinyrig.workload import arduino_sketch
 from tinyrig.workload.image import build_image
 from tinyrig.workload.tests.test_arduino_sketch import fake  # noqa: F401 - a fixture
 
+pytestmark = pytest.mark.slow
+
 BOARD, BARE = BOARDS["nano33ble"], BOARDS["virtual"]
 BAD_ADDRESS, USE_ALL_STACK, HANG = 1, 3, 4
 """Of firmware/tests/toy_fault.c."""

@@ -18,6 +18,8 @@ from tinyrig.compiler.model.step import AnyStep, CompileOptions
 from tinyrig.compiler.tests import cases
 from tinyrig.core.errors import HostError
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 
 STRATEGIES = {

@@ -27,6 +27,8 @@ from tinyrig.tests.servers import ROOT, Program, Ser2net, free_port, listens, ne
 from tinyrig.virtual.launch import VirtualBoard
 from tinyrig.workload.image import build_image
 
+pytestmark = pytest.mark.slow
+
 BOARD = BOARDS["virtual"]
 ROOM = {"flash_bytes": BOARD.flash_bytes, "ram_bytes": BOARD.ram_bytes}
 SCHEMES = ("rfc2217", "socket")

@@ -31,6 +31,8 @@ from tinyrig.tests import old_database
 from tinyrig.tests.fake_runs import BOARD, SUBJECT
 from tinyrig.tests.user_home import MODEL, SAMPLES, WINDOWS, furnish, numbers, url
 
+pytestmark = pytest.mark.slow
+
 VIRTUAL = parse_board("virtual")
 
 

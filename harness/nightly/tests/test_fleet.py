@@ -29,6 +29,8 @@ from tinyrig.tests.user_home import MODEL, finish, furnish, start, url
 from tinyrig.virtual.launch import VirtualBoard
 from tinyrig.workload import image
 
+pytestmark = pytest.mark.slow
+
 BENCH = """
 [nightly]
 page = "{home}/nights.html"

@@ -18,6 +18,8 @@ from tinyrig.tables import schema
 from tinyrig.tests.fake_runs import make_run, make_variant_run
 from tinyrig.tests.sealing import reseal
 
+pytestmark = pytest.mark.slow
+
 NOW = "2027-01-01T00:00:00+00:00"
 BEFORE = "2026-06-01T00:00:00+00:00"
 
