@@ -34,7 +34,7 @@ from tinyrig.workload.oracle import ORACLES
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = ("--model", "gesture.tflite", "--windows", "gesture.npz")
-MOST_MB = 600
+MOST_MB = 605
 MOST_FIRST_S, MOST_RUN_S = 90.0, 20.0
 """From an empty environment to the first verified number, and the run in it; only --times holds them against these limits: a
 loaded machine is slower."""
