@@ -42,5 +42,13 @@ def stop_and_continue(*pids: int, times: int = 2) -> None:
 def wait_until_gone(pids: list[int]) -> None:
     until = time.monotonic() + SETTLE_S
     while any(map(alive, pids)):
-        assert time.monotonic() < until, "it outlived the process that had started it"
+        assert time.monotonic() < until, f"outlived the process that had started it: {[*filter(None, map(_command, pids))]}"
         time.sleep(0.01)
+
+
+def _command(pid: int) -> str:
+    """What a running process is; empty for one that has ended."""
+    if alive(pid):
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+    return ""

@@ -12,11 +12,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinyrig.core.errors import RigError, UserError
+from tinyrig.host.forked import CRASH_STATUS
 from tinyrig.host.helper import Lines
 from tinyrig.host.own_command import run_module
 from tinyrig.virtual.faults import FAULTS, Fault, parse_fault
@@ -96,10 +98,28 @@ def tell_injected(board: Board) -> None:
 def leave(link: Path | None, board: Board) -> None:
     """Ends the process at once, emulator and all; takes the link along."""
     drop_link(link, board.line.path)
-    if board.line.injected:
-        tell_injected(board)
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):  # nobody may be left to read it
+        if board.line.injected:
+            tell_injected(board)
+        sys.stdout.flush()
     os._exit(0)
+
+
+def beside(work: Callable[..., None], link: Path | None, board: Board, *args: Any) -> None:
+    """Runs `work` in a thread beside the emulator. Without it the board would hear of no end: so the process ends with it. An
+    answer that nobody is left to read is an end like any other."""
+
+    def life() -> None:
+        try:
+            work(link, board, *args)
+        except BrokenPipeError:
+            leave(link, board)
+        except BaseException:
+            traceback.print_exc()
+        drop_link(link, board.line.path)
+        os._exit(CRASH_STATUS)
+
+    threading.Thread(target=life, daemon=True).start()
 
 
 class Requests:
@@ -118,7 +138,7 @@ class Requests:
         return data == b""
 
 
-def hear(board: Board, link: Path | None) -> None:
+def hear(link: Path | None, board: Board) -> None:
     """Beside the emulator: signals, which are blocked in every thread. Not by sigtimedwait: once stopped and continued, Python's
     gives a siginfo that nobody has filled in once its time is up (CPython 3.11 to 3.13)."""
     while True:
@@ -131,7 +151,7 @@ def hear(board: Board, link: Path | None) -> None:
             leave(link, board)
 
 
-def watch(board: Board, link: Path | None, until_eof: bool) -> None:
+def watch(link: Path | None, board: Board, until_eof: bool) -> None:
     """Beside the emulator: the end of stdin, the 1200-baud touch."""
     requests = Requests(board)
     while True:
@@ -186,8 +206,8 @@ def main(argv: list[str] | None = None) -> int:
     except RigError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    threading.Thread(target=hear, args=(board, args.link), daemon=True).start()
-    threading.Thread(target=watch, args=(board, args.link, args.until_eof), daemon=True).start()
+    beside(hear, args.link, board)
+    beside(watch, args.link, board, args.until_eof)
     print(f"port {board.line.path}", flush=True)
     board.run()
     return 0

@@ -68,8 +68,9 @@ class Killer:
                 process.wait(self._random.uniform(0, self._seconds))
 
     def kept(self) -> int:
-        """Samples of what is not finished."""
-        query = "SELECT count(*) FROM samples JOIN variant_runs ON id = variant_run_id WHERE state = 'open'"
+        """Samples of the run that is not finished; its measurement may be, for a moment before it."""
+        query = """SELECT count(*) FROM samples JOIN variant_runs ON variant_runs.id = variant_run_id
+            JOIN runs ON runs.seq = variant_runs.run_seq WHERE runs.state = 'open'"""
         return self._ask(query)
 
     def _open_run(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import struct
@@ -15,6 +16,7 @@ import serial
 
 from tinyrig.core.boards import VIRTUAL_ID_PREFIX
 from tinyrig.core.errors import InfraError, UserError
+from tinyrig.host.forked import CRASH_STATUS
 from tinyrig.virtual.faults import FAULTS, parse_fault
 from tinyrig.virtual.launch import VirtualBoard
 
@@ -230,6 +232,35 @@ def test_end_of_stdin_ends_it() -> None:
         assert process.stdout.readline().startswith("port ")
         process.stdin.close()
         assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize(("request_line", "status"), [(b"", 0), (b"no request\n", CRASH_STATUS)])
+def test_it_ends_when_nobody_is_left_to_read_its_answer_and_when_it_can_give_none(elf: Path, request_line: bytes, status: int) -> None:
+    asked = request_line or json.dumps({"lay_out": str(elf)}).encode() + b"\n"
+    words = [sys.executable, "-m", "tinyrig.virtual", "--until-eof", "--image", str(elf)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout.readline().startswith(b"port ")
+        process.stdout.close()
+        process.stdin.write(asked)
+        process.stdin.flush()
+        try:
+            assert process.wait(20) == status
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_it_ends_when_nobody_is_left_to_hear_what_a_signal_asks_for(elf: Path, number: int) -> None:
+    words = [sys.executable, "-m", "tinyrig.virtual", "--until-eof", "--image", str(elf)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline().startswith(b"port ")
+        process.stdout.close()
+        process.stderr.close()
+        process.send_signal(number)
+        try:
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
 
 
 def test_dead_board_is_an_infra_error(elf: Path) -> None:
