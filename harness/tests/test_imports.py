@@ -1,6 +1,7 @@
 """What importing costs: the rig side never loads TensorFlow or the emulator, --help nothing heavy. Which room may import which is
 import-linter's affair (pyproject.toml, `make lint`)."""
 
+import ast
 import pkgutil
 import subprocess
 import sys
@@ -56,3 +57,23 @@ def test_help_loads_nothing_heavy():
     loaded = {name.split(".")[0] for name in done.stderr.split()}
     assert "tinyrig" in loaded
     assert not loaded & {"numpy", "scipy", "pandas", "matplotlib", "sqlalchemy", "unicorn", "tflite", "tensorflow", "rich"}
+
+
+def test_no_test_imports_tensorflow_into_the_process_that_runs_the_tests():
+    """It would take the settings of whoever is first, and builders refuse to work with settings that they did not make."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for top in ("harness", "variants", "reports", "bench")
+        for path in sorted((ROOT / top).rglob("*.py"))
+        if path.name.startswith("test_") or path.name == "conftest.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if {"tensorflow", "keras", "tf_keras"} & _imported(node)
+    ]
+    assert not found, "build models in a module that runs as a process of its own, like variants/tests/recurrent_models.py"
+
+
+def _imported(node: ast.AST) -> set[str]:
+    """First names of the packages that it imports."""
+    if isinstance(node, ast.Import):
+        return {alias.name.split(".")[0] for alias in node.names}
+    return {node.module.split(".")[0]} if isinstance(node, ast.ImportFrom) and node.module else set()
