@@ -235,7 +235,7 @@ def test_end_of_stdin_ends_it() -> None:
 
 
 @pytest.mark.parametrize(("request_line", "status"), [(b"", 0), (b"no request\n", CRASH_STATUS)])
-def test_it_ends_when_nobody_is_left_to_read_its_answer_and_when_it_can_give_none(elf: Path, request_line: bytes, status: int) -> None:
+def test_it_ends_when_nobody_reads_its_answer_and_when_it_has_none(elf: Path, request_line: bytes, status: int) -> None:
     asked = request_line or json.dumps({"lay_out": str(elf)}).encode() + b"\n"
     words = [sys.executable, "-m", "tinyrig.virtual", "--until-eof", "--image", str(elf)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
