@@ -65,6 +65,27 @@ typedef struct {
     float min, max;
 } nn_dense_float;
 
+/* Floats with weights stored as int8; `scale` by output channel. */
+typedef struct {
+    nn_window w;
+    int32_t group_c;
+    const float *scale;
+    float min, max;
+} nn_conv_w8_shape;
+
+typedef struct {
+    nn_window w;
+    int32_t multiplier;
+    const float *scale;
+    float min, max;
+} nn_depthwise_w8_shape;
+
+typedef struct {
+    int32_t rows, in_n, out_n;
+    const float *scale;
+    float min, max;
+} nn_dense_w8_shape;
+
 typedef struct {
     nn_window w;
     int32_t min, max;
@@ -282,6 +303,10 @@ void nn_depthwise_f32(const nn_depthwise_float *p, const float *in, const float 
 void nn_dense_s8(const nn_dense_int *p, const int8_t *in, const int8_t *weights, const int32_t *bias, int8_t *out);
 void nn_dense_s16_b32(const nn_dense_int *p, const int16_t *in, const int8_t *weights, const int32_t *bias, int16_t *out);
 void nn_dense_s16(const nn_dense_int *p, const int16_t *in, const int8_t *weights, const int64_t *bias, int16_t *out);
+/* bias: in steps of the output channel's scale. */
+void nn_conv2d_w8(const nn_conv_w8_shape *p, const float *in, const int8_t *weights, const float *bias, float *out);
+void nn_depthwise_w8(const nn_depthwise_w8_shape *p, const float *in, const int8_t *weights, const float *bias, float *out);
+void nn_dense_w8(const nn_dense_w8_shape *p, const float *in, const int8_t *weights, const float *bias, float *out);
 void nn_dense_f32(const nn_dense_float *p, const float *in, const float *weights, const float *bias, float *out);
 
 void nn_average_pool_s8(const nn_pool_int *p, const int8_t *in, int8_t *out);

@@ -1,9 +1,9 @@
 """A model in a form that tflite-micro takes as it is meant, for its work as the oracle.
 
 tflite-micro reads a free batch's shapes literally, lacks ops that compute shapes, finds no values behind the FlatBuffer,
-knows one scale of stored weights only, and pads SPACE_TO_BATCH_ND with what lies in its memory. None of that is
-arithmetic of the network: shapes, values and float32 weights are written into a copy of the file. What it has no operator
-for is put in terms of others (oracle_ops.py).
+knows one scale of stored weights only and none under float activations, and pads SPACE_TO_BATCH_ND with what lies in its
+memory. None of that is arithmetic of the network: shapes, values and float32 weights are written into a copy of the file.
+What it has no operator for is put in terms of others (oracle_ops.py).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from tinyrig.compiler.lower.flow.lists import ListUpdate, list_updates
 from tinyrig.compiler.lower.lower import lower
 from tinyrig.compiler.model import schema
 from tinyrig.compiler.model.graph import Graph, Op, Tensor, read_model
+from tinyrig.compiler.model.litert.dynamic import float_weights
 from tinyrig.compiler.oracle_ops import Rewriter, Stand, stand_ins
 from tinyrig.core.errors import ModelError
 
@@ -27,7 +28,7 @@ def oracle_form(data: bytes) -> bytes:
     lowered = lower(graph)
     tensors = lowered.tensors[: len(graph.tensors)]
     shapes = {old.index: new.shape for old, new in zip(graph.tensors, tensors, strict=True) if old.shape != new.shape}
-    values = _settled(graph, tensors) | _sparse(data, graph)
+    values = _settled(graph, tensors) | _sparse(data, graph) | float_weights(graph)
     padded = [op.index for op in graph.ops if op.code == "SPACE_TO_BATCH_ND" and _pads(tensors, op)]
     stand = stand_ins(graph, lowered)
     updates = {k: list_updates(graph.tensors, part.ops) for k, part in enumerate(graph.inner, 1)}
@@ -90,8 +91,7 @@ def _rewritten(
     sub = model.subgraphs[0]
     for i, shape in shapes.items():
         sub.tensors[i].shape, sub.tensors[i].shapeSignature = list(shape), None
-    for i, value in values.items():
-        sub.tensors[i].buffer, sub.tensors[i].sparsity = _buffer(writer, model, value), None
+    _write_values(writer, model, values)
     for i in sorted({*padded, *stand}, reverse=True):
         if i in stand:
             Rewriter(writer, model).replace(i, stand[i])
@@ -104,6 +104,15 @@ def _rewritten(
     builder = flatbuffers.Builder(len(data))
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+def _write_values(writer: Any, model: Any, values: dict[int, np.ndarray]) -> None:
+    tensors = [t for sub in model.subgraphs for t in sub.tensors]  # numbered as in a Graph, as long as none is added
+    for i, value in values.items():
+        t = tensors[i]
+        t.buffer, t.sparsity = _buffer(writer, model, value), None
+        if value.dtype == np.float32 and t.type != writer.TensorType.FLOAT32:
+            t.type, t.quantization = writer.TensorType.FLOAT32, None
 
 
 def _update_lists(writer: Any, model: Any, sub: Any, updates: list[ListUpdate]) -> None:

@@ -90,9 +90,8 @@ FLOAT16_NOTE = (
     "smaller"
 )
 DYNAMIC_NOTE = (
-    "layers of 1024 weights or more get int8 weights with float activations, which needs hybrid kernels: neither the engine nor "
-    "TensorFlow Lite Micro has them, so such a model is built for its size and its accuracy on the host and is not measured; "
-    "smaller layers stay float32"
+    "layers of 1024 weights or more get int8 weights under float activations; the board computes in float32, as fast and as "
+    "large as the float network, or with int8 in flash, slower, where those leave no room; smaller layers stay float32"
 )
 INT16_NOTE = "int16 activations run on the engine's portable kernels: more exact than int8, and slower than the float network"
 
@@ -252,7 +251,7 @@ STEPS: dict[str, Step] = {
     ),
     "dynamic": Step(
         quantise.build_dynamic,
-        "quantises only the weights to int8 (not measured: see docs/lab.md)",
+        "quantises only the weights to int8: the board computes in float32",
         {"dtype": "dynamic"},
         None,
         _ANY_FLOAT,

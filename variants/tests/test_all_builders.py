@@ -49,7 +49,7 @@ def test_every_other_step_builds_what_its_name_says(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_chain_runs_on_the_virtual_board_and_what_can_not_run_is_not_measured(tmp_path):
+def test_chains_run_on_the_virtual_board(tmp_path):
     """32 channels, so that the converter quantises the weights of `dynamic`: it leaves layers below 1024 of them alone."""
     rng = np.random.default_rng(0)
     y = np.tile([0, 1], 20)
@@ -79,9 +79,7 @@ def test_a_chain_runs_on_the_virtual_board_and_what_can_not_run_is_not_measured(
         )
     finally:
         shutil.rmtree(ROOT / "variants" / "out" / data.stem, ignore_errors=True)
-    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     result = json.loads((tmp_path / "out.json").read_text())
-    assert [run["variant"] for run in result["runs"]] == ["simple+l1-filters@0.5+pqt"]
-    assert result["runs"][0]["parity"]["mismatched_windows"] == 0 and result["runs"][0]["latency"]["us_median"] > 0
-    assert [n["variant"] for n in result["not_measured"]] == ["simple+dynamic"]
-    assert "dynamic-range" in result["not_measured"][0]["error"]
+    assert [run["variant"] for run in result["runs"]] == ["simple+l1-filters@0.5+pqt", "simple+dynamic"]
+    assert all(run["parity"]["mismatched_windows"] == 0 and run["latency"]["us_median"] > 0 for run in result["runs"])

@@ -21,7 +21,6 @@ TOLD = {
     "GELU": "tf.sigmoid(1.702 * x)",
     "WHERE": "multiply by the mask",
     "POW": "tf.exp(p * tf.math.log(x))",
-    "dynamic": "representative_dataset",
     "uint8": "feed float32 windows",
     "length": "keras.Input(batch_shape=(1, ...))",
     "state": "an input and an output of the model",
@@ -53,6 +52,11 @@ def test_the_remedy_helps(built: Path, name: str) -> None:
     if refused.runs:
         pytest.skip("the compiler has learned this op")
     assert all(TOLD[name] in o.remedy for o in refused.obstacles), refused.obstacles
+
+
+@pytest.mark.slow
+def test_what_the_default_optimisation_alone_gives_runs(built: Path) -> None:
+    assert runs(built / "dynamic.tflite")
 
 
 @pytest.mark.slow

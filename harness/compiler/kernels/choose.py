@@ -5,6 +5,8 @@ from __future__ import annotations
 from tinyrig.compiler.kernels import cmsis, m4_f32, m4_int8, portable, portable_picks, portable_state
 from tinyrig.compiler.kernels.custom import detection, signal
 from tinyrig.compiler.kernels.dsp import int16, transpose
+from tinyrig.compiler.kernels.litert import stored
+from tinyrig.compiler.model.layers import Conv2D, ConvMean, DepthwiseConv2D, FullyConnected, TransposeConv
 from tinyrig.compiler.model.step import AnyStep, CompileOptions, Kernel, Select
 from tinyrig.core.errors import UserError
 
@@ -44,5 +46,16 @@ def select_kernel(step: AnyStep, engine: str, options: CompileOptions) -> Kernel
 
 def find_kernel(step: AnyStep, engine: str, options: CompileOptions) -> Kernel | None:
     """None where the engine has no kernel for the step, which may only happen to fused steps. Raises UserError."""
-    kernels = (table[step.kind](step, options) for table in tables_of(engine, options) if step.kind in table)
+    tables = tables_of(engine, options)
+    if _stays_stored(step, options):
+        tables = (stored.KERNELS,)
+    kernels = (table[step.kind](step, options) for table in tables if step.kind in table)
     return next((k for k in kernels if k is not None), None)
+
+
+def _stays_stored(step: AnyStep, options: CompileOptions) -> bool:
+    """Whether a float layer's weights stay int8 as in the file: where size counts. A fusion that would widen them has no kernel
+    then."""
+    layer = step.params.conv if isinstance(step.params, ConvMean) else step.params
+    weighted = isinstance(layer, Conv2D | DepthwiseConv2D | FullyConnected) and not isinstance(layer, TransposeConv)
+    return options.optimise == "size" and weighted and layer.stored is not None

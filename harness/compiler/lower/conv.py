@@ -10,6 +10,7 @@ from tinyrig.compiler.lower import matmul
 from tinyrig.compiler.lower.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant
 from tinyrig.compiler.model.graph import Op, Tensor
 from tinyrig.compiler.model.layers import Conv2D, DepthwiseConv2D, FullyConnected, Requant, TransposeConv, Window
+from tinyrig.compiler.model.litert.dynamic import Stored
 from tinyrig.compiler.model.quant import FLOAT_ACTIVATIONS, activation_range, out_size, pad_before, quantize_multipliers
 
 MAX_BIAS_64 = 1 << 46
@@ -24,7 +25,8 @@ def conv2d(p: Program, op: Op) -> None:
     out_c, k_h, k_w, group_c = weights.shape
     check(op, w, x.shape[3] % group_c == 0 and out_c % (x.shape[3] // group_c) == 0, f"a divisor of {x.shape[3]} input channels")
     window = window_of(op, x, y, k_h, k_w, out_c)
-    params = Conv2D(window, weights, _bias(op, x, b, out_c), x.zero_point, _requant(op, x, w, y, out_c, 0), *clamp_f32(op, x))
+    requant = _requant(op, x, w, y, out_c, 0)
+    params = Conv2D(window, weights, _bias(op, x, b, out_c), x.zero_point, requant, *clamp_f32(op, x), Stored.of(w, 0))
     p.emit(f"conv2d_{SUFFIX[x.dtype]}", op, [x], [y], params, y.size * k_h * k_w * group_c)
 
 
@@ -38,8 +40,14 @@ def depthwise_conv2d(p: Program, op: Op) -> None:
     check(op, w, given == multiplier, f"a depth multiplier of {multiplier}", str(given))
     window = window_of(op, x, y, k_h, k_w, out_c)
     requant = _requant(op, x, w, y, out_c, 3)
-    params = DepthwiseConv2D(window, weights[0], _bias(op, x, b, out_c), multiplier, x.zero_point, requant, *clamp_f32(op, x))
+    bias, bounds = _bias(op, x, b, out_c), clamp_f32(op, x)
+    params = DepthwiseConv2D(window, weights[0], bias, multiplier, x.zero_point, requant, *bounds, _depthwise(Stored.of(w, 3)))
     p.emit(f"depthwise_conv2d_{SUFFIX[x.dtype]}", op, [x], [y], params, y.size * k_h * k_w)
+
+
+def _depthwise(stored: Stored | None) -> Stored | None:
+    """Its weights as the step has them, [k_h, k_w, out_c]."""
+    return None if stored is None else Stored(stored.weights[0], stored.scales)
 
 
 def fully_connected(p: Program, op: Op) -> None:
@@ -61,7 +69,8 @@ def fully_connected(p: Program, op: Op) -> None:
     weight_zero = w.zero_point if x.dtype != "float32" and per_tensor else 0
     check(op, w, -128 <= weight_zero <= 127, "a zero point in [-128, 127]", str(weight_zero))
     bias = _bias(op, x, b, out_n)
-    params = FullyConnected(rows, in_n, out_n, weights, bias, x.zero_point, weight_zero, requant, *clamp_f32(op, x))
+    bounds = clamp_f32(op, x)
+    params = FullyConnected(rows, in_n, out_n, weights, bias, x.zero_point, weight_zero, requant, *bounds, Stored.of(w, 0))
     p.emit(f"fully_connected_{SUFFIX[x.dtype]}", op, [x], [y], params, rows * in_n * out_n)
 
 
@@ -95,15 +104,6 @@ def _image_output(p: Program, op: Op, x: Tensor, w: Tensor) -> tuple[Tensor, np.
 def _weights(op: Op, x: Tensor, w: Tensor, y: Tensor, rank: int) -> np.ndarray:
     check_dtype(op, x, "float32", "int8", "int16")
     check_dtype(op, y, x.dtype)
-    hybrid = x.dtype == "float32" and w.dtype == "int8"
-    check(
-        op,
-        w,
-        not hybrid,
-        "float32 weights, or int8 activations too",
-        "int8 weights with float32 activations: the model "
-        "was converted with dynamic-range quantisation, which needs a representative dataset to become full int8",
-    )
     check_dtype(op, w, "float32" if x.dtype == "float32" else "int8")
     weights = constant(op, w, "the weights")
     check(op, w, weights.ndim == rank, f"rank {rank}")

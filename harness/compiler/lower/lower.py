@@ -15,6 +15,7 @@ from tinyrig.compiler.lower.program import Program, check
 from tinyrig.compiler.model.extent import Empty, Open
 from tinyrig.compiler.model.graph import Graph, Op, Tensor, kept_state, read_graph, several_subgraphs
 from tinyrig.compiler.model.layers import Bounded
+from tinyrig.compiler.model.litert.dynamic import with_float_weights
 from tinyrig.compiler.model.obstacle import Obstacle, Refused
 from tinyrig.compiler.model.options import custom_name
 from tinyrig.compiler.model.params import Clamp
@@ -166,7 +167,7 @@ MAX_OBSTACLES = 100
 
 def lower(graph: Graph) -> Lowered:
     """Raises ModelError naming op, index, layer and tensor for all that can't be compiled."""
-    program = Program(graph := with_updates(graph))
+    program = Program(graph := with_float_weights(with_updates(graph)))
     program.lower_op = partial(_lower_op, program)
     for i in graph.inputs:  # an open batch is run with the size that the file gives, as TFLM does
         program.settle(program.tensors[i], program.tensors[i].shape)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tinyrig.compiler.lower.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant, one_to_one
 from tinyrig.compiler.model.graph import Op, Tensor
+from tinyrig.compiler.model.litert.dynamic import real
 from tinyrig.compiler.model.params import Clamp, Dequantize, Quantize, Rescale
 from tinyrig.compiler.model.quant import FLOAT_ACTIVATIONS, INT_RANGE, activation_range, quantize_multiplier, round_half_away
 
@@ -85,7 +88,10 @@ def dequantize(p: Program, op: Op) -> None:
         p.fold(y, constant(op, x, "a float16 tensor").astype(np.float32))
         return
     if x.data is not None:  # weights that are stored as integers and computed with in float32
-        p.fold(y, _dequantized(op, x, x.data))
+        _check_scales(op, x)
+        p.fold(y, real(x))
+        if x.dtype == "int8":  # by them a kernel finds the integers again
+            p.tensors[y.index] = replace(p.tensors[y.index], scales=x.scales, zero_points=x.zero_points, axis=x.axis)
         return
     check_quantized(op, x)
     p.emit(f"dequantize_{SUFFIX[x.dtype]}", op, [x], [y], Dequantize(x.size, float(x.scale), x.zero_point))
@@ -98,11 +104,8 @@ def densify(p: Program, op: Op) -> None:
     p.alias(op, x, p.output(op))
 
 
-def _dequantized(op: Op, x: Tensor, stored: np.ndarray) -> np.ndarray:
-    """float32 values of integer weights of one scale, or one for each index of an axis."""
+def _check_scales(op: Op, x: Tensor) -> None:
+    """Of integer weights: one scale, or one for each index of an axis."""
     n = len(x.scales)
     good = n == 1 or (n > 1 and 0 <= x.axis < len(x.shape) and x.shape[x.axis] == n)
     check(op, x, good, "one scale, or one for each index of an axis", f"{n} scales for {list(x.shape)}")
-    shape = [n if i == x.axis else 1 for i in range(len(x.shape))] if n > 1 else [1] * len(x.shape)
-    zeros = x.zero_points.reshape(shape).astype(np.float32)
-    return np.asarray((stored.astype(np.float32) - zeros) * x.scales.reshape(shape), np.float32)

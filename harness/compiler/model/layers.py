@@ -9,6 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
+from tinyrig.compiler.model.litert.dynamic import Stored
+
 
 class Bounded(Protocol):
     """A record whose result is clamped; infinite where it is not."""
@@ -105,6 +107,8 @@ class Conv2D(_Layer):
     requant: Requant | None = None
     act_min: float = -np.inf
     act_max: float = np.inf
+    stored: Stored | None = None
+    """Of f32: the weights as the file has them, where that is int8."""
 
     @property
     def groups(self) -> int:
@@ -126,6 +130,7 @@ class DepthwiseConv2D(_Layer):
     requant: Requant | None = None
     act_min: float = -np.inf
     act_max: float = np.inf
+    stored: Stored | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +150,7 @@ class FullyConnected(_Layer):
     requant: Requant | None = None
     act_min: float = -np.inf
     act_max: float = np.inf
+    stored: Stored | None = None
 
 
 @dataclass(frozen=True, eq=False)
