@@ -11,6 +11,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from tinyrig.core.errors import EXIT_GOOD, EXIT_USER, HostError, UserError
 
 if TYPE_CHECKING:
     from tinyrig.core.config import Config
-    from tinyrig.store.comparison import Pair, Row
+    from tinyrig.store.estimates.bands import Bands
     from tinyrig.store.history import Place, Series
     from tinyrig.store.origins import Origin
     from tinyrig.store.runs import Store
@@ -106,6 +107,8 @@ def _add_filter(parser: argparse.ArgumentParser) -> None:
 def _history(arguments: argparse.Namespace) -> int:
     from dataclasses import replace
 
+    from tinyrig.analysis.provenance import stored_notes
+    from tinyrig.store.estimates.bands import bands
     from tinyrig.store.estimates.beside import METRIC, error_series
     from tinyrig.store.history import comparables, series
     from tinyrig.store.origins import origins
@@ -115,7 +118,7 @@ def _history(arguments: argparse.Namespace) -> int:
         _check_metric(arguments.metric)
     with _open() as store:
         found = error_series(store, **_which(arguments)) if derived else series(store, arguments.metric, **_which(arguments))
-        metadata = comparables(store)
+        about = _About(comparables(store), bands(store, [arguments.metric], **_which(arguments)))
         shown = [replace(s, places=p, values=v) for s, p, v in ((s, *_last(s, arguments.last)) for s in found)]
         of = [{(o.run_id, o.board_id): o for o in origins(store, [p.run_id for p in s.places], s.variant)} for s in shown]
     if not found:
@@ -124,7 +127,10 @@ def _history(arguments: argparse.Namespace) -> int:
             expected="a variant, board and time of the database",
             remedy="leave out --variant, --board or --since",
         )
-    print("\n\n".join(_series_text(s, metadata, arguments.last, o) for s, o in zip(found, of, strict=True)))
+    print("\n\n".join(_series_text(s, about, arguments.last, o) for s, o in zip(found, of, strict=True)))
+    banded = [(s, p) for s in shown for p, v in zip(s.places, s.values, strict=True) if about.bands.of(s, p, v)]
+    for note in stored_notes(about.metadata.get(place.comparable) for _, place in banded):
+        print(f"\n{note}")
     return EXIT_GOOD
 
 
@@ -148,7 +154,15 @@ def _last(series: Series, last: int) -> tuple[tuple[Place, ...], tuple[float, ..
     return (series.places[-last:], series.values[-last:]) if last > 0 else (series.places, series.values)
 
 
-def _series_text(series: Series, metadata: dict[str, dict[str, Any]], last: int, of: dict[tuple[str, str], Origin]) -> str:
+@dataclass(frozen=True)
+class _About:
+    """What is known of all series: the metadata of each hash, and the bands of estimates."""
+
+    metadata: dict[str, dict[str, Any]]
+    bands: Bands
+
+
+def _series_text(series: Series, about: _About, last: int, of: dict[tuple[str, str], Origin]) -> str:
     """A title, what the newest value belongs to, and a table. A row's change is against the last value before it that was
     measured with the same."""
     from tabulate import tabulate
@@ -159,7 +173,7 @@ def _series_text(series: Series, metadata: dict[str, dict[str, Any]], last: int,
     unit = METRICS[series.metric].unit if series.metric in METRICS else "fraction"
     unit = unit.replace("cycles", counter(series.timing))
     title = f"{series.metric} ({unit}) of {series.variant} on {series.board} {series.board_id}, {series.timing}"
-    rows = list(_series_rows(series, metadata, of))
+    rows = list(_series_rows(series, about, of))
     shown = rows[-last:] if last > 0 else rows
     title += f", the last {len(shown)} of {len(rows)}" if len(shown) < len(rows) else ""
     header = ("started (UTC)", "run", "firmware", "value", "change", "%", "")
@@ -171,11 +185,11 @@ def _series_text(series: Series, metadata: dict[str, dict[str, Any]], last: int,
 _RIGHT = ("left", "left", "left", "right", "right", "right", "left")
 
 
-def _series_rows(
-    series: Series, metadata: dict[str, dict[str, Any]], of: dict[tuple[str, str], Origin]
-) -> Iterable[tuple[str, ...]]:
+def _series_rows(series: Series, about: _About, of: dict[tuple[str, str], Origin]) -> Iterable[tuple[str, ...]]:
     from tinyrig.analysis.provenance import clock_off
+    from tinyrig.reports.compare.terminal import change_text, value_text
 
+    metadata = about.metadata
     above: Place | None = None
     last: dict[str, float] = {}
     for place, value in zip(series.places, series.values, strict=True):
@@ -184,22 +198,16 @@ def _series_rows(
         notes += [f"rerun {place.rerun}"] if place.rerun else []
         base = next((last[key] for key in reversed(last) if not _why(metadata, key, place.comparable)), None)
         if base is not None:
-            change, percent = _difference(series.metric, value - base, base)
+            change, percent = change_text(series.metric, value - base, base)
         if above and (why := _why(metadata, above.comparable, place.comparable)):
             notes.insert(0, f"not comparable with the row above: {why}")
         origin = of.get((place.run_id, series.board_id))
         notes += ["the clock is off"] if origin and clock_off(origin.clock) else []
         start, firmware = place.started[:16].replace("T", " "), origin.build_id[:8] if origin else ""
-        yield start, place.run_id, firmware, _text(series.metric, value), change, percent, "; ".join(notes)
+        text = value_text(series.metric, value, about.bands.of(series, place, value))
+        yield start, place.run_id, firmware, text, change, percent, "; ".join(notes)
         last.pop(place.comparable, None)  # the newest goes to the end
         above, last[place.comparable] = place, value
-
-
-def _difference(metric: str, change: float, base: float) -> tuple[str, str]:
-    """(change, %), both with a sign; empty where nothing changed."""
-    if not change:
-        return "", ""
-    return ("+" if change > 0 else "") + _text(metric, change), f"{100 * change / abs(base):+.2f}" if base else ""
 
 
 def _why(metadata: dict[str, dict[str, Any]], first: str, second: str) -> str:
@@ -215,21 +223,12 @@ def _why(metadata: dict[str, dict[str, Any]], first: str, second: str) -> str:
     return ", ".join(f"{METADATA_WORDS.get(k, k)} {a.get(k)} -> {b.get(k)}" for k in differing_keys(a, b))
 
 
-def _text(metric: str, value: float) -> str:
-    """As the reports write it."""
-    from tinyrig.analysis.metric_table import METRICS
-    from tinyrig.store.estimates.beside import METRIC
-
-    if metric == METRIC:
-        return f"{100 * value:+.2f} %"
-    return METRICS[metric.removesuffix("_ci95_low").removesuffix("_ci95_high")].format(value)
-
-
 # ---- compare ----
 
 
 def _compare(arguments: argparse.Namespace) -> int:
     """Exit status 2 when no variant of the two runs can be compared: then nothing was said of them."""
+    from tinyrig.reports.compare.terminal import pair_text
     from tinyrig.store.comparison import compare, run_values
     from tinyrig.store.origins import origins
 
@@ -243,9 +242,11 @@ def _compare(arguments: argparse.Namespace) -> int:
     for name, run_id, place in zip("AB", ids, places, strict=True):
         print("\n   ".join([f"{name}: run {run_id}", *place]))
     for pair in pairs:
-        print(f"\n{_pair_text(pair, arguments.all)}")
+        print(f"\n{pair_text(pair, arguments.all)}")
     if any(row.noisy and row.change for pair in pairs for row in pair.rows):
         print("\n? measured on a physical board: only the board's own noise shows whether it is chance (docs/verdicts.md)")
+    for note in dict.fromkeys(note for pair in pairs for note in pair.estimates):
+        print(f"\nB / A: in brackets at the low and at the high end of both bands. {note[0].upper()}{note[1:]}")
     if all(pair.differences and not pair.notes for pair in pairs):
         print("\ntinyrig: nothing of these runs can be compared", file=sys.stderr)
         return EXIT_USER
@@ -273,33 +274,6 @@ def _refuse_model(name: str) -> None:
             received=name,
             remedy=f"to compare a model with the oracle op by op: tinyrig ops {name}",
         )
-
-
-def _pair_text(pair: Pair, everything: bool) -> str:
-    from tabulate import tabulate
-
-    if pair.differences:
-        notes = f"\n  {'; '.join(pair.notes)}" if pair.notes else ""
-        return f"{pair.variant}: not comparable: {'; '.join(pair.differences)}{notes}"
-    rows = [r for r in pair.rows if everything or r.first != r.second]
-    notes = "; ".join(pair.notes)
-    title = f"{pair.variant}{': ' + notes if notes else ''}"
-    if not rows:
-        return f"{title}: all {len(pair.rows)} metrics are the same" if not notes else f"{title}; all metrics are the same"
-    header = ("metric", "A", "B", "B - A", "%", "")
-    return f"{title}\n{tabulate(map(_row_cells, rows), header, 'github', disable_numparse=True, colalign=_COMPARED)}"
-
-
-_COMPARED = ("left", "right", "right", "right", "right", "left")
-
-
-def _row_cells(row: Row) -> tuple[str, ...]:
-    values = ["not measured" if v is None else _text(row.metric, v) for v in (row.first, row.second)]
-    change, percent = ("", "") if row.change is None else _difference(row.metric, row.change, row.first or 0.0)
-    return row.metric, *values, change, percent, "?" if row.noisy and row.change else _WORDS[row.better]
-
-
-_WORDS = {True: "better", False: "worse", None: ""}
 
 
 # ---- accept ----

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,3 +100,26 @@ METRICS: dict[str, Metric] = {
     "flops": Metric("FLOP", "lower", True, _count),
     "macs": Metric("MAC", "lower", True, _count),
 }
+
+
+# ---- the band of an estimate ----
+
+Ends = tuple[float, float]
+"""A value at the low and at the high end of an estimate's band."""
+END_METRICS = ("latency_us_low", "latency_us_high")
+BANDED = ("latency_us_median", "latency_cycles_median", "cycles_per_mac")
+"""The metrics that have a band where END_METRICS are known: all three are the same cycles in other units."""
+
+
+def ends(metric: str, values: Mapping[str, float | None]) -> Ends | None:
+    """The metric at both ends. None where nothing is known of a band: measured, counted in instructions, or stored without."""
+    value, median = values.get(metric), values.get("latency_us_median")
+    low, high = (values.get(name) for name in END_METRICS)
+    if metric not in BANDED or value is None or not median or low is None or high is None or low == high:
+        return None
+    return value * low / median, value * high / median
+
+
+def banded(form: Callable[[float], str], value: float, band: Ends | None) -> str:
+    """`1.158 (1.142-1.280)`: the value, and in brackets both ends where there are any."""
+    return form(value) if band is None else f"{form(value)} ({form(band[0])}-{form(band[1])})"

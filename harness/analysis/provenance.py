@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -21,10 +21,10 @@ TIMING_NOTES = {
     "nor time",
 }
 MEMORY_NOTE = (
-    "estimated cycles of the virtual board's timing model of a Cortex-M4F behind the nRF52840's flash and cache: its parameters "
-    "were fitted to 303 published measurements of integer programs on that chip (mean error -1.7 %, 94 % within 5 %, worst "
-    "-25 %); neither a whole network nor floating-point code was checked there. The ends of the band: two ways of the cache and "
-    "2 cycles a line of data; 3 cycles for every read of data"
+    "estimated cycles of the virtual board's timing model of a Cortex-M4F behind the nRF52840's flash and cache, of which an "
+    "earlier version was checked against 303 published measurements of integer programs on that chip (mean error -1.7 %, 94 % "
+    "within 5 %, worst -25 %), but none against a whole network or floating-point code there. The ends of the band: two ways of "
+    "the cache and 2 cycles a line of data; 3 cycles for every read of data, and the worst of four layouts of the code"
 )
 """Of estimates whose timing model has a name."""
 CALIBRATED_NOTE = (
@@ -244,10 +244,22 @@ def timing_note(run: Measurement) -> str:
     """What the timing comes from, in words."""
     if mlperf_metrics.is_foreign(run):
         return mlperf_metrics.TIMING_NOTE
-    if run.settings.timing_model:
-        found = _CALIBRATED.search(run.settings.timing_model)
-        return (f"{CALIBRATED_NOTE}: {found[1]}" if found[1] else CALIBRATED_NOTE) if found else MEMORY_NOTE
-    return TIMING_NOTES.get(run.board.timing, run.board.timing)
+    return note_of(run.board.timing, run.settings.timing_model)
+
+
+def note_of(timing: str, timing_model: str | None) -> str:
+    """The same of cycles that the board's own image counted; `timing_model` None or empty: zero wait states."""
+    if not timing_model:
+        return TIMING_NOTES.get(timing, timing)
+    found = _CALIBRATED.search(timing_model)
+    return (f"{CALIBRATED_NOTE}: {found[1]}" if found[1] else CALIBRATED_NOTE) if found else MEMORY_NOTE
+
+
+def stored_notes(metadata: Iterable[Mapping[str, Any] | None]) -> tuple[str, ...]:
+    """What estimates of stored runs were checked against, by their comparable metadata: one line for each timing model. None for
+    those that were not estimated."""
+    models = dict.fromkeys(known.get("timing_model") for known in metadata if known and known.get("timing") == ESTIMATED)
+    return tuple(dict.fromkeys(note_of(ESTIMATED, model) for model in models))
 
 
 def oracle_note(run: Measurement) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from tinyrig.analysis.metric_table import METRICS
-from tinyrig.analysis.provenance import METADATA_WORDS, differing_keys
+from tinyrig.analysis.metric_table import END_METRICS, METRICS, Ends, ends
+from tinyrig.analysis.provenance import METADATA_WORDS, differing_keys, stored_notes
 from tinyrig.core.records import MEASURED
 from tinyrig.store import metric_values
 from tinyrig.store.runs import Store
@@ -37,7 +37,7 @@ class Values:
 @dataclass(frozen=True)
 class Row:
     """One metric in both runs, None where it was not measured. `percent` of the first; `better` None: no direction, or equal;
-    `noisy`: a physical board gives another value every time."""
+    `noisy`: a physical board gives another value every time; `first_ends` and `second_ends`: the ends of an estimate's band."""
 
     metric: str
     first: float | None
@@ -46,16 +46,33 @@ class Row:
     percent: float | None
     better: bool | None
     noisy: bool = False
+    first_ends: Ends | None = None
+    second_ends: Ends | None = None
+
+    @property
+    def moved(self) -> bool:
+        """Whether the value differs, or only an end of its band."""
+        return self.first != self.second or self.first_ends != self.second_ends
+
+    @property
+    def ratio(self) -> tuple[float, Ends] | None:
+        """B over A: by the default parameters, then at both ends. None where one of them has no band."""
+        if not self.first or self.second is None or self.first_ends is None or self.second_ends is None:
+            return None
+        low, high = (b / a for a, b in zip(self.first_ends, self.second_ends, strict=True))
+        return self.second / self.first, (low, high)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A variant of both runs. `differences`: why they can't be compared, in words; then there are no rows."""
+    """A variant of both runs. `differences`: why they can't be compared, in words; then there are no rows. `estimates`: what
+    estimated values were checked against."""
 
     variant: str
     differences: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    estimates: tuple[str, ...] = ()
 
 
 def run_values(store: Store, run_id: str) -> list[Values]:
@@ -101,8 +118,10 @@ def _pair(name: str, first: Values | None, second: Values | None) -> Pair:
     if differences:
         return Pair(name, differences, notes=_same_outputs(first, second))
     measured = first.timing == MEASURED
-    rows = tuple(_row(name, first.metrics.get(name), second.metrics.get(name), measured) for name in METRICS)
-    return Pair(name, (), tuple(r for r in rows if not (r.first is None and r.second is None)), tuple(_notes(first, second)))
+    rows = tuple(_row(name, first.metrics, second.metrics, measured) for name in METRICS if name not in END_METRICS)
+    known = tuple(r for r in rows if not (r.first is None and r.second is None))
+    checked = stored_notes([first.metadata]) if any(r.ratio for r in known) else ()
+    return Pair(name, (), known, tuple(_notes(first, second)), checked)
 
 
 def _same_outputs(first: Values, second: Values) -> tuple[str, ...]:
@@ -124,20 +143,15 @@ def differing(first: dict[str, Any] | None, second: dict[str, Any] | None) -> tu
     )
 
 
-def _row(metric: str, first: float | None, second: float | None, measured: bool) -> Row:
+def _row(metric: str, before: dict[str, float], now: dict[str, float], measured: bool) -> Row:
+    first, second = before.get(metric), now.get(metric)
+    bands = ends(metric, before), ends(metric, now)
     if first is None or second is None:
-        return Row(metric, first, second, None, None, None)
+        return Row(metric, first, second, None, None, None, False, *bands)
     change, wanted = second - first, METRICS[metric].better
     better = None if not change or wanted is None else (change < 0) == (wanted == "lower")
-    return Row(
-        metric,
-        first,
-        second,
-        change,
-        100 * change / abs(first) if first else None,
-        better,
-        measured and not METRICS[metric].exact,
-    )
+    percent = 100 * change / abs(first) if first else None
+    return Row(metric, first, second, change, percent, better, measured and not METRICS[metric].exact, *bands)
 
 
 def _notes(first: Values, second: Values) -> list[str]:

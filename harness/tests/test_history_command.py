@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -233,3 +234,14 @@ def test_without_a_database_the_remedy_says_how_to_make_one(tmp_path, monkeypatc
         code, _, errors = tell(capfd, *words)
         assert code == 2 and "tinyrig run" in errors
     assert not (tmp_path / "results.sqlite").exists()
+
+
+def test_estimates_show_their_bands_and_what_they_were_checked_against(runs, capsys):
+    assert main(["history", "latency_us_median", "--variant", "dense"]) == 0
+    told = capsys.readouterr().out
+    assert len(re.findall(r"\d\.\d \(\d+\.\d-\d+\.\d\)", told)) == len(runs) and told.count("was checked against") == 1
+    assert main(["compare", runs[0], runs[1], "--all"]) == 0
+    told = capsys.readouterr().out
+    assert "B / A" in told and re.search(r"1\.000 \(1\.000-1\.000\)", told) and told.count("was checked against") == 1
+    assert main(["history", "flash_total"]) == 0
+    assert "was checked against" not in capsys.readouterr().out

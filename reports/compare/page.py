@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from tinyrig.analysis.metric_table import METRICS, counted, unit
+from tinyrig.analysis.metric_table import METRICS, banded, counted, unit
 from tinyrig.reports import html
 from tinyrig.reports.charts import arena, bars
 from tinyrig.reports.charts.flame import differences
@@ -32,7 +32,7 @@ Steps = Sequence[tuple[str, str, float]]
 
 @dataclass(frozen=True)
 class Change:
-    """One metric of both runs as texts; `status` is a key of GLYPHS."""
+    """One metric of both runs as texts; `status` is a key of GLYPHS; `ratio` of estimates with a band, B over A at both ends."""
 
     name: str
     first: str
@@ -40,6 +40,7 @@ class Change:
     change: str
     percent: str
     status: str
+    ratio: str = ""
 
     @property
     def glyph(self) -> str:
@@ -48,7 +49,8 @@ class Change:
 
 @dataclass(frozen=True)
 class Compared:
-    """One variant: why it can't be compared, or its metrics, changed ones and others; `steps` are drawn as bars."""
+    """One variant: why it can't be compared, or its metrics, changed ones and others; `steps` are drawn as bars; `estimates`:
+    what estimated values were checked against."""
 
     name: str
     reasons: tuple[str, ...]
@@ -59,6 +61,7 @@ class Compared:
     steps: Markup | None = None
     moved: str = ""
     counted: str = ""
+    estimates: tuple[str, ...] = ()
 
     @property
     def tone(self) -> str:
@@ -79,7 +82,8 @@ def compare_page(store: Store, first: str, second: str) -> str:
     ]
     tone, line = headline(variants)
     title = f"tinyrig compare {first} {second}"
-    return html.page("compare.html", title=title, runs=places, tone=tone, line=line, variants=variants)
+    estimates = tuple(dict.fromkeys(note for v in variants for note in v.estimates))
+    return html.page("compare.html", title=title, runs=places, tone=tone, line=line, variants=variants, estimates=estimates)
 
 
 def headline(variants: Sequence[Compared]) -> tuple[str, str]:
@@ -116,20 +120,23 @@ def _compared(store: Store, pair: Pair, ids: tuple[str, str], there: Sequence[di
         _steps(pair.variant, before, now, timing),
         _moved(before, now, timing),
         counted(timing),
+        pair.estimates,
     )
 
 
 def _change(row: Row, timing: str) -> Change:
-    first, second = (quantity(row.metric, value, timing) for value in (row.first, row.second))
+    both = ((row.first, row.first_ends), (row.second, row.second_ends))
+    first, second = (quantity(row.metric, value, timing, ends) for value, ends in both)
     name = label(row.metric, timing)
+    ratio = "" if row.ratio is None else banded("{:.3f}".format, *row.ratio)
     if row.change is None:
         return Change(name, first, second, "", "", UNKNOWN)
     if not row.change:
-        return Change(name, first, second, "", "", "same")
+        return Change(name, first, second, "", "", "changed" if row.moved else "same", ratio)
     points = METRICS[row.metric].unit == "fraction"
     change = difference(row.metric, row.change, timing=timing)
     percent = "" if row.percent is None or points else f"{row.percent:+.2f} %"
-    return Change(name, first, second, change, percent, PERHAPS if row.noisy else WORDS[row.better])
+    return Change(name, first, second, change, percent, PERHAPS if row.noisy else WORDS[row.better], ratio)
 
 
 # ---- steps ----

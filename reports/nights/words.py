@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinyrig.analysis.metric_table import METRICS, unit
+from tinyrig.analysis.metric_table import METRICS, Ends, banded, unit
 from tinyrig.core.records import INSTRUCTIONS, VerdictKind, VerdictStatus
 from tinyrig.reports.nights.records import ACCEPTED, NOT_JUDGED, Cell, Finding
 from tinyrig.reports.text import clipped
@@ -48,14 +48,14 @@ def label(metric: str, timing: str) -> str:
     return f"{name(metric)}, {timing}" if timed(metric) and timing else name(metric)
 
 
-def quantity(metric: str, value: Any, timing: str = "") -> str:
-    """With its unit; whether cycles or instructions were counted depends on the board's kind of timing."""
+def quantity(metric: str, value: Any, timing: str = "", ends: Ends | None = None) -> str:
+    """With its unit, and the ends of its band in brackets; `timing` says whether cycles or instructions were counted."""
     known = METRICS.get(metric)
     if value is None:
         return "-"
     if isinstance(value, bool) or not isinstance(value, int | float) or known is None:
         return clipped(value, 12)
-    return known.format(value) if known.unit == "fraction" else f"{known.format(value)} {_unit(metric, timing)}"
+    return known.format(value) if known.unit == "fraction" else f"{banded(known.format, value, ends)} {_unit(metric, timing)}"
 
 
 def _unit(metric: str, timing: str) -> str:

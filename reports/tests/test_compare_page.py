@@ -83,3 +83,13 @@ def test_the_page_fits_and_hostile_names_stay_text(tmp_path):
 
 def test_headlines():
     assert headline([]) == ("rig", "Nothing of these runs can be compared")
+
+
+def test_estimates_show_their_band_and_the_ratio_at_both_ends():
+    run = make_variant_run("pqt", 64)
+    first = replace(run, settings=replace(run.settings, band={"low": 64_000.0, "high": 128_000.0}))  # 1 and 2 ms at 64 MHz
+    second = replace(first, settings=replace(run.settings, band={"low": 64_000.0, "high": 160_000.0}))
+    text = ParsedPage(compared((first,), (second,))).text
+    assert "(1,000.0-2,000.0) us" in text and "B / A: 1.000 (1.000-1.250)" in text and "low and the high end" in text
+    without = ParsedPage(compared((run,), (run,))).text
+    assert "B / A" not in without and "low and the high end" not in without

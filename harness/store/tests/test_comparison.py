@@ -83,3 +83,30 @@ def test_what_was_not_measured_has_no_change():
     (pair,) = compared([make_variant_run()], [replace(make_variant_run(), parity=None)])
     row = next(row for row in pair.rows if row.metric == "latency_cycles_median")
     assert row.first and row.second is None and row.change is None
+
+
+def banded(run, low, high, layouts=None):
+    return replace(run, settings=replace(run.settings, band={"low": low, "high": high, **(layouts or {})}))
+
+
+def test_estimates_are_compared_at_both_ends_of_their_bands():
+    run = make_variant_run("pqt", 24)
+    median = metric_values(run)["latency_cycles_median"]
+    (pair,) = compared([banded(run, median / 2, 2 * median)], [banded(run, median, 4 * median)])
+    rows = {row.metric: row for row in pair.rows}
+    row = rows["latency_cycles_median"]
+    assert row.first_ends == pytest.approx((median / 2, 2 * median)) and row.second_ends == pytest.approx((median, 4 * median))
+    assert row.change == 0 and row.moved, "only the ends differ"
+    default, ends = rows["latency_us_median"].ratio
+    assert default == 1 and ends == pytest.approx((2, 2))
+    assert rows["cycles_per_mac"].ratio and rows["flash_total"].ratio is None
+    assert not {"latency_us_low", "latency_us_high"} & rows.keys(), "the ends stand beside their median"
+    assert len(pair.estimates) == 1 and "estimated" in pair.estimates[0]
+
+
+@pytest.mark.parametrize("board", [BoardInfo("nano33ble", "00", 64_000_000, "measured"), None])
+def test_without_a_band_nothing_is_said_of_ends(board):
+    run = make_variant_run("pqt", 24)
+    run = run if board is None else replace(run, board=board)
+    (pair,) = compared([run], [run])
+    assert all(row.first_ends is row.second_ends is row.ratio is None for row in pair.rows) and pair.estimates == ()
