@@ -37,6 +37,12 @@ def oracle_form(data: bytes) -> bytes:
     return _rewritten(data, shapes, values, padded, stand, updates)
 
 
+def with_real_weights(data: bytes) -> bytes:
+    """For LiteRT, which would round the activations of dynamic-range layers: `data` with float32 weights there."""
+    values = float_weights(read_model(data))
+    return _rewritten(data, {}, values, [], {}, {}) if values else data
+
+
 def _pads(tensors: Sequence[Tensor], op: Op) -> bool:
     paddings = tensors[op.inputs[2]].data
     return paddings is not None and bool(paddings.any())

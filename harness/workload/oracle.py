@@ -14,7 +14,7 @@ import numpy as np
 from tinyrig.compiler.model import schema
 from tinyrig.compiler.model.graph import Op, read_graph, read_model
 from tinyrig.compiler.model.options import custom_name
-from tinyrig.compiler.oracle_form import oracle_form
+from tinyrig.compiler.oracle_form import oracle_form, with_real_weights
 from tinyrig.core.errors import HostError, ModelError, RigError
 from tinyrig.host.forked import memory_kills
 from tinyrig.host.isolated import Child, ChildFailed, Ending
@@ -167,7 +167,7 @@ class TflmOracle(Oracle):
             from tflite_micro.python.tflite_micro import runtime
         except ImportError as e:
             raise HostError("the oracle tflite-micro can't be imported", received=str(e), remedy=AGAIN) from e
-        data = _as_meant(self._data)
+        data = _as_meant(self._data, oracle_form)
         return lambda: _Tflm(data, runtime)
 
 
@@ -229,10 +229,10 @@ def unwritten_rows(data: bytes) -> list[tuple[int, int]]:
     return found
 
 
-def _as_meant(data: bytes) -> bytes:
+def _as_meant(data: bytes, form: Callable[[bytes], bytes]) -> bytes:
     """See compiler/oracle_form.py."""
     try:
-        return oracle_form(data)
+        return form(data)
     except ModelError:  # not for the compiler, but perhaps for the oracle
         return data
 
@@ -252,7 +252,8 @@ class LitertRefOracle(Oracle):
         except ImportError as e:
             raise HostError("the oracle LiteRT can't be imported", received=str(e), remedy=extra("litert")) from e
         _check_roundings(self._data)
-        return lambda: _Litert(self._data, litert)
+        data = _as_meant(self._data, with_real_weights)
+        return lambda: _Litert(data, litert)
 
 
 def _check_roundings(data: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -168,7 +168,7 @@ MAX_OBSTACLES = 100
 def lower(graph: Graph) -> Lowered:
     """Raises ModelError naming op, index, layer and tensor for all that can't be compiled."""
     program = Program(graph := with_float_weights(with_updates(graph)))
-    program.lower_op = partial(_lower_op, program)
+    program.lower_ops = partial(_block, program)
     for i in graph.inputs:  # an open batch is run with the size that the file gives, as TFLM does
         program.settle(program.tensors[i], program.tensors[i].shape)
     if found := [*graph.obstacles, *_lower_ops(program), *_border(program)]:
@@ -188,24 +188,46 @@ def lower_file(data: bytes) -> Lowered:
 def _lower_ops(program: Program) -> list[Obstacle]:
     """Goes on behind an op that is refused: the file says what its outputs are. Where it does not, because the shape is open or
     the op would have given a constant, later complaints about them tell nothing new."""
-    graph, found = program.graph, list[Obstacle]()
-    lost = {i for i in graph.inputs if isinstance(graph.tensors[i].extent, Open) and graph.obstacles}
-    ops = with_layers(graph) if graph.subgraphs > 1 or any(op.code not in LOWER for op in graph.ops) else graph.ops
+    graph = program.graph
+    program.lost = {i for i in graph.inputs if isinstance(graph.tensors[i].extent, Open) and graph.obstacles}
+    found = _each(program, graph.ops)
+    if len(found) >= MAX_OBSTACLES:
+        return found
+    known = [op for op in graph.ops if op.code in LOWER]
+    found += kept_state(graph, known)
+    return found + (several_subgraphs(graph) if len(known) == len(graph.ops) else [])
+
+
+def _each(program: Program, ops: Sequence[Op]) -> list[Obstacle]:
+    """Of the first subgraph, or of one that control flow runs."""
+    graph, lost, found = program.graph, program.lost, list[Obstacle]()
+    if graph.subgraphs > 1 or any(op.code not in LOWER for op in ops):
+        ops = with_layers(dataclasses.replace(graph, ops=tuple(ops)))
     for op in ops:
+        told = list[Obstacle]()
         try:
             _lower_op(program, op)
-            refused = False
-        except ModelError as error:
-            refused = True
-            if op.code not in LOWER or not lost & set(op.inputs):
-                found.append(_obstacle(graph, op, error))
-        if refused or lost & set(op.inputs):
+        except Refused as e:
+            told = [_inside(op, o) for o in e.obstacles]
+        except ModelError as e:
+            told = [_obstacle(graph, op, e)]
+        if op.code not in LOWER or not lost & set(op.inputs):
+            found += told
+        if told or lost & set(op.inputs):
             lost |= set(_unsure(program, op, lost))
         if len(found) >= MAX_OBSTACLES:
-            return found
-    known = [op for op in ops if op.code in LOWER]
-    found += kept_state(graph, known)
-    return found + (several_subgraphs(graph) if len(known) == len(ops) else [])
+            break
+    return found
+
+
+def _block(program: Program, ops: Sequence[Op]) -> None:
+    if found := _each(program, ops):
+        raise Refused(found)
+
+
+def _inside(op: Op, o: Obstacle) -> Obstacle:
+    """One of a subgraph that `op` runs: told as `op`'s, whose index is the one that the file's reader can find."""
+    return dataclasses.replace(o, index=op.index, reason=f"inside {op}: {o.reason}")
 
 
 def _lower_op(program: Program, op: Op) -> None:
@@ -226,8 +248,8 @@ def _obstacle(graph: Graph, op: Op, error: ModelError) -> Obstacle:
     remedy = remedy_for(Case(graph, op, op.code in LOWER), error.remedy)
     plain = f"op {op.index} {op.code}"
     reason = error.what if op.layer and op.layer in error.what else error.what.replace(plain, str(op), 1)
-    if plain not in error.what:  # of an op in a subgraph that this one calls, or of no op
-        reason = f"inside {op}: {reason}"
+    if plain not in error.what:  # of a tensor
+        reason = f"{op}: {reason}"
     return Obstacle(op.code, op.index, shown_name(graph, op), reason, remedy, error.expected, error.received)
 
 

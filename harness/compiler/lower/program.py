@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,10 @@ class Program:
         """Tensors that are kept from one inference to the next."""
         self.block, self.blocks = 0, 0
         """The block of control flow that steps are added to, 0 for none; how many there are."""
-        self.lower_op: Callable[[Op], None] = _not_set
+        self.lower_ops: Callable[[Sequence[Op]], None] = _not_set
+        """Of a block: all of them, whatever is refused; then raises Refused with every obstacle."""
+        self.lost = set[int]()
+        """Tensors of which a refused op would have told more: complaints about them tell nothing new."""
         self.handles: dict[int, str] = {}
         """Tensors that stand for a variable, and its name."""
         self.resources: dict[str, int] = {}
@@ -105,8 +108,8 @@ class Program:
         self.steps.append(ProgramStep(*at, tuple(inputs), tuple(outputs), params, macs, self.block))
 
 
-def _not_set(op: Op) -> None:
-    raise NotImplementedError(str(op))
+def _not_set(ops: Sequence[Op]) -> None:
+    raise NotImplementedError(str(ops))
 
 
 def one_to_one(p: Program, op: Op, *dtypes: str) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ import pytest
 
 from tinyrig.compiler.compile import compile_model
 from tinyrig.compiler.model.graph import read_model
+from tinyrig.compiler.model.obstacle import Refused
 from tinyrig.compiler.tests.cases import compare
 from tinyrig.compiler.tests.model_builder import ModelBuilder
 from tinyrig.core.errors import ModelError
@@ -137,3 +138,36 @@ def test_a_subgraph_that_no_op_runs_is_refused() -> None:
     t = other.tensor((1, 4))
     with pytest.raises(ModelError, match="one subgraph"):
         read_model(b.finish([x], [y], inner=[(other, [t], [t])]))
+
+
+def test_every_obstacle_at_any_depth_is_told() -> None:
+    """Two in a loop's body, one in its condition, one in each branch of a choice inside the body; each by its own layer."""
+    b = ModelBuilder()
+    x, outs = b.tensor((1, 4)), [b.tensor((), "int32"), b.tensor((1, 4))]
+    b.op("WHILE", [b.tensor((), "int32", data=0), x], outs, condSubgraphIndex=1, bodySubgraphIndex=2)
+    cond = less_than(b, 3, [(1, 4)])
+    cond[0].op("UNIQUE", [cond[1][1]], [cond[0].tensor((1, 4), name="net/outer/Unique")])
+    body = b.inner()
+    given, flag = [body.tensor((), "int32"), body.tensor((1, 4))], body.tensor((), "bool")
+    first, second = body.tensor((1, 4), name="net/first/Unique"), body.tensor((1, 4), name="net/second/Random")
+    body.op("UNIQUE", [given[1]], [first])
+    body.op("RANDOM_UNIFORM", [first], [second])
+    body.op("LESS", [given[0], body.tensor((), "int32", data=1)], [flag])
+    chosen = body.tensor((1, 4))
+    body.op("IF", [flag, second], [chosen], thenSubgraphIndex=3, elseSubgraphIndex=4)
+    inner = [cond, (body, given, [one_more(body, given[0]), chosen])]
+    for name in ("yes", "no"):
+        branch = b.inner()
+        t, y = branch.tensor((1, 4)), branch.tensor((1, 4), name=f"net/{name}/Draw")
+        branch.op("MULTINOMIAL", [t], [y])
+        inner.append((branch, [t], [y]))
+    with pytest.raises(Refused) as refused:
+        compile_model(b.finish([x], [outs[1]], inner=inner), flash_bytes=1 << 20, ram_bytes=1 << 18)
+    assert [(o.op, o.name, o.index) for o in refused.value.obstacles] == [
+        ("UNIQUE", "net/outer", 0),
+        ("UNIQUE", "net/first", 0),
+        ("RANDOM_UNIFORM", "net/second", 0),
+        ("MULTINOMIAL", "net/yes", 0),
+        ("MULTINOMIAL", "net/no", 0),
+    ]
+    assert refused.value.obstacles[3].reason.startswith("inside op 0 WHILE: inside op 3 IF: op 0 MULTINOMIAL (layer `net/yes`)")

@@ -15,6 +15,7 @@ from tinyrig.compiler.lower.move import strides
 from tinyrig.compiler.lower.program import Program, check, check_dtype, check_shape
 from tinyrig.compiler.model.extent import Open
 from tinyrig.compiler.model.graph import Inner, Op, Tensor
+from tinyrig.compiler.model.obstacle import Obstacle, Refused
 from tinyrig.compiler.model.params import If, Move, While
 
 
@@ -30,15 +31,27 @@ def subgraph(p: Program, op: Op, key: str, inputs: int, outputs: int) -> Inner:
 
 
 def lowered(p: Program, inner: Inner) -> int:
-    """-> the number of its block."""
+    """-> the number of its block. Raises Refused with all its obstacles."""
     outside, p.blocks = p.block, p.blocks + 1
     p.block = p.blocks
     try:
-        for op in inner.ops:
-            p.lower_op(op)
+        p.lower_ops(inner.ops)
         return p.block
     finally:
         p.block = outside
+
+
+def _both(p: Program, one: Inner, other: Inner) -> tuple[int, int]:
+    """Two of them: what is wrong in the first does not hide what is wrong in the second."""
+    numbers, found = list[int](), list[Obstacle]()
+    for inner in (one, other):
+        try:
+            numbers.append(lowered(p, inner))
+        except Refused as e:
+            found += e.obstacles
+    if found:
+        raise Refused(found)
+    return numbers[0], numbers[1]
 
 
 def _view(p: Program, op: Op, source: int, inside: int) -> None:
@@ -77,7 +90,7 @@ def while_(p: Program, op: Op) -> None:
         for target, inside in zip(op.outputs, inner.inputs, strict=True):
             _view(p, op, target, inside)
     first = len(p.steps)
-    blocks = lowered(p, cond), lowered(p, body)
+    blocks = _both(p, cond, body)
     told = p.tensors[cond.outputs[0]]
     check_dtype(op, told, "bool")
     check(op, told, told.size == 1 and told.data is None, "a condition of one value that the loop changes")
@@ -134,7 +147,7 @@ def if_(p: Program, op: Op) -> None:
     for inner in branches:
         for source, inside in zip(op.inputs[1:], inner.inputs, strict=True):
             _view(p, op, source, inside)
-    yes, no = (lowered(p, inner) for inner in branches)
+    yes, no = _both(p, *branches)
     for target, inside in zip(op.outputs, branches[0].outputs, strict=True):
         _same(p, op, inside, target)
     sources = [p.tensors[i] for inner in branches for i in inner.outputs]
