@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from tinyrig.analysis.metric_table import banded, ends
 from tinyrig.core.errors import EXIT_GOOD, RigError, UserError
 from tinyrig.host.own_command import ending
 from tinyrig.reports.blocks import Block, Bullets, Grid, Heading, Text
@@ -39,6 +40,8 @@ class _Read(BaseModel):
 
 class Latency(_Read):
     us_median: Real | None = None
+    us_low: Real | None = None
+    us_high: Real | None = None
     cycles_median: Real | None = None
 
 
@@ -217,9 +220,17 @@ def _cell(what: str, new: Model, old: Model | None) -> str:
     after, before = _value(what, new), _value(what, old) if old else None
     if after is None:
         return "not measured"
+    now = _latency(new.latency) if what == "latency" and new.latency else words(after)
     if before is None or not _moved(what, new, old):
-        return words(after)
-    return f"{words(before)} → {words(after)} ({difference(before, after)})"
+        return now
+    return f"{words(before)} → {now} ({difference(before, after)})"
+
+
+def _latency(found: Latency) -> str:
+    """`1.158 (1.142-1.280) ms`: with the ends of an estimate's band."""
+    us = found.us_median or 0.0
+    band = ends("latency_us_median", {f"latency_{name}": value for name, value in found.model_dump().items()})
+    return f"{banded(lambda value: f'{value / 1000:.3f}', us, band)} ms"
 
 
 # ---- as Markdown ----

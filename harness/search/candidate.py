@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from tinyrig.analysis.evaluation import metric_values
+from tinyrig.analysis.metric_table import Ends, banded, ends
+from tinyrig.analysis.provenance import timing_note
 from tinyrig.analysis.verification import withheld
 from tinyrig.board.rig import Rig
 from tinyrig.core.boards import Board, BoardTarget
@@ -31,7 +33,8 @@ SKETCH_REPEATS = 3
 @dataclass(frozen=True)
 class CandidateResult:
     """One candidate, measured on the board: accuracy (0 to 1) on validation windows, median latency in us, bytes of the model.
-    `chance`: the accuracy of always naming the most frequent class of those windows."""
+    `chance`: the accuracy of always naming the most frequent class of those windows; `latency_us_low` and `latency_us_high`: the
+    ends of an estimate's band, None where it has none; `timing_note`: what the latency was checked against."""
 
     accuracy: float
     latency_us: float
@@ -47,6 +50,17 @@ class CandidateResult:
     board_id: str
     timing: str
     chance: float = 0.0
+    latency_us_low: float | None = None
+    latency_us_high: float | None = None
+    timing_note: str = ""
+
+
+def costs(found: CandidateResult) -> str:
+    """`1,158 (1,142-1,280) us estimated, 3,000 B RAM, 6,000 B flash`."""
+    low, high = found.latency_us_low, found.latency_us_high
+    band: Ends | None = None if low is None or high is None else (low, high)
+    latency = banded("{:,.0f}".format, found.latency_us, band)
+    return f"{latency} us {found.timing}, {found.ram_bytes:,} B RAM, {found.flash_bytes:,} B flash"
 
 
 class OverBudget(Exception):
@@ -139,6 +153,7 @@ def variant_of(name: str, tflite: Path, test_set: Content | None) -> Variant:
 
 def result_of(run: Measurement, trained: Trained) -> CandidateResult:
     values = metric_values(run)
+    band = ends("latency_us_median", values) or (None, None)
     return CandidateResult(
         accuracy=values["accuracy"],
         latency_us=values["latency_us_median"],
@@ -154,4 +169,7 @@ def result_of(run: Measurement, trained: Trained) -> CandidateResult:
         board_id=run.board.id,
         timing=run.board.timing,
         chance=chance(run.labels),
+        latency_us_low=band[0],
+        latency_us_high=band[1],
+        timing_note=timing_note(run),
     )

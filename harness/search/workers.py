@@ -17,7 +17,7 @@ from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import EXIT_USER, HostError, ModelError, RigError, UserError
 from tinyrig.host.log import about
 from tinyrig.search import study as studies
-from tinyrig.search.candidate import CandidateBoard, CandidateResult, OverBudget, evaluate
+from tinyrig.search.candidate import CandidateBoard, CandidateResult, OverBudget, costs, evaluate
 from tinyrig.search.plan import SearchPlan
 from tinyrig.search.space import name_of
 from tinyrig.search.trainer import Trainer
@@ -138,8 +138,7 @@ class Search:
             return
         else:
             studies.tell_measured(task.study, trial, found)
-            costs = f"{found.latency_us:,.0f} us {found.timing}, {found.ram_bytes:,} B RAM, {found.flash_bytes:,} B flash"
-            log.info("%s, %s", f"{found.accuracy:.2%}", costs)
+            log.info("%s, %s", f"{found.accuracy:.2%}", costs(found))
         self._failures = 0
 
     def _repeat(self, trial: Trial, known: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy import select
 
+from tinyrig.analysis.metric_table import END_METRICS, ends
 from tinyrig.store.export import Line, run_lines
 from tinyrig.tables import schema
 
@@ -36,6 +37,9 @@ class Latest:
         return f"{self.line['variant']} on {self.line['board']}"
 
     def value(self, metric: str) -> float | None:
+        """The ends of a band only where there is one."""
+        if metric in END_METRICS and ends("latency_us_median", self.line) is None:
+            return None
         found = self.line.get(metric)
         return None if found is None else float(found)
 
@@ -116,7 +120,9 @@ def _github_action_benchmark(entries: list[Latest]) -> str:
             low, high = entry.value("latency_us_min"), entry.value("latency_us_max")
             if what == "latency" and low is not None and high is not None:
                 row["range"] = f"{low:g}-{high:g}"
-            rows.append({**row, "extra": f"run {entry.line['run_id']}, {entry.line['timing']}"})
+            band = ends(metric, entry.line)
+            known = "" if band is None else f", band {band[0]:g}-{band[1]:g} {unit}"
+            rows.append({**row, "extra": f"run {entry.line['run_id']}, {entry.line['timing']}{known}"})
     return _json(rows)
 
 
@@ -137,14 +143,14 @@ def _pytest_benchmark(entries: list[Latest]) -> str:
 
 def _benchmark(entry: Latest) -> dict[str, Any]:
     line = entry.line
-    kept = ("run_id", "timing", "board_id", "accuracy", "ram_model_total", "flash_model_total", "tflite_sha256")
+    kept = ("run_id", "timing", *END_METRICS, "board_id", "accuracy", "ram_model_total", "flash_model_total", "tflite_sha256")
     return {
         "group": line["board"],
         "name": line["variant"],
         "fullname": f"tinyrig::{line['board']}::{line['variant']}",
         "params": None,
         "param": None,
-        "extra_info": {name: line.get(name) for name in kept},
+        "extra_info": {name: entry.value(name) if name in END_METRICS else line.get(name) for name in kept},
         "options": {"timer": f"cycles of the board, {line['timing']}"},
         "stats": _stats(np.asarray(entry.seconds)),
     }
@@ -190,6 +196,8 @@ def _now() -> str:
 _GAUGES: dict[str, tuple[str, str, float]] = {
     # name below tinyrig_: (metric, what it is, factor to the base unit)
     "latency_median_seconds": ("latency_us_median", "Median of one inference.", US_S),
+    "latency_low_seconds": ("latency_us_low", "Low end of an estimate's band, about the median.", US_S),
+    "latency_high_seconds": ("latency_us_high", "High end of an estimate's band, about the median.", US_S),
     "latency_p95_seconds": ("latency_us_p95", "95th percentile of one inference.", US_S),
     "latency_max_seconds": ("latency_us_max", "Longest inference.", US_S),
     "energy_median_joules": ("energy_uj_median", "Median of one inference.", 1e-6),

@@ -18,7 +18,7 @@ from tinyrig.tables import schema, seals
 @dataclass(frozen=True)
 class Origin:
     """One variant run's. `timer_hz`, `overhead` (cycles) and `clock` None: from before they were kept; `compiler` and `flags`
-    empty where they are not known."""
+    empty where they are not known; `timing_model` None: not estimated, or for zero wait states."""
 
     run_id: str
     variant: str
@@ -32,6 +32,7 @@ class Origin:
     clock: ClockCheck | None
     compiler: str
     flags: str
+    timing_model: str | None = None
 
     @property
     def info(self) -> BoardInfo:
@@ -82,4 +83,5 @@ def _origin(line: Any, body: Any) -> Origin:
         clock,
         str(known.get("compiler", "")),
         str(known.get("flags", "")),
+        known.get("timing_model"),
     )

@@ -61,13 +61,13 @@ def _panel(t: Trend, span: tuple[float, float]) -> Panel:
     accepted = sum(bool(v.why) for v in t.values)
     label = (
         f"{words.name(t.metric)} of {t.cell.variant} on {words.board(t.cell)}, {len(numbers)} nights, from {low} to {high}, "
-        f"last {words.quantity(t.metric, last.value)}, {count(accepted, 'accepted change')}"
+        f"last {words.quantity(t.metric, last.value, ends=last.ends)}, {count(accepted, 'accepted change')}"
     )
     return Panel(
         clipped(f"{t.cell.variant} {t.cell.board} {t.cell.board_id} {t.cell.timing}"),
         clipped(t.cell.variant),
         words.board(t.cell),
-        words.quantity(t.metric, last.value),
+        words.quantity(t.metric, last.value, ends=last.ends),
         f" ({clipped(t.cell.timing)})" if words.timed(t.metric) else "",
         status_mark(t.status) if t.status else "",
         Markup(svg.draw(t, span, clipped(label))),  # escaped there

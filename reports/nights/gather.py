@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from statistics import median
 
+from tinyrig.analysis.metric_table import BANDED
 from tinyrig.core.records import MOVED, Accepted, Night, StoredVerdict, VerdictKind
 from tinyrig.reports.nights.records import (
     ACCEPTED,
@@ -20,6 +21,7 @@ from tinyrig.reports.nights.records import (
     UnmeasuredVariant,
 )
 from tinyrig.store import history, night_cells
+from tinyrig.store.estimates.bands import Bands, bands
 from tinyrig.store.history import Place, Series
 from tinyrig.store.night_cells import Measured
 from tinyrig.store.origins import origins
@@ -37,8 +39,10 @@ def gather(store: Store, since: str | None = None) -> NightsReport:
     moved = history.moved_verdicts(store, since)
     wanted = history.accepted(store, wanted_only=True)
     measured = night_cells.measured(store, newest.runs)
-    findings = _findings(store, newest, measured, wanted)
-    trends = tuple(_trends(store, since, findings, moved, {run: n.night_id for n in every for run in n.runs}))
+    known = bands(store, BANDED, since=None if since is None else min(since, newest.started))
+    findings = _findings(store, newest, measured, wanted, known)
+    nights = {run: n.night_id for n in every for run in n.runs}
+    trends = tuple(_trends(store, since, findings, _Marks.of(store, since, moved, nights, known)))
     kept = tuple(night for night in every if since is None or night.started >= since or night is newest)
     return NightsReport(
         real,
@@ -49,7 +53,7 @@ def gather(store: Store, since: str | None = None) -> NightsReport:
         tuple(measured),
         trends,
         tuple(a for a in reversed(wanted) if since is None or a.when >= since),
-        _earlier(moved, newest, wanted, trends),
+        _earlier(moved, newest, wanted, trends, known),
         since,
         tuple(origins(store, newest.runs)),
     )
@@ -63,13 +67,15 @@ def _reasons(wanted: Iterable[Accepted]) -> dict[tuple[str, str | None], str]:
     return {(a.run_id, a.variant): a.why or "no reason given" for a in wanted}
 
 
-def _finding(cell: Cell, verdict: StoredVerdict, why: dict[tuple[str, str | None], str]) -> Finding:
+def _finding(cell: Cell, verdict: StoredVerdict, why: dict[tuple[str, str | None], str], known: Bands) -> Finding:
     reason = why.get((verdict.run_id, verdict.variant)) or why.get((verdict.run_id, None), "")
     status = ACCEPTED if reason and verdict.status in MOVED else verdict.status
-    return Finding(cell, verdict, status, reason if status == ACCEPTED else "")
+    return Finding(cell, verdict, status, reason if status == ACCEPTED else "", known.of_verdict(verdict))
 
 
-def _findings(store: Store, night: Night, measured: Sequence[Measured], wanted: Sequence[Accepted]) -> tuple[Finding, ...]:
+def _findings(
+    store: Store, night: Night, measured: Sequence[Measured], wanted: Sequence[Accepted], known: Bands
+) -> tuple[Finding, ...]:
     """The last verdict of each metric counts: a rerun's replaces the first run's."""
     timing = {(m.variant, m.board_id): m.timing for m in measured}
     why = _reasons(wanted)
@@ -77,17 +83,17 @@ def _findings(store: Store, night: Night, measured: Sequence[Measured], wanted: 
     for run_id in night.runs:
         for v in history.verdicts(store, run_id):
             cell = Cell(v.variant, v.board, v.board_id, timing.get((v.variant, v.board_id), ""))
-            found[cell, v.metric, v.kind] = _finding(cell, v, why)
+            found[cell, v.metric, v.kind] = _finding(cell, v, why, known)
     return tuple(sorted(found.values(), key=lambda f: (SEVERITY.index(f.status) if f.status in SEVERITY else 0, f.cell)))
 
 
 def _earlier(
-    moved: Sequence[StoredVerdict], newest: Night, wanted: Sequence[Accepted], trends: Sequence[Trend]
+    moved: Sequence[StoredVerdict], newest: Night, wanted: Sequence[Accepted], trends: Sequence[Trend], known: Bands
 ) -> tuple[Finding, ...]:
     """What moved in nights before this one, newest first."""
     why, timing = _reasons(wanted), {t.cell.board_id: t.cell.timing for t in trends}
     old = [v for v in reversed(moved) if v.run_id not in newest.runs]
-    return tuple(_finding(Cell(v.variant, v.board, v.board_id, timing.get(v.board_id, "")), v, why) for v in old)
+    return tuple(_finding(Cell(v.variant, v.board, v.board_id, timing.get(v.board_id, "")), v, why, known) for v in old)
 
 
 def _unmeasured(store: Store, night: Night, measured: Sequence[Measured]) -> tuple[UnmeasuredVariant, ...]:
@@ -106,20 +112,25 @@ _Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class _Marks:
-    """What verdicts found at a value, their limits, and the night of each run."""
+    """What verdicts found at a value, their limits, the night of each run, and the bands of estimates."""
 
     alarms: dict[_Key, str]
     limits: dict[_Key, tuple[float, float]]
     nights: Mapping[str, str]
+    bands: Bands
+
+    @classmethod
+    def of(
+        cls, store: Store, since: str | None, moved: Sequence[StoredVerdict], nights: Mapping[str, str], known: Bands
+    ) -> _Marks:
+        alarms: dict[_Key, str] = {(v.metric, v.variant, v.run_id): v.status for v in moved}
+        return cls(alarms, _limits(store, since), nights, known)
 
 
-def _trends(
-    store: Store, since: str | None, findings: Sequence[Finding], moved: Sequence[StoredVerdict], nights: Mapping[str, str]
-) -> Iterable[Trend]:
+def _trends(store: Store, since: str | None, findings: Sequence[Finding], marks: _Marks) -> Iterable[Trend]:
     judged = {
         (f.verdict.metric, f.cell.variant, f.cell.board_id): f.status for f in findings if f.verdict.kind == VerdictKind.NIGHT
     }
-    marks = _Marks({(v.metric, v.variant, v.run_id): v.status for v in moved}, _limits(store, since), nights)
     for series in history.all_series(store, CURVES, since=since):
         cell = Cell(series.variant, series.board, series.board_id, series.timing)
         values = tuple(_night_values(series, marks))
@@ -154,6 +165,7 @@ def _value(series: Series, place: Place, number: float, marks: _Marks) -> NightV
         marks.alarms.get(key, ""),
         low,
         high,
+        marks.bands.of(series, place, number),
     )
 
 
@@ -163,4 +175,6 @@ def _together(values: Sequence[NightValue]) -> NightValue:
     why = next((v.why for v in values if v.why), "")
     moved = next((v.moved for v in values if v.moved), "")
     low, high = next(((v.low, v.high) for v in reversed(values) if v.low is not None), (None, None))
-    return values[0]._replace(value=float(median(v.value for v in values)), why=why, moved=moved, low=low, high=high)
+    known = [v.ends for v in values if v.ends is not None]
+    ends = (median(e[0] for e in known), median(e[1] for e in known)) if len(known) == len(values) else None
+    return values[0]._replace(value=float(median(v.value for v in values)), why=why, moved=moved, low=low, high=high, ends=ends)

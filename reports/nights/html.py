@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from tinyrig.analysis.metric_table import counted, unit
 from tinyrig.core.records import ESTIMATED, MOVED, Night, VerdictKind, VerdictStatus
@@ -118,7 +118,8 @@ def _notes(report: NightsReport) -> Items:
         notes.append(Markup("The database holds no nights (<code>tinyrig nightly</code> makes them), so each run counts as one."))
     notes += origin_rows.warnings(report.origins)
     if any(m.timing == ESTIMATED for m in report.measured):
-        notes.append(Markup("Latencies marked <b>estimated</b> come from the virtual board's timing model, not from silicon."))
+        about = origin_rows.estimates(report.origins) or ("from the virtual board's timing model, not from silicon",)
+        notes += [html("Latencies marked <b>estimated</b>: {}.", escape(note)) for note in about]
     if made_up := sorted({m.dataset or "unnamed" for m in report.measured if m.synthetic}):
         names = Markup(", ").join(map(code_span, made_up))
         notes.append(html("Synthetic data (generated, not recorded): {}.", names))
@@ -183,7 +184,8 @@ def _finding_row(f: Finding, dated: bool) -> list[str]:
         status_mark(f.status),
         code_span(f.cell.variant),
         words.board(f.cell),
-        *(words.quantity(v.metric, value, f.cell.timing) for value in (v.old, v.new)),
+        words.quantity(v.metric, v.old, f.cell.timing),
+        words.quantity(v.metric, v.new, f.cell.timing, f.ends),
         words.difference(v.metric, v.change, timing=f.cell.timing),
         share if share.endswith("%") else "-",
         words.threshold(f),

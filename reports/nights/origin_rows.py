@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tinyrig.analysis.provenance import clock_text, clock_warning, hertz, timer_text
+from tinyrig.analysis.provenance import clock_text, clock_warning, hertz, stored_notes, timer_text
 from tinyrig.core.records import MEASURED
 from tinyrig.store.origins import Origin
 
@@ -37,3 +37,8 @@ def warnings(origins: Sequence[Origin]) -> list[str]:
     """Boards whose clock is off, each once."""
     found = [(f"{o.board} {o.board_id}", text) for o in origins if (text := clock_warning(o.clock))]
     return [f"Warning: {board}: {text}" for board, text in dict(found).items()]
+
+
+def estimates(origins: Sequence[Origin]) -> tuple[str, ...]:
+    """What tonight's estimates were checked against, and what not: one line for each timing model."""
+    return stored_notes({"timing": o.timing, "timing_model": o.timing_model} for o in origins)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tinyrig.analysis.metric_table import Ends
 from tinyrig.core.records import Accepted, Night, NotMeasured, StoredVerdict, VerdictStatus
 from tinyrig.store.night_cells import Measured
 from tinyrig.store.origins import Origin
@@ -43,12 +44,14 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Finding:
-    """A verdict of tonight; `status` is the verdict's, or ACCEPTED with the reason in `why`."""
+    """A verdict of tonight; `status` is the verdict's, or ACCEPTED with the reason in `why`; `ends`: the band of its new value,
+    where that is an estimate that has one."""
 
     cell: Cell
     verdict: StoredVerdict
     status: str
     why: str = ""
+    ends: Ends | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class UnmeasuredVariant:
 
 class NightValue(NamedTuple):
     """A night's value, the median of its runs. `why`: a change was accepted here; `moved`: a verdict found one (its status);
-    `low` and `high`: that verdict's baseline -+ threshold, None where it had none."""
+    `low` and `high`: that verdict's baseline -+ threshold, None where it had none; `ends`: the band of an estimate."""
 
     run_id: str
     started: str
@@ -75,6 +78,7 @@ class NightValue(NamedTuple):
     moved: str = ""
     low: float | None = None
     high: float | None = None
+    ends: Ends | None = None
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from tinyrig.analysis.metric_table import METRICS
+from tinyrig.analysis.metric_table import BANDED, METRICS, Ends, banded
 from tinyrig.core.errors import HostError, RigError
 from tinyrig.core.records import MOVED, Accepted, Night, StoredVerdict, VerdictKind, VerdictStatus
 from tinyrig.host.last_resort import say, unforeseen
@@ -20,6 +20,7 @@ from tinyrig.host.signals import exit_status
 from tinyrig.reports.blocks import Block, Bullets, Grid, Heading, Text, code
 from tinyrig.reports.nights import origin_rows
 from tinyrig.store import night_cells
+from tinyrig.store.estimates.bands import Bands, bands
 from tinyrig.store.history import accepted, verdicts
 from tinyrig.store.night_cells import Measured, Missing
 from tinyrig.store.origins import Origin, origins
@@ -42,6 +43,7 @@ class NightSummary:
     not_measured: tuple[Missing, ...]
     accepted: tuple[Accepted, ...] = ()
     origins: tuple[Origin, ...] = ()
+    bands: Bands = field(default_factory=Bands)
 
 
 def load(store: Store, wanted: str) -> NightSummary:
@@ -55,6 +57,7 @@ def load(store: Store, wanted: str) -> NightSummary:
         tuple(night_cells.not_measured(store, runs)),
         tuple(a for a in accepted(store, wanted_only=True) if a.run_id in runs),
         tuple(origins(store, runs)),
+        bands(store, BANDED, since=night.started),
     )
 
 
@@ -87,7 +90,7 @@ def _changes(summary: NightSummary) -> list[Block]:
             "metric": code(v.metric) + (" (drift)" if v.kind == VerdictKind.DRIFT else ""),
             "verdict": v.status,
             "before": _value(v, v.old),
-            "tonight": _value(v, v.new),
+            "tonight": _value(v, v.new, summary.bands.of_verdict(v)),
             "change": _change(v),
             "%": _percent(v),
             "run": code(v.run_id),
@@ -100,12 +103,12 @@ def _changes(summary: NightSummary) -> list[Block]:
     return [Heading(2, "What changed"), Grid(pd.DataFrame(rows), 4), Text(advice)]
 
 
-def _value(verdict: StoredVerdict, value: Any) -> str:
+def _value(verdict: StoredVerdict, value: Any, ends: Ends | None = None) -> str:
     if value is None:
         return _NONE
     if isinstance(value, str):
         return code(value[:12])
-    return METRICS[verdict.metric].format(value) if verdict.metric in METRICS else str(value)
+    return banded(METRICS[verdict.metric].format, value, ends) if verdict.metric in METRICS else str(value)
 
 
 def _change(v: StoredVerdict) -> str:
@@ -179,7 +182,8 @@ def _runs(night: Night) -> list[Block]:
 def _origins(summary: NightSummary) -> list[Block]:
     rows = [tuple(map(code, row)) for row in origin_rows.rows(summary.origins)]
     grid = Grid(pd.DataFrame(rows, columns=list(origin_rows.TITLES)), len(origin_rows.TITLES))
-    return [Heading(2, "Where these numbers come from"), grid] if rows else []
+    notes = [Text(f"Estimated latencies: {note}.") for note in origin_rows.estimates(summary.origins)]
+    return [Heading(2, "Where these numbers come from"), grid, *notes] if rows else []
 
 
 # ---- command ----

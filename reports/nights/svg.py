@@ -1,4 +1,5 @@
-"""A trend -> inline SVG: the line, the threshold band, accepted changes, alarms. Thinned to what a pixel can show."""
+"""A trend -> inline SVG: the line, the threshold band, bars from end to end of estimates' bands, accepted changes, alarms.
+Thinned to what a pixel can show."""
 
 from __future__ import annotations
 
@@ -18,6 +19,8 @@ WIDTH, HEIGHT = 320, 100
 _EDGE = 6
 _FLAT = 0.01
 """Share of the value that a flat line shows on either side."""
+_BARS = 8
+"""Units between two bars at least."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,10 @@ def seconds(started: str) -> float:
 
 
 def scale(trend: Trend, span: tuple[float, float]) -> Scale:
-    """`span` is the time axis, in seconds; the heights are those of the values and of tonight's threshold."""
+    """`span` is the time axis, in seconds; the heights are those of the values, their bands and of tonight's threshold."""
     last = trend.values[-1]
     values = [value.value for value in trend.values] + [limit for limit in (last.low, last.high) if limit is not None]
+    values += [end for value in trend.values for end in value.ends or ()]
     low, high = min(values), max(values)
     if low == high:
         low, high = low - (abs(low) * _FLAT or 1), high + (abs(high) * _FLAT or 1)
@@ -57,7 +61,12 @@ def draw(trend: Trend, span: tuple[float, float], title: str) -> str:
     """The whole <svg>; `span` is the time axis, in seconds, shared by all trends of a page."""
     axes = scale(trend, span)
     pieces = _pieces(trend.values)
-    parts = [*(_band(p, axes) for p in pieces), *(_line(p, axes) for p in pieces), *_marks(trend, axes)]
+    parts = [
+        *(_band(p, axes) for p in pieces),
+        _bars(trend.values, axes),
+        *(_line(p, axes) for p in pieces),
+        *_marks(trend, axes),
+    ]
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">' + "".join(parts) + "</svg>"
 
 
@@ -106,6 +115,18 @@ def _band(values: Sequence[NightValue], axes: Scale) -> str:
     lower = [_corner(axes, v, v.low) for v in columns if v.low is not None]
     outline = [*straight(upper), *reversed(straight(lower))]
     return f'<path class="band" d="M{" ".join(f"{x:g},{y:g}" for x, y in outline)}Z"/>'
+
+
+def _bars(values: Sequence[NightValue], axes: Scale) -> str:
+    """From the low to the high end of each night's estimate, at most one every _BARS units: the widest there."""
+    columns: dict[int, list[tuple[float, float, float]]] = {}
+    for value in values:
+        if value.ends is not None:
+            x = axes.x(seconds(value.started))
+            columns.setdefault(int(x // _BARS), []).append((x, axes.y(value.ends[0]), axes.y(value.ends[1])))
+    bars = ((found[-1][0], max(low for _, low, _ in found), min(high for *_, high in found)) for found in columns.values())
+    drawn = "".join(f"M{x - 2:.1f},{low:.1f}h4m-2,0V{high:.1f}m-2,0h4" for x, low, high in bars)
+    return f'<path class="ends" d="{drawn}"/>' if drawn else ""
 
 
 def _corner(axes: Scale, value: NightValue, limit: float) -> tuple[float, float]:

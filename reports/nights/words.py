@@ -104,7 +104,7 @@ def sentence(finding: Finding) -> str:
     """Metric, change, threshold and certainty; variant and board stand before it."""
     v = finding.verdict
     timing = finding.cell.timing
-    old, new = (quantity(v.metric, value, timing) for value in (v.old, v.new))
+    old, new = quantity(v.metric, v.old, timing), quantity(v.metric, v.new, timing, finding.ends)
     text = f"{label(v.metric, timing)} {_moved(finding)} from {old} to {new}"
     if v.change is not None:
         by = dict.fromkeys(filter(None, (difference(v.metric, v.change, timing=timing), moved_by(finding))))

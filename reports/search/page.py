@@ -12,6 +12,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from tinyrig.analysis.metric_table import Ends, banded
 from tinyrig.core.config import load_config
 from tinyrig.core.errors import EXIT_GOOD, EXIT_USER, UserError
 from tinyrig.host.own_command import ending
@@ -46,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     except (UserError, OSError) as error:
         print(f"tinyrig: {error}", file=sys.stderr)
         return EXIT_USER
-    words = (counts(document), front_table(document), floor_words(document), str(folder / "search.md"))
+    words = (counts(document), front_table(document), *_notes(front(document)), floor_words(document), str(folder / "search.md"))
     print("\n\n".join(filter(None, words)))
     return EXIT_GOOD
 
@@ -102,13 +103,24 @@ def front_table(document: Mapping[str, Any]) -> str:
             e["number"],
             e["name"],
             f"{e['accuracy']:.2%}",
-            f"{e['latency_us']:,.1f}",
+            banded("{:,.1f}".format, e["latency_us"], _ends(e)),
             *(f"{e[key]:,}" for key in ("ram_bytes", "flash_bytes", "macs")),
         )
         for e in found
     ]
     headers = ["trial", "candidate", "validation accuracy", f"latency us ({timing})", "RAM B", "flash B", "MACs"]
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True, colalign=("right", "left", *["right"] * 5))
+
+
+def _ends(e: Trial) -> Ends | None:
+    """Of its latency; None where it has no band, or is of a search from before bands were kept."""
+    low, high = e.get("latency_us_low"), e.get("latency_us_high")
+    return None if low is None or high is None else (low, high)
+
+
+def _notes(found: Sequence[Trial]) -> list[str]:
+    """What the latencies were checked against."""
+    return [f"Latencies: {note}." for note in dict.fromkeys(e.get("timing_note") for e in found) if note]
 
 
 def page(document: Mapping[str, Any]) -> str:
@@ -127,6 +139,7 @@ def page(document: Mapping[str, Any]) -> str:
         "that training has not seen but the choice has, so it flatters the chosen candidates. The test part was not used. "
         + floor_words(document),
         front_table(document),
+        *_notes(found),
         "![accuracy against latency, RAM and flash](pareto.png)",
         "## Repeat a candidate",
         "Each candidate is a variant. These commands train it on all but the test part and measure it with the test windows.",
@@ -181,6 +194,8 @@ def _draw_panel(axes: Any, complete: Sequence[Trial], best: Sequence[Trial], key
     if beyond:
         axes.scatter([e[key] for e in beyond], [low] * len(beyond), s=18, marker="v", color="0.7", clip_on=False)
     axes.scatter([e[key] for e in best], [100 * e["accuracy"] for e in best], s=30, color="tab:blue", label="front")
+    if key == "latency_us":
+        _draw_bands(axes, best)
     for e in best:
         axes.annotate(str(e["number"]), (e[key], 100 * e["accuracy"]), xytext=(3, 3), textcoords="offset points", fontsize=7)
     costs = [e[key] for e in complete]
@@ -189,6 +204,15 @@ def _draw_panel(axes: Any, complete: Sequence[Trial], best: Sequence[Trial], key
     axes.set_ylim(bottom=low)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="lower right")
+
+
+def _draw_bands(axes: Any, best: Sequence[Trial]) -> None:
+    """From the low to the high end of each estimate."""
+    found = [(e["latency_us"], 100 * e["accuracy"], band) for e in best if (band := _ends(e))]
+    if found:
+        bars = [[us - low for us, _, (low, _) in found], [high - us for us, _, (_, high) in found]]
+        at = [us for us, *_ in found], [accuracy for _, accuracy, _ in found]
+        axes.errorbar(*at, xerr=bars, fmt="none", ecolor="tab:blue", elinewidth=0.8, capsize=2)
 
 
 if __name__ == "__main__":

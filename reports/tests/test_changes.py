@@ -47,6 +47,15 @@ def test_each_change_shows_both_values(said):
     assert "1 model changed" in text and "against base of the main branch" in text
 
 
+def test_an_estimates_band_is_shown(said):
+    now = result()
+    latency = now["runs"][0]["latency"]
+    latency |= {"us_low": latency["us_median"] * 0.9, "us_high": latency["us_median"] * 1.2}
+    shown = f"{latency['us_median'] / 1000:.3f} ({latency['us_low'] / 1000:.3f}-{latency['us_high'] / 1000:.3f}) ms"
+    text = said(now, result("base"), "--always")[1]
+    assert text.count(shown) == 1 and text.count(" ms ") == len(now["runs"])
+
+
 @pytest.mark.parametrize(
     ("key", "value"), [("engine", "portable"), ("windows", 7), ("toolchain", {"cc": "gcc 99", "flags": "-O3"})]
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tinyrig.analysis.evaluation import metric_values
 from tinyrig.core.errors import UserError
 from tinyrig.core.records import Accepted, Claim, ClaimStatus, NotMeasured, Run, StoredVerdict, VerdictKind
 from tinyrig.reports.markdown import render
@@ -100,3 +102,16 @@ def test_the_command_writes_the_newest_or_refuses(store, url, tmp_path, capsys):
     assert (tmp_path / "night.md").read_text().startswith("# Night of 2026-01-08: nothing worse")
     with pytest.raises(UserError):
         load(store, "x")
+
+
+def test_the_values_of_estimates_have_their_band_and_say_what_was_checked(store):
+    run = make_variant_run("pqt", 24)
+    median = metric_values(run)["latency_cycles_median"]
+    run = replace(run, settings=replace(run.settings, band={"low": median / 2, "high": 2 * median}))
+    decisions.begin_night(store, "n", "2026-01-01T01:00:00+00:00", ["virtual"])
+    store.save(Run("r1", "2026-01-01T01:00:00+00:00", (run,)))
+    decisions.add_to_night(store, "n", "r1", 0)
+    decisions.save_verdicts(store, [verdict("latency_cycles_median", "worse", median - 1, median)])
+    text = render(build(load(store, "")), Path())
+    assert f"{median:,.0f} ({median / 2:,.0f}-{2 * median:,.0f})" in text
+    assert text.count("Estimated latencies: estimated cycles of") == 1

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinyrig.analysis.evaluation import metric_values
 from tinyrig.core.plans import RunPlan
 from tinyrig.core.records import Accepted, BoardInfo, Night, NotMeasured, OpInfo, Run, VerdictKind
 from tinyrig.reports import __main__ as command
@@ -23,7 +24,7 @@ from tinyrig.store.decisions import accept, add_to_night, begin_night, end_night
 from tinyrig.store.night_cells import Measured
 from tinyrig.store.runs import Store
 from tinyrig.tests.fake_nights import Plan
-from tinyrig.tests.fake_runs import make_run
+from tinyrig.tests.fake_runs import make_run, make_variant_run
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def test_the_verdict_comes_first_in_words(source):
         "the board stopped answering in window 17",
         "3 boards requested",
         "Synthetic data",
-        "estimated come from the virtual board's timing model",
+        "estimated: estimated cycles of the virtual board's Cortex-M4F timing model: zero wait states",
         "2 metrics are not comparable",
     ):
         assert needed in top, needed
@@ -410,3 +411,42 @@ def test_nights_stand_newest_first(page):
     assert page.nights[0] is page.tonight and page.tonight.night_id == "night-late"
     started = [night.started for night in page.nights]
     assert started == sorted(started, reverse=True)
+
+
+def nights_of_estimates(count=12):
+    """The last `count - 2` nights of estimates with a band, before them two without; every third night is 1 % slower."""
+    store = Store("sqlite://")
+    for i in range(count):
+        run = stories.slower(make_variant_run("pqt", stories.WINDOWS), 1 + 0.01 * (i % 3 == 0))
+        median = metric_values(run)["latency_cycles_median"]
+        band = {"low": 0.9 * median, "high": 1.5 * median} if i > 1 else None
+        run = replace(run, settings=replace(run.settings, band=band))
+        store.save(Run(f"r{i:02}", f"2026-01-{i + 1:02}T01:00:00+00:00", (run,)))
+    value = metric_values(run)["latency_us_median"]
+    save_verdicts(store, [stories.verdict(f"r{count - 1:02}", run, "latency_us_median", "worse", 0.9 * value, value)])
+    return store, value
+
+
+def test_estimates_have_bars_to_the_ends_of_their_band_and_older_nights_none():
+    store, value = nights_of_estimates()
+    with store:
+        report = gather(store)
+        (trend,) = [t for t in report.trends if t.metric == "latency_us_median"]
+        page = nights_page(store)
+    assert [v.ends is None for v in trend.values] == [True] * 2 + [False] * 10
+    assert trend.values[-1].ends == pytest.approx((0.9 * value, 1.5 * value))
+    drawn = svg.draw(trend, (svg.seconds(trend.values[0].started), svg.seconds(trend.values[-1].started)), "x")
+    assert re.search(r'class="ends" d="([^"]*)"', drawn)[1].count("M") == 10
+    assert svg.scale(trend, (0, 1)).high == pytest.approx(1.01 * 1.5 * value, rel=1e-4), "a bar is not cut off"
+    text = ParsedPage(page).text
+    shown = f"{value:,.1f} ({0.9 * value:,.1f}-{1.5 * value:,.1f}) us"
+    assert text.count(shown) >= 3, "in the verdict, in the table of changes and above the curve"
+
+
+def test_bars_of_many_nights_are_thinned_to_the_widest():
+    times = (f"2026-01-01T{i // 60:02}:{i % 60:02}:00+00:00" for i in range(600))
+    many = tuple(NightValue(f"r{i}", t, f"n{i}", "c", 5.0, ends=(4.0, 6.0 + i % 2)) for i, t in enumerate(times))
+    trend = Trend("latency_us_median", Cell("pqt", "virtual", "00", "estimated"), many, "")
+    drawn = svg.draw(trend, (svg.seconds(many[0].started), svg.seconds(many[-1].started)), "x")
+    bars = re.search(r'class="ends" d="([^"]*)"', drawn)[1]
+    assert 30 < bars.count("M") < 60 and set(re.findall(r"V([\d.]+)", bars)) == {"6.0"}

@@ -60,6 +60,14 @@ def test_a_front_without_a_floor_needs_no_words_on_it(tmp_path):
     assert "Candidates on the front" not in made(tmp_path, document([trial(0)], [0]))
 
 
+def test_estimates_have_the_ends_of_their_band_and_say_what_was_checked(tmp_path, capsys):
+    band = {"latency_us_low": 90.5, "latency_us_high": 130.25, "timing_note": "checked against nothing"}
+    text = made(tmp_path, document([trial(0, **band), trial(1, 0.95)], [1, 0]))
+    for told in (text, capsys.readouterr().out):
+        assert "100.0 (90.5-130.2)" in told and "101.0 |" in told
+        assert told.count("Latencies: checked against nothing.") == 1
+
+
 @pytest.mark.parametrize(
     ("trials", "words"),
     [([trial(0, state="pruned")], "no candidate could be measured"), ([trial(0, 0.1)], "no candidate is accurate enough")],

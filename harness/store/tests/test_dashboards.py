@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tinyrig.analysis.metrics import timed_cycles
 from tinyrig.cli import main
+from tinyrig.core.records import Run
 from tinyrig.store import dashboards
 from tinyrig.store.runs import Store
 from tinyrig.tests.fake_runs import make_run, make_variant_run
@@ -133,6 +134,23 @@ def test_prometheus_reads_it(store):
     assert {"tinyrig_latency_median_seconds", "tinyrig_accuracy_ratio", "tinyrig_ram_bytes"} <= families.keys()
     assert all(family.type == "gauge" and family.documentation for family in families.values())
     assert {s.labels["variant"] for s in families["tinyrig_ram_bytes"].samples} == {"simple", "pruned", "reshaped", "pqt", "gone"}
+
+
+def test_an_estimates_band_is_told_and_nothing_where_there_is_none():
+    plain = make_variant_run("simple")
+    cycles = float(plain.samples[0].cycles)
+    banded = replace(plain, settings=replace(plain.settings, band={"low": cycles / 2, "high": 2 * cycles}))
+    silicon = replace(banded, board=replace(plain.board, name="nano33ble", id="00", timing="measured"))
+    with Store("sqlite://") as store:
+        store.save(make_run("old", "2026-01-01", ("pqt",)))
+        store.save(Run("new", "2026-01-02", (banded, silicon)))
+        families = {family.name: family for family in text_string_to_metric_families(written(store, "prometheus"))}
+        rows = json.loads(written(store, "github-action-benchmark"))
+        benchmarks = json.loads(written(store, "pytest-benchmark"))["benchmarks"]
+    for end in ("low", "high"):
+        assert [s.labels["board"] for s in families[f"tinyrig_latency_{end}_seconds"].samples] == ["virtual"]
+    assert [row["name"] for row in rows if "band" in row["extra"]] == ["simple on virtual: latency"]
+    assert [b["extra_info"]["latency_us_low"] is None for b in benchmarks].count(False) == 1
 
 
 def test_hostile_names_stay_names(any_url):
