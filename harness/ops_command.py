@@ -82,7 +82,7 @@ def _compare(path: Path, arguments: argparse.Namespace, config: Config) -> Compa
 
     job, board = Request(model_variant(path, arguments.windows), limit=arguments.limit), BOARDS["virtual"]
     data, engine, oracle = job.variant.model, arguments.engine, arguments.oracle or config.oracle
-    compiled = compile_model(data, flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes, engine=engine, core=board.core)
+    compiled = compile_model(data, flash_bytes=board.flash_room, ram_bytes=board.ram_room, engine=engine, core=board.core)
     windows = [list(w) for w in windows_of(job, compiled.inputs, config).inputs]
     try:
         rows = compare_ops(data, windows, oracle=oracle, engine=engine, optimise=config.optimise)

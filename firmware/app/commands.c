@@ -150,6 +150,9 @@ static wire_status invoke(uint8_t flags, uint16_t after, uint32_t inputs_crc, ui
         return refuse(WIRE_STATUS_STATE, "the engine's state is that of another window", reply, reply_bytes);
     state_at = 0;
     uint8_t *op_cycles = ops ? reply + WIRE_RUN_REPLY_BYTES : 0;
+#ifdef PORT_STACK_UNKNOWN
+    flags &= (uint8_t)~WIRE_STACK; /* the reply says that it was not measured */
+#endif
     int error = measure_inference(keep, flags & WIRE_STACK, flags & WIRE_TRIGGER, op_cycles, &result);
     if (error == MEASURE_ERR_STACK)
         return refuse(WIRE_STATUS_ENGINE, "the stack reached its limit", reply, reply_bytes);

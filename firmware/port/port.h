@@ -4,10 +4,16 @@
 
 #include <stdint.h>
 
-extern const uint32_t port_clock_hz; /* clock that port_cycles counts */
+/* Clock that port_cycles counts. */
+#ifdef PORT_CLOCK_FOUND /* by port_init */
+extern uint32_t port_clock_hz;
+#else
+extern const uint32_t port_clock_hz;
+#endif
 
 /* The board's name in the harness's table, at most 15 characters. One that could not start its crystal and runs on, less
- * exactly, from an oscillator of its own has a name that ends in "-hsi". */
+ * exactly, from an oscillator of its own has a name that ends in "-hsi"; one whose port_cycles advances in steps of a
+ * microsecond has one that ends in "-us". */
 const char *port_name(void);
 
 /* Call once, before anything else. */
@@ -71,7 +77,8 @@ typedef struct {
 /* What caused the last reset if that was a fault, else NULL. Later resets forget it. */
 const port_fault *port_last_fault(void);
 
-/* Lowest address the stack may grow down to; a multiple of 4. */
+/* Lowest address the stack may grow down to; a multiple of 4. Where PORT_STACK_UNKNOWN is defined nobody asks, and no stack is
+ * measured. */
 uint8_t *port_stack_limit(void);
 
 #endif

@@ -95,7 +95,7 @@ def check_hello(hello: Hello, image: Image, board: Board) -> None:
 
     Raises DeviceError naming the first difference.
     """
-    if board.name in BOARDS:  # of a user's own board only its firmware knows the clock
+    if board.clock_hz and board.name in BOARDS:  # of a user's own board only its firmware knows the clock
         bounds.check("board's clock", hello.clock_hz, bounds.Situation(clock_hz=board.clock_hz))
     pairs = [
         ("build id", image.build_id, hello.build_id),
@@ -116,16 +116,27 @@ def check_hello(hello: Hello, image: Image, board: Board) -> None:
             )
 
 
+def counts_us(hello: Hello) -> bool:
+    """Whether its cycles are those of a timer that steps each microsecond: firmware/port/port.h."""
+    return hello.board_name.endswith("-us")
+
+
+def timer_hz(hello: Hello, board: Board) -> int:
+    """Steps of the timer behind the cycles in a second."""
+    return 1_000_000 if counts_us(hello) else board.timer_hz or hello.clock_hz
+
+
 def situation(hello: Hello, image: Image, board: Board, least_cycles: int, counting: bool) -> bounds.Situation:
     """What bounds the replies of this board with this image. `counting`: its counter is on."""
     physical = board.timing == MEASURED
     own = image.footprint.ram_arena + image.footprint.ram_static if image.footprint else 0
     per_s = bounds.CLOCK_RATIO * hello.clock_hz if physical else bounds.EMULATED_PER_S
-    step = hello.clock_hz // board.timer_hz if board.timer_hz else 1
+    step = hello.clock_hz // timer_hz(hello, board)
+    known = counting and not (counts_us(hello) and step == 1)  # a clock that nobody knows is stated as the timer's own
     return bounds.Situation(
         clock_hz=hello.clock_hz,
-        least_cycles=max(0, least_cycles - 2 * step) if counting else 0,
-        most_stack=max(0, board.ram_bytes - own),
+        least_cycles=max(0, least_cycles - 2 * step) if known else 0,
+        most_stack=max(0, board.ram_room - own),
         per_s=per_s,
         physical=physical,
         counting=counting,

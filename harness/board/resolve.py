@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from tinyrig.arduino.facts import with_facts
 from tinyrig.board.probe_line import is_probe_line, through_probe
 from tinyrig.core.boards import BOARDS, USB_PORT, Board, BoardTarget, MlperfTarget, Target, known_boards, recognise_usb
 from tinyrig.core.config import BoardPorts, Config
@@ -68,7 +69,7 @@ def find_ports(target: BoardTarget, config: Config) -> tuple[Board, Ports]:
     board = target.board or (_recognise(place(target.port), config) if target.port else None)
     board = board or BOARDS["nano33ble-uart"]  # a serial adapter says nothing of what hangs on it; the hello will
     wired = entry_of(target, board, config)
-    board = with_flasher(board, wired)
+    board = with_facts(with_flasher(board, wired))
     line = target.port or wired.link
     if is_probe_line(line):
         board, url = through_probe(board, line, wired)

@@ -9,7 +9,7 @@ from types import TracebackType
 from tinyrig.board.attachment import Attachment, Played
 from tinyrig.board.diagnosis import diagnose
 from tinyrig.board.flashing import ImageFlasher
-from tinyrig.board.greeting import Greeter, check_hello, runs, situation
+from tinyrig.board.greeting import Greeter, check_hello, runs, situation, timer_hz
 from tinyrig.board.resolve import Ports
 from tinyrig.core.boards import Board, BoardTarget, recognise_id
 from tinyrig.core.config import Config
@@ -135,7 +135,7 @@ class Rig:
 
     def info(self, hello: Hello) -> BoardInfo:
         board = recognise_id(hello.board_id, self.board)
-        return BoardInfo(board.name, hello.board_id, hello.clock_hz, board.timing, board.timer_hz or hello.clock_hz)
+        return BoardInfo(board.name, hello.board_id, hello.clock_hz, board.timing, timer_hz(hello, board))
 
 
 def _unreachable(refusal: DeviceError, error: LinkError) -> DeviceError:

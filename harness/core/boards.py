@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tinyrig.core.errors import UserError
+from tinyrig.core.hardware.arduino import ARDUINO, FQBN, arduino_board
 from tinyrig.core.hardware.board import Board as Board
 from tinyrig.core.hardware.emulated import EMULATED
 from tinyrig.core.records import ESTIMATED, MEASURED
@@ -140,8 +141,9 @@ def known_boards(entries: Mapping[str, Any] | None = None) -> dict[str, Board]:
 
 
 def parse_board(text: str, entries: Mapping[str, Any] | None = None) -> Target:
-    """`virtual`, `virtual#3`, `nano33ble`, `/dev/ttyACM0`, `usb:SERIAL`, `socket://host:port`, `labgrid:PLACE` or `name@port`
-    -> BoardTarget, `mlperf@port` -> MlperfTarget. `entries`: rig.toml's [boards], whose names are known too. Raises UserError."""
+    """`virtual`, `virtual#3`, `nano33ble`, `arduino:FQBN`, `/dev/ttyACM0`, `usb:SERIAL`, `socket://host:port`, `labgrid:PLACE` or
+    `name@port` -> BoardTarget, `mlperf@port` -> MlperfTarget. `entries`: rig.toml's [boards], whose names are known too. Raises
+    UserError."""
     name, at, port = text.partition("@")
     if name == MLPERF:
         return MlperfTarget(_named_port(port))
@@ -152,11 +154,13 @@ def parse_board(text: str, entries: Mapping[str, Any] | None = None) -> Target:
     check_place(text)
     if text.startswith(("/", USB_PORT, PLACE)) or "://" in text or text.upper().startswith("COM"):
         return BoardTarget(None, text)
+    names = ", ".join({**BOARDS, **(entries or {})})
+    meant = f"write --board={ARDUINO}{text}; " if FQBN.fullmatch(name) else ""
     raise UserError(
         f"unknown board {text!r}",
-        expected=f"one of {', '.join({**BOARDS, **(entries or {})})}, virtual#NUMBER, a serial port or URL, or NAME@PORT",
+        expected=f"one of {names}, virtual#NUMBER, arduino:FQBN, a serial port or URL, or NAME@PORT",
         received=repr(text),
-        remedy="run `tinyrig boards` to see known and attached boards",
+        remedy=f"{meant}run `tinyrig boards` to see known and attached boards",
     )
 
 
@@ -207,10 +211,24 @@ def _known(name: str, entries: Mapping[str, Any]) -> BoardTarget | None:
                 remedy="correct it; `tinyrig boards` lists what is known",
             )
         return replace(known, entry=name)
+    if name.startswith(ARDUINO):
+        return BoardTarget(by_fqbn(name.removeprefix(ARDUINO)), None)
     base, mark, number = name.partition("#")
     if mark and base == "virtual" and re.fullmatch(r"[0-9]{1,3}", number) and int(number) <= 255:
         return BoardTarget(BOARDS[base], None, number=int(number))
     return BoardTarget(boards[name], None) if name in boards else None
+
+
+def by_fqbn(fqbn: str) -> Board:
+    """The board of the table that is built so, else one of which only this is known. Raises UserError for what is no FQBN."""
+    if not FQBN.fullmatch(fqbn):
+        raise UserError(
+            f"{fqbn!r} is no FQBN, arduino-cli's name of a board",
+            expected="VENDOR:ARCHITECTURE:BOARD, as in arduino:rp2040:rp2040:rpipico@/dev/ttyACM0",
+            received=repr(fqbn)[:200],
+            remedy="run `arduino-cli board list`, or `arduino-cli board listall WORD`, to see the FQBN of your board",
+        )
+    return next((b for b in BOARDS.values() if b.fqbn == fqbn), None) or arduino_board(fqbn)
 
 
 def check_place(port: str) -> None:

@@ -47,7 +47,7 @@ def flash(
     Why a try failed is logged. Raises ModelError (image too large), LinkError (nobody answers, port missing, busy or gone, not
     this kind of board, `deadline_s` over) or DeviceError (refused; verification failed, with the address).
     """
-    if len(image_bin) > board.flash_bytes:
+    if board.builder != "sketch" and len(image_bin) > board.flash_bytes:  # of a sketch arduino-cli has seen to that
         raise ModelError(
             "the image does not fit the board's flash",
             expected=f"at most {board.flash_bytes} bytes",
@@ -108,6 +108,6 @@ def restart(board: Board, port: str, deadline_s: float = 2 * ENTER_S) -> None:
     if board.flasher in probe.RESTARTERS:
         probe.RESTARTERS[board.flasher](board, port, deadline)
         return
-    if board.flasher in ("command", "none"):
+    if board.flasher in ("command", "none") or board.fqbn:
         raise LinkError(f"{board.name} has no bootloader that is known how to be asked")
     restart_nano33(board, port, deadline)

@@ -107,11 +107,11 @@ def memory_claim(run: Measurement, found: Evaluation, config: Config) -> Finding
     if run.image.footprint is None:
         return _not_measured("the firmware was built elsewhere: what it needs is not known")
     board, footprint = known_boards(config.boards).get(run.board.name), run.image.footprint
-    if board is None:
-        return _not_measured(f"rig.toml no longer has a board {run.board.name}")
     marks = [s.stack_bytes for s in run.samples if s.stack_bytes is not None]
     if not marks:
-        return _not_measured("the stack was not measured")
+        return _not_measured(_no_stack(run))
+    if board is None:
+        return _not_measured(f"rig.toml no longer has a board {run.board.name}")
     ram = footprint.ram_arena + footprint.ram_static + footprint.ram_rig + max(marks)
     numbers = (float(board.ram_bytes), float(ram), "bytes")
     if ram > board.ram_bytes:
@@ -120,6 +120,11 @@ def memory_claim(run: Measurement, found: Evaluation, config: Config) -> Finding
         reason = f"{footprint.flash_total} bytes of flash, the board has {board.flash_bytes}"
         return Finding(ClaimStatus.FAILED, reason, float(board.flash_bytes), float(footprint.flash_total), "bytes")
     return Finding(ClaimStatus.PASSED, "", *numbers)
+
+
+def _no_stack(run: Measurement) -> str:
+    asked = any(s.kind == "stack" for s in run.samples)
+    return "the stack was not measured" + (": the board's firmware knows no bounds of it" if asked else "")
 
 
 # ---- budgets ----

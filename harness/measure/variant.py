@@ -65,7 +65,7 @@ def compile_for(data: bytes, board: Board, config: Config, engine: str = "tinyri
 
 def compiled_for(data: bytes, board: Board, config: Config, engine: str = "tinyrig") -> CompiledModel:
     """A .tflite's bytes -> C text. Raises ModelError."""
-    rooms = {"flash_bytes": board.flash_bytes, "ram_bytes": board.ram_bytes}
+    rooms = {"flash_bytes": board.flash_room, "ram_bytes": board.ram_room}
     if engine in TFLM_ENGINES:
         return tflm_engine(data, engine, board, config)
     if is_folder(engine):

@@ -65,15 +65,15 @@ def _op(unit: Unit, step: AnyStep, kernel: Kernel) -> CheckedOp:
 def _fit(units: tuple[Unit, Unit, Callable[[], Unit]], board: Board) -> BoardFit:
     """As the compiler does it: where the faster kernels would leave no room, with the smaller ones, then by rows."""
     fast, small, by_rows = units
-    tight = is_tight(fast, flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes)
+    tight = is_tight(fast, flash_bytes=board.flash_room, ram_bytes=board.ram_room)
     unit = smaller(fast, small) if tight else fast
-    if lacks_ram(unit, board.ram_bytes):
+    if lacks_ram(unit, board.ram_room):
         unit = leaner(unit, by_rows())
     flash = estimate(unit).high + RIG_FLASH[board.builder]
     ram = unit.memory.arena_bytes + RIG_RAM
     lacks = [
         f"{need - have:,} bytes of {what}"
-        for what, need, have in (("flash", flash, board.flash_bytes), ("RAM", ram, board.ram_bytes))
+        for what, need, have in (("flash", flash, board.flash_room), ("RAM", ram, board.ram_room))
         if need > have
     ]
     reason = f"lacks {' and '.join(lacks)}" if lacks else ""

@@ -1,8 +1,9 @@
 """A stand-in for arduino-cli: refuses arguments that the real one would not know, "compiles" a sketch with the shim in
-firmware/tests/arduino_shim and the flags of the core, and "uploads" by our own flasher.
+firmware/tests/arduino_shim and the flags of the core, and "uploads" by our own flasher, or by starting QEMU's machine anew.
 
 As a program it reads TINYRIG_FAKE_ARDUINO, a folder: `log` there lists the calls, `core` holds what `core list` shall answer,
-`renames` two names between which the port changes during an upload, `refuses` what a failing command says.
+`renames` two names between which the port changes during an upload, `refuses` what a failing command says; `uploaded` is where
+an image for a machine of QEMU's goes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from tinyrig.tests.arduino_cores import BOARDS_OF, OPTIMISED, PROFILES, Profile
+
 ROOT = Path(__file__).resolve().parents[2]
 FIRMWARE = ROOT / "firmware"
 SHIM = FIRMWARE / "tests" / "arduino_shim"
@@ -25,7 +28,8 @@ FQBN = "arduino:mbed_nano:nano33ble"
 def cores() -> dict:
     """The shim's sources are part of the version: an image built around an older shim is not taken again."""
     digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(SHIM.iterdir()))).hexdigest()[:8]
-    return {"platforms": [{"id": "arduino:mbed_nano", "installed_version": f"4.2.1-shim-{digest}"}]}
+    names = dict.fromkeys(["arduino:mbed_nano", *(profile.platform for profile in PROFILES.values())])
+    return {"platforms": [{"id": name, "installed_version": f"4.2.1-shim-{digest}"} for name in names]}
 
 
 # variants/ARDUINO_NANO33BLE/cflags.txt and cxxflags.txt of ArduinoCore-mbed, as far as they change code
@@ -73,14 +77,18 @@ def parser() -> ArgumentParser:
     core = commands.add_parser("core")
     core.add_argument("what", choices=["list"])
     core.add_argument("--format", choices=["json"], required=True)
+    board = commands.add_parser("board")
+    board.add_argument("what", choices=["listall"])
+    board.add_argument("--format", choices=["json"], required=True)
     compile_ = commands.add_parser("compile", allow_abbrev=False)
-    compile_.add_argument("--fqbn", choices=[FQBN], required=True)
+    compile_.add_argument("--fqbn", required=True)
+    compile_.add_argument("--show-properties", action="store_true")
     compile_.add_argument("--warnings", choices=["none", "default", "more", "all"])
-    compile_.add_argument("--build-path", type=Path, required=True)
+    compile_.add_argument("--build-path", type=Path)
     compile_.add_argument("--build-property", action="append", default=[])
     compile_.add_argument("sketch", type=Path)
     upload = commands.add_parser("upload", allow_abbrev=False)
-    upload.add_argument("--fqbn", choices=[FQBN], required=True)
+    upload.add_argument("--fqbn", required=True)
     upload.add_argument("--port", required=True)
     upload.add_argument("--input-dir", type=Path, required=True)
     return top
@@ -119,6 +127,10 @@ def sources(sketch: Path) -> list[Path]:
 
 def compile_sketch(args: Namespace) -> None:
     """For the virtual board, with the core's flags."""
+    if profile := PROFILES.get(args.fqbn):
+        compile_for(profile, args)
+        return
+    assert args.fqbn == FQBN
     properties = dict(p.split("=", 1) for p in args.build_property)
     assert set(properties) <= {"compiler.c.extra_flags", "compiler.cpp.extra_flags"}, properties
     out = args.build_path
@@ -135,17 +147,20 @@ def compile_sketch(args: Namespace) -> None:
     run("arm-none-eabi-objcopy", "-O", "binary", elf, elf.with_suffix(".bin"))
 
 
-def link_for_virtual(objects: list[Path], elf: Path) -> None:
+def link_for_virtual(objects: list[Path], elf: Path, abi: str = "softfp", own_id: bool = True) -> None:
+    """own_id: the sketch asks the chip for it; else the shim does."""
     port = FIRMWARE / "port"
-    c, cxx = ["arm-none-eabi-gcc", *C, *WARN, f"-I{port}"], ["arm-none-eabi-g++", *CXX, *WARN, f"-I{SHIM}"]
+    common, common_xx = ([word.replace("softfp", abi) for word in words] for words in (C, CXX))
+    c, cxx = ["arm-none-eabi-gcc", *common, *WARN, f"-I{port}"], ["arm-none-eabi-g++", *common_xx, *WARN, f"-I{SHIM}"]
+    renamed = [word for word in ON_VIRTUAL if own_id or "board_id" not in word]
     shim = [
         compiled(port / "cortexm" / "startup.c", port, *c),
-        compiled(port / "nrf52840" / "port.c", port, *c, *ON_VIRTUAL),
+        compiled(port / "nrf52840" / "port.c", port, *c, *renamed),
         compiled(SHIM / "virtual.cpp", SHIM, *cxx),
     ]
     run(
         "arm-none-eabi-gcc",
-        *C,
+        *common,
         "-nostartfiles",
         "--specs=nano.specs",
         "-Wl,--gc-sections",
@@ -159,6 +174,81 @@ def link_for_virtual(objects: list[Path], elf: Path) -> None:
     )
 
 
+# ---- any board ----
+
+
+def compile_for(profile: Profile, args: Namespace) -> None:
+    """For the machine that this core's images run on here."""
+    from tinyrig.core.boards import BOARDS
+
+    properties = dict(p.split("=", 1) for p in args.build_property)
+    assert set(properties) == {"compiler.c.extra_flags"}
+    extra = properties["compiler.c.extra_flags"].split()
+    assert "CORES_OWN" not in str(profile.properties) or "-DCORES_OWN=1" in extra, "the core's own flags are gone"
+    board, out = BOARDS[profile.runs_on], args.build_path
+    out.mkdir(parents=True)
+    picolibc = [] if board.core.arm else ["--specs=picolibc.specs"]
+    compiler = [profile.compiler, profile.standard, *OPTIMISED, *profile.cpu, *profile.defines, *picolibc]
+    cxx = [profile.compiler.replace("gcc", "g++"), "-std=gnu++17", "-fno-rtti", "-fno-exceptions", *compiler[2:], *WARN]
+    cxx += [f"-I{SHIM}", "-x", "c++", "-include", "Arduino.h"]
+    ours = (args.sketch / "src" / "app", args.sketch / "src" / "port")
+    renamed = ["-Dport_board_id=sketch_board_id"]  # the machine says who it is, so that its instructions pass for no cycles
+    objects = []
+    for source in sources(args.sketch):
+        own = source.is_relative_to(ours[0]) or source.is_relative_to(ours[1])
+        c = [*compiler, *extra, *(WARN if own else ()), *(renamed if source.name == "port.c" else ())]
+        objects.append(compiled(source, args.sketch, *(c if source.suffix == ".c" else cxx)))
+    elf = out / f"{args.sketch.name}.ino.elf"
+    if profile.runs_on == "virtual":
+        link_for_virtual(objects, elf, "hard", own_id=False)
+    else:
+        link_for_qemu(objects, elf, board, (compiler, cxx))
+    run(profile.compiler.replace("gcc", "objcopy"), "-O", "binary", elf, elf.with_suffix(".bin"))
+    (out / f"{args.sketch.name}.ino.partitions.bin").write_bytes(b"what else the uploader wants")
+
+
+ON_QEMU = [f"-Dport_{name}=shim_{name}" for name in (*RENAMED, "started") if name != "board_id"]
+
+
+def link_for_qemu(objects: list[Path], elf: Path, board, compilers: tuple[list[str], list[str]]) -> None:
+    from tinyrig.workload.cross import memory_script, port_files
+
+    port = FIRMWARE / "port"
+    files = port_files(board)
+    c = [*compilers[0], *WARN, f"-I{port}", *ON_QEMU]
+    shim = [compiled(files[name], port, *c) for name in ("startup.c", "port.c", "fault.c")]
+    shim += [compiled(files["retained.c"], port, *c)] if board.core.arm else []
+    shim.append(compiled(SHIM / "qemu.cpp", SHIM, *compilers[1]))
+    (elf.parent / "memory.ld").write_text(memory_script(board))
+    words = [*compilers[0], "-nostartfiles", *(["--specs=nano.specs"] if board.core.arm else [])]
+    words += ["-Wl,--gc-sections", "-Wl,--no-warn-rwx-segments", f"-L{elf.parent}", f"-T{files['link.ld']}"]
+    run(*words, *objects, *shim, "-lm", "-o", elf)
+
+
+def show_properties(args: Namespace) -> int:
+    """As `compile --show-properties` prints them, expanded."""
+    profile = PROFILES.get(args.fqbn)
+    if profile is None:
+        print(f"Error resolving FQBN: board {args.fqbn} not found", file=sys.stderr)
+        return 1
+    flags = " ".join((*profile.cpu, *profile.defines))
+    if profile.in_file:
+        file = args.sketch.parent / "cflags.txt"
+        file.write_text(f"{flags}\n")
+        flags = f'"@{file}"'
+    print("build.arch=SOMETHING")
+    for name, value in profile.properties.items():
+        print(f"{name}={value}")
+    print(f'recipe.c.o.pattern="{profile.compiler}" -c {flags} -Os "{{source_file}}" -o "{{object_file}}"')
+    return 0
+
+
+def list_boards() -> None:
+    names = [fqbn.rpartition(":")[0] if fqbn.count(":") > 2 else fqbn for fqbn in PROFILES]
+    more = [name for boards in BOARDS_OF.values() for name in boards]
+    print(json.dumps({"boards": [{"name": name, "fqbn": name} for name in (*names, *more)]}))
+
+
 def upload(args: Namespace, folder: Path) -> None:
     """As on a real board, the port may be away for a moment and have another name afterwards."""
     from tinyrig.core.boards import BOARDS
@@ -166,6 +256,13 @@ def upload(args: Namespace, folder: Path) -> None:
 
     images = list(args.input_dir.glob("*.ino.bin"))
     assert len(images) == 1, "arduino-cli takes the sketch's name from the one *.ino.bin there"
+    profile = PROFILES.get(args.fqbn)
+    if profile:
+        assert (args.input_dir / "tinyrig.ino.partitions.bin").exists(), "the core's uploader wants more than the image"
+    if profile and profile.runs_on != "virtual":
+        shutil.copyfile(images[0], folder / "uploaded.part")
+        os.rename(folder / "uploaded.part", folder / "uploaded")
+        return
     flash(images[0].read_bytes(), BOARDS["virtual"], args.port)
     if (folder / "renames").exists():
         old, new = (folder / "renames").read_text().split()
@@ -179,13 +276,17 @@ def main() -> int:
     with (folder / "log").open("a") as log:
         log.write(json.dumps(sys.argv[1:]) + "\n")
     args = parser().parse_args()
-    if args.command in ("compile", "upload") and (folder / "refuses").exists():
+    if args.command in ("compile", "upload") and not getattr(args, "show_properties", False) and (folder / "refuses").exists():
         print((folder / "refuses").read_text(), file=sys.stderr)
         return 1
     if args.command == "version":
         print(json.dumps({"Application": "arduino-cli", "VersionString": "1.2.2"}))
     elif args.command == "core":
         print((folder / "core").read_text())
+    elif args.command == "board":
+        list_boards()
+    elif args.command == "compile" and args.show_properties:
+        return show_properties(args)
     elif args.command == "compile":
         compile_sketch(args)
     else:

@@ -18,13 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from tinyrig.arduino import cli as arduino_cli
+from tinyrig.arduino.cli import Tools
 from tinyrig.core.boards import Board
 from tinyrig.core.config import Folders
 from tinyrig.core.deadlines import Limits
 from tinyrig.core.errors import HostError, ModelError, UserError
 from tinyrig.core.records import CompiledModel, Footprint, Image, Toolchain
-from tinyrig.host import arduino_cli
-from tinyrig.host.arduino_cli import Tools
 from tinyrig.host.locks import alone
 from tinyrig.host.run_tool import Running, end_all, run_tool
 from tinyrig.link.wire import HELLO_BYTES, HELLO_TENSOR_BYTES, RUN_BYTES, RUN_REPLY_BYTES
@@ -42,8 +42,10 @@ pointer that would allow one, is no image."""
 STACK_RESERVE = 12 * 1024
 """Bytes of RAM kept free of protocol buffers, for the stack."""
 PAYLOAD_RANGE = (512, 16_384)
-HEAP_AND_STACK = (".heap", ".stack")
-"""Sections of the Arduino core's linker script that are all RAM left over: no part of what an image needs."""
+HEAP_AND_STACK = (".heap", ".stack", "._user_heap_stack")
+"""Sections of Arduino cores' linker scripts that are all RAM left over: no part of what an image needs."""
+PADDING = 64
+"""Bytes by which the image without a model may have more between its variables, where sections end at a coarse alignment."""
 DEBUG_FLAGS = ("-gdwarf-4",)
 """Source lines for faults (harness/link/fault_report.py). They stay in the ELF: not a byte of the image changes."""
 
@@ -70,9 +72,9 @@ def build_image(
 
 def _build_image(model: CompiledModel, board: Board, build_dir: Path, build_s: float) -> Image:
     payload = max_payload(model, board)
-    tools = arduino_cli.find_tools(build_s) if board.builder == "arduino" else None
+    tools = None if board.builder == "gcc" else arduino_cli.find_tools(build_s, arduino_sketch.fqbn_of(board))
     build_id = _build_id(model, board, payload, tools.name if tools else find_compiler(board.core)[1])
-    folder = build_dir / f"{board.name}-{model.engine}-{build_id[:16]}"
+    folder = build_dir / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', board.name)}-{model.engine}-{build_id[:16]}"
     footprint = _finished(folder)
     if footprint is None:
         build = lambda work: _build(model, board, payload, build_id, work, build_s, tools)  # noqa: E731
@@ -129,7 +131,7 @@ def max_payload(model: CompiledModel, board: Board) -> int:
     profile = RUN_REPLY_BYTES + 4 * len(model.ops)
     request = max((t.nbytes for t in model.inputs), default=0) + RUN_BYTES
     reply = profile + sum(t.nbytes for t in model.outputs)
-    room = (board.ram_bytes - model.arena_bytes - STACK_RESERVE) // 2
+    room = (board.ram_room - model.arena_bytes - STACK_RESERVE) // 2
     return -(-max(low, model.least_payload, hello, profile, min(high, max(request, reply), room)) // 4) * 4
 
 
@@ -143,7 +145,7 @@ def _build_id(model: CompiledModel, board: Board, payload: int, compiler: str) -
     for name in sorted(model.sources):
         digest.update(name.encode() + model.sources[name].encode())
     bare = (*RIG_FLAGS, *MODEL_FLAGS, *OWN_FLAGS, *link_flags(board.core), *board.cpu_flags, memory_script(board))
-    flags = bare if board.builder == "gcc" else (arduino_sketch.FLAGS, arduino_sketch.PRAGMA)
+    flags = bare if board.builder == "gcc" else (arduino_sketch.flags_of(board), arduino_sketch.PRAGMA, board.fqbn)
     options = [kernel_flags.options(FIRMWARE / "nn" / k) for k in model.kernels]
     digest.update(repr((model.sha256, model.engine, payload, flags, options, compiler, board.name)).encode())
     return digest.hexdigest()[:32]
@@ -155,8 +157,9 @@ def _engine_files(model: CompiledModel) -> list[Path]:
 
 
 def _rig_files(board: Board) -> list[Path]:
-    if board.builder == "arduino":
-        return [*arduino_sketch.rig_files(), *FIRMWARE.glob("nn/**/*.h"), *FIRMWARE.glob("nn/**/*.inc")]
+    if board.builder != "gcc":
+        rig = arduino_sketch.rig_files(arduino_sketch.kind_of(board))
+        return [*rig, *FIRMWARE.glob("nn/**/*.h"), *FIRMWARE.glob("nn/**/*.inc")]
     return [*_rig_sources(board), *_headers(board), _linker_script(board), FIRMWARE / "app" / "null_engine.c"]
 
 
@@ -188,10 +191,10 @@ def _build(
     id_source.write_text(
         f"#include <stdint.h>\nextern const uint8_t app_build_id[16];\nconst uint8_t app_build_id[16] = {{{id_bytes}}};\n"
     )
-    (work / "memory.ld").write_text(memory_script(board))
     if tools:
-        arduino_sketch.build(model, model_sources, id_source, payload, board.flash_base, work, tools, build_s)
+        arduino_sketch.build(model, model_sources, id_source, payload, board, work, tools, build_s)
     else:
+        (work / "memory.ld").write_text(memory_script(board))
         _build_bare(model, board, payload, [model_sources, [id_source]], work, build_s)
     footprint = _footprint(model, work)
     done = {"build_id": build_id, "footprint": dataclasses.asdict(footprint), "sha256": _hashes(work)}
@@ -331,19 +334,20 @@ def _sizes(elf: Path) -> tuple[int, int]:
 def _footprint(model: CompiledModel, work: Path) -> Footprint:
     flash, ram = _sizes(work / "firmware.elf")
     rig_flash, rig_ram = _sizes(work / "rig.elf")
+    static = ram - rig_ram - model.arena_bytes
     return Footprint(
         flash_weights=model.weight_bytes,
         flash_engine=flash - rig_flash - model.weight_bytes,
         flash_rig=rig_flash,
         ram_arena=model.arena_bytes,
-        ram_static=ram - rig_ram - model.arena_bytes,
+        ram_static=0 if -PADDING <= static < 0 else static,
         ram_rig=rig_ram,
     )
 
 
 def _toolchain(board: Board, folder: Path, tools: Tools | None) -> Toolchain:
     if tools:
-        return Toolchain(f"{tools.name}, {arduino_sketch.compiler_of(folder / 'firmware.elf')}", arduino_sketch.FLAGS)
+        return Toolchain(f"{tools.name}, {arduino_sketch.compiler_of(folder / 'firmware.elf')}", arduino_sketch.flags_of(board))
     return Toolchain(find_compiler(board.core)[1], " ".join((*board.cpu_flags, *MODEL_FLAGS)))
 
 

@@ -22,6 +22,10 @@ unsigned long micros(void)
     return (uint32_t)((uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u); /* wraps as on the board */
 }
 
+void yield(void)
+{
+}
+
 void delay(unsigned long ms)
 {
     poll(nullptr, 0, (int)ms);
@@ -58,6 +62,10 @@ size_t arduino::USBSerial::write(const uint8_t *from, size_t n)
 {
     shim_write(from, (uint32_t)n);
     return n;
+}
+
+void arduino::USBSerial::flush(void)
+{
 }
 
 osStatus rtos::Thread::start(void (*task)(void))

@@ -10,6 +10,12 @@ void shim_write(const void *src, uint32_t n);
 int main(void);
 extern void (*_constructors[])(void), (*_constructors_end[])(void);
 
+/* For a sketch that takes no faults. */
+__attribute__((weak)) void fault_trap(void)
+{
+    for (;;) {}
+}
+
 /* The record of a fault is the sketch's to take out. */
 const void *shim_fault_collect(void)
 {
@@ -22,6 +28,10 @@ unsigned long micros(void)
     uint32_t more = (*(volatile uint32_t *)0xE0001004 - last) / 64; /* DWT_CYCCNT */
     last += more * 64;
     return us += more;
+}
+
+void yield(void)
+{
 }
 
 void delay(unsigned long ms)
@@ -60,6 +70,10 @@ size_t arduino::USBSerial::write(const uint8_t *from, size_t n)
 {
     shim_write(from, n);
     return n;
+}
+
+void arduino::USBSerial::flush(void)
+{
 }
 
 /* Threads of Mbed OS use the process stack, and so does this. */

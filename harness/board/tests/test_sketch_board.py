@@ -127,7 +127,7 @@ def toy(tmp_path_factory) -> Path:
     engine = [FIRMWARE / "tests/toy_fault.c"]
     folder = arduino_sketch.write_sketch(work / arduino_sketch.NAME, [*rig, build_folder() / "build_id.c"], engine, folders, 4096)
     flags = "compiler.c.extra_flags=-DMEASURE_LONGEST_US=300000 -Wno-infinite-recursion"
-    arduino_cli.compile_sketch(Namespace(build_path=work / "build", build_property=[flags], sketch=folder))
+    arduino_cli.compile_sketch(Namespace(fqbn=arduino_cli.FQBN, build_path=work / "build", build_property=[flags], sketch=folder))
     return work / "build" / "tinyrig.ino.elf"
 
 

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 
 from tinyrig.core.hardware.cores import Core, core_of
 
+UNKNOWN_ROOM = 1 << 28
+"""Bytes that stand for a memory of unknown size where room is compared: no microcontroller has more."""
+UNKNOWN_ID = "0" * 16
+"""What a board says whose firmware knows no number of its chip."""
+
 MAILBOX_FLAG = "-DPORT_MAILBOX"
 """Of an image whose bytes pass through RAM that a debug probe reads and writes (firmware/port/cortexm/mailbox.c)."""
 
@@ -21,6 +26,7 @@ class Board:
     flash_s, hello_s, window_s: time limits in seconds where rig.toml's [limits] say nothing.
     swd_target: pyOCD's name of the chip; "": not to be flashed through a debug probe. sector_bytes: the first flash sector's.
     machine: QEMU's name of the machine that starter "qemu" starts.
+    fqbn: arduino-cli's name of the board, with builder "sketch". Then clock_hz, flash_bytes and ram_bytes may be 0: not known.
     pins: where a serial adapter is wired to; "": the data come through the board's own USB port.
     """
 
@@ -43,13 +49,33 @@ class Board:
     window_s: float = 30.0
     flash_command: tuple[str, ...] = ()
     builder: str = "gcc"
-    """How its image is made: "gcc" links a bare-metal one, "arduino" has arduino-cli compile a sketch."""
+    """How its image is made: "gcc" links a bare-metal one; arduino-cli compiles a sketch, "arduino" the Nano 33 BLE's, "sketch"
+    one for any board that it knows."""
     swd_target: str = ""
     sector_bytes: int = 4096
     pins: str = ""
     timer_hz: int = 0
     seen: str = ""
     machine: str = ""
+    fqbn: str = ""
+
+    @property
+    def flash_room(self) -> int:
+        return self.flash_bytes or UNKNOWN_ROOM
+
+    @property
+    def ram_room(self) -> int:
+        return self.ram_bytes or UNKNOWN_ROOM
+
+    @property
+    def unknown(self) -> dict[str, str]:
+        """Fact -> why it is not known. Only a board of the Arduino route has any."""
+        if not self.fqbn:
+            return {}
+        found = {"stack": "the Arduino API tells no bounds of the stack"}
+        found |= {} if self.clock_hz else {"clock": "the running firmware finds it, and says it in its hello"}
+        found |= {} if self.flash_bytes else {"flash": "arduino-cli states no upload.maximum_size of this board"}
+        return found | ({} if self.ram_bytes else {"RAM": "arduino-cli states no upload.maximum_data_size of this board"})
 
     @property
     def core(self) -> Core:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 ARM_CC, RISCV_CC = "arm-none-eabi-gcc", "riscv64-unknown-elf-gcc"
 _WITH_DSP = ("m4", "m7", "m33", "m35p", "m52", "m55", "m85")
 """Cortex-M cores that have the DSP extension unless an option takes it away."""
+GENERIC = "-march=generic"
+"""No option of a compiler: of a core that nothing is known of, or of another family, as Xtensa. It gets what is portable."""
 _CORTEX = re.compile(r"-mcpu=cortex-(m\d+(?:p(?!lus)|plus)?)((?:\+\w+(?:\.\w+)*)*)")
 _ARCH = re.compile(r"-march=(armv[\w.-]+)((?:\+\w+(?:\.\w+)*)*)")
 
@@ -34,6 +36,8 @@ CORTEX_M4F = Core()
 def core_of(cpu_flags: Sequence[str]) -> Core:
     """What the options say; what they leave out, it has not got. An Arm core that nobody knows here counts as a Cortex-M4."""
     words = " ".join(cpu_flags)
+    if GENERIC in words:
+        return Core(arm=False, dsp=False, fpu=False)
     if "-march=rv32" in words:
         letters = re.search(r"-march=rv32([a-z]*)", words)
         return Core(arm=False, dsp=False, fpu="f" in letters[1] if letters else False)
