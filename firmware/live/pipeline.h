@@ -15,7 +15,7 @@ enum { PIPELINE_CHANNEL_BYTES = 12, PIPELINE_MAX_CHANNELS = 64 };
 /* `channels` entries of u16 index, u16 0, f32 mean, f32 std, as on the wire. Returns 0, or what is wrong. */
 const char *pipeline_configure(uint16_t length, uint16_t hop, uint16_t channels, const uint8_t *entries);
 
-/* A frame's counts; returns 1 when a window is complete whose turn it is. A gap before the frame begins the window anew: none
+/* A frame's counts; returns 1 when a window is complete whose turn it is. A gap before the frame begins the window again: none
  * ever spans one. */
 int pipeline_add(const int16_t *frame, int gap);
 

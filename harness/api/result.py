@@ -216,6 +216,11 @@ def line(found: Result) -> str:
     return f"{found.name} on {found.board}: {', '.join(parts)}, run {found.run_id}"
 
 
+def has_band(found: Result) -> bool:
+    """Whether its latency is an estimate with a low and a high end."""
+    return _band(found) != ""
+
+
 def _band(found: Result) -> str:
     low, high = (found.latency.us_low, found.latency.us_high) if found.latency else (None, None)
     return "" if low is None or high is None or low == high else f", {show_us(low)} to {show_us(high)}"

@@ -1,7 +1,7 @@
 """Operators that tflite-micro lacks, in terms of those that it has: for its work as the oracle, see oracle_form.py.
 
-An int8 function is a table of 256 values: CAST, ADD of 128, GATHER. Its values are the engine's own, which are held against
-LiteRT's kernels by tests; everything around it is judged as in any other model. Clamps become MAXIMUM and MINIMUM, and
+An int8 function is a table of 256 values: CAST, ADD of 128, GATHER. Its values are the engine's own, which tests compare with
+LiteRT's kernels; everything around it is judged as in any other model. Clamps become MAXIMUM and MINIMUM, and
 what only moves values a GATHER of their places."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Networks on cores: each runs in real firmware inside QEMU, its outputs are held against the oracle's, and only what is right
+"""Networks on cores: each runs in real firmware inside QEMU, its outputs are compared with the oracle's, and only what is right
 gets a number. Instructions are counted, which is no time: cores take different numbers of cycles for one."""
 
 from __future__ import annotations

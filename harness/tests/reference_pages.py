@@ -49,7 +49,7 @@ def _cell(text: object) -> str:
 
 
 class _Caught(Exception):
-    """Carries a parser out of a `main` that would go on with it."""
+    """Carries a parser out of a `main` that would continue with it."""
 
 
 def _parser_of(package: str) -> argparse.ArgumentParser:

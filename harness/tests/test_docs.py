@@ -25,6 +25,9 @@ NAMED = re.compile(r"((?:`\w+`(?: and )?)+) (?:\(|in )`([\w/]+\.\w+)`")
 COMMAND = re.compile(r"(?:^|[$;|(:])\s*(?<!engine: )(?:\S*\.venv/bin/)?tinyrig ([a-z]+)\b([^\n`|#]*)", re.M)
 NOT_USED = re.compile(r"\b(anew|borne|lest|gone on with|held against|a Arduino)\b")
 
+NOT_SAID = re.compile(r"\b(anew|gone on with|go on with|held against|(?:is|are|is not) told)\b(?! apart)")
+"""In code; `told apart` is plain enough."""
+
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
 
 
@@ -124,6 +127,17 @@ def test_modules_and_targets_exist(page: Path) -> None:
 def test_words_not_used(page: Path) -> None:
     text = page.read_text("utf-8").partition("## Words not used")[0]
     assert NOT_USED.findall(text) == []
+
+
+def test_code_avoids_them_too() -> None:
+    """In comments, help and messages; this file has to name them."""
+    folders = ("harness", "variants", "reports", "firmware", "bench")
+    files = [
+        p for f in folders for p in (ROOT / f).rglob("*.*") if p.suffix in (".py", ".c", ".h", ".sh") and p != Path(__file__)
+    ]
+    assert len(files) > 500, "the folders were not found"
+    found = {p.relative_to(ROOT).as_posix(): NOT_SAID.findall(p.read_text("utf-8", "replace")) for p in files}
+    assert {name: words for name, words in found.items() if words} == {}
 
 
 @pytest.mark.parametrize("name", ["cli.md", "rig-toml.md", "json.md", "fixtures.md"])

@@ -1,4 +1,4 @@
-"""A model that the board runs and the oracle dies of: unverified, so no timing is told or stored."""
+"""A model that the board runs and the oracle dies of: unverified, so no timing is shown or stored."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ class Board:
             print(text, file=sys.stderr, flush=True)
 
     def lay_out(self, elf: Path) -> int:
-        """Other layouts of the running program, whose file is `elf`, count from now on until the chip starts anew; how many.
+        """Other layouts of the running program, whose file is `elf`, count from now on until the chip is reset; how many.
         Called while the program waits for a request."""
         found = layouts(functions(elf), self._chip.default) if len(self._chip.systems) > 1 else ()
         self.counter.lay_out(found, LAID_OUT)

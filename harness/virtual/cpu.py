@@ -97,7 +97,7 @@ def host_memory(start: int, size: int, fill: int) -> HostMemory:
 class Cpu:
     """`read_io(address)` and `write_io(address, value)` serve everything from 0x40000000 on."""
 
-    _anew: Callable[[], int] = staticmethod(lambda: 0)
+    _again: Callable[[], int] = staticmethod(lambda: 0)
 
     def __init__(self, ficr: bytes, read_io: Callable[[int], int], write_io: Callable[[int, int], None]) -> None:
         self.uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
@@ -177,10 +177,10 @@ class Cpu:
         """unicorn's numbers of r0 to r14 and of xPSR."""
         return (*range(UC_ARM_REG_R0, UC_ARM_REG_R12 + 1), UC_ARM_REG_SP, UC_ARM_REG_LR, UC_ARM_REG_XPSR)
 
-    def begin_anew(self, ask: Callable[[], int]) -> None:
+    def begin_again(self, ask: Callable[[], int]) -> None:
         """`ask()`, whenever the emulator has stopped, says how many bytes from there have to be translated again before they run;
         0: it stopped for another reason."""
-        self._anew = ask
+        self._again = ask
 
     def read(self, address: int, count: int) -> bytes:
         return bytes(self.uc.mem_read(address, count))
@@ -206,7 +206,7 @@ class Cpu:
         self._invalid = None
         try:
             self.uc.emu_start(self.pc | 1, NEVER)
-            while stale := self._anew():
+            while stale := self._again():
                 self.uc.ctl_remove_cache(self.pc, self.pc + stale)
                 self.uc.emu_start(self.pc | 1, NEVER)
         except UcError as error:

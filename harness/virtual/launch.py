@@ -108,9 +108,9 @@ class VirtualBoard:
             raise InfraError("the virtual board does not report the ends of its estimates", received=str(error)) from error
 
     def lay_out(self, elf: Path) -> int:
-        """Until it starts anew, spans() has the cycles of other layouts of the running program too, whose file is `elf`: for each
-        by the default memory system and by the high end of its band. How many layouts; 0 where there is no band. Raises
-        InfraError."""
+        """Until the board is reset, spans() also has the cycles of other layouts of the running program, whose file is `elf`:
+        for each by the default memory system and by the high end of its band. How many layouts; 0 where there is no band.
+        Raises InfraError."""
         try:
             return int(self._helper.ask({"lay_out": str(elf.absolute())}, START_TIMEOUT_S)["layouts"])
         except (NoAnswer, KeyError) as error:

@@ -1,4 +1,4 @@
-"""What a pull request is told: only what changed, never a difference between what can't be compared."""
+"""What the comment on a pull request says: only what changed, never a difference between what can't be compared."""
 
 import json
 

@@ -1,5 +1,5 @@
 /* fault.c: see fault.h. The record has the form of Armv7-M's, which both ends of the wire know: r0 to r3 are a0 to a3, r12 is t0,
- * lr is ra. What the processor objected to is told in the bits of CFSR and BFAR that mean the same.
+ * lr is ra. What the processor objected to is in the bits of CFSR and BFAR that mean the same.
  *
  * Source: The RISC-V Instruction Set Manual, volume II, 3.1.14 mepc, 3.1.15 mcause, 3.1.16 mtval. */
 #include "fault.h"

@@ -29,7 +29,9 @@ def tells_nothing(area: float, p_value: float, count: int) -> Caution | None:
     """`area` under the ROC curve of `count` windows, `p_value` of its telling nothing."""
     if count < LEAST_WINDOWS or p_value < ALPHA:
         return None
-    text = f"an AUC of {area:.2f} is not told from chance (p = {p_value:.2g}): check labels, units and which of them is 1"
+    text = (
+        f"an AUC of {area:.2f} is not distinguishable from chance (p = {p_value:.2g}): check labels, units and which of them is 1"
+    )
     return Caution(CautionKind.CHANCE, text)
 
 
@@ -48,7 +50,7 @@ def at_chance(hits: np.ndarray, classes: int) -> Caution | None:
     if interval is None or interval[0] > chance:
         return None
     low, high = interval
-    where = "below" if high < chance else "not told from"
+    where = "below" if high < chance else "not distinguishable from"
     text = (
         f"{100 * right / count:.1f} % right (95 % interval {100 * low:.1f}-{100 * high:.1f} %) is {where} chance with {classes} "
         f"classes, {100 * chance:.1f} %: check labels, units and the order of axes and classes"

@@ -210,7 +210,7 @@ def test_a_night_does_not_take_one_step_of_a_coarse_timer_for_a_change():
 
 
 @pytest.mark.parametrize("timing", [ESTIMATED, MEASURED])
-def test_a_run_holds_a_board_against_the_host_only_where_it_has_a_clock(tmp_path, monkeypatch, timing):
+def test_a_run_holds_a_board_against_the_host_only_where_it_has_a_clock(tmp_path, monkeypatch, capsys, timing):
     """The virtual board, as it is and as if its cycles came from a clock: whatever comes out then, it took 2 s."""
     monkeypatch.chdir(furnish(tmp_path))
     monkeypatch.setenv("TINYRIG_RESULTS", url(tmp_path))
@@ -219,6 +219,7 @@ def test_a_run_holds_a_board_against_the_host_only_where_it_has_a_clock(tmp_path
     assert main(["run", *MODEL, "--limit", "3", "--no-report", "--json", "out.json"]) == 0
     (run,) = json.loads((tmp_path / "out.json").read_text())["runs"]
     assert run["timing"] == timing and run["board"]["timer_hz"] == 64_000_000
+    assert ("was checked against" in capsys.readouterr().out) == (timing == ESTIMATED), "beside a band, and nowhere else"
     if timing == ESTIMATED:
         assert run["clock"] == {
             "ppm": None,

@@ -1,4 +1,4 @@
-"""What keeps a model from being compiled. A file may have several obstacles; all are told at once."""
+"""What keeps a model from being compiled. A file may have several obstacles; all are reported at once."""
 
 from __future__ import annotations
 

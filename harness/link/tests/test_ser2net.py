@@ -63,7 +63,7 @@ def rig_at(url: str) -> Rig:
 
 
 @pytest.mark.slow
-def test_flashed_asked_and_flashed_anew_over_either(server):
+def test_flashed_asked_and_flashed_again_over_either(server):
     """The bootloader of a blank board, then the firmware's own reboot request, both by the way that a cable takes."""
     for seed, scheme in enumerate((*SCHEMES, *SCHEMES)):
         with rig_at(getattr(server, scheme)) as rig:

@@ -97,7 +97,7 @@ def test_one_percent_of_estimated_cycles_is_worse_at_once_and_stays_so_until_it_
     accept(store, slow.results[0].run_id)
     after = bench.night({"pqt": made(factor=1.01)})
     assert after.exit_code == 0 and after.results[0].accepted == NOTHING_MOVED
-    assert bench.night({"pqt": made()}).exit_code == 0, "better is told and does not end the night red"
+    assert bench.night({"pqt": made()}).exit_code == 0, "better is reported and does not end the night red"
 
 
 def test_what_got_better_is_not_accepted_by_itself(store):

@@ -1,4 +1,4 @@
-"""The words of other programs, held against their published schemas, and Prometheus' against its own parser.
+"""The words of other programs, compared with their published schemas, and Prometheus' against its own parser.
 
 Sources: bencher.dev/bmf.json; README of benchmark-action/github-action-benchmark, "customSmallerIsBetter"; the JSON that
 pytest-benchmark 5 writes and that its own `compare` reads.

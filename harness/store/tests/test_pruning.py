@@ -140,7 +140,7 @@ def pages_of(store):
         return db.scalar(sa.text("SELECT pg_relation_size('op_cycles') / 8192"))
 
 
-def test_metrics_are_computed_anew_from_the_samples(store):
+def test_metrics_are_computed_again_from_the_samples(store):
     keep(store, "old", "2026-01-01")
     keep(store, "new", "2026-07-01")
     before = state(store)

@@ -1,4 +1,4 @@
-"""What is wrong with a database is told by the driver's codes: its words hold paths, which may say anything."""
+"""What is wrong with a database is read from the driver's codes: its words hold paths, which may say anything."""
 
 from __future__ import annotations
 

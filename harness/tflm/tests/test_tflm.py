@@ -93,7 +93,7 @@ def test_a_missing_third_party_is_named(part: str, folder: Path) -> None:
     assert "third_party_downloads" in caught.value.remedy
 
 
-def test_another_tree_is_compiled_anew(folder: Path) -> None:
+def test_another_tree_is_compiled_again(folder: Path) -> None:
     before = opened(str(folder), REFERENCE).digest
     assert opened(str(folder), REFERENCE).digest == before != opened(str(folder), CMSIS).digest
     (folder / LITE / "micro/micro_interpreter.cc").write_text("int changed;\n")

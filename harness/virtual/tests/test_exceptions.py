@@ -43,7 +43,7 @@ def test_timer_fires_when_its_time_is_over_and_not_before(timer) -> None:
     assert timer.interrupts() and timer.read(Timer.COMPARE0) == 1
 
 
-def test_stopped_timer_keeps_its_count_and_cleared_begins_anew(timer) -> None:
+def test_stopped_timer_keeps_its_count_and_cleared_begins_again(timer) -> None:
     timer, clock = timer
     timer.write(Timer.START, 1)
     clock.now = 60

@@ -49,7 +49,7 @@ def test_a_function_that_is_too_long_stays_so(library: Path) -> None:
         assert len({now - then for now, then in zip(counter.all_cycles, before, strict=True)}) == 1
 
 
-def test_spans_begin_anew_where_other_layouts_count() -> None:
+def test_spans_begin_again_where_other_layouts_count() -> None:
     spans = Spans()
     for cycles in ((0, 0, 0), (1000, 900, 1100), (2000, 1800, 2200)):
         spans.read(cycles, 0)

@@ -221,7 +221,7 @@ def test_c_and_python_agree_on_a_real_program(image_bin: bytes, library: Path) -
     assert python.cycles == compiled.cycles
 
 
-def test_a_new_program_is_costed_anew(library: Path) -> None:
+def test_a_new_program_is_costed_again(library: Path) -> None:
     memory = HostMemory(0x10000, memoryview(bytearray(b"\x00\xbf\x00\xbf")))
     for counter in (PythonCounter([memory], [NO_WAIT]), CompiledCounter([memory], [NO_WAIT], library)):
         memory.bytes[0:2] = b"\x00\xbf"  # nop

@@ -25,8 +25,8 @@ from tinyrig.virtual.timing.systems import Chip
 from tinyrig.virtual.timing.table import NARROW, WIDE, Row
 
 FOLDER = Path(__file__).parent
-SOURCES = tuple(FOLDER / f"{name}.c" for name in ("timing", "memory", "reads", "effect", "watch"))
-HEADERS = tuple(FOLDER / f"{name}.h" for name in ("memory", "reads", "watch"))
+SOURCES = tuple(FOLDER / f"{name}.c" for name in ("timing", "instruction", "memory", "reads", "effect", "watch"))
+HEADERS = tuple(FOLDER / f"{name}.h" for name in ("instruction", "memory", "reads", "watch"))
 MOST_SYSTEMS = 64
 """MEMORIES of timing.c."""
 HOOK_CODE = 4
@@ -49,7 +49,7 @@ class Hooks(Protocol):
     """An emulator that reports every block of straight-line code before it runs, and every read of data in flash.
 
     A native function is called without passing through Python. `native`: one of unicorn's own functions by its name, `engine`:
-    what they take first; `registers`: its numbers of r0 to r14 and of xPSR. `begin_anew`: asked whenever the emulator stops, how
+    what they take first; `registers`: its numbers of r0 to r14 and of xPSR. `begin_again`: asked whenever the emulator stops, how
     many bytes from there have to be translated again and run; 0: none."""
 
     def on_block(self, call: Callable[[int, int], None]) -> None: ...
@@ -61,7 +61,7 @@ class Hooks(Protocol):
     def engine(self) -> ctypes.c_void_p: ...
     @property
     def registers(self) -> tuple[int, ...]: ...
-    def begin_anew(self, ask: Callable[[], int]) -> None: ...
+    def begin_again(self, ask: Callable[[], int]) -> None: ...
 
 
 class Counter(Protocol):
@@ -153,7 +153,7 @@ class PythonCounter:
             memory.reset(on)
 
     def forget(self) -> None:
-        """The chip starts anew, maybe with other code: caches are off."""
+        """The chip starts again, maybe with other code: caches are off."""
         self._blocks.clear()
         del self._memories[self._linked :]
         self._before = None
@@ -324,14 +324,14 @@ class CompiledCounter:
         elif self._reads:
             if self._lib.timing_watch(self._state, ctypes.byref(_calls(emulator))):
                 raise MemoryError("timing model")
-            emulator.begin_anew(lambda: int(self._lib.timing_again(self._state)))
+            emulator.begin_again(lambda: int(self._lib.timing_again(self._state)))
 
     def cached(self, on: bool) -> None:
         """The program switches the instruction cache on or off; either way it is empty."""
         self._lib.timing_cached(self._state, int(on))
 
     def forget(self) -> None:
-        """The chip starts anew, maybe with other code: caches are off."""
+        """The chip starts again, maybe with other code: caches are off."""
         self._lib.timing_forget(self._state)
 
     def lay_out(self, layouts: Sequence[Layout], systems: Sequence[int]) -> None:
@@ -362,7 +362,7 @@ def cache_dir() -> Path:
 
 
 def compile_hook() -> Path | None:
-    """The shared library of timing.c and memory.c, compiled unless cached; None where no host compiler works."""
+    """The shared library of timing.c and its neighbours, compiled unless cached; None where no host compiler works."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         return None

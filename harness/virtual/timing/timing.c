@@ -5,33 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "instruction.h"
 #include "memory.h"
 #include "reads.h"
 #include "watch.h"
-
-enum { /* table.Kind */
-    KIND_ALU, KIND_LOAD, KIND_LOAD_MANY, KIND_STORE_IMMEDIATE, KIND_STORE_REGISTER, KIND_STORE_MANY, KIND_BRANCH,
-    KIND_FLOAT, KIND_NOP, KIND_IT,
-};
-
-enum { /* model.OPERANDS */
-    OPERAND_NONE, OPERAND_FIELD3, OPERAND_FIELD4, OPERAND_HIGH, OPERAND_CONSTANT, OPERAND_LIST, OPERAND_SINGLE, OPERAND_NUMBER,
-};
-
-struct timing_operand {
-    uint8_t how, at, low; /* field's lowest bit; OPERAND_SINGLE: `low` is where the register number's lowest bit stands */
-};
-
-struct timing_row {
-    uint32_t mask, value;
-    uint8_t kind, cycles, penalty;
-    struct timing_operand counted, base, address[2], writes[2], fp_reads[3], fp_writes;
-};
-
-struct instruction {
-    uint8_t kind, cycles, penalty;
-    uint32_t base, address, writes, fp_reads, fp_writes; /* register sets, one bit a register */
-};
 
 /* Cached cost of one block. */
 struct block {
@@ -55,7 +32,7 @@ struct region {
     struct block *blocks; /* one for every halfword */
 };
 
-enum { REGIONS = 2, MEMORIES = 64, LONG_RUN = 3, IT_LENGTH = 4, WIDE_RULE = 1, FUSED_RULE = 2 };
+enum { REGIONS = 2, MEMORIES = 64, LONG_RUN = 3, IT_LENGTH = 4 };
 
 /* Bits of xPSR that hold the IT state: Armv7-M ARM (DDI 0403), B1.4.2. */
 #define XPSR_IT 0x0600FC00u
@@ -64,14 +41,13 @@ enum { REGIONS = 2, MEMORIES = 64, LONG_RUN = 3, IT_LENGTH = 4, WIDE_RULE = 1, F
 typedef int (*register_access)(void *uc, int number, void *value);
 
 struct timing {
-    const struct timing_row *narrow, *wide;
+    struct instruction_costs costs;
     struct region regions[REGIONS];
     struct memory memories[MEMORIES];
     uint32_t memory_count, linked_count; /* the latter without those of other layouts */
-    int rules;            /* WIDE_RULE and FUSED_RULE where wide runs and fused multiply-adds cost what model.py says of them */
     uint64_t instructions;
     struct watch *watch;  /* NULL: the emulator reports each read, by timing_read, or none does wait */
-    int again;            /* the emulator has to begin the block anew */
+    int again;            /* the emulator has to begin the block again */
     register_access read_register, write_register;
     int xpsr;             /* unicorn's number of that register */
     uint8_t it;           /* IT state at the end of the last block */
@@ -88,8 +64,8 @@ struct timing *timing_new(const struct timing_row *narrow, const struct timing_r
 {
     struct timing *t = calloc(1, sizeof *t);
     if (t) {
-        t->narrow = narrow;
-        t->wide = wide;
+        t->costs.narrow = narrow;
+        t->costs.wide = wide;
         t->generation = 1;
     }
     return t;
@@ -113,7 +89,7 @@ void timing_cached(struct timing *t, int on)
         memory_reset(&t->memories[i], on);
 }
 
-/* The chip starts anew, maybe with other code: every cost is worked out again, and the caches are off. */
+/* The chip starts again, maybe with other code: every cost is worked out again, and the caches are off. */
 void timing_forget(struct timing *t)
 {
     t->generation++;
@@ -130,7 +106,7 @@ void timing_forget(struct timing *t)
 
 void timing_rules(struct timing *t, int bits)
 {
-    t->rules = bits;
+    t->costs.rules = bits;
 }
 
 /* Memory system `index`, at most MEMORIES of them; the caches are off until timing_cached(). */
@@ -140,7 +116,7 @@ void timing_memory(struct timing *t, uint32_t index, const struct memory_system 
     t->memory_count = t->linked_count = index + 1;
 }
 
-/* From now on, until the chip starts anew, memory system `index` counts for another layout too. Returns 0, or -1 without room. */
+/* From now on, until the chip is reset, memory system `index` counts for another layout too. Returns 0, or -1 without room. */
 int timing_moved(struct timing *t, uint32_t index, const uint16_t *order, uint32_t stride)
 {
     const struct memory_layout layout = {order, stride};
@@ -172,7 +148,7 @@ int timing_watch(struct timing *t, const struct watch_calls *calls)
     return t->watch ? 0 : -1;
 }
 
-/* Whether the block that the emulator stopped before has to be translated and begun anew, `end` bytes from there; asked once. */
+/* Whether the block that the emulator stopped before has to be translated and begun again, `end` bytes from there; asked once. */
 uint32_t timing_again(struct timing *t)
 {
     int again = t->again;
@@ -200,81 +176,6 @@ uint64_t timing_instructions(const struct timing *t)
     return t->instructions;
 }
 
-static uint32_t operand(struct timing_operand o, uint32_t word)
-{
-    switch (o.how) {
-    case OPERAND_FIELD3: return 1u << (word >> o.at & 7);
-    case OPERAND_FIELD4: return 1u << (word >> o.at & 15);
-    case OPERAND_HIGH: return 1u << ((word & 7) | (word >> 4 & 8));
-    case OPERAND_CONSTANT: return 1u << o.at;
-    case OPERAND_LIST: return word & ((1u << o.at) - 1);
-    case OPERAND_SINGLE: return 1u << ((word >> o.at & 15) << 1 | (word >> o.low & 1));
-    default: return 0;
-    }
-}
-
-static struct instruction decode(const struct timing *t, uint32_t word, int is_wide)
-{
-    const struct timing_row *row = is_wide ? t->wide : t->narrow;
-    while ((word & row->mask) != row->value)
-        row++;
-    struct instruction i = {row->kind, row->cycles, row->penalty, operand(row->base, word), 0, 0, 0, operand(row->fp_writes, word)};
-    for (int k = 0; k < 2; k++) {
-        i.address |= operand(row->address[k], word);
-        i.writes |= operand(row->writes[k], word);
-    }
-    for (int k = 0; k < 3; k++)
-        i.fp_reads |= operand(row->fp_reads[k], word);
-    i.cycles += row->counted.how == OPERAND_NUMBER ? (uint8_t)word : (uint8_t)__builtin_popcount(operand(row->counted, word));
-    return i;
-}
-
-static int fused(const struct instruction *i)
-{
-    return i->kind == KIND_FLOAT && i->cycles == 3;
-}
-
-static int accumulates(const struct instruction *p, const struct instruction *c)
-{
-    return fused(c) && p->fp_writes == c->fp_writes;
-}
-
-/* Change of c's cost because p stands directly before it; the reasons stand in model.py. */
-static int pairing(const struct timing *t, const struct instruction *p, const struct instruction *c)
-{
-    int store = c->kind == KIND_STORE_IMMEDIATE || c->kind == KIND_STORE_REGISTER;
-    int waits = (p->writes & c->address) != 0;
-    int change = 0;
-    if (p->kind == KIND_LOAD && c->kind == KIND_LOAD && !waits && !(p->base & c->base))
-        change--;
-    else if (p->kind == KIND_STORE_IMMEDIATE && c->kind == KIND_LOAD)
-        change++;
-    else if (p->kind == KIND_LOAD && store && !waits)
-        change--;
-    if (waits && p->kind != KIND_LOAD_MANY)
-        change++;
-    int in_time = (t->rules & FUSED_RULE) && fused(p) && (c->kind == KIND_STORE_IMMEDIATE || accumulates(p, c));
-    if (p->kind == KIND_FLOAT && (p->fp_writes & c->fp_reads) && !in_time)
-        change++;
-    if (c->kind == KIND_IT || (c->kind == KIND_NOP && p->kind == KIND_LOAD))
-        change = -c->cycles;
-    return change;
-}
-
-static uint32_t halfword(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8;
-}
-
-/* The instruction at `code`; `*bytes`: its length. */
-static struct instruction fetch_instruction(const struct timing *t, const uint8_t *code, uint32_t *bytes)
-{
-    uint32_t word = halfword(code);
-    int is_wide = word >> 11 >= 0x1D;
-    *bytes = is_wide ? 4 : 2;
-    return decode(t, is_wide ? word << 16 | halfword(code + 2) : word, is_wide);
-}
-
 /* Works out `b`. Without memory it has no instructions. */
 static void cost(const struct timing *t, const uint8_t *code, uint32_t address, uint32_t size, struct block *b)
 {
@@ -282,18 +183,18 @@ static void cost(const struct timing *t, const uint8_t *code, uint32_t address, 
     free(b->steps);
     *b = (struct block){.reads = b->reads, .steps = malloc((size / 2 + 1) * sizeof *b->steps), .end = address + size, .generation = t->generation};
     for (uint32_t at = 0, bytes; b->steps && at + 2 <= size; at += bytes, b->instructions++) {
-        if (halfword(code + at) >> 11 >= 0x1D && at + 4 > size)
+        if (instruction_is_wide(code + at) && at + 4 > size)
             break;
-        current = fetch_instruction(t, code + at, &bytes);
+        current = instruction_at(&t->costs, code + at, &bytes);
         b->trail = bytes == 4 && ((address + at) & 2) ? b->trail + 1 : 0;
         if (b->trail > b->instructions)
             b->lead = b->trail;
-        int extra = (at ? pairing(t, &previous, &current) : 0) + ((t->rules & WIDE_RULE) && b->trail == LONG_RUN);
+        int extra = (at ? instruction_pairing(&t->costs, &previous, &current) : 0) + ((t->costs.rules & WIDE_RULE) && b->trail == LONG_RUN);
         b->steps[b->instructions] = (struct memory_step){(uint8_t)(current.cycles + extra), (uint8_t)bytes};
         b->cycles += b->steps[b->instructions].cycles;
         previous = current;
         b->penalty = current.penalty;
-        b->has_it |= current.kind == KIND_IT;
+        b->has_it |= instruction_is_it(&current);
         b->last = (uint16_t)at;
     }
 }
@@ -339,7 +240,7 @@ static int plan(struct timing *t, const struct region *r, struct block *b, uint3
     return !added;
 }
 
-/* What the block costs by itself, worked out when it is met for the first time. NULL where the emulator must begin it anew. */
+/* What the block costs by itself, worked out when it is met for the first time. NULL where the emulator must begin it again. */
 static struct block *costed(struct timing *t, struct region *r, uint32_t address, uint32_t size)
 {
     uint32_t offset = address - r->start;
@@ -355,8 +256,8 @@ static struct block *costed(struct timing *t, struct region *r, uint32_t address
 static int seam(const struct timing *t, const uint8_t *code)
 {
     uint32_t bytes;
-    struct instruction previous = fetch_instruction(t, t->last, &bytes), current = fetch_instruction(t, code, &bytes);
-    return pairing(t, &previous, &current);
+    struct instruction previous = instruction_at(&t->costs, t->last, &bytes), current = instruction_at(&t->costs, code, &bytes);
+    return instruction_pairing(&t->costs, &previous, &current);
 }
 
 /* Cycles between the last block and this one: of the taken branch, or of the instructions at their border. */
@@ -366,7 +267,7 @@ static int arrival(const struct timing *t, const struct block *b, const uint8_t 
         return (int)t->penalty;
     int third = t->run && t->run < LONG_RUN && t->run + b->lead >= LONG_RUN;
     int counted = t->run && b->lead >= LONG_RUN;
-    return (t->last && b->instructions ? seam(t, code) : 0) + (t->rules & WIDE_RULE ? third - counted : 0);
+    return (t->last && b->instructions ? seam(t, code) : 0) + (t->costs.rules & WIDE_RULE ? third - counted : 0);
 }
 
 static void leave(struct timing *t, const struct block *b, const uint8_t *code, int jumped)

@@ -1,4 +1,4 @@
-"""Axes in another order are told from windows that only look different."""
+"""Axes in another order are distinguished from windows that only look different."""
 
 from __future__ import annotations
 

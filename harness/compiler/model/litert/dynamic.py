@@ -2,7 +2,7 @@
 optimisation writes.
 
 They are computed in float32 with the real values of the weights. LiteRT rounds the activations to int8 in every inference
-besides, which costs accuracy and lets a difference in the last bit of a float move a whole step: nothing could be held against it
+besides, which costs accuracy and lets a difference in the last bit of a float move a whole step: nothing could agree with it
 within 1e-5, and a microcontroller with an FPU gains nothing by it."""
 
 from __future__ import annotations
