@@ -1,5 +1,5 @@
 """A stand-in for arduino-cli: refuses arguments that the real one would not know, "compiles" a sketch with the shim in
-firmware/tests/arduino_shim and the flags of the core, and "uploads" by our own flasher, or by starting QEMU's machine anew.
+firmware/tests/arduino_shim and the flags of the core, and "uploads" by our own flasher, or by starting QEMU's machine again.
 
 As a program it reads TINYRIG_FAKE_ARDUINO, a folder: `log` there lists the calls, `core` holds what `core list` shall answer,
 `renames` two names between which the port changes during an upload, `refuses` what a failing command says; `uploaded` is where
