@@ -31,6 +31,8 @@ str r1, [r2, #4]
 str r8, [r3, #8]
 str r0, [sp, #-16]!
 str r8, [sp, #4]
+ldr lr, =0xE000ED00
+str lr, [sp, #8]
 """
 END = """
 subs r12, #1
@@ -97,6 +99,57 @@ def _load(rng: random.Random) -> str:
     )
 
 
+def _pointer(rng: random.Random) -> str:
+    """Reads through pointers that memory holds, some of them written just before, by whatever way. A second read of the same line
+    costs nothing, and so tells whether the first was taken for one of another line."""
+    base, small, other = rng.choice(POINTERS), rng.choice(SMALL), rng.choice(("r0", "r1", "r8"))
+    fixed = 4 * rng.randrange(8)
+    return rng.choice(
+        (
+            f"str {other}, [sp, #4]\nldr lr, [sp, #4]\nldr lr, [lr, #{fixed}]\nldr lr, [{other}, #{fixed}]",
+            f"ldr lr, [sp, #4]\nldr lr, [lr, #{fixed}]\nstr {other}, [sp, #4]",
+            f"strd {other}, r1, [r3, #16]\nldrd r4, lr, [r3, #16]\nldr lr, [lr, #{fixed}]\nldrb lr, [r4]\nmov r4, #7",
+            f"strd {other}, r1, [r3, #16]\nldr lr, [r3, #20]\nldr lr, [lr, {small}]",
+            f"sub lr, r3, #256\nstr {other}, [lr]\nldr lr, [r2]\nldr lr, [lr, #{fixed}]\nldr lr, [{other}, #{fixed}]",
+            f"sub lr, r3, #252\nstr {other}, [lr]\nldr lr, [r2]\nldr lr, [lr, #{fixed}]",
+            f"strb {small}, [sp, #4]\nldr lr, [sp, #4]\nldrb lr, [lr]\nstr {other}, [sp, #4]",
+            f"strh {small}, [r2]\nldr lr, [r2]\nbic lr, #0xFF00\nmov lr, #4\nldrb lr, [{base}, lr]\nstr {other}, [r2]",
+            f"cmp {small}, #{rng.randrange(9)}\nit hi\nstrhi {other}, [sp, #4]\nldr lr, [sp, #4]\nldr lr, [lr, #{fixed}]",
+            f"stm r3, {{r0, r1, r8}}\nldr lr, [r3, #4]\nldr lr, [lr]\nldr lr, [r3, #8]\nldr lr, [lr, #{fixed}]",
+            f"str {other}, [sp, #-4]!\nldr lr, [sp]\nldr lr, [lr, #{fixed}]\nadd sp, #4",
+            f"vmov s9, {other}\nvstr s9, [r2, #4]\nldr lr, [r2, #4]\nldr lr, [lr]",
+            f"ldr lr, [sp, #8]\nldr r5, [lr, #{fixed}]\nldr lr, [{base}, r5]\nmov r5, #3",
+            f"ldr lr, [r10, #{fixed}]\nstr {other}, [r2, {small}, lsl #2]\nldr lr, [lr]\nstr r0, [r2]\nstr r1, [r2, #4]",
+            f"str {other}, [r3]\nadd lr, r2, #256\nstr r8, [lr]\nldr lr, [r3]\nldr lr, [lr, #{fixed}]\nldr lr, [r8, #{fixed}]",
+            f"str {other}, [r3]\neor lr, r3, #0\nstr r8, [lr]\nldr lr, [r3]\nldr lr, [lr, #{fixed}]\nldr lr, [r8, #{fixed}]",
+            f"eor lr, r2, #0\nstr {other}, [lr]\nldr lr, [r2]\nldr lr, [lr, #{fixed}]\nldr lr, [{other}, #{fixed}]",
+            f"str {other}, [r2]\nstr r2, [r3]\nldr lr, [r3]\nldr lr, [lr]\nldr lr, [lr, #{fixed}]",
+        )
+    )
+
+
+def _sum(rng: random.Random) -> str:
+    """Reads at sums of several registers."""
+    base, small, other = rng.choice(POINTERS), rng.choice(SMALL), rng.choice(("r4", "r5", "r6"))
+    factor = rng.choice((1, 3, 12, 20))
+    return rng.choice(
+        (
+            "sub lr, r8, r0\nldr lr, [r0, lr]\nsubs r5, r1, r0\nldrb lr, [r0, r5]\nmov r5, #2",
+            f"mov lr, #{factor}\nmul r4, lr, r7\nldr lr, [{base}, r4]\nand r4, #7",
+            f"movs r5, #{factor}\nmov r4, r7\nmuls r4, r5\nldrb lr, [{base}, r4]\nmov r4, #1",
+            f"mov lr, #{factor}\nmla lr, {small}, lr, {base}\nldrb lr, [lr]",
+            f"mov lr, #{factor}\nmls lr, {small}, lr, {base}\nldrb lr, [lr, #{9 * factor}]",
+            f"mul r5, r6, r7\nldrb lr, [{base}, r5]\nand r5, #7",
+            f"rsb lr, {small}, #24\nldrb lr, [{base}, lr]\nrsb lr, {small}, #0\nadd lr, {base}\nldrb lr, [lr, #16]",
+            f"add lr, {base}, {small}, lsl #2\nadd lr, {other}\nldrb lr, [lr, r7]",
+            f"add lr, {base}, {small}, lsl #2\nadd lr, {other}, lr\nadd lr, r7\nadd lr, r12\nldrb lr, [lr, r6]",
+            f"add lr, {small}, {small}, lsl #1\nadd lr, {base}, lr, lsl #2\nldrb lr, [lr, #4]",
+            f"sub lr, {base}, {small}, lsl #2\nadd lr, lr, {small}, lsl #2\nldr lr, [lr]",
+            f"add lr, {base}, {small}, lsl #31\nsub lr, lr, {small}, lsl #31\nldr lr, [lr, #8]",
+        )
+    )
+
+
 def _conditional(rng: random.Random) -> str:
     base, small = rng.choice(POINTERS), rng.choice(SMALL)
     return rng.choice(
@@ -131,7 +184,9 @@ def _other(rng: random.Random) -> str:
 
 
 def program(seed: int, length: int = 60) -> str:
-    """Assembly of a program that ends with WFI."""
+    """Assembly of a program that ends with WFI. In every other one a branch follows each part, which ends the block: within a
+    block all reads behind one that can't be worked out aren't either."""
     rng = random.Random(seed)
-    body = (rng.choices((_load, _conditional, _other), (6, 1, 2))[0](rng) for _ in range(length))
-    return ENTRY + "again:\n" + "\n".join(body) + END
+    parts = (rng.choices((_load, _pointer, _sum, _conditional, _other), (6, 3, 2, 1, 2))[0](rng) for _ in range(length))
+    body = ("\nb 9f\n9:\n" if seed % 2 else "\n").join(parts)
+    return ENTRY + "again:\n" + body + END

@@ -31,7 +31,7 @@ MOST_SYSTEMS = 64
 """MEMORIES of timing.c."""
 HOOK_CODE = 4
 """unicorn's UC_HOOK_CODE."""
-CFLAGS = ("-O3", "-flto", "-shared", "-fPIC")
+CFLAGS = ("-O3", "-flto", "-fno-semantic-interposition", "-shared", "-fPIC")
 
 
 class CodeRegion(Protocol):

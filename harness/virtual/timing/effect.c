@@ -27,6 +27,18 @@ static void assign(struct effect *e, uint8_t set, uint8_t from, uint8_t plus, ui
     e->constant = constant;
 }
 
+static void subtract(struct effect *e, uint8_t set, uint8_t from, uint8_t minus, uint32_t constant)
+{
+    assign(e, set, from, minus, constant);
+    e->minus = 1;
+}
+
+static void multiply(struct effect *e, uint8_t set, uint8_t from, uint8_t a, uint8_t b)
+{
+    assign(e, set, from, a, 0);
+    e->by_register = b;
+}
+
 static void move(struct effect *e, uint8_t reg, int32_t by)
 {
     e->moved = reg;
@@ -41,13 +53,23 @@ static void load(struct effect *e, uint8_t target, uint8_t base, int32_t offset)
     lose(e, target);
 }
 
+static void store(struct effect *e, uint16_t bytes, uint8_t source, uint8_t base, int32_t offset)
+{
+    e->stored = bytes;
+    e->sources[0] = bytes >= 4 ? source : READS_NONE;
+    e->base = base;
+    e->offset = offset;
+}
+
 static void narrow_arithmetic(struct effect *e, uint32_t w)
 {
     if (w < 0x0800) {
         assign(e, low(w, 0), READS_NONE, low(w, 3), 0); /* LSL immediate, MOV */
         e->times = w >> 6 & 31;
-    } else if (w < 0x1800 || (w & 0xFE00) == 0x1A00) {
+    } else if (w < 0x1800) {
         lose(e, low(w, 0));
+    } else if ((w & 0xFE00) == 0x1A00) {
+        subtract(e, low(w, 0), low(w, 3), low(w, 6), 0);
     } else if (w < 0x1A00) {
         assign(e, low(w, 0), low(w, 3), low(w, 6), 0);
     } else if (w < 0x2000) {
@@ -56,6 +78,10 @@ static void narrow_arithmetic(struct effect *e, uint32_t w)
         assign(e, low(w, 8), READS_NONE, READS_NONE, w & 255);
     } else if (w >= 0x3000 && w < 0x4000) {
         assign(e, low(w, 8), low(w, 8), READS_NONE, w & 0x800 ? 0u - (w & 255) : w & 255);
+    } else if ((w & 0xFFC0) == 0x4240) {
+        subtract(e, low(w, 0), READS_NONE, low(w, 3), 0); /* RSB with 0 */
+    } else if ((w & 0xFFC0) == 0x4340) {
+        multiply(e, low(w, 0), READS_NONE, low(w, 3), low(w, 0));
     } else if (w >= 0x4000 && w < 0x4400) {
         lose(e, low(w, 0));
     } else if (w >= 0x4400) {
@@ -78,10 +104,15 @@ static void narrow_memory(struct effect *e, uint32_t w)
         load(e, low(w, 8), PC, (int32_t)(w & 255) * 4);
         e->word = low(w, 8);
     } else if (w < 0x6000) {
-        if ((w & 0xE00) >= 0x600) {
+        static const uint8_t STORED[3] = {4, 2, 1}; /* STR, STRH, STRB */
+        uint32_t kind = w >> 9 & 7;
+        if (kind < 3)
+            store(e, STORED[kind], low(w, 0), low(w, 3), 0);
+        else
             load(e, low(w, 0), low(w, 3), 0);
-            e->index = low(w, 6);
-        }
+        e->index = low(w, 6);
+        if (kind == 4)
+            e->word = low(w, 0);
     } else if (w & 0x800) {
         if (w >= 0x9000)
             load(e, low(w, 8), SP, (int32_t)(w & 255) * 4);
@@ -89,6 +120,12 @@ static void narrow_memory(struct effect *e, uint32_t w)
             load(e, low(w, 0), low(w, 3), w < 0x7000 ? imm5 * 4 : w < 0x8000 ? imm5 : imm5 * 2);
         if (w < 0x7000)
             e->word = low(w, 0);
+        else if (w >= 0x9000)
+            e->word = low(w, 8);
+    } else if (w >= 0x9000) {
+        store(e, 4, low(w, 8), SP, (int32_t)(w & 255) * 4);
+    } else {
+        store(e, w < 0x7000 ? 4 : w < 0x8000 ? 1 : 2, low(w, 0), low(w, 3), w < 0x7000 ? imm5 * 4 : w < 0x8000 ? imm5 : imm5 * 2);
     }
 }
 
@@ -100,6 +137,8 @@ static void many(struct effect *e, uint8_t base, uint32_t list, int loads, int d
         e->base = base;
         e->offset = down ? -bytes : 0;
         e->lost |= (uint16_t)list;
+    } else {
+        store(e, (uint16_t)bytes, READS_NONE, base, down ? -bytes : 0);
     }
     if (write_back && !(loads && (list >> base & 1)))
         move(e, base, down ? -bytes : bytes);
@@ -129,10 +168,14 @@ static void wide_single(struct effect *e, uint32_t w)
     int32_t imm8 = (int32_t)(w & 255) * (w & 0x200 ? 1 : -1);
     if (target == PC && !is_word)
         return; /* a hint */
+    int32_t offset = w & 0x00800000 ? (int32_t)(w & 0xFFF) : !(w & 0x800) ? 0 : w & 0x400 ? imm8 : 0;
     if (loads && base == PC) {
         load(e, target, PC, (int32_t)(w & 0xFFF) * (w & 0x00800000 ? 1 : -1));
-    } else if (loads) {
-        load(e, target, base, w & 0x00800000 ? (int32_t)(w & 0xFFF) : !(w & 0x800) ? 0 : w & 0x400 ? imm8 : 0);
+    } else {
+        if (loads)
+            load(e, target, base, offset);
+        else
+            store(e, (uint16_t)(1 << (w >> 21 & 3)), target, base, offset);
         if (!(w & 0x00800800)) {
             e->index = at(w, 0);
             e->shift = w >> 4 & 3;
@@ -157,6 +200,11 @@ static void wide_many(struct effect *e, uint32_t w)
             load(e, at(w, 12), base, w & 0x01000000 ? imm : 0);
             lose(e, at(w, 8));
             e->count = 2;
+            e->word = at(w, 12);
+            e->second = at(w, 8);
+        } else {
+            store(e, 8, at(w, 12), base, w & 0x01000000 ? imm : 0);
+            e->sources[1] = at(w, 8);
         }
         if (w & 0x00200000)
             move(e, base, imm);
@@ -165,8 +213,11 @@ static void wide_many(struct effect *e, uint32_t w)
         e->index = at(w, 0);
         e->shift = w >> 4 & 1;
     } else {
+        int32_t offset = (w & 0xFFE00000) == 0xE8400000 ? (int32_t)(w & 255) * 4 : 0;
         if (loads)
-            load(e, at(w, 12), base, (w & 0xFFF00000) == 0xE8500000 ? (int32_t)(w & 255) * 4 : 0);
+            load(e, at(w, 12), base, offset);
+        else
+            store(e, 4, READS_NONE, base, offset);
         e->lost |= (uint16_t)(1u << at(w, 8) | 1u << at(w, 0));
     }
 }
@@ -188,11 +239,14 @@ static void coprocessor(struct effect *e, uint32_t w)
         return;
     }
     int single = (w & 0x01200000) == 0x01000000, down = !(w & 0x00800000);
+    int32_t offset = down ? -imm : single ? imm : 0;
     if (loads) {
         e->base = base;
         e->count = (uint8_t)(single ? 1 : (w & 255) >> doubles);
         e->step = doubles ? 8 : 4;
-        e->offset = down ? -imm : single ? imm : 0;
+        e->offset = offset;
+    } else {
+        store(e, (uint16_t)(single ? 4 << doubles : imm), READS_NONE, base, offset);
     }
     if (!single && (w & 0x00200000))
         move(e, base, down ? -imm : imm);
@@ -222,6 +276,8 @@ static void wide_arithmetic(struct effect *e, uint32_t w)
         assign(e, d, n, READS_NONE, expanded(w));
     else if (op == 0xF1A00000 && d != PC)
         assign(e, d, n, READS_NONE, 0u - expanded(w));
+    else if (op == 0xF1C00000)
+        subtract(e, d, READS_NONE, n, expanded(w));
     else if (op == 0xF2000000)
         assign(e, d, n, READS_NONE, imm12);
     else if (op == 0xF2A00000)
@@ -233,6 +289,12 @@ static void wide_arithmetic(struct effect *e, uint32_t w)
     else if ((w & 0xFFE00030) == 0xEB000000 || (w & 0xFFEF0030) == 0xEA4F0000) {
         assign(e, d, w & 0x01000000 ? n : READS_NONE, at(w, 0), 0); /* ADD and MOV, LSL */
         e->times = (uint8_t)((w >> 12 & 7) << 2 | (w >> 6 & 3));
+    } else if ((w & 0xFFE00030) == 0xEBA00000 && d != PC) {
+        subtract(e, d, n, at(w, 0), 0);
+        e->times = (uint8_t)((w >> 12 & 7) << 2 | (w >> 6 & 3));
+    } else if ((w & 0xFFF000E0) == 0xFB000000) {
+        multiply(e, d, at(w, 12) == PC ? READS_NONE : at(w, 12), n, at(w, 0)); /* MUL, MLA, MLS */
+        e->minus = w >> 4 & 1;
     } else if ((w & 0xF8008000) != 0xF0008000 || (w & 0xFFFFF000) == 0xF3EF8000) {
         lose(e, d);
     } else {
@@ -245,7 +307,8 @@ static void wide_arithmetic(struct effect *e, uint32_t w)
 /* The instruction at `code`, which the chip has at `address`. PC stands for the address that an instruction sees, rounded down. */
 struct effect reads_effect(const uint8_t *code, uint32_t address)
 {
-    struct effect e = {2, 0, 4, READS_NONE, READS_NONE, 0, READS_NONE, 0, READS_NONE, 0, 0, READS_NONE, READS_NONE, READS_NONE, 0, 0};
+    struct effect e = {.bytes = 2, .step = 4, .sources = {READS_NONE, READS_NONE}, .base = READS_NONE, .index = READS_NONE, .word = READS_NONE,
+        .second = READS_NONE, .moved = READS_NONE, .set = READS_NONE, .from = READS_NONE, .plus = READS_NONE, .by_register = READS_NONE};
     uint32_t w = (uint32_t)code[0] | (uint32_t)code[1] << 8;
     if (w >> 11 < 0x1D) {
         if (w < 0x4800)

@@ -1,14 +1,5 @@
-/* instruction.c: what one instruction costs, alone and behind the one before it; model.py holds the same in Python. */
+/* instruction.c: see instruction.h. */
 #include "instruction.h"
-
-enum { /* table.Kind */
-    KIND_ALU, KIND_LOAD, KIND_LOAD_MANY, KIND_STORE_IMMEDIATE, KIND_STORE_REGISTER, KIND_STORE_MANY, KIND_BRANCH,
-    KIND_FLOAT, KIND_NOP, KIND_IT,
-};
-
-enum { /* model.OPERANDS */
-    OPERAND_NONE, OPERAND_FIELD3, OPERAND_FIELD4, OPERAND_HIGH, OPERAND_CONSTANT, OPERAND_LIST, OPERAND_SINGLE, OPERAND_NUMBER,
-};
 
 static uint32_t operand(struct timing_operand o, uint32_t word)
 {
@@ -23,9 +14,9 @@ static uint32_t operand(struct timing_operand o, uint32_t word)
     }
 }
 
-static struct instruction decode(const struct instruction_costs *costs, uint32_t word, int is_wide)
+static struct instruction decode(const struct timing_tables *tables, uint32_t word, int is_wide)
 {
-    const struct timing_row *row = is_wide ? costs->wide : costs->narrow;
+    const struct timing_row *row = is_wide ? tables->wide : tables->narrow;
     while ((word & row->mask) != row->value)
         row++;
     struct instruction i = {row->kind, row->cycles, row->penalty, operand(row->base, word), 0, 0, 0, operand(row->fp_writes, word)};
@@ -39,17 +30,17 @@ static struct instruction decode(const struct instruction_costs *costs, uint32_t
     return i;
 }
 
-static int fused(const struct instruction *i)
+static int is_fused(const struct instruction *i)
 {
     return i->kind == KIND_FLOAT && i->cycles == 3;
 }
 
 static int accumulates(const struct instruction *p, const struct instruction *c)
 {
-    return fused(c) && p->fp_writes == c->fp_writes;
+    return is_fused(c) && p->fp_writes == c->fp_writes;
 }
 
-int instruction_pairing(const struct instruction_costs *costs, const struct instruction *p, const struct instruction *c)
+int instruction_pairing(int fused, const struct instruction *p, const struct instruction *c)
 {
     int store = c->kind == KIND_STORE_IMMEDIATE || c->kind == KIND_STORE_REGISTER;
     int waits = (p->writes & c->address) != 0;
@@ -62,7 +53,7 @@ int instruction_pairing(const struct instruction_costs *costs, const struct inst
         change--;
     if (waits && p->kind != KIND_LOAD_MANY)
         change++;
-    int in_time = (costs->rules & FUSED_RULE) && fused(p) && (c->kind == KIND_STORE_IMMEDIATE || accumulates(p, c));
+    int in_time = fused && is_fused(p) && (c->kind == KIND_STORE_IMMEDIATE || accumulates(p, c));
     if (p->kind == KIND_FLOAT && (p->fp_writes & c->fp_reads) && !in_time)
         change++;
     if (c->kind == KIND_IT || (c->kind == KIND_NOP && p->kind == KIND_LOAD))
@@ -70,25 +61,10 @@ int instruction_pairing(const struct instruction_costs *costs, const struct inst
     return change;
 }
 
-static uint32_t halfword(const uint8_t *p)
+struct instruction instruction_at(const struct timing_tables *tables, const uint8_t *code, uint32_t *bytes)
 {
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8;
-}
-
-int instruction_is_wide(const uint8_t *code)
-{
-    return halfword(code) >> 11 >= 0x1D;
-}
-
-int instruction_is_it(const struct instruction *i)
-{
-    return i->kind == KIND_IT;
-}
-
-struct instruction instruction_at(const struct instruction_costs *costs, const uint8_t *code, uint32_t *bytes)
-{
-    uint32_t word = halfword(code);
-    int is_wide = instruction_is_wide(code);
+    uint32_t word = instruction_halfword(code);
+    int is_wide = word >> 11 >= 0x1D;
     *bytes = is_wide ? 4 : 2;
-    return decode(costs, is_wide ? word << 16 | halfword(code + 2) : word, is_wide);
+    return decode(tables, is_wide ? word << 16 | instruction_halfword(code + 2) : word, is_wide);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define NO_LINE 0xFFFFFFFFu
+#define FALL_LAG 0x10000 /* cycles that the bus may be idle in a state that is kept */
 
 static int in_flash(const struct memory *m, uint32_t address)
 {
@@ -128,13 +129,13 @@ static void work_out(const struct memory_code *code, uint32_t queue)
     }
 }
 
-/* Whether every word that the pass fetches is in the cache, and its line the one used last in its set. */
-static int all_cached(struct memory *m, uint32_t address, const struct memory_pass *pass)
+/* Whether each of `words` words is in the cache, and its line the one used last in its set. */
+static int all_cached(struct memory *m, uint32_t first, uint32_t words)
 {
-    uint32_t last = (address & ~3u) + 4 * pass->words - 4;
-    if (!in_flash(m, address) || !in_flash(m, last))
+    uint32_t last = first + 4 * words - 4;
+    if (!in_flash(m, first) || !in_flash(m, last))
         return 0;
-    for (uint32_t line = address >> m->line_shift; line <= last >> m->line_shift; line++) {
+    for (uint32_t line = first >> m->line_shift; line <= last >> m->line_shift; line++) {
         if (*set_of(m, line) != line)
             return 0;
     }
@@ -151,6 +152,81 @@ static void apply(struct memory *m, uint32_t address, const struct memory_pass *
     m->now += pass->cycles;
     m->next = (address & ~3u) + 4 * pass->words;
     m->hits += pass->words;
+}
+
+static struct memory_state state_of(const struct memory *m, uint32_t address)
+{
+    struct memory_state s = {.bus = (int32_t)(m->bus - m->now), .next = m->next - address, .queue = m->system.queue};
+    for (uint32_t i = 0; i < MEMORY_WORDS; i++) {
+        s.ready[i] = m->ready[i] > m->now ? (uint32_t)(m->ready[i] - m->now) : 0;
+        s.taken[i] = m->taken[i] > m->bus ? (uint32_t)(m->taken[i] - m->bus) : 0;
+    }
+    return s;
+}
+
+/* One bit for each word's place from `first` up to `end`, exclusive. */
+static uint32_t places(uint32_t first, uint32_t end)
+{
+    uint32_t bits = 0;
+    for (uint32_t k = first; k != end && k - first < MEMORY_WORDS; k++)
+        bits |= 1u << k % MEMORY_WORDS;
+    return bits;
+}
+
+/* Runs the code on a memory that never waits, from state `before`. */
+static void work_out_fall(struct memory_fall *f, const struct memory_code *code, const struct memory_state *before)
+{
+    const uint64_t now = 1ull << 40;
+    struct memory ideal = {.system = {.queue = before->queue}, .now = now, .bus = now + (uint64_t)(int64_t)before->bus};
+    uint32_t end = code->address;
+    for (uint32_t i = 0; i < MEMORY_WORDS; i++) {
+        ideal.ready[i] = now + before->ready[i];
+        ideal.taken[i] = ideal.bus + before->taken[i];
+    }
+    ideal.next = code->address + before->next;
+    const uint32_t next = ideal.next;
+    execute(&ideal, code);
+    for (uint32_t k = 0; k < code->count; k++)
+        end += code->steps[k].bytes;
+    *f = (struct memory_fall){.before = *before, .words = (ideal.next - next) / 4, .cycles = (uint32_t)(ideal.now - now), .bus = (int32_t)(ideal.bus - now)};
+    f->fetched = places(next / 4, ideal.next / 4);
+    f->executed = places(code->address / 4, (end - 1) / 4 + 1);
+    for (uint32_t i = 0; i < MEMORY_WORDS; i++) {
+        f->ready[i] = (int32_t)(ideal.ready[i] - now);
+        f->taken[i] = (int32_t)(ideal.taken[i] - now);
+    }
+}
+
+/* `by` cycles after `time`, or before it. */
+static uint64_t later(uint64_t time, int32_t by)
+{
+    return time + (uint64_t)(int64_t)by;
+}
+
+static void apply_fall(struct memory *m, const struct memory_fall *f)
+{
+    for (uint32_t i = 0; i < MEMORY_WORDS; i++) {
+        m->ready[i] = f->fetched >> i & 1 ? later(m->now, f->ready[i]) : m->ready[i];
+        m->taken[i] = f->executed >> i & 1 ? later(m->now, f->taken[i]) : m->taken[i];
+    }
+    m->bus = later(m->now, f->bus);
+    m->now += f->cycles;
+    m->next += 4 * f->words;
+    m->hits += f->words;
+}
+
+/* What the code costs from where fetching stands, when nothing waits. */
+static const struct memory_fall *fall_of(const struct memory *m, const struct memory_code *code)
+{
+    struct memory_falls *falls = code->falls;
+    const struct memory_state state = state_of(m, code->address);
+    uint32_t known = falls->count < MEMORY_FALLS ? falls->count : MEMORY_FALLS;
+    for (uint32_t k = 0; k < known; k++)
+        if (!memcmp(&falls->all[k].before, &state, sizeof state))
+            return &falls->all[k];
+    struct memory_fall *new = &falls->all[falls->count++ % MEMORY_FALLS];
+    work_out_fall(new, code, &state);
+    return new;
 }
 
 /* Arriving at half a word, a wide instruction needs two fetches; nothing else can be late. */
@@ -171,8 +247,15 @@ void memory_block(struct memory *m, const struct memory_code *code, int extra, i
     if (jumped && m->bus <= m->now && code->count) {
         if (!code->pass->words || code->pass->queue != m->system.queue)
             work_out(code, m->system.queue);
-        if (all_cached(m, code->address, code->pass)) {
+        if (all_cached(m, code->address & ~3u, code->pass->words)) {
             apply(m, code->address, code->pass);
+            return;
+        }
+    }
+    if (!jumped && code->falls && code->count && m->bus + FALL_LAG > m->now) {
+        const struct memory_fall *fall = fall_of(m, code);
+        if (!fall->words || all_cached(m, m->next, fall->words)) {
+            apply_fall(m, fall);
             return;
         }
     }

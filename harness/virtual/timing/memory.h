@@ -33,6 +33,30 @@ struct memory_pass {
     uint32_t ready[MEMORY_WORDS], taken[MEMORY_WORDS];
 };
 
+/* Where fetching stands when straight-line code is fallen into, as far as it matters and counted from there: times by which words
+ * are late, and by which they were executed after the bus was free. */
+struct memory_state {
+    int32_t bus;
+    uint32_t next, queue;
+    uint32_t ready[MEMORY_WORDS], taken[MEMORY_WORDS];
+};
+
+/* What the code costs then, when nothing waits. Bits of `fetched` and `executed` tell which words are new. */
+struct memory_fall {
+    struct memory_state before;
+    uint32_t words, cycles;
+    uint32_t fetched, executed;
+    int32_t bus, ready[MEMORY_WORDS], taken[MEMORY_WORDS]; /* the bus may have been early */
+};
+
+enum { MEMORY_FALLS = 8 };
+
+/* The states in which the code was met last. */
+struct memory_falls {
+    struct memory_fall all[MEMORY_FALLS];
+    uint32_t count; /* that were ever worked out */
+};
+
 /* Another layout of the same code: function n, of those that `order` counts, lies n * `stride` cache lines further on. `order`
  * has an entry for each word of the flash; NULL: the layout that was linked. */
 struct memory_layout {
@@ -65,6 +89,7 @@ struct memory_code {
     uint32_t cycles; /* of all its steps */
     const struct memory_step *steps;
     struct memory_pass *pass;
+    struct memory_falls *falls; /* NULL: nothing is kept */
 };
 
 /* The core runs it. `extra` cycles go before it: those of the branch that `jumped` here, or of the pair at the seam. */

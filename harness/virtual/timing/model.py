@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from tinyrig.virtual.timing.table import NARROW, WIDE, Kind, Row
 
 OPERANDS: dict[str, tuple[int, int, int]] = {
-    # word: (how, bit, low bit), as struct timing_operand of timing.c
+    # word: (how, bit, low bit), as struct timing_operand of instruction.h
     "": (0, 0, 0),
     "t0": (1, 0, 0),
     "t3": (1, 3, 0),

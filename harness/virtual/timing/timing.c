@@ -14,6 +14,7 @@
 struct block {
     struct memory_step *steps;
     struct memory_pass pass;
+    struct memory_falls *falls;
     uint32_t cycles, end;
     uint32_t generation; /* of the program that it belongs to */
     uint16_t instructions;
@@ -22,8 +23,11 @@ struct block {
     uint8_t penalty, has_it;
     uint8_t it_before, it_after; /* IT states */
     uint16_t used;        /* registers of its known reads */
-    uint32_t read_count;
+    uint8_t plain;        /* memory's words at its start don't tell where it reads */
+    uint32_t read_count, word_count, guard_count;
     struct read *reads;
+    struct place *words;
+    struct guard *guards;
 };
 
 struct region {
@@ -32,7 +36,7 @@ struct region {
     struct block *blocks; /* one for every halfword */
 };
 
-enum { REGIONS = 2, MEMORIES = 64, LONG_RUN = 3, IT_LENGTH = 4 };
+enum { REGIONS = 2, MEMORIES = 64, LONG_RUN = 3, IT_LENGTH = 4, WIDE_RULE = 1 };
 
 /* Bits of xPSR that hold the IT state: Armv7-M ARM (DDI 0403), B1.4.2. */
 #define XPSR_IT 0x0600FC00u
@@ -41,10 +45,11 @@ enum { REGIONS = 2, MEMORIES = 64, LONG_RUN = 3, IT_LENGTH = 4 };
 typedef int (*register_access)(void *uc, int number, void *value);
 
 struct timing {
-    struct instruction_costs costs;
+    struct timing_tables tables;
     struct region regions[REGIONS];
     struct memory memories[MEMORIES];
     uint32_t memory_count, linked_count; /* the latter without those of other layouts */
+    int rules;            /* WIDE_RULE and FUSED_RULE where wide runs and fused multiply-adds cost what model.py says of them */
     uint64_t instructions;
     struct watch *watch;  /* NULL: the emulator reports each read, by timing_read, or none does wait */
     int again;            /* the emulator has to begin the block again */
@@ -64,8 +69,7 @@ struct timing *timing_new(const struct timing_row *narrow, const struct timing_r
 {
     struct timing *t = calloc(1, sizeof *t);
     if (t) {
-        t->costs.narrow = narrow;
-        t->costs.wide = wide;
+        t->tables = (struct timing_tables){narrow, wide};
         t->generation = 1;
     }
     return t;
@@ -106,7 +110,7 @@ void timing_forget(struct timing *t)
 
 void timing_rules(struct timing *t, int bits)
 {
-    t->costs.rules = bits;
+    t->rules = bits;
 }
 
 /* Memory system `index`, at most MEMORIES of them; the caches are off until timing_cached(). */
@@ -116,7 +120,7 @@ void timing_memory(struct timing *t, uint32_t index, const struct memory_system 
     t->memory_count = t->linked_count = index + 1;
 }
 
-/* From now on, until the chip is reset, memory system `index` counts for another layout too. Returns 0, or -1 without room. */
+/* From now on, until the chip starts again, memory system `index` counts for another layout too. Returns 0, or -1 without room. */
 int timing_moved(struct timing *t, uint32_t index, const uint16_t *order, uint32_t stride)
 {
     const struct memory_layout layout = {order, stride};
@@ -181,20 +185,21 @@ static void cost(const struct timing *t, const uint8_t *code, uint32_t address, 
 {
     struct instruction previous, current;
     free(b->steps);
-    *b = (struct block){.reads = b->reads, .steps = malloc((size / 2 + 1) * sizeof *b->steps), .end = address + size, .generation = t->generation};
+    free(b->falls);
+    *b = (struct block){.falls = calloc(1, sizeof *b->falls), .reads = b->reads, .words = b->words, .guards = b->guards, .plain = b->plain, .steps = malloc((size / 2 + 1) * sizeof *b->steps), .end = address + size, .generation = t->generation};
     for (uint32_t at = 0, bytes; b->steps && at + 2 <= size; at += bytes, b->instructions++) {
-        if (instruction_is_wide(code + at) && at + 4 > size)
+        if (instruction_halfword(code + at) >> 11 >= 0x1D && at + 4 > size)
             break;
-        current = instruction_at(&t->costs, code + at, &bytes);
+        current = instruction_at(&t->tables, code + at, &bytes);
         b->trail = bytes == 4 && ((address + at) & 2) ? b->trail + 1 : 0;
         if (b->trail > b->instructions)
             b->lead = b->trail;
-        int extra = (at ? instruction_pairing(&t->costs, &previous, &current) : 0) + ((t->costs.rules & WIDE_RULE) && b->trail == LONG_RUN);
+        int extra = (at ? instruction_pairing(t->rules & FUSED_RULE, &previous, &current) : 0) + ((t->rules & WIDE_RULE) && b->trail == LONG_RUN);
         b->steps[b->instructions] = (struct memory_step){(uint8_t)(current.cycles + extra), (uint8_t)bytes};
         b->cycles += b->steps[b->instructions].cycles;
         previous = current;
         b->penalty = current.penalty;
-        b->has_it |= instruction_is_it(&current);
+        b->has_it |= current.kind == KIND_IT;
         b->last = (uint16_t)at;
     }
 }
@@ -218,21 +223,30 @@ static int must_wait(void *state, uint32_t address)
 
 void timing_met(void *uc, uint64_t address, uint32_t size, void *state);
 
+/* Replaces `*list` by a copy of `count` entries; how many it has. */
+static uint32_t keep(void **list, const void *entries, uint32_t count, size_t bytes)
+{
+    free(*list);
+    *list = count ? malloc(count * bytes) : NULL;
+    if (*list)
+        memcpy(*list, entries, count * bytes);
+    return *list ? count : 0;
+}
+
 /* Works out where the block reads. 0 where that has changed what the emulator has to report. */
 static int plan(struct timing *t, const struct region *r, struct block *b, uint32_t address, uint32_t size)
 {
     const struct region *flash = &t->regions[0];
     struct reads reads;
-    struct reads_code code = {r->bytes + (address - r->start), flash->bytes, address, size, flash->start, flash->length, t->it, must_wait, t->watch};
+    struct reads_code code = {r->bytes + (address - r->start), flash->bytes, address, size, flash->start, flash->length, t->it, !b->plain, must_wait, t->watch};
     reads_plan(&reads, &code);
     int added = 0;
     for (uint32_t i = 0; i < reads.late_count; i++)
         if (!watch_has(t->watch, reads.late[i].address))
             added |= !watch_add(t->watch, &reads.late[i], r->bytes + (reads.late[i].address - r->start), t, (void *)timing_met);
-    free(b->reads);
-    b->reads = malloc(reads.known_count * sizeof *b->reads);
-    b->read_count = b->reads ? reads.known_count : 0;
-    memcpy(b->reads, reads.known, b->read_count * sizeof *b->reads);
+    b->read_count = keep((void **)&b->reads, reads.known, reads.known_count, sizeof *b->reads);
+    b->word_count = keep((void **)&b->words, reads.words, reads.word_count, sizeof *b->words);
+    b->guard_count = keep((void **)&b->guards, reads.guards, reads.guard_count, sizeof *b->guards);
     b->used = reads.used;
     b->it_after = reads.it;
     if (added)
@@ -252,12 +266,45 @@ static struct block *costed(struct timing *t, struct region *r, uint32_t address
     return !t->watch || plan(t, r, b, address, size) ? b : NULL;
 }
 
+/* Brings the values up to date that the block's reads depend on. 0: a word is where no memory is, or the block writes it first. */
+static int valued(struct timing *t, const struct block *b)
+{
+    uint32_t places[READS_WORDS];
+    if (b->used)
+        watch_registers(t->watch, b->used);
+    for (uint32_t i = 0; i < b->word_count; i++) {
+        places[i] = watch_place(t->watch, &b->words[i]);
+        struct region *r = find_region(t, places[i], 4);
+        if (!r)
+            return 0;
+        t->watch->values[READS_NONE + 1 + i] = instruction_word(r->bytes + (places[i] - r->start));
+    }
+    for (uint32_t i = 0; i < b->guard_count; i++) {
+        uint32_t ahead = places[b->guards[i].word] - watch_place(t->watch, &b->guards[i].place);
+        if (ahead < b->guards[i].bytes || 0u - ahead < 4)
+            return 0;
+    }
+    return 1;
+}
+
+/* The block with the values that its reads depend on. NULL where the emulator must begin it again. */
+static struct block *ready(struct timing *t, struct region *r, uint32_t address, uint32_t size)
+{
+    struct block *b = costed(t, r, address, size);
+    if (!b || valued(t, b))
+        return b;
+    b->plain = 1;
+    b->generation = 0;
+    b = costed(t, r, address, size);
+    return b && valued(t, b) ? b : NULL;
+}
+
 /* The emulator ends blocks at page borders too, which the processor knows nothing of. */
 static int seam(const struct timing *t, const uint8_t *code)
 {
     uint32_t bytes;
-    struct instruction previous = instruction_at(&t->costs, t->last, &bytes), current = instruction_at(&t->costs, code, &bytes);
-    return instruction_pairing(&t->costs, &previous, &current);
+    struct instruction previous = instruction_at(&t->tables, t->last, &bytes), current = instruction_at(&t->tables, code, &bytes);
+    return instruction_pairing(t->rules & FUSED_RULE, &previous, &current);
 }
 
 /* Cycles between the last block and this one: of the taken branch, or of the instructions at their border. */
@@ -267,7 +314,7 @@ static int arrival(const struct timing *t, const struct block *b, const uint8_t 
         return (int)t->penalty;
     int third = t->run && t->run < LONG_RUN && t->run + b->lead >= LONG_RUN;
     int counted = t->run && b->lead >= LONG_RUN;
-    return (t->last && b->instructions ? seam(t, code) : 0) + (t->costs.rules & WIDE_RULE ? third - counted : 0);
+    return (t->last && b->instructions ? seam(t, code) : 0) + (t->rules & WIDE_RULE ? third - counted : 0);
 }
 
 static void leave(struct timing *t, const struct block *b, const uint8_t *code, int jumped)
@@ -283,7 +330,7 @@ static void leave(struct timing *t, const struct block *b, const uint8_t *code, 
 
 static void count_reads(struct timing *t, const struct read *read)
 {
-    uint32_t address = watch_place(t->watch, read);
+    uint32_t address = watch_place(t->watch, &read->place);
     for (uint32_t k = read->count; k; k--, address += read->step)
         for (uint32_t i = 0; i < t->memory_count; i++)
             memory_read(&t->memories[i], address);
@@ -314,7 +361,7 @@ void timing_block(void *uc, uint64_t address64, uint32_t size, void *state)
         return;
     if (jumped)
         t->it = 0;
-    struct block *b = costed(t, r, address, size);
+    struct block *b = ready(t, r, address, size);
     if (!b) {
         t->again = (int)size;
         t->watch->calls.stop(t->watch->calls.uc);
@@ -322,11 +369,9 @@ void timing_block(void *uc, uint64_t address64, uint32_t size, void *state)
     }
     const uint8_t *code = r->bytes + (address - r->start);
     int extra = arrival(t, b, code, jumped);
-    const struct memory_code part = {address, b->instructions, b->cycles, b->steps, &b->pass};
+    const struct memory_code part = {address, b->instructions, b->cycles, b->steps, &b->pass, b->falls};
     for (uint32_t i = 0; i < t->memory_count; i++)
         memory_block(&t->memories[i], &part, extra, jumped);
-    if (b->used)
-        watch_registers(t->watch, b->used);
     for (uint32_t i = 0; i < b->read_count; i++)
         count_reads(t, &b->reads[i]);
     t->instructions += b->instructions;

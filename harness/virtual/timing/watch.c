@@ -67,7 +67,7 @@ int watch_reads(struct watch *w, const struct watched *watched, struct read *rea
     if (!holds(watched->condition, xpsr))
         return 0;
     watch_registers(w, used);
-    *read = (struct read){(uint32_t)e->offset, {e->base, e->index}, {0, e->shift}, e->count, e->step};
+    *read = (struct read){{(uint32_t)e->offset, {1, 1u << e->shift}, {e->base, e->index, READS_NONE, READS_NONE}}, e->count, e->step};
     w->values[PC] = (watched->address + 4) & ~3u;
     return 1;
 }

@@ -31,7 +31,7 @@ struct watch {
     struct watch_calls calls;
     uint32_t count;
     struct watched *reads[WATCH_MOST];
-    uint32_t values[READS_NONE + 1]; /* of registers; the last is 0 */
+    uint32_t values[READS_VALUES];
 };
 
 int watch_has(const struct watch *w, uint32_t address);
@@ -43,10 +43,13 @@ int watch_reads(struct watch *w, const struct watched *watched, struct read *rea
 /* Brings `values` up to date for the registers in `used`. */
 void watch_registers(struct watch *w, uint32_t used);
 
-/* The address of the first read, from `values`. */
-static inline uint32_t watch_place(const struct watch *w, const struct read *r)
+/* What `place` is, by `values`. */
+static inline uint32_t watch_place(const struct watch *w, const struct place *p)
 {
-    return r->constant + (w->values[r->registers[0]] << r->shifts[0]) + (w->values[r->registers[1]] << r->shifts[1]);
+    uint32_t sum = p->constant + w->values[p->registers[0]] * p->factors[0];
+    for (int k = 1; k < READS_TERMS && p->registers[k] != READS_NONE; k++)
+        sum += w->values[p->registers[k]] * p->factors[k];
+    return sum;
 }
 
 #endif
