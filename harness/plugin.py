@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 PREFIX = "tinyrig_"
 _CONFIG = pytest.StashKey["Config"]()
 _GROUP = ("tinyrig", "measuring models on microcontrollers")
-MEASURED = "tinyrig"
-"""The property of a test that says what it measured, a line for people."""
+MEASURED, NOTE = "tinyrig", "tinyrig.note"
+"""The properties of a test that say what it measured, a line for people, and what its estimates were checked against."""
 _ITEM = pytest.StashKey[pytest.Item]()
 """The test that is being run."""
 _CODE = "tinyrig_code"
@@ -145,12 +145,14 @@ class _Reports:
     def __init__(self) -> None:
         self.codes: set[int] = set()
         self._lines: list[str] = []
+        self._notes: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and (code := vars(report).get(_CODE)) is not None:
             self.codes.add(code)
         if report.when == "teardown":
             self._lines += [str(value) for name, value in report.user_properties if name == MEASURED]
+            self._notes += [str(value) for name, value in report.user_properties if name == NOTE]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None]:
@@ -162,5 +164,5 @@ class _Reports:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._lines:
             terminalreporter.section("tinyrig")
-            for line in dict.fromkeys(self._lines):
+            for line in dict.fromkeys((*self._lines, *self._notes)):
                 terminalreporter.write_line(line)

@@ -124,7 +124,7 @@ def _asked(arguments: argparse.Namespace, config: Config) -> tuple[RunPlan, str 
 def _told(arguments: argparse.Namespace, done: _Done, config: Config) -> int:
     """The exit status, with the result written where it was asked for."""
     from tinyrig.analysis.run_json import run_to_json
-    from tinyrig.api.result import has_band, line, result_of
+    from tinyrig.api.result import line, notes, result_of
     from tinyrig.measure.reporting import write_report
 
     result, failures = done.result, done.failures
@@ -136,10 +136,7 @@ def _told(arguments: argparse.Namespace, done: _Done, config: Config) -> int:
         return _verdict(result, (*failures, done.lost), config)
     if arguments.no_report and result.runs:
         found = [result_of(entry, result.run_id) for entry in document["runs"]]
-        print("\n".join(map(line, found)))
-        if any(map(has_band, found)):
-            note = document["timing_note"]
-            print(f"{note[0].upper()}{note[1:]}.")
+        print("\n".join((*map(line, found), *notes(found))))
         print(f"stored as run {result.run_id}; `tinyrig report {result.run_id} --summary` writes its report")
     elif result.runs and write_report(result.run_id, config, "--summary"):
         failures = (*failures, _no_report(result.run_id))

@@ -65,9 +65,7 @@ def variant_to_json(run: Measurement, known: Evaluation | None = None) -> dict[s
         "synthetic": v.synthetic,
         "engine": run.image.engine,
         "build_id": run.image.build_id,
-        "timing": run.board.timing,
-        "board": provenance.board_json(run),
-        "clock": provenance.clock_json(run.clock),
+        **_clocked(run),
         "toolchain": {"cc": run.image.toolchain.cc, "flags": run.image.toolchain.flags},
         "oracle_note": provenance.oracle_note(run),
         "link": provenance.link(run),
@@ -76,6 +74,16 @@ def variant_to_json(run: Measurement, known: Evaluation | None = None) -> dict[s
         **_only_measured({"energy": found.energy, "throughput": found.throughput}),
         **_only_measured({name: value[name] for name in SCORES}),
         **_only_measured({"mlperf": mlperf_metrics.facts(run) or None}),
+    }
+
+
+def _clocked(run: Measurement) -> dict[str, Any]:
+    """What its cycles were counted with, and what they are worth."""
+    return {
+        "timing": run.board.timing,
+        "timing_note": provenance.timing_note(run),
+        "board": provenance.board_json(run),
+        "clock": provenance.clock_json(run.clock),
     }
 
 

@@ -3,7 +3,7 @@ unit or meaning; harness/tests/test_public_api.py holds them against that."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,7 +110,8 @@ class Result:
 
     `verified`: an oracle computed the same outputs on all windows; without that there is no latency and no cycles of ops, and
     `unverified_reason` says why. `accuracy` is 0 to 1 over `windows` windows, None without labels, with its 95 % interval.
-    `timing` is "estimated" (virtual board), "measured" (silicon) or "instructions" (QEMU). `json` is this model's entry of
+    `timing` is "estimated" (virtual board), "measured" (silicon) or "instructions" (QEMU); `timing_note` says what its times are
+    worth, of estimates what the model was checked against and what not. `json` is this model's entry of
     `runs` in `tinyrig run --json`, with all there is.
     """
 
@@ -120,6 +121,7 @@ class Result:
     board_id: str
     clock_hz: int
     timing: str
+    timing_note: str
     engine: str
     run_id: str
     windows: int
@@ -176,6 +178,7 @@ def result_of(entry: Mapping[str, Any], run_id: str) -> Result:
         board_id=board["id"],
         clock_hz=board["clock_hz"],
         timing=entry["timing"],
+        timing_note=entry.get("timing_note") or "",
         engine=entry["engine"],
         run_id=run_id,
         windows=entry["windows"],
@@ -216,9 +219,10 @@ def line(found: Result) -> str:
     return f"{found.name} on {found.board}: {', '.join(parts)}, run {found.run_id}"
 
 
-def has_band(found: Result) -> bool:
-    """Whether its latency is an estimate with a low and a high end."""
-    return _band(found) != ""
+def notes(found: Iterable[Result]) -> tuple[str, ...]:
+    """What stands once below the lines of estimates with a band: what they were checked against."""
+    told = dict.fromkeys(one.timing_note for one in found if one.timing_note and _band(one))
+    return tuple(f"{note[0].upper()}{note[1:]}." for note in told)
 
 
 def _band(found: Result) -> str:

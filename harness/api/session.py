@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tinyrig.api.measure import Amount, How, Name, Taken, as_text, take
-from tinyrig.api.result import Result, line
+from tinyrig.api.result import Result, line, notes
 from tinyrig.board.resolve import identity, is_started_here, resolved
 from tinyrig.budget.budgets import Budgets
 from tinyrig.core.boards import parse_own_board
@@ -84,6 +84,8 @@ class PytestMeasure:
         (asked,) = asked_models([self._found(model)], said, self._config, oracle)
         found = self._take(asked, How(engine, limit, oracle)).result(asked.budgets, self._config)
         self._note("tinyrig", line(found))
+        for note in notes([found]):
+            self._note("tinyrig.note", note)
         for name in ("run_id", "verified", "accuracy", "latency_us", "ram_bytes", "flash_bytes"):
             self._note(f"tinyrig.{found.name}.{name}", getattr(found, name))
         if check and found.failed:

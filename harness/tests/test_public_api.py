@@ -41,6 +41,7 @@ RECORDS = {
         "board_id": "str",
         "clock_hz": "int",
         "timing": "str",
+        "timing_note": "str",
         "engine": "str",
         "run_id": "str",
         "windows": "int",
@@ -193,6 +194,7 @@ def test_a_model_is_measured_and_its_claims_are_told(home):
     (home / "rig.toml").write_text('[models.gesture]\nfile = "dense.tflite"\nwindows = "windows.npz"\nmax_latency = "1us"\n')
     found = tinyrig.run("gesture", max_ram="1MiB")
     assert found.name == "gesture" and found.verified and found.windows == WINDOWS and found.timing == "estimated"
+    assert "was checked against" in found.timing_note
     assert found.latency_us > 1 and found.ram_bytes == found.ram.model_total_bytes and found.flash_bytes > 0
     assert 0 <= found.accuracy_ci95[0] <= found.accuracy <= found.accuracy_ci95[1] <= 1
     assert [op.op for op in found.ops] == ["FULLY_CONNECTED", "FULLY_CONNECTED", "SOFTMAX"] and all(op.cycles for op in found.ops)

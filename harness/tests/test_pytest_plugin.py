@@ -68,6 +68,7 @@ def test_claims_are_tests_with_the_users_own_parameters(repo):
     done.stdout.fnmatch_lines(["*ClaimError: dense: max_flash: flash * bytes, budget at most 1,024 bytes: *too much*"])
     text = done.stdout.str()
     assert "Traceback" not in text and "claims.py" not in text
+    assert text.count("was checked against") == 1, "what all estimates are worth is said once"
     assert len(set(re.findall(r"run (2\d{7}-\w+-\w+)", text))) == 2, "each model is measured once"
     properties = {p.get("name"): p.get("value") for p in ET.parse(repo.path / "junit.xml").getroot().iter("property")}
     assert float(properties["tinyrig.dense.latency_us"]) > 0 and properties["tinyrig.dense.verified"] == "True"
