@@ -14,6 +14,7 @@ from tinyrig.board.resolve import Ports, entry_of, find_ports, is_started_here, 
 from tinyrig.core.boards import Board, BoardTarget, recognise_id
 from tinyrig.core.config import Config
 from tinyrig.core.errors import InfraError, InUseError, UserError
+from tinyrig.core.hardware.board import UNKNOWN_ID
 from tinyrig.core.records import MEASURED, Hello
 from tinyrig.host.locks import Locks, taken_at
 from tinyrig.link.serial_link import Link, open_link
@@ -169,7 +170,7 @@ class Attachment:
     def lock_board(self, hello: Hello) -> None:
         """A board may be reached by two ports. Emulated ones all have one id and differ by their ports. Raises InfraError where
         its id answers at another port at this moment, LinkError where another process has it and does not say where."""
-        if recognise_id(hello.board_id, self.board).timing != MEASURED:
+        if recognise_id(hello.board_id, self.board).timing != MEASURED or hello.board_id == UNKNOWN_ID:
             return
         key, port = f"board {hello.board_id}", self.ports.link
         try:

@@ -64,7 +64,8 @@ class Greeter:
         try:
             return None if self._attachment.blank else self.hello()
         except LinkError:
-            if self._attachment.board.flasher != "command":
+            board, ports = self._attachment.board, self._attachment.ports
+            if board.flasher != "command" and not (board.fqbn and ports.flash != ports.link):
                 raise
             return None
 

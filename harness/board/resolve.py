@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from tinyrig.arduino.facts import with_facts
 from tinyrig.board.probe_line import is_probe_line, through_probe
-from tinyrig.core.boards import BOARDS, USB_PORT, Board, BoardTarget, MlperfTarget, Target, known_boards, recognise_usb
+from tinyrig.core.boards import BOARDS, USB_PORT, Board, BoardTarget, MlperfTarget, Target, known_boards, recognise_usb, sharing
 from tinyrig.core.config import BoardPorts, Config
-from tinyrig.core.errors import LinkError
+from tinyrig.core.errors import LinkError, UserError
 from tinyrig.flash.route import flash_port_beside, no_link, probe_id, with_flasher
 from tinyrig.host.locks import port_key
 from tinyrig.link.usb import place, same_device, usb_serial
@@ -66,10 +66,10 @@ def find_ports(target: BoardTarget, config: Config) -> tuple[Board, Ports]:
     no bootloader: then the flash port stays open. Raises LinkError when none is found.
     """
     target = resolved(target, config)
-    board = target.board or (_recognise(place(target.port), config) if target.port else None)
+    board = target.board or (_recognise(target.port, config) if target.port else None)
     board = board or BOARDS["nano33ble-uart"]  # a serial adapter says nothing of what hangs on it; the hello will
     wired = entry_of(target, board, config)
-    board = with_facts(with_flasher(board, wired))
+    board = with_facts(with_flasher(board, wired), config.limits.build_s)
     line = target.port or wired.link
     if is_probe_line(line):
         board, url = through_probe(board, line, wired)
@@ -96,7 +96,17 @@ def _looked_up(board: Board, wired: BoardPorts) -> tuple[str, str]:
 
 
 def _recognise(port: str, config: Config) -> Board | None:
-    return next((recognise_usb(usb, config.boards) for name, usb, _ in attached() if name == port), None)
+    """Raises UserError where the port's USB id is that of several boards: the wrong image could be flashed."""
+    usb = next((usb for name, usb, _ in attached() if name == place(port)), "")
+    several = sharing(usb, config.boards) if usb else []
+    if len(several) > 1:
+        raise UserError(
+            f"the USB id {usb} of {port} does not tell which board it is: several have it",
+            expected="--board=NAME@" + port,
+            received=", ".join(b.name for b in several),
+            remedy=f"name it, as --board={several[-1].name}@{port}; one that is not listed: --board=arduino:FQBN@{port}",
+        )
+    return recognise_usb(usb, config.boards) if usb else None
 
 
 def _attached(board: Board, board_id: str) -> str:

@@ -11,13 +11,14 @@ from tinyrig.core.errors import UserError
 from tinyrig.core.hardware.arduino import ARDUINO, FQBN, arduino_board
 from tinyrig.core.hardware.board import Board as Board
 from tinyrig.core.hardware.emulated import EMULATED
+from tinyrig.core.hardware.owned import OWNED, SHARED
 from tinyrig.core.records import ESTIMATED, MEASURED
 
 NANO33_USB_IDS = ("2341:805a", "2341:005a", "2341:015a", "2341:025a")
 """Application, bootloader and the two further ids of the Arduino Nano 33 BLE family."""
 
 NUCLEO_USB_IDS = ("0483:374b", "0483:374e", "0483:374f")
-"""ST-LINK/V2-1, and V3 in its two variants: their USB serial port. Every Nucleo board has them: the hello says which it is."""
+"""ST-LINK/V2-1, and V3 in its two variants: their USB serial port. Every Nucleo board has them."""
 
 VIRTUAL_ID_PREFIX = "5649525455414c"
 """ASCII "VIRTUAL" in hex: the board id every virtual board reports, so that its cycles can't pass for measured."""
@@ -98,6 +99,17 @@ BOARDS: dict[str, Board] = {
             swd_target="stm32f401retx",
             sector_bytes=16_384,
         ),
+        # The DK has no bootloader, and its serial port is on other pins than the Nano's: its debug probe is flasher and line.
+        replace(
+            _NANO33,
+            name="nrf52840dk",
+            title="Nordic nRF52840 DK, bare metal, through its debug probe",
+            flasher="pyocd",
+            flash_base=0,
+            flash_bytes=1_048_576,
+            swd_target="nrf52840",
+        ),
+        *(entry.board for entry in OWNED),
         *EMULATED,
     )
 }
@@ -246,6 +258,14 @@ def check_place(port: str) -> None:
 def recognise_usb(vid_pid: str, entries: Mapping[str, Any] | None = None) -> Board | None:
     """`2341:805a` -> the first board that carries this USB id, the user's own before all others, or None."""
     return next((b for b in known_boards(entries).values() if vid_pid.lower() in b.usb_ids), None)
+
+
+def sharing(vid_pid: str, entries: Mapping[str, Any] | None = None) -> list[Board]:
+    """The boards that could be meant by a USB id which tells the probe or the chip's maker only; empty for an id that tells the
+    board, or that the user's rig.toml gives to one."""
+    usb = vid_pid.lower()
+    own = [b for name, b in known_boards(entries).items() if usb in b.usb_ids and name not in BOARDS]
+    return [] if own or usb not in SHARED else [b for b in BOARDS.values() if usb in b.usb_ids]
 
 
 def recognise_id(board_id: str, board: Board) -> Board:

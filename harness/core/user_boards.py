@@ -1,6 +1,7 @@
 """[boards.NAME] of rig.toml: facts of a board that is the user's own, beside where it is wired.
 
-A board is described in full, or by `like`, a known board whose facts it takes where it names none of its own.
+A board is described in full, by `like`, a known board whose facts it takes where it names none of its own, or by `fqbn`, its name
+for arduino-cli, which knows the rest.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from typing import Annotated, Any
 from tinyrig.core.boards import BOARDS, Board
 from tinyrig.core.checked import KEYS, OneOf, Text, Texts, Whole
 from tinyrig.core.errors import UserError
+from tinyrig.core.hardware.arduino import FQBN, arduino_board
 from tinyrig.core.records import INSTRUCTIONS, MEASURED
 
 NEEDED = ("port", "clock_hz", "flash_base", "flash_bytes", "ram_base", "ram_bytes")
+BESIDE_FQBN = ("fqbn", "title", "usb_ids", "flash_bytes", "ram_bytes")
+"""What else is known of a board that arduino-cli builds for; the memory only where arduino-cli does not tell it."""
 TIMINGS = (MEASURED, INSTRUCTIONS)
 PLACEHOLDERS = ("bin", "elf", "port", "base")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,30}")
@@ -34,6 +38,12 @@ def _command(words: tuple[str, ...]) -> tuple[str, ...]:
     if found - set(PLACEHOLDERS) or not {"bin", "elf"} & found:
         raise ValueError(words)
     return words
+
+
+def _fqbn(text: str) -> str:
+    if not FQBN.fullmatch(text):
+        raise ValueError(text)
+    return text
 
 
 _COMMAND = "a list of texts, {bin} or {elf} in one of them and no others than " + ", ".join(f"{{{p}}}" for p in PLACEHOLDERS)
@@ -69,6 +79,8 @@ class BoardTable(Wiring):
 
     like: Annotated[str | None, Text(least=1)] = None
     """A known board whose facts it takes over where it names none of its own."""
+    fqbn: Annotated[str | None, Text('a name like "rp2040:rp2040:rpipico"', least=1, accept=_fqbn)] = None
+    """arduino-cli's name of a board that has an Arduino core: the firmware is a sketch (docs/your_board.md)."""
     title: Annotated[str | None, Text(least=1)] = None
     """For lists of boards."""
     timing: Annotated[str | None, OneOf(TIMINGS)] = None
@@ -105,6 +117,8 @@ def own_board(name: str, table: BoardTable, file: Path | None) -> Board | None:
         return None
     reader = _Reader(name, file)
     reader.check_name()
+    if "fqbn" in facts:
+        return reader.arduino(facts)
     base = reader.base(facts)
     if base is None:
         reader.check_complete(facts)
@@ -149,6 +163,13 @@ class _Reader:
             raise self.fault("this board's facts are known", "only link, flash and id", self._name)
         if not NAME.fullmatch(self._name) or self._name.upper().startswith("COM"):
             raise self.fault("not a board's name", "at most 31 letters, digits, _ . and -, unlike a port's", self._name)
+
+    def arduino(self, facts: Mapping[str, Any]) -> Board:
+        if other := [key for key in facts if key not in BESIDE_FQBN]:
+            beside = ", ".join(BESIDE_FQBN[1:])
+            raise self.fault(f"fqbn and {other[0]} exclude each other", f"beside fqbn only {beside}", ", ".join(other))
+        board = arduino_board(facts["fqbn"], self._name)
+        return replace(board, **{"title": f"{self._name} ({board.fqbn})", **facts})
 
     def base(self, facts: Mapping[str, Any]) -> Board | None:
         like = facts.get("like")

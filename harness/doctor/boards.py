@@ -11,6 +11,7 @@ from tinyrig.core.errors import EXIT_GOOD
 
 if TYPE_CHECKING:
     from tinyrig.core.boards import Board
+    from tinyrig.core.config import Config
     from tinyrig.doctor.ports import Port
 
 SCHEMA = 1
@@ -36,17 +37,18 @@ def _boards(arguments: argparse.Namespace) -> int:
     config = load_config()
     touch = (lambda port: port) if arguments.no_ask else ask
     ports, boards = survey(config, ANSWER_S, touch, arguments.ask), list(known_boards(config.boards).values())
-    print(json.dumps(_json(boards, ports), indent=1, allow_nan=False) if arguments.json else text(boards, ports))
+    told = json.dumps(_json(boards, ports, config), indent=1, allow_nan=False) if arguments.json else text(boards, ports, config)
+    print(told)
     return EXIT_GOOD
 
 
-def text(boards: Sequence[Board], ports: Sequence[Port]) -> str:
+def text(boards: Sequence[Board], ports: Sequence[Port], config: Config) -> str:
+    """Known boards by how they are reached, what is attached, and the words for it."""
     from tabulate import tabulate
 
     from tinyrig.doctor.ports import PortStatus
 
-    titles = ("board", "what", "clock", "flash", "RAM", "cycles", "seen on silicon")
-    known = tabulate([_known(b) for b in boards], titles, "simple", disable_numparse=True)
+    known = _table(boards, config)
     if not ports:
         return f"{known}\n\nattached: no serial ports"
     attached = tabulate(
@@ -57,16 +59,42 @@ def text(boards: Sequence[Board], ports: Sequence[Port]) -> str:
     )
     unknown = any(not p.known and p.status == PortStatus.NOT_ASKED for p in ports)
     hint = "\n\nnot asked: nothing is sent to ports that neither a USB id nor rig.toml knows; --ask does" if unknown else ""
-    return f"{known}\n\nattached\n{attached}{hint}"
+    return f"{known}\n\nattached\n{attached}{hint}{_to_use(ports, config)}"
 
 
-def _known(board: Board) -> tuple[str, ...]:
-    silicon = "an emulator" if board.starter else board.seen or "not yet"
-    memory = (f"{board.flash_bytes // 1024} KB", f"{board.ram_bytes // 1024} KB")
+def _table(boards: Sequence[Board], config: Config) -> str:
+    from tabulate import tabulate
+
+    from tinyrig.doctor.routes import HEADINGS, grouped
+
+    rows = grouped(boards, config)
+    titles = ("board", "what", "clock", "flash", "RAM", "cycles", "seen on silicon")
+    head, rule, *lines = tabulate(
+        [_known(name, board) for _, name, board in rows], titles, "simple", disable_numparse=True
+    ).splitlines()
+    out, group = [head, rule], None
+    for (here, _, _), line in zip(rows, lines, strict=True):
+        out += ["", HEADINGS[here]] if here != group else []
+        group = here
+        out.append(line)
+    return "\n".join(out)
+
+
+def _known(name: str, board: Board) -> tuple[str, ...]:
     from tinyrig.core.records import INSTRUCTIONS
 
-    clock = "-" if board.timing == INSTRUCTIONS else f"{board.clock_hz / 1e6:g} MHz"
-    return board.name, board.title, clock, *memory, board.timing, silicon
+    silicon = "an emulator" if board.starter else board.seen or "not yet"
+    memory = [f"{size // 1024} KB" if size else "?" for size in (board.flash_bytes, board.ram_bytes)]
+    clock = "-" if board.timing == INSTRUCTIONS else f"{board.clock_hz / 1e6:g} MHz" if board.clock_hz else "?"
+    return name, board.title, clock, *memory, board.timing, silicon
+
+
+def _to_use(ports: Sequence[Port], config: Config) -> str:
+    from tinyrig.doctor.routes import offers
+
+    found = {port.port: offers(port, config) for port in ports}
+    lines = [f"  {name}:\n" + "\n".join(f"    {words}" for words in some) for name, some in found.items() if some]
+    return "\n\nto use what is attached\n" + "\n".join(lines) if lines else ""
 
 
 def _attached(port: Port) -> tuple[str, ...]:
@@ -82,21 +110,27 @@ def _places(port: Port) -> str:
     return ", ".join(wire.which for wire in port.wired)
 
 
-def _json(boards: Sequence[Board], ports: Sequence[Port]) -> dict[str, Any]:
+def _json(boards: Sequence[Board], ports: Sequence[Port], config: Config) -> dict[str, Any]:
+    """What is not known is null; `unknown` says why."""
+    from tinyrig.doctor.routes import offers, reached
+
     return {
         "schema": SCHEMA,
         "known": [
             {
                 "name": b.name,
                 "title": b.title,
-                "clock_hz": b.clock_hz,
-                "timer_hz": b.timer_hz or b.clock_hz,
+                "clock_hz": b.clock_hz or None,
+                "timer_hz": b.timer_hz or b.clock_hz or None,
                 "timing": b.timing,
-                "flash_bytes": b.flash_bytes,
-                "ram_bytes": b.ram_bytes,
+                "flash_bytes": b.flash_bytes or None,
+                "ram_bytes": b.ram_bytes or None,
                 "usb_ids": list(b.usb_ids),
                 "emulator": bool(b.starter),
                 "seen_on_silicon": b.seen or None,
+                "reached": reached(b),
+                "fqbn": b.fqbn or None,
+                "unknown": b.unknown,
             }
             for b in boards
         ],
@@ -113,6 +147,7 @@ def _json(boards: Sequence[Board], ports: Sequence[Port]) -> dict[str, Any]:
                 "build_id": p.hello.build_id if p.hello else None,
                 "model_sha256": p.hello.model_sha256 if p.hello else None,
                 "engine": p.hello.engine if p.hello else None,
+                "offers": list(offers(p, config)),
             }
             for p in ports
         ],

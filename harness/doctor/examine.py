@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from tinyrig.core.boards import Board, known_boards
+from tinyrig.core.boards import Board, known_boards, sharing
 from tinyrig.core.config import BoardPorts, Config
 from tinyrig.doctor import ports as ports_
 from tinyrig.doctor import rigfile, system
 from tinyrig.doctor.checks import PATIENCE_S, Check, CheckStatus, gather
 from tinyrig.doctor.ports import Port, PortStatus
+from tinyrig.doctor.routes import offers
 from tinyrig.doctor.system import Host
 from tinyrig.doctor.tools import TOOLS, USES, Alternatives, Found, look, needs
 
@@ -122,12 +123,15 @@ def _attached(config: Config, rig: Sequence[Board], surveyed: Sequence[Port], to
     """What each attached board lacks, and whether those that the rig needs are attached."""
     checks = []
     for port in surveyed:
+        if port.usb and not port.wired and (port.board is None or len(sharing(port.usb, config.boards)) > 1):
+            checks.append(_stranger(port, config))
+            continue
         if port.board is None or not port.usb or port.usb not in port.board.usb_ids:
             continue
         lacks = [" or ".join(alternatives) for alternatives in _unmet(port.board, config, tools)]
         lacks += [f"permission: {port.detail}"] if port.status == PortStatus.DENIED else []
         said = f"{port.port}, USB serial {port.serial or 'none'}: {port.status}"
-        text = f"{said}; lacks {', '.join(lacks)}" if lacks else said
+        text = f"{said}; lacks {', '.join(lacks)}" if lacks else f"{said}; --board={port.board.name}@{port.port}"
         counts = bool(lacks) and port.board in rig
         checks.append(
             Check(
@@ -141,6 +145,14 @@ def _attached(config: Config, rig: Sequence[Board], surveyed: Sequence[Port], to
             )
         )
     return checks + [_absent(board, surveyed) for board in rig if _is_absent(board, config, surveyed)]
+
+
+def _stranger(port: Port, config: Config) -> Check:
+    """A port whose USB id tells no board, or none alone: nothing is wrong, but what comes next is worth a line."""
+    several = [board.name for board in sharing(port.usb, config.boards)]
+    said = f"USB {port.usb}: {port.status}; " + (f"one of {', '.join(several)}" if several else "no board of the table")
+    ways = "; ".join(offers(port, config)[:1] if several else offers(port, config)[:2])
+    return Check("attached", port.port, CheckStatus.OK, f"{said}; to use it: {ways}")
 
 
 def _attached_remedy(lacks: Sequence[str]) -> str:

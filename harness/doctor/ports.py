@@ -12,6 +12,7 @@ from typing import Literal
 from tinyrig.core.boards import BOARDS, PLACE, Board, parse_own_board, recognise_id, recognise_usb
 from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, InUseError, LinkError, RigError, UserError
+from tinyrig.core.hardware.arduino import arduino_board
 from tinyrig.core.records import Hello
 from tinyrig.core.text import printable
 from tinyrig.flash.samba import BOOTLOADER_USB_ID
@@ -19,6 +20,9 @@ from tinyrig.host.locks import Locks, holder, port_key
 from tinyrig.link.serial_link import open_link
 from tinyrig.link.session import Session
 from tinyrig.link.usb import lock_key, place
+
+SKETCHES = ("arduino", "arduino-us")
+"""What the firmware of any Arduino board calls itself (firmware/port/sketch)."""
 
 
 class PortStatus(StrEnum):
@@ -162,6 +166,12 @@ def _with_link(port: Port, greet: bool) -> Port:
         locks.close()
 
 
+def _nameless(hello: Hello) -> Board:
+    """What answers where neither its USB id nor its hello names one of the table."""
+    sketch = hello.board_name in SKETCHES
+    return arduino_board("its:fqbn:unknown", "an Arduino board") if sketch else BOARDS["nano33ble-uart"]
+
+
 def _greeted(port: Port, session: Session) -> Port:
     try:
         hello = session.hello()
@@ -169,7 +179,7 @@ def _greeted(port: Port, session: Session) -> Port:
         return replace(port, status=PortStatus.FOREIGN, detail=error.received or error.what)
     except LinkError:
         return replace(port, status=PortStatus.SILENT, detail="nobody there speaks tinyrig's protocol")
-    board = recognise_id(hello.board_id, port.board or BOARDS.get(hello.board_name) or BOARDS["nano33ble-uart"])
+    board = recognise_id(hello.board_id, port.board or BOARDS.get(hello.board_name) or _nameless(hello))
     if port.wanted_id not in ("", hello.board_id.lower()):
         detail = f"rig.toml asks for id {port.wanted_id}"
         return replace(port, status=PortStatus.STRANGER, detail=detail, hello=hello, board=board)

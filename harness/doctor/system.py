@@ -27,6 +27,11 @@ PROBES = {
     "0483:3753": "ST-LINK/V3 with two ports",
     "0483:3754": "ST-LINK/V3 without storage",
     "0d28:0204": "DAPLink (CMSIS-DAP)",
+    "2e8a:000c": "Raspberry Pi Debug Probe (CMSIS-DAP)",
+    "1366:0105": "J-Link",
+    "1366:1015": "J-Link OB",
+    "1366:1051": "J-Link OB of Nordic's kits",
+    "1366:1061": "J-Link OB of Nordic's kits",
 }
 """Debug probes that pyOCD or st-flash open as USB devices."""
 GRABBERS: dict[str, tuple[str, str]] = {

@@ -13,8 +13,11 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tinyrig.arduino import cli
+from tinyrig.arduino.cli import CORE
 from tinyrig.core.boards import Board
 from tinyrig.core.errors import HostError
+from tinyrig.core.hardware.arduino import platform_of
 from tinyrig.core.hardware.cores import RISCV_CC
 from tinyrig.doctor.checks import CheckStatus
 from tinyrig.host.run_tool import run_tool
@@ -22,7 +25,8 @@ from tinyrig.places.remedies import AGAIN, ARM, HOST, RISCV, compiler, extra
 
 TOOL_S = 15.0
 """One call of a tool; less than checks.PATIENCE_S, so that its own error is reported."""
-ARDUINO_CORE = "arduino:mbed_nano"
+CORE_OF = "arduino core "
+"""Before the name of a core that a board of the Arduino route needs."""
 QEMU_MACHINE = "mps2-an386"
 
 Alternatives = tuple[str, ...]
@@ -31,9 +35,10 @@ NEEDS: dict[str, tuple[Alternatives, ...]] = {
     "gcc": (("arm-none-eabi-gcc",),),
     "gcc of RISC-V": ((RISCV_CC,),),
     "arduino": (("arduino-cli",), ("arduino core",)),
+    "sketch": (("arduino-cli",),),
     # flashers
     "nano33": (("pyserial",),),
-    "arduino-cli": (("arduino-cli",), ("arduino core",)),
+    "arduino-cli": (("arduino-cli",),),
     "pyocd": (("pyocd",),),
     "st-flash": (("st-flash",),),
     "probe": (("pyocd", "st-flash"),),
@@ -62,13 +67,16 @@ def needs(board: Board, oracle: str, flasher: str = "") -> tuple[Alternatives, .
     """Of one board, each once; `flasher`: another one than its record's."""
     way = flasher or board.flasher
     words = (board.builder, board.flash_command[0] if way == "command" else way, board.starter)
+    core = ((CORE_OF + platform_of(board.fqbn),),) if board.fqbn else ()
     named = words if board.core.arm else [f"{word} of RISC-V" if word in ("gcc", "qemu") else word for word in words]
     found = [alternatives for word in named for alternatives in NEEDS.get(word, ((word,),))]
-    return tuple(dict.fromkeys([*found, ("pyserial",), *ORACLES.get(oracle, ())]))
+    return tuple(dict.fromkeys([*found, *core, ("pyserial",), *ORACLES.get(oracle, ())]))
 
 
 def look(name: str) -> Found:
     """Looks for a tool by its name here."""
+    if name.startswith(CORE_OF):
+        return _arduino_core(name.removeprefix(CORE_OF))
     return TOOLS[name]() if name in TOOLS else _program(name, ("--version",), f"install {name}")
 
 
@@ -120,8 +128,8 @@ def _host_cc() -> Found:
     return Found(CheckStatus.MISSING, "", compiler(HOST))
 
 
-def _arduino_core() -> Found:
-    install = f"arduino-cli core update-index && arduino-cli core install {ARDUINO_CORE}"
+def _arduino_core(platform: str = CORE) -> Found:
+    install = cli.install(platform)
     path = shutil.which("arduino-cli")
     if not path:
         return Found(CheckStatus.MISSING, "", f"install arduino-cli, then: {install}")
@@ -134,13 +142,8 @@ def _arduino_core() -> Found:
             f"`arduino-cli core list` failed: {_why(error) if isinstance(error, HostError) else error}",
             install,
         )
-    platforms = listed.get("platforms", []) if isinstance(listed, dict) else listed  # since 1.0 inside an object
-    versions = [p.get("installed_version") or p.get("installed") for p in platforms if p.get("id") == ARDUINO_CORE]
-    return (
-        Found(CheckStatus.OK, f"{ARDUINO_CORE} {versions[0]}")
-        if versions and versions[0]
-        else Found(CheckStatus.MISSING, "", install)
-    )
+    version = cli.installed(listed).get(platform)
+    return Found(CheckStatus.OK, f"{platform} {version}") if version else Found(CheckStatus.MISSING, "", install)
 
 
 def _qemu() -> Found:

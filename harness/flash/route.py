@@ -52,6 +52,17 @@ def probe_id(board: Board, wired: BoardPorts, link: str, attached: Attached, ser
 
 def no_link(board: Board) -> LinkError:
     """What to do when nothing says through which port a board speaks."""
+    if not board.usb_ids and not board.pins:
+        way = f"arduino:{board.fqbn}" if board.name == f"arduino:{board.fqbn}" else board.name
+        line = "PORT" if board.fqbn else "swd"
+        return LinkError(
+            f"nothing says at which port {board.name} is",
+            expected=f'--board={way}@{line}, or link = "{line}" under [boards.{board.name}] in rig.toml',
+            received="neither",
+            remedy="`tinyrig boards` lists the ports of this machine"
+            if board.fqbn
+            else f"its debug probe is its line: --board={way}@swd (docs/probe_link.md)",
+        )
     if board.pins:
         return LinkError(
             f"no serial adapter is named for {board.name}: its data comes over pins ({board.pins})",

@@ -2,8 +2,8 @@
 firmware/tests/arduino_shim and the flags of the core, and "uploads" by our own flasher, or by starting QEMU's machine again.
 
 As a program it reads TINYRIG_FAKE_ARDUINO, a folder: `log` there lists the calls, `core` holds what `core list` shall answer,
-`renames` two names between which the port changes during an upload, `refuses` what a failing command says; `uploaded` is where
-an image for a machine of QEMU's goes.
+`appears` the board's port and the name that it has from an upload on, `renames` two names between which the port changes during
+an upload, `refuses` what a failing command says; `uploaded` is where an image for a machine of QEMU's goes.
 """
 
 from __future__ import annotations
@@ -263,7 +263,11 @@ def upload(args: Namespace, folder: Path) -> None:
         shutil.copyfile(images[0], folder / "uploaded.part")
         os.rename(folder / "uploaded.part", folder / "uploaded")
         return
-    flash(images[0].read_bytes(), BOARDS["virtual"], args.port)
+    appears = folder / "appears"  # a board whose serial port is there only when a program runs
+    at, name = appears.read_text().split() if appears.exists() else (args.port, "")
+    flash(images[0].read_bytes(), BOARDS["virtual"], at)
+    if name:
+        os.symlink(at, name)
     if (folder / "renames").exists():
         old, new = (folder / "renames").read_text().split()
         os.rename(old, f"{new}.away")

@@ -38,6 +38,15 @@ PROFILES = {
             ("-march=armv6-m", "-mcpu=cortex-m0plus", "-mthumb", "-mfloat-abi=soft"),
             ("-DARDUINO_ARCH_RP2040", "-DF_CPU=200000000L"),
             {"upload.maximum_size": "2097152", "upload.maximum_data_size": "262144", "build.mcu": "cortex-m0plus"},
+            standard="-std=gnu2x",
+        ),
+        Profile(
+            "rp2040:rp2040:rpipico2",
+            "qemu-m33",
+            ("-mcpu=cortex-m33", "-mthumb", "-march=armv8-m.main+fp+dsp", "-mfloat-abi=softfp", "-mcmse"),
+            ("-DARDUINO_ARCH_RP2040", "-DF_CPU=150000000L"),
+            {"upload.maximum_size": "4194304", "upload.maximum_data_size": "524288", "build.mcu": "cortex-m33"},
+            standard="-std=gnu2x",
         ),
         Profile(
             "arduino:mbed_portenta:envie_m7",
@@ -49,11 +58,40 @@ PROFILES = {
             in_file=True,
         ),
         Profile(
-            "STMicroelectronics:stm32:Nucleo_144:pnum=NUCLEO_H563ZI",
+            "STMicroelectronics:stm32:Nucleo_144:pnum=NUCLEO_U575ZI_Q",
             "qemu-m33",
-            ("-mcpu=cortex-m33", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-mthumb"),
+            ("-mcpu=cortex-m33", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard", "-mthumb"),
             ("-DARDUINO_ARCH_STM32", "-DF_CPU=7812500"),
-            {"upload.maximum_size": "2097152", "upload.maximum_data_size": "655360", "compiler.c.extra_flags": "-DCORES_OWN=1"},
+            {"upload.maximum_size": "2097152", "upload.maximum_data_size": "786432", "compiler.c.extra_flags": "-DCORES_OWN=1"},
+        ),
+        Profile(
+            "STMicroelectronics:stm32:Nucleo_144:pnum=NUCLEO_H743ZI2",
+            "qemu-m7",
+            ("-mcpu=cortex-m7", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard", "-mthumb"),
+            ("-DARDUINO_ARCH_STM32", "-DF_CPU=7812500"),
+            {"upload.maximum_size": "2097152", "upload.maximum_data_size": "524288"},
+        ),
+        Profile(
+            "STMicroelectronics:stm32:Nucleo_64:pnum=NUCLEO_F446RE",
+            "virtual",
+            ("-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-mthumb"),
+            ("-DARDUINO_ARCH_STM32", "-DF_CPU=64000000"),
+            {"upload.maximum_size": "524288", "upload.maximum_data_size": "131072"},
+        ),
+        Profile(
+            "teensy:avr:teensy41",
+            "qemu-m7",
+            ("-mthumb", "-mcpu=cortex-m7", "-mfloat-abi=hard", "-mfpu=fpv5-d16"),
+            ("-DTEENSYDUINO=159", "-DARDUINO_TEENSY41", "-DF_CPU=7812500"),
+            {"upload.maximum_size": "8126464"},
+        ),
+        Profile(
+            "arduino:renesas_uno:minima",
+            "virtual",
+            ("-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-mthumb", "-fsigned-char", "-fno-builtin"),
+            ("-DARDUINO_ARCH_RENESAS", "-DARDUINO_ARCH_RENESAS_UNO", "-DF_CPU=48000000"),
+            {"upload.maximum_size": "262144", "upload.maximum_data_size": "32768"},
+            standard="-std=gnu11",
         ),
         Profile(
             "esp32:esp32:esp32c3",
@@ -82,5 +120,5 @@ PROFILES = {
         ),
     )
 }
-BOARDS_OF = {"esp32:esp32": ("esp32:esp32:esp32s3",), "rp2040:rp2040": ("rp2040:rp2040:rpipico2", "rp2040:rp2040:rpipicow")}
+BOARDS_OF = {"esp32:esp32": ("esp32:esp32:esp32s3",), "rp2040:rp2040": ("rp2040:rp2040:rpipicow",)}
 """Further boards that a core lists and nobody builds for here."""

@@ -14,7 +14,7 @@ import pytest
 
 from tinyrig.cli import _PACKAGES, _parser
 from tinyrig.core.config import ROOT
-from tinyrig.tests import reference_pages
+from tinyrig.tests import boards_page, reference_pages
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "firmware/WIRE.md", ROOT / "firmware/fuzz/README.md"]
 WIDTH = 120
@@ -144,6 +144,10 @@ def test_code_avoids_them_too() -> None:
 def test_the_references_are_what_the_code_says(name: str, references: dict[str, str]) -> None:
     written = (reference_pages.FOLDER / name).read_text("utf-8")
     assert written == references[name], "python -m tinyrig.tests.reference_pages writes them again"
+
+
+def test_the_page_of_boards_is_what_the_table_says() -> None:
+    assert boards_page.PAGE.read_text("utf-8") == boards_page.page(), "python -m tinyrig.tests.boards_page writes it again"
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ PICO = "rp2040:rp2040:rpipico"
 CORES = {
     PICO: Core(dsp=False, fpu=False),
     "arduino:mbed_portenta:envie_m7": Core(),
-    "STMicroelectronics:stm32:Nucleo_144:pnum=NUCLEO_H563ZI": Core(),
+    "STMicroelectronics:stm32:Nucleo_144:pnum=NUCLEO_U575ZI_Q": Core(),
     "esp32:esp32:esp32c3": Core(arm=False, dsp=False, fpu=False),
 }
 

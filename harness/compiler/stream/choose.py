@@ -91,7 +91,7 @@ def stream(lowered: Lowered, kernels: list[Kernel], engine: str, options: Compil
 
 def _search(chooser: Chooser, weigh: Callable[[Cost], Cost]) -> tuple[Cost, tuple[Range, ...]]:
     """Group by group; the smallest arena on the way, with the fewest steps by rows."""
-    chosen, budget = tuple[Range, ...](), chooser.plans + max(MAX_PLANS // len(chooser.lowered.steps), 20)
+    chosen, budget = tuple[Range, ...](), chooser.plans + max(MAX_PLANS // max(len(chooser.lowered.steps), 1), 20)
     cost = weigh(chooser.cost(chosen))
     best = cost[0], 0, chosen
     for _ in range(ROUNDS):

@@ -56,6 +56,13 @@ def test_a_board_in_full_is_known_by_its_name(home):
         parse_board("mine")
 
 
+def test_a_board_by_its_fqbn_needs_nothing_else(home):
+    entries = config(home, 'fqbn = "acme:m7:big"\nram_bytes = 65_536\nlink = "/dev/x"\n').boards
+    board = parse_board("mine", entries).board
+    assert (board.name, board.fqbn, board.builder, board.flasher) == ("mine", "acme:m7:big", "sketch", "arduino-cli")
+    assert board.ram_bytes == 65_536 and "RAM" not in board.unknown and "flash" in board.unknown
+
+
 def test_a_port_replaces_the_shared_files_that_it_may(home):
     board = config(home, FACTS).boards["mine"].own
     for name in REPLACEABLE:
@@ -128,6 +135,9 @@ def test_its_wiring_counts_like_any_boards(home, monkeypatch):
         (FACTS + 'flash_command = "openocd {elf}"\n', "a list of texts"),
         (FACTS + 'flash_command = ["openocd"]\n', "{bin} or {elf}"),
         (FACTS + 'flash_command = ["openocd", "{elf}", "{speed}"]\n', "no others than"),
+        ('fqbn = "rp2040:rp2040"\n', 'a name like "rp2040:rp2040:rpipico"'),
+        ('fqbn = "rp2040:rp2040:rpipico"\nclock_hz = 1_000_000\n', "fqbn and clock_hz exclude each other"),
+        ('fqbn = "rp2040:rp2040:rpipico"\nlike = "virtual"\n', "fqbn and like exclude each other"),
         ('like = "nano34"\n', "like names no known board"),
         ('like = "nano33ble-usrt"\n', "did you mean nano33ble-uart?"),
     ],

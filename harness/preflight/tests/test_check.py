@@ -148,3 +148,11 @@ def test_check_takes_what_counts_first(tmp_path, capsys) -> None:
     (tmp_path / "net.tflite").write_bytes(inverted_residuals(24, ((1, 8, 1), (3, 8, 2)), first=8))
     assert main(["check", str(tmp_path / "net.tflite"), "--optimise", "ram"]) == 0
     assert "by rows" in capsys.readouterr().out
+
+
+def test_a_model_without_any_step_is_checked_for_small_boards_too():
+    """Its arena leaves no room there, so chains of layers are sought; there are none. This divided by the number of steps."""
+    b = ModelBuilder()
+    x = b.tensor((1, 40_000), "float32", name="input")
+    fits = check_model(b.finish([x], [x]), file="empty.tflite").fits
+    assert {f.board: f.fits for f in fits}["uno-r4-minima"] is False
