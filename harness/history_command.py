@@ -47,6 +47,9 @@ def _add_history(commands: argparse._SubParsersAction[argparse.ArgumentParser], 
     parser.add_argument(
         "--last", type=int, default=30, metavar="N", help="show the last N values of each series (default: 30; 0: all)"
     )
+    parser.add_argument(
+        "--format", choices=("text", "csv", "json"), default="text", help="csv and json: a line for each value, with its band"
+    )
     parser.set_defaults(command=_history)
 
 
@@ -110,6 +113,8 @@ def _history(arguments: argparse.Namespace) -> int:
     from tinyrig.analysis.provenance import stored_notes
     from tinyrig.store.estimates.bands import bands
     from tinyrig.store.estimates.beside import METRIC, error_series
+    from tinyrig.store.estimates.listing import COLUMNS, lines
+    from tinyrig.store.export import write
     from tinyrig.store.history import comparables, series
     from tinyrig.store.origins import origins
 
@@ -127,6 +132,9 @@ def _history(arguments: argparse.Namespace) -> int:
             expected="a variant, board and time of the database",
             remedy="leave out --variant, --board or --since",
         )
+    if arguments.format != "text":
+        write(arguments.format, sys.stdout, COLUMNS, lines(shown, about.bands))
+        return EXIT_GOOD
     print("\n\n".join(_series_text(s, about, arguments.last, o) for s, o in zip(found, of, strict=True)))
     banded = [(s, p) for s in shown for p, v in zip(s.places, s.values, strict=True) if about.bands.of(s, p, v)]
     for note in stored_notes(about.metadata.get(place.comparable) for _, place in banded):

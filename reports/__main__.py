@@ -176,10 +176,12 @@ def _unfinished_note(run: StoredRun) -> str:
 
 def _print_summary(report: Report) -> None:
     from tinyrig.reports.markdown import table
-    from tinyrig.reports.run.report import not_measured_lines, summary_grids, warning_lines
+    from tinyrig.reports.run.report import band_notes, not_measured_lines, summary_grids, warning_lines
 
     for title, grid in summary_grids(report):
         print(f"{title}\n{table(grid, 'simple')}\n")
+    for note in band_notes(report):
+        print(f"{note}\n")
     for line in not_measured_lines(report):
         print("not measured: " + line.replace("`", ""))
     for line in warning_lines(report):

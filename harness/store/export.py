@@ -132,6 +132,11 @@ def export(store: Store, out: TextIO | Path, form: str, samples: bool = False, *
     return counted.count
 
 
+def write(form: str, file: TextIO, columns: tuple[str, ...], lines: Iterable[Line]) -> None:
+    """`form`: "csv" or "json"."""
+    _WRITERS[form](file, columns, lines)
+
+
 class _Counted:
     count = 0
 

@@ -243,5 +243,11 @@ def test_estimates_show_their_bands_and_what_they_were_checked_against(runs, cap
     assert main(["compare", runs[0], runs[1], "--all"]) == 0
     told = capsys.readouterr().out
     assert "B / A" in told and re.search(r"1\.000 \(1\.000-1\.000\)", told) and told.count("was checked against") == 1
+    assert main(["history", "cycles_per_mac", "--format", "json", "--last", "2"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [line["low"] < line["value"] < line["high"] and line["metric"] for line in listed] == ["cycles_per_mac"] * 2
+    assert main(["history", "flash_total", "--format", "csv"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [row["run_id"] for row in rows] == runs and {row["low"] for row in rows} == {""} and float(rows[0]["value"]) > 0
     assert main(["history", "flash_total"]) == 0
     assert "was checked against" not in capsys.readouterr().out

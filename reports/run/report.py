@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tinyrig.analysis.metric_table import ends
 from tinyrig.core.records import Run
 from tinyrig.reports.blocks import Block, Bullets, Grid, Heading, Picture, Text, code, lower
 from tinyrig.reports.run import chapters, head, plots, step_notes, tables
@@ -122,6 +123,12 @@ def not_measured_lines(report: Report) -> tuple[str, ...]:
 def warning_lines(report: Report) -> list[str]:
     """Of all sections."""
     return [text for section in report.parts for text in head.warnings(section)]
+
+
+def band_notes(report: Report) -> tuple[str, ...]:
+    """What estimates with a band were checked against, each once."""
+    banded = (part for part in report.parts if any(ends("latency_us_median", row.values) for row in part.rows))
+    return tuple(dict.fromkeys(f"Timing: {head.timing_note(part)}." for part in banded))
 
 
 def summary_grids(report: Report) -> list[tuple[str, Grid]]:

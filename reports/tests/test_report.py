@@ -14,7 +14,7 @@ from tinyrig.reports import __main__ as command
 from tinyrig.reports import html, markdown
 from tinyrig.reports.blocks import Bullets, Grid, Heading, Picture, Text, code
 from tinyrig.reports.run import plots
-from tinyrig.reports.run.report import build, report_of
+from tinyrig.reports.run.report import band_notes, build, report_of
 from tinyrig.reports.run.sections import sections
 from tinyrig.store.runs import Store
 from tinyrig.tests.fake_runs import BOARD, SUBJECT, make_run, make_variant_run
@@ -47,6 +47,14 @@ def test_an_estimates_band_stands_beside_its_median(tmp_path):
     banded = replace(one, settings=replace(one.settings, band={"low": 64_000.0, "high": 128_000.0}))
     text = texts(replace(run, runs=(banded, *run.runs[1:])), tmp_path)
     assert "(1.000-2.000)" in text and "us, low" in text and "us, high" in text
+
+
+def test_the_summary_says_once_what_estimates_with_a_band_were_checked_against():
+    run = make_run()
+    band = {"low": 64_000.0, "high": 128_000.0}
+    banded = replace(run, runs=tuple(replace(r, settings=replace(r.settings, band=band)) for r in run.runs))
+    (note,) = band_notes(report_of([banded]))
+    assert note.startswith("Timing: estimated cycles of") and band_notes(report_of([run])) == ()
 
 
 @pytest.mark.parametrize(("worst", "said"), [(64_000.0 * 1.06, True), (64_000.0 * 1.01, False)])
