@@ -473,34 +473,6 @@ void nn_less_equal_s32(const nn_binary *p, const int32_t *a, const int32_t *b, u
 void nn_less_equal_s64(const nn_binary *p, const int64_t *a, const int64_t *b, uint8_t *out);
 void nn_less_equal_s8(const nn_compare_int *p, const int8_t *a, const int8_t *b, uint8_t *out);
 void nn_select(const nn_select_shape *p, const uint8_t *condition, const uint8_t *a, const uint8_t *b, uint8_t *out);
-void nn_cast_s8_s8(int32_t n, const int8_t *in, int8_t *out);
-void nn_cast_s8_s16(int32_t n, const int8_t *in, int16_t *out);
-void nn_cast_s8_s32(int32_t n, const int8_t *in, int32_t *out);
-void nn_cast_s8_f32(int32_t n, const int8_t *in, float *out);
-void nn_cast_s16_s8(int32_t n, const int16_t *in, int8_t *out);
-void nn_cast_s16_s16(int32_t n, const int16_t *in, int16_t *out);
-void nn_cast_s16_s32(int32_t n, const int16_t *in, int32_t *out);
-void nn_cast_s16_f32(int32_t n, const int16_t *in, float *out);
-void nn_cast_s32_s8(int32_t n, const int32_t *in, int8_t *out);
-void nn_cast_s32_s16(int32_t n, const int32_t *in, int16_t *out);
-void nn_cast_s32_s32(int32_t n, const int32_t *in, int32_t *out);
-void nn_cast_s32_f32(int32_t n, const int32_t *in, float *out);
-void nn_cast_f32_s8(int32_t n, const float *in, int8_t *out);
-void nn_cast_f32_s16(int32_t n, const float *in, int16_t *out);
-void nn_cast_f32_s32(int32_t n, const float *in, int32_t *out);
-void nn_cast_f32_f32(int32_t n, const float *in, float *out);
-void nn_cast_u32_s8(int32_t n, const uint32_t *in, int8_t *out);
-void nn_cast_u32_s16(int32_t n, const uint32_t *in, int16_t *out);
-void nn_cast_u32_s32(int32_t n, const uint32_t *in, int32_t *out);
-void nn_cast_u32_f32(int32_t n, const uint32_t *in, float *out);
-void nn_cast_s8_u32(int32_t n, const int8_t *in, uint32_t *out);
-void nn_cast_s16_u32(int32_t n, const int16_t *in, uint32_t *out);
-void nn_cast_s32_u32(int32_t n, const int32_t *in, uint32_t *out);
-void nn_cast_bool_u32(int32_t n, const uint8_t *in, uint32_t *out);
-void nn_cast_bool_s8(int32_t n, const uint8_t *in, int8_t *out);
-void nn_cast_bool_s16(int32_t n, const uint8_t *in, int16_t *out);
-void nn_cast_bool_s32(int32_t n, const uint8_t *in, int32_t *out);
-void nn_cast_bool_f32(int32_t n, const uint8_t *in, float *out);
 
 /* A row that does not exist gives zeros. */
 void nn_gather(const nn_pick *p, const uint8_t *in, const int32_t *picks, uint8_t *out);

@@ -9,16 +9,19 @@ What it has no operator for is put in terms of others (oracle_ops.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from tinyrig.compiler.forms.dense import as_convolution, rounded_otherwise
+from tinyrig.compiler.forms.types import as_int32
 from tinyrig.compiler.lower.flow.lists import ListUpdate, list_updates
 from tinyrig.compiler.lower.lower import lower
 from tinyrig.compiler.model import schema
 from tinyrig.compiler.model.graph import Graph, Op, Tensor, read_model
 from tinyrig.compiler.model.litert.dynamic import float_weights
-from tinyrig.compiler.oracle_ops import Rewriter, Stand, stand_ins
+from tinyrig.compiler.oracle_ops import Rewriter, Segmented, Stand, stand_ins
 from tinyrig.core.errors import ModelError
 
 
@@ -32,15 +35,20 @@ def oracle_form(data: bytes) -> bytes:
     padded = [op.index for op in graph.ops if op.code == "SPACE_TO_BATCH_ND" and _pads(tensors, op)]
     stand = stand_ins(graph, lowered)
     updates = {k: list_updates(graph.tensors, part.ops) for k, part in enumerate(graph.inner, 1)}
-    if not (shapes or values or padded or stand or any(updates.values()) or _is_stored_otherwise(data)):
+    types = as_int32(graph)
+    if not (shapes or values or padded or stand or types or any(updates.values()) or _is_stored_otherwise(data)):
         return data
-    return _rewritten(data, shapes, values, padded, stand, updates)
+    return _rewritten(data, _Changes(shapes, values, padded, stand, updates, types))
 
 
-def with_real_weights(data: bytes) -> bytes:
-    """For LiteRT, which would round the activations of dynamic-range layers: `data` with float32 weights there."""
-    values = float_weights(read_model(data))
-    return _rewritten(data, {}, values, [], {}, {}) if values else data
+def litert_form(data: bytes) -> bytes:
+    """For LiteRT, which would round the activations of dynamic-range layers, and dense layers otherwise than microcontrollers:
+    `data` with float32 weights there, and convolutions."""
+    graph = read_model(data)
+    ids = {op.index: graph.tensors[op.inputs[1]].data for op in graph.ops if op.code == "SEGMENT_SUM"}
+    joined = {i: Segmented(int(known.max()) + 1) for i, known in ids.items() if known is not None and known.size}
+    changes = _Changes(values=float_weights(graph), dense=rounded_otherwise(graph), stand={**joined})
+    return _rewritten(data, changes) if changes != _Changes() else data
 
 
 def _pads(tensors: Sequence[Tensor], op: Op) -> bool:
@@ -51,7 +59,7 @@ def _pads(tensors: Sequence[Tensor], op: Op) -> bool:
 def _settled(graph: Graph, tensors: Sequence[Tensor]) -> dict[int, np.ndarray]:
     """What DEQUANTIZE makes of constants, and the integers of computed shapes, whose ops tflite-micro may not even have."""
     found: dict[int, np.ndarray] = {}
-    for op in graph.ops:
+    for op in (*graph.ops, *(o for part in graph.inner for o in part.ops)):
         made = [tensors[i] for i in op.outputs if i >= 0]
         whole = op.code in ("DEQUANTIZE", "DENSIFY") or all(t.dtype in ("int32", "int64") for t in made)
         if whole and not any(t.index in graph.outputs for t in made):
@@ -74,14 +82,21 @@ def _is_stored_otherwise(data: bytes) -> bool:
     return any(model.Buffers(i).Offset() > 1 for i in range(model.BuffersLength()))
 
 
-def _rewritten(
-    data: bytes,
-    shapes: dict[int, tuple[int, ...]],
-    values: dict[int, np.ndarray],
-    padded: list[int],
-    stand: dict[int, Stand],
-    updates: dict[int, list[ListUpdate]],
-) -> bytes:
+@dataclass(frozen=True)
+class _Changes:
+    """By tensor: `shapes`, `values`, those that become int32 (`types`). By op of the first subgraph: those that get a PAD in
+    front, stand-ins, and `dense` layers that become convolutions. By subgraph: `updates`."""
+
+    shapes: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    values: dict[int, np.ndarray] = field(default_factory=dict)
+    padded: list[int] = field(default_factory=list)
+    stand: dict[int, Stand] = field(default_factory=dict)
+    updates: dict[int, list[ListUpdate]] = field(default_factory=dict)
+    types: set[int] = field(default_factory=set)
+    dense: list[int] = field(default_factory=list)
+
+
+def _rewritten(data: bytes, changes: _Changes) -> bytes:
     import flatbuffers
     from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as writer  # heavy; an oracle is at hand anyway
 
@@ -94,31 +109,60 @@ def _rewritten(
     for b in model.buffers:
         if b.offset > 1:
             b.data, b.offset, b.size = np.frombuffer(data[b.offset : b.offset + b.size], np.uint8), 0, 0
-    sub = model.subgraphs[0]
-    for i, shape in shapes.items():
-        sub.tensors[i].shape, sub.tensors[i].shapeSignature = list(shape), None
-    _write_values(writer, model, values)
-    for i in sorted({*padded, *stand}, reverse=True):
-        if i in stand:
-            Rewriter(writer, model).replace(i, stand[i])
-        else:
-            _pad_before(writer, model, i)
-    sub.operators = [o for o in sub.operators if not set(map(int, o.outputs)) & set(values)]
-    for k, found in updates.items():
-        if found:
-            _update_lists(writer, model, model.subgraphs[k], found)
+    _change(writer, model, changes)
     builder = flatbuffers.Builder(len(data))
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 
 
-def _write_values(writer: Any, model: Any, values: dict[int, np.ndarray]) -> None:
-    tensors = [t for sub in model.subgraphs for t in sub.tensors]  # numbered as in a Graph, as long as none is added
-    for i, value in values.items():
-        t = tensors[i]
+def _change(writer: Any, model: Any, changes: _Changes) -> None:
+    sub = model.subgraphs[0]
+    for i, shape in changes.shapes.items():
+        sub.tensors[i].shape, sub.tensors[i].shapeSignature = list(shape), None
+    for i in changes.types:
+        sub.tensors[i].type, sub.tensors[i].quantization = writer.TensorType.INT32, None
+    made = _write_values(writer, model, changes.values)
+    _replace_ops(writer, model, changes)
+    for one, gone in zip(model.subgraphs, made, strict=True):
+        one.operators = [o for o in one.operators if not set(map(int, o.outputs)) & gone]
+    for k, found in changes.updates.items():
+        if found:
+            _update_lists(writer, model, model.subgraphs[k], found)
+    _drop_codes(model)
+
+
+def _drop_codes(model: Any) -> None:
+    """Of operators that are no longer there: LiteRT looks for a kernel of each."""
+    ops = [op for sub in model.subgraphs for op in sub.operators]
+    used = sorted({op.opcodeIndex for op in ops})
+    model.operatorCodes = [model.operatorCodes[i] for i in used]
+    for op in ops:
+        op.opcodeIndex = used.index(op.opcodeIndex)
+
+
+def _replace_ops(writer: Any, model: Any, changes: _Changes) -> None:
+    """From the last on: the numbers of those in front stay."""
+    for i in sorted({*changes.padded, *changes.stand, *changes.dense}, reverse=True):
+        if i in changes.padded:
+            _pad_before(writer, model, i)
+        if i in changes.stand:
+            Rewriter(writer, model).replace(i + (i in changes.padded), changes.stand[i])
+        if i in changes.dense:
+            as_convolution(writer, model, i)
+
+
+def _write_values(writer: Any, model: Any, values: dict[int, np.ndarray]) -> list[set[int]]:
+    """-> by subgraph the numbers of its tensors that have got one."""
+    places = [(k, i) for k, sub in enumerate(model.subgraphs) for i in range(len(sub.tensors))]  # numbered as in a Graph
+    made: list[set[int]] = [set() for _ in model.subgraphs]
+    for number, value in values.items():
+        k, i = places[number]
+        made[k].add(i)
+        t = model.subgraphs[k].tensors[i]
         t.buffer, t.sparsity = _buffer(writer, model, value), None
         if value.dtype == np.float32 and t.type != writer.TensorType.FLOAT32:
             t.type, t.quantization = writer.TensorType.FLOAT32, None
+    return made
 
 
 def _update_lists(writer: Any, model: Any, sub: Any, updates: list[ListUpdate]) -> None:

@@ -13,10 +13,12 @@ import numpy as np
 
 from tinyrig.compiler.lower.lower import Lowered
 from tinyrig.compiler.model.graph import Graph, Op, Tensor
+from tinyrig.compiler.model.litert.records import LocalResponse
 from tinyrig.compiler.model.params import Clamp, Lut
 
 FUNCTIONS = ("EXP", "LOG", "SQRT", "GELU")
 MOVERS_OF_INT16 = (
+    *("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND"),
     *("GATHER", "GATHER_ND", "RESIZE_NEAREST_NEIGHBOR", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH", "MIRROR_PAD"),
     *("REVERSE_V2", "BROADCAST_TO", "REDUCE_MAX", "REDUCE_MIN"),
 )
@@ -75,7 +77,29 @@ class Blended:
     """SELECT of int32, as Keras' Embedding has it: condition * a + (1 - condition) * b."""
 
 
-Stand = Lookup | Limits | Places | Renamed | Floated | Blended | Sign | Rows
+@dataclass(frozen=True)
+class AnyOf:
+    """REDUCE_ANY: not all are false."""
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """LOCAL_RESPONSE_NORMALIZATION: the squares' sums by a convolution of one tap, the power by EXP and LOG. `band` float32
+    [C, C]: alpha for each pair of neighbours; `bias` and `beta` as the operator's."""
+
+    band: np.ndarray
+    bias: float
+    beta: float
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """SEGMENT_SUM, which LiteRT has no reference kernel for, as UNSORTED_SEGMENT_SUM of so many segments."""
+
+    count: int
+
+
+Stand = AnyOf | Neighbours | Segmented | Lookup | Limits | Places | Renamed | Floated | Blended | Sign | Rows
 
 
 def stand_ins(graph: Graph, lowered: Lowered) -> dict[int, Stand]:
@@ -86,28 +110,61 @@ def stand_ins(graph: Graph, lowered: Lowered) -> dict[int, Stand]:
     for op in graph.ops:
         tensors = [lowered.tensors[i] for i in (*op.inputs, *op.outputs) if i >= 0]
         given = params.get(op.index)
-        if op.code in FUNCTIONS and isinstance(given, Lut):
-            found[op.index] = Lookup(given.table)
-        elif op.code in CLAMPS and isinstance(given, Clamp):
-            found[op.index] = Limits(given.act_min, given.act_max)
-        elif op.code == "SIGN" and op.index in params:
-            found[op.index] = Sign()
-        elif op.code == "ONE_HOT" and (table := rows.get(op.index)) is not None:
-            found[op.index] = Rows(table)
-        elif op.code == "TILE" and tensors[0].dtype in ("int8", "int16", "float32"):
-            found[op.index] = Places(_tiled(tensors[0], tensors[-1]))
-        elif op.code in MOVERS_OF_INT16 and tensors[-1].dtype == "int16" and op.index in params:
-            found[op.index] = Floated()
-        elif op.code in ("SELECT", "SELECT_V2") and tensors[-1].dtype == "int32" and _broadcasts(op, tensors):
-            found[op.index] = Blended()
-        elif op.code == "SELECT" and _broadcasts(op, tensors):
-            found[op.index] = Renamed("SELECT_V2")
+        stand = _of_values(op, given, rows.get(op.index)) or _of_places(op, tensors, given is not None) or _chosen(op, tensors)
+        if stand is not None:
+            found[op.index] = stand
     return found
+
+
+def _of_values(op: Op, given: object, rows: np.ndarray | None) -> Stand | None:
+    """`given`: the parameters of its step; `rows`: of ONE_HOT."""
+    if op.code in FUNCTIONS and isinstance(given, Lut):
+        return Lookup(given.table)
+    if op.code in CLAMPS and isinstance(given, Clamp):
+        return Limits(given.act_min, given.act_max)
+    if op.code == "LOCAL_RESPONSE_NORMALIZATION" and isinstance(given, LocalResponse):
+        return _neighbours(given)
+    if op.code == "ONE_HOT" and rows is not None:
+        return Rows(rows)
+    plain: dict[str, Stand] = {"SIGN": Sign(), "REDUCE_ANY": AnyOf()}
+    return plain.get(op.code) if given is not None else None
+
+
+def _of_places(op: Op, tensors: list[Tensor], runs: bool) -> Stand | None:
+    x, y = tensors[0], tensors[-1]
+    gathered = x.dtype in ("int8", "int16", "float32")
+    if op.code == "REVERSE_SEQUENCE" and tensors[1].data is not None and gathered:
+        return Places(_reversed(x, tensors[1].data, op))
+    if op.code == "TILE" and gathered:
+        return Places(_tiled(x, y))
+    return Floated() if op.code in MOVERS_OF_INT16 and y.dtype == "int16" and runs else None
+
+
+def _chosen(op: Op, tensors: list[Tensor]) -> Stand | None:
+    if op.code not in ("SELECT", "SELECT_V2") or not _broadcasts(op, tensors):
+        return None
+    if tensors[-1].dtype == "int32":
+        return Blended()
+    return Renamed("SELECT_V2") if op.code == "SELECT" else None
 
 
 def _tiled(x: Tensor, y: Tensor) -> np.ndarray:
     places = np.arange(x.size, dtype=np.int32).reshape(x.shape)
     return np.tile(places, tuple(n // m for n, m in zip(y.shape, x.shape, strict=True)))
+
+
+def _neighbours(p: LocalResponse) -> Neighbours:
+    apart = np.abs(np.subtract.outer(np.arange(p.depth), np.arange(p.depth)))
+    return Neighbours(np.where(apart <= p.radius, p.alpha, 0).astype(np.float32), p.bias, p.beta)
+
+
+def _reversed(x: Tensor, lengths: np.ndarray, op: Op) -> np.ndarray:
+    time, batch = (op.options.number(key) % len(x.shape) for key in ("time", "batch"))
+    places = np.arange(x.size, dtype=np.int32).reshape(x.shape)
+    rows = np.moveaxis(places, (batch, time), (0, 1)).copy()
+    for row, n in zip(rows, lengths.ravel(), strict=True):
+        row[:n] = row[:n][::-1].copy()
+    return np.ascontiguousarray(np.moveaxis(rows, (0, 1), (batch, time)))
 
 
 def _broadcasts(op: Op, tensors: list[Tensor]) -> bool:
@@ -116,7 +173,7 @@ def _broadcasts(op: Op, tensors: list[Tensor]) -> bool:
     return condition.shape in ((), (1,), y.shape)
 
 
-_OPTIONS = {"GATHER": "GatherOptions", "ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions"}
+_OPTIONS = {"CONV_2D": "Conv2DOptions", "GATHER": "GatherOptions", "ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions"}
 
 
 class Rewriter:
@@ -124,6 +181,8 @@ class Rewriter:
 
     def __init__(self, writer: Any, model: Any) -> None:
         self.writer, self.model, self.sub = writer, model, model.subgraphs[0]
+        self.old: Any = None
+        """The operator that is replaced."""
 
     def constant(self, value: np.ndarray, like: Any = None) -> int:
         types = {"int8": "INT8", "int32": "INT32", "float32": "FLOAT32"}
@@ -159,7 +218,7 @@ class Rewriter:
         return len(self.model.operatorCodes) - 1
 
     def replace(self, index: int, stand: Stand) -> None:
-        old = self.sub.operators[index]
+        self.old = old = self.sub.operators[index]
         if isinstance(stand, Renamed):
             old.opcodeIndex = self.code(stand.code)
             return
@@ -214,6 +273,31 @@ class Rewriter:
         one = self.constant(np.array([1], np.int32))
         parts = [self.op("CAST", [condition], [yes]), self.op("SUB", [one, yes], [no])]
         return [*parts, self.op("MUL", [yes, a], [left]), self.op("MUL", [no, b], [right]), self.op("ADD", [left, right], [y])]
+
+    def _anyof(self, x: int, y: int, stand: AnyOf) -> list[Any]:
+        shapes = [list(self.sub.tensors[i].shape) for i in (x, y)]
+        none, all_none = (self.tensor(self.writer.TensorType.BOOL, s) for s in shapes)
+        reduce = self.old
+        reduce.opcodeIndex, reduce.inputs, reduce.outputs = self.code("REDUCE_ALL"), [none, reduce.inputs[1]], [all_none]
+        return [self.op("LOGICAL_NOT", [x], [none]), reduce, self.op("LOGICAL_NOT", [all_none], [y])]
+
+    def _neighbours(self, x: int, y: int, stand: Neighbours) -> list[Any]:
+        like, n = self.sub.tensors[x], len(stand.band)
+        squares, sums, logs, powers, factors = (self.tensor(like.type, list(like.shape)) for _ in range(5))
+        taps = self.constant(stand.band.reshape(n, 1, 1, n))
+        bias, beta = self.constant(np.full(n, stand.bias, np.float32)), self.constant(np.full(1, -stand.beta, np.float32))
+        conv = self.op("CONV_2D", [squares, taps, bias], [sums])
+        conv.builtinOptions.strideW = conv.builtinOptions.strideH = 1
+        made = [self.op("SQUARE", [x], [squares]), conv, self.op("LOG", [sums], [logs])]
+        made += [self.op("MUL", [logs, beta], [powers]), self.op("EXP", [powers], [factors])]
+        return [*made, self.op("MUL", [x, factors], [y])]
+
+    def _segmented(self, x: int, y: int, stand: Segmented) -> list[Any]:
+        self.old.opcodeIndex = self.code("UNSORTED_SEGMENT_SUM")
+        self.old.builtinOptionsType = self.writer.BuiltinOptions.UnsortedSegmentSumOptions
+        self.old.builtinOptions = self.writer.UnsortedSegmentSumOptionsT()
+        self.old.inputs = [*(int(i) for i in self.old.inputs), self.constant(np.array([stand.count], np.int32))]
+        return [self.old]
 
     def _rows(self, x: int, y: int, stand: Rows) -> list[Any]:
         return [self.op("GATHER", [self.constant(stand.table, self.sub.tensors[y]), x], [y])]

@@ -139,8 +139,6 @@ def models(folder: Path) -> Iterator[tuple[str, bytes]]:
     yield "GELU.mended", of_function(lambda x: x * tf.sigmoid(1.702 * x), "int8")
     yield "WHERE.refused", of_function(lambda x: tf.gather_nd(x, tf.where(x > 0)))
     yield "WHERE.mended", of_function(lambda x: tf.cast(x > 0, tf.float32) * x)
-    yield "POW.refused", of_function(lambda x: tf.pow(tf.abs(x) + 0.1, 1.5))
-    yield "POW.mended", of_function(lambda x: tf.exp(1.5 * tf.math.log(tf.abs(x) + 0.1)))
     yield "dynamic", dynamic_range()
     yield "uint8.refused", rescaled("uint8")
     yield "uint8.mended", rescaled("float32")

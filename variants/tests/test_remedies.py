@@ -20,7 +20,6 @@ TOLD = {
     "DIV": "denylisted_ops=['DIV']",
     "GELU": "tf.sigmoid(1.702 * x)",
     "WHERE": "multiply by the mask",
-    "POW": "tf.exp(p * tf.math.log(x))",
     "uint8": "feed float32 windows",
     "length": "keras.Input(batch_shape=(1, ...))",
     "state": "an input and an output of the model",

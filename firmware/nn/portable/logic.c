@@ -74,39 +74,3 @@ void nn_select(const nn_select_shape *p, const uint8_t *condition, const uint8_t
         }
     }
 }
-
-/* Saturated; NaN becomes 0. C leaves both open, the reference as built for its wheel does this. */
-static inline int32_t whole(float v, int32_t lo, int32_t hi) {
-    return v >= (float)hi ? hi : v <= (float)lo ? lo : v == v ? (int32_t)v : 0;
-}
-
-#define CAST(NAME, IN, OUT, VALUE)                 \
-    void NAME(int32_t n, const IN *in, OUT *out) { \
-        for (int32_t i = 0; i < n; i++) {          \
-            out[i] = (OUT)(VALUE);                 \
-        }                                          \
-    }
-
-#define CAST_FROM(FROM, IN, VALUE)                 \
-    CAST(nn_cast_##FROM##_s8, IN, int8_t, VALUE)   \
-    CAST(nn_cast_##FROM##_s16, IN, int16_t, VALUE) \
-    CAST(nn_cast_##FROM##_s32, IN, int32_t, VALUE)
-
-CAST_FROM(s8, int8_t, in[i])
-CAST_FROM(s16, int16_t, in[i])
-CAST_FROM(s32, int32_t, in[i])
-CAST(nn_cast_f32_s8, float, int8_t, whole(in[i], INT8_MIN, INT8_MAX))
-CAST(nn_cast_f32_s16, float, int16_t, whole(in[i], INT16_MIN, INT16_MAX))
-CAST(nn_cast_f32_s32, float, int32_t, whole(in[i], INT32_MIN, INT32_MAX))
-CAST_FROM(bool, uint8_t, in[i] != 0)
-CAST_FROM(u32, uint32_t, in[i])
-CAST(nn_cast_s8_u32, int8_t, uint32_t, in[i])
-CAST(nn_cast_s16_u32, int16_t, uint32_t, in[i])
-CAST(nn_cast_s32_u32, int32_t, uint32_t, in[i])
-CAST(nn_cast_bool_u32, uint8_t, uint32_t, in[i] != 0)
-CAST(nn_cast_u32_f32, uint32_t, float, in[i])
-CAST(nn_cast_s8_f32, int8_t, float, in[i])
-CAST(nn_cast_s16_f32, int16_t, float, in[i])
-CAST(nn_cast_s32_f32, int32_t, float, in[i])
-CAST(nn_cast_f32_f32, float, float, in[i])
-CAST(nn_cast_bool_f32, uint8_t, float, in[i] != 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tinyrig.compiler.kernels import cmsis, m4_f32, m4_int8, portable, portable_picks, portable_state
 from tinyrig.compiler.kernels.custom import detection, signal
 from tinyrig.compiler.kernels.dsp import int16, transpose
-from tinyrig.compiler.kernels.litert import stored
+from tinyrig.compiler.kernels.litert import functions, stored
 from tinyrig.compiler.model.layers import Conv2D, ConvMean, DepthwiseConv2D, FullyConnected, TransposeConv
 from tinyrig.compiler.model.step import AnyStep, CompileOptions, Kernel, Select
 from tinyrig.core.errors import UserError
@@ -16,6 +16,7 @@ PORTABLE: dict[str, Select] = {
     **portable_state.KERNELS,
     **signal.KERNELS,
     **detection.KERNELS,
+    **functions.KERNELS,
 }
 
 ENGINES: dict[str, tuple[dict[str, Select], ...]] = {

@@ -20,11 +20,14 @@ def compare(step: ProgramStep[BinaryParams | CompareInt], options: CompileOption
     return call(f"nn_{step.kind}", "logic.c", "nn_binary", each_dim(p.shape), "in0, in1, out0")
 
 
-def one_type(step: ProgramStep[UnaryParams], options: CompileOptions) -> Kernel:
-    """logical_not and casts."""
-    same = step.inputs[0].nbytes == step.outputs[0].nbytes and step.kind == "logical_not_u8"
+def logical_not(step: ProgramStep[UnaryParams], options: CompileOptions) -> Kernel:
+    text = f"nn_logical_not_u8({step.params.size}, in0, out0);"
+    return Kernel(lambda _: text, inplace=(0,), sources=("portable/logic.c",))
+
+
+def cast(step: ProgramStep[UnaryParams], options: CompileOptions) -> Kernel:
     text = f"nn_{step.kind}({step.params.size}, in0, out0);"
-    return Kernel(lambda _: text, inplace=(0,) if same else (), sources=("portable/logic.c",))
+    return Kernel(lambda _: text, sources=("portable/cast.c",), headers=("nn_cast.h",))
 
 
 def select(step: ProgramStep[SelectParams], options: CompileOptions) -> Kernel:
@@ -118,17 +121,14 @@ def l2_pool(step: ProgramStep[Pool], options: CompileOptions) -> Kernel:
 
 
 _ORDERS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
-_CASTS = tuple(
-    f"cast_{a}_{b}"
-    for a in ("s8", "s16", "s32", "u32", "f32", "bool")
-    for b in ("s8", "s16", "s32", "u32", "f32")
-    if a + b != "f32u32"
-)
+_NUMBERS = ("s8", "s16", "s32", "s64", "u8", "u32", "f32", "bool")
+_CASTS = tuple(f"cast_{a}_{b}" for a in _NUMBERS for b in _NUMBERS if a != b and a + b != "f32u32")
 
 KERNELS: dict[str, Select] = {
     **dict.fromkeys((f"{name}_{t}" for name in _ORDERS for t in ("f32", "s32", "s64", "s8")), compare),
     **dict.fromkeys(("equal_u8", "not_equal_u8"), compare),
-    **dict.fromkeys(("logical_not_u8", *_CASTS), one_type),
+    "logical_not_u8": logical_not,
+    **dict.fromkeys(_CASTS, cast),
     "reduce_all_u8": reduce_all,
     "select": select,
     "gather": gather,

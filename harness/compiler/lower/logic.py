@@ -91,22 +91,29 @@ def _size(shape: tuple[int, ...]) -> int:
     return n
 
 
-_CASTS = {"int8": "s8", "int16": "s16", "int32": "s32", "uint32": "u32", "float32": "f32", "bool": "bool"}
+_CASTS = {
+    "int8": "s8",
+    "int16": "s16",
+    "int32": "s32",
+    "int64": "s64",
+    "uint8": "u8",
+    "uint32": "u32",
+    "float32": "f32",
+    "bool": "bool",
+}
 
 
 def cast(p: Program, op: Op) -> None:
     """The stored number becomes the same number of another type; scales play no part in it."""
     (x,) = p.inputs(op, 1)
     y = p.output(op)
-    check_dtype(op, x, *_CASTS, "int64")
-    check_dtype(op, y, *(t for t in _CASTS if t != "bool"), "int64")
+    for t in (x, y):
+        check_dtype(op, t, *_CASTS)
     check_shape(op, y, x.shape)
     if x.data is not None:
         p.fold(y, x.data.astype(y.dtype))
     elif x.dtype == y.dtype:
         p.alias(op, x, y)
     else:
-        for t in (x, y):
-            check_dtype(op, t, *_CASTS)
         check(op, y, (x.dtype, y.dtype) != ("float32", "uint32"), "a signed integer of a float", y.dtype)
         p.emit(f"cast_{_CASTS[x.dtype]}_{_CASTS[y.dtype]}", op, [x], [y], Unary(x.size))

@@ -11,6 +11,7 @@ from tinyrig.compiler.lower import conv, elementwise, logic, matmul, move, pick,
 from tinyrig.compiler.lower.custom import detection, frames, signal
 from tinyrig.compiler.lower.flow import control, state, variables
 from tinyrig.compiler.lower.flow.lists import with_updates
+from tinyrig.compiler.lower.litert import beyond
 from tinyrig.compiler.lower.program import Program, check
 from tinyrig.compiler.model.extent import Empty, Open
 from tinyrig.compiler.model.graph import Graph, Op, Tensor, kept_state, read_graph, several_subgraphs
@@ -104,6 +105,7 @@ LOWER: dict[str, Callable[[Program, Op], None]] = {
     "ARG_MIN": reduce.arg_best,
     "FLOOR_DIV": elementwise.floor_div_mod,
     "FLOOR_MOD": elementwise.floor_div_mod,
+    **beyond.LOWER,
     "ADD": elementwise.add_sub,
     "SUB": elementwise.add_sub,
     "MUL": elementwise.mul,

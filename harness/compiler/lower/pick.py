@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -13,7 +14,22 @@ from tinyrig.compiler.lower.program import SUFFIX, Program, check, check_dtype, 
 from tinyrig.compiler.model.graph import Op, Tensor
 from tinyrig.compiler.model.layers import Pool
 from tinyrig.compiler.model.params import AddInt, Broadcast, CumSum, L2Norm, Pick, PickNd, UpdateSlice
+from tinyrig.compiler.model.params import Unary as UnaryParams
 from tinyrig.compiler.model.quant import quantize_multiplier
+
+
+def indices_of(p: Program, op: Op, t: Tensor) -> Tensor:
+    """As int32, which is what kernels count by: int64, as tf.argmax gives it, is narrowed first."""
+    check_dtype(op, t, *INTEGERS)
+    if t.dtype == "int32":
+        return t
+    narrow = dataclasses.replace(p.temporary(t, t.shape, f"{t.name}_32"), dtype="int32")
+    p.tensors[narrow.index] = narrow
+    if t.data is not None:
+        p.fold(narrow, np.clip(t.data, -(1 << 31), (1 << 31) - 1))
+    else:
+        p.emit("cast_s64_s32", op, [t], [narrow], UnaryParams(t.size))
+    return p.tensors[narrow.index]
 
 
 def gather(p: Program, op: Op) -> None:
@@ -24,7 +40,7 @@ def gather(p: Program, op: Op) -> None:
         return
     y = p.output(op)
     _check_rows(op, x, y)
-    check_dtype(op, indices, "int32")
+    indices = indices_of(p, op, indices)
     check(op, None, op.options.number("batch_dims") == 0, "no batch dimensions", str(op.options.number("batch_dims")))
     axis = axis_of(op, op.options.number("axis"), len(x.shape))
     check_shape(op, y, (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
@@ -40,7 +56,7 @@ def one_hot(p: Program, op: Op) -> None:
     """Rows of a table that is made here, along the last axis. An index beyond the depth gives a row of what is off, 0."""
     indices, depth_tensor, on, off = p.inputs(op, 4)
     y = p.output(op)
-    check_dtype(op, indices, "int32")
+    indices = indices_of(p, op, indices)
     check_dtype(op, depth_tensor, "int32")
     check_dtype(op, y, "float32", "int8", "int16", "int32", "bool")
     for t in (on, off):
@@ -89,7 +105,7 @@ def gather_nd(p: Program, op: Op) -> None:
     x, indices = p.inputs(op, 2)
     y = p.output(op)
     _check_rows(op, x, y)
-    check_dtype(op, indices, "int32")
+    indices = indices_of(p, op, indices)
     check(op, indices, len(indices.shape) >= 1, "indices of rank 1 or more")
     depth = indices.shape[-1]
     check(op, indices, 1 <= depth <= min(len(x.shape), 5), f"1 to {min(len(x.shape), 5)} parts of an index", str(depth))

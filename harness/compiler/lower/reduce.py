@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from tinyrig.compiler.lower.move import check_same_scale, emit_transpose
 from tinyrig.compiler.lower.program import SUFFIX, Program, check, check_dtype, check_quantized, check_shape, constant, one_to_one
 from tinyrig.compiler.model.graph import Op, Tensor
 from tinyrig.compiler.model.layers import Mean, Pool
-from tinyrig.compiler.model.params import ArgMax, LogSoftmax, Softmax
+from tinyrig.compiler.model.params import ArgMax, LogSoftmax, Softmax, Unary
 from tinyrig.compiler.model.quant import activation_range, fold_mean, quantize_multiplier, softmax_scaling
 
 
@@ -160,8 +161,7 @@ def arg_best(p: Program, op: Op) -> None:
     x, axis_tensor = p.inputs(op, 2)
     y = p.output(op)
     check_dtype(op, x, "float32", "int8")
-    # What tf.argmax gives by itself, int64, TFLM refuses too.
-    check(op, y, y.dtype == "int32", "an int32 output: tf.argmax(..., output_type=tf.int32)", y.dtype)
+    check_dtype(op, y, "int32", "int64")  # the second is what tf.argmax gives by itself
     check_dtype(op, axis_tensor, "int32")
     check(op, axis_tensor, axis_tensor.size == 1, "one axis")
     axis, rank = int(constant(op, axis_tensor, "the axis").ravel()[0]), len(x.shape)
@@ -169,4 +169,8 @@ def arg_best(p: Program, op: Op) -> None:
     axis %= rank
     outer, n, inner = math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
     check(op, y, y.size == outer * inner, f"{outer * inner} elements")
-    p.emit(f"{op.code.lower()}_{SUFFIX[x.dtype]}", op, [x], [y], ArgMax(outer, n, inner))
+    best = y if y.dtype == "int32" else replace(p.temporary(y, y.shape, f"{y.name}_32"), dtype="int32")
+    p.tensors[best.index] = best
+    p.emit(f"{op.code.lower()}_{SUFFIX[x.dtype]}", op, [x], [best], ArgMax(outer, n, inner))
+    if best is not y:
+        p.emit("cast_s32_s64", op, [best], [y], Unary(y.size))

@@ -19,7 +19,7 @@ from tinyrig.compiler.model.verify import EndsTooEarly, verify
 from tinyrig.core.errors import ModelError, RigError
 from tinyrig.core.text import printable
 
-_NAMES = ("float32", "int8", "int16", "int32", "int64", "uint8", "bool", "float16", "uint32", "uint64")
+_NAMES = ("float32", "int8", "int16", "int32", "int64", "uint8", "bool", "float16", "uint32", "uint64", "complex64")
 DTYPES = {name.upper(): name for name in _NAMES}
 """TFLite element type -> numpy name; a tensor of another type keeps its TFLite name and is refused where it is used."""
 

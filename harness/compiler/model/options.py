@@ -12,7 +12,7 @@ from tinyrig.compiler.model.custom.options import CUSTOM, read_custom
 from tinyrig.compiler.model.schema import Operator, enum_names, options_reader
 from tinyrig.core.text import printable
 
-Value = int | float | str | tuple[int, ...] | None
+Value = int | float | str | tuple[float, ...] | None
 """Of one option: a flag is an int, an enum's value its name or, without one, its number, a list that is absent None."""
 
 
@@ -46,6 +46,13 @@ class OpOptions:
         return str(self.values[key] if default is None else self.values.get(key, default))
 
     def numbers(self, key: str) -> tuple[int, ...] | None:
+        value = self._list(key)
+        return None if value is None else tuple(int(v) for v in value)
+
+    def reals(self, key: str) -> tuple[float, ...]:
+        return self._list(key) or ()
+
+    def _list(self, key: str) -> tuple[float, ...] | None:
         value = self.values[key]
         if not isinstance(value, tuple | None):
             raise TypeError(f"option {key} is {value!r}, not a list")
@@ -122,6 +129,14 @@ OPTIONS: dict[str, tuple[str, dict[str, Getter]]] = {
     ),
     "ONE_HOT": ("OneHotOptions", {"axis": "Axis"}),
     "GELU": ("GeluOptions", {"approximate": "Approximate"}),
+    "REDUCE_ANY": ("ReducerOptions", {"keep_dims": "KeepDims"}),
+    "LOCAL_RESPONSE_NORMALIZATION": (
+        "LocalResponseNormalizationOptions",
+        {"radius": "Radius", "bias": "Bias", "alpha": "Alpha", "beta": "Beta"},
+    ),
+    "BUCKETIZE": ("BucketizeOptions", {"boundaries": "BoundariesAsNumpy"}),
+    "REVERSE_SEQUENCE": ("ReverseSequenceOptions", {"time": "SeqDim", "batch": "BatchDim"}),
+    "CONV_3D": ("Conv3DOptions", {**_CONV, **_DILATION, **_ACT, "stride_d": "StrideD", "dilation_d": "DilationDFactor"}),
     "SHAPE": ("ShapeOptions", {"out_type": ("OutType", _TYPE)}),
 }
 """op -> (schema table, our key -> getter, or (getter, names of the enum)). Numbers whose enum has no name stay numbers."""
@@ -172,5 +187,5 @@ def _value(reader: Any, getter: Getter) -> Value:
     if not isinstance(getter, str):
         return getter[1].get(value, int(value))
     if getter.endswith("AsNumpy"):  # answers 0 for an absent list
-        return tuple(int(v) for v in value) if isinstance(value, np.ndarray) else None
+        return tuple(value.tolist()) if isinstance(value, np.ndarray) else None
     return float(value) if isinstance(value, float) else int(value)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tinyrig.compiler.model.graph import Op, Tensor
+from tinyrig.compiler.model.litert.shapes import RULES
 from tinyrig.compiler.model.quant import out_size
 
 Shape = tuple[int, ...]
@@ -246,7 +247,7 @@ _RULES: dict[str, Callable[[Op, Inputs], list[Shape]]] = {
     ),
     **dict.fromkeys(("SELECT", "SELECT_V2"), _broadcast_all),
     **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D"), _window),
-    **dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "REDUCE_ALL"), _reduce),
+    **dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "REDUCE_ALL", "REDUCE_ANY"), _reduce),
     "ARG_MAX": _arg_best,
     "ARG_MIN": _arg_best,
     "GATHER_ND": _gather_nd,
@@ -271,4 +272,5 @@ _RULES: dict[str, Callable[[Op, Inputs], list[Shape]]] = {
     "STRIDED_SLICE": _strided_slice,
     "TILE": _tile,
     "BATCH_MATMUL": _matmul,
+    **RULES,
 }

@@ -28,8 +28,9 @@ C_TYPES = {
     "uint32": "uint32_t",
     "uint64": "uint64_t",
     "bool": "uint8_t",
+    "complex64": "float",
 }
-"""numpy dtype name -> C type of a tensor's or constant's element."""
+"""numpy dtype name -> C type of a tensor's or constant's element; of a complex one, of its two parts."""
 KEPT = "noinline, noclone"
 """Attributes of a function that steps of equal shape share. noclone: for a single caller GCC 12 makes a copy with that call's
 pointers inside, loses sight of what the copy writes, and drops the call (seen at MAX_POOL_2D of four channels)."""

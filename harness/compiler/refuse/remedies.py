@@ -72,10 +72,14 @@ FULL = (
     "convert to full int8: converter.optimizations = [tf.lite.Optimize.DEFAULT]; converter.representative_dataset = windows; "
     "converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]; or to float32, without optimizations"
 )
-FEED_FLOAT = "do the conversion outside the model: feed float32 windows, or quantised ones (inference_input_type = tf.int8)"
 
-POW = "write a small whole power as products, any other of a positive x as tf.exp(p * tf.math.log(x))"
-
+STRINGS = "tables of strings don't go onto a board: look the words up outside, and give the model their numbers (int32)"
+DRAWN = (
+    "what is drawn at random can't be compared with an oracle: make it an input of the model; of Dropout and GaussianNoise "
+    "nothing is left when the model is exported for inference (training=False)"
+)
+NO_LENGTH = "its result has no fixed length: end the model in front of it, and do the rest in the program around"
+BOXES = "end the model in front of it and suppress boxes in the program around, or export TFLite_Detection_PostProcess"
 ROWS: tuple[Row, ...] = (
     Row(("BIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "LSTM", "RNN"), UNROLL),
     Row(("VAR_HANDLE", "READ_VARIABLE"), FROZEN, _unfrozen, only_unsupported=False),
@@ -87,9 +91,11 @@ ROWS: tuple[Row, ...] = (
         only_unsupported=False,
     ),
     Row(("WHERE",), WHERE),
-    Row(("POW",), POW),
+    Row(("HASHTABLE", "HASHTABLE_FIND", "HASHTABLE_IMPORT", "HASHTABLE_SIZE", "HASHTABLE_LOOKUP"), STRINGS),
+    Row(("RANDOM_UNIFORM", "RANDOM_STANDARD_NORMAL", "MULTINOMIAL"), DRAWN),
+    Row(("UNIQUE",), NO_LENGTH),
+    Row(("NON_MAX_SUPPRESSION_V4", "NON_MAX_SUPPRESSION_V5"), BOXES),
     Row(("GELU",), GELU, _integer_activation, only_unsupported=False),
-    Row(("CAST",), FEED_FLOAT, _uint8, only_unsupported=False),
     Row((), FULL, _hybrid, only_unsupported=False),
     Row(
         ("EXP", "LOG", "SQRT", "RSQRT", "SQUARE", "NEG", "FLOOR", "CEIL", "ROUND", "SIGN", "SIN", "COS", "DIV", "ELU"),

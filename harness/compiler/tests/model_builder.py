@@ -25,6 +25,7 @@ TYPES = {
     "float16": schema.TensorType.FLOAT16,
     "int4": schema.TensorType.INT4,
     "resource": schema.TensorType.RESOURCE,
+    "complex64": schema.TensorType.COMPLEX64,
 }
 
 

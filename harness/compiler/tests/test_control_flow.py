@@ -170,4 +170,4 @@ def test_every_obstacle_at_any_depth_is_told() -> None:
         ("MULTINOMIAL", "net/yes", 0),
         ("MULTINOMIAL", "net/no", 0),
     ]
-    assert refused.value.obstacles[3].reason.startswith("inside op 0 WHILE: inside op 3 IF: op 0 MULTINOMIAL (layer `net/yes`)")
+    assert refused.value.obstacles[3].reason.startswith("inside op 0 WHILE: inside op 3 IF (layer `net/second`): op 0 MULT")

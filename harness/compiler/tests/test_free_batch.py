@@ -59,12 +59,12 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         compile_model(computed_shape(last=5), flash_bytes=1 << 20, ram_bytes=1 << 18)
 
 
-def test_an_op_without_a_rule_is_refused_with_the_remedy() -> None:
+def test_a_shape_that_does_not_follow_is_refused_with_the_remedy() -> None:
     b = ModelBuilder()
-    x, y = b.tensor((1, 4), signature=(-1, 4)), b.tensor((1, 4), signature=(-1, -1))
-    b.op("BROADCAST_TO", [x, b.tensor((2,), "int32", data=[1, 4])], [y])
+    x, y, shape = b.tensor((1, 4), signature=(-1, 4)), b.tensor((1, 4), signature=(-1, -1)), b.tensor((2,), "int32")
+    b.op("BROADCAST_TO", [x, shape], [y])
     with pytest.raises(ModelError, match="fixed batch of 1"):
-        compile_model(b.finish([x], [y]), flash_bytes=1 << 20, ram_bytes=1 << 18)
+        compile_model(b.finish([x, shape], [y]), flash_bytes=1 << 20, ram_bytes=1 << 18)
 
 
 @pytest.mark.parametrize("data", [dilated(), computed_shape()], ids=["dilated", "computed_shape"])

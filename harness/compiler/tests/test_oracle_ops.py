@@ -122,13 +122,15 @@ def test_what_moves_16_bit_values_is_judged_by_way_of_floats() -> None:
     compare(HostModel(model).invoke(given), TflmOracle(data).run(given))
 
 
-def test_litert_ref_does_not_judge_dense_16_bit_layers_with_a_scale_for_each_output() -> None:
+def test_litert_ref_does_not_judge_what_it_computes_otherwise() -> None:
+    """Its SUM of int8 loses the scales: eight times 1.0 are no 8.0 there."""
     b = ModelBuilder()
-    x, y = b.tensor((1, 8), "int16", 0.001), b.tensor((1, 4), "int16", 0.001)
-    w = b.tensor((4, 8), "int8", [0.01, 0.02, 0.03, 0.04], data=np.ones((4, 8)))
-    b.op("FULLY_CONNECTED", [x, w], [y])
-    with pytest.raises(ModelError, match="a dense int16 layer with a scale for each channel"):
-        LitertRefOracle(b.finish([x], [y])).run([np.zeros((1, 8), np.int16)])
+    x, y = b.tensor((1, 8), "int8", 0.01), b.tensor((1, 1), "int8", 0.1)
+    b.op("SUM", [x, b.tensor((1,), "int32", data=[1])], [y], keepDims=True)
+    data, given = b.finish([x], [y]), [np.full((1, 8), 100, np.int8)]
+    assert TflmOracle(data).run(given)[0].item() == 80
+    with pytest.raises(ModelError, match="can't judge this model: LiteRT's reference kernel of op 0 SUM"):
+        LitertRefOracle(data).run(given)
 
 
 def test_signs_and_one_hot_rows() -> None:
@@ -162,11 +164,10 @@ def test_dense_layers_with_computed_weights(dtype: str, activation: int) -> None
 
 
 def test_two_oracles_never_point_at_each_other() -> None:
-    """A GELU of floats, which tflite-micro lacks, beside a dense layer that LiteRT rounds otherwise."""
+    """A GELU of floats, which tflite-micro lacks, beside a SUM of int8, in which LiteRT loses the scales."""
     b = ModelBuilder()
-    x, hidden, real, y = b.tensor((1, 8), "int8", 0.1), b.tensor((1, 4), "int8", 0.1), b.tensor((1, 4)), b.tensor((1, 4))
-    w = b.tensor((4, 8), "int8", [0.01, 0.02, 0.03, 0.04], data=np.ones((4, 8)))
-    b.op("FULLY_CONNECTED", [x, w], [hidden])
+    x, hidden, real, y = b.tensor((1, 8), "int8", 0.1), b.tensor((1, 1), "int8", 0.1), b.tensor((1, 1)), b.tensor((1, 1))
+    b.op("SUM", [x, b.tensor((1,), "int32", data=[1])], [hidden], keepDims=True)
     b.op("DEQUANTIZE", [hidden], [real])
     b.op("GELU", [real], [y])
     data = b.finish([x], [y])

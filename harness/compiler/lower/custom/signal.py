@@ -62,7 +62,7 @@ def rfft(p: Program, op: Op) -> None:
     rows, given = rows_of(op, x)
     check(op, x, given <= 2 * n, f"at most fft_length {2 * n} values a row", str(given))
     check_shape(op, y, (*x.shape[:-1], 2 * (n + 1)))
-    p.emit(f"rfft_{kind}", op, [x], [y], Fft(rows, given, n, *_twiddles(n, x.dtype, -1)), _fft_macs(rows, n))
+    p.emit(f"rfft_{kind}", op, [x], [y], Fft(rows, given, n, *twiddles(n, x.dtype, -1)), fft_macs(rows, n))
 
 
 def irfft(p: Program, op: Op) -> None:
@@ -71,10 +71,10 @@ def irfft(p: Program, op: Op) -> None:
     rows, given = rows_of(op, x)
     check(op, x, given == 2 * (n + 1), f"{2 * (n + 1)} values a row", str(given))
     check_shape(op, y, (*x.shape[:-1], 2 * n))
-    p.emit(f"irfft_{kind}", op, [x], [y], Fft(rows, 2 * n, n, *_twiddles(n, x.dtype, 1)), _fft_macs(rows, n))
+    p.emit(f"irfft_{kind}", op, [x], [y], Fft(rows, 2 * n, n, *twiddles(n, x.dtype, 1)), fft_macs(rows, n))
 
 
-def _fft_macs(rows: int, n: int) -> int:
+def fft_macs(rows: int, n: int) -> int:
     """Products of the twiddles: four a complex one, three of four values in each of the stages."""
     return rows * (3 * n * max(1, round(math.log(n, 4))) + 4 * n)
 
@@ -90,7 +90,7 @@ def _transform(op: Op, x: Tensor, y: Tensor) -> tuple[str, int]:
     return kind, length // 2
 
 
-def _twiddles(n: int, dtype: str, sign: int) -> tuple[np.ndarray, np.ndarray]:
+def twiddles(n: int, dtype: str, sign: int) -> tuple[np.ndarray, np.ndarray]:
     """In double, with the C library's functions, as the reference makes them at run time."""
     top = {"int16": 32767, "int32": 2147483647}.get(dtype)
 

@@ -1,0 +1,1 @@
+"""Lowering of operators that LiteRT runs and tflite-micro does not."""
