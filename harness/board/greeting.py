@@ -10,6 +10,7 @@ from tinyrig.board.attachment import Attachment
 from tinyrig.core.boards import BOARDS, Board
 from tinyrig.core.errors import DeviceError, LinkError
 from tinyrig.core.records import MEASURED, Hello, Image, TensorSpec
+from tinyrig.flash.route import first_flash
 from tinyrig.link import bounds
 from tinyrig.link.serial_link import LinkGone
 from tinyrig.link.session import Session
@@ -63,10 +64,10 @@ class Greeter:
         """What answers before anything is flashed; nothing where the port is the firmware's own, which is only to come."""
         try:
             return None if self._attachment.blank else self.hello()
-        except LinkError:
+        except LinkError as error:
             board, ports = self._attachment.board, self._attachment.ports
             if board.flasher != "command" and not (board.fqbn and ports.flash != ports.link):
-                raise
+                raise first_flash(board, ports.link) or error from error
             return None
 
     def check_id(self, running: Hello) -> None:

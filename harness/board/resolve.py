@@ -9,7 +9,7 @@ from tinyrig.board.probe_line import is_probe_line, through_probe
 from tinyrig.core.boards import BOARDS, USB_PORT, Board, BoardTarget, MlperfTarget, Target, known_boards, recognise_usb, sharing
 from tinyrig.core.config import BoardPorts, Config
 from tinyrig.core.errors import LinkError, UserError
-from tinyrig.flash.route import flash_port_beside, no_link, probe_id, with_flasher
+from tinyrig.flash.route import flash_port_beside, no_link, other_board, probe_id, with_flasher
 from tinyrig.host.locks import port_key
 from tinyrig.link.usb import place, same_device, usb_serial
 
@@ -69,6 +69,7 @@ def find_ports(target: BoardTarget, config: Config) -> tuple[Board, Ports]:
     board = target.board or (_recognise(target.port, config) if target.port else None)
     board = board or BOARDS["nano33ble-uart"]  # a serial adapter says nothing of what hangs on it; the hello will
     wired = entry_of(target, board, config)
+    _check_port(board, target, config)
     board = with_facts(with_flasher(board, wired), config.limits.build_s)
     line = target.port or wired.link
     if is_probe_line(line):
@@ -76,6 +77,14 @@ def find_ports(target: BoardTarget, config: Config) -> tuple[Board, Ports]:
         return board, Ports(url, place(wired.flash) or (url if board.flasher == "command" else ""), wired.probe)
     link, flash_port = _named(target.port, board, wired) if target.port else _looked_up(board, wired)
     return board, Ports(link, place(flash_port), probe_id(board, wired, link, attached(), usb_serial))
+
+
+def _check_port(board: Board, target: BoardTarget, config: Config) -> None:
+    """Raises UserError where the port that was named belongs to another known board."""
+    port = place(target.port or "")
+    usb = next((usb for name, usb, _ in attached() if name == port), "") if board.fqbn and port else ""
+    if usb and (error := other_board(board, port, usb, recognise_usb(usb, config.boards))):
+        raise error
 
 
 def _named(port: str, board: Board, wired: BoardPorts) -> tuple[str, str]:

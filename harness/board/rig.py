@@ -122,11 +122,12 @@ class Rig:
         if self._greeter.refusal is not None:
             raise self._greeter.refusal
         wires = f"the serial wires ({self.board.pins}), " if self.board.pins else ""
+        sketch = "whether the board has another port that Serial goes to (docs/your_board.md), " if self.board.fqbn else ""
         raise LinkError(
             f"no answer on {self.ports.link} after flashing",
             expected=f"the firmware's hello within hello_s = {self._hello_s:g} s ([limits] in rig.toml)",
             received=self._greeter.heard or "silence",
-            remedy=f"check {wires}[boards] in rig.toml, and the board's power",
+            remedy=f"check {wires}{sketch}[boards] in rig.toml, and the board's power",
         )
 
     def diagnose(self, error: LinkError) -> RigError:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from tinyrig.core.boards import Board
 from tinyrig.core.config import BoardPorts
 from tinyrig.core.errors import LinkError, UserError
+from tinyrig.core.hardware.owned import SHARED
 from tinyrig.flash import probe
 from tinyrig.flash.flash import FLASHERS
 
@@ -50,8 +51,36 @@ def probe_id(board: Board, wired: BoardPorts, link: str, attached: Attached, ser
     return wired.probe or (serial_of(link) if own else "")
 
 
+def first_flash(board: Board, link: str) -> LinkError | None:
+    """Why a board of the Arduino route may have no port at `link`: one with BOOTSEL has none before its first program. None for
+    others, and where the port is there."""
+    if board.fqbn.split(":")[1:2] != ["rp2040"] or "://" in link or os.path.exists(link):
+        return None
+    return LinkError(
+        f"there is no port {link}" if link else f"no {board.title} is attached",
+        expected=" or ".join([f"a port with USB id {usb}" for usb in board.usb_ids] or ["the board's serial port"]),
+        received="none",
+        remedy="check the name and the cable (`tinyrig boards` lists what is attached). A new board has no serial port yet: hold "
+        'BOOTSEL while you plug it in, and name flash = "UF2_Board" beside link in rig.toml once (docs/your_board.md)',
+    )
+
+
+def other_board(board: Board, port: str, usb: str, other: Board | None) -> UserError | None:
+    """What to do when a port's USB id is that of another known board than the one that was named there."""
+    if not board.fqbn or not board.usb_ids or other is None or usb in (*board.usb_ids, *SHARED):
+        return None
+    return UserError(
+        f"{port} is another board than {board.name}",
+        expected=" or ".join(board.usb_ids),
+        received=f"{usb}: {other.title}",
+        remedy=f"name that board (--board={other.name}@{port}) or the port of the other one (`tinyrig boards` lists them)",
+    )
+
+
 def no_link(board: Board) -> LinkError:
     """What to do when nothing says through which port a board speaks."""
+    if new := first_flash(board, "") if board.usb_ids else None:
+        return new
     if not board.usb_ids and not board.pins:
         way = f"arduino:{board.fqbn}" if board.name == f"arduino:{board.fqbn}" else board.name
         line = "PORT" if board.fqbn else "swd"

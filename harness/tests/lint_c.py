@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tinyrig.core.boards import BOARDS, Board
 from tinyrig.core.hardware.cores import ARM_CC as CC
+from tinyrig.core.hardware.cores import GENERIC
 from tinyrig.places.installed import FIRMWARE
 from tinyrig.workload.cross import compile_flags, port_files
 
@@ -52,18 +53,27 @@ def _strict(compiler: Iterable[str], sources: Iterable[Path]) -> list[str]:
 
 
 def _port_sources(board: Board) -> list[Path]:
-    if board.builder == "arduino":
+    if board.builder != "gcc":
         return list((FIRMWARE / "port" / board.port).glob("*.c"))  # its C++ needs the core's headers
     return [p for p in port_files(board).values() if p.suffix == ".c"]
 
 
+def _defines(board: Board) -> list[str]:
+    """What the sketch of any Arduino board says before its sources (harness/workload/arduino_sketch.py)."""
+    return ["-DPORT_CLOCK_FOUND", "-DPORT_STACK_UNKNOWN"] if board.builder == "sketch" else []
+
+
+def compiled_here() -> list[Board]:
+    """One board for each port and core. RISC-V's only where its compiler is installed; of Xtensa there is none."""
+    boards = {(b.port, b.core if b.fqbn else b.cpu_flags): b for b in BOARDS.values() if b.port and GENERIC not in b.cpu_flags}
+    return [board for board in boards.values() if board.core.arm or shutil.which(board.core.compiler)]
+
+
 def warnings() -> Commands:
-    """Every port once for each core that it serves, and the host's. RISC-V's only where its compiler is installed."""
-    boards = {(board.port, board.cpu_flags): board for board in BOARDS.values() if board.port}
+    """Every port once for each core that it serves, and the host's."""
     cross = [
-        _strict([board.core.compiler, *board.cpu_flags, *compile_flags(board.core)], _port_sources(board))
-        for board in boards.values()
-        if board.core.arm or shutil.which(board.core.compiler)
+        _strict([board.core.compiler, *board.cpu_flags, *_defines(board), *compile_flags(board.core)], _port_sources(board))
+        for board in compiled_here()
     ]
     return [*cross, _strict(["cc"], (FIRMWARE / "port" / "host").glob("*.c"))]
 

@@ -19,6 +19,7 @@ from tinyrig.core.hardware.owned import OWNED, SHARED, Checked
 from tinyrig.doctor.examine import examine
 from tinyrig.doctor.ports import Port, Wire
 from tinyrig.doctor.routes import HEADINGS, Reached, grouped, offers, reached
+from tinyrig.flash.route import first_flash, no_link
 from tinyrig.tests.arduino_cores import PROFILES
 
 PORT = "/dev/ttyACM0"
@@ -116,6 +117,23 @@ def test_doctor_and_boards_print_them(monkeypatch, capsys, tmp_path):
     assert document["ports"][0]["offers"][0].startswith("arduino-cli board list")
     check = next(c for c in examine(Config(), seconds=5).checks if c.name == PORT)
     assert check.group == "attached" and check.good and "arduino:FQBN" in check.found
+
+
+def test_a_pico_without_a_port_is_told_how_the_first_program_gets_there(monkeypatch):
+    monkeypatch.setattr("serial.tools.list_ports.comports", lambda: [])
+    with pytest.raises(LinkError, match="no Raspberry Pi Pico is attached") as caught:
+        raise no_link(BOARDS["pico"])
+    assert "BOOTSEL" in caught.value.remedy and "UF2_Board" in caught.value.remedy
+    error = first_flash(BOARDS["pico2"], "/dev/not-there")
+    assert error is not None and error.what == "there is no port /dev/not-there"
+    assert first_flash(BOARDS["pico"], "/dev/null") is None and first_flash(BOARDS["teensy41"], "/dev/not-there") is None
+
+
+def test_a_port_of_another_known_board_is_not_flashed(monkeypatch):
+    attach(monkeypatch, "2341:0069")
+    with pytest.raises(UserError, match="is another board than pico") as caught:
+        find_ports(parse_board(f"arduino:rp2040:rp2040:rpipico@{PORT}"), Config())
+    assert "UNO R4 Minima" in caught.value.received and f"--board=uno-r4-minima@{PORT}" in caught.value.remedy
 
 
 @pytest.mark.parametrize(

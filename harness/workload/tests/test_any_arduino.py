@@ -5,6 +5,7 @@ arduino-cli is a stand-in (harness/tests/arduino_cli.py); what stands for the co
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tinyrig.board.greeting import situation, timer_hz
 from tinyrig.board.qemu import QemuBoard
 from tinyrig.board.rig import Rig
 from tinyrig.board.tests.test_sketch_board import windows
+from tinyrig.cli import main
 from tinyrig.compiler.compile import compile_model
 from tinyrig.compiler.tests.whole_nets import conv_net, finish_net
 from tinyrig.core.boards import BOARDS, BoardTarget, by_fqbn, parse_board
@@ -179,3 +181,39 @@ def test_what_the_compiler_refuses_is_told_with_what_mends_it(fake, tmp_path, sa
     assert what in caught.value.what
     if "TinyUSB" in said:
         assert "arduino-cli lib search Adafruit_TinyUSB" in caught.value.remedy
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("_", [pytest.param("", marks=needs_board("qemu-m0"))])
+def test_a_stranger_with_a_pico_gets_a_verified_number(fake, tmp_path, monkeypatch, capsys, _):  # noqa: F811
+    """The whole command: compiled, uploaded, greeted, compared. The stand-in's upload starts QEMU's Cortex-M0 with the image."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.tflite").write_bytes(finish_net(conv_net()))
+    machine, over = QemuBoard(BOARDS["qemu-m0"]), threading.Event()
+
+    def plug_in() -> None:
+        while not over.wait(0.05):
+            if (fake / "uploaded").exists():
+                machine.load((fake / "uploaded").read_bytes(), 0, Deadline("flash_s", 30))
+                (fake / "uploaded").unlink()
+
+    watcher = threading.Thread(target=plug_in)
+    watcher.start()
+    try:
+        words = [
+            "run",
+            f"--board=arduino:{QUICK}@{machine.port}",
+            "--model=m.tflite",
+            "--no-report",
+            "--limit=5",
+            "--json",
+            "r.json",
+        ]
+        assert main(words) == 0
+    finally:
+        over.set()
+        watcher.join()
+        machine.close()
+    run = json.loads((tmp_path / "r.json").read_text())
+    (found,) = run["variants"] if "variants" in run else run["runs"]
+    print(json.dumps(found, indent=1)[:3000])
