@@ -167,9 +167,8 @@ def parse_board(text: str, entries: Mapping[str, Any] | None = None) -> Target:
     if text.startswith(("/", USB_PORT, PLACE)) or "://" in text or text.upper().startswith("COM"):
         return BoardTarget(None, text)
     names = ", ".join({**BOARDS, **(entries or {})})
-    meant = (
-        f"write --board={ARDUINO}{text}; " if FQBN.fullmatch(name) else "name a port behind the @; " if at and not port else ""
-    )
+    meant = "name a port behind the @; " if at and not port else ""
+    meant = f"write --board={ARDUINO}{text}; " if FQBN.fullmatch(name) else meant
     raise UserError(
         f"unknown board {text!r}",
         expected=f"one of {names}, virtual#NUMBER, arduino:FQBN, a serial port or URL, or NAME@PORT",

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tinyrig.arduino import cli
 from tinyrig.arduino.cli import CORE
@@ -25,7 +25,7 @@ from tinyrig.places.remedies import AGAIN, ARM, HOST, RISCV, compiler, extra
 
 TOOL_S = 15.0
 """One call of a tool; less than checks.PATIENCE_S, so that its own error is reported."""
-CORE_OF = "arduino core "
+CORE_OF = "core "
 """Before the name of a core that a board of the Arduino route needs."""
 QEMU_MACHINE = "mps2-an386"
 
@@ -76,7 +76,8 @@ def needs(board: Board, oracle: str, flasher: str = "") -> tuple[Alternatives, .
 def look(name: str) -> Found:
     """Looks for a tool by its name here."""
     if name.startswith(CORE_OF):
-        return _arduino_core(name.removeprefix(CORE_OF))
+        found = _arduino_core(name.removeprefix(CORE_OF))
+        return replace(found, found=found.found.rpartition(" ")[2]) if found.status == CheckStatus.OK else found
     return TOOLS[name]() if name in TOOLS else _program(name, ("--version",), f"install {name}")
 
 

@@ -121,6 +121,16 @@ def test_every_word_of_the_known_boards_stands_in_the_table():
     assert every <= set(tools.TOOLS)
 
 
+def test_the_core_of_a_board_is_looked_for_by_its_name(path):
+    listed = '{"platforms": [{"id": "rp2040:rp2040", "installed_version": "5.0.0"}]}'
+    path("arduino-cli", f"echo '{listed}'")
+    pico, c3 = (
+        next(name for (name,) in needs(BOARDS[board], "none") if name.startswith("core ")) for board in ("pico", "esp32-c3")
+    )
+    assert look(pico) == tools.Found(CheckStatus.OK, "5.0.0")
+    assert look(c3).status == CheckStatus.MISSING and "arduino-cli core install esp32:esp32" in look(c3).remedy
+
+
 def test_what_a_board_needs():
     virtual = needs(BOARDS["virtual"], "tflm")
     assert ("unicorn",) in virtual and ("arm-none-eabi-gcc",) in virtual and ("tflite-micro",) in virtual
