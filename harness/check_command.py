@@ -42,7 +42,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--board", nargs="+", action="extend", metavar="NAME", help="boards that must fit (default: virtual)")
     parser.add_argument("--run", action="store_true", help="also run each model on this machine beside the oracle")
     parser.add_argument(
-        "--oracle", choices=["tflm", "litert-ref"], help="for --run: whose outputs are right (default: rig.toml's)"
+        "--oracle", choices=["tflm", "litert-ref", "numpy"], help="for --run: whose outputs are right (default: rig.toml's)"
     )
     parser.add_argument("--optimise", choices=["speed", "size", "ram"], help="what counts first (default: rig.toml's)")
     parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="write schema 1 to FILE, or to stdout without FILE")

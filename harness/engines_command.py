@@ -41,7 +41,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--tflm-ops", choices=["used", "all"], help="which operators these two link (default: rig.toml's, else used)"
     )
     parser.add_argument("--limit", type=int, metavar="N", help="at most N windows")
-    parser.add_argument("--oracle", choices=["tflm", "litert-ref"], help="whose outputs are right (default: rig.toml's)")
+    parser.add_argument("--oracle", choices=["tflm", "litert-ref", "numpy"], help="whose outputs are right (default: rig.toml's)")
     parser.add_argument(
         "--json", nargs="?", const="-", metavar="FILE", help="write the result (schema 1) to FILE, or to stdout without FILE"
     )

@@ -51,7 +51,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], ex
     parser.add_argument("--output", metavar="NAME|N", help="which of several outputs the labels belong to")
     add_budgets(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="at most N windows")
-    parser.add_argument("--oracle", choices=["tflm", "litert-ref", "none"], help="whose outputs are right (default: rig.toml's)")
+    parser.add_argument(
+        "--oracle", choices=["tflm", "litert-ref", "numpy", "none"], help="whose outputs are right (default: rig.toml's)"
+    )
     parser.add_argument("--engine", metavar="NAME|FOLDER", help="as in `tinyrig run`")
     parser.add_argument(
         "--resume", nargs="?", const="", metavar="NIGHT", help="continue a night that was cut off (default: the newest)"

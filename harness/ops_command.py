@@ -45,7 +45,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL.tflite")
     parser.add_argument("--windows", type=Path, metavar="FILE.npz", help="test windows of every model (default: random)")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N windows")
-    parser.add_argument("--oracle", choices=["tflm", "litert-ref"], help="whose outputs are right (default: rig.toml's, tflm)")
+    parser.add_argument(
+        "--oracle", choices=["tflm", "litert-ref", "numpy"], help="whose outputs are right (default: rig.toml's, tflm)"
+    )
     parser.add_argument(
         "--engine", choices=["tinyrig", "portable", "cmsis-nn"], default="tinyrig", help="kernels to compile the models with"
     )

@@ -54,7 +54,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], ex
     parser.add_argument("--dataset", help="glove, watch, an .npz or a folder of CSV trials (default: rig.toml's)")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N windows")
     parser.add_argument(
-        "--oracle", choices=["tflm", "litert-ref", "none"], help="whose outputs are right (default: rig.toml's, tflm)"
+        "--oracle", choices=["tflm", "litert-ref", "numpy", "none"], help="whose outputs are right (default: rig.toml's, tflm)"
     )
     parser.add_argument("--optimise", choices=["speed", "size", "ram"], help="what counts first (default: rig.toml's)")
     parser.add_argument(

@@ -10,6 +10,7 @@ from typing import Any
 
 from tinyrig.analysis import mlperf_metrics
 from tinyrig.core.records import ESTIMATED, INSTRUCTIONS, MEASURED, BoardInfo, ClockCheck, Measurement
+from tinyrig.core.text import NUMPY
 
 WRONG_PPM = 10_000.0
 """1 %: a crystal is good to 100 ppm and an RC oscillator to a few per cent, a wrong divider or multiplier is off by far more."""
@@ -37,6 +38,8 @@ _CALIBRATED = re.compile(r" calibrated.*?(?: on (.+))? [0-9a-f]{8}$")
 ORACLE_NOTES = {
     "tflm": "tflite-micro: TFLM's reference kernels, run on the host",
     "litert-ref": "LiteRT interpreter with the BUILTIN_REF op resolver, run on the host",
+    "numpy": f"{NUMPY}: tinyrig's portable kernels on the host, each operator held against its definition; weaker than the "
+    "others, for tinyrig is judged by tinyrig",
 }
 
 

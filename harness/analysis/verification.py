@@ -10,6 +10,7 @@ import numpy as np
 from tinyrig.analysis import mlperf_metrics
 from tinyrig.analysis.outputs import accuracy, auc_test, nonfinite_windows, not_finite, outputs_of
 from tinyrig.core.records import Measurement, Parity
+from tinyrig.core.text import oracle_label
 
 FLOAT_TOLERANCE = 1e-5
 """Largest float difference to the oracle: absolute up to outputs of magnitude 1, relative to the largest output above.
@@ -31,9 +32,9 @@ def withheld(run: Measurement) -> str | None:
 
 def _disagreement(run: Measurement, parity: Parity) -> str | None:
     if parity.mismatched_windows:
-        return f"{parity.mismatched_windows} of {parity.compared} windows differ from {parity.oracle}"
+        return f"{parity.mismatched_windows} of {parity.compared} windows differ from {oracle_label(parity.oracle)}"
     if parity.top1_changed:
-        return f"top-1 changed in {parity.top1_changed} of {parity.compared} windows against {parity.oracle}"
+        return f"top-1 changed in {parity.top1_changed} of {parity.compared} windows against {oracle_label(parity.oracle)}"
     if all(np.issubdtype(np.dtype(spec.dtype), np.integer) for spec in run.image.outputs):
         return None
     # Written so that a NaN difference fails. A window's own magnitude decided its mismatch; this is the outer limit.
@@ -41,7 +42,7 @@ def _disagreement(run: Measurement, parity: Parity) -> str | None:
     return (
         None
         if parity.max_abs_diff <= allowed
-        else (f"outputs differ from {parity.oracle} by {parity.max_abs_diff:.3g}, allowed {allowed:.3g}")
+        else (f"outputs differ from {oracle_label(parity.oracle)} by {parity.max_abs_diff:.3g}, allowed {allowed:.3g}")
     )
 
 

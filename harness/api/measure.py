@@ -46,7 +46,7 @@ def run(
 
     `model` is a .tflite file or the name of a table [models.NAME] of rig.toml, whose windows and budgets are then used where none
     are given here; `windows` the test windows, None for seeded random ones (then there is no accuracy). `limit`: at most so many
-    windows. `oracle`: "tflm", "litert-ref" or "none", None for rig.toml's. `labels`: those of `windows` in a file of their own;
+    windows. `oracle`: "tflm", "litert-ref", "numpy" or "none", None for rig.toml's. `labels`: those of `windows`, in a file;
     `output`: which of several outputs they belong to, by name or number. Budgets are as on the command line.
 
     A claim that fails is in the result (`failed`), it is not raised. Raises UserError for what can't be used, a budget that could

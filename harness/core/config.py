@@ -268,7 +268,7 @@ class Config:
     results: Annotated[str, Text()] = f"sqlite:///{STATE}/results.sqlite"
     """The results database, a SQLAlchemy URL."""
     folders: Folders = field(default_factory=Folders)
-    oracle: Annotated[str, OneOf(("tflm", "litert-ref", "none"))] = "tflm"
+    oracle: Annotated[str, OneOf(("tflm", "litert-ref", "numpy", "none"))] = "tflm"
     """Whose outputs are right."""
     optimise: Annotated[str, OneOf(("speed", "size", "ram"))] = "speed"
     """`speed` may spend flash on unrolled code and re-laid weights; `ram` may too, and takes chains of layers row by row."""

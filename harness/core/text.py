@@ -17,3 +17,12 @@ def visible(text: str) -> str:
 
 def _seen(char: str) -> str:
     return char if char.isprintable() else char.encode("unicode_escape").decode()
+
+
+NUMPY = "numpy float64 (tinyrig's own reference)"
+"""The oracle `numpy`, wherever its verdict is shown: nobody should take it for one of the others."""
+
+
+def oracle_label(name: str) -> str:
+    """For people."""
+    return NUMPY if name == "numpy" else name

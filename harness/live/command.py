@@ -35,7 +35,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--verify", action="store_true", help="compare every decision with the host's pipeline and oracle")
     parser.add_argument("--replay", action="store_true", help="with --verify: stream the same windows to the board too")
     parser.add_argument("--expect", default="", metavar="LABEL", help="the class that is shown, to judge decisions by")
-    parser.add_argument("--oracle", choices=["tflm", "litert-ref"], help="whose outputs are right (default: rig.toml's)")
+    parser.add_argument("--oracle", choices=["tflm", "litert-ref", "numpy"], help="whose outputs are right (default: rig.toml's)")
     parser.add_argument("--no-self-test", action="store_true", help="leave out the sensor's self-test")
     parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="write the log (schema 1); without FILE to stdout")
     add_virtual(parser)

@@ -15,6 +15,7 @@ from tinyrig.core.boards import known_boards
 from tinyrig.core.config import Config
 from tinyrig.core.errors import ClaimError, UserError
 from tinyrig.core.records import Claim, ClaimStatus, Measurement
+from tinyrig.core.text import oracle_label
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def parity_claim(run: Measurement, found: Evaluation, config: Config) -> Finding
         return _not_measured(f"the oracle compared {run.parity.compared} of {streamed} windows")
     status = ClaimStatus.FAILED if found.withheld else ClaimStatus.PASSED
     wrong = float(run.parity.mismatched_windows)
-    return Finding(status, found.withheld or "", 0.0, wrong, "windows", f"the oracle {run.parity.oracle}")
+    return Finding(status, found.withheld or "", 0.0, wrong, "windows", f"the oracle {oracle_label(run.parity.oracle)}")
 
 
 # ---- accuracy ----
@@ -75,7 +76,7 @@ def _reference(run: Measurement) -> _Reference:
     parity = run.parity
     if parity is None or parity.oracle_correct is None or not parity.compared or parity.compared < streamed:
         return _Reference(reason="neither the host's accuracy nor the oracle's on these windows is known")
-    return _Reference(f"the oracle {parity.oracle}", parity.oracle_correct / parity.compared)
+    return _Reference(f"the oracle {oracle_label(parity.oracle)}", parity.oracle_correct / parity.compared)
 
 
 def accuracy_claim(run: Measurement, found: Evaluation, config: Config) -> Finding:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinyrig.compiler.compile import compile_model
 from tinyrig.core.errors import HostError, ModelError
-from tinyrig.core.text import printable
+from tinyrig.core.text import oracle_label, printable
 from tinyrig.measure.parity import allowed, difference
 from tinyrig.preflight.records import ModelCheck
 from tinyrig.windows.indices import index_rows
@@ -47,7 +47,7 @@ class HostRun:
 
 
 def run_on_host(check: ModelCheck, path: Path, oracle: str, boards: list[str], seed: int, tolerance: float) -> HostRun:
-    """`check` is of the model at `path`. An oracle that can't run the model gives way to the other. Raises HostError."""
+    """`check` is of the model at `path`. An oracle that can't run the model gives way to the next. Raises HostError."""
     if not check.runs:
         return HostRun(Result.REFUSED, check.refusal)
     lacking = next((f for f in check.fits if f.board in boards and not f.fits), None)
@@ -83,7 +83,8 @@ def _compared(host: HostModel, oracle: Oracle, windows: list[list[np.ndarray]], 
 def told(run: HostRun) -> str:
     """For the table."""
     if run.result is Result.RUNS:
-        return f"runs: as {run.oracle} on {run.windows} windows"
+        return f"runs: as {oracle_label(run.oracle)} on {run.windows} windows"
     if run.result is Result.DIFFERS:
-        return f"differs from {run.oracle} on {run.mismatched_windows} of {run.windows} windows, by up to {run.max_abs_diff:.3g}"
+        where = f"{run.mismatched_windows} of {run.windows} windows"
+        return f"differs from {oracle_label(run.oracle)} on {where}, by up to {run.max_abs_diff:.3g}"
     return printable(f"{run.result}: {run.reason}", 160)

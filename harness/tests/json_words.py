@@ -25,7 +25,7 @@ WORDS: dict[str, str] = {
     "accuracy": "0 to 1: windows whose top-1 class is their label; null without labels",
     "accuracy_ci95": "Wilson's 95 % interval, [low, high]",
     "accuracy_reason": "why there is no accuracy although there are labels",
-    "oracle": "whose outputs are right: `tflm` or `litert-ref`",
+    "oracle": "whose outputs are right: `tflm`, `litert-ref` or `numpy`",
     "compared": "windows",
     "mismatched_windows": "windows whose outputs differ by more than is allowed",
     "max_abs_diff": "the largest difference: LSB for integers, real units for floats; null where it has no bound",

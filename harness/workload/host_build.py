@@ -213,10 +213,11 @@ class HostModel:
     def outputs(self) -> list[np.ndarray]:
         return [_read(self._info.outputs[i].data, spec) for i, spec in enumerate(self.model.outputs)]
 
-    def run_ops(self, inputs: list[np.ndarray]) -> Iterator[int]:
+    def run_ops(self, inputs: list[np.ndarray], reset: bool = True) -> Iterator[int]:
         """Runs step by step; yields each step's number behind it, so that `tensor` can look at what it wrote."""
         self._write(inputs)
-        self._reset()
+        if reset:
+            self._reset()
         for i in range(self._info.op_count):
             self._check(self._lib.engine_run_op(i))
             yield i

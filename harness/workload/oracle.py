@@ -1,4 +1,5 @@
-"""The reference outputs: TFLM's reference kernels on the host (`tflm`), LiteRT with BUILTIN_REF (`litert-ref`).
+"""The reference outputs: TFLM's reference kernels on the host (`tflm`), LiteRT with BUILTIN_REF (`litert-ref`), and where neither
+can judge a model this engine's portable kernels, as far as a reference in numpy agrees with them (`numpy`).
 
 The default LiteRT interpreter is never used: its XNNPACK kernels round differently (22 of 240 int8 windows of the paper's
 model), so they can't tell a wrong kernel from a right one.
@@ -12,21 +13,21 @@ from typing import Any, Self
 import numpy as np
 
 from tinyrig.compiler.model import schema
-from tinyrig.compiler.model.graph import DTYPES, Graph, Op, read_graph, read_model
+from tinyrig.compiler.model.graph import DTYPES, Graph, Op, Tensor, read_graph, read_model
 from tinyrig.compiler.model.options import custom_name
 from tinyrig.compiler.oracle_form import litert_form, oracle_form
 from tinyrig.core.errors import HostError, ModelError, RigError
+from tinyrig.core.text import NUMPY
 from tinyrig.host.forked import memory_kills
 from tinyrig.host.isolated import Child, ChildFailed, Ending
 from tinyrig.places.remedies import AGAIN, extra
+from tinyrig.reference.interpreter import Interpreter
+from tinyrig.workload.judge.judge import Judge
 
 TIMEOUT_S = 120.0
 """For one inference: reference kernels take seconds for the largest models that a microcontroller can hold."""
 
-NOWHERE = (
-    "no oracle can judge this model: litert-ref computes one of its operators otherwise. --oracle none shows that it runs, "
-    "without a timing"
-)
+NONE = "--oracle none shows whether it runs, without a timing"
 
 
 class Oracle:
@@ -64,6 +65,14 @@ class Oracle:
         """Every activation tensor's value by its index in the file, after one inference."""
         values: dict[int, np.ndarray] = self._call("tensors", inputs)
         return values
+
+    def can_run(self) -> bool:
+        """Does the library run the model, on zeros? It is tried."""
+        try:
+            self._ask("run", [np.zeros(t.shape, t.dtype) for t in _inputs(self._data)])
+        except (ChildFailed, RigError):
+            return False
+        return True
 
     def _make(self) -> Callable[[], Any]:
         raise NotImplementedError
@@ -155,11 +164,7 @@ class TflmOracle(Oracle):
     _library = "tflite-micro"
 
     def _elsewhere(self) -> str:
-        try:
-            _check_roundings(self._data)
-        except ModelError:
-            return NOWHERE
-        return "compare with --oracle litert-ref, or none"
+        return elsewhere(self._data, LitertRefOracle)
 
     def _make(self) -> Callable[[], Any]:
         try:
@@ -254,7 +259,7 @@ class LitertRefOracle(Oracle):
     _library = "LiteRT"
 
     def _elsewhere(self) -> str:
-        return "compare with --oracle tflm, the default, or none"
+        return elsewhere(self._data, TflmOracle)
 
     def _make(self) -> Callable[[], Any]:
         try:
@@ -289,7 +294,7 @@ def _check_roundings(data: bytes) -> None:
                 "TensorFlow and TensorFlow Lite Micro",
                 expected="an oracle that computes as they do",
                 received="litert-ref",
-                remedy="compare with --oracle tflm, the default",
+                remedy=elsewhere(data, TflmOracle),
             )
 
 
@@ -333,8 +338,44 @@ class _Litert:
         return {d["index"]: np.array(self._it.get_tensor(d["index"])) for d in self._it.get_tensor_details()}
 
 
-ORACLES: dict[str, type[Oracle]] = {TflmOracle.name: TflmOracle, LitertRefOracle.name: LitertRefOracle}
+class NumpyOracle(Oracle):
+    """The engine's portable kernels, as far as each operator lies within its tolerance of the numpy reference: weaker than the
+    others, for tinyrig is judged by tinyrig."""
+
+    name = "numpy"
+    _library = NUMPY
+
+    def _elsewhere(self) -> str:
+        return NONE
+
+    def _make(self) -> Callable[[], Any]:
+        judge = Judge(self._data)
+        return lambda: judge
+
+
+def elsewhere(data: bytes, other: type[Oracle]) -> str:
+    """What can judge a model that one library can't: the other one where it was seen to run it, else the numpy reference."""
+    with other(data) as oracle:
+        if oracle.can_run():
+            return f"compare with --oracle {other.name}, or none"
+    try:
+        Interpreter(data)
+    except ModelError as error:
+        return f"{NONE}: {other.name} can't run it either, and the numpy reference neither: {error.received or error.what}"
+    return f"compare with --oracle numpy, {NUMPY}, or none"
+
+
+ORACLES: dict[str, type[Oracle]] = {
+    TflmOracle.name: TflmOracle,
+    LitertRefOracle.name: LitertRefOracle,
+    NumpyOracle.name: NumpyOracle,
+}
 """--oracle's names; the name goes into every report."""
+
+
+def _inputs(data: bytes) -> list[Tensor]:
+    graph = read_graph(data)
+    return [graph.tensors[i] for i in graph.inputs]
 
 
 def _ops(data: bytes) -> tuple[Op, ...]:

@@ -15,6 +15,7 @@ from tinyrig.analysis.provenance import clock_text
 from tinyrig.analysis.stats import mcnemar_exact
 from tinyrig.core.records import ESTIMATED, INSTRUCTIONS
 from tinyrig.core.scoring import ScoreKind, Scoring
+from tinyrig.core.text import oracle_label
 from tinyrig.reports.blocks import Grid, code
 from tinyrig.reports.run.sections import ReportRow, Section
 
@@ -241,7 +242,7 @@ def parity(section: Section) -> Grid:
     return by_variant(
         section,
         {
-            "oracle": lambda row: "none" if row.measurement.parity is None else code(row.measurement.parity.oracle),
+            "oracle": lambda row: "none" if row.measurement.parity is None else code(oracle_label(row.measurement.parity.oracle)),
             "compared": cell("compared"),
             "mismatched": cell("mismatched_windows"),
             "largest difference": _largest_difference,

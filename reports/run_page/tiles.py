@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tinyrig.core.records import ClaimStatus
+from tinyrig.core.text import oracle_label
 from tinyrig.reports.run import tables
 from tinyrig.reports.run.head import data_note
 from tinyrig.reports.run.sections import ReportRow, Section
@@ -57,7 +58,7 @@ def outputs(row: ReportRow) -> Tile:
         return Tile(title, "not compared", "no oracle: nothing is verified", RIG)
     if row.withheld:
         return Tile(title, "not verified", row.withheld, BAD)
-    return Tile(title, "verified", f"all {parity.compared:,} windows agree with {parity.oracle}", GOOD)
+    return Tile(title, "verified", f"all {parity.compared:,} windows agree with {oracle_label(parity.oracle)}", GOOD)
 
 
 def claims(row: ReportRow) -> Tile:

@@ -41,7 +41,7 @@ def test_runs_do_not_depend_on_earlier_ones_and_tensors_end_in_the_output(name: 
     assert tensors[b.index("net/conv/Relu")].size == 8 * 6 * 5
 
 
-@pytest.mark.parametrize("name", ORACLES)
+@pytest.mark.parametrize("name", ["tflm", "litert-ref"])
 def test_a_model_the_library_refuses_is_a_model_error_and_the_terminal_stays_clean(
     name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,7 +85,7 @@ def test_unknown_oracle() -> None:
         compare_ops(b"", [], oracle="none")
 
 
-@pytest.mark.parametrize("name", ORACLES)
+@pytest.mark.parametrize("name", ["tflm", "litert-ref"])
 def test_a_model_that_aborts_the_library_is_a_model_error(name: str) -> None:
     """A softmax input scale that small trips an assertion in both libraries, which ends the process."""
     b = ModelBuilder()

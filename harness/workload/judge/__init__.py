@@ -1,0 +1,1 @@
+"""The engine's portable kernels, operator by operator, against the numpy reference."""
