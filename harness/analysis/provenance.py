@@ -38,7 +38,7 @@ _CALIBRATED = re.compile(r" calibrated.*?(?: on (.+))? [0-9a-f]{8}$")
 ORACLE_NOTES = {
     "tflm": "tflite-micro: TFLM's reference kernels, run on the host",
     "litert-ref": "LiteRT interpreter with the BUILTIN_REF op resolver, run on the host",
-    "numpy": f"{NUMPY}: tinyrig's portable kernels on the host, each operator held against its definition; weaker than the "
+    "numpy": f"{NUMPY}: tinyrig's portable kernels on the host, each operator compared with its definition; weaker than the "
     "others, for tinyrig is judged by tinyrig",
 }
 

@@ -1,4 +1,4 @@
-"""Operators that move stored numbers. Where a file gives the output another scale, they are rounded anew."""
+"""Operators that move stored numbers. Where a file gives the output another scale, they are rounded again."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def test_what_cannot_be_used_is_the_users_error_and_names_the_file(tmp_path, tex
         ("boards = 3", ["[boards] can't be used", "expected: a table"]),
         ("zzz = 5", ["unknown key zzz", "remove or correct it"]),
         ("repeats = -1", ["'repeats' can't be used", "repeats = a whole number from 0 to 1000000000", "received: -1"]),
-        ("oracle = 'tflite'", ["'oracle' can't be used", "tflm or litert-ref or none", "received: 'tflite'"]),
+        ("oracle = 'tflite'", ["'oracle' can't be used", "tflm or litert-ref or numpy or none", "received: 'tflite'"]),
         ("[energy]\nvoltage_mv = 33000", ["[energy] can't be used: voltage_mv", "from 800 to 5000", "33000", "docs/energy.md"]),
         ("[limits]\nrun_s = 0", ["[limits] can't be used: run_s", "more than 0", "docs/rig.md"]),
         ("[nightly]\nboards = ['a', 3]", ["[nightly] can't be used: boards", "a list of texts"]),
