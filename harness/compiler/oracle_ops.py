@@ -109,6 +109,8 @@ def stand_ins(graph: Graph, lowered: Lowered) -> dict[int, Stand]:
     found: dict[int, Stand] = {}
     for op in graph.ops:
         tensors = [lowered.tensors[i] for i in (*op.inputs, *op.outputs) if i >= 0]
+        if not tensors:  # CALL_ONCE
+            continue
         given = params.get(op.index)
         stand = _of_values(op, given, rows.get(op.index)) or _of_places(op, tensors, given is not None) or _chosen(op, tensors)
         if stand is not None:

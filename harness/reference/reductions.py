@@ -75,6 +75,7 @@ REDUCTIONS: dict[str, Function] = {
     "REDUCE_MAX": _of_stored(np.max),
     "REDUCE_MIN": _of_stored(np.min),
     "REDUCE_ALL": _of_stored(np.all),
+    "REDUCE_ANY": _of_stored(np.any),
     "SOFTMAX": lambda c: [c.result(np.exp(_log_softmax(c.real(0) * c.op.options.real("beta"))))],
     "LOG_SOFTMAX": lambda c: [c.result(_log_softmax(c.real(0)))],
     "ARG_MAX": _best(np.argmax),
