@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tinyrig.core.errors import EXIT_CLAIM, EXIT_GOOD, EXIT_USER, HostError, UserError
 
 if TYPE_CHECKING:
+    from tinyrig.core.boards import Board
     from tinyrig.core.config import Config
     from tinyrig.preflight.host_run import HostRun
     from tinyrig.preflight.records import ModelCheck
@@ -51,22 +52,36 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from tinyrig.core.boards import known_boards
     from tinyrig.core.config import load_config
     from tinyrig.preflight.files import check_files
 
     config = load_config()
     config = dataclasses.replace(config, optimise=arguments.optimise or config.optimise)
-    boards = known_boards(config.boards)
-    names = arguments.board or ["virtual"]
-    if unknown := [n for n in names if n not in boards]:
-        raise UserError(f"--board {unknown[0]} is not known", expected=", ".join(boards), received=unknown[0])
+    boards, names = _boards(arguments.board or ["virtual"], config)
     checks, listed = check_files([_file(p, config) for p in arguments.models], boards.values(), config.optimise)
     if arguments.svg and len(checks) != 1:
         raise UserError("--svg draws one model", expected="one MODEL", received=f"{len(checks)}")
     runs = _runs(arguments, checks, names, config) if arguments.run else []
     _tell(arguments, checks, runs, names, listed)
     return _status(checks, runs, names)
+
+
+def _boards(asked: Sequence[str], config: Config) -> tuple[dict[str, Board], list[str]]:
+    """All known boards and those that are asked for, by the names that they go by; of an `arduino:FQBN`, and of one of rig.toml,
+    arduino-cli says what it has. Raises UserError, HostError."""
+    from tinyrig.arduino.facts import with_facts
+    from tinyrig.core.boards import by_fqbn, known_boards
+    from tinyrig.core.hardware.arduino import ARDUINO
+
+    boards, names = known_boards(config.boards), []
+    for name in asked:
+        board = by_fqbn(name.removeprefix(ARDUINO)) if name.startswith(ARDUINO) else boards.get(name)
+        if board is None:
+            expected = f"{', '.join(boards)}, or arduino:FQBN"
+            raise UserError(f"--board {name} is not known", expected=expected, received=name)
+        boards[board.name] = board if board.flash_bytes else with_facts(board, config.limits.build_s)
+        names.append(board.name)
+    return boards, names
 
 
 def _file(given: Path, config: Config) -> Path:

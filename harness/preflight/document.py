@@ -81,8 +81,8 @@ def _fit(fit: BoardFit) -> dict[str, Any]:
     return {
         "fits": fit.fits,
         "flash_need": fit.flash_need,
-        "flash_bytes": fit.flash_bytes,
+        "flash_bytes": fit.flash_bytes or None,
         "ram_need": fit.ram_need,
-        "ram_bytes": fit.ram_bytes,
+        "ram_bytes": fit.ram_bytes or None,
         "reason": fit.reason,
     }

@@ -82,7 +82,7 @@ def _boards(check: ModelCheck) -> str:
     from tabulate import tabulate
 
     def of(need: int, have: int) -> str:
-        return f"{need:,} of {have:,}"
+        return f"{need:,} of {have:,}" if have else f"{need:,}; the board's is not known"
 
     rows = [
         [f.board, "fits" if f.fits else f"does not fit: {f.reason}", of(f.flash_need, f.flash_bytes), of(f.ram_need, f.ram_bytes)]

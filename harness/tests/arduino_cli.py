@@ -227,7 +227,7 @@ def link_for_qemu(objects: list[Path], elf: Path, board, compilers: tuple[list[s
 
 def show_properties(args: Namespace) -> int:
     """As `compile --show-properties` prints them, expanded."""
-    profile = PROFILES.get(args.fqbn)
+    profile = PROFILES.get(args.fqbn) or PROFILES.get(args.fqbn.rpartition(":")[0])  # with options of the board's
     if profile is None:
         print(f"Error resolving FQBN: board {args.fqbn} not found", file=sys.stderr)
         return 1

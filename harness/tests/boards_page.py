@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from tinyrig.arduino.cli import install
 from tinyrig.core.config import ROOT
 from tinyrig.core.hardware.arduino import platform_of
-from tinyrig.core.hardware.owned import OWNED, SHARED, Checked, Owned
+from tinyrig.core.hardware.owned import OWNED, SHARED, WAITING, Checked, Owned, Waiting
 
 PAGE = ROOT / "docs" / "boards.md"
 WIDTH = 120
@@ -39,10 +39,10 @@ kit's own debug probe (a J-Link, through pyOCD). Nothing but the kit's USB cable
 Checked: the port runs on the virtual board, which is this chip, at another address; the probe's line runs on QEMU
 ([probe_link.md](probe_link.md)). Not seen: the kit itself.
 
-## What stands in no table
+What may go wrong:
 
-nRF5340 and nRF54, NXP's boards with Zephyr, and chips that have no Arduino core: a port of a page or two
-([porting.md](porting.md)) makes them boards, with the debug probe as the line if no UART is free.
+- chips from revision 3 on lock the probe out after a reset, unless the program and UICR.APPROTECT (0x5A) both open the
+  lock: the image does its half, `nrfjprog --recover` does the other
 
 ## What is not known of a board with an Arduino core
 
@@ -51,13 +51,31 @@ nRF5340 and nRF54, NXP's boards with Zephyr, and chips that have no Arduino core
 | stack | null, no high-water mark, the claim `memory` is not measured | the Arduino API tells no bounds of the stack |
 | clock | what the firmware finds when it starts | the core decides it, and options of the board change it |
 | flash, RAM | what arduino-cli says: `upload.maximum_size`, `upload.maximum_data_size` | null where the core states none |
-| chip's number | zeros, but on RP2040, RP2350 and ESP32 | only their cores have a call for it; else the port tells boards apart |
-| faults | the board falls silent, and the host says so | only the core's own handlers see them |
+| chip's number | zeros, but on RP2040, RP2350 and ESP32 | only their cores have a call for it |
+| faults and hangs | the board falls silent, and the host says so | only the core's own handlers see them |
+
+Two boards without a number and of one name share a history: give each a name of its own in rig.toml.
 """
 
 
 def page() -> str:
-    return HEAD + "\n".join(_row(entry) for entry in OWNED) + "\n\n" + "\n".join(map(_section, OWNED)) + "\n" + FOOT
+    return HEAD + "\n".join(_row(entry) for entry in OWNED) + "\n\n" + "\n".join(map(_section, OWNED)) + "\n" + FOOT + _waiting()
+
+
+def _waiting() -> str:
+    return "\n".join(["", "## Boards without a way yet", "", *(line for entry in WAITING for line in _wanted(entry))])
+
+
+def _wanted(entry: Waiting) -> list[str]:
+    memory = f"{entry.flash_bytes:,} B of flash, {entry.ram_bytes:,} B of RAM"
+    facts = f"{entry.chip}, {entry.core}, {entry.clock_mhz} MHz at most, {memory}"
+    probe = f"probe {' or '.join(entry.probe_usb_ids)}, `{entry.swd_target}` for pyOCD"
+    first, *rest = _wrapped(
+        f"{entry.title}: {facts}; {probe} ({', '.join(entry.sources)}). What is missing: {entry.missing}. A port of your own "
+        "makes it a board ([porting.md](porting.md)).",
+        WIDTH - 2,
+    )
+    return [f"- {first}", *(f"  {line}" for line in rest), ""]
 
 
 def _row(entry: Owned) -> str:

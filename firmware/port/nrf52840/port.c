@@ -37,6 +37,8 @@
 #define UARTE_TXD_PTR REG(0x40002544)
 #define UARTE_TXD_MAXCNT REG(0x40002548)
 #define UARTE_CONFIG REG(0x4000256C)
+#define APPROTECT_DISABLE REG(0x40000558)
+#define APPROTECT_SW_DISABLE 0x5Au
 #define BAUDRATE_1M 0x10000000u
 #define PSEL_OFF 0xFFFFFFFFu
 
@@ -84,9 +86,19 @@ static int start_crystal(void)
     return 1;
 }
 
+/* Chips from revision 3 on lock the debug probe out after each reset until the program opens its half of the lock; the other half
+ * is UICR's (PS, Debug and trace: access port protection). Others have no such register and ignore it. */
+static void let_probe_in(void)
+{
+#ifdef PORT_MAILBOX
+    APPROTECT_DISABLE = APPROTECT_SW_DISABLE;
+#endif
+}
+
 void port_init(void)
 {
     last_fault = fault_collect();
+    let_probe_in();
     cortexm_start_counter();
     has_crystal = start_crystal();
     NVMC_ICACHECNF = 1;

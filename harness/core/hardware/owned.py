@@ -292,6 +292,39 @@ OWNED = (
 )
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A board that people own and that tinyrig has no way to yet: its facts, and what is missing. Bytes."""
+
+    title: str
+    chip: str
+    core: str
+    clock_mhz: int
+    flash_bytes: int
+    ram_bytes: int
+    probe_usb_ids: tuple[str, ...]
+    swd_target: str
+    sources: tuple[str, ...]
+    missing: str
+
+
+WAITING = (
+    Waiting(
+        "Nordic nRF5340 DK",
+        "nRF5340",
+        "Cortex-M33 (the application core)",
+        128,
+        1_048_576,
+        524_288,
+        ("1366:1051", "1366:1061"),
+        "nrf5340_xxaa",
+        ("nRF5340 Product Specification",),
+        "it has no Arduino core, and no port here: its chip locks the debug probe out after each reset unless the program opens "
+        "the lock, which nobody could try without the board",
+    ),
+)
+
+
 def owned(name: str) -> Owned | None:
     """A board of the table by its name."""
     return next((entry for entry in OWNED if entry.board.name == name), None)

@@ -11,10 +11,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
 from tinyrig.board.probe_line import through_probe
 from tinyrig.board.resolve import find_ports
 from tinyrig.cli import main
+from tinyrig.compiler.compile import compile_model
 from tinyrig.core.boards import BOARDS, parse_board
 from tinyrig.core.config import BoardPorts, load_config
 from tinyrig.core.errors import LinkError, UserError
@@ -26,6 +28,7 @@ from tinyrig.mailbox.tests.emulated import BOARD, free_port, running
 from tinyrig.tests import small_models
 from tinyrig.tests.needs import needs_qemu
 from tinyrig.tests.user_home import MODEL, furnish, url
+from tinyrig.workload.image import build_image
 
 FLASHER = """
 import os, signal, subprocess, sys, time
@@ -202,3 +205,16 @@ def test_a_gdb_server_that_is_not_there_is_told():
         open_link(f"gdb://127.0.0.1:{free_port()}/0x0", 115_200)
     with pytest.raises(OSError):
         GdbMemory("127.0.0.1", free_port())
+
+
+def test_the_nrf52840_dk_gets_an_image_at_0_with_a_mailbox(tmp_path):
+    """Nobody has seen the kit: this is that the image is what its probe looks for."""
+    board, port = through_probe(BOARDS["nrf52840dk"], "swd", BoardPorts())
+    assert port.startswith("swd://nrf52840/0x0?") and board.flasher == "pyocd"
+    model = compile_model(small_models.dense_int8(), flash_bytes=board.flash_bytes, ram_bytes=board.ram_bytes)
+    image = build_image(model, board, tmp_path)
+    with image.elf.open("rb") as stream:
+        symbols = {s.name: s["st_value"] for s in ELFFile(stream).get_section_by_name(".symtab").iter_symbols()}
+    vectors = image.bin.read_bytes()[: 4 * 16]
+    assert int.from_bytes(vectors[32:36], "little") == symbols["port_mailbox"] >= board.ram_base
+    assert symbols["_code_start"] == image.base_address == 0

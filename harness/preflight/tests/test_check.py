@@ -23,6 +23,7 @@ from tinyrig.preflight.arena_picture import picture
 from tinyrig.preflight.check import check_model
 from tinyrig.preflight.document import document
 from tinyrig.preflight.text import folder_table, outcome, page
+from tinyrig.workload.tests.test_arduino_sketch import fake  # noqa: F401 - a fixture
 
 ROOM = {"flash_bytes": 1 << 20, "ram_bytes": 1 << 18}
 
@@ -156,3 +157,15 @@ def test_a_model_without_any_step_is_checked_for_small_boards_too():
     x = b.tensor((1, 40_000), "float32", name="input")
     fits = check_model(b.finish([x], [x]), file="empty.tflite").fits
     assert {f.board: f.fits for f in fits}["uno-r4-minima"] is False
+
+
+def test_a_board_by_its_fqbn_fits_by_what_arduino_cli_says(fake, tmp_path, capsys):  # noqa: F811
+    """One whose RAM the core does not state is said to be unknown, in words and in JSON, and is no obstacle."""
+    (tmp_path / "m.tflite").write_bytes(finish_net(conv_net()))
+    model, teensy = str(tmp_path / "m.tflite"), "arduino:teensy:avr:teensy41:speed=600"
+    assert main(["check", model, "--board", "arduino:adafruit:nrf52:feather52840"]) == 0
+    assert "of 237,568" in capsys.readouterr().out
+    assert main(["check", model, "--board", teensy, "--json", str(tmp_path / "c.json")]) == 0
+    assert "the board's is not known" in capsys.readouterr().out
+    (checked,) = json.loads((tmp_path / "c.json").read_text())["models"]
+    assert checked["boards"][teensy]["ram_bytes"] is None and checked["boards"][teensy]["flash_bytes"] == 8_126_464
