@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from tinyrig.board.emulator import Emulator
 from tinyrig.board.labgrid import LabgridPlaces
 from tinyrig.board.qemu import QemuBoard
 from tinyrig.board.resolve import Ports, entry_of, find_ports, is_started_here, resolved
+from tinyrig.board.rp2040js import PACKAGE, Rp2040Board
 from tinyrig.core.boards import Board, BoardTarget, recognise_id
 from tinyrig.core.config import Config
 from tinyrig.core.errors import InfraError, InUseError, UserError
@@ -51,7 +53,7 @@ class Attachment:
         target = resolved(target, config)
         self._played = played
         self.faults = (*config.faults, *entry_of(target, target.board, config).faults, *faults)
-        self.emulator: VirtualBoard | QemuBoard | None = None
+        self.emulator: VirtualBoard | Emulator | None = None
         """The one that was started for this attachment and ends with it."""
         self.timing_model: str | None = None
         """Of the virtual board started for this attachment: see model_name()."""
@@ -86,9 +88,7 @@ class Attachment:
 
     def _attach(self, target: BoardTarget, config: Config, clock: str) -> tuple[Board, Ports]:
         if is_started_here(target, config) and target.board is not None:
-            port = (
-                self._start_qemu(target.board) if target.board.starter == "qemu" else self._start_virtual(target, config, clock)
-            )
+            port = self._start_virtual(target, config, clock) if target.board.starter == "virtual" else self._start(target.board)
             self.blank = True
             return target.board, Ports(port, port)
         self._refuse_faults()
@@ -120,9 +120,9 @@ class Attachment:
         self.emulator = board
         return str(link or board.port)
 
-    def _start_qemu(self, record: Board) -> str:
+    def _start(self, record: Board) -> str:
         self._refuse_faults()
-        board = QemuBoard(record)
+        board = Rp2040Board() if record.starter == PACKAGE else QemuBoard(record)
         self._closing.callback(board.close)
         self.emulator = board
         return board.port

@@ -6,8 +6,8 @@ import logging
 import time
 
 from tinyrig.board.attachment import Attachment
+from tinyrig.board.emulator import Emulator
 from tinyrig.board.greeting import HELLO_PAUSE_S, Greeter
-from tinyrig.board.qemu import QemuBoard
 from tinyrig.board.resolve import ports_of
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.errors import LinkError
@@ -28,9 +28,9 @@ class ImageFlasher:
     def flash(self, image: Image, running: Hello | None) -> int:
         """The tries that it took; `running`: what answers now. Raises RigErrors."""
         emulator = self._attachment.emulator
-        if isinstance(emulator, QemuBoard):
+        if isinstance(emulator, Emulator):
             self._greeter.disconnect()
-            log.info("starting QEMU with the image")
+            log.info("starting %s with the image", emulator.title)
             emulator.load(image.bin.read_bytes(), self._attachment.board.flash_base, Deadline("flash_s", self._flash_s))
             return 1
         port = self._attachment.now(self._port_for(running))
@@ -42,8 +42,8 @@ class ImageFlasher:
     def restart(self) -> None:
         """Resets a board that answers nothing. Raises LinkError where that can't be done."""
         self._greeter.disconnect()
-        if isinstance(self._attachment.emulator, QemuBoard):
-            raise LinkError("QEMU's machine is reset by its own watchdog only")
+        if isinstance(self._attachment.emulator, Emulator):
+            raise LinkError(f"{self._attachment.emulator.title}'s machine is reset by its own watchdog only")
         restart(self._attachment.board, self._attachment.now(self._flash_port()))
 
     def _port_for(self, running: Hello | None) -> str:

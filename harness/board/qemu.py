@@ -6,19 +6,14 @@ An image is put in place by restarting the emulator; its bytes stay behind one T
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from tinyrig.board.pump import Pump
+from tinyrig.board.emulator import Emulator
 from tinyrig.core.boards import BOARDS, Board
-from tinyrig.core.deadlines import Deadline
-from tinyrig.core.errors import HostError, InfraError
-from tinyrig.host.forked import died_of
+from tinyrig.core.errors import HostError
 
-STOP_TIMEOUT_S = 5.0
 SHIFT = 7
 """An instruction takes 2^7 ns of the machine's time. The ports turn their timers' ticks into instructions by this figure."""
 OPTIONS = (
@@ -66,68 +61,15 @@ def find_qemu(program: str = PROGRAM) -> str:
     return path
 
 
-class QemuBoard:
-    """A board without an image yet: `load` starts it. `port` is the URL of its line, the same after each `load`.
+class QemuBoard(Emulator):
+    """Raises HostError without QEMU."""
 
-    Raises HostError without QEMU. It ends with `close()` or, where util-linux has setpriv, with this process.
-    """
+    title = "QEMU"
 
     def __init__(self, board: Board = BOARDS["qemu"]) -> None:
-        self._program = find_qemu(program_of(board))
-        self._machine = ("-M", board.machine, *OPTIONS, *EXTRA.get(board.machine, ()))
-        self._process: subprocess.Popen[bytes] | None = None
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        self._folder = tempfile.TemporaryDirectory(prefix="tinyrig-qemu-")
-        self._pump = Pump()
-        self.port = self._pump.port
+        self._start = (find_qemu(program_of(board)), "-M", board.machine, *OPTIONS, *EXTRA.get(board.machine, ()))
+        super().__init__()
 
-    def load(self, image_bin: bytes, base: int, deadline: Deadline) -> None:
-        """Starts the machine with `image_bin` at address `base`; whatever ran before is gone. Raises HostError."""
-        deadline.check("before starting QEMU", HostError)
-        self._stop()
-        file = Path(self._folder.name) / "firmware.bin"
-        file.write_bytes(image_bin)
-        self._pump.discard()
+    def command(self, image: Path, base: int) -> Sequence[str]:
         # The processor takes its vectors from 0 and does nothing sensible without an image; the loader serves each reset.
-        image = f"loader,file={file},addr=0x{base:x},force-raw=on"
-        words = [self._program, *self._machine, "-device", image]
-        setpriv = shutil.which("setpriv")
-        self._process = subprocess.Popen(
-            [setpriv, "--pdeathsig", "KILL", *words] if setpriv else words,
-            stdin=self._pump.emulator.fileno(),
-            stdout=self._pump.emulator.fileno(),
-            stderr=self._errors,
-            start_new_session=True,  # Ctrl-C reaches this process only, which then ends it
-        )
-
-    def check(self) -> None:
-        """Raises InfraError, with what QEMU said, if its process has ended."""
-        if self._process is not None and self._process.poll() is not None:
-            code = self._process.returncode
-            how = died_of(code) or f"exit code {code}"
-            raise InfraError("QEMU ended", received=f"{how}, stderr: {self._said() or 'empty'}")
-
-    def injected(self) -> dict[str, int]:
-        """No faults can be injected here."""
-        return {}
-
-    def _said(self) -> str:
-        return os.pread(self._errors.fileno(), 4000, 0).decode(errors="replace").strip()
-
-    def _stop(self) -> None:
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
-
-    def close(self) -> None:
-        """Ends the process; more than once is fine."""
-        self._stop()
-        self._pump.close()
-        self._errors.close()
-        self._folder.cleanup()
+        return (*self._start, "-device", f"loader,file={image},addr=0x{base:x},force-raw=on")

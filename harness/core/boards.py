@@ -12,7 +12,7 @@ from tinyrig.core.hardware.arduino import ARDUINO, FQBN, arduino_board
 from tinyrig.core.hardware.board import Board as Board
 from tinyrig.core.hardware.emulated import EMULATED
 from tinyrig.core.hardware.owned import OWNED, SHARED
-from tinyrig.core.records import ESTIMATED, MEASURED
+from tinyrig.core.records import ESTIMATED, INSTRUCTIONS, MEASURED
 
 NANO33_USB_IDS = ("2341:805a", "2341:005a", "2341:015a", "2341:025a")
 """Application, bootloader and the two further ids of the Arduino Nano 33 BLE family."""
@@ -49,6 +49,22 @@ _NANO33 = Board(
     ram_bytes=262_144,
     cpu_flags=_CORTEX_M4F,
     baud=1_000_000,
+)
+_PICO_UART = Board(
+    "pico-uart",
+    "Raspberry Pi Pico (RP2040), bare metal, data over GP0 and GP1",
+    port="rp2040",
+    flasher="pyocd",
+    timing=MEASURED,
+    clock_hz=125_000_000,
+    flash_base=0x10000000,
+    flash_bytes=2_097_152,
+    ram_base=0x20000000,
+    ram_bytes=262_144,  # the four banks that are striped; the other 8 KiB are left alone
+    cpu_flags=("-mcpu=cortex-m0plus", "-mthumb", "-mfloat-abi=soft"),
+    baud=1_000_000,
+    swd_target="rp2040",
+    pins="TX GP0, RX GP1",
 )
 # What Mbed OS leaves: a sketch that does nothing has 44,560 bytes of variables, and its threads and USB need some of the heap.
 _BESIDE_MBED = 65_536
@@ -110,11 +126,25 @@ BOARDS: dict[str, Board] = {
             swd_target="nrf52840",
         ),
         *(entry.board for entry in OWNED),
+        _PICO_UART,
+        replace(
+            _PICO_UART,
+            name="rp2040js",
+            title="rp2040js' RP2040 (Cortex-M0+, the Pico's own image)",
+            timing=INSTRUCTIONS,
+            flasher="none",
+            starter="rp2040js",
+            swd_target="",
+            pins="",
+        ),
         *EMULATED,
     )
 }
 
-EMULATORS = {VIRTUAL_ID_PREFIX: "virtual", QEMU_ID_PREFIX: "qemu"}
+RP2040JS_ID = "5250323034304a53"
+"""ASCII "RP2040JS" in hex: what an RP2040 says whose flash has no number, as no chip's does (firmware/port/rp2040)."""
+
+EMULATORS = {VIRTUAL_ID_PREFIX: "virtual", QEMU_ID_PREFIX: "qemu", RP2040JS_ID: "rp2040js"}
 """By what the ids of emulated boards begin with."""
 
 MLPERF = "mlperf"

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from tinyrig.arduino import cli
 from tinyrig.arduino.cli import CORE
+from tinyrig.board.rp2040js import find_package
 from tinyrig.core.boards import Board
 from tinyrig.core.errors import HostError
 from tinyrig.core.hardware.arduino import platform_of
@@ -46,6 +47,7 @@ NEEDS: dict[str, tuple[Alternatives, ...]] = {
     "virtual": (("unicorn",),),
     "qemu": (("qemu-system-arm",),),
     "qemu of RISC-V": (("qemu-system-riscv32",),),
+    "rp2040js": (("node",), ("rp2040js",)),
     "none": (),
     "": (),
 }
@@ -147,6 +149,13 @@ def _arduino_core(platform: str = CORE) -> Found:
     return Found(CheckStatus.OK, f"{platform} {version}") if version else Found(CheckStatus.MISSING, "", install)
 
 
+def _rp2040js() -> Found:
+    try:
+        return Found(CheckStatus.OK, str(find_package()))
+    except HostError as error:
+        return Found(CheckStatus.MISSING, error.what, error.remedy)
+
+
 def _qemu() -> Found:
     found = _program("qemu-system-arm", ("--version",), "apt-get install --no-install-recommends qemu-system-arm")
     if found.status != CheckStatus.OK:
@@ -205,6 +214,8 @@ TOOLS: dict[str, Callable[[], Found]] = {
     "host cc": _host_cc,
     "pyserial": lambda: _package("pyserial", "serial", load=False),
     "unicorn": lambda: _package("unicorn", "unicorn"),
+    "node": lambda: _program("node", ("--version",), "apt-get install --no-install-recommends nodejs npm"),
+    "rp2040js": _rp2040js,
     "qemu-system-arm": _qemu,
     RISCV_CC: _riscv_gcc,
     "qemu-system-riscv32": lambda: _program(

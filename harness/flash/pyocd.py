@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 START = {"nrf52840": ("write32 0x4000051C 0",)}
 """Before the reset. POWER.GPREGRET may still ask for the bootloader (chip.py); it survives the reset."""
-CONNECT = {"nrf52840": "halt", "stm32f401retx": "under-reset"}
+CONNECT = {"nrf52840": "halt", "stm32f401retx": "under-reset", "rp2040": "halt"}
 """A program that hangs is stopped either way. Under reset needs the probe's reset line, which the ST-LINK of a Nucleo has."""
 FAILURES: tuple[tuple[str, type[RigError], str, str], ...] = (
     # (in what it says, class, what the user reads, remedy)

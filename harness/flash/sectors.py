@@ -48,6 +48,7 @@ CHIPS = {
     # target: (address, mask, value, what it is): which chip hangs on the probe
     "nrf52840": (0x10000100, 0xFFFFFFFF, 0x52840, "FICR.INFO.PART"),  # nRF52840 Product Specification v1.7, 4.4
     "stm32f401retx": (0xE0042000, 0xFFF, 0x433, "DBGMCU_IDCODE"),  # RM0368 23.6.1: STM32F401xD/E
+    "rp2040": (0x10, 0xFFFFFF, 0x01754D, "the boot ROM's mark"),  # RP2040 datasheet 2.8.3: "Mu", 1; the RP2350's has a 2
 }
 
 

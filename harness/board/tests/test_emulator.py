@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from tinyrig.board.pump import Pump
+from tinyrig.board.emulator import Pump
 
 
 @pytest.fixture

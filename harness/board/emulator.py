@@ -1,4 +1,5 @@
-"""Carries bytes between an emulator's stdin and stdout and one TCP port of this machine, where the link finds them.
+"""Emulators that are programs of their own. An image is put in place by starting one again; its bytes stay behind one TCP port of
+this machine all the while, where the link finds them.
 
 A connection may end and another come, as a cable is pulled and put in; bytes that come while nobody listens are lost.
 """
@@ -6,11 +7,22 @@ A connection may end and another come, as a cable is pulled and put in; bytes th
 from __future__ import annotations
 
 import contextlib
+import os
 import selectors
+import shutil
 import socket
+import subprocess
+import tempfile
 import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from tinyrig.core.deadlines import Deadline
+from tinyrig.core.errors import HostError, InfraError
+from tinyrig.host.forked import died_of
 
 BLOCK_BYTES = 1 << 16
+STOP_TIMEOUT_S = 5.0
 
 
 class Pump:
@@ -83,3 +95,73 @@ def _received(connection: socket.socket) -> bytes:
         return connection.recv(BLOCK_BYTES)
     except OSError:
         return b""
+
+
+class Emulator:
+    """A board without an image yet in an emulator that is a program of its own: `load` starts it. `port` is the URL of its line,
+    the same after each `load`.
+
+    It ends with `close()` or, where util-linux has setpriv, with this process.
+    """
+
+    title = ""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        self._folder = tempfile.TemporaryDirectory(prefix="tinyrig-emulator-")
+        self._pump = Pump()
+        self.port = self._pump.port
+
+    def command(self, image: Path, base: int) -> Sequence[str]:
+        """What starts it with the image in this file, which belongs to address `base`."""
+        raise NotImplementedError
+
+    def load(self, image_bin: bytes, base: int, deadline: Deadline) -> None:
+        """Starts the machine with `image_bin` at address `base`; whatever ran before is gone. Raises HostError."""
+        deadline.check(f"before starting {self.title}", HostError)
+        self._stop()
+        file = Path(self._folder.name) / "firmware.bin"
+        file.write_bytes(image_bin)
+        self._pump.discard()
+        words = [*self.command(file, base)]
+        setpriv = shutil.which("setpriv")
+        self._process = subprocess.Popen(
+            [setpriv, "--pdeathsig", "KILL", *words] if setpriv else words,
+            stdin=self._pump.emulator.fileno(),
+            stdout=self._pump.emulator.fileno(),
+            stderr=self._errors,
+            start_new_session=True,  # Ctrl-C reaches this process only, which then ends it
+        )
+
+    def check(self) -> None:
+        """Raises InfraError, with what the emulator said, if its process has ended."""
+        if self._process is not None and self._process.poll() is not None:
+            code = self._process.returncode
+            how = died_of(code) or f"exit code {code}"
+            raise InfraError(f"{self.title} ended", received=f"{how}, stderr: {self._said() or 'empty'}")
+
+    def injected(self) -> dict[str, int]:
+        """No faults can be injected here."""
+        return {}
+
+    def _said(self) -> str:
+        return os.pread(self._errors.fileno(), 4000, 0).decode(errors="replace").strip()
+
+    def _stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def close(self) -> None:
+        """Ends the process; more than once is fine."""
+        self._stop()
+        self._pump.close()
+        self._errors.close()
+        self._folder.cleanup()
