@@ -70,7 +70,8 @@ _STRUCTS = {"conv2d": "conv", "transpose_conv": "conv", "depthwise": "depthwise"
 def _weighted(step: ProgramStep[Weighted], function: str, shape: str, extra: list[int], rows: bool = False) -> Kernel:
     """conv, depthwise and dense share their layout: <shape>, extra integers, then the requantisation or float bounds."""
     p, t = step.params, type_of(step)
-    constants = [Constant("weights", p.weights), Constant("bias", p.bias)]
+    computed = step.kind.startswith("computed_")
+    constants = [*([] if computed else [Constant("weights", p.weights)]), Constant("bias", p.bias)]
     if p.requant is None:
         tail = [c_float(p.act_min), c_float(p.act_max)]
     else:
@@ -82,7 +83,8 @@ def _weighted(step: ProgramStep[Weighted], function: str, shape: str, extra: lis
     wide = "_b32" if t == "s16" and p.bias.dtype == np.int32 else ""
     fields = ", ".join([shape, *map(str, extra), *tail])
     name = f"{function}_{t}{wide}"
-    return call(f"nn_{name}", f"{name}.c", struct, fields, "in0, @_weights, @_bias, out0", rows=rows, constants=tuple(constants))
+    pointers = f"in0, {'in1' if computed else '@_weights'}, @_bias, out0"
+    return call(f"nn_{name}", f"{name}.c", struct, fields, pointers, rows=rows, constants=tuple(constants))
 
 
 def _by_rows(w: Window, options: CompileOptions) -> bool:
@@ -305,6 +307,8 @@ def _each(names: str, kernel: Select) -> dict[str, Select]:
 KERNELS: dict[str, Select] = {
     **_each("conv2d_s8 conv2d_s16 conv2d_f32", conv2d),
     **_each("depthwise_conv2d_s8 depthwise_conv2d_s16 depthwise_conv2d_f32", depthwise),
+    **_each("computed_conv2d_s8 computed_conv2d_s16 computed_conv2d_f32", conv2d),
+    **_each("computed_depthwise_conv2d_s8 computed_depthwise_conv2d_s16 computed_depthwise_conv2d_f32", depthwise),
     **_each("fully_connected_s8 fully_connected_s16 fully_connected_f32", dense),
     **_each("average_pool_s8 average_pool_s16 average_pool_f32 max_pool_s8 max_pool_s16 max_pool_f32", pool),
     **_each("mean_s8 mean_s16 mean_f32", mean),

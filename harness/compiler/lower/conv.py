@@ -27,7 +27,8 @@ def conv2d(p: Program, op: Op) -> None:
     window = window_of(op, x, y, k_h, k_w, out_c)
     requant = _requant(op, x, w, y, out_c, 0)
     params = Conv2D(window, weights, _bias(op, x, b, out_c), x.zero_point, requant, *clamp_f32(op, x), Stored.of(w, 0))
-    p.emit(f"conv2d_{SUFFIX[x.dtype]}", op, [x], [y], params, y.size * k_h * k_w * group_c)
+    kind, reads = _kind("conv2d", x, w)
+    p.emit(kind, op, reads, [y], params, y.size * k_h * k_w * group_c)
 
 
 def depthwise_conv2d(p: Program, op: Op) -> None:
@@ -42,7 +43,8 @@ def depthwise_conv2d(p: Program, op: Op) -> None:
     requant = _requant(op, x, w, y, out_c, 3)
     bias, bounds = _bias(op, x, b, out_c), clamp_f32(op, x)
     params = DepthwiseConv2D(window, weights[0], bias, multiplier, x.zero_point, requant, *bounds, _depthwise(Stored.of(w, 3)))
-    p.emit(f"depthwise_conv2d_{SUFFIX[x.dtype]}", op, [x], [y], params, y.size * k_h * k_w)
+    kind, reads = _kind("depthwise_conv2d", x, w)
+    p.emit(kind, op, reads, [y], params, y.size * k_h * k_w)
 
 
 def _depthwise(stored: Stored | None) -> Stored | None:
@@ -93,6 +95,12 @@ def transpose_conv(p: Program, op: Op) -> None:
     p.emit(f"transpose_conv_{SUFFIX[x.dtype]}", op, [x], [y], params, x.size * k_h * k_w * out_c)
 
 
+def _kind(name: str, x: Tensor, w: Tensor) -> tuple[str, list[Tensor]]:
+    """-> the step's kind and inputs: weights that are computed are one of them."""
+    kind = f"{name}_{SUFFIX[x.dtype]}"
+    return (kind, [x]) if w.data is not None else (f"computed_{kind}", [x, w])
+
+
 def _image_output(p: Program, op: Op, x: Tensor, w: Tensor) -> tuple[Tensor, np.ndarray]:
     """-> the output of a layer from images to images, the weights."""
     y = p.output(op)
@@ -105,7 +113,8 @@ def _weights(op: Op, x: Tensor, w: Tensor, y: Tensor, rank: int) -> np.ndarray:
     check_dtype(op, x, "float32", "int8", "int16")
     check_dtype(op, y, x.dtype)
     check_dtype(op, w, "float32" if x.dtype == "float32" else "int8")
-    weights = constant(op, w, "the weights")
+    computed = w.data is None and op.code in ("CONV_2D", "DEPTHWISE_CONV_2D")
+    weights = np.broadcast_to(np.zeros(1, w.dtype), w.shape) if computed else constant(op, w, "the weights")
     check(op, w, weights.ndim == rank, f"rank {rank}")
     check(op, w, bool(np.isfinite(weights).all()), "finite weights", "infinite ones")
     check_quantized(op, x, y)

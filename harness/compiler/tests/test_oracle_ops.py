@@ -181,3 +181,20 @@ def test_a_model_that_only_litert_runs_is_sent_there() -> None:
     b.op("GELU", [x], [y])
     with pytest.raises(ModelError, match="compare with --oracle litert-ref, or none"):
         TflmOracle(b.finish([x], [y])).run([np.zeros((1, 4), np.float32)])
+
+
+@pytest.mark.parametrize("code", ["CONV_2D", "DEPTHWISE_CONV_2D"])
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_a_convolution_whose_weights_are_computed(dtype: str, code: str) -> None:
+    b, scale = ModelBuilder(), 0.1 if dtype == "int8" else None
+    shape = (4, 3, 3, 2) if code == "CONV_2D" else (1, 3, 3, 4)
+    x, w, y = (b.tensor(s, dtype, scale) for s in ((1, 5, 6, 2), shape, (1, 5, 6, 4)))
+    bias = b.tensor((4,), "int32" if dtype == "int8" else dtype, None if scale is None else 0.01, data=[1, -2, 3, 0])
+    more = {} if code == "CONV_2D" else {"depthMultiplier": 2}
+    options = {"padding": 0, "strideW": 1, "strideH": 1, "dilationWFactor": 1, "dilationHFactor": 1, **more}
+    b.op(code, [x, w, bias], [y], **options)
+    data, rng = b.finish([x, w], [y]), np.random.default_rng(0)
+    real = [rng.standard_normal(s) for s in ((1, 5, 6, 2), shape)]
+    given = [(v * 30).astype(np.int8) if dtype == "int8" else v.astype(np.float32) for v in real]
+    host = HostModel(compile_model(data, flash_bytes=1 << 20, ram_bytes=1 << 18))
+    compare(host.invoke(given), TflmOracle(data).run(given))
