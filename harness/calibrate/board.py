@@ -50,6 +50,13 @@ def measured_loops(target: BoardTarget, config: Config) -> tuple[list[Measured],
                 expected="a physical board, or virtual",
                 received=rig.board.name,
             )
+        if rig.board.builder == "sketch":
+            raise UserError(
+                f"{rig.board.name} can't be calibrated: the loops are made for a Cortex-M4 whose every cycle is counted",
+                expected="virtual, nano33ble, or a board with a bare-metal image",
+                received="a sketch for any Arduino core, beside whose measurements the core's interrupts run",
+                remedy="compare networks on it by `tinyrig run`",
+            )
         session, hello = rig.prepare(calibration_image(rig.board, config))
         asked = passes(rig.board)
         log.info("running %d loops", len(asked))

@@ -38,7 +38,9 @@ def tflm_engine(data: bytes, engine: str, board: Board, config: Config) -> Compi
             f"the engine {engine} can't be built for {board.name}",
             expected="a board with a bare-metal image",
             received=f"builder {board.builder}",
-            remedy="use nano33ble-uart, which is the same chip",
+            remedy="use nano33ble-uart, which is the same chip"
+            if board.builder == "arduino"
+            else "use virtual, nano33ble-uart, nucleo-f401re, or the engines tinyrig and portable",
         )
     tree, graph = opened(config.tflm_dir, engine), read_graph(data)
     operators = _operators(tree, graph, config.tflm_ops == "all")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
 from tinyrig.arduino.cli import find_tools, install
 from tinyrig.arduino.facts import facts_in, facts_of, properties, with_facts
+from tinyrig.calibrate.board import measured_loops
 from tinyrig.core.boards import BOARDS, BoardTarget, by_fqbn, parse_board
+from tinyrig.core.config import Config
 from tinyrig.core.errors import HostError, UserError
 from tinyrig.core.hardware.arduino import FQBN, arduino_board
 from tinyrig.core.hardware.cores import GENERIC, Core, core_of
 from tinyrig.tests.arduino_cores import PROFILES
+from tinyrig.tflm.engine import tflm_engine
 from tinyrig.workload.tests.test_arduino_sketch import fake  # noqa: F401 - a fixture
 
 PICO = "rp2040:rp2040:rpipico"
@@ -129,3 +133,17 @@ def test_a_long_name_keeps_what_tells_it_from_others():
         arduino_board(f"STMicroelectronics:stm32:Nucleo_144:pnum=NUCLEO_{x},usb=CDCgen,xusb=FS,opt=o3std").name for x in "AB"
     }
     assert len(names) == 2 and all(len(name) == 64 for name in names) and FQBN.fullmatch(PICO)
+
+
+def test_what_needs_a_bare_image_says_so_of_a_sketch(monkeypatch):
+    """Before, TFLM's refusal called the Nano 33 BLE the same chip as any board, and calibration would have begun to compile."""
+    with pytest.raises(UserError, match="can't be built for pico") as caught:
+        tflm_engine(b"", "tflm", BOARDS["pico"], Config())
+    assert "same chip" not in caught.value.remedy
+
+    class Attached:
+        board = BOARDS["pico"]
+
+    monkeypatch.setattr("tinyrig.calibrate.board.Rig", lambda *_: nullcontext(Attached()))
+    with pytest.raises(UserError, match="pico can't be calibrated"):
+        measured_loops(BoardTarget(BOARDS["pico"], "/dev/x"), Config())
