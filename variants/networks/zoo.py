@@ -6,7 +6,10 @@ Nothing is trained. Every layer's weights are scaled on seeded random windows so
 outputs differ from window to window; what the nets "recognise" is meaningless, and the labels in the windows are the
 float network's own top class. Layer shapes are those of the MLPerf Tiny reference networks (DS-CNN keyword spotting,
 ResNet-8, MobileNet v1 0.25, dense autoencoder); the 1-D CNN is ours.
-Each network gives `<name>_f32.tflite`, `<name>_int8.tflite` and `<name>_windows.npz` (`x` in real units, `y`).
+Others are of kinds that users bring (zoo_nets.py). `mobilenet_dead` has what training leaves behind and seeded weights
+lack: filters without weights, whose int8 scales are so small that the bias is at its limit of 2^30.
+Each network gives `<name>_f32.tflite`, `<name>_int8.tflite` and `<name>_windows.npz` (`x` in real units, `y` where its
+output is classes); `conv16` gives `<name>_int16x8.tflite`: 16-bit activations, 8-bit weights.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ import numpy as np
 from tinyrig.core.config import load_config
 from tinyrig.core.errors import RigError, UserError
 from tinyrig.places.project import made
+from tinyrig.variants.networks import zoo_nets
 from tinyrig.variants.networks.tflite_facts import weights_and_macs
 
 CALIBRATION_WINDOWS = 64
@@ -31,14 +35,17 @@ CALIBRATION_WINDOWS = 64
 
 @dataclass(frozen=True)
 class ZooNet:
-    """`build(keras)` makes the Keras model; `macs` is what the finished .tflite must count; `smooth` is the width, in
-    samples, of the moving average that turns white noise into windows."""
+    """`build(keras)` makes the Keras model; `macs` is what the finished .tflite must count (a recurrent layer's are not among
+    them); `smooth` is the width, in samples, of the moving average that turns white noise into windows; `dead` is the share of
+    each convolution's filters that get next to no weights."""
 
     name: str
     title: str
     build: Callable[[Any], Any]
     macs: int
     smooth: int = 3
+    kinds: tuple[str, ...] = ("f32", "int8")
+    dead: float = 0.0
 
 
 def build_dscnn(keras: Any) -> Any:
@@ -109,6 +116,14 @@ ZOO: dict[str, ZooNet] = {
         ZooNet("mobilenet", "MobileNet v1 0.25, 96x96 visual wake words", build_mobilenet, 7_489_664, smooth=9),
         ZooNet("autoencoder", "dense autoencoder", build_autoencoder, 264_192, smooth=9),
         ZooNet("cnn1d", "1-D CNN with average pooling and tanh", build_cnn1d, 170_320, smooth=5),
+        ZooNet("mobilenet_dead", "MobileNet v1 0.25 with dead filters", build_mobilenet, 7_489_664, smooth=9, dead=0.3),
+        ZooNet("mobilenet_v2", "MobileNetV2-like, channels first, PAD", zoo_nets.build_mobilenet_v2, 3_481_408, smooth=9),
+        ZooNet("resnet_wide", "residual net with long sums", zoo_nets.build_resnet_wide, 19_188_480, smooth=5),
+        ZooNet("attention", "a block of self-attention", zoo_nets.build_attention, 274_624),
+        ZooNet("unet", "U-Net with transposed convolutions", zoo_nets.build_unet, 6_838_272, smooth=9),
+        ZooNet("lstm", "keyword-spotting LSTM", zoo_nets.build_lstm, 384),
+        ZooNet("tcn", "dilated causal TCN", zoo_nets.build_tcn, 540_752),
+        ZooNet("conv16", "convolutions on 16-bit activations", zoo_nets.build_conv16, 267_008, kinds=("int16x8",)),
     )
 }
 
@@ -122,40 +137,54 @@ def random_windows(shape: tuple[int, ...], count: int, smooth: int, rng: np.rand
     return (0.8 * x + 0.6 * offset).astype(np.float32)
 
 
-def scale_weights(keras: Any, model: Any, x: np.ndarray, rng: np.random.Generator) -> None:
+def scale_weights(keras: Any, model: Any, x: np.ndarray, rng: np.random.Generator, dead: float = 0.0) -> None:
     """Draw every layer's weights, then scale them channel by channel so that on `x` [N, ...] its outputs have a spread of 0.5
-    to 1.5 around a mean of -0.3 to 0.5: half-alive ReLUs and weight scales that differ per channel."""
+    to 1.5 around a mean of -0.3 to 0.5: half-alive ReLUs and weight scales that differ per channel. The weights of a share
+    `dead` of a convolution's filters, drawn too, are then all but nought; a recurrent layer's are only drawn."""
     for layer in model.layers:
-        if not layer.weights:
-            continue
-        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
-        kernel = rng.standard_normal(layer.weights[0].shape).astype(np.float32)
-        channels = kernel.shape[2 if depthwise else -1]
-        layer.set_weights([kernel, np.zeros(channels, np.float32)])
-        y = keras.Model(model.input, layer.output)(x).numpy().reshape(-1, channels)
-        gain = rng.uniform(0.5, 1.5, channels) / np.maximum(y.std(axis=0), 1e-6)
-        bias = rng.uniform(-0.3, 0.5, channels) - gain * y.mean(axis=0)
-        shaped = gain[:, None] if depthwise else gain
-        layer.set_weights([(kernel * shaped).astype(np.float32), bias.astype(np.float32)])
+        if isinstance(layer, keras.layers.LSTM):
+            layer.set_weights([rng.normal(0, w.shape[0] ** -0.5, w.shape).astype(np.float32) for w in layer.get_weights()])
+        elif layer.weights:
+            _scale_layer(keras, model, layer, x, rng, dead)
 
 
-def convert(model: Any, windows: np.ndarray, int8: bool) -> bytes:
-    """Keras model -> .tflite with a batch of 1; int8 is full-integer (int8 in and out), calibrated on `windows`."""
+DEAD = 1e-12
+"""Factor of a dead filter's weights: what training with weight decay leaves of them once the normalisation is folded in."""
+
+
+def _scale_layer(keras: Any, model: Any, layer: Any, x: np.ndarray, rng: np.random.Generator, dead: float) -> None:
+    depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+    axis = 2 if depthwise or isinstance(layer, keras.layers.Conv2DTranspose) else -1
+    kernel = rng.standard_normal(layer.weights[0].shape).astype(np.float32)
+    channels = kernel.shape[axis]
+    layer.set_weights([kernel, np.zeros(channels, np.float32)])
+    y = keras.Model(model.input, layer.output)(x).numpy().reshape(-1, channels)
+    gain = rng.uniform(0.5, 1.5, channels) / np.maximum(y.std(axis=0), 1e-6)
+    bias = rng.uniform(-0.3, 0.5, channels) - gain * y.mean(axis=0)
+    kernel_gain = np.where(rng.random(channels) < dead, DEAD, gain) if dead and kernel.ndim == 4 else gain
+    shaped = kernel_gain[:, None] if axis == 2 else kernel_gain
+    layer.set_weights([(kernel * shaped).astype(np.float32), bias.astype(np.float32)])
+
+
+def convert(model: Any, windows: np.ndarray, kind: str) -> bytes:
+    """Keras model -> .tflite with a batch of 1; int8 and int16x8 are full-integer, at the border too, calibrated on `windows`."""
     import tensorflow as tf
 
     spec = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)
     function = tf.function(model).get_concrete_function(spec)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], model)
-    if int8:
+    if kind != "f32":
+        sets, border = tf.lite.OpsSet, {"int8": tf.int8, "int16x8": tf.int16}[kind]
+        int16 = sets.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([window[None]] for window in windows)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
+        converter.target_spec.supported_ops = [sets.TFLITE_BUILTINS_INT8 if kind == "int8" else int16]
+        converter.inference_input_type = converter.inference_output_type = border
     return bytes(converter.convert())
 
 
-def build_net(net: ZooNet, out: Path, seed: int, windows: int = 16) -> dict[str, int]:
-    """Write its three files below `out`; returns MACs of "f32" and "int8". Raises RigError unless they are `net.macs`."""
+def build_net(net: ZooNet, out: Path, seed: int, windows: int = 16) -> int:
+    """Write its files below `out`; returns its MACs. Raises RigError unless every file has `net.macs`."""
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
@@ -164,24 +193,23 @@ def build_net(net: ZooNet, out: Path, seed: int, windows: int = 16) -> dict[str,
     rng = np.random.default_rng([seed, *net.name.encode()])
     model = net.build(keras)
     x = random_windows(model.input_shape[1:], CALIBRATION_WINDOWS + windows, net.smooth, rng)
-    scale_weights(keras, model, x[:CALIBRATION_WINDOWS], rng)
+    scale_weights(keras, model, x[:CALIBRATION_WINDOWS], rng, net.dead)
     test = x[CALIBRATION_WINDOWS:]
-    macs = {}
-    for suffix in ("f32", "int8"):
-        data = convert(model, x[:CALIBRATION_WINDOWS], suffix == "int8")
-        macs[suffix] = weights_and_macs(data)[1]
-        if macs[suffix] != net.macs:
+    for kind in net.kinds:
+        data = convert(model, x[:CALIBRATION_WINDOWS], kind)
+        macs = weights_and_macs(data)[1]
+        if macs != net.macs:
             raise RigError(
                 f"network {net.name!r} came out different",
                 expected=f"{net.macs} MACs",
-                received=f"{macs[suffix]}",
+                received=f"{macs}",
                 remedy="the converter changed the graph: compare its layers with variants/networks/zoo.py",
             )
-        (out / f"{net.name}_{suffix}.tflite").write_bytes(data)
+        (out / f"{net.name}_{kind}.tflite").write_bytes(data)
     outputs = model(test).numpy()
-    labels = {"y": outputs.argmax(axis=1)} if net.name != "autoencoder" else {}
-    np.savez_compressed(out / f"{net.name}_windows.npz", x=test, **labels)
-    return macs
+    classes = outputs.ndim == 2 and net.name != "autoencoder"
+    np.savez_compressed(out / f"{net.name}_windows.npz", x=test, **({"y": outputs.argmax(axis=1)} if classes else {}))
+    return net.macs
 
 
 def build_zoo(names: Iterable[str], out: Path, seed: int = 1, windows: int = 16) -> None:
@@ -195,8 +223,8 @@ def build_zoo(names: Iterable[str], out: Path, seed: int = 1, windows: int = 16)
     made(out)
     for name in names:
         macs = build_net(ZOO[name], out, seed, windows)
-        sizes = [(out / f"{name}_{suffix}.tflite").stat().st_size for suffix in ("f32", "int8")]
-        print(f"{name:12} {macs['f32']:>11,} MACs   f32 {sizes[0]:>9,} B   int8 {sizes[1]:>8,} B   {ZOO[name].title}", flush=True)
+        sizes = [f"{kind} {(out / f'{name}_{kind}.tflite').stat().st_size:>9,} B" for kind in ZOO[name].kinds]
+        print(f"{name:14} {macs:>11,} MACs   {'   '.join(sizes)}   {ZOO[name].title}", flush=True)
 
 
 def main(argv: list[str] | None = None) -> int:

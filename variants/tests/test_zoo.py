@@ -38,8 +38,8 @@ def test_unusable_arguments_are_the_users_fault(arguments: list[str], tmp_path: 
     assert not list(tmp_path.iterdir())
 
 
-def build(out: Path, seed: int) -> dict[str, bytes]:
-    command = [sys.executable, "-m", "tinyrig.variants.networks.zoo", "cnn1d", "--out", str(out), "--seed", str(seed)]
+def build(out: Path, seed: int, name: str = "cnn1d") -> dict[str, bytes]:
+    command = [sys.executable, "-m", "tinyrig.variants.networks.zoo", name, "--out", str(out), "--seed", str(seed)]
     subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).parents[2])
     return {path.name: path.read_bytes() for path in out.glob("*.tflite")}
 
@@ -65,3 +65,20 @@ def test_a_network_is_alive_and_repeats_with_its_seed(tmp_path: Path) -> None:
             outputs.append(interpreter.get_output(0).copy().ravel())
     assert len(np.unique(outputs, axis=0)) > len(outputs) // 2
     assert np.std(outputs, axis=0).max() > 5
+
+
+@pytest.mark.slow
+@needs_tensorflow
+def test_dead_filters_have_tiny_scales_and_a_bias_at_its_limit(tmp_path: Path) -> None:
+    """What makes a reference MobileNet hard: the converter widens such a scale until the bias fits 2^30."""
+    found = weights_and_macs(build(tmp_path, 1, "mobilenet_dead")["mobilenet_dead_int8.tflite"])[0]
+    biases = [w.values for w in found if w.role == "bias"]
+    assert sum(np.any(np.abs(b.astype(np.int64)) > 2**29) for b in biases) > len(biases) // 2
+
+
+@pytest.mark.slow
+@needs_tensorflow
+def test_a_net_of_16_bit_activations_is_one_file(tmp_path: Path) -> None:
+    built = build(tmp_path, 1, "conv16")
+    assert sorted(built) == ["conv16_int16x8.tflite"]
+    assert weights_and_macs(built["conv16_int16x8.tflite"])[1] == ZOO["conv16"].macs
