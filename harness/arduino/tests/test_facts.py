@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tinyrig.arduino.cli import find_tools, install
-from tinyrig.arduino.facts import facts_in, facts_of, properties, with_facts
+from tinyrig.arduino.facts import Facts, facts_in, facts_of, properties, with_facts
 from tinyrig.calibrate.board import measured_loops
 from tinyrig.core.boards import BOARDS, BoardTarget, by_fqbn, parse_board
 from tinyrig.core.config import Config
 from tinyrig.core.errors import HostError, UserError
 from tinyrig.core.hardware.arduino import FQBN, arduino_board
 from tinyrig.core.hardware.cores import GENERIC, Core, core_of
+from tinyrig.tests import arduino_cli
 from tinyrig.tests.arduino_cores import PROFILES
 from tinyrig.tflm.engine import tflm_engine
 from tinyrig.workload.tests.test_arduino_sketch import fake  # noqa: F401 - a fixture
@@ -29,13 +32,18 @@ CORES = {
 }
 
 
+def told(fqbn: str, folder: Path, capsys) -> Facts:
+    """As `compile --show-properties` prints them, without the processes between."""
+    capsys.readouterr()
+    assert arduino_cli.show_properties(Namespace(fqbn=fqbn, sketch=folder / "sketch")) == 0
+    return facts_in(fqbn, properties(capsys.readouterr().out))
+
+
 @pytest.mark.parametrize("fqbn", CORES)
-def test_processor_and_memory_are_what_the_cores_recipe_and_limits_say(fake, fqbn):  # noqa: F811
-    board = with_facts(by_fqbn(fqbn))
-    wanted = PROFILES[fqbn].properties
-    assert board.core == CORES[fqbn]
-    assert (board.flash_bytes, board.ram_bytes) == tuple(int(wanted[f"upload.maximum_{w}"]) for w in ("size", "data_size"))
-    assert set(board.unknown) >= {"stack"} and "RAM" not in board.unknown
+def test_processor_and_memory_are_what_the_cores_recipe_and_limits_say(fqbn, tmp_path, capsys):
+    facts, wanted = told(fqbn, tmp_path, capsys), PROFILES[fqbn].properties
+    assert core_of(facts.cpu_flags) == CORES[fqbn]
+    assert (facts.flash_bytes, facts.ram_bytes) == tuple(int(wanted[f"upload.maximum_{w}"]) for w in ("size", "data_size"))
 
 
 def test_what_the_core_does_not_say_is_not_known_with_the_reason():
@@ -50,9 +58,9 @@ def test_what_the_core_does_not_say_is_not_known_with_the_reason():
     assert not BOARDS["virtual"].unknown
 
 
-def test_eight_bits_are_refused_by_the_compiler_not_by_a_name(fake):  # noqa: F811
+def test_eight_bits_are_refused_by_the_compiler_not_by_a_name(tmp_path, capsys):
     with pytest.raises(UserError, match="8 bits") as caught:
-        with_facts(by_fqbn("arduino:avr:uno"))
+        told("arduino:avr:uno", tmp_path, capsys)
     assert "atmega328p, 2048 bytes of RAM" in caught.value.received
     arm = "recipe.c.o.pattern=/t/arm-none-eabi-gcc -mcpu=cortex-m7 -mthumb -mfloat-abi=hard -mfpu=fpv5-d16"
     assert facts_in("teensy:avr:teensy41", properties(arm)).cpu_flags[0] == "-mcpu=cortex-m7"
@@ -65,8 +73,10 @@ def test_a_board_that_the_core_has_not_is_answered_with_those_that_it_has(fake):
 
 
 @pytest.mark.parametrize("platform", ["rp2040:rp2040", "STMicroelectronics:stm32", "acme:m7"])
-def test_a_missing_core_is_answered_with_its_installation(fake, platform):  # noqa: F811
-    (fake / "core").write_text(json.dumps({"platforms": [{"id": "arduino:avr", "installed_version": "1.8.6"}]}))
+def test_a_missing_core_is_answered_with_its_installation(platform, monkeypatch):
+    others = {"platforms": [{"id": "arduino:avr", "installed_version": "1.8.6"}]}
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr("tinyrig.arduino.cli.ask", lambda command, limit_s: others)
     with pytest.raises(HostError, match=f"core {platform} is not installed") as caught:
         find_tools(fqbn=f"{platform}:board")
     assert caught.value.received == "arduino:avr" and f"arduino-cli core install {platform}" in caught.value.remedy
@@ -87,11 +97,10 @@ def test_without_arduino_cli_both_installations_are_named(tmp_path, monkeypatch)
 
 
 def test_facts_are_asked_for_once(fake):  # noqa: F811
-    tools = find_tools(fqbn=PICO)
     facts_of.cache_clear()
-    before = (fake / "log").read_text().count("\n")
-    assert facts_of(tools, PICO) == facts_of(tools, PICO)
-    assert (fake / "log").read_text().count("\n") == before + 1
+    board = with_facts(by_fqbn(PICO))
+    assert set(board.unknown) == {"stack", "clock"} and with_facts(by_fqbn(PICO)) == board
+    assert [json.loads(line)[0] for line in (fake / "log").read_text().splitlines()].count("compile") == 1
 
 
 @pytest.mark.parametrize(

@@ -207,6 +207,7 @@ def test_a_gdb_server_that_is_not_there_is_told():
         GdbMemory("127.0.0.1", free_port())
 
 
+@pytest.mark.slow
 def test_the_nrf52840_dk_gets_an_image_at_0_with_a_mailbox(tmp_path):
     """Nobody has seen the kit: this is that the image is what its probe looks for."""
     board, port = through_probe(BOARDS["nrf52840dk"], "swd", BoardPorts())

@@ -32,6 +32,7 @@ from tinyrig.link.session import Session
 from tinyrig.tests.arduino_cores import PROFILES
 from tinyrig.tests.needs import needs_board
 from tinyrig.virtual.launch import VirtualBoard
+from tinyrig.workload import arduino_sketch
 from tinyrig.workload.image import build_image
 from tinyrig.workload.tests.test_arduino_sketch import fake  # noqa: F401 - a fixture
 
@@ -105,11 +106,7 @@ def test_every_core_gives_the_virtual_boards_bytes(fake, tmp_path, fqbn, virtual
     assert found.image.footprint.flash_weights > 0 and found.image.footprint.ram_static >= 0
 
 
-M4 = [
-    pytest.param(p.fqbn, marks=[] if p.fqbn == NANO_LIKE else [pytest.mark.slow])
-    for p in PROFILES.values()
-    if p.runs_on == "virtual"
-]
+M4 = [pytest.param(p.fqbn, marks=pytest.mark.slow) for p in PROFILES.values() if p.runs_on == "virtual"]
 
 
 @pytest.mark.parametrize("fqbn", M4)
@@ -125,6 +122,7 @@ def test_a_cortex_m4_counts_cycles_and_is_uploaded_with_all_that_its_uploader_wa
     assert [json.loads(line)[0] for line in (fake / "log").read_text().splitlines()][-1] == "upload"
 
 
+@pytest.mark.slow
 def test_a_new_board_without_a_port_is_flashed_through_its_bootloader(fake, tmp_path, monkeypatch):  # noqa: F811
     """A Pico out of its bag has no serial port before its first program: link is where it will be, flash its bootloader."""
     port = tmp_path / "ttyACM0"
@@ -164,23 +162,19 @@ def test_steps_of_a_microsecond_are_allowed_for(tmp_path, name, clock_hz, least)
     assert timer_hz(hello(name, clock_hz), board) == (1_000_000 if name == "arduino-us" else clock_hz)
 
 
-REFUSALS = {
-    "region `RAM' overflowed by 12345 bytes": (ModelError, "pico beside its Arduino core"),
-    "tinyrig/src/x.c:3:10: fatal error: Adafruit_TinyUSB.h: No such file or directory": (HostError, "Adafruit_TinyUSB.h"),
-    "x.c:1:1: error: no": (HostError, "does not compile"),
-}
-
-
-@pytest.mark.parametrize("said", REFUSALS, ids=("memory", "library", "code"))
-def test_what_the_compiler_refuses_is_told_with_what_mends_it(fake, tmp_path, said):  # noqa: F811
+def test_a_missing_library_is_told_with_what_installs_it(fake, tmp_path):  # noqa: F811
     board = with_facts(by_fqbn(QUICK))
-    (fake / "refuses").write_text(said)
-    kind, what = REFUSALS[said]
-    with pytest.raises(kind) as caught:
+    (fake / "refuses").write_text("tinyrig/src/x.c:3:10: fatal error: Adafruit_TinyUSB.h: No such file or directory")
+    with pytest.raises(HostError, match=r"no installed library has Adafruit_TinyUSB\.h") as caught:
         build_image(compile_model(finish_net(conv_net()), flash_bytes=1 << 20, ram_bytes=1 << 18), board, tmp_path / "build")
-    assert what in caught.value.what
-    if "TinyUSB" in said:
-        assert "arduino-cli lib search Adafruit_TinyUSB" in caught.value.remedy
+    assert "arduino-cli lib search Adafruit_TinyUSB" in caught.value.remedy
+
+
+def test_a_model_that_is_too_large_for_the_core_is_told_so():
+    model = compile_model(finish_net(conv_net()), flash_bytes=1 << 20, ram_bytes=1 << 18)
+    error = arduino_sketch._too_large("region `RAM' overflowed by 12345 bytes", model, by_fqbn(QUICK))
+    assert isinstance(error, ModelError) and "pico beside its Arduino core" in error.what
+    assert arduino_sketch._too_large("x.c:1:1: error: no", model, by_fqbn(QUICK)) is None
 
 
 @pytest.mark.slow
