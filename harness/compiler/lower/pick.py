@@ -140,6 +140,7 @@ def broadcast_args(p: Program, op: Op) -> None:
     check_dtype(op, a, *INTEGERS)
     check_dtype(op, b, a.dtype)
     shapes = [tuple(int(v) for v in constant(op, t, "the shape").ravel()) for t in (a, b)]
+    check(op, None, max(map(len, shapes)) <= 8, "shapes of at most 8 dimensions", f"{[len(s) for s in shapes]}")
     try:
         shape = np.broadcast_shapes(*shapes)
     except ValueError:

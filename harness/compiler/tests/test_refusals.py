@@ -163,3 +163,14 @@ def test_flipped_bytes_compile_or_are_refused(net: bytes, changes: list[tuple[in
         spoilt[at % len(net)] = value
     with contextlib.suppress(ModelError):
         assert compiled(bytes(spoilt), engine="portable").arena_bytes <= 1 << 18
+
+
+def test_shapes_of_more_dimensions_than_a_tensor_has_are_refused() -> None:
+    """numpy broadcasts no shapes of 33 dimensions, and said so with an exception of its own."""
+    b = ModelBuilder()
+    x, shape, y = b.tensor((1, 4)), b.tensor((33,), "int32"), b.tensor((1, 4))
+    one = b.tensor((33,), "int32", data=np.ones(33))
+    b.op("BROADCAST_ARGS", [one, one], [shape])
+    b.op("BROADCAST_TO", [x, shape], [y])
+    with pytest.raises(ModelError, match="BROADCAST_ARGS"):
+        compile_model(b.finish([x], [y]), flash_bytes=1 << 20, ram_bytes=1 << 18)
