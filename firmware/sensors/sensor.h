@@ -22,6 +22,7 @@ enum {
     SENSOR_FAULT_OPEN = 5,      /* an analog input reads less than its bleeding resistor gives */
     SENSOR_FAULT_SELF_TEST = 6, /* the response to the device's own stimulus is outside its limits */
     SENSOR_FAULT_ADC = 7,       /* the converter does not finish */
+    SENSOR_FAULT_PROGRAM = 8,   /* a device does not take its maker's program */
 };
 
 typedef struct {

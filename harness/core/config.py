@@ -283,6 +283,10 @@ class Config:
     """A checkout of tflite-micro with its third parties, for the engines tflm and tflm-cmsis-nn (docs/engine.md)."""
     tflm_ops: Annotated[str, OneOf(("used", "all"))] = "used"
     """Which operators these engines link: the model's, or all that tflite-micro has."""
+    bmi270_config: Annotated[str, Text()] = ""
+    """The program of the sensor BMI270, of its maker's: Bosch's bmi270.c, or its 8192 bytes (docs/live.md)."""
+    bmi270_sha256: Annotated[str, Text()] = ""
+    """The SHA-256 of another program than the one that tinyrig knows."""
     accuracy_drop: Annotated[float, Number()] = 0.005
     """How far (0 to 1) the accuracy on the board may lie below the host's."""
     float_tolerance: Annotated[float, Number()] = 1e-5
@@ -361,6 +365,7 @@ def _placed(config: Config, project: Path, given: set[tuple[str, str]]) -> Confi
         results=_placed_database(config.results, project),
         folders=folders,
         tflm_dir=config.tflm_dir and str(project / Path(config.tflm_dir).expanduser()),
+        bmi270_config=config.bmi270_config and str(project / Path(config.bmi270_config).expanduser()),
         nightly=replace(config.nightly, page=page and str(project / page)),
         logs=replace(config.logs, file=log and str(project / log)),
     )

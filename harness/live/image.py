@@ -9,6 +9,7 @@ from tinyrig.core.boards import Board
 from tinyrig.core.config import Config
 from tinyrig.core.errors import UserError
 from tinyrig.core.records import CompiledModel, Image
+from tinyrig.live.program.bmi270 import program_source
 from tinyrig.live.sensors import Sensor
 from tinyrig.places.installed import FIRMWARE
 from tinyrig.workload.image import build_image
@@ -30,13 +31,22 @@ def live_image(model: CompiledModel, sensor: Sensor, board: Board, config: Confi
             expected="virtual, or nano33ble-uart: firmware/sensors drives the buses of a bare nRF52840",
             received=board.name,
         )
+    programs = _programs(sensor, config)
     sources = sorted((FIRMWARE / "live").glob("*.c"))
     sources += [FIRMWARE / "sensors" / name for name in (f"{PORT}.c", sensor.driver)]
     sampling = dataclasses.replace(
         model,
+        sources={**model.sources, **programs},
         extra_sources=(*model.extra_sources, *sources),
         include_dirs=(*model.include_dirs, FIRMWARE / "live", FIRMWARE / "sensors"),
         least_payload=PAYLOAD,
     )
     equipped = dataclasses.replace(board, cpu_flags=(*board.cpu_flags, DEFINE))
     return build_image(sampling, equipped, Path(config.folders.build), config.limits.build_s)
+
+
+def _programs(sensor: Sensor, config: Config) -> dict[str, str]:
+    """C sources that a device's maker keeps, by file name. Raises UserError."""
+    if not sensor.needs_bmi270:
+        return {}
+    return {"bmi270_program.c": program_source(config.bmi270_config, config.bmi270_sha256)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from tinyrig.core.errors import HostError, UserError
 from tinyrig.core.files.npz import open_npz
 from tinyrig.host.own_command import run_module
+from tinyrig.live.sensors import Sensor
 
 BUILT_IN = ("glove", "watch")
 MAKE_S = 120.0
@@ -25,6 +27,12 @@ class Source:
     sensor: str
     y: np.ndarray | None
     class_names: tuple[str, ...]
+
+    def read_by(self, sensor: Sensor) -> Source:
+        """As that sensor reads it. Raises UserError for a recording of one with other channels."""
+        if self.sensor != sensor.name and self.sensor not in sensor.also:
+            raise UserError("a recording of another sensor", expected=sensor.name, received=self.sensor)
+        return dataclasses.replace(self, sensor=sensor.name)
 
     def of_class(self, label: str) -> Source:
         """Its trials alone. Raises UserError."""

@@ -119,9 +119,7 @@ def _source(plan: Plan, target: BoardTarget, config: Config, folder: Path) -> pl
         if plan.play:
             raise UserError("only a virtual board plays a recording", expected="--board virtual", received=str(target))
         return None
-    found = playing.source(plan.play or plan.sensor.plays, folder, 10, plan.seed)
-    if found.sensor != plan.sensor.name:
-        raise UserError("a recording of another sensor", expected=plan.sensor.name, received=found.sensor)
+    found = playing.source(plan.play or plan.sensor.plays, folder, 10, plan.seed).read_by(plan.sensor)
     return found.of_class(plan.expect) if plan.expect and found.y is not None and plan.expect in found.class_names else found
 
 

@@ -28,6 +28,10 @@ class Sensor:
     rate_hz: float
     plays: str = "glove"
     """What a virtual one reads where nothing is said."""
+    also: tuple[str, ...] = ()
+    """Sensors whose recordings have the same channels and units."""
+    needs_bmi270: bool = False
+    """Whether the firmware needs the BMI270's program, which rig.toml's bmi270_config names."""
 
 
 _GLOVE = Sensor(
@@ -52,8 +56,23 @@ _NANO33_REV1 = Sensor(
     ("accelerometer and gyroscope", "magnetometer"),
     25.0,
     "watch",
+    ("nano33-rev2",),
 )
-SENSORS: Mapping[str, Sensor] = MappingProxyType({s.name: s for s in (_GLOVE, _NANO33_REV1)})
+_NANO33_REV2 = Sensor(
+    "nano33-rev2",
+    "BMI270 and BMM150 of the Nano 33 BLE Sense, rev. 2",
+    "bmi270.c",
+    (*_ACCEL, "wx", "wy", "wz", *_MAGNET),
+    (*("g",) * 3, *("rad/s",) * 3, *("gauss",) * 3),
+    (*(32767,) * 6, 4096, 4096, 16384),
+    "+-8 g, +-2000 degrees/s, +-13 gauss",
+    ("BMI270", "BMM150"),
+    25.0,
+    "watch",
+    ("nano33-rev1",),
+    True,
+)
+SENSORS: Mapping[str, Sensor] = MappingProxyType({s.name: s for s in (_GLOVE, _NANO33_REV1, _NANO33_REV2)})
 
 FAULTS: Mapping[int, tuple[str, str]] = MappingProxyType(
     {  # number on the wire: (what it is, what to do)
@@ -64,6 +83,7 @@ FAULTS: Mapping[int, tuple[str, str]] = MappingProxyType(
         5: ("reads less than its bleeding resistor gives: its wire is broken", "check the wire to it"),
         6: ("fails its self-test: the response to its own stimulus is outside the data sheet's limits", "replace the device"),
         7: ("the analog converter does not finish", "reset the board"),
+        8: ("does not take its maker's program", "check the file that bmi270_config names, then power the sensor off and on"),
     }
 )
 

@@ -114,9 +114,7 @@ def _played(plan: Plan, target: BoardTarget, config: Config, have: int, wanted: 
         if plan.play:
             raise UserError("only a virtual board plays a recording", expected="--board virtual", received=str(target))
         return None
-    source = playing.source(plan.play or plan.sensor.plays, folder, have + wanted + SPARE, plan.seed)
-    if source.sensor != plan.sensor.name:
-        raise UserError("a recording of another sensor", expected=plan.sensor.name, received=source.sensor)
+    source = playing.source(plan.play or plan.sensor.plays, folder, have + wanted + SPARE, plan.seed).read_by(plan.sensor)
     source = source.of_class(plan.label).trials(have, wanted + SPARE)
     return Played(source.save(folder / "played.npz"), plan.speed)
 

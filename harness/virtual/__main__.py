@@ -70,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--sensor-speed", type=float, default=1.0, metavar="N", help="seconds of the board with sensors in one of the host's"
     )
+    p.add_argument("--sensor-log", type=Path, metavar="FILE", help="write each I2C transfer and converter scan there, one a line")
     p.add_argument("--until-eof", action="store_true", help="end when stdin closes")
     return p
 
@@ -186,6 +187,7 @@ def _options(args: argparse.Namespace, image: Sequence[tuple[int, bytes]], fault
         args.memory,
         recorded(args.sensors) if args.sensors else None,
         args.sensor_speed,
+        args.sensor_log,
     )
 
 

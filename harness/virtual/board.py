@@ -50,6 +50,7 @@ class BoardOptions:
     memory: str = NO_WAIT
     sensors: Path | None = None
     sensor_speed: float = 1.0
+    sensor_log: Path | None = None
 
 
 class Board:
@@ -105,6 +106,7 @@ class Board:
                 options.sensor_speed,
                 options.faults,
                 Chip(memory, chip_time, self._pass_us, self._program_cycles),
+                options.sensor_log,
             )
             self._pages |= self._sensors.pages
             self.uarte.patience_s = self._sensors.patience_s

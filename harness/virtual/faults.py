@@ -44,6 +44,8 @@ FAULTS: dict[str, tuple[int, str]] = {
     "sensor-drop": (10, "the event of every Nth sample time comes one period late"),
     "sensor-clip": (0, "axis N of the first inertial sensor reads its largest value"),
     "sensor-drift": (1000, "the sample clock runs N ppm faster than the processor's"),
+    "sensor-weak": (0, "inertial sensor N does not respond to its self-test (0: the first)"),
+    "sensor-program": (0, "the BMI270 loses what is loaded into it from its byte N on"),
     "sensor-open": (0, "the wire of force sensor N is broken (0: the first)"),
     "flash-bad-write": (IMAGE_BASE + 0x100, "bit 0 of the flash byte at address N reads back inverted after each write"),
 }

@@ -40,10 +40,12 @@ class VirtualBoard:
         memory: str = "none",
         sensors: Path | str | None = None,
         sensor_speed: float = 1.0,
+        sensor_log: Path | str | None = None,
     ) -> None:
         options = ["--line-rate", str(line_rate), "--clock", clock, "--hook", hook, "--number", str(number)]
         options += ["--fault-seed", str(fault_seed), "--memory", memory]
         options += ["--sensors", str(sensors), "--sensor-speed", str(sensor_speed)] if sensors else []
+        options += ["--sensor-log", str(sensor_log)] if sensor_log else []
         options += ["--image", str(image)] if image else []
         options += ["--link", str(link)] if link else []
         options += [word for fault in faults for word in ("--fault", fault)]

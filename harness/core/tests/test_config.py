@@ -169,6 +169,8 @@ def test_every_key_but_those_of_tables_has_a_variable(tmp_path, monkeypatch):
         "MEMORY": "nrf52840",
         "TFLM_DIR": "/srv/tflite-micro",
         "TFLM_OPS": "all",
+        "BMI270_CONFIG": "/srv/bmi270.c",
+        "BMI270_SHA256": "0" * 64,
     }
     for name, text in texts.items():
         monkeypatch.setenv(f"TINYRIG_{name}", text)

@@ -7,16 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from tinyrig.core.errors import UserError
-from tinyrig.virtual.faults import Fault
 from tinyrig.virtual.peripherals import Registers
-from tinyrig.virtual.sensors import glove, lsm9ds1
+from tinyrig.virtual.sensors.devices import SENSORS, Faults
 from tinyrig.virtual.sensors.recording import Player, load
 from tinyrig.virtual.sensors.saadc import Saadc
 from tinyrig.virtual.sensors.timer import SampleTimer
-from tinyrig.virtual.sensors.twim import Bus, Device, Twim
+from tinyrig.virtual.sensors.twim import Bus, Twim
 from tinyrig.virtual.uarte import DmaAccess
 
 TWIM0, SAADC, TIMER1 = 0x40003000, 0x40007000, 0x40009000
@@ -39,20 +36,11 @@ operators of an inference may be short too."""
 IDLE_POLLS = 16
 
 
-class Faults:
-    """The first argument of each sensor fault by name."""
-
-    def __init__(self, faults: Sequence[object]) -> None:
-        self._found = {f.name: f.argument for f in faults if isinstance(f, Fault) and f.name.startswith("sensor-")}
-
-    def get(self, name: str, otherwise: int = 0) -> int:
-        return self._found.get(f"sensor-{name}", otherwise)
-
-
 class Bench:
-    """`pages` serve the chip's accesses. `speed`: how many of the chip's seconds pass in one of the host's."""
+    """`pages` serve the chip's accesses. `speed`: how many of the chip's seconds pass in one of the host's. `log`: a file for
+    each transfer and scan, a line each: `i2c ADDRESS WRITTEN READ` in hexadecimal, `adc PSELP:CONFIG,... RESOLUTION COUNTS`."""
 
-    def __init__(self, path: Path, speed: float, faults: Sequence[object], chip: Chip) -> None:
+    def __init__(self, path: Path, speed: float, faults: Sequence[object], chip: Chip, log: Path | None = None) -> None:
         recording, self._chip, self._speed = load(path), chip, speed
         found = Faults(faults)
         if recording.sensor not in SENSORS:
@@ -60,7 +48,9 @@ class Bench:
         self._player = Player(recording)
         devices, volts = SENSORS[recording.sensor](self._player, found, chip.now_us, recording.trials.shape[2])
         bus = Bus(devices, found.get("nack"), found.get("bus"))
-        self._twim, self._adc = Twim(bus, chip.memory, chip.now_us, self.wait_us), Saadc(volts, chip.memory, chip.now_us)
+        seen = _log(log) if log else lambda _: None
+        self._twim = Twim(bus, chip.memory, chip.now_us, self.wait_us, seen)
+        self._adc = Saadc(volts, chip.memory, chip.now_us, seen)
         self._polled, self._idle = 0, 0
         self.timer = SampleTimer(chip.now_us, self.wait_us, found.get("drop"), found.get("drift"))
         self.pages: dict[int, Registers] = {TWIM0: self._twim, SAADC: self._adc, TIMER1: self.timer}
@@ -94,66 +84,10 @@ class Bench:
         return min(max(seconds * self._speed * 1e6, behind), max(self.timer.until_sample(), 1.0))
 
 
-def _nothing() -> None:
-    pass
-
-
-Volts = Callable[[int], float]
-
-
-def _glove(player: Player, faults: Faults, now_us: Callable[[], float], channels: int) -> tuple[dict[int, Device], Volts]:
-    _check_channels("glove", channels, 35)
-
-    def finger(n: int) -> glove.Mpu6050:
-        first = n == 0
-        return glove.Mpu6050(
-            lambda: player.row(now_us())[n * glove.AXES : (n + 1) * glove.AXES].tolist(),
-            player.arm if first else _nothing,
-            player.rest if first else _nothing,
-            identity=0x70 if faults.get("missing", -1) == n else glove.MPU6050,
-            stuck_from=faults.get("stuck") if first else 0,
-            clipped=faults.get("clip", -1) if first else -1,
-        )
-
-    mux = glove.Mux([finger(n) for n in range(glove.FINGERS)])
-    opened = faults.get("open", -1)
-
-    def volts(pin: int) -> float:
-        n = glove.FORCE_INPUTS.index(pin) if pin in glove.FORCE_INPUTS else -1
-        if n < 0 or n == opened:
-            return 0.0
-        pressed: np.ndarray = player.row(now_us())
-        return max(glove.BLEED_V, float(pressed[glove.FINGERS * glove.AXES + n]))
-
-    return {glove.MUX: mux, glove.MPU6050: glove.Behind(mux)}, volts
-
-
-def _nano33_rev1(player: Player, faults: Faults, now_us: Callable[[], float], channels: int) -> tuple[dict[int, Device], Volts]:
-    """Of a recording without a magnetometer that one reads 0."""
-    _check_channels("nano33-rev1", channels, 9 if channels == 9 else 6)
-    missing = faults.get("missing", -1)
-
-    def row() -> list[float]:
-        return [float(v) for v in player.row(now_us())] + [0.0] * (9 - channels)
-
-    inertial = lsm9ds1.Inertial(
-        row,
-        player.arm,
-        player.rest,
-        identity=0 if missing == 0 else lsm9ds1.IDENTITY_AG,
-        stuck_from=faults.get("stuck"),
-        clipped=faults.get("clip", -1),
-    )
-    magnetic = lsm9ds1.Magnetic(lambda: row()[6:], 0 if missing == 1 else lsm9ds1.IDENTITY_M)
-    return {lsm9ds1.INERTIAL: inertial, lsm9ds1.MAGNETIC: magnetic}, lambda _: 0.0
-
-
-def _check_channels(sensor: str, received: int, expected: int) -> None:
-    if received != expected:
-        raise UserError(f"a recording that sensor {sensor} can't read", expected=f"{expected} channels", received=str(received))
-
-
-SENSORS: dict[str, Callable[[Player, Faults, Callable[[], float], int], tuple[dict[int, Device], Volts]]] = {
-    "glove": _glove,
-    "nano33-rev1": _nano33_rev1,
-}
+def _log(path: Path) -> Callable[[str], None]:
+    """Raises UserError where the file can't be written."""
+    try:
+        file = path.open("w", encoding="ascii", buffering=1)  # by lines: the process is ended from outside
+    except OSError as error:
+        raise UserError(f"{path} can't be written", received=str(error), remedy="name another file for --sensor-log") from error
+    return lambda text: print(text, file=file)

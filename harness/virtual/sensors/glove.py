@@ -60,7 +60,7 @@ class Behind:
 class Mpu6050:
     """One finger's. `values()`: ax ay az in g, gx gy gz in rad/s now; `on_configure()` is called at a new sample rate,
     `on_reset()` at a reset. `identity`: what WHO_AM_I says; `stuck_from`: the reading from which on all are the same, 0: none;
-    `clipped`: axis at its end, -1: none."""
+    `clipped`: axis at its end, -1: none; `broken`: it does not respond to its self-test."""
 
     def __init__(
         self,
@@ -70,10 +70,11 @@ class Mpu6050:
         identity: int = MPU6050,
         stuck_from: int = 0,
         clipped: int = -1,
+        broken: bool = False,
     ) -> None:
         self._values, self._on_configure, self._on_reset = values, on_configure, on_reset
         self._identity = identity
-        self._stuck_from, self._clipped = stuck_from, clipped
+        self._stuck_from, self._clipped, self._broken = stuck_from, clipped, broken
         self._pointer, self._readings, self._last = 0, 0, bytes(14)
         self._reset()
 
@@ -117,7 +118,7 @@ class Mpu6050:
         accel, gyro = self.registers[ACCEL_CONFIG], self.registers[GYRO_CONFIG]
         config, ranges = (gyro, gyro >> 3 & 3) if axis >= 3 else (accel, accel >> 3 & 3)
         per_unit = DEGREES[ranges] * 180 / math.pi if axis >= 3 else 16384 / (1 << ranges)
-        stimulus = self._response(axis) if config & 0x80 >> axis % 3 else 0.0
+        stimulus = self._response(axis) if config & 0x80 >> axis % 3 and not self._broken else 0.0
         full = 1e9 if axis == self._clipped else value * per_unit + stimulus
         return int(min(32767, max(-32768, round(full))))
 

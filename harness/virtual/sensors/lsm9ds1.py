@@ -9,6 +9,11 @@ from collections.abc import Callable, Sequence
 INERTIAL, MAGNETIC = 0x6B, 0x1E
 WHO_AM_I, IDENTITY_AG, IDENTITY_M = 0x0F, 0x68, 0x3D
 CTRL_REG1_G, CTRL_REG6_XL, CTRL_REG8, OUT_G, OUT_XL, SW_RESET = 0x10, 0x20, 0x22, 0x18, 0x28, 1
+CTRL_REG10, TEST_XL, TEST_G = 0x24, 1, 4
+TEST_RESPONSE = (0.5, 0.5, 0.5, math.radians(500), math.radians(500), math.radians(500))
+M_TEST_RESPONSE = (2.0, 2.0, 0.5)
+"""What a part's stimulus adds, in g and rad/s, and in gauss."""
+CTRL_REG1_M, M_TEST = 0x20, 1
 CTRL_REG2_M, CTRL_REG3_M, OUT_M, M_RESETS, M_OFF = 0x21, 0x22, 0x28, 0x0C, 3
 MG = (0.061, 0.732, 0.122, 0.244)
 MDPS = (8.75, 17.5, 0.0, 70.0)
@@ -61,18 +66,20 @@ class Inertial(_Registers):
         identity: int = IDENTITY_AG,
         stuck_from: int = 0,
         clipped: int = -1,
+        broken: bool = False,
     ) -> None:
         super().__init__(identity, always=True)
         self._values, self._on_configure, self._on_reset = values, on_configure, on_reset
         self._stuck_from, self._clipped, self._readings = stuck_from, clipped, 0
+        self._broken = broken
 
     def _put(self, register: int, value: int) -> None:
         if register == CTRL_REG8 and value & SW_RESET:
-            self.registers[CTRL_REG1_G] = self.registers[CTRL_REG6_XL] = 0
+            self.registers[CTRL_REG1_G] = self.registers[CTRL_REG6_XL] = self.registers[CTRL_REG10] = 0
             self._on_reset()
             return
         super()._put(register, value)
-        if register == CTRL_REG1_G and value >> 5:
+        if register == CTRL_REG1_G and value >> 5 and not self.registers[CTRL_REG10]:  # what moves in a self-test is the test
             self._on_configure()
 
     def _refresh(self, register: int) -> None:
@@ -86,17 +93,19 @@ class Inertial(_Registers):
         fs = control >> 3 & 3
         unit = math.radians(MDPS[fs] / 1000) if gyro else MG[fs] / 1000
         first = 3 if gyro else 0
-        values = [1e9 if first + i == self._clipped else v for i, v in enumerate(self._values()[first : first + 3])]
+        tested = bool(self.registers[CTRL_REG10] & (TEST_G if gyro else TEST_XL)) and not self._broken
+        now = [v + tested * push for v, push in zip(self._values(), TEST_RESPONSE, strict=False)]
+        values = [1e9 if first + i == self._clipped else v for i, v in enumerate(now[first : first + 3])]
         counts = [_counts(v, unit) if control >> 5 else 0 for v in values]
         self.registers[register : register + 6] = struct.pack("<3h", *counts)
 
 
 class Magnetic(_Registers):
-    """`values()`: mx my mz in gauss now."""
+    """`values()`: mx my mz in gauss now; `broken`: it does not respond to its self-test."""
 
-    def __init__(self, values: Callable[[], Sequence[float]], identity: int = IDENTITY_M) -> None:
+    def __init__(self, values: Callable[[], Sequence[float]], identity: int = IDENTITY_M, broken: bool = False) -> None:
         super().__init__(identity, always=False)
-        self._values = values
+        self._values, self._broken = values, broken
         self.registers[CTRL_REG3_M] = M_OFF
 
     def _put(self, register: int, value: int) -> None:
@@ -105,4 +114,6 @@ class Magnetic(_Registers):
     def _refresh(self, register: int) -> None:
         if register == OUT_M and not self.registers[CTRL_REG3_M] & M_OFF:
             unit = MGAUSS[self.registers[CTRL_REG2_M] >> 5 & 3] / 1000
-            self.registers[OUT_M : OUT_M + 6] = struct.pack("<3h", *(_counts(v, unit) for v in self._values()))
+            tested = bool(self.registers[CTRL_REG1_M] & M_TEST) and not self._broken
+            now = [v + tested * push for v, push in zip(self._values(), M_TEST_RESPONSE, strict=True)]
+            self.registers[OUT_M : OUT_M + 6] = struct.pack("<3h", *(_counts(v, unit) for v in now))

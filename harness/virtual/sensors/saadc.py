@@ -10,7 +10,7 @@ from tinyrig.virtual.peripherals import Registers
 from tinyrig.virtual.uarte import DmaAccess
 
 START, SAMPLE, STARTED, END = 0x000, 0x004, 0x100, 0x104
-ENABLE, PSELP, RESOLUTION, PTR, MAXCNT, AMOUNT = 0x500, 0x510, 0x5F0, 0x62C, 0x630, 0x634
+ENABLE, PSELP, CONFIG, RESOLUTION, PTR, MAXCNT, AMOUNT = 0x500, 0x510, 0x518, 0x5F0, 0x62C, 0x630, 0x634
 CHANNELS = 8
 SUPPLY_V = 3.3
 US_EACH = 42.0
@@ -18,10 +18,18 @@ US_EACH = 42.0
 
 
 class Saadc(Registers):
-    """Full scale is the supply (gain 1/4, reference VDD/4), whatever CONFIG says: firmware/sensors sets no other."""
+    """Full scale is the supply (gain 1/4, reference VDD/4), whatever CONFIG says: firmware/sensors sets no other. `seen(text)`
+    gets each scan: PSELP and CONFIG of its inputs, RESOLUTION, counts."""
 
-    def __init__(self, volts: Callable[[int], float], memory: DmaAccess, now_us: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        volts: Callable[[int], float],
+        memory: DmaAccess,
+        now_us: Callable[[], float],
+        seen: Callable[[str], None] = lambda _: None,
+    ) -> None:
         super().__init__()
+        self._seen = seen
         self._volts, self._memory, self._now_us = volts, memory, now_us
         self._ends: float | None = None
 
@@ -49,6 +57,9 @@ class Saadc(Registers):
         counts = counts[: self.values.get(MAXCNT, 0)]
         self._memory.write(self.values.get(PTR, 0), np.array(counts, "<i2").tobytes())
         self.values[AMOUNT] = len(counts)
+        used = [n for n in range(CHANNELS) if self.values.get(PSELP + 16 * n, 0)]
+        settings = ",".join(f"{self.values[PSELP + 16 * n]}:{self.values.get(CONFIG + 16 * n, 0):08x}" for n in used)
+        self._seen(f"adc {settings} {self.values.get(RESOLUTION, 0)} {','.join(map(str, counts)) or '-'}")
         self._ends = self._now_us() + US_EACH * len(inputs)
 
     def read(self, offset: int) -> int:

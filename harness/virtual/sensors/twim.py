@@ -53,10 +53,19 @@ class Bus:
 
 
 class Twim(Registers):
-    """`now_us()` is the chip's time; `pass_us(us)`: it goes on, because the program waits for the bus."""
+    """`now_us()` is the chip's time; `pass_us(us)`: it goes on, because the program waits for the bus; `seen(text)`
+    gets each transfer."""
 
-    def __init__(self, bus: Bus, memory: DmaAccess, now_us: Callable[[], float], pass_us: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        memory: DmaAccess,
+        now_us: Callable[[], float],
+        pass_us: Callable[[float], None],
+        seen: Callable[[str], None] = lambda _: None,
+    ) -> None:
         super().__init__()
+        self._seen = seen
         self._bus, self._memory, self._now_us, self._pass_us = bus, memory, now_us, pass_us
         self._ends: float | None = None
         self._nacked = self._held = False
@@ -89,6 +98,7 @@ class Twim(Registers):
             return
         self._held = not self._bus.begin()
         if self._held:
+            self._seen("i2c held")
             self._ends = None
             return
         reads = not writes or bool(self.values.get(SHORTS, 0) & LASTTX_STARTRX)
@@ -99,16 +109,21 @@ class Twim(Registers):
             count = self._move(device, writes, reads)
         except Nack:
             self._nacked = True
+            self._seen(f"i2c {self.values.get(ADDRESS, 0):02x} nack")
         bits = BITS * (count + writes + reads) + 3  # start, repeated start, stop
         self._ends = self._now_us() + bits * 1e6 / (self.values.get(FREQUENCY, 0x04000000) * HZ_PER_REGISTER)
 
     def _move(self, device: Device, writes: bool, reads: bool) -> int:
         out = self.values.get(TXD_MAXCNT, 0) if writes else 0
         into = self.values.get(RXD_MAXCNT, 0) if reads else 0
+        sent = self._memory.read(self._ram(self.values.get(TXD_PTR, 0), out), out) if writes else b""
+        received = b""
         if writes:
-            device.write(self._memory.read(self._ram(self.values.get(TXD_PTR, 0), out), out))
+            device.write(sent)
         if reads:
-            self._memory.write(self._ram(self.values.get(RXD_PTR, 0), into), device.read(into))
+            received = device.read(into)
+            self._memory.write(self._ram(self.values.get(RXD_PTR, 0), into), received)
+        self._seen(f"i2c {self.values.get(ADDRESS, 0):02x} {sent.hex() or '-'} {received.hex() or '-'}")
         self.values[TXD_AMOUNT], self.values[RXD_AMOUNT] = out, into
         return out + into
 
