@@ -22,8 +22,8 @@ UT_PER_GAUSS, UT = 100.0, 0.3
 
 class Bmi270:
     """`values()`: ax ay az in g, wx wy wz in rad/s now. `identity`: what CHIP_ID says; `cross`: its GYR_CAS.factor_zx;
-    `broken`: its self-tests fail; `keeps`: so many bytes of its program stay. Other words as Mpu6050's. Until its program has been
-    loaded as DS 4.4 says it measures nothing."""
+    `broken`: its self-tests fail; `keeps`: so many bytes of its program stay. Other words as Mpu6050's. Until its program has
+    been loaded as DS 4.4 says it measures nothing."""
 
     def __init__(
         self,
