@@ -49,7 +49,7 @@ class Player:
         self._trial, self._since_us, self._armed, self._still = -1, 0.0, False, True
 
     def rest(self) -> None:
-        """The sensor was reset: until it is configured nothing moves."""
+        """The sensor was reset: until it is configured it is held still, as its self-test asks for, and reads 0."""
         self._still = True
 
     def arm(self) -> None:
@@ -59,8 +59,7 @@ class Player:
     def row(self, now_us: float) -> np.ndarray:
         """float32 [C]."""
         if self._still:
-            first: np.ndarray = self._rows[(self._trial + 1) * self._steps % len(self._rows)]
-            return first
+            return np.zeros(self._rows.shape[1], np.float32)
         if self._armed:
             self._armed, self._since_us = False, now_us
             self._trial += 1
