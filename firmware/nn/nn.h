@@ -436,6 +436,8 @@ void nn_add_s32(const nn_binary *p, const int32_t *a, const int32_t *b, int32_t 
 void nn_sub_s32(const nn_binary *p, const int32_t *a, const int32_t *b, int32_t *out);
 void nn_mul_s32(const nn_binary *p, const int32_t *a, const int32_t *b, int32_t *out);
 void nn_div_s32(const nn_binary *p, const int32_t *a, const int32_t *b, int32_t *out);
+void nn_floor_div_s32(const nn_binary *p, const int32_t *a, const int32_t *b, int32_t *out);
+void nn_floor_mod_s32(const nn_binary *p, const int32_t *a, const int32_t *b, int32_t *out);
 void nn_floor_div_f32(const nn_binary *p, const float *a, const float *b, float *out);
 void nn_floor_mod_f32(const nn_binary *p, const float *a, const float *b, float *out);
 /* `count` operands of n elements, all of one quantisation. */

@@ -74,6 +74,20 @@ static inline int32_t quotient(int32_t a, int32_t b) { return b == 0 || (a == IN
 
 BINARY(nn_div_s32, nn_binary, int32_t, quotient(*x, *y))
 
+/* Has the divisor's sign; 0 where there is no quotient. */
+static inline int32_t floor_rest(int32_t a, int32_t b) {
+    int32_t rest = b == 0 || b == -1 ? 0 : a % b;
+    return rest != 0 && (b < 0) != (rest < 0) ? rest + b : rest;
+}
+
+/* Downwards. */
+static inline int32_t floor_quotient(int32_t a, int32_t b) {
+    return quotient(a, b) - (floor_rest(a, b) != 0 && (a < 0) != (b < 0));
+}
+
+BINARY(nn_floor_div_s32, nn_binary, int32_t, floor_quotient(*x, *y))
+BINARY(nn_floor_mod_s32, nn_binary, int32_t, floor_rest(*x, *y))
+
 /* The remainder has the divisor's sign. */
 static inline float floor_mod(float a, float b) {
     float rest = fmodf(a, b);

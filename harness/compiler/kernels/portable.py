@@ -320,7 +320,10 @@ KERNELS: dict[str, Select] = {
     "move": move,
     **_each("transpose_conv_s8 transpose_conv_s16 transpose_conv_f32", transpose_conv),
     **_each("add_s8 add_s16 add_f32 sub_s8 sub_s16 sub_f32 mul_s8 mul_s16 mul_f32 prelu_s8 prelu_s16 prelu_f32", binary),
-    **_each("add_s32 sub_s32 mul_s32 div_s32 floor_div_f32 floor_mod_f32 logical_and_u8 logical_or_u8", binary),
+    **_each(
+        "add_s32 sub_s32 mul_s32 div_s32 floor_div_s32 floor_mod_s32 floor_div_f32 floor_mod_f32 logical_and_u8 logical_or_u8",
+        binary,
+    ),
     **_each("squared_difference_s8 squared_difference_s16 squared_difference_f32 div_f32", binary),
     **_each(
         "minimum_s8 minimum_s16 minimum_s32 minimum_s64 maximum_s64 minimum_f32 maximum_s8 maximum_s16 maximum_s32 maximum_f32",

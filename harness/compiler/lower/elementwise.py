@@ -68,10 +68,10 @@ def _whole_numbers(p: Program, op: Op, a: Tensor, b: Tensor, y: Tensor) -> bool:
 
 
 def floor_div_mod(p: Program, op: Op) -> None:
-    """FLOOR_DIV and FLOOR_MOD, of floats as in TFLM."""
-    a, b, y = _operands(p, op, "float32")
+    """FLOOR_DIV and FLOOR_MOD: of floats as in TFLM, of int32 as in LiteRT, where a ring buffer counts its place."""
+    a, b, y = _operands(p, op, "float32", "int32")
     check(op, b, b.data is None or bool(b.data.all()), "no divisor of 0")
-    p.emit(f"{op.code.lower()}_f32", op, [a, b], [y], Binary(broadcast(op, a, b, y)))
+    p.emit(f"{op.code.lower()}_{SUFFIX[a.dtype]}", op, [a, b], [y], Binary(broadcast(op, a, b, y)))
 
 
 def add_sub(p: Program, op: Op) -> None:

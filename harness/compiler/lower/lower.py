@@ -192,7 +192,8 @@ def _lower_ops(program: Program) -> list[Obstacle]:
     the op would have given a constant, later complaints about them tell nothing new."""
     graph = program.graph
     program.lost = {i for i in graph.inputs if isinstance(graph.tensors[i].extent, Open) and graph.obstacles}
-    found = _each(program, graph.ops)
+    first = [op for op in graph.ops if op.code == "CALL_ONCE"]  # at the reset, wherever it stands
+    found = _each(program, [*first, *(op for op in graph.ops if op.code != "CALL_ONCE")])
     if len(found) >= MAX_OBSTACLES:
         return found
     known = [op for op in graph.ops if op.code in LOWER]

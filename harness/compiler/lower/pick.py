@@ -41,9 +41,10 @@ def gather(p: Program, op: Op) -> None:
     y = p.output(op)
     _check_rows(op, x, y)
     indices = indices_of(p, op, indices)
-    check(op, None, op.options.number("batch_dims") == 0, "no batch dimensions", str(op.options.number("batch_dims")))
-    axis = axis_of(op, op.options.number("axis"), len(x.shape))
-    check_shape(op, y, (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
+    shared, axis = op.options.number("batch_dims"), axis_of(op, op.options.number("axis"), len(x.shape))
+    alone = 0 <= shared <= min(axis, len(indices.shape)) and math.prod(indices.shape[:shared]) == 1 == math.prod(x.shape[:shared])
+    check(op, None, alone, "no batch dimensions, or a batch of 1", str(shared))
+    check_shape(op, y, (*x.shape[:axis], *indices.shape[shared:], *x.shape[axis + 1 :]))
     outer, row = math.prod(x.shape[:axis]), math.prod(x.shape[axis + 1 :]) * itemsize(x)
     p.emit("gather", op, [x, indices], [y], Pick(outer, x.shape[axis], indices.size, row))
 

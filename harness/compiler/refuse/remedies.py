@@ -53,6 +53,13 @@ def _unfrozen(case: Case) -> bool:
     return not case.codes & {"CALL_ONCE", "ASSIGN_VARIABLE"}
 
 
+def _weight(case: Case) -> bool:
+    """Is it a variable that nothing in the file writes, in a model that keeps state in others?"""
+    ops = [*case.graph.ops, *(op for part in case.graph.inner for op in part.ops)]
+    written = {op.inputs[0] for op in ops if op.code == "ASSIGN_VARIABLE" and op.inputs}
+    return bool(written) and not set(case.op.outputs) & written
+
+
 UNROLL = (
     "give the layer unroll=True and convert with a batch of 1: x = keras.Input(batch_shape=(1, TIME, CHANNELS)); "
     "keras.layers.LSTM(..., unroll=True)(x), likewise GRU and SimpleRNN"
@@ -60,6 +67,11 @@ UNROLL = (
 FROZEN = (
     "the weights are not in the file: convert with TFLiteConverter.from_keras_model(model) or from_saved_model(folder) instead "
     "of from_concrete_functions, which leaves the variables of a Keras 3 model out"
+)
+FROZEN_STATE = (
+    "the weights are not in the file: convert with TFLiteConverter.from_keras_model(model) or from_saved_model(folder) instead "
+    "of from_concrete_functions, which leaves the variables of a Keras 3 model out; the state stays with "
+    "converter.experimental_enable_resource_variables = True"
 )
 WHERE = "a list of the places where something holds has no fixed length: multiply by the mask, tf.cast(x > 0, tf.float32) * x"
 GELU = "write GELU as x * tf.sigmoid(1.702 * x), or train with ReLU or hard swish"
@@ -82,6 +94,7 @@ NO_LENGTH = "its result has no fixed length: end the model in front of it, and d
 BOXES = "end the model in front of it and suppress boxes in the program around, or export TFLite_Detection_PostProcess"
 ROWS: tuple[Row, ...] = (
     Row(("BIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "LSTM", "RNN"), UNROLL),
+    Row(("VAR_HANDLE",), FROZEN_STATE, _weight, only_unsupported=False),
     Row(("VAR_HANDLE", "READ_VARIABLE"), FROZEN, _unfrozen, only_unsupported=False),
     Row(("CUSTOM 'edgetpu-custom-op'",), "the file is compiled for an Edge TPU: give the .tflite that edgetpu_compiler read"),
     Row(("CUSTOM 'ethos-u'",), "the file is compiled for an Arm Ethos-U: give the .tflite that Vela read"),

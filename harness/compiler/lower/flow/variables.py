@@ -57,5 +57,6 @@ def assign_variable(p: Program, op: Op) -> None:
 def call_once(p: Program, op: Op) -> None:
     """Its subgraph runs when the model is reset, in front of everything."""
     check(op, None, not op.inputs and not op.outputs, "neither inputs nor outputs")
-    check(op, None, p.block == 0 and all(s.block for s in p.steps), "no work in front of it: it runs when the model is reset")
+    before = [o for o in p.graph.ops if o.index < op.index and o.code in ("READ_VARIABLE", "ASSIGN_VARIABLE", "WHILE", "IF")]
+    check(op, None, p.block == 0 and not before, "no variables used in front of it: it runs when the model is reset")
     p.on_reset.append(lowered(p, subgraph(p, op, "init", 0, 0)))
