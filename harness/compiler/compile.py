@@ -79,7 +79,7 @@ def plan_unit(data: bytes, engine: str, options: CompileOptions) -> Unit:
     kernels = [select_kernel(step, engine, options) for step in lowered.steps]
     if engine in OWN_ENGINES:  # other runtimes run the file's steps in the file's order
         lowered, kernels = ordered(lowered, kernels)
-        if options.optimise == "ram":
+        if options.fast:
             lowered, kernels = stream(lowered, kernels, engine, options)
     return Unit(lowered, kernels, plan_memory(lowered, kernels), engine, hashlib.sha256(data).hexdigest())
 

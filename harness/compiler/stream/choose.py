@@ -17,6 +17,12 @@ MOST_STEPS = 12
 ROUNDS = 12
 MAX_PLANS = 15_000
 """Plans that are tried, times steps: a few seconds."""
+ROOMY = 80 * 1024
+"""Bytes: an arena beyond this, a third of what a board of 256 KB has, is not left as it is under "speed" either."""
+FEW = 2
+"""Groups under "speed"."""
+MUCH = 0.8
+"""What two groups must bring an arena down to where they don't bring it below ROOMY, as a share of it."""
 
 Range = tuple[int, int]
 """Steps from the first to the last of a group, both included."""
@@ -81,20 +87,22 @@ class Chooser:
 
 def stream(lowered: Lowered, kernels: list[Kernel], engine: str, options: CompileOptions) -> tuple[Lowered, list[Kernel]]:
     """The steps, some of them together, and their kernels. Two ways, each better on some networks: groups that each make the
-    arena smaller, and groups that at least leave fewer steps in which it is nearly full."""
+    arena smaller, and groups that at least leave fewer steps in which it is nearly full. Under "speed" see _few."""
     chooser = Chooser(lowered, kernels, engine, options)
+    if options.optimise != "ram":
+        return chooser.apply(_few(chooser))
     ways = [_search(chooser, lambda c: (c[0], 0, c[2]))]
     if chooser.cost(ways[0][1])[1] > 1:
         ways.append(_search(chooser, lambda c: c))
     return chooser.apply(min(ways)[1])
 
 
-def _search(chooser: Chooser, weigh: Callable[[Cost], Cost]) -> tuple[Cost, tuple[Range, ...]]:
+def _search(chooser: Chooser, weigh: Callable[[Cost], Cost], rounds: int = ROUNDS) -> tuple[Cost, tuple[Range, ...]]:
     """Group by group; the smallest arena on the way, with the fewest steps by rows."""
     chosen, budget = tuple[Range, ...](), chooser.plans + max(MAX_PLANS // max(len(chooser.lowered.steps), 1), 20)
     cost = weigh(chooser.cost(chosen))
     best = cost[0], 0, chosen
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         candidates = _candidates(chooser, chosen)[: max(0, budget - chooser.plans)]
         found = min(((weigh(chooser.cost(c)), c) for c in candidates), default=None)
         if found is None or found[0][:2] >= cost[:2]:
@@ -102,6 +110,15 @@ def _search(chooser: Chooser, weigh: Callable[[Cost], Cost]) -> tuple[Cost, tupl
         cost, chosen = found
         best = min(best, (cost[0], cost[2], chosen))
     return (best[0], 0, best[1]), best[2]
+
+
+def _few(chooser: Chooser) -> tuple[Range, ...]:
+    """Groups of few steps that bring an arena beyond ROOMY below it; none where FEW of them save little: rows cost time."""
+    plain = chooser.cost(())[0]
+    if plain <= ROOMY:
+        return ()
+    _, chosen = _search(chooser, lambda c: (max(c[0], ROOMY), 0, c[2]), FEW)
+    return chosen if chooser.cost(chosen)[0] <= max(ROOMY, MUCH * plain) else ()
 
 
 def _work(chosen: tuple[Range, ...]) -> int:

@@ -12,7 +12,8 @@ from tinyrig.compiler.compile import compile_model, plan_unit
 from tinyrig.compiler.kernels.choose import select_kernel
 from tinyrig.compiler.lower.lower import Lowered, lower_file
 from tinyrig.compiler.model.step import CompileOptions, Kernel
-from tinyrig.compiler.stream.choose import Chooser
+from tinyrig.compiler.stream import choose
+from tinyrig.compiler.stream.choose import ROOMY, Chooser
 from tinyrig.compiler.stream.kernel import Stream
 from tinyrig.compiler.stream.schedule import schedule
 from tinyrig.compiler.stream.tests.chains import Chain, chains, inverted_residuals, residuals
@@ -46,8 +47,8 @@ def longest(data: bytes) -> tuple[Lowered, list[Kernel]]:
     return as_much_as_can_be(lowered, kernels, "portable", options)
 
 
-def check_by_rows(data: bytes, seed: int, engine: str, sanitize: bool) -> None:
-    model = compile_model(data, **ROOM, engine=engine, optimise="ram")
+def check_by_rows(data: bytes, seed: int, engine: str, sanitize: bool, optimise: str = "ram") -> None:
+    model = compile_model(data, **ROOM, engine=engine, optimise=optimise)
     inputs = [np.random.default_rng(seed).integers(-128, 128, t.shape).astype(t.dtype) for t in model.inputs]
     want = TflmOracle(data).run(inputs)
     compare(HostModel(model).invoke(inputs), want, model.ops)
@@ -100,6 +101,34 @@ def test_mobilenet_needs_little_more_than_its_input() -> None:
     """27,648 bytes of input; layer by layer it is 55,424."""
     memory = plan_unit(MobileNet(96, 8, V1, 0.0).finish(), "tinyrig", CompileOptions("ram")).memory
     assert memory.arena_bytes <= 32_000
+
+
+def by_rows(data: bytes, optimise: str) -> list[Stream]:
+    steps = plan_unit(data, "tinyrig", CompileOptions(optimise)).lowered.steps
+    return [s.params for s in steps if isinstance(s.params, Stream)]
+
+
+def test_a_large_arena_goes_by_rows_in_few_layers_under_speed() -> None:
+    """Expanded sixfold, the first map of a 96x96 net is 110,592 bytes; "size" leaves it whole."""
+    data = inverted_residuals(96, ((1, 8, 1), (6, 16, 2), (6, 24, 2)))
+    speed, size = (plan_unit(data, "tinyrig", CompileOptions(o)).memory.arena_bytes for o in ("speed", "size"))
+    assert size > 129_000 and speed <= ROOMY
+    (group,) = by_rows(data, "speed")
+    assert len(group.group.stages) < 4
+    assert not by_rows(data, "size")
+
+
+def test_a_small_arena_does_not_go_by_rows_under_speed() -> None:
+    data = inverted_residuals(24, ((1, 8, 1), (3, 8, 2), (3, 12, 2)), first=8)
+    assert not by_rows(data, "speed")
+
+
+@pytest.mark.slow
+def test_few_rows_equal_tflm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "ROOMY", 4_000)
+    data = inverted_residuals(24, ((1, 8, 1), (6, 8, 2), (3, 12, 2)), first=8)
+    assert by_rows(data, "speed")
+    check_by_rows(data, 0, "tinyrig", sanitize=False, optimise="speed")
 
 
 def test_maps_of_one_size_one_after_the_other_go_together() -> None:
