@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tinyrig.live.pipeline import Pipeline
     from tinyrig.live.protocol import Fetched
     from tinyrig.live.run import Plan
+    from tinyrig.live.sensors import Sensor
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -61,7 +63,11 @@ def main(arguments: argparse.Namespace) -> int:
     config = load_config()
     target = parse_own_board(arguments.board, config.boards, "only our own firmware samples")
     plan = _plan(arguments, config)
-    found = live(plan, target, config, _Shown(plan.sensor.channels))
+    shown = Shown(plan.sensor)
+    try:
+        found = live(plan, target, config, shown)
+    finally:
+        shown.end()
     log = _save(found, arguments.json, config)
     if arguments.json == "-":
         print(json.dumps(found, indent=1, allow_nan=False))
@@ -130,27 +136,41 @@ def _save(found: dict[str, Any], where: str | None, config: Config) -> Path:
     return path
 
 
-class _Shown:
+class Shown:
     """Traces and the newest decision on a terminal; nothing where stderr is piped."""
 
-    def __init__(self, channels: tuple[str, ...]) -> None:
-        self._channels = len(channels)
+    def __init__(self, sensor: Sensor) -> None:
+        self._sensor, self._clipped, self._shown = sensor, 0, False
         self._on = sys.stderr.isatty()
         self._low: Any = None
         self._high: Any = None
         self._decided = ""
 
     def __call__(self, fetched: Fetched, pipeline: Pipeline) -> None:
-        if not self._on:
-            return
+        columns = shutil.get_terminal_size().columns
+        text = self.line(fetched, pipeline, columns)
+        if self._on and fetched.frames:
+            self._shown = True
+            print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """What follows begins on a line of its own."""
+        if self._shown:
+            print(file=sys.stderr)
+
+    def line(self, fetched: Fetched, pipeline: Pipeline, columns: int) -> str:
+        """What is shown of a fetch, shorter than a line of the terminal: a longer one would wrap, and stay."""
         for d in fetched.decisions:
             name = pipeline.class_names[d.smoothed] if d.smoothed < len(pipeline.class_names) else str(d.smoothed)
             self._decided = f"{name} (window {d.window})"
-        if fetched.frames:
-            status = fetched.status
-            bars = self._bars(fetched.frames[-1].counts)
-            lost = f"dropped {status.dropped}, missed {status.missed}"
-            print(f"\r{status.slots:6} {bars} {self._decided}; {lost}\x1b[K", end="", file=sys.stderr, flush=True)
+        if not fetched.frames:
+            return ""
+        status = fetched.status
+        self._clipped += sum(int(self._sensor.at_end(f.counts).sum()) for f in fetched.frames)
+        counts = {"dropped": status.dropped, "missed": status.missed, "clipped": self._clipped}
+        words = [self._decided, *(f"{name} {n}" for name, n in counts.items() if n)]
+        text = f"{status.slots:6} {self._bars(fetched.frames[-1].counts)} {'; '.join(filter(None, words))}"
+        return text if len(text) < columns else text[: max(0, columns - 2)] + "…"
 
     def _bars(self, counts: Any) -> str:
         import numpy as np

@@ -83,7 +83,8 @@ def live(plan: Plan, target: BoardTarget, config: Config, seen: Seen) -> dict[st
     if verified is not None:
         verified = dataclasses.replace(verified, replayed=replayed[0], replays_differ=replayed[1])
     subject = _subject(plan, hello, image) | {"board": board.name, "board_id": board.id, "timing": board.timing}
-    setting = summary.Setting(subject, period_us(plan.rate_hz), plan.hop, board.clock_hz, pipeline.class_names, model.outputs[0])
+    rate = period_us(plan.rate_hz)
+    setting = summary.Setting(subject, rate, plan.hop, board.clock_hz, pipeline.class_names, model.outputs[0], plan.sensor)
     return summary.document(setting, gathered, verified, _truth(plan, source))
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import numpy as np
+
 from tinyrig.core.errors import UserError
 
 FINGERS = ("thumb", "index", "middle", "ring", "little")
@@ -32,6 +34,11 @@ class Sensor:
     """Sensors whose recordings have the same channels and units."""
     needs_bmi270: bool = False
     """Whether the firmware needs the BMI270's program, which rig.toml's bmi270_config names."""
+
+    def at_end(self, counts: np.ndarray) -> np.ndarray:
+        """bool as counts, int16 [..., C]: which lie at an end of their range."""
+        found: np.ndarray = np.abs(counts.astype(np.int32)) >= np.array(self.clip)
+        return found
 
 
 _GLOVE = Sensor(

@@ -12,6 +12,7 @@ import numpy as np
 
 from tinyrig.core.records import TensorSpec
 from tinyrig.live.protocol import Decision
+from tinyrig.live.sensors import Sensor
 from tinyrig.live.session import Gathered
 from tinyrig.live.verify import Verified
 
@@ -34,6 +35,7 @@ class Setting:
     clock_hz: int
     class_names: tuple[str, ...]
     output: TensorSpec
+    sensor: Sensor
 
 
 def document(setting: Setting, gathered: Gathered, verified: Verified | None, truth: Truth) -> dict[str, Any]:
@@ -58,6 +60,7 @@ def document(setting: Setting, gathered: Gathered, verified: Verified | None, tr
             "decisions": len(decisions),
         },
         "clock": _clock(gathered, setting),
+        "clipped": _clipped(gathered, setting.sensor),
         "verified": None if verified is None else {**vars(verified), "differ": verified.differ, "passed": verified.passed},
         "times": _times(gathered, setting) if verified is not None and verified.passed else None,
         "accuracy": _accuracy(decisions),
@@ -87,6 +90,14 @@ def _scores(d: Decision, output: TensorSpec) -> np.ndarray:
 
 def _name(index: int, names: tuple[str, ...]) -> str:
     return names[index] if index < len(names) else f"class {index}"
+
+
+def _clipped(gathered: Gathered, sensor: Sensor) -> dict[str, int]:
+    """In how many of the frames that came a channel lies at an end of its range; channels of which none does are left out."""
+    if not gathered.frames:
+        return {}
+    counts = sensor.at_end(np.stack([f.counts for f in gathered.frames.values()])).sum(axis=0)
+    return {name: int(n) for name, n in zip(sensor.channels, counts, strict=True) if n}
 
 
 def _clock(gathered: Gathered, setting: Setting) -> dict[str, float] | None:
@@ -148,6 +159,9 @@ def text(found: Mapping[str, Any]) -> str:
         f"  dropped samples {counts['dropped_samples']}, missed deadlines {counts['missed_deadlines']}, not fetched "
         f"{counts['frames_not_fetched']} frames and {counts['decisions_not_fetched']} decisions",
     ]
+    if found["clipped"]:
+        ends = ", ".join(f"{name} {n}" for name, n in found["clipped"].items())
+        lines.append(f"  warning: values at an end of their range: {ends}")
     if clock:
         lines.append(
             f"  jitter of the sample clock: median {clock['jitter_median_us']:.0f} us, worst {clock['jitter_worst_us']:.0f} us"

@@ -159,7 +159,7 @@ class _Recording:
         return taken
 
     def _judge(self, taken: Taken) -> Answer:
-        clipped = int((np.abs(taken.counts.astype(np.int32)) >= np.array(self._plan.sensor.clip)).sum())
+        clipped = int(self._plan.sensor.at_end(taken.counts).sum())
         if not taken.complete:
             self._guide.incomplete(taken.dropped, taken.lost)
             self._outcome.repeated += 1

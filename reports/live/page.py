@@ -102,6 +102,10 @@ def _tiles(log: Mapping[str, Any]) -> list[Tile]:
         "not fetched": counts["frames_not_fetched"] + counts["decisions_not_fetched"],
     }
     tiles = [Tile(name, f"{n:,}", "", "bad" if n else "good") for name, n in lost.items()]
+    ends = log.get("clipped", {})  # logs of before this key was written have none
+    if ends:
+        named = ", ".join(f"{clipped(name)} {int(n)}" for name, n in list(ends.items())[:8])
+        tiles.append(Tile("at an end of their range", f"{sum(map(int, ends.values())):,}", named, "bad"))
     if clock:
         tiles.append(Tile("jitter", f"{clock['jitter_worst_us']:.0f} us", f"worst; median {clock['jitter_median_us']:.0f} us"))
     if times:

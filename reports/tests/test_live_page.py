@@ -58,6 +58,12 @@ def test_what_a_session_came_to(tmp_path):
         assert text in page
 
 
+def test_values_at_the_end_of_their_range(tmp_path):
+    page = shown(tmp_path, log(clipped={"thumb_ax": 2, "<b>": 3}))
+    assert "thumb_ax 2" in page and "at an end of their range" in page and "<b> 3" not in page
+    assert "at an end of their range" not in shown(tmp_path, log())
+
+
 def test_no_times_where_nothing_was_verified(tmp_path):
     page = shown(tmp_path, log(verified=None, times=None, accuracy=None, decisions=[decision(0, "cube", None)]))
     assert "not verified: no times" in page

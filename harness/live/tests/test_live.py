@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, UserError
 from tinyrig.core.records import TensorSpec
 from tinyrig.live import session, summary
+from tinyrig.live.command import Shown
 from tinyrig.live.pipeline import read_pipeline
 from tinyrig.live.protocol import Decision, Fetched, Frame, Smoothing, State, Status
 from tinyrig.live.run import Plan, live
@@ -159,7 +161,7 @@ def test_no_times_without_verification_and_no_accuracy_without_labels(tmp_path):
     pipeline = read_pipeline(manifest(tmp_path), GLOVE, INPUT)
     model = Model(pipeline, INPUT, OUTPUT, np.full(35, 0.01, np.float32), 1e-5)
     g = gathered([decision(model, gathered())], busy_cycles=32_000_000)
-    setting = summary.Setting({"variant": "v"}, 50_000, 5, 64_000_000, tuple(CLASSES), OUTPUT)
+    setting = summary.Setting({"variant": "v"}, 50_000, 5, 64_000_000, tuple(CLASSES), OUTPUT, GLOVE)
     for verified in (None, verify(gathered([decision(model, g, best=1)]), model, Oracle())):
         found = summary.document(setting, g, verified, lambda _: None)
         assert found["times"] is None
@@ -169,6 +171,28 @@ def test_no_times_without_verification_and_no_accuracy_without_labels(tmp_path):
     assert found["times"]["load"] == pytest.approx(0.1)  # 0.5 s of 5 s
     assert found["accuracy"]["right"] == 1
     assert found["clock"] == {k: 0.0 for k in found["clock"]}
+
+
+def test_values_at_the_end_of_their_range_are_counted_by_channel(tmp_path):
+    g = gathered(frames=4)
+    for n, channel, counts in ((0, 0, 32767), (1, 0, -32768), (2, 34, 4095), (3, 1, 32766)):
+        g.frames[n].counts[channel] = counts
+    setting = summary.Setting({"variant": "v"}, 50_000, 5, 64_000_000, tuple(CLASSES), OUTPUT, GLOVE)
+    found = summary.document(setting, g, None, lambda _: None)
+    assert found["clipped"] == {"thumb_ax": 2, "little_force": 1}
+    found |= {"variant": "v", "board": "b", "sensor": "glove", "timing": "estimated"}
+    assert "at an end of their range: thumb_ax 2, little_force 1" in summary.text(found)
+
+
+@pytest.mark.parametrize("columns", [80, 40, 10])
+def test_what_is_shown_stays_on_one_line(columns):
+    shown = Shown(GLOVE)
+    frames = tuple(Frame(n, 0, 0, np.full(35, 32767 * (n % 2), np.int16)) for n in range(3))
+    made = gathered().status
+    pipeline = SimpleNamespace(class_names=("a class with a long name",) * 4)
+    text = shown.line(Fetched(made, (SimpleNamespace(smoothed=1, window=7),), frames), pipeline, columns)
+    assert len(text) < columns
+    assert columns < 80 or "clipped 35" in text
 
 
 def test_the_line_is_asked_before():
