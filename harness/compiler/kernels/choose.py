@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tinyrig.compiler.kernels import cmsis, m4_f32, m4_int8, portable, portable_picks, portable_state
 from tinyrig.compiler.kernels.custom import detection, signal
-from tinyrig.compiler.kernels.dsp import int16, state, transpose
+from tinyrig.compiler.kernels.dsp import int16, matmul, state, transpose
 from tinyrig.compiler.kernels.litert import functions, stored
 from tinyrig.compiler.model.layers import Conv2D, ConvMean, DepthwiseConv2D, FullyConnected, TransposeConv
 from tinyrig.compiler.model.step import AnyStep, CompileOptions, Kernel, Select
@@ -21,7 +21,7 @@ PORTABLE: dict[str, Select] = {
 
 ENGINES: dict[str, tuple[dict[str, Select], ...]] = {
     "portable": (PORTABLE,),
-    "tinyrig": (m4_int8.KERNELS, m4_f32.KERNELS, int16.KERNELS, transpose.KERNELS, state.KERNELS, PORTABLE),
+    "tinyrig": (m4_int8.KERNELS, m4_f32.KERNELS, int16.KERNELS, transpose.KERNELS, state.KERNELS, matmul.KERNELS, PORTABLE),
     "cmsis-nn": (cmsis.KERNELS, PORTABLE),
 }
 """Engine -> tables in the order they are asked; the portable table takes what the others leave."""
