@@ -27,8 +27,11 @@ def pool2d(p: Program, op: Op) -> None:
 
 def mean(p: Program, op: Op) -> None:
     """MEAN and SUM."""
-    x, y, axes = _reduction(p, op, "float32", "int8", "int16")
+    x, y, axes = _reduction(p, op, "float32", "int8", "int16", *(("int32",) if op.code == "SUM" else ()))
     x, (outer, reduced, inner) = _block(p, op, x, axes)
+    if x.dtype == "int32":
+        p.emit("sum_s32", op, [x], [y], Mean(outer, reduced, inner))
+        return
     multiplier, shift = 0, 0
     if x.dtype != "float32":
         multiplier, shift = quantize_multiplier(float(x.scale) / float(y.scale))
@@ -42,7 +45,7 @@ def mean(p: Program, op: Op) -> None:
 
 def extreme(p: Program, op: Op) -> None:
     """REDUCE_MAX and REDUCE_MIN."""
-    x, y, axes = _reduction(p, op, "float32", "int8", "int16")
+    x, y, axes = _reduction(p, op, "float32", "int8", "int16", "int32")
     check_same_scale(op, x, y)
     x, parts = _block(p, op, x, axes)
     p.emit(f"{op.code.lower()}_{SUFFIX[x.dtype]}", op, [x], [y], Mean(*parts))
@@ -71,7 +74,8 @@ def _reduction(p: Program, op: Op, *dtypes: str) -> tuple[Tensor, Tensor, set[in
     y = p.output(op)
     check_dtype(op, x, *dtypes)
     check_dtype(op, y, x.dtype)
-    check_quantized(op, x, y)
+    if x.dtype != "int32":
+        check_quantized(op, x, y)
     axes = _axes(op, x, axes_tensor)
     kept = [1 if i in axes else d for i, d in enumerate(x.shape)]
     check(op, y, y.size == int(np.prod(kept)), f"{int(np.prod(kept))} elements")

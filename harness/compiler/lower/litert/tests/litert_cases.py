@@ -83,6 +83,20 @@ def reduce_any(draw: st.DrawFn) -> Drawn:
 
 
 @st.composite
+def whole_numbers(draw: st.DrawFn) -> Drawn:
+    """What is counted in int32."""
+    code = draw(st.sampled_from(["SUM", "REDUCE_MAX", "REDUCE_MIN", "FLOOR_DIV", "FLOOR_MOD"]))
+    if code.startswith("FLOOR"):
+        shape = draw(shapes)
+        divisor = np.array(draw(st.sampled_from([-7, -3, -1, 1, 2, 5])), np.int32)
+        return Drawn(code, (Given(shape, "int32", (-40.0, 40.0)), divisor), ((shape, "int32"),))
+    shape = draw(shapes)
+    axis = draw(st.integers(0, len(shape) - 1))
+    kept = tuple(1 if i == axis else d for i, d in enumerate(shape))
+    return Drawn(code, (Given(shape, "int32", (-1e9, 1e9)), ints(axis)), ((kept, "int32"),), {"keepDims": True})
+
+
+@st.composite
 def bucketize(draw: st.DrawFn) -> Drawn:
     shape, dtype = draw(shapes), draw(st.sampled_from(["float32", "int32"]))
     ends = sorted(draw(st.lists(st.integers(-3, 3), min_size=1, max_size=5, unique=True)))
@@ -192,6 +206,7 @@ def local_response(draw: st.DrawFn) -> Drawn:
 BY_LITERT: dict[str, st.SearchStrategy[Callable[[Workbench], None]]] = {
     "of_two": of_two(),
     "reduce_any": reduce_any(),
+    "whole_numbers": whole_numbers(),
     "bucketize": bucketize(),
     "spectrum": spectrum(),
     "top_k": top_k(),
