@@ -42,6 +42,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--limit", type=int, metavar="N", help="at most N windows")
     parser.add_argument("--oracle", choices=["tflm", "litert-ref", "numpy"], help="whose outputs are right (default: rig.toml's)")
+    parser.add_argument("--optimise", choices=["speed", "size", "ram"], help="what counts first (default: rig.toml's)")
     parser.add_argument(
         "--json", nargs="?", const="-", metavar="FILE", help="write the result (schema 1) to FILE, or to stdout without FILE"
     )
@@ -55,7 +56,7 @@ def main(arguments: argparse.Namespace) -> int:
     from tinyrig.host.progress import progress
     from tinyrig.measure.variants import built_variants, model_variants
 
-    config = _with_tflm(load_config(), arguments)
+    config = _with_settings(load_config(), arguments)
     target = parse_own_board(arguments.board, config.boards)
     if arguments.labels and not arguments.windows:
         raise UserError("--labels needs --windows", expected="--windows x.npy --labels y.npy", received="--labels alone")
@@ -76,8 +77,8 @@ def main(arguments: argparse.Namespace) -> int:
     return EXIT_CLAIM if wrong_engines(document) else EXIT_GOOD
 
 
-def _with_tflm(config: Config, arguments: argparse.Namespace) -> Config:
-    given = {"tflm_dir": arguments.tflm_dir, "tflm_ops": arguments.tflm_ops}
+def _with_settings(config: Config, arguments: argparse.Namespace) -> Config:
+    given = {"tflm_dir": arguments.tflm_dir, "tflm_ops": arguments.tflm_ops, "optimise": arguments.optimise}
     return dataclasses.replace(config, **{key: value for key, value in given.items() if value is not None})
 
 

@@ -51,16 +51,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--engine", choices=["tinyrig", "portable", "cmsis-nn"], default="tinyrig", help="kernels to compile the models with"
     )
+    parser.add_argument("--optimise", choices=["speed", "size", "ram"], help="what counts first (default: rig.toml's)")
     parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="write schema 1 to FILE, or to stdout without FILE")
     parser.set_defaults(command=main)
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Prints a table for each model, or the JSON alone when that goes to stdout."""
-    from tinyrig.core.config import load_config
+    from tinyrig.core.config import load_config, with_optimise
     from tinyrig.workload.op_diff import table
 
-    config, results = load_config(), list[Compared]()
+    config, results = with_optimise(load_config(), arguments.optimise), list[Compared]()
     for path in arguments.models:
         try:
             results.append(_compare(path, arguments, config))

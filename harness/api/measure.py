@@ -11,7 +11,7 @@ from tinyrig.analysis.run_json import variant_to_json
 from tinyrig.api.result import Result, result_of
 from tinyrig.budget.budgets import Budgets
 from tinyrig.core.boards import parse_board
-from tinyrig.core.config import Config, load_config
+from tinyrig.core.config import Config, load_config, with_optimise
 from tinyrig.core.deadlines import Deadline
 from tinyrig.core.plans import AskedModel, RunPlan
 from tinyrig.core.records import Measurement
@@ -34,6 +34,7 @@ def run(
     engine: str = "tinyrig",
     limit: int | None = None,
     oracle: str | None = None,
+    optimise: str | None = None,
     labels: Name | None = None,
     output: str | int | None = None,
     min_accuracy: Amount | None = None,
@@ -46,7 +47,8 @@ def run(
 
     `model` is a .tflite file or the name of a table [models.NAME] of rig.toml, whose windows and budgets are then used where none
     are given here; `windows` the test windows, None for seeded random ones (then there is no accuracy). `limit`: at most so many
-    windows. `oracle`: "tflm", "litert-ref", "numpy" or "none", None for rig.toml's. `labels`: those of `windows`, in a file;
+    windows. `oracle`: "tflm", "litert-ref", "numpy" or "none", None for rig.toml's. `optimise`: "speed", "size" or "ram",
+    None for rig.toml's. `labels`: those of `windows`, in a file;
     `output`: which of several outputs they belong to, by name or number. Budgets are as on the command line.
 
     A claim that fails is in the result (`failed`), it is not raised. Raises UserError for what can't be used, a budget that could
@@ -63,7 +65,7 @@ def run(
         }
     )
     (asked,) = asked_models([os.fspath(model)], Said(_path(windows), _path(labels), as_text(output), budgets), config, oracle)
-    return take(asked, board, config, How(engine, limit, oracle)).result(asked.budgets, config)
+    return take(asked, board, config, How(engine, limit, oracle, optimise)).result(asked.budgets, config)
 
 
 def _path(name: Name | None) -> Path | None:
@@ -94,15 +96,17 @@ class Taken:
 
 @dataclass(frozen=True)
 class How:
-    """As on the command line; `oracle` None for rig.toml's."""
+    """As on the command line; `oracle` and `optimise` None for rig.toml's."""
 
     engine: str = "tinyrig"
     limit: int | None = None
     oracle: str | None = None
+    optimise: str | None = None
 
 
 def take(asked: AskedModel, board: str, config: Config, how: How = How()) -> Taken:
     """One model in a run of its own, stored; the board is given back afterwards. Raises RigErrors."""
+    config = with_optimise(config, how.optimise)
     target, deadline = parse_board(board, config.boards), Deadline("run_s", config.limits.run_s)
     variant = own_variant(asked)
     settings = run_settings(config, how.engine, how.limit, how.oracle)

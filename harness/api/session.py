@@ -60,6 +60,7 @@ class PytestMeasure:
         limit: int | None = None,
         oracle: str | None = None,
         engine: str = "tinyrig",
+        optimise: str | None = None,
         labels: Name | None = None,
         output: str | int | None = None,
         check: bool = True,
@@ -82,7 +83,7 @@ class PytestMeasure:
         )
         said = Said(self._path(windows), self._path(labels), as_text(output), budgets)
         (asked,) = asked_models([self._found(model)], said, self._config, oracle)
-        found = self._take(asked, How(engine, limit, oracle)).result(asked.budgets, self._config)
+        found = self._take(asked, How(engine, limit, oracle, optimise)).result(asked.budgets, self._config)
         self._note("tinyrig", line(found))
         for note in notes([found]):
             self._note("tinyrig.note", note)

@@ -10,9 +10,10 @@ from tinyrig.compiler.kernels.choose import select_kernel
 from tinyrig.compiler.lower.lower import Lowered, lower_file
 from tinyrig.compiler.memory import plan_memory
 from tinyrig.compiler.model.graph import Tensor
-from tinyrig.compiler.model.step import OPTIMISE, AnyStep, CompileOptions
+from tinyrig.compiler.model.step import AnyStep, CompileOptions
 from tinyrig.compiler.order import ordered
 from tinyrig.compiler.stream.choose import stream
+from tinyrig.core.config import OPTIMISE
 from tinyrig.core.errors import ModelError, UserError
 from tinyrig.core.hardware.cores import CORTEX_M4F, Core
 from tinyrig.core.records import CompiledModel, OpInfo, TensorSpec

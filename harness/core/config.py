@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout, for its tests and bench/ alone: an installed tinyrig has none."""
 MAX_BYTES = 1 << 20
+OPTIMISE = ("speed", "size", "ram")
+"""What can count first where a model is compiled."""
 
 log = logging.getLogger(__name__)
 
@@ -270,7 +272,7 @@ class Config:
     folders: Folders = field(default_factory=Folders)
     oracle: Annotated[str, OneOf(("tflm", "litert-ref", "numpy", "none"))] = "tflm"
     """Whose outputs are right."""
-    optimise: Annotated[str, OneOf(("speed", "size", "ram"))] = "speed"
+    optimise: Annotated[str, OneOf(OPTIMISE)] = "speed"
     """`speed` may spend flash on unrolled code and re-laid weights; `ram` may too, and takes chains of layers row by row."""
     line_rate: Annotated[int, Whole()] = 0
     """Baud that the virtual board's line is throttled to; 0: not at all."""
@@ -319,6 +321,13 @@ class Config:
     def networks(self) -> dict[str, str]:
         """What variants are built of: FILE.keras, FILE.h5 or module:function."""
         return {name: model for name, model in self.models.items() if isinstance(model, str)}
+
+
+def with_optimise(config: Config, optimise: str | None) -> Config:
+    """None leaves rig.toml's. Raises UserError for an unknown word."""
+    if optimise is not None and optimise not in OPTIMISE:
+        raise UserError("unknown optimisation", expected=" or ".join(OPTIMISE), received=repr(optimise))
+    return replace(config, optimise=optimise or config.optimise)
 
 
 @functools.cache

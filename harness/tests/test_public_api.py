@@ -28,6 +28,7 @@ RUN = {
     "engine": "str = 'tinyrig'",
     "limit": "int | None = None",
     "oracle": "str | None = None",
+    "optimise": "str | None = None",
     "labels": "Name | None = None",
     "output": "str | int | None = None",
     **BUDGETS,
@@ -219,6 +220,8 @@ def test_what_cannot_be_judged_or_used_is_an_error(home):
         tinyrig.run("dense.tflite", oracle="none", max_latency="5ms")
     with pytest.raises(tinyrig.UserError, match="budget max_ram can't be used"):
         tinyrig.run("dense.tflite", max_ram="8 apples")
+    with pytest.raises(tinyrig.UserError, match="unknown optimisation"):
+        tinyrig.run("dense.tflite", optimise="tiny")
     with pytest.raises(tinyrig.UserError, match="no model gestuer"):
         tinyrig.run("gestuer")
     unverified = tinyrig.run("dense.tflite", oracle="none", limit=1)

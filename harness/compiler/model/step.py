@@ -52,10 +52,6 @@ class CompileOptions:
         return self.optimise != "size"
 
 
-OPTIMISE = ("speed", "size", "ram")
-"""What can be asked for."""
-
-
 P_co = TypeVar("P_co", covariant=True)
 Q = TypeVar("Q")
 
