@@ -1,8 +1,8 @@
 """Claim: the engine reaches its targets and stays ahead of CMSIS-NN, network by network.
 
-On demand, because it takes minutes: pytest bench/test_engines.py. The networks of the zoo are built first if missing, into
-variants/out/zoo. Writes reports/out/engines.json and engines.md: every target beside the figure reached, and the engines
-side by side.
+On demand, because it takes minutes: pytest bench/test_engines.py, or with -m "not slow" without the networks of the kinds
+that users bring. The networks of the zoo are built first if missing, into variants/out/zoo. Writes reports/out/engines.json
+and engines.md: every target beside the figure reached, all networks in a table, and the engines side by side.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from engine_summary import WORST_CYCLES, WORST_RAM, portable_share, summary
 from per_tensor import per_tensor_dense
 
 from tinyrig.core.boards import parse_board
@@ -34,6 +35,17 @@ TWIN = "autoencoder_int8_per_tensor"
 INT8 = ("pqt", *(f"{net}_int8" for net in NETS), TWIN)
 FLOAT = ("simple", *(f"{net}_f32" for net in NETS if net != "autoencoder"))
 """The float autoencoder's weights, 1,063,456 bytes, are more than the board's flash."""
+BROUGHT = tuple(f"{net}_int8" for net in ("mobilenet_dead", "mobilenet_v2", "resnet_wide", "attention", "unet", "lstm", "tcn"))
+"""Of the kinds that users bring: tinyrig and the peer only, without the targets of the reference networks."""
+INT16 = "conv16_int16x8"
+MISSED = {
+    ("cycles", "attention_int8"): "products of two activations (BATCH_MATMUL) and softmax run on portable kernels in both",
+    ("RAM", "autoencoder_int8_per_tensor"): "activations widened to 16 bits for the dense layers: 1 KB that buys its cycles",
+    ("RAM", "autoencoder_int8"): "activations widened to 16 bits for the dense layers: 1 KB that buys its cycles",
+    ("cycles (memory on)", "dscnn_int8"): "without any waiting it is 4.2 M already; flash adds about 0.3 M",
+    ("cycles (memory on)", "autoencoder_int8"): "each of 17,000 lines of weights is read once and waits 3 cycles at the least",
+}
+"""Figure and network -> why its target is missed; a claim that is reached after all fails until its line is taken out."""
 LIMIT = 2
 """Windows a network and engine; the largest take 0.3 billion instructions an inference with the portable kernels."""
 KB = 1024
@@ -48,9 +60,18 @@ class EngineTarget:
     figure: str
     limit: float
     peer: float | None = None
+    memory: str = "none"
+    """The board's memory system, as in rig.toml."""
+    optimise: str = "speed"
 
     def __str__(self) -> str:
-        return f"{self.model}-{self.figure}"
+        return f"{self.model}-{self.label}"
+
+    @property
+    def label(self) -> str:
+        with_memory = [] if self.memory == "none" else ["memory on"]
+        conditions = ", ".join([f'"{self.optimise}"'] * (self.optimise != "speed") + with_memory)
+        return f"{self.figure} ({conditions})" if conditions else self.figure
 
 
 TARGETS = (
@@ -67,7 +88,10 @@ TARGETS = (
     EngineTarget("mobilenet_int8", "cycles", 14_500_000, 29_130_000),
     EngineTarget("mobilenet_int8", "arena", 56_000, 100_708),
     EngineTarget("autoencoder_int8", "cycles", 420_000, 723_000),
-    *(EngineTarget(f"{net}_f32", "cycles/MAC", 4.0) for net in ("dscnn", "resnet8", "mobilenet")),
+    EngineTarget("dscnn_int8", "cycles", 4_200_000, memory="nrf52840"),
+    EngineTarget("autoencoder_int8", "cycles", 420_000, memory="nrf52840"),
+    EngineTarget("mobilenet_int8", "arena", 32_000, optimise="ram"),
+    *(EngineTarget(f"{net}_f32", "cycles/MAC", 3.5) for net in ("dscnn", "resnet8", "mobilenet")),
 )
 
 
@@ -77,29 +101,32 @@ class EngineFigures:
     def __init__(self, board: str, config: Config) -> None:
         self._board, self._config = board, config
         self._found: dict[str, dict[str, Any]] = {}
-        self._without_waits: dict[str, dict[str, Any]] = {}
+        self._reached: dict[tuple[str, str, str], dict[str, Any]] = {}
 
     def _compared(self, model: str, engines: tuple[str, ...], config: Config) -> dict[str, Any]:
-        variant = paper_variant(model, config) if model in PAPER else zoo_variant(model)
-        return Comparison(parse_board(self._board, config.boards), config, engines, LIMIT).run([variant])
+        return Comparison(parse_board(self._board, config.boards), config, engines, LIMIT).run([self.variant(model)])
+
+    def variant(self, model: str) -> Variant:
+        return paper_variant(model, self._config) if model in PAPER else zoo_variant(model)
 
     def document(self, model: str) -> dict[str, Any]:
         if model not in self._found:
-            engines = ENGINES if model in INT8 else tuple(e for e in ENGINES if e != PEER)
-            self._found[model] = self._compared(model, engines, self._config)
+            self._found[model] = self._compared(model, engines_of(model), self._config)
         return self._found[model]
 
     def row(self, model: str, engine: str = "tinyrig") -> dict[str, Any]:
         return next(e for e in self.document(model)["models"][0]["engines"] if e["engine"] == engine)
 
-    def _target_figures(self, model: str) -> dict[str, Any]:
-        """The targets' cycles are for memory that never waits."""
-        if model not in self._without_waits:
-            self._without_waits[model] = self._compared(model, ("tinyrig",), replace(self._config, memory="none"))
-        return self._without_waits[model]["models"][0]["engines"][0]
+    def _target_figures(self, target: EngineTarget) -> dict[str, Any]:
+        key = (target.model, target.memory, target.optimise)
+        if key not in self._reached:
+            config = replace(self._config, memory=target.memory, optimise=target.optimise)
+            found = self._compared(target.model, ("tinyrig",), config)
+            self._reached[key] = found["models"][0]["engines"][0]
+        return self._reached[key]
 
     def reached(self, target: EngineTarget) -> float:
-        row = self._target_figures(target.model)
+        row = self._target_figures(target)
         figures = {
             "cycles": row["cycles"],
             "cycles/MAC": row["cycles_per_mac"],
@@ -122,17 +149,19 @@ class EngineFigures:
     def _page(self, whole: dict[str, Any]) -> str:
         from tabulate import tabulate
 
-        rows = [self._target_row(t) for t in TARGETS if t.model in self._without_waits]
+        rows = [self._target_row(t) for t in TARGETS if (t.model, t.memory, t.optimise) in self._reached]
         headers = ["network", "figure", "TFLM + CMSIS-NN before", "target", "reached", ""]
         align = ("left", "left", "right", "right", "right", "left")
         table = tabulate(rows, headers, tablefmt="github", disable_numparse=True, colalign=align)
         head = f"# Engines: targets and figures reached\n\n{INTRODUCTION}\n\ntinyrig at {commit()}.\n\n"
-        return wrapped(f"{head}{table}\n\n## Side by side\n\n{markdown(whole)}")
+        shares = {model: portable_share(self.variant(model).tflite) for model in self._found}
+        every = f"## Every network\n\n{EVERY}\n\n{summary(whole['models'], shares)}\n\n{_why_missed()}"
+        return wrapped(f"{head}{table}\n\n{every}\n\n## Side by side\n\n{markdown(whole)}")
 
     def _target_row(self, t: EngineTarget) -> list[str]:
         reached = self.reached(t)
         verdict = "no verified figure" if reached is None else "reached" if reached <= t.limit else "missed"
-        return [t.model, t.figure, *map(number, (t.peer, t.limit, reached)), verdict]
+        return [t.model, t.label, *map(number, (t.peer, t.limit, reached)), verdict]
 
 
 INTRODUCTION = f"""\
@@ -142,13 +171,31 @@ the median over {LIMIT} windows per network. In bytes: RAM is arena + static + s
 
 "TFLM + CMSIS-NN before" are whole runtimes, measured before this engine existed, with the same compiler and an earlier
 version of the same timing model, on networks of the same shapes with other weights. That model's memory never waits,
-and so do the targets' and what is reached (`memory = "none"`). The tables side by side are behind the nRF52840's flash
-and cache, with the ends of the band in brackets ([timing.md](timing.md)). The peer there is measured in the same run on
-the same board as the others, called from generated code without an interpreter.
+and neither does that of the targets and of what is reached (`memory = "none"`) unless "memory on" says so. All other
+tables are behind the nRF52840's flash and cache, with the ends of the band in brackets ([timing.md](timing.md)). The
+peer there is measured in the same run on the same board as the others, called from generated code without an
+interpreter.
 
 The converter quantises dense weights per channel, for which CMSIS-NN 4.0.0 has no dense function: it runs those layers
 as 1x1 convolutions, slowly for a single row. `{TWIN}` is the same network with one scale per
 layer, where the peer is at its best. The float autoencoder's weights exceed the board's flash, so it has no figure."""
+
+
+EVERY = """\
+Behind the nRF52840's flash and cache; "x peer" is against CMSIS-NN in the same run, at both ends of the band in brackets.
+"portable" is the share of multiply-accumulates that tinyrig leaves to portable kernels, "peer's own share" that of the
+peer's cycles in functions of CMSIS-NN: where it is small, the ratio says little about CMSIS-NN."""
+
+
+def _why_missed() -> str:
+    lines = "\n".join(f"- {figure} of {model}: {why}" for (figure, model), why in MISSED.items())
+    return f"Missed, and why:\n\n{lines}"
+
+
+def engines_of(model: str) -> tuple[str, ...]:
+    if model in BROUGHT:
+        return ("tinyrig", PEER)
+    return ENGINES if model in INT8 else tuple(e for e in ENGINES if e != PEER)
 
 
 def wrapped(page: str) -> str:
@@ -208,18 +255,37 @@ def engine_figures(pytestconfig: pytest.Config, config: Config) -> Iterator[Engi
     found.write()
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=str)
+def marked(target: EngineTarget) -> Any:
+    why = MISSED.get((target.label, target.model))
+    return pytest.param(target, id=str(target), marks=[pytest.mark.xfail(reason=why, strict=True)] if why else [])
+
+
+@pytest.mark.parametrize("target", map(marked, TARGETS))
 def test_target_is_reached(engine_figures: EngineFigures, target: EngineTarget) -> None:
     assert engine_figures.reached(target) <= target.limit
 
 
-@pytest.mark.parametrize("model", INT8)
-def test_ahead_of_the_peer_in_the_same_run(engine_figures: EngineFigures, model: str) -> None:
+def claimed(figure: str) -> list[Any]:
+    """Every int8 network as a parameter: slow where users bring such, xfail where its target is known to be missed."""
+    marks = {model: [pytest.mark.slow] if model in BROUGHT else [] for model in (*INT8, *BROUGHT)}
+    for (missed, model), why in MISSED.items():
+        if missed == figure:
+            marks[model].append(pytest.mark.xfail(reason=why, strict=True))
+    return [pytest.param(model, marks=found) for model, found in marks.items()]
+
+
+@pytest.mark.parametrize("model", claimed("cycles"))
+def test_cycles_against_the_peer_in_the_same_run(engine_figures: EngineFigures, model: str) -> None:
     ratio = engine_figures.row(model)["ratio_to_peer"]
-    assert engine_figures.row(model, PEER)["cycles"] and ratio["cycles"] < 1
+    assert engine_figures.row(model, PEER)["cycles"] and ratio["cycles"] <= WORST_CYCLES
 
 
-@pytest.mark.parametrize("model", [*INT8, *FLOAT])
+@pytest.mark.parametrize("model", claimed("RAM"))
+def test_ram_against_the_peer(engine_figures: EngineFigures, model: str) -> None:
+    assert engine_figures.row(model)["ratio_to_peer"]["ram"] <= WORST_RAM
+
+
+@pytest.mark.parametrize("model", [*INT8, *FLOAT, *(pytest.param(m, marks=pytest.mark.slow) for m in (*BROUGHT, INT16))])
 def test_every_engine_agrees_with_the_oracle(engine_figures: EngineFigures, model: str) -> None:
     document = engine_figures.document(model)
     assert wrong_engines(document) == []

@@ -71,7 +71,13 @@ def test_a_network_is_alive_and_repeats_with_its_seed(tmp_path: Path) -> None:
 @needs_tensorflow
 def test_dead_filters_have_tiny_scales_and_a_bias_at_its_limit(tmp_path: Path) -> None:
     """What makes a reference MobileNet hard: the converter widens such a scale until the bias fits 2^30."""
-    found = weights_and_macs(build(tmp_path, 1, "mobilenet_dead")["mobilenet_dead_int8.tflite"])[0]
+    built = (
+        "from dataclasses import replace; from pathlib import Path; "
+        "from tinyrig.variants.networks.zoo import ZOO, build_net; "
+        "build_net(replace(ZOO['conv16'], kinds=('int8',), dead=0.3), Path('.'), 1)"
+    )
+    subprocess.run([sys.executable, "-c", built], check=True, capture_output=True, cwd=tmp_path)
+    found = weights_and_macs((tmp_path / "conv16_int8.tflite").read_bytes())[0]
     biases = [w.values for w in found if w.role == "bias"]
     assert sum(np.any(np.abs(b.astype(np.int64)) > 2**29) for b in biases) > len(biases) // 2
 

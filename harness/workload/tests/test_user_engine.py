@@ -164,3 +164,37 @@ def test_the_command_takes_a_folder_like_an_engine(tmp_path, monkeypatch):
     assert main(["run", "--engine", str(EXAMPLE), "--model", "net.tflite", *options]) == 0
     (run,) = json.loads((tmp_path / "out.json").read_text())["runs"]
     assert run["engine"] == "own" and run["parity"]["mismatched_windows"] == 0 and run["latency"]["cycles_median"] > 0
+
+
+def generated_c(weights: np.ndarray, bias: np.ndarray) -> str:
+    """One dense layer as a generator might write it: weights in the code, no .tflite."""
+    rows = ",\n".join("{" + ", ".join(f"{float(v)!r}f" for v in row) + "}" for row in weights)
+    bias_c = ", ".join(f"{float(v)!r}f" for v in bias)
+    m, n = weights.shape
+    return f"""
+static const float weights[{m}][{n}] = {{{rows}}};
+static const float bias[{m}] = {{{bias_c}}};
+int generated_predict(const float *features, float *outputs);
+int generated_predict(const float *features, float *outputs)
+{{
+    for (int i = 0; i < {m}; i++) {{
+        outputs[i] = bias[i];
+        for (int j = 0; j < {n}; j++) outputs[i] += weights[i][j] * features[j];
+    }}
+    return 0;
+}}
+"""
+
+
+def test_generated_c_beside_the_example_is_an_engine(tmp_path):
+    """As docs/engine.md tells it: the folder copied, the tool's output put beside."""
+    rng = np.random.default_rng(9)
+    weights, bias = rng.normal(0, 0.4, (3, 7)).astype(np.float32), rng.normal(0, 0.4, 3).astype(np.float32)
+    b = ModelBuilder()
+    x, y = b.tensor((1, 7), name="x"), b.tensor((1, 3), name="y")
+    b.op("FULLY_CONNECTED", [x, b.tensor((3, 7), data=weights), b.tensor((3,), data=bias)], [y])
+    data = b.finish([x], [y])
+    folder = shutil.copytree(EXAMPLE.with_name("generated_engine"), tmp_path / "engine")
+    (folder / "generated.c").write_text(generated_c(weights, bias))
+    host, window = HostModel(user_engine(data, folder, **ROOM)), [rng.normal(0, 2, (1, 7)).astype(np.float32)]
+    np.testing.assert_allclose(host.invoke(window)[0], TflmOracle(data).run(window)[0], rtol=1e-5, atol=1e-5)
