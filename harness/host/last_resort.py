@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import sys
 import traceback
 
-from tinyrig.core.errors import EXIT_RIG, HostError
+from tinyrig.core.errors import EXIT_GOOD, EXIT_RIG, HostError
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +17,11 @@ log = logging.getLogger(__name__)
 def unforeseen(error: Exception, name: str) -> int:
     """Says it on stderr after `name` and returns the exit status: never Python's own, which is 1, a claim about a model that
     nobody has made. What the system refused (a full disk, a file that may not be read, no process more) is no mistake of ours, so
-    it gets no traceback, except in a log of everything."""
+    it gets no traceback, except in a log of everything. Where the reader of stdout has gone (`| head`), it has seen enough:
+    nothing is said."""
+    if isinstance(error, BrokenPipeError) and _nobody_reads():
+        _let_go_of_stdout()
+        return EXIT_GOOD
     if isinstance(error, OSError | MemoryError):
         log.debug("refused by the system", exc_info=error)
         say(f"{name}: {refused_by_system(error)}")
@@ -42,6 +47,16 @@ def refused_by_system(error: OSError | MemoryError) -> HostError:
         received=str(error) or type(error).__name__,
         remedy="see what it names: free space, permissions, limits of this user; then run again",
     )
+
+
+def _nobody_reads() -> bool:
+    """Whether stdout is a pipe whose reader has gone: another pipe that broke, to a child, is a failure."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    except (OSError, ValueError):
+        return False
 
 
 def _let_go_of_stdout() -> None:

@@ -116,3 +116,21 @@ def test_a_place_that_can_not_be_written_is_the_rigs(
     assert main(["run", *MODEL, "--no-report"]) == 3
     said = capfd.readouterr().err
     assert "remedy" in said and "Traceback" not in said and "is kept" not in said
+
+
+@pytest.mark.parametrize(("closed", "status"), [(True, 0), (False, 3)])
+def test_a_reader_of_stdout_that_has_gone_has_seen_enough(closed, status):
+    reading, writing = os.pipe()
+    code = (
+        "from tinyrig.host.last_resort import unforeseen; raise SystemExit(unforeseen(BrokenPipeError(32, 'Broken pipe'), 'x'))"
+    )
+    if closed:
+        os.close(reading)
+    try:
+        done = subprocess.run([sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(writing)
+        if not closed:
+            os.close(reading)
+    assert done.returncode == status
+    assert bool(done.stderr) == (not closed)
