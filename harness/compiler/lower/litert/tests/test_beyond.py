@@ -29,7 +29,7 @@ def test_an_op_equals_the_oracle(name: str, oracle: str, data: st.DataObject) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "oracle"), BOTH)
-@settings(LONG, max_examples=6)
+@settings(LONG, max_examples=4)
 @given(data=st.data())
 def test_an_op_equals_the_oracle_in_many_random_models(name: str, oracle: str, data: st.DataObject) -> None:
     cases.check(data.draw(st.lists(of(name, oracle), min_size=1, max_size=25)), data.draw(cases.seeds()), oracle=oracle)
