@@ -7,7 +7,7 @@ from dataclasses import astuple
 import numpy as np
 
 from tinyrig.compiler.kernels.dsp.int16_scale import Scales, pack, scales
-from tinyrig.compiler.kernels.m4_int8 import MAX_OFFSET, depthwise_planes, is_compact, unroll
+from tinyrig.compiler.kernels.m4_int8 import MAX_OFFSET, depthwise_planes, is_compact, spreads, unroll
 from tinyrig.compiler.kernels.m4_int8_map import specialised
 from tinyrig.compiler.kernels.m4_pack import pad_to
 from tinyrig.compiler.model.layers import Conv2D, DepthwiseConv2D, FullyConnected, Window
@@ -64,7 +64,7 @@ def depthwise_conv2d(step: ProgramStep[DepthwiseConv2D], options: CompileOptions
         return conv2d(step.with_params(conv), options)
     taps, shape, planes = depthwise_planes(p, channels=2)
     s = None if p.in_zero else scales(taps.reshape(w.out_c, -1), p.bias, p.quantized, doubled=2)
-    if s is None or w.dil_w > 2:
+    if s is None or not spreads(w, options):
         return None
     weights = Constant("weights", pad_to(taps, 4, 2) if planes.small else taps, "[channel][row][column]")
     in_place = (0,) if w.out_w <= w.in_w and w.out_h <= w.in_h and p.depth_multiplier == 1 else ()
