@@ -44,7 +44,7 @@ def sampler_of(name: str, folder: Path, faults: Sequence[str] = ()) -> Iterator[
     )
     image = live_image(RECORDING, sensor, BOARDS["virtual"], config)
     with (
-        VirtualBoard(image=image.elf, faults=faults, sensors=folder / "played.npz", sensor_log=log) as board,
+        VirtualBoard(image=image.elf, faults=faults, sensors=folder / "played.npz", sensor_speed=10, sensor_log=log) as board,
         Session(open_link(board.port, BOARDS["virtual"].baud)) as session,
     ):
         yield Sampler(session, sensor), log

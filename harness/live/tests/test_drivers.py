@@ -123,6 +123,7 @@ def traffic(name, tmp_path):
     return Traffic(lines[: -1 if not lines[-1].count(" ") else None])
 
 
+@pytest.mark.slow
 def test_glove(tmp_path):
     found = traffic("glove", tmp_path)
     selected = [w[0] for a, w, _ in found.transfers if a == 0x70]
