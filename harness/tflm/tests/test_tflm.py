@@ -45,6 +45,8 @@ FILES = {
     f"{LITE}/micro/tools/make/downloads/ruy/ruy/profiler/instrumentation.h": "",
     "third_party/cmsis_nn/Include/arm_nnfunctions.h": "",
     "third_party/cmsis_nn/Source/SoftmaxFunctions/arm_softmax_s8.c": "",
+    "third_party/cmsis_nn/Source/SoftmaxFunctions/arm_softmax_f16.c": "float16_t half;\n",
+    "third_party/cmsis_nn/Source/SoftmaxFunctions/arm_softmax_f32.c": "float32_t whole;\n",
 }
 
 
