@@ -67,17 +67,19 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _boards(asked: Sequence[str], config: Config) -> tuple[dict[str, Board], list[str]]:
-    """All known boards and those that are asked for, by the names that they go by; of an `arduino:FQBN`, and of one of rig.toml,
-    arduino-cli says what it has. Raises UserError, HostError."""
-    from tinyrig.arduino.facts import with_facts
-    from tinyrig.core.boards import by_fqbn, known_boards
+    """All known boards and those that are asked for, by the names that they go by; of an `arduino:FQBN` or
+    `zephyr:BOARD`, and of one of rig.toml, its build system says what it has. Raises UserError, HostError."""
+    from tinyrig.core.boards import by_fqbn, by_zephyr, known_boards
     from tinyrig.core.hardware.arduino import ARDUINO
+    from tinyrig.core.hardware.zephyr import ZEPHYR
+    from tinyrig.workload.zephyr.facts import with_facts
 
     boards, names = known_boards(config.boards), []
     for name in asked:
         board = by_fqbn(name.removeprefix(ARDUINO)) if name.startswith(ARDUINO) else boards.get(name)
+        board = by_zephyr(name.removeprefix(ZEPHYR)) if name.startswith(ZEPHYR) else board
         if board is None:
-            expected = f"{', '.join(boards)}, or arduino:FQBN"
+            expected = f"{', '.join(boards)}, arduino:FQBN, or zephyr:BOARD"
             raise UserError(f"--board {name} is not known", expected=expected, received=name)
         boards[board.name] = board if board.flash_bytes else with_facts(board, config.limits.build_s)
         names.append(board.name)

@@ -13,7 +13,7 @@ extern const uint32_t port_clock_hz;
 
 /* The board's name in the harness's table, at most 15 characters. One that could not start its crystal and runs on, less
  * exactly, from an oscillator of its own has a name that ends in "-hsi"; one whose port_cycles advances in steps of a
- * microsecond has one that ends in "-us". */
+ * microsecond has one that ends in "-us"; one that counts a timer's steps, which need not be the processor's cycles, "-timer". */
 const char *port_name(void);
 
 /* Call once, before anything else. */

@@ -19,11 +19,9 @@ from tinyrig.arduino.cli import CLI, NAME, Tools, check_board, find_tools
 from tinyrig.core.boards import Board
 from tinyrig.core.deadlines import Limits
 from tinyrig.core.errors import HostError, UserError
-from tinyrig.core.hardware.cores import GENERIC
+from tinyrig.core.hardware.cores import processor_in
 from tinyrig.host.run_tool import run_tool
 
-CPU = ("-mcpu=", "-march=", "-mfloat-abi=", "-mfpu=", "-mabi=", "-mthumb")
-"""Options that say which processor code is for."""
 C_RECIPE, C_FLAGS = "recipe.c.o.pattern", "compiler.c.extra_flags"
 EIGHT_BIT = re.compile(r"(?:.*[/\\])?avr-gcc(?:\.exe)?")
 DEEPEST, LARGEST_BYTES = 3, 1 << 20
@@ -89,10 +87,8 @@ def facts_in(fqbn: str, found: Mapping[str, str]) -> Facts:
             received=f"{found.get('build.mcu') or 'AVR'}, {found.get('upload.maximum_data_size') or 'few'} bytes of RAM",
             remedy="take another board; `tinyrig boards` lists some",
         )
-    cpu = tuple(dict.fromkeys(word for word in words if word.startswith(CPU)))
     flash, ram = (_bytes(found.get(f"upload.maximum_{what}", "")) for what in ("size", "data_size"))
-    known = any(word.startswith(("-mcpu=cortex-m", "-march=rv32", "-march=armv")) for word in cpu)
-    return Facts(cpu if known else (GENERIC,), flash, ram, found.get(C_FLAGS, ""))
+    return Facts(processor_in(words), flash, ram, found.get(C_FLAGS, ""))
 
 
 def _bytes(text: str) -> int:

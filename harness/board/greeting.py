@@ -66,7 +66,7 @@ class Greeter:
             return None if self._attachment.blank else self.hello()
         except LinkError as error:
             board, ports = self._attachment.board, self._attachment.ports
-            if board.flasher != "command" and not (board.fqbn and ports.flash != ports.link):
+            if board.flasher != "command" and not ((board.fqbn and ports.flash != ports.link) or board.zephyr):
                 raise first_flash(board, ports.link) or error from error
             return None
 
@@ -134,7 +134,8 @@ def situation(hello: Hello, image: Image, board: Board, least_cycles: int, count
     own = image.footprint.ram_arena + image.footprint.ram_static if image.footprint else 0
     per_s = bounds.CLOCK_RATIO * hello.clock_hz if physical else bounds.EMULATED_PER_S
     step = hello.clock_hz // timer_hz(hello, board)
-    known = counting and not (counts_us(hello) and step == 1)  # a clock that nobody knows is stated as the timer's own
+    # a clock that nobody knows is stated as the timer's own, and a timer need not count the processor's cycles
+    known = counting and not (counts_us(hello) and step == 1) and not hello.board_name.endswith("-timer")
     return bounds.Situation(
         clock_hz=hello.clock_hz,
         least_cycles=max(0, least_cycles - 2 * step) if known else 0,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tinyrig.arduino.facts import with_facts
 from tinyrig.board.probe_line import is_probe_line, through_probe
 from tinyrig.core.boards import BOARDS, USB_PORT, Board, BoardTarget, MlperfTarget, Target, known_boards, recognise_usb, sharing
 from tinyrig.core.config import BoardPorts, Config
@@ -12,6 +11,7 @@ from tinyrig.core.errors import LinkError, UserError
 from tinyrig.flash.route import flash_port_beside, no_link, other_board, probe_id, with_flasher
 from tinyrig.host.locks import port_key
 from tinyrig.link.usb import place, same_device, usb_serial
+from tinyrig.workload.zephyr.facts import with_facts
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,7 @@ class Rig:
             raise self._greeter.refusal
         wires = f"the serial wires ({self.board.pins}), " if self.board.pins else ""
         sketch = "whether the board has another port that Serial goes to (docs/your_board.md), " if self.board.fqbn else ""
+        sketch = "which port the board's console is (docs/zephyr.md), " if self.board.zephyr else sketch
         raise LinkError(
             f"no answer on {self.ports.link} after flashing",
             expected=f"the firmware's hello within hello_s = {self._hello_s:g} s ([limits] in rig.toml)",

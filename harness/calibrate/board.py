@@ -50,11 +50,11 @@ def measured_loops(target: BoardTarget, config: Config) -> tuple[list[Measured],
                 expected="a physical board, or virtual",
                 received=rig.board.name,
             )
-        if rig.board.builder == "sketch":
+        if rig.board.builder in ("sketch", "zephyr"):
             raise UserError(
                 f"{rig.board.name} can't be calibrated: the loops are made for a Cortex-M4 whose every cycle is counted",
                 expected="virtual, nano33ble, or a board with a bare-metal image",
-                received="a sketch for any Arduino core, beside whose measurements the core's interrupts run",
+                received="an image beside whose measurements the interrupts of an Arduino core or of Zephyr run",
                 remedy="compare networks on it by `tinyrig run`",
             )
         session, hello = rig.prepare(calibration_image(rig.board, config))

@@ -12,6 +12,7 @@ from tinyrig.core.hardware.arduino import ARDUINO, FQBN, arduino_board
 from tinyrig.core.hardware.board import Board as Board
 from tinyrig.core.hardware.emulated import EMULATED
 from tinyrig.core.hardware.owned import OWNED, SHARED
+from tinyrig.core.hardware.zephyr import ZEPHYR, ZEPHYR_BOARD, zephyr_board
 from tinyrig.core.records import ESTIMATED, INSTRUCTIONS, MEASURED
 
 NANO33_USB_IDS = ("2341:805a", "2341:005a", "2341:015a", "2341:025a")
@@ -183,9 +184,9 @@ def known_boards(entries: Mapping[str, Any] | None = None) -> dict[str, Board]:
 
 
 def parse_board(text: str, entries: Mapping[str, Any] | None = None) -> Target:
-    """`virtual`, `virtual#3`, `nano33ble`, `arduino:FQBN`, `/dev/ttyACM0`, `usb:SERIAL`, `socket://host:port`, `labgrid:PLACE` or
-    `name@port` -> BoardTarget, `mlperf@port` -> MlperfTarget. `entries`: rig.toml's [boards], whose names are known too. Raises
-    UserError."""
+    """`virtual`, `virtual#3`, `nano33ble`, `arduino:FQBN`, `zephyr:BOARD`, `/dev/ttyACM0`, `usb:SERIAL`, `socket://host:port`,
+    `labgrid:PLACE` or `name@port` -> BoardTarget, `mlperf@port` -> MlperfTarget. `entries`: rig.toml's [boards], whose names are
+    known too. Raises UserError."""
     name, at, port = text.partition("@")
     if name == MLPERF:
         return MlperfTarget(_named_port(port))
@@ -201,7 +202,7 @@ def parse_board(text: str, entries: Mapping[str, Any] | None = None) -> Target:
     meant = f"write --board={ARDUINO}{text}; " if FQBN.fullmatch(name) else meant
     raise UserError(
         f"unknown board {text!r}",
-        expected=f"one of {names}, virtual#NUMBER, arduino:FQBN, a serial port or URL, or NAME@PORT",
+        expected=f"one of {names}, virtual#NUMBER, arduino:FQBN, zephyr:BOARD, a serial port or URL, or NAME@PORT",
         received=repr(text),
         remedy=f"{meant}run `tinyrig boards` to see known and attached boards",
     )
@@ -256,6 +257,8 @@ def _known(name: str, entries: Mapping[str, Any]) -> BoardTarget | None:
         return replace(known, entry=name)
     if name.startswith(ARDUINO):
         return BoardTarget(by_fqbn(name.removeprefix(ARDUINO)), None)
+    if name.startswith(ZEPHYR):
+        return BoardTarget(by_zephyr(name.removeprefix(ZEPHYR)), None)
     base, mark, number = name.partition("#")
     if mark and base == "virtual" and re.fullmatch(r"[0-9]{1,3}", number) and int(number) <= 255:
         return BoardTarget(BOARDS[base], None, number=int(number))
@@ -272,6 +275,18 @@ def by_fqbn(fqbn: str) -> Board:
             remedy="run `arduino-cli board list`, or `arduino-cli board listall WORD`, to see the FQBN of your board",
         )
     return next((b for b in BOARDS.values() if b.fqbn == fqbn), None) or arduino_board(fqbn)
+
+
+def by_zephyr(board: str) -> Board:
+    """Raises UserError for what can't be a board of Zephyr's."""
+    if ZEPHYR_BOARD.fullmatch(board):
+        return zephyr_board(board)
+    raise UserError(
+        f"{board!r} is no name of a board that Zephyr has",
+        expected="BOARD or BOARD/QUALIFIERS, as in zephyr:nucleo_f401re@/dev/ttyACM0",
+        received=repr(board)[:200],
+        remedy="run `west boards` to see them; a board with a revision goes into rig.toml (docs/zephyr.md)",
+    )
 
 
 def check_place(port: str) -> None:

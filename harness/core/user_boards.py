@@ -1,7 +1,7 @@
 """[boards.NAME] of rig.toml: facts of a board that is the user's own, beside where it is wired.
 
-A board is described in full, by `like`, a known board whose facts it takes where it names none of its own, or by `fqbn`, its name
-for arduino-cli, which knows the rest.
+A board is described in full, by `like`, a known board whose facts it takes where it names none of its own, or by the name that
+another build system has for it and knows the rest: `fqbn` for arduino-cli, `zephyr_board` for west.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from tinyrig.core.boards import BOARDS, Board
 from tinyrig.core.checked import KEYS, OneOf, Text, Texts, Whole
 from tinyrig.core.errors import UserError
 from tinyrig.core.hardware.arduino import FQBN, arduino_board
+from tinyrig.core.hardware.zephyr import ZEPHYR_BOARD, zephyr_board
 from tinyrig.core.records import INSTRUCTIONS, MEASURED
 
 NEEDED = ("port", "clock_hz", "flash_base", "flash_bytes", "ram_base", "ram_bytes")
 BESIDE_FQBN = ("fqbn", "title", "usb_ids", "flash_bytes", "ram_bytes")
 """What else is known of a board that arduino-cli builds for; the memory only where arduino-cli does not tell it."""
+BESIDE_ZEPHYR = ("builder", "zephyr_board", "zephyr_snippets", "title", "usb_ids", "baud", "flash_bytes", "ram_bytes")
+"""The same where west builds."""
 TIMINGS = (MEASURED, INSTRUCTIONS)
 PLACEHOLDERS = ("bin", "elf", "port", "base")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,30}")
@@ -42,6 +45,12 @@ def _command(words: tuple[str, ...]) -> tuple[str, ...]:
 
 def _fqbn(text: str) -> str:
     if not FQBN.fullmatch(text):
+        raise ValueError(text)
+    return text
+
+
+def _zephyr(text: str) -> str:
+    if not ZEPHYR_BOARD.fullmatch(text):
         raise ValueError(text)
     return text
 
@@ -81,6 +90,12 @@ class BoardTable(Wiring):
     """A known board whose facts it takes over where it names none of its own."""
     fqbn: Annotated[str | None, Text('a name like "rp2040:rp2040:rpipico"', least=1, accept=_fqbn)] = None
     """arduino-cli's name of a board that has an Arduino core: the firmware is a sketch (docs/your_board.md)."""
+    builder: Annotated[str | None, OneOf(("zephyr",))] = None
+    """Another build system than tinyrig's own; what it builds for is zephyr_board."""
+    zephyr_board: Annotated[str | None, Text('a name like "nucleo_f401re"', least=1, accept=_zephyr)] = None
+    """Zephyr's name of a board: the firmware is a Zephyr application that west builds (docs/zephyr.md)."""
+    zephyr_snippets: Annotated[tuple[str, ...] | None, Texts('a list of texts, like ["cdc-acm-console"]', least=1)] = None
+    """Zephyr's snippets to build with, as `west build -S` takes them."""
     title: Annotated[str | None, Text(least=1)] = None
     """For lists of boards."""
     timing: Annotated[str | None, OneOf(TIMINGS)] = None
@@ -119,6 +134,8 @@ def own_board(name: str, table: BoardTable, file: Path | None) -> Board | None:
     reader.check_name()
     if "fqbn" in facts:
         return reader.arduino(facts)
+    if facts.keys() & {"builder", "zephyr_board", "zephyr_snippets"}:
+        return reader.zephyr(facts)
     base = reader.base(facts)
     if base is None:
         reader.check_complete(facts)
@@ -170,6 +187,19 @@ class _Reader:
             raise self.fault(f"fqbn and {other[0]} exclude each other", f"beside fqbn only {beside}", ", ".join(other))
         board = arduino_board(facts["fqbn"], self._name)
         return replace(board, **{"title": f"{self._name} ({board.fqbn})", **facts})
+
+    def zephyr(self, facts: Mapping[str, Any]) -> Board:
+        if other := [key for key in facts if key not in BESIDE_ZEPHYR]:
+            beside = ", ".join(BESIDE_ZEPHYR)
+            raise self.fault(f"{other[0]} is no fact of a board that west builds for", f"only {beside}", ", ".join(other))
+        if "zephyr_board" not in facts:
+            given = next(key for key in ("builder", "zephyr_snippets") if key in facts)
+            raise self.fault(
+                "zephyr_board is missing", f'zephyr_board = "NAME", as `west boards` lists it, beside {given}', "none"
+            )
+        board = zephyr_board(facts["zephyr_board"], self._name)
+        more = {key: value for key, value in facts.items() if key not in ("builder", "zephyr_board")}
+        return replace(board, **{"title": f"{self._name} ({board.zephyr}, Zephyr)", **more})
 
     def base(self, facts: Mapping[str, Any]) -> Board | None:
         like = facts.get("like")

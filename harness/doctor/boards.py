@@ -110,30 +110,34 @@ def _places(port: Port) -> str:
     return ", ".join(wire.which for wire in port.wired)
 
 
+def _facts(b: Board) -> dict[str, Any]:
+    from tinyrig.doctor.routes import reached
+
+    return {
+        "name": b.name,
+        "title": b.title,
+        "clock_hz": b.clock_hz or None,
+        "timer_hz": b.timer_hz or b.clock_hz or None,
+        "timing": b.timing,
+        "flash_bytes": b.flash_bytes or None,
+        "ram_bytes": b.ram_bytes or None,
+        "usb_ids": list(b.usb_ids),
+        "emulator": bool(b.starter),
+        "seen_on_silicon": b.seen or None,
+        "reached": reached(b),
+        "fqbn": b.fqbn or None,
+        "zephyr_board": b.zephyr or None,
+        "unknown": b.unknown,
+    }
+
+
 def _json(boards: Sequence[Board], ports: Sequence[Port], config: Config) -> dict[str, Any]:
     """What is not known is null; `unknown` says why."""
-    from tinyrig.doctor.routes import offers, reached
+    from tinyrig.doctor.routes import offers
 
     return {
         "schema": SCHEMA,
-        "known": [
-            {
-                "name": b.name,
-                "title": b.title,
-                "clock_hz": b.clock_hz or None,
-                "timer_hz": b.timer_hz or b.clock_hz or None,
-                "timing": b.timing,
-                "flash_bytes": b.flash_bytes or None,
-                "ram_bytes": b.ram_bytes or None,
-                "usb_ids": list(b.usb_ids),
-                "emulator": bool(b.starter),
-                "seen_on_silicon": b.seen or None,
-                "reached": reached(b),
-                "fqbn": b.fqbn or None,
-                "unknown": b.unknown,
-            }
-            for b in boards
-        ],
+        "known": [_facts(b) for b in boards],
         "ports": [
             {
                 "port": p.port,

@@ -13,6 +13,7 @@ from tinyrig.core.boards import BOARDS, PLACE, Board, parse_own_board, recognise
 from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, InUseError, LinkError, RigError, UserError
 from tinyrig.core.hardware.arduino import arduino_board
+from tinyrig.core.hardware.zephyr import zephyr_board
 from tinyrig.core.records import Hello
 from tinyrig.core.text import printable
 from tinyrig.flash.samba import BOOTLOADER_USB_ID
@@ -23,6 +24,9 @@ from tinyrig.link.usb import lock_key, place
 
 SKETCHES = ("arduino", "arduino-us")
 """What the firmware of any Arduino board calls itself (firmware/port/sketch)."""
+
+ZEPHYRS = ("zephyr", "zephyr-timer")
+"""The same of any board of Zephyr's (firmware/port/zephyr)."""
 
 
 class PortStatus(StrEnum):
@@ -168,6 +172,8 @@ def _with_link(port: Port, greet: bool) -> Port:
 
 def _nameless(hello: Hello) -> Board:
     """What answers where neither its USB id nor its hello names one of the table."""
+    if hello.board_name in ZEPHYRS:
+        return zephyr_board("unknown", "a Zephyr board")
     sketch = hello.board_name in SKETCHES
     return arduino_board("its:fqbn:unknown", "an Arduino board") if sketch else BOARDS["nano33ble-uart"]
 

@@ -19,6 +19,7 @@ class Reached(StrEnum):
     QEMU = "QEMU"
     BOOTLOADER = "bootloader"
     ARDUINO = "Arduino"
+    ZEPHYR = "Zephyr"
     PROBE = "debug probe"
     COMMAND = "command"
     ELSEWHERE = "network"
@@ -29,6 +30,7 @@ HEADINGS = {
     Reached.QEMU: "QEMU: started for the run",
     Reached.BOOTLOADER: "bootloader: flashed through its own USB port, data over a serial adapter",
     Reached.ARDUINO: "Arduino: arduino-cli builds and uploads, data over the same cable; any other: --board=arduino:FQBN@PORT",
+    Reached.ZEPHYR: "Zephyr: west builds and flashes, data over the board's console: --board=zephyr:BOARD@PORT",
     Reached.PROBE: "debug probe: flashed through it; it can be the line, too (NAME@swd)",
     Reached.COMMAND: "command: flashed as rig.toml says",
     Reached.ELSEWHERE: "network: at a labgrid place or URL that rig.toml names",
@@ -41,6 +43,8 @@ def reached(board: Board, link: str = "") -> Reached:
         return Reached.ELSEWHERE
     if board.starter:
         return Reached.QEMU if board.starter == "qemu" else Reached.VIRTUAL
+    if board.builder == "zephyr":
+        return Reached.ZEPHYR
     if board.flasher in BY_PROBE:
         return Reached.PROBE
     return {"arduino-cli": Reached.ARDUINO, "nano33": Reached.BOOTLOADER}.get(board.flasher, Reached.COMMAND)
@@ -55,7 +59,7 @@ def offers(port: Port, config: Config) -> tuple[str, ...]:
         return (*(_run(board.name, port.port) for board in several), *_unknown(port))
     if port.board is not None and port.usb in port.board.usb_ids:
         return (_run(port.board.name, port.port),)
-    stranger = port.hello is None or (port.board is not None and bool(port.board.fqbn))
+    stranger = port.hello is None or (port.board is not None and bool(port.board.fqbn or port.board.zephyr))
     return _unknown(port) if port.usb and stranger else ()
 
 

@@ -23,6 +23,7 @@ from tinyrig.core.hardware.cores import RISCV_CC
 from tinyrig.doctor.checks import CheckStatus
 from tinyrig.host.run_tool import run_tool
 from tinyrig.places.remedies import AGAIN, ARM, HOST, RISCV, compiler, extra
+from tinyrig.workload.zephyr.west import GUIDE, find_west
 
 TOOL_S = 15.0
 """One call of a tool; less than checks.PATIENCE_S, so that its own error is reported."""
@@ -37,6 +38,7 @@ NEEDS: dict[str, tuple[Alternatives, ...]] = {
     "gcc of RISC-V": ((RISCV_CC,),),
     "arduino": (("arduino-cli",), ("arduino core",)),
     "sketch": (("arduino-cli",),),
+    "zephyr": (("west",), ("zephyr",)),
     # flashers
     "nano33": (("pyserial",),),
     "arduino-cli": (("arduino-cli",),),
@@ -156,6 +158,14 @@ def _rp2040js() -> Found:
         return Found(CheckStatus.MISSING, error.what, error.remedy)
 
 
+def _zephyr() -> Found:
+    try:
+        found = find_west(TOOL_S)
+    except HostError as error:
+        return Found(CheckStatus.MISSING, error.received, error.remedy)
+    return Found(CheckStatus.OK, f"{found.zephyr} in {found.base}")
+
+
 def _qemu() -> Found:
     found = _program("qemu-system-arm", ("--version",), "apt-get install --no-install-recommends qemu-system-arm")
     if found.status != CheckStatus.OK:
@@ -223,6 +233,8 @@ TOOLS: dict[str, Callable[[], Found]] = {
     ),
     "arduino-cli": lambda: _program("arduino-cli", ("version",), "https://arduino.github.io/arduino-cli/latest/installation/"),
     "arduino core": _arduino_core,
+    "west": lambda: _program("west", ("--version",), f"pip install west, then a workspace: {GUIDE}"),
+    "zephyr": _zephyr,
     "pyocd": lambda: _package("pyocd", "pyocd", extra("swd")),
     "st-flash": lambda: _program("st-flash", ("--version",), "apt-get install --no-install-recommends stlink-tools"),
     "tflite-micro": lambda: _package("tflite-micro", "tflite_micro"),

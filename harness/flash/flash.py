@@ -21,10 +21,13 @@ from tinyrig.flash.arduino import flash_arduino
 from tinyrig.flash.command import flash_by_command, no_flasher
 from tinyrig.flash.job import FlashJob, Progress
 from tinyrig.flash.samba import ENTER_S, flash_nano33, restart_nano33
+from tinyrig.flash.west import flash_west
 
 log = logging.getLogger(__name__)
 
 TRIES = 2
+LINKED_BY_OTHERS = ("sketch", "zephyr")
+"""Builders that have seen to it that an image fits: its .bin need not be what is written."""
 FLASH_S = 300.0
 """For all tries together: twice entering, erasing, 240 pages written and compared."""
 
@@ -47,7 +50,7 @@ def flash(
     Why a try failed is logged. Raises ModelError (image too large), LinkError (nobody answers, port missing, busy or gone, not
     this kind of board, `deadline_s` over) or DeviceError (refused; verification failed, with the address).
     """
-    if board.builder != "sketch" and len(image_bin) > board.flash_bytes:  # of a sketch arduino-cli has seen to that
+    if board.builder not in LINKED_BY_OTHERS and len(image_bin) > board.flash_bytes:
         raise ModelError(
             "the image does not fit the board's flash",
             expected=f"at most {board.flash_bytes} bytes",
@@ -94,6 +97,7 @@ FLASHERS: dict[str, Callable[[FlashJob, RigError | None], RigError | None]] = {
     "nano33": flash_nano33,
     "arduino-cli": flash_arduino,
     "command": flash_own,
+    "west": flash_west,
     "none": flash_not,
     **probe.FLASHERS,
 }
@@ -108,6 +112,6 @@ def restart(board: Board, port: str, deadline_s: float = 2 * ENTER_S) -> None:
     if board.flasher in probe.RESTARTERS:
         probe.RESTARTERS[board.flasher](board, port, deadline)
         return
-    if board.flasher in ("command", "none") or board.fqbn:
+    if board.flasher in ("command", "none", "west") or board.fqbn:
         raise LinkError(f"{board.name} has no bootloader that is known how to be asked")
     restart_nano33(board, port, deadline)

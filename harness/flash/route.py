@@ -17,15 +17,15 @@ from tinyrig.flash.flash import FLASHERS
 Attached = Sequence[tuple[str, str, Board | None]]
 BY_BOOTLOADER = "nano33"
 """The flasher that speaks to a bootloader on a serial port."""
-BY_PROBE = tuple(probe.FLASHERS)
-"""Those that take a debug probe."""
+BY_PROBE = (*probe.FLASHERS, "west")
+"""Those that take a debug probe's id, not a port."""
 
 
 def with_flasher(board: Board, wired: BoardPorts) -> Board:
     """The board, flashed the way that rig.toml says. Raises UserError for one that does not exist or does not fit."""
     if wired.flasher in ("", board.flasher):
         return board
-    fit = [name for name in FLASHERS if name == board.flasher or (name in BY_PROBE and board.swd_target)]
+    fit = [name for name in FLASHERS if name == board.flasher or (name in probe.FLASHERS and board.swd_target)]
     if wired.flasher not in fit:
         raise UserError(
             f"rig.toml: {board.name} can't be flashed by {wired.flasher!r}",
@@ -81,6 +81,13 @@ def no_link(board: Board) -> LinkError:
     """What to do when nothing says through which port a board speaks."""
     if new := first_flash(board, "") if board.usb_ids else None:
         return new
+    if board.zephyr and not board.usb_ids:
+        return LinkError(
+            f"nothing says at which port {board.name} is",
+            expected=f'--board={board.name}@PORT, or link = "PORT" under [boards.NAME] in rig.toml',
+            received="neither",
+            remedy="`tinyrig boards` lists the ports of this machine; the line is the board's console (docs/zephyr.md)",
+        )
     if not board.usb_ids and not board.pins:
         way = f"arduino:{board.fqbn}" if board.name == f"arduino:{board.fqbn}" else board.name
         line = "PORT" if board.fqbn else "swd"

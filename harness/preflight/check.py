@@ -16,7 +16,7 @@ from tinyrig.core.boards import BOARDS, Board
 from tinyrig.core.errors import ModelError
 from tinyrig.core.records import TensorSpec
 from tinyrig.preflight.advice import advice_for
-from tinyrig.preflight.flash_estimate import RIG_FLASH, RIG_RAM, estimate
+from tinyrig.preflight.flash_estimate import MORE_RAM, RIG_FLASH, RIG_RAM, estimate
 from tinyrig.preflight.records import FAST, PORTABLE, BoardFit, CheckedOp, ModelCheck
 
 
@@ -70,7 +70,7 @@ def _fit(units: tuple[Unit, Unit, Callable[[], Unit]], board: Board) -> BoardFit
     if lacks_ram(unit, board.ram_room):
         unit = leaner(unit, by_rows())
     flash = estimate(unit).high + RIG_FLASH[board.builder]
-    ram = unit.memory.arena_bytes + RIG_RAM
+    ram = unit.memory.arena_bytes + RIG_RAM + MORE_RAM.get(board.builder, 0)
     lacks = [
         f"{need - have:,} bytes of {what}"
         for what, need, have in (("flash", flash, board.flash_room), ("RAM", ram, board.ram_room))

@@ -14,10 +14,12 @@ from tinyrig.compiler.emit import Unit
 from tinyrig.preflight.code_parts import parts_of, table_numbers
 from tinyrig.preflight.records import FlashEstimate
 
-RIG_FLASH = {"gcc": 8 * 1024, "arduino": 128 * 1024, "sketch": 128 * 1024}
+RIG_FLASH = {"gcc": 8 * 1024, "arduino": 128 * 1024, "sketch": 128 * 1024, "zephyr": 64 * 1024}
 """Bytes of the firmware around the model, at most, by how the image is built; test_flash_estimate.py holds it against a build."""
 RIG_RAM = 14 * 1024
 """RAM that the firmware wants beside the arena: its smallest buffers, variables and a stack. Larger buffers only serve speed."""
+MORE_RAM = {"zephyr": 8 * 1024}
+"""What the firmware wants beyond that, by builder: Zephyr's other stacks and tables, its drivers and the line's ring."""
 BOUNDS_FILE = Path(__file__).with_name("code_bounds.json")
 UNKNOWN = (0, 3000, 2500)
 """Of a function that was never built: nothing is smaller, and few are larger."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tinyrig.arduino import cli as arduino_cli
-from tinyrig.arduino.cli import Tools
+from tinyrig.arduino.cli import Tools as ArduinoTools
 from tinyrig.core.boards import Board
 from tinyrig.core.config import Folders
 from tinyrig.core.deadlines import Limits
@@ -33,6 +33,11 @@ from tinyrig.places.project import made
 from tinyrig.workload import arduino_sketch, kernel_flags
 from tinyrig.workload.cross import compile_flags, find_compiler, link_flags, mailbox_flags, memory_script, port_files, port_folder
 from tinyrig.workload.toolchain import TOOL_FLAGS, dependencies, failure
+from tinyrig.workload.zephyr import app as zephyr_app
+from tinyrig.workload.zephyr.west import West, find_west
+
+Tools = ArduinoTools | West
+"""Of a build system that is not ours."""
 
 RIG_FLAGS = ("-std=gnu11", "-Os", "-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra", "-Werror")
 MODEL_FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections", "-Wall")
@@ -72,7 +77,7 @@ def build_image(
 
 def _build_image(model: CompiledModel, board: Board, build_dir: Path, build_s: float) -> Image:
     payload = max_payload(model, board)
-    tools = None if board.builder == "gcc" else arduino_cli.find_tools(build_s, arduino_sketch.fqbn_of(board))
+    tools = _tools(board, build_s)
     build_id = _build_id(model, board, payload, tools.name if tools else find_compiler(board.core)[1])
     folder = build_dir / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', board.name)}-{model.engine}-{build_id[:16]}"
     footprint = _finished(folder)
@@ -82,6 +87,13 @@ def _build_image(model: CompiledModel, board: Board, build_dir: Path, build_s: f
         with alone(build_dir / f".{folder.name}.lock"):
             footprint = _finished(folder) or _build_in(folder, build)
     return _image(model, board, build_id, folder, footprint, _toolchain(board, folder, tools))
+
+
+def _tools(board: Board, build_s: float) -> Tools | None:
+    """None for a bare-metal image. Raises HostError."""
+    if board.builder == "zephyr":
+        return find_west(build_s)
+    return None if board.builder == "gcc" else arduino_cli.find_tools(build_s, arduino_sketch.fqbn_of(board))
 
 
 def _build_in(folder: Path, build: Callable[[Path], Footprint]) -> Footprint:
@@ -144,11 +156,16 @@ def _build_id(model: CompiledModel, board: Board, payload: int, compiler: str) -
         digest.update(name.encode() + b"\0" + content)
     for name in sorted(model.sources):
         digest.update(name.encode() + model.sources[name].encode())
-    bare = (*RIG_FLAGS, *MODEL_FLAGS, *OWN_FLAGS, *link_flags(board.core), *board.cpu_flags, memory_script(board))
-    flags = bare if board.builder == "gcc" else (arduino_sketch.flags_of(board), arduino_sketch.PRAGMA, board.fqbn)
     options = [kernel_flags.options(FIRMWARE / "nn" / k) for k in model.kernels]
-    digest.update(repr((model.sha256, model.engine, payload, flags, options, compiler, board.name)).encode())
+    digest.update(repr((model.sha256, model.engine, payload, _flags(board), options, compiler, board.name)).encode())
     return digest.hexdigest()[:32]
+
+
+def _flags(board: Board) -> tuple[str, ...]:
+    if board.builder == "zephyr":
+        return zephyr_app.identity(board)
+    bare = (*RIG_FLAGS, *MODEL_FLAGS, *OWN_FLAGS, *link_flags(board.core), *board.cpu_flags, memory_script(board))
+    return bare if board.builder == "gcc" else (arduino_sketch.flags_of(board), arduino_sketch.PRAGMA, board.fqbn)
 
 
 def _engine_files(model: CompiledModel) -> list[Path]:
@@ -158,7 +175,8 @@ def _engine_files(model: CompiledModel) -> list[Path]:
 
 def _rig_files(board: Board) -> list[Path]:
     if board.builder != "gcc":
-        rig = arduino_sketch.rig_files(arduino_sketch.kind_of(board))
+        zephyr = board.builder == "zephyr"
+        rig = zephyr_app.rig_files() if zephyr else arduino_sketch.rig_files(arduino_sketch.kind_of(board))
         return [*rig, *FIRMWARE.glob("nn/**/*.h"), *FIRMWARE.glob("nn/**/*.inc")]
     return [*_rig_sources(board), *_headers(board), _linker_script(board), FIRMWARE / "app" / "null_engine.c"]
 
@@ -191,7 +209,10 @@ def _build(
     id_source.write_text(
         f"#include <stdint.h>\nextern const uint8_t app_build_id[16];\nconst uint8_t app_build_id[16] = {{{id_bytes}}};\n"
     )
-    if tools:
+    if isinstance(tools, West):
+        limit_s = zephyr_app.FIRST_BUILD_S if build_s == Limits.build_s else build_s
+        zephyr_app.build(model, model_sources, id_source, payload, board, work, tools, limit_s)
+    elif tools:
         arduino_sketch.build(model, model_sources, id_source, payload, board, work, tools, build_s)
     else:
         (work / "memory.ld").write_text(memory_script(board))
@@ -347,7 +368,8 @@ def _footprint(model: CompiledModel, work: Path) -> Footprint:
 
 def _toolchain(board: Board, folder: Path, tools: Tools | None) -> Toolchain:
     if tools:
-        return Toolchain(f"{tools.name}, {arduino_sketch.compiler_of(folder / 'firmware.elf')}", arduino_sketch.flags_of(board))
+        flags = zephyr_app.flags_of(board) if isinstance(tools, West) else arduino_sketch.flags_of(board)
+        return Toolchain(f"{tools.name}, {arduino_sketch.compiler_of(folder / 'firmware.elf')}", flags)
     return Toolchain(find_compiler(board.core)[1], " ".join((*board.cpu_flags, *MODEL_FLAGS)))
 
 

@@ -11,6 +11,8 @@ UNKNOWN_ROOM = 1 << 28
 UNKNOWN_ID = "0" * 16
 """What a board says whose firmware knows no number of its chip."""
 
+_ZEPHYRS = (("CONFIG_FLASH_SIZE", "zephyr,flash"), ("CONFIG_SRAM_SIZE", "zephyr,sram"))
+_NO_RAM = "arduino-cli states no upload.maximum_data_size of this board"
 MAILBOX_FLAG = "-DPORT_MAILBOX"
 """Of an image whose bytes pass through RAM that a debug probe reads and writes (firmware/port/cortexm/mailbox.c)."""
 
@@ -26,7 +28,8 @@ class Board:
     flash_s, hello_s, window_s: time limits in seconds where rig.toml's [limits] say nothing.
     swd_target: pyOCD's name of the chip; "": not to be flashed through a debug probe. sector_bytes: the first flash sector's.
     machine: QEMU's name of the machine that starter "qemu" starts.
-    fqbn: arduino-cli's name of the board, with builder "sketch". Then clock_hz, flash_bytes and ram_bytes may be 0: not known.
+    fqbn: arduino-cli's name of the board, with builder "sketch". zephyr: west's, with builder "zephyr", and the snippets that it
+    is built with. Then clock_hz, flash_bytes and ram_bytes may be 0: not known.
     pins: where a serial adapter is wired to; "": the data come through the board's own USB port.
     """
 
@@ -50,7 +53,7 @@ class Board:
     flash_command: tuple[str, ...] = ()
     builder: str = "gcc"
     """How its image is made: "gcc" links a bare-metal one; arduino-cli compiles a sketch, "arduino" the Nano 33 BLE's, "sketch"
-    one for any board that it knows."""
+    one for any board that it knows; "zephyr": west builds a Zephyr application."""
     swd_target: str = ""
     sector_bytes: int = 4096
     pins: str = ""
@@ -58,6 +61,8 @@ class Board:
     seen: str = ""
     machine: str = ""
     fqbn: str = ""
+    zephyr: str = ""
+    zephyr_snippets: tuple[str, ...] = ()
 
     @property
     def flash_room(self) -> int:
@@ -69,13 +74,17 @@ class Board:
 
     @property
     def unknown(self) -> dict[str, str]:
-        """Fact -> why it is not known. Only a board of the Arduino route has any."""
-        if not self.fqbn:
+        """Fact -> why it is not known. Only a board of the Arduino route or of Zephyr's has any."""
+        if not (self.fqbn or self.zephyr):
             return {}
-        found = {"stack": "the Arduino API tells no bounds of the stack"}
+        found = {"stack": "the Arduino API tells no bounds of the stack"} if self.fqbn else {}
         found |= {} if self.clock_hz else {"clock": "the running firmware finds it, and says it in its hello"}
-        found |= {} if self.flash_bytes else {"flash": "arduino-cli states no upload.maximum_size of this board"}
-        return found | ({} if self.ram_bytes else {"RAM": "arduino-cli states no upload.maximum_data_size of this board"})
+        flash, ram = (
+            tuple(f"neither {kconfig} nor the devicetree's {chosen} says it" for kconfig, chosen in _ZEPHYRS)
+            if self.zephyr
+            else ("arduino-cli states no upload.maximum_size of this board", _NO_RAM)
+        )
+        return found | ({} if self.flash_bytes else {"flash": flash}) | ({} if self.ram_bytes else {"RAM": ram})
 
     @property
     def core(self) -> Core:

@@ -11,6 +11,9 @@ _WITH_DSP = ("m4", "m7", "m33", "m35p", "m52", "m55", "m85")
 """Cortex-M cores that have the DSP extension unless an option takes it away."""
 GENERIC = "-march=generic"
 """No option of a compiler: of a core that nothing is known of, or of another family, as Xtensa. It gets what is portable."""
+CPU = ("-mcpu=", "-march=", "-mfloat-abi=", "-mfpu=", "-mabi=", "-mthumb")
+"""Options that say which processor code is for."""
+_KNOWN = ("-mcpu=cortex-m", "-march=rv32", "-march=armv")
 _CORTEX = re.compile(r"-mcpu=cortex-(m\d+(?:p(?!lus)|plus)?)((?:\+\w+(?:\.\w+)*)*)")
 _ARCH = re.compile(r"-march=(armv[\w.-]+)((?:\+\w+(?:\.\w+)*)*)")
 
@@ -31,6 +34,12 @@ class Core:
 
 
 CORTEX_M4F = Core()
+
+
+def processor_in(words: Sequence[str]) -> tuple[str, ...]:
+    """Which of a compiler call's words say what processor code is for; GENERIC alone for one that nobody knows here."""
+    found = tuple(dict.fromkeys(word for word in words if word.startswith(CPU)))
+    return found if any(word.startswith(_KNOWN) for word in found) else (GENERIC,)
 
 
 def core_of(cpu_flags: Sequence[str]) -> Core:
