@@ -56,10 +56,16 @@ def _items(data: np.ndarray) -> Iterable[str]:
     return (c_int(int(v)) for v in flat.tolist())
 
 
+WORD, FLASH_LINE, LARGE = 4, 16, 256
+"""Bytes. Kernels read weights in pairs of words; a pair on both sides of a line's border opens both lines again and again. What
+is smaller than LARGE would cost more flash than it gains."""
+
+
 def c_array(name: str, constant: Constant) -> str:
     shape = "x".join(map(str, constant.data.shape))
     note = f"/* {shape}{', ' if constant.comment else ''}{constant.comment} */\n"
-    head = f"static const {constant.ctype} {name}[{constant.data.size}] __attribute__((aligned(4))) = {{\n"
+    align = FLASH_LINE if constant.data.nbytes >= LARGE else WORD
+    head = f"static const {constant.ctype} {name}[{constant.data.size}] __attribute__((aligned({align}))) = {{\n"
     return note + head + wrap(_items(constant.data)) + "\n};\n"
 
 
