@@ -115,11 +115,18 @@ def test_eight_byte_numbers_may_be_aligned_to_four() -> None:
     assert read_model(bytes(data)).tensors[0].zero_point == 0
 
 
-def test_litert_ref_is_no_oracle_where_it_rounds_otherwise() -> None:
+def test_litert_ref_judges_a_scale_a_channel_as_tflm_does() -> None:
+    """LiteRT's dense layer rounds once where a scale stands for each channel, tflite-micro and the engine twice; as a convolution
+    over one point it rounds as they do."""
+    rng = np.random.default_rng(0)
     b = ModelBuilder()
-    x, y = b.tensor((1, 4), "int8", 0.1), b.tensor((1, 2), "int8", 0.1)
-    w = b.tensor((2, 4), "int8", [0.1, 0.2], data=np.ones((2, 4)))
+    x, y = b.tensor((1, 64), "int8", 0.1), b.tensor((1, 32), "int8", 0.5)
+    scales = list(rng.uniform(0.005, 0.03, 32))
+    w = b.tensor((32, 64), "int8", scales, data=rng.integers(-127, 128, (32, 64)))
     b.op("FULLY_CONNECTED", [x, w], [y], 4)
-    with pytest.raises(ModelError, match="LiteRT rounds otherwise") as caught:
-        LitertRefOracle(b.finish([x], [y])).run([np.zeros((1, 4), np.int8)])
-    assert "tflm" in caught.value.remedy
+    data = b.finish([x], [y])
+    windows = [[rng.integers(-128, 128, (1, 64)).astype(np.int8)] for _ in range(20)]
+    judges = (TflmOracle(data), LitertRefOracle(data))
+    for window in windows:
+        one, other = (judge.run(window) for judge in judges)
+        assert np.array_equal(one[0], other[0])
