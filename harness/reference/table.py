@@ -22,7 +22,7 @@ FUNCTION_STEPS: dict[tuple[str, str], int] = {
     ("RESIZE_BILINEAR", "int8"): 2,
     ("TANH", "int16"): 3,
     ("SOFTMAX", "int16"): 96,
-    ("SQUARED_DIFFERENCE", "int16"): 8,
+    ("SQUARED_DIFFERENCE", "int16"): 64,
     ("UNIDIRECTIONAL_SEQUENCE_LSTM", "int8"): 3,
     ("UNIDIRECTIONAL_SEQUENCE_LSTM", "int16"): 64,
     ("QUANTIZE", "int32"): 2,
