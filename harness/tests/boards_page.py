@@ -63,7 +63,7 @@ def page() -> str:
 
 
 def _waiting() -> str:
-    return "\n".join(["", "## Boards without a way yet", "", *(line for entry in WAITING for line in _wanted(entry))])
+    return "\n".join(["", "## Boards by Zephyr alone", "", *(line for entry in WAITING for line in _wanted(entry))])
 
 
 def _wanted(entry: Waiting) -> list[str]:
@@ -71,8 +71,9 @@ def _wanted(entry: Waiting) -> list[str]:
     facts = f"{entry.chip}, {entry.core}, {entry.clock_mhz} MHz at most, {memory}"
     probe = f"probe {' or '.join(entry.probe_usb_ids)}, `{entry.swd_target}` for pyOCD"
     first, *rest = _wrapped(
-        f"{entry.title}: {facts}; {probe} ({', '.join(entry.sources)}). What is missing: {entry.missing}. A port of your own "
-        "makes it a board ([porting.md](porting.md)).",
+        f"{entry.title}: `--board=zephyr:{entry.zephyr}@PORT`, with your Zephyr ([zephyr.md](zephyr.md)); {facts}; {probe} "
+        f"({', '.join(entry.sources)}). Another way is missing: {entry.missing}. A port of your own would be one "
+        "([porting.md](porting.md)).",
         WIDTH - 2,
     )
     return [f"- {first}", *(f"  {line}" for line in rest), ""]

@@ -294,7 +294,8 @@ OWNED = (
 
 @dataclass(frozen=True)
 class Waiting:
-    """A board that people own and that tinyrig has no way to yet: its facts, and what is missing. Bytes."""
+    """A board that people own and that tinyrig reaches by Zephyr alone: its facts, what is missing for another way, and the name
+    that Zephyr has for it. Bytes."""
 
     title: str
     chip: str
@@ -306,6 +307,7 @@ class Waiting:
     swd_target: str
     sources: tuple[str, ...]
     missing: str
+    zephyr: str
 
 
 WAITING = (
@@ -321,6 +323,7 @@ WAITING = (
         ("nRF5340 Product Specification",),
         "it has no Arduino core, and no port here: its chip locks the debug probe out after each reset unless the program opens "
         "the lock, which nobody could try without the board",
+        "nrf5340dk/nrf5340/cpuapp",
     ),
 )
 
