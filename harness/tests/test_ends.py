@@ -311,5 +311,5 @@ def test_a_training_ends_when_it_is_asked_to_and_with_its_parent(training, tmp_p
     assert process.poll() is None
     process.send_signal(number)
     code, errors = finish(process, END_S)
-    assert code == (-9 if number == signal.SIGKILL else shell(number)) and "Traceback" not in errors
+    assert code == (-9 if number == signal.SIGKILL else shell(number)) and "Traceback" not in errors, errors
     wait_until_gone(started)
