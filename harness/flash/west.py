@@ -32,7 +32,7 @@ def flash_west(job: FlashJob, before: RigError | None) -> RigError | None:
             remedy="remove the folder of builds, and run again",
         )
     with tempfile.TemporaryDirectory(prefix="tinyrig-flash-") as folder:
-        build = Path(folder) / "build"
+        build = Path(folder) / "built"
         unpack(kept, build)
         probe = ["--dev-id", job.port] if job.port else []
         command = [path, "flash", "--skip-rebuild", "-d", str(build), *probe]

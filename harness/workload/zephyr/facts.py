@@ -67,7 +67,7 @@ def with_facts(board: Board, limit_s: float = Limits.build_s) -> Board:
 def facts_of(west: West, board: str, snippets: tuple[str, ...], limit_s: float = Limits.build_s) -> Facts:
     """Raises UserError for a board that Zephyr does not have or whose counter is too slow, HostError where west fails."""
     with tempfile.TemporaryDirectory(prefix="tinyrig-facts-") as folder:
-        app, out = Path(folder) / "app", Path(folder) / "build"
+        app, out = Path(folder) / "app", Path(folder) / "built"
         app.mkdir()
         (app / "CMakeLists.txt").write_text(f"{LISTS}target_sources(app PRIVATE main.c)\n")
         (app / "prj.conf").write_text(PRJ_CONF.read_text())
