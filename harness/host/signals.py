@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from tinyrig.core.deadlines import Deadline, exceeded
+from tinyrig.core.errors import RigError
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 GRACE_S = 60.0
@@ -57,7 +58,8 @@ def when_lost(again: Callable[[int], None]) -> Callable[[], None]:
 @contextmanager
 def terminable() -> Iterator[list[int]]:
     """Within, SIGTERM and SIGHUP raise Terminated, unless somebody else has taken care of them (nohup ignores SIGHUP). Gives the
-    list of those that came."""
+    list of those that came. Native code that calls Python may pass an exception on as one of its own (TensorFlow: a failed
+    operation): what comes out after a signal came is the signal's, unless the rig has put it into words."""
     received: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -71,6 +73,10 @@ def terminable() -> Iterator[list[int]]:
     lost_no_more = when_lost(lambda number: os.kill(os.getpid(), number))
     try:
         yield received
+    except Exception as error:
+        if not received or isinstance(error, RigError):
+            raise
+        raise Terminated(received[-1]) from error
     finally:
         lost_no_more()
         for number in taken:

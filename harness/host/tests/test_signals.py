@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tinyrig.core.errors import HostError
 from tinyrig.host.process_pool import Ended, ProcessPool
 from tinyrig.host.signals import Terminated, exit_status, terminable
 
@@ -69,6 +70,22 @@ def test_other_exceptions_there_are_told_as_before(monkeypatch: pytest.MonkeyPat
     with terminable():
         Broken()
     assert [str(error) for error in told] == ["broken"]
+
+
+@pytest.mark.parametrize("error, kind", [(ValueError("op failed"), Terminated), (HostError("no board"), HostError)])
+def test_what_native_code_makes_of_it_is_the_signals(error: Exception, kind: type[BaseException]) -> None:
+    with pytest.raises(kind) as caught, terminable():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(PATIENCE_S)
+        except Terminated as interruption:
+            raise error from interruption
+    assert caught.value is error or (caught.value.__cause__ is error and exit_status(caught.value) == 143)
+
+
+def test_an_error_without_a_signal_stays_what_it_is() -> None:
+    with pytest.raises(ValueError, match="op failed"), terminable():
+        raise ValueError("op failed")
 
 
 def test_outside_of_it_a_signal_is_as_it_was() -> None:
