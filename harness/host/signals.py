@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 from tinyrig.core.deadlines import Deadline, exceeded
 from tinyrig.core.errors import RigError
@@ -81,6 +82,52 @@ def terminable() -> Iterator[list[int]]:
         lost_no_more()
         for number in taken:
             signal.signal(number, signal.SIG_DFL)
+
+
+def interrupt(name: str) -> NoReturn:
+    """Raises what signal `name` asks for: KeyboardInterrupt, or Terminated."""
+    raise KeyboardInterrupt if name == signal.SIGINT.name else Terminated(signal.Signals[name])
+
+
+class Held:
+    """What came within `held`. `number`: of the first signal, 0: none."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    @property
+    def name(self) -> str | None:
+        return signal.Signals(self.number).name if self.number else None
+
+    def end(self) -> None:
+        """Raises what the signal that came asks for: KeyboardInterrupt, or Terminated."""
+        if self.name:
+            interrupt(self.name)
+
+
+@contextmanager
+def held() -> Iterator[Held]:
+    """Within, the first signal that asks for the end raises nothing: whoever asked for this looks at what it gives, leaves what
+    is under way in good order, and calls `end`. A second signal interrupts at once. Outside the main thread, and of signals that
+    nobody handles, nothing is held."""
+    found = Held()
+    before: dict[int, Callable[[int, FrameType | None], object]] = {}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if found.number:
+            before[number](number, frame)
+        found.number = found.number or number
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, *_SIGNALS):
+            if callable(known := signal.getsignal(number)) and not isinstance(known, signal.Handlers):
+                before[number] = known
+                signal.signal(number, handle)
+    try:
+        yield found
+    finally:
+        for taken, known in before.items():
+            signal.signal(taken, known)
 
 
 @contextmanager

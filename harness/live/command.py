@@ -57,6 +57,7 @@ def main(arguments: argparse.Namespace) -> int:
     """EXIT_CLAIM where --verify finds a decision that differs or that nobody saw, EXIT_RIG where there is none."""
     from tinyrig.core.boards import parse_own_board
     from tinyrig.core.config import load_config
+    from tinyrig.host.signals import interrupt
     from tinyrig.live.run import live
     from tinyrig.live.summary import text
 
@@ -74,6 +75,8 @@ def main(arguments: argparse.Namespace) -> int:
     else:
         print(text(found))
         print(f"log: {log}")
+    if found["cut_short"]:
+        interrupt(found["cut_short"])
     verified = found["verified"]
     if verified is None or verified["passed"]:
         return EXIT_GOOD

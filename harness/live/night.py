@@ -11,6 +11,7 @@ from tinyrig.core.boards import BoardTarget, Target
 from tinyrig.core.config import Config
 from tinyrig.core.errors import RigError
 from tinyrig.core.records import Claim, ClaimStatus, Variant
+from tinyrig.host.signals import interrupt
 from tinyrig.live.image import PORT
 from tinyrig.live.pipeline import MANIFEST
 from tinyrig.live.run import Plan, live
@@ -40,6 +41,8 @@ def _claims(variant: Variant, target: BoardTarget, config: Config) -> tuple[Clai
         found = live(_plan(variant, config), target, config, lambda *_: None)
     except RigError as error:
         return (Claim(NAME, ClaimStatus.NOT_MEASURED, str(error)),)
+    if found["cut_short"]:
+        interrupt(found["cut_short"])
     return (claim_of(found),)
 
 

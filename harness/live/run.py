@@ -18,6 +18,7 @@ from tinyrig.core.boards import BoardTarget
 from tinyrig.core.config import Config
 from tinyrig.core.errors import LinkError, ModelError, UserError
 from tinyrig.core.records import CompiledModel, Hello, Image, Variant
+from tinyrig.host.signals import held
 from tinyrig.live import playing, session, summary
 from tinyrig.live.image import live_image
 from tinyrig.live.pipeline import MANIFEST, Pipeline, read_pipeline
@@ -59,7 +60,8 @@ Seen = Callable[[Fetched, Pipeline], None]
 
 
 def live(plan: Plan, target: BoardTarget, config: Config, seen: Seen) -> dict[str, Any]:
-    """The session's document (summary.py). Raises RigErrors."""
+    """The session's document (summary.py), which says so where a signal cut it short while the board sampled or afterwards; a
+    second one interrupts at once. Raises RigErrors."""
     with tempfile.TemporaryDirectory(prefix="tinyrig-play-") as folder:
         source = _source(plan, target, config, Path(folder))
         played = Played(source.save(Path(folder) / "played.npz"), plan.speed) if source else None
@@ -73,16 +75,19 @@ def live(plan: Plan, target: BoardTarget, config: Config, seen: Seen) -> dict[st
                 score_bytes = sampler.described.score_bytes
                 need = session.line_need(plan.rate_hz, plan.hop, len(plan.sensor.channels), score_bytes, True)
                 log.info("%s", session.check_line(need, rig.board.baud, plan.verify))
-                gathered = session.follow(sampler, _asked(plan, pipeline), plan.seconds, lambda f: seen(f, pipeline))
                 decided = Model(pipeline, model.inputs[0], model.outputs[0], sampler.described.scale, config.float_tolerance)
-                replayed = replay(gathered, decided, board_session) if plan.verify and plan.replay else (0, 0)
+                with held() as signals:
+                    gathered = session.follow(sampler, _asked(plan, pipeline), plan.seconds, lambda f: seen(f, pipeline), signals)
+                    wanted = plan.verify and plan.replay
+                    replayed = replay(gathered, decided, board_session, signals) if wanted else (0, 0)
+                    verified = _verified(plan, gathered, decided)
             except LinkError as error:
                 raise rig.diagnose(error) from error
             board = rig.info(hello)
-    verified = _verified(plan, gathered, decided)
     if verified is not None:
         verified = dataclasses.replace(verified, replayed=replayed[0], replays_differ=replayed[1])
     subject = _subject(plan, hello, image) | {"board": board.name, "board_id": board.id, "timing": board.timing}
+    subject |= {"cut_short": signals.name}
     rate = period_us(plan.rate_hz)
     setting = summary.Setting(subject, rate, plan.hop, board.clock_hz, pipeline.class_names, model.outputs[0], plan.sensor)
     return summary.document(setting, gathered, verified, _truth(plan, source))

@@ -6,7 +6,7 @@ from tinyrig.core.errors import DeviceError, UserError
 from tinyrig.link.session import Session
 from tinyrig.link.wire import Type
 from tinyrig.live import protocol
-from tinyrig.live.protocol import Asked, Described, Fetched, Flag
+from tinyrig.live.protocol import Asked, Described, Fetched, Flag, State
 from tinyrig.live.sensors import FAULTS, Sensor
 
 START_S = 10.0
@@ -19,6 +19,8 @@ class Sampler:
     def __init__(self, session: Session, sensor: Sensor) -> None:
         self._session, self._sensor = session, sensor
         self.described = self._describe()
+        if self.described.state is State.RUNNING:  # for a host that is gone
+            self.stop()
 
     def _describe(self) -> Described:
         connection = self._session.connection

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tinyrig.core.errors import DeviceError, UserError
+from tinyrig.host.signals import Held
 from tinyrig.live import protocol
 from tinyrig.live.protocol import Asked, Decision, Fetched, Flag, Frame, Smoothing, Status
 from tinyrig.live.sampler import Sampler
@@ -64,13 +65,14 @@ def check_line(need: float, baud: int, verify: bool) -> str:
     return text
 
 
-def follow(sampler: Sampler, asked: Asked, seconds: float, seen: Callable[[Fetched], None]) -> Gathered:
-    """Samples and decides for `seconds` of the board's clock. Raises LinkError, DeviceError: a sensor's fault among them."""
+def follow(sampler: Sampler, asked: Asked, seconds: float, seen: Callable[[Fetched], None], held: Held) -> Gathered:
+    """Samples and decides for `seconds` of the board's clock, or until a signal is held: the board is asked to stop all the same,
+    and gives what it has. Raises LinkError, DeviceError: a sensor's fault among them."""
     wanted = round(seconds * 1e6 / asked.period_us)
     gathered = Gathered()
     sampler.start(asked)
     last, slots = time.monotonic(), 0
-    while slots < wanted:
+    while slots < wanted and not held.number:
         time.sleep(PAUSE_S)
         fetched = sampler.fetch()
         _add(gathered, fetched, seen)

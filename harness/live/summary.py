@@ -159,6 +159,8 @@ def text(found: Mapping[str, Any]) -> str:
         f"  dropped samples {counts['dropped_samples']}, missed deadlines {counts['missed_deadlines']}, not fetched "
         f"{counts['frames_not_fetched']} frames and {counts['decisions_not_fetched']} decisions",
     ]
+    if found.get("cut_short"):
+        lines.append(f"  CUT SHORT by {found['cut_short']}")
     if found["clipped"]:
         ends = ", ".join(f"{name} {n}" for name, n in found["clipped"].items())
         lines.append(f"  warning: values at an end of their range: {ends}")

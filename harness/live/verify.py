@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinyrig.core.records import TensorSpec
+from tinyrig.host.signals import Held
 from tinyrig.link.session import Session
 from tinyrig.live.pipeline import Pipeline
 from tinyrig.live.protocol import Decision
@@ -72,13 +73,16 @@ def verify(gathered: Gathered, model: Model, oracle: Oracle) -> Verified:
     return Verified(oracle.name, compared, max(0, made - compared), **found, worst=worst)
 
 
-def replay(gathered: Gathered, model: Model, board: Session) -> tuple[int, int]:
-    """The same windows streamed to the board: (how many, of how many the outputs differ). Raises LinkError, DeviceError."""
+def replay(gathered: Gathered, model: Model, board: Session, held: Held) -> tuple[int, int]:
+    """The same windows streamed to the board, until a signal is held: (how many, of how many the outputs differ). Raises
+    LinkError, DeviceError."""
     done = differ = 0
     for decision in gathered.decisions:
         window = gathered.window(decision)
         if window is None:
             continue
+        if held.number:
+            break
         sample = board.run(model.pipeline.input_bytes(window, model.scale, model.input), index=done)
         differ += zlib.crc32(sample.outputs) != decision.outputs_crc
         done += 1

@@ -17,6 +17,7 @@ from tinyrig.core.boards import BoardTarget
 from tinyrig.core.config import Config
 from tinyrig.core.errors import LinkError, UserError
 from tinyrig.core.records import Hello
+from tinyrig.host.signals import held
 from tinyrig.live import playing
 from tinyrig.live.image import RECORDING, live_image
 from tinyrig.live.sampler import Sampler, period_us
@@ -94,6 +95,9 @@ def record(plan: Plan, target: BoardTarget, config: Config, guide: Guide) -> Out
                 _Recording(plan, sampler, dataset, guide, outcome, hello).run(wanted)
             except LinkError as error:
                 raise rig.diagnose(error) from error
+            except KeyboardInterrupt:
+                log.warning("cut short: %d trials stored in %s; --resume goes on from there", outcome.stored, plan.folder)
+                raise
     return outcome
 
 
@@ -166,10 +170,11 @@ class _Recording:
             return Answer.REPEAT
         answer = self._guide.after(clipped)
         if answer is Answer.KEEP:
-            name = self._dataset.add(
-                files.Trial(self._plan.label, self._plan.group, self._values(taken), self._facts(taken, clipped))
-            )
-            self._outcome.stored += 1
+            trial = files.Trial(self._plan.label, self._plan.group, self._values(taken), self._facts(taken, clipped))
+            with held() as signals:
+                name = self._dataset.add(trial)
+                self._outcome.stored += 1
+            signals.end()
             self._guide.stored(name)
         self._outcome.repeated += answer is Answer.REPEAT
         self._outcome.skipped += answer is Answer.SKIP

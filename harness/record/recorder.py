@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinyrig.core.errors import DeviceError, LinkError
+from tinyrig.host.signals import Held, held
 from tinyrig.live.protocol import Asked, Fetched, Flag, Frame
 from tinyrig.live.sampler import Sampler
 
@@ -42,7 +43,17 @@ class Taken:
 def take(
     sampler: Sampler, period_us: int, steps: int, self_test: bool, seen: Callable[[Frame], None], speed: float = 1.0
 ) -> Taken:
-    """Samples until `steps` times have come. Raises LinkError, DeviceError: a sensor's fault among them."""
+    """Samples until `steps` times have come. Raises LinkError, DeviceError: a sensor's fault among them. A signal that asks for
+    the end waits until the board has stopped."""
+    with held() as signals:
+        taken = _sampled(sampler, period_us, steps, self_test, seen, speed, signals)
+    signals.end()
+    return taken
+
+
+def _sampled(
+    sampler: Sampler, period_us: int, steps: int, self_test: bool, seen: Callable[[Frame], None], speed: float, signals: Held
+) -> Taken:
     sampler.start(Asked(period_us, Flag.FRAMES | (Flag.SELF_TEST if self_test else Flag.NONE)))
     frames: list[Frame] = []
     until = time.monotonic() + steps * period_us / 1e6 / min(speed, 1.0) + GRACE_S
@@ -55,6 +66,9 @@ def take(
                 received=f"{frames[-1].number + 1 if frames else 0} in {steps * period_us / 1e6 + GRACE_S:g} s",
                 remedy="reset the board",
             )
+        if signals.number:
+            sampler.stop()
+            signals.end()
         time.sleep(PAUSE_S / max(1.0, speed / 4))
         fetched = sampler.fetch()
         _add(fetched, frames, seen)

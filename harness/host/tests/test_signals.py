@@ -12,7 +12,7 @@ import pytest
 
 from tinyrig.core.errors import HostError
 from tinyrig.host.process_pool import Ended, ProcessPool
-from tinyrig.host.signals import Terminated, exit_status, terminable
+from tinyrig.host.signals import Terminated, exit_status, held, terminable
 
 PATIENCE_S = 30.0
 
@@ -94,3 +94,18 @@ def test_outside_of_it_a_signal_is_as_it_was() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(PATIENCE_S)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_one_can_be_held_and_the_second_one_interrupts(number: signal.Signals) -> None:
+    steps = []
+    with pytest.raises(KeyboardInterrupt) as caught, terminable():
+        with held() as found:
+            os.kill(os.getpid(), number)
+            steps.append(found.name)
+        with held() as again:
+            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), number)
+            steps.append(again.name)
+    assert steps == [number.name]
+    assert exit_status(caught.value) == 128 + number

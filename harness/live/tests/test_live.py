@@ -2,12 +2,15 @@
 
 import dataclasses
 import json
+import os
+import signal
 import zlib
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from tinyrig.cli import main
 from tinyrig.core.boards import parse_own_board
 from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, UserError
@@ -15,9 +18,11 @@ from tinyrig.core.records import TensorSpec
 from tinyrig.live import session, summary
 from tinyrig.live.command import Shown
 from tinyrig.live.pipeline import read_pipeline
-from tinyrig.live.protocol import Decision, Fetched, Frame, Smoothing, State, Status
+from tinyrig.live.protocol import Asked, Decision, Fetched, Frame, Smoothing, State, Status
 from tinyrig.live.run import Plan, live
+from tinyrig.live.sampler import RECORD, Sampler
 from tinyrig.live.sensors import sensor_named
+from tinyrig.live.tests.sampling import sampler_of
 from tinyrig.live.verify import Model, verify
 from tinyrig.measure.variants import model_variants
 from tinyrig.tests.small_models import dense_float, dense_int8
@@ -65,6 +70,38 @@ def test_every_decision_of_the_board_is_the_hosts(tmp_path, model):
     assert found["accuracy"]["decisions"] == sum(d["truth"] is not None for d in found["decisions"])
     assert 0 < found["times"]["load"] < 1
     json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), pytest.param(signal.SIGHUP, marks=pytest.mark.slow)],
+)
+def test_a_signal_cuts_it_short_and_nothing_that_came_is_lost(tmp_path, monkeypatch, capsys, number):
+    asked = plan(tmp_path, dense_int8())
+    frames = []
+
+    def seen(self, fetched, pipeline):
+        frames.extend(fetched.frames)
+        if len(frames) > 20 and not done:
+            done.append(os.kill(os.getpid(), number))
+
+    done: list[None] = []
+    monkeypatch.setattr(Shown, "__call__", seen)
+    words = ["--model", str(asked.variant.tflite), "--manifest", str(asked.manifest), "--play", asked.play, "--speed", "20"]
+    status = main(["live", *words, "--hop", "2", "--seconds", "3000", "--verify", "--replay", "--json", str(tmp_path / "log")])
+    found = json.loads((tmp_path / "log").read_text())
+    assert status == 128 + number
+    assert found["cut_short"] == number.name and f"CUT SHORT by {number.name}" in capsys.readouterr().out
+    assert found["counts"]["samples"] < 3000 * 20 and found["counts"]["frames_not_fetched"] == 0
+    assert found["verified"]["passed"] and found["verified"]["compared"] >= 5
+
+
+def test_a_board_that_samples_for_a_host_that_is_gone_is_stopped(tmp_path):
+    with sampler_of("glove", tmp_path) as (sampler, _):
+        sampler.start(Asked(50_000, RECORD))
+        again = Sampler(sampler._session, GLOVE)
+        again.start(Asked(50_000, RECORD))
+        assert again.stop().status.fault == 0
 
 
 @pytest.mark.slow

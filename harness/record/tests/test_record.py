@@ -3,6 +3,8 @@
 import csv
 import dataclasses
 import io
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -48,6 +50,25 @@ def test_what_the_sensors_read_is_in_the_files(tmp_path, played):
     step = np.array([*([1 / 8192] * 3 + [np.pi / 180 / 32.8] * 3) * 5, *[3.3 / 4096] * 5])
     for name, trial in (("cube-001.csv", played[1][1]), ("cube-002.csv", played[1][3])):
         assert (np.abs(values(tmp_path / "data" / name) - trial) <= 0.501 * step).all()
+
+
+class Impatient(Guide):
+    """Sends a signal in the middle of the second trial."""
+
+    def sampled(self, done, of, values):
+        if done == 3 and self._title.startswith("cube 2"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_loses_nothing_and_a_recording_goes_on_from_there(tmp_path, played, caplog):
+    config = Config()
+    target = parse_own_board("virtual", config.boards, "")
+    with pytest.raises(KeyboardInterrupt):
+        record(plan(tmp_path, played, trials=3), target, config, Impatient(io.StringIO()))
+    assert "cut short: 1 trials stored" in caplog.text
+    assert sorted(p.name for p in (tmp_path / "data").glob("*.csv")) == ["cube-001.csv", "labels.csv"]
+    assert recorded(plan(tmp_path, played, trials=3, resume=True)).stored == 2
+    assert (np.abs(values(tmp_path / "data" / "cube-002.csv") - played[1][3])[:, :3] <= 0.501 / 8192).all()
 
 
 @pytest.mark.slow
