@@ -64,7 +64,7 @@ M4_INLINE void q16_channel_band(const q16_depthwise_shape *shape, const q16_chan
 #pragma GCC unroll 1
     for (int32_t r = 0; r < rows; r++, plane += s->stride_h * s->pitch) {
         if (q8_is_3x3(s))
-            q8_row_3x3(plane, w, 0, sums, (s->out_w + 1) / 2, 4 * s->pitch, s->stride_w);
+            q8_row_3x3(plane, w, 0, sums, s->out_w, 4 * s->pitch, s->stride_w, s->compact);
         else
             q8_row_any(s, plane, taps, 0, sums);
 #pragma GCC unroll 4

@@ -16,7 +16,8 @@
 #include "m4/dsp.h"
 
 /* Per output channel: bias in the accumulator's scale with all corrections, multiplier, right shift (1 .. 31; 0 and below
- * are left shifts). Pairs to mend, by channel and part of its sum: those of entry i are mend[mend_from[i]] up to
+ * are left shifts); convolutions and dense layers have these three among their weights, in the order in which they are read.
+ * Pairs to mend, by channel and part of its sum: those of entry i are mend[mend_from[i]] up to
  * mend[mend_from[i + 1]], each the place of its odd half behind the sum's first word, in units of 2 bytes. */
 typedef struct {
     const void *weights;

@@ -9,6 +9,8 @@
  * segments > 0: the sum is too long for one accumulator in 24 bits. It is taken in so many parts (q8_slide: filter rows),
  * each of which goes to a 32-bit total; the bias is then plain.
  *
+ * Weights of two channels at a time: both biases, [step][channel] words, both multipliers, both shifts in a word.
+ *
  * mends: some pairs of weights are to be mended (q8_common.h).
  *
  * compact: little code rather than few cycles. Nothing is unrolled, and positions that are left over take a tile of four whose
@@ -33,10 +35,10 @@ typedef struct {
     int32_t *sums;
 } q8_target;
 
-/* Requantises n positions of one channel. */
-M4_INLINE void q8_store_channel(const q8_conv_shape *s, const q8_channels *d, const int32_t *acc, int32_t c, const q8_target *to,
+/* Requantises n positions of one channel: multiplier m, shift e. */
+M4_INLINE void q8_store_channel(const q8_conv_shape *s, const int32_t *acc, int32_t c, int32_t m, int32_t e, const q8_target *to,
                                 int32_t n) {
-    const int32_t e = d->shift[c], m = d->multiplier[c], half = q8_half(e, &s->range);
+    const int32_t half = q8_half(e, &s->range);
     int32_t sum = 0;
 #pragma GCC unroll 4
     for (int32_t p = 0; p < n; p++) {
@@ -49,12 +51,21 @@ M4_INLINE void q8_store_channel(const q8_conv_shape *s, const q8_channels *d, co
     if (to->sums) to->sums[c] += sum;
 }
 
-/* Channels c and c + 1, the latter only if it exists. */
-M4_INLINE void q8_store(const q8_conv_shape *s, const q8_channels *d, const q8_tile *t, int32_t c, const q8_target *to,
-                        int32_t n) {
-    q8_store_channel(s, d, t->a, c, to, n);
-    if ((s->out_c & 1) && c + 1 == s->out_c) return;
-    q8_store_channel(s, d, t->b, c + 1, to, n);
+/* Can q8_store_4x2 store the whole tile? */
+M4_INLINE int q8_stores_whole(const q8_conv_shape *s) {
+    return !s->compact && !s->range.left && s->range.lo == -128 && s->range.hi == 127 && 3 * s->out_c + 1 < 4096;
+}
+
+/* Channels c and c + 1, the latter only if it exists; w: their multipliers and shifts. -> what is behind them. */
+M4_INLINE const uint32_t *q8_store(const q8_conv_shape *s, const q8_tile *t, int32_t c, const uint32_t *w, const q8_target *to,
+                                   int32_t n) {
+    const int32_t both = !(s->out_c & 1) || c + 1 < s->out_c;
+    const int8_t *const shifts = (const int8_t *)(w + 2);
+    if (q8_stores_whole(s) && !to->sums && n == 4 && both)
+        return q8_store_4x2(t, w, 2 * s->range.zero + 1, to->map + c, s->out_c, s->segments);
+    q8_store_channel(s, t->a, c, (int32_t)w[0], shifts[0], to, n);
+    if (both) q8_store_channel(s, t->b, c + 1, (int32_t)w[1], shifts[1], to, n);
+    return w + 3;
 }
 
 /* The tile format of one call: rows of `steps` steps, `row` bytes apart. */
@@ -116,9 +127,9 @@ M4_INLINE void q8_tile_4(const q8_conv_shape *s, const q8_channels *d, const q8_
     const uint32_t *w = d->weights;
 #pragma GCC unroll 1
     for (int32_t c = 0; c < s->out_c; c += 2) {
-        int32_t a = d->bias[c], b = d->bias[c + 1];
+        const int32_t a = (int32_t)w[0], b = (int32_t)w[1];
         q8_tile t = {{a, a, a, a}, {b, b, b, b}};
-        q8_streams stream = {x, w};
+        q8_streams stream = {x, w + 2};
         if (s->segments) {
             q8_parts_4(s, d, l, c, &t, &stream);
         } else {
@@ -129,8 +140,7 @@ M4_INLINE void q8_tile_4(const q8_conv_shape *s, const q8_channels *d, const q8_
             }
             q8_mend_pair(s, d, l, x, c, 0, 4, &t);
         }
-        w = stream.w;
-        q8_store(s, d, &t, c, to, n);
+        w = q8_store(s, &t, c, stream.w, to, n);
     }
 }
 
@@ -141,9 +151,9 @@ M4_INLINE void q8_tile_1(const q8_conv_shape *s, const q8_channels *d, const q8_
 #pragma GCC unroll 1
     for (int32_t c = 0; c < s->out_c; c += 2) {
         q8_tile t;
-        t.a[0] = d->bias[c];
-        t.b[0] = d->bias[c + 1];
-        q8_streams stream = {x, w};
+        t.a[0] = (int32_t)w[0];
+        t.b[0] = (int32_t)w[1];
+        q8_streams stream = {x, w + 2};
         if (s->segments) {
             q8_parts_1(s, d, l, c, &t, &stream);
         } else {
@@ -154,8 +164,7 @@ M4_INLINE void q8_tile_1(const q8_conv_shape *s, const q8_channels *d, const q8_
             }
             q8_mend_pair(s, d, l, x, c, 0, 1, &t);
         }
-        w = stream.w;
-        q8_store(s, d, &t, c, to, 1);
+        w = q8_store(s, &t, c, stream.w, to, 1);
     }
 }
 

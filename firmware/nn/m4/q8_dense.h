@@ -1,5 +1,5 @@
 /* q8_dense.h: int8 fully connected layers, four outputs at a time: 19 cycles for 16 multiply-accumulates.
- * Weights as [group of 4 outputs][step][4 words]; number format: q8_common.h. segments > 0: the sum in so many parts that
+ * Weights of four outputs at a time: biases, [step][output] words, multipliers, shifts in a word; number format: q8_common.h. segments > 0: the sum in so many parts that
  * each fits its accumulator, added up in 32 bits; the bias is then plain. mends: see q8_common.h. compact: little code rather than few cycles. */
 #ifndef M4_Q8_DENSE_H
 #define M4_Q8_DENSE_H
@@ -16,13 +16,13 @@ typedef struct {
 } q8_quad;
 
 #if M4_ASM
-#define Q8_QUAD                                                                                              \
-    "ldr %[z], [%[x], #4]\n\tldr %[o], [%[x]], #8\n\t"                                                       \
-    "ldr %[w3], [%[w], #12]\n\tldr %[w2], [%[w], #8]\n\tldr %[w1], [%[w], #4]\n\tldr %[w0], [%[w]], #16\n\t" \
-    "smlad %[a0], %[o], %[w0], %[a0]\n\tsmlad %[a1], %[o], %[w1], %[a1]\n\t"                                 \
-    "smlad %[a2], %[o], %[w2], %[a2]\n\tsmlad %[a3], %[o], %[w3], %[a3]\n\t"                                 \
-    "sxtb16 %[w0], %[w0]\n\tsxtb16 %[w1], %[w1]\n\tsxtb16 %[w2], %[w2]\n\tsxtb16 %[w3], %[w3]\n\t"           \
-    "smlad %[a0], %[z], %[w0], %[a0]\n\tsmlad %[a1], %[z], %[w1], %[a1]\n\t"                                 \
+#define Q8_QUAD                                                                                                 \
+    "ldr %[z], [%[x], #4]\n\tldr %[o], [%[x]], #8\n\t"                                                          \
+    "ldr %[w0], [%[w]], #16\n\tldr %[w1], [%[w], #-12]\n\tldr %[w2], [%[w], #-8]\n\tldr %[w3], [%[w], #-4]\n\t" \
+    "smlad %[a0], %[o], %[w0], %[a0]\n\tsmlad %[a1], %[o], %[w1], %[a1]\n\t"                                    \
+    "smlad %[a2], %[o], %[w2], %[a2]\n\tsmlad %[a3], %[o], %[w3], %[a3]\n\t"                                    \
+    "sxtb16 %[w0], %[w0]\n\tsxtb16 %[w1], %[w1]\n\tsxtb16 %[w2], %[w2]\n\tsxtb16 %[w3], %[w3]\n\t"              \
+    "smlad %[a0], %[z], %[w0], %[a0]\n\tsmlad %[a1], %[z], %[w1], %[a1]\n\t"                                    \
     "smlad %[a2], %[z], %[w2], %[a2]\n\tsmlad %[a3], %[z], %[w3], %[a3]\n\t"
 /* Rounds of `body` until x is at `end`, which waits in an FPU register. */
 #define Q8_QUADS(body)                                                                                                           \
@@ -34,11 +34,12 @@ typedef struct {
 
 M4_INLINE const uint32_t *q8_dot_1x4(q8_quad *q, const uint32_t *x, const uint32_t *w, int32_t steps, int32_t compact) {
     uint32_t o, z, w0, w1, w2, w3;
-    const int32_t fours = compact ? 0 : steps & ~3;
-    const uint32_t *end = x + 2 * fours;
-    if (fours) Q8_QUADS(Q8_QUAD Q8_QUAD Q8_QUAD Q8_QUAD);
-    end += 2 * (steps - fours);
-    if (steps - fours) Q8_QUADS(Q8_QUAD);
+    const int32_t at_once = steps >= 32 ? 8 : 4, most = compact ? 0 : steps - steps % at_once;
+    const uint32_t *end = x + 2 * most;
+    if (most && at_once == 8) Q8_QUADS(Q8_QUAD Q8_QUAD Q8_QUAD Q8_QUAD Q8_QUAD Q8_QUAD Q8_QUAD Q8_QUAD);
+    if (most && at_once == 4) Q8_QUADS(Q8_QUAD Q8_QUAD Q8_QUAD Q8_QUAD);
+    end += 2 * (steps - most);
+    if (steps - most) Q8_QUADS(Q8_QUAD);
     return w;
 }
 #else
@@ -74,9 +75,10 @@ M4_INLINE const uint32_t *q8_dot_parts(const q8_dense_shape *s, const q8_channel
     return w;
 }
 
-M4_INLINE int8_t q8_dense_out(const q8_dense_shape *s, const q8_channels *d, const q8_quad *q, int32_t c, int32_t i) {
-    const int32_t e = d->shift[c + i], twice = s->segments ? q->v[i] : q->v[i] >> 7;
-    return (int8_t)q8_requant(twice, d->multiplier[c + i], e, q8_half(e, &s->range), &s->range);
+/* Output i of a quad; w: its multipliers and shifts. */
+M4_INLINE int8_t q8_dense_out(const q8_dense_shape *s, const q8_quad *q, const uint32_t *w, int32_t i) {
+    const int32_t e = ((const int8_t *)(w + 4))[i], twice = s->segments ? q->v[i] : q->v[i] >> 7;
+    return (int8_t)q8_requant(twice, (int32_t)w[i], e, q8_half(e, &s->range), &s->range);
 }
 
 /* Scratch: 2 bytes for every input, rounded up to whole steps in every segment. */
@@ -87,7 +89,8 @@ M4_INLINE void q8_dense(const q8_dense_shape *s, const q8_channels *d, const int
         q8_expand(x, in, s->in_n, 2, s->compact);
 #pragma GCC unroll 1
         for (int32_t c = 0; c < s->out_n; c += 4) {
-            q8_quad q = {{d->bias[c], d->bias[c + 1], d->bias[c + 2], d->bias[c + 3]}};
+            q8_quad q = {{(int32_t)w[0], (int32_t)w[1], (int32_t)w[2], (int32_t)w[3]}};
+            w += 4;
             if (s->segments) {
                 w = q8_dot_parts(s, d, c, &q, x, w);
             } else {
@@ -97,14 +100,16 @@ M4_INLINE void q8_dense(const q8_dense_shape *s, const q8_channels *d, const int
             if (s->compact) {
                 const int32_t n = s->out_n - c < 4 ? s->out_n - c : 4;
 #pragma GCC unroll 1
-                for (int32_t i = 0; i < n; i++) *out++ = q8_dense_out(s, d, &q, c, i);
+                for (int32_t i = 0; i < n; i++) *out++ = q8_dense_out(s, &q, w, i);
+                w += 5;
                 continue;
             }
 #pragma GCC unroll 4
             for (int32_t i = 0; i < 4; i++) {
                 if (s->out_n % 4 && c + i >= s->out_n) break;
-                *out++ = q8_dense_out(s, d, &q, c, i);
+                *out++ = q8_dense_out(s, &q, w, i);
             }
+            w += 5;
         }
     }
 }

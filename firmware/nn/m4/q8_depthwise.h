@@ -9,12 +9,13 @@
 
 #include "m4/q8_common.h"
 
-/* k_w counts the zeros of a dilated filter; band: output rows at a time; pitch: words of a plane's row. */
+/* k_w counts the zeros of a dilated filter; band: output rows at a time; pitch: words of a plane's row;
+ * compact: little code rather than few cycles. */
 typedef struct {
     int32_t in_h, in_w, in_c, out_h, out_w, multiplier, k_h, k_w, stride_h, stride_w, dil_h, pad_top, pad_left;
     int32_t in_zero;
     q8_range range;
-    int32_t band, pitch;
+    int32_t band, pitch, compact;
 } q8_depthwise_shape;
 
 M4_INLINE int32_t q8_band_rows(const q8_depthwise_shape *s) { return (s->band - 1) * s->stride_h + (s->k_h - 1) * s->dil_h + 1; }
@@ -79,36 +80,76 @@ M4_INLINE void q8_weights_3x3(const uint32_t *packed, uint32_t w[6]) {
 #define Q8_DW_MAC(insn, y, w) \
     insn " " y ", r9, %[" w "0], " y "\n\t" insn " " y ", r10, %[" w "1], " y "\n\t" insn " " y ", r11, %[" w "2], " y "\n\t"
 /* clang-format on */
-#define Q8_DW_ROW(body)                                                                                                   \
-    __asm__ volatile(Q8_DW_LOAD "1:\n\tvmov r12, %[bias]\n\tvmov lr, %[bias]\n\t" body                                    \
-                                "str r12, [%[o]], #8\n\tstr lr, [%[o], #-4]\n\tvmov lr, %[end]\n\tcmp %[o], lr\n\tbne 1b" \
-                     : [x] "+r"(x), [o] "+r"(out)                                                                         \
-                     : [a0] "r"(w[0]), [b0] "r"(w[1]), [a1] "r"(w[2]), [b1] "r"(w[3]), [a2] "r"(w[4]), [b2] "r"(w[5]),    \
-                       [p] "i"(pitch), [bias] "t"(start), [end] "t"(end)                                                  \
+#define Q8_DW_START(y) "vmov " y ", %[bias]\n\t"
+#define Q8_DW_STORE(y) "str " y ", [%[o]], #4\n\t"
+#define Q8_DW_FIRST Q8_DW_MAC("smlad", "r12", "a") Q8_DW_LOAD Q8_DW_MAC("smlabt", "r12", "b")
+/* Two outputs at stride 1 and 2; one. */
+#define Q8_DW_PAIR_1                                                                                                           \
+    Q8_DW_START("r12")                                                                                                         \
+    Q8_DW_START("lr") Q8_DW_MAC("smlad", "r12", "a") Q8_DW_MAC("smlatb", "lr", "a") Q8_DW_LOAD Q8_DW_MAC("smlabt", "r12", "b") \
+        Q8_DW_MAC("smlad", "lr", "b") Q8_DW_STORE("r12") Q8_DW_STORE("lr")
+#define Q8_DW_PAIR_2                                                                                                         \
+    Q8_DW_START("r12")                                                                                                       \
+    Q8_DW_START("lr") Q8_DW_FIRST Q8_DW_MAC("smlad", "lr", "a") Q8_DW_LOAD Q8_DW_MAC("smlabt", "lr", "b") Q8_DW_STORE("r12") \
+        Q8_DW_STORE("lr")
+#define Q8_DW_ONE Q8_DW_START("r12") Q8_DW_FIRST Q8_DW_STORE("r12")
+#define Q8_DW_LOOP(body) ".p2align 2\n1:\n\t" body "vmov lr, %[end]\n\tcmp %[o], lr\n\tbne 1b\n\t"
+#define Q8_DW_ROW(body)                                                                                                \
+    __asm__ volatile(Q8_DW_LOAD body                                                                                   \
+                     : [x] "+r"(x), [o] "+r"(out)                                                                      \
+                     : [a0] "r"(w[0]), [b0] "r"(w[1]), [a1] "r"(w[2]), [b1] "r"(w[3]), [a2] "r"(w[4]), [b2] "r"(w[5]), \
+                       [p] "i"(pitch), [bias] "t"(start), [end] "t"(end)                                               \
                      : "r9", "r10", "r11", "r12", "lr", "cc", "memory")
+/* n outputs: few without a loop, more in rounds of four, or of two in little code, and what is left. */
+#define Q8_DW_ROWS(pair)                                         \
+    do {                                                         \
+        if (rounds && rest == 0) {                               \
+            if (at_once == 2)                                    \
+                Q8_DW_ROW(Q8_DW_LOOP(pair));                     \
+            else                                                 \
+                Q8_DW_ROW(Q8_DW_LOOP(pair pair));                \
+        } else if (rounds) {                                     \
+            if (at_once == 2)                                    \
+                Q8_DW_ROW(Q8_DW_LOOP(pair) Q8_DW_ONE);           \
+            else if (rest == 1)                                  \
+                Q8_DW_ROW(Q8_DW_LOOP(pair pair) Q8_DW_ONE);      \
+            else if (rest == 2)                                  \
+                Q8_DW_ROW(Q8_DW_LOOP(pair pair) pair);           \
+            else                                                 \
+                Q8_DW_ROW(Q8_DW_LOOP(pair pair) pair Q8_DW_ONE); \
+        } else {                                                 \
+            switch (n) {                                         \
+            case 1: Q8_DW_ROW(Q8_DW_ONE); break;                 \
+            case 2: Q8_DW_ROW(pair); break;                      \
+            case 3: Q8_DW_ROW(pair Q8_DW_ONE); break;            \
+            case 4: Q8_DW_ROW(pair pair); break;                 \
+            case 5: Q8_DW_ROW(pair pair Q8_DW_ONE); break;       \
+            case 6: Q8_DW_ROW(pair pair pair); break;            \
+            default: Q8_DW_ROW(pair pair pair Q8_DW_ONE); break; \
+            }                                                    \
+        }                                                        \
+    } while (0)
 
-M4_INLINE void q8_row_3x3(const uint32_t *x, const uint32_t w[6], int32_t bias, int32_t *out, int32_t pairs, int pitch,
-                          int stride) {
-    const float start = m4_to_fpu((uint32_t)bias), end = m4_to_fpu((uint32_t)(uintptr_t)(out + 2 * pairs));
+/* All but x, w, bias and out are constants of the call. */
+M4_INLINE void q8_row_3x3(const uint32_t *x, const uint32_t w[6], int32_t bias, int32_t *out, int n, int pitch, int stride,
+                          int compact) {
+    const int at_once = compact ? 2 : 4, rounds = n >= (compact ? 2 : 8) ? n / at_once : 0, rest = n % at_once;
+    const float start = m4_to_fpu((uint32_t)bias), end = m4_to_fpu((uint32_t)(uintptr_t)(out + rounds * at_once));
     if (stride == 1)
-        Q8_DW_ROW(Q8_DW_MAC("smlad", "r12", "a") Q8_DW_MAC("smlatb", "lr", "a") Q8_DW_LOAD Q8_DW_MAC("smlabt", "r12", "b")
-                      Q8_DW_MAC("smlad", "lr", "b"));
+        Q8_DW_ROWS(Q8_DW_PAIR_1);
     else
-        Q8_DW_ROW(Q8_DW_MAC("smlad", "r12", "a") Q8_DW_LOAD Q8_DW_MAC("smlabt", "r12", "b") Q8_DW_MAC("smlad", "lr", "a")
-                      Q8_DW_LOAD Q8_DW_MAC("smlabt", "lr", "b"));
+        Q8_DW_ROWS(Q8_DW_PAIR_2);
 }
 #else
-M4_INLINE void q8_row_3x3(const uint32_t *x, const uint32_t w[6], int32_t bias, int32_t *out, int32_t pairs, int pitch,
-                          int stride) {
-    for (int32_t i = 0; i < pairs; i++, x += stride, out += 2) {
-        out[0] = out[1] = bias;
-        for (int32_t r = 0; r < 3; r++) {
-            const uint32_t *row = x + r * pitch / 4, a = w[2 * r], b = w[2 * r + 1];
-            out[0] = m4_smlabt(row[1], b, m4_smlad(row[0], a, out[0]));
-            if (stride == 1)
-                out[1] = m4_smlad(row[1], b, m4_smlatb(row[0], a, out[1]));
-            else
-                out[1] = m4_smlabt(row[2], b, m4_smlad(row[1], a, out[1]));
+M4_INLINE void q8_row_3x3(const uint32_t *x, const uint32_t w[6], int32_t bias, int32_t *out, int n, int pitch, int stride,
+                          int compact) {
+    (void)compact;
+    for (int i = 0; i < n; i++) {
+        out[i] = bias;
+        for (int r = 0; r < 3; r++) {
+            const uint32_t *row = x + r * pitch / 4 + i * stride / 2, a = w[2 * r], b = w[2 * r + 1];
+            out[i] = i * stride & 1 ? m4_smlad(row[1], b, m4_smlatb(row[0], a, out[i]))
+                                    : m4_smlabt(row[1], b, m4_smlad(row[0], a, out[i]));
         }
     }
 }
@@ -163,7 +204,7 @@ M4_INLINE void q8_channel_band(const q8_depthwise_shape *s, const q8_channels *d
 #pragma GCC unroll 1
     for (int32_t r = 0; r < rows; r++, plane += s->stride_h * s->pitch) {
         if (q8_is_3x3(s))
-            q8_row_3x3(plane, w, bias, sums, (s->out_w + 1) / 2, 4 * s->pitch, s->stride_w);
+            q8_row_3x3(plane, w, bias, sums, s->out_w, 4 * s->pitch, s->stride_w, s->compact);
         else
             q8_row_any(s, plane, taps, bias, sums);
 #pragma GCC unroll 4

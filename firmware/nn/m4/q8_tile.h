@@ -28,7 +28,7 @@ typedef struct {
 #define Q8_MAC_01 Q8_MAC4("r0", "r4", "r1", "r5")
 #define Q8_MAC_23 Q8_MAC4("r2", "r6", "r3", "r7")
 #define Q8_STEP                                                                                                    \
-    "ldr r11, [r9, #4]\n\tldr r10, [r9], #8\n\t"                                                                   \
+    "ldr r10, [r9], #8\n\tldr r11, [r9, #-4]\n\t"                                                                  \
     "ldr lr, [r8, #%c[p]]\n\tldr r12, [r8], #4\n\t" Q8_MAC_01                                                      \
     "ldr r12, [r8, #2*%c[p]-4]\n\tldr lr, [r8, #3*%c[p]-4]\n\t" Q8_MAC_23 "sxtb16 r10, r10\n\tsxtb16 r11, r11\n\t" \
     "ldr r12, [r8, #2*%c[p]]\n\tldr lr, [r8, #3*%c[p]]\n\t" Q8_MAC_23                                              \
@@ -44,13 +44,46 @@ typedef struct {
 #define Q8_STEPS_8 Q8_STEPS_4 Q8_STEPS_4
 #define Q8_STEPS_9 Q8_STEPS_8 Q8_STEP
 
+/* What the sums become, as q8_requant does it: twice the value to r8, then multiplier r10, half a unit r11, shift lr. */
+#define Q8_OUT(scale, a, at)                                                                                             \
+    scale "add " a ", r11, " a ", asr #31\n\tsmmlar " a ", r8, r10, " a "\n\tasr " a ", lr\n\tssat " a ", #8, " a "\n\t" \
+          "strb " a ", [%[out], #" at "]\n\t"
+/* Half a unit, (2 * zero + 1) << (shift - 1): the shift is the lowest byte of lr. */
+#define Q8_HALF "mov r8, %[unit]\n\tsub r11, lr, #1\n\tlsl r11, r8, r11\n\t"
+#define Q8_ASR7(a) "asr r8, " a ", #7\n\t"
+#define Q8_LSL1(a) "lsl r8, " a ", #1\n\t"
+#define Q8_OUTS(scale)                                                                                                      \
+    __asm__ volatile("ldr lr, [r9, #8]\n\tldr r10, [r9], #4\n\t" Q8_HALF Q8_OUT(scale("r0"), "r0", "0")                     \
+                         Q8_OUT(scale("r1"), "r1", "%c[c]") Q8_OUT(scale("r2"), "r2", "2*%c[c]")                            \
+                             Q8_OUT(scale("r3"), "r3", "3*%c[c]") "ldr r10, [r9], #8\n\tlsr lr, lr, #8\n\t" Q8_HALF Q8_OUT( \
+                                 scale("r4"), "r4", "1") Q8_OUT(scale("r5"), "r5", "%c[c]+1")                               \
+                                 Q8_OUT(scale("r6"), "r6", "2*%c[c]+1") Q8_OUT(scale("r7"), "r7", "3*%c[c]+1")              \
+                     : "+r"(a0), "+r"(a1), "+r"(a2), "+r"(a3), "+r"(b0), "+r"(b1), "+r"(b2), "+r"(b3), "+r"(w)              \
+                     : [unit] "i"(unit), [out] "r"(to), [c] "i"(out_c)                                                      \
+                     : "r8", "r10", "r11", "lr", "memory")
+
+/* Stores a tile's two channels, for the whole range of int8 and right shifts; w: both multipliers, both shifts in a word. -> what
+ * is behind them. unit: 2 * zero + 1; out: channel 0 of position 0; parts: the sums are plain. All but t, w and out are constants. */
+M4_INLINE const uint32_t *q8_store_4x2(const q8_tile *t, const uint32_t *weights, int unit, int8_t *out, int out_c, int parts) {
+    register int32_t a0 __asm__("r0") = t->a[0], a1 __asm__("r1") = t->a[1], a2 __asm__("r2") = t->a[2];
+    register int32_t a3 __asm__("r3") = t->a[3], b0 __asm__("r4") = t->b[0], b1 __asm__("r5") = t->b[1];
+    register int32_t b2 __asm__("r6") = t->b[2], b3 __asm__("r7") = t->b[3];
+    register const uint32_t *w __asm__("r9") = weights;
+    register int8_t *to __asm__("r12") = out;
+    if (parts)
+        Q8_OUTS(Q8_LSL1);
+    else
+        Q8_OUTS(Q8_ASR7);
+    return w;
+}
+
 /* `times` rounds of `body`. */
-#define Q8_BLOCK(body)                                                                                         \
-    do {                                                                                                       \
-        if (times > 1)                                                                                         \
-            __asm__ volatile("1:\n\t" body "vmov r10, %[end]\n\tcmp r8, r10\n\tbne 1b\n\t" Q8_OPERANDS, "cc"); \
-        else                                                                                                   \
-            __asm__ volatile(body Q8_OPERANDS);                                                                \
+#define Q8_BLOCK(body)                                                                                                     \
+    do {                                                                                                                   \
+        if (times > 1)                                                                                                     \
+            __asm__ volatile(".p2align 2\n1:\n\t" body "vmov r10, %[end]\n\tcmp r8, r10\n\tbne 1b\n\t" Q8_OPERANDS, "cc"); \
+        else                                                                                                               \
+            __asm__ volatile(body Q8_OPERANDS);                                                                            \
     } while (0)
 #define Q8_OPERANDS                                                                                    \
     : "+r"(a0), "+r"(a1), "+r"(a2), "+r"(a3), "+r"(b0), "+r"(b1), "+r"(b2), "+r"(b3), "+r"(x), "+r"(w)            \
@@ -80,6 +113,17 @@ M4_INLINE void q8_rounds(q8_tile *t, q8_streams *s, int times, int unroll, int p
     *s = (q8_streams){x, w};
 }
 #else
+M4_INLINE const uint32_t *q8_store_4x2(const q8_tile *t, const uint32_t *w, int unit, int8_t *out, int out_c, int parts) {
+    for (int c = 0; c < 2; c++) {
+        const int32_t e = (int32_t)(w[2] >> 8 * c & 31), half = (int32_t)((uint32_t)unit << (e - 1));
+        for (int p = 0; p < 4; p++) {
+            const int32_t acc = c ? t->b[p] : t->a[p], twice = parts ? 2 * acc : acc >> 7;
+            out[p * out_c + c] = (int8_t)m4_ssat8(m4_smmlar(twice, (int32_t)w[c], m4_add32(half, acc >> 31)) >> e);
+        }
+    }
+    return w + 3;
+}
+
 M4_INLINE void q8_rounds(q8_tile *t, q8_streams *s, int times, int unroll, int pitch, int advance) {
     for (int i = 0; i < times * unroll; i++, s->x += advance, s->w += 2) {
         for (int p = 0; p < 4; p++) {

@@ -13,7 +13,16 @@ import numpy as np
 
 from tinyrig.compiler.kernels import m4_int8_map
 from tinyrig.compiler.kernels.m4_fit import Channels, Fitted, fittings
-from tinyrig.compiler.kernels.m4_pack import SEGMENTS, channels, mends, pack_words, pad_to, plain_channels
+from tinyrig.compiler.kernels.m4_pack import (
+    PER_CHANNEL,
+    SEGMENTS,
+    channels,
+    mends,
+    pack_words,
+    pad_to,
+    plain_channels,
+    with_channels,
+)
 from tinyrig.compiler.kernels.m4_rest import RestLayer, all_rest, with_rest
 from tinyrig.compiler.model.layers import Conv2D, ConvMean, DepthwiseConv2D, FullyConnected, Requant, Window
 from tinyrig.compiler.model.step import CompileOptions, Constant, Kernel, ProgramStep, Select
@@ -78,7 +87,6 @@ def _conv_plan(
 ) -> ConvParts:
     words = pack_words(pad_to(weights, 2, 0))
     pairs = words.reshape(-1, 2, words.shape[1]).transpose(0, 2, 1)
-    packed = Constant("weights", np.ascontiguousarray(pairs).ravel(), "[channel pair][step][channel], four weights a word")
     run = words.shape[1] // (p.window.k_h if slide else max(segments, 1))
     compact = is_compact("conv", math.prod(weights.shape) * p.window.out_h * p.window.out_w, options)
     fields = (
@@ -92,7 +100,7 @@ def _conv_plan(
     )
     shape = f"{{{', '.join(map(str, fields))}}}"
     scratch = _slide_scratch(p.window) if slide else _patch_scratch(p.window, weights.shape[1])
-    return ConvParts("slide" if slide else "patch", shape, (packed, *constants), scratch)
+    return ConvParts("slide" if slide else "patch", shape, with_channels(pairs, constants), scratch)
 
 
 def conv2d(step: ProgramStep[Conv2D], options: CompileOptions) -> Kernel | None:
@@ -217,10 +225,11 @@ def _dense_plan(
 ) -> Kernel:
     words = pack_words(pad_to(weights, 4, 0))
     quads = words.reshape(-1, 4, words.shape[1]).transpose(0, 2, 1)
-    packed = Constant("weights", np.ascontiguousarray(quads).ravel(), "[four outputs][step][output], four weights a word")
     compact = is_compact("dense", p.rows * p.in_n * p.out_n, options)
     shape = f"{{{p.rows}, {p.in_n}, {p.out_n}, {segments}, {has_mends(constants)}, {int(compact)}, {range_text(p.quantized)}}}"
-    return shaped_kernel("q8_dense", "q8_dense_shape", shape, "m4/q8_dense.h", (packed, *constants), weights.shape[1] * 2)
+    return shaped_kernel(
+        "q8_dense", "q8_dense_shape", shape, "m4/q8_dense.h", with_channels(quads, constants), weights.shape[1] * 2
+    )
 
 
 BAND_BYTES = 3072
@@ -268,7 +277,7 @@ def _depthwise_kernel(p: DepthwiseConv2D, options: CompileOptions, c: Channels) 
     return shaped_kernel(
         "q8_depthwise",
         "q8_depthwise_shape",
-        _depthwise_shape(replace(p, requant=c.requant), taps.shape[2], planes),
+        _depthwise_shape(replace(p, requant=c.requant), taps.shape[2], planes, options),
         "m4/q8_depthwise.h",
         (weights, *constants),
         planes.scratch,
@@ -279,11 +288,11 @@ def _depthwise_kernel(p: DepthwiseConv2D, options: CompileOptions, c: Channels) 
     )
 
 
-def depthwise_planes(p: DepthwiseConv2D, channels: int) -> tuple[np.ndarray, str, Planes]:
+def depthwise_planes(p: DepthwiseConv2D, channels: int, options: CompileOptions) -> tuple[np.ndarray, str, Planes]:
     """-> spread taps, initialiser of q8_depthwise_shape, and the planes of so many channels at a time."""
     taps = _spread_taps(p)
     planes = _planes(p.window, taps.shape[2], channels)
-    return taps, _depthwise_shape(p, taps.shape[2], planes), planes
+    return taps, _depthwise_shape(p, taps.shape[2], planes, options), planes
 
 
 @dataclass(frozen=True)
@@ -314,12 +323,12 @@ def _planes(w: Window, k_w: int, channels: int = 4) -> Planes:
     return Planes(band, pitch, small, scratch)
 
 
-def _depthwise_shape(p: DepthwiseConv2D, k_w: int, planes: Planes) -> str:
+def _depthwise_shape(p: DepthwiseConv2D, k_w: int, planes: Planes, options: CompileOptions) -> str:
     """The initialiser of q8_depthwise_shape."""
     w = p.window
     sizes = (w.in_h, w.in_w, w.in_c, w.out_h, w.out_w, p.depth_multiplier, w.k_h, k_w)
     steps = (w.stride_h, w.stride_w, w.dil_h, w.pad_top, w.pad_left)
-    fields = (*sizes, *steps, p.in_zero, range_text(p.quantized), planes.band, planes.pitch)
+    fields = (*sizes, *steps, p.in_zero, range_text(p.quantized), planes.band, planes.pitch, int(not options.fast))
     return f"{{{', '.join(map(str, fields))}}}"
 
 
@@ -355,7 +364,8 @@ def shaped_kernel(
 
     def body(prefix: str) -> str:
         mended = f"{prefix}_mend_from, {prefix}_mend" if has_mends(constants) else "0, 0"
-        arrays = ", ".join(f"{prefix}_{name}" for name in ("weights", "bias", "multiplier", "shift"))
+        own = {c.name for c in constants}
+        arrays = ", ".join(f"{prefix}_{name}" if name in own else "0" for name in ("weights", *PER_CHANNEL))
         record = f"static const q8_channels d = {{{arrays}, {mended}}};\n"
         if count == 1:
             return f"{record}{name}(&d, in0, out0, scratch{more});\n"

@@ -51,10 +51,29 @@ def pack_words(weights: np.ndarray) -> np.ndarray:
     return (halves[:, ::2] | halves[:, 1::2] << 16).astype(np.uint32)
 
 
+def with_channels(words: np.ndarray, constants: tuple[Constant, ...]) -> tuple[Constant, ...]:
+    """What a tile reads, one after another, uint32 [n]: for each group of channels their biases, weights, multipliers and shifts;
+    behind that the constants that are not among them.
+
+    words uint32 [group, step, channel]; constants: those of `channels` and `mends`.
+    """
+    groups, _, width = words.shape
+    given = {c.name: pad_to(c.data, width, 0).reshape(groups, width) for c in constants if c.name in PER_CHANNEL}
+    shifts = pad_to(given["shift"], 4, 1).view(np.uint32)
+    columns = given["bias"].view(np.uint32), words.reshape(groups, -1), given["multiplier"].view(np.uint32), shifts
+    note = "%d channels at a time: %s; weights, four a word; multipliers; shifts to the right, in a word"
+    bias = next(c.comment for c in constants if c.name == "bias")
+    stream = Constant("weights", np.concatenate(columns, 1).ravel(), note % (width, bias))
+    return stream, *(c for c in constants if c.name not in PER_CHANNEL)
+
+
 def right_shifts(q: Requant) -> np.ndarray:
     """int8 right shifts; a channel whose multiplier is 0 gets 1, which gives its 0 as well."""
     return np.where(q.multiplier == 0, 1, -q.shift).astype(np.int8)
 
+
+PER_CHANNEL = ("bias", "multiplier", "shift")
+"""Constants that a convolution's or dense layer's tiles have among their weights."""
 
 SEGMENTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128)
 """Into how many parts a long sum may be cut. One: the sum fits, but not the bias with it."""
@@ -63,7 +82,7 @@ SEGMENTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128)
 def channels(
     weights: np.ndarray, bias: np.ndarray, in_zero: int, q: Requant, multiple: int, segments: int = 0
 ) -> tuple[Constant, ...] | None:
-    """bias, multiplier, shift of q8_channels, or None when the layer does not fit the format.
+    """bias, multiplier, shift (PER_CHANNEL), or None when the layer does not fit the format.
 
     weights int [n, k] in the order of the sum, k a multiple of 4 (and of 4 * segments); bias [n], padded to `multiple`
     channels. segments > 0: parts of the sum that have an accumulator each; the bias then belongs to their 32-bit total.

@@ -62,7 +62,7 @@ def depthwise_conv2d(step: ProgramStep[DepthwiseConv2D], options: CompileOptions
     if w.in_c == 1:
         conv = Conv2D(w, p.weights.transpose(2, 0, 1)[..., None], p.bias, p.in_zero, p.requant)
         return conv2d(step.with_params(conv), options)
-    taps, shape, planes = depthwise_planes(p, channels=2)
+    taps, shape, planes = depthwise_planes(p, 2, options)
     s = None if p.in_zero else scales(taps.reshape(w.out_c, -1), p.bias, p.quantized, doubled=2)
     if s is None or not spreads(w, options):
         return None
