@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 from tinyrig.compiler.emit import Unit, constant_inputs, emit_model
 from tinyrig.compiler.fuse import OWN_ENGINES, fuse
@@ -10,7 +11,7 @@ from tinyrig.compiler.kernels.choose import select_kernel
 from tinyrig.compiler.lower.lower import Lowered, lower_file
 from tinyrig.compiler.memory import plan_memory
 from tinyrig.compiler.model.graph import Tensor
-from tinyrig.compiler.model.step import AnyStep, CompileOptions
+from tinyrig.compiler.model.step import AnyStep, CompileOptions, Kernel
 from tinyrig.compiler.order import ordered
 from tinyrig.compiler.stream.choose import stream
 from tinyrig.core.config import OPTIMISE
@@ -80,9 +81,23 @@ def plan_unit(data: bytes, engine: str, options: CompileOptions) -> Unit:
     kernels = [select_kernel(step, engine, options) for step in lowered.steps]
     if engine in OWN_ENGINES:  # other runtimes run the file's steps in the file's order
         lowered, kernels = ordered(lowered, kernels)
+        kernels = lean(lowered, kernels, engine, options)
         if options.fast:
             lowered, kernels = stream(lowered, kernels, engine, options)
     return Unit(lowered, kernels, plan_memory(lowered, kernels), engine, hashlib.sha256(data).hexdigest())
+
+
+def lean(lowered: Lowered, kernels: list[Kernel], engine: str, options: CompileOptions) -> list[Kernel]:
+    """Where a working buffer makes the arena larger, the kernel that needs less: it takes a little longer."""
+    kernels, thin = list(kernels), replace(options, lean=True)
+    memory = plan_memory(lowered, kernels, search=False)
+    while True:
+        step = memory.fullest
+        kernel = select_kernel(lowered.steps[step], engine, thin) if lowered.steps else None
+        if kernel is None or kernel.scratch_bytes >= kernels[step].scratch_bytes:
+            return kernels
+        kernels[step] = kernel
+        memory = plan_memory(lowered, kernels, search=False)
 
 
 def is_tight(unit: Unit, *, flash_bytes: int, ram_bytes: int) -> bool:

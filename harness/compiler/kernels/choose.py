@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tinyrig.compiler.kernels import cmsis, m4_f32, m4_int8, portable, portable_picks, portable_state
 from tinyrig.compiler.kernels.custom import detection, signal
-from tinyrig.compiler.kernels.dsp import int16, matmul, state, transpose
+from tinyrig.compiler.kernels.dsp import dense, int16, matmul, state, transpose
 from tinyrig.compiler.kernels.litert import functions, stored
 from tinyrig.compiler.model.layers import Conv2D, ConvMean, DepthwiseConv2D, FullyConnected, TransposeConv
 from tinyrig.compiler.model.step import AnyStep, CompileOptions, Kernel, Select
@@ -21,7 +21,16 @@ PORTABLE: dict[str, Select] = {
 
 ENGINES: dict[str, tuple[dict[str, Select], ...]] = {
     "portable": (PORTABLE,),
-    "tinyrig": (m4_int8.KERNELS, m4_f32.KERNELS, int16.KERNELS, transpose.KERNELS, state.KERNELS, matmul.KERNELS, PORTABLE),
+    "tinyrig": (
+        m4_int8.KERNELS,
+        dense.KERNELS,
+        m4_f32.KERNELS,
+        int16.KERNELS,
+        transpose.KERNELS,
+        state.KERNELS,
+        matmul.KERNELS,
+        PORTABLE,
+    ),
     "cmsis-nn": (cmsis.KERNELS, PORTABLE),
 }
 """Engine -> tables in the order they are asked; the portable table takes what the others leave."""
@@ -34,7 +43,7 @@ def tables_of(engine: str, options: CompileOptions) -> tuple[dict[str, Select], 
     if engine not in ENGINES:
         raise UserError(f"unknown engine {engine!r}", expected=" or ".join(ENGINES), received=engine)
     soft = not options.core.fpu and options.fast
-    return (m4_int8.KERNELS, PORTABLE) if engine == "tinyrig" and soft else ENGINES[engine]
+    return (m4_int8.KERNELS, dense.KERNELS, PORTABLE) if engine == "tinyrig" and soft else ENGINES[engine]
 
 
 def select_kernel(step: AnyStep, engine: str, options: CompileOptions) -> Kernel:

@@ -12,7 +12,7 @@ from dataclasses import astuple, dataclass, replace
 import numpy as np
 
 from tinyrig.compiler.kernels import m4_int8_map
-from tinyrig.compiler.kernels.m4_fit import Channels, Fitted, fittings
+from tinyrig.compiler.kernels.m4_fit import Channels, fittings
 from tinyrig.compiler.kernels.m4_pack import (
     PER_CHANNEL,
     SEGMENTS,
@@ -24,7 +24,7 @@ from tinyrig.compiler.kernels.m4_pack import (
     with_channels,
 )
 from tinyrig.compiler.kernels.m4_rest import RestLayer, all_rest, with_rest
-from tinyrig.compiler.model.layers import Conv2D, ConvMean, DepthwiseConv2D, FullyConnected, Requant, Window
+from tinyrig.compiler.model.layers import Conv2D, ConvMean, DepthwiseConv2D, Requant, Window
 from tinyrig.compiler.model.step import CompileOptions, Constant, Kernel, ProgramStep, Select
 
 COMPACT_MACS = {"conv": 20_000, "dense": 2_000}
@@ -194,44 +194,6 @@ def unroll(steps: int) -> int:
     return min(range(1, MAX_UNROLL + 1), key=lambda u: (5 * (steps // u) + (8 if steps % u else 0), u))
 
 
-def fully_connected(step: ProgramStep[FullyConnected], options: CompileOptions) -> Kernel | None:
-    """fully_connected_s8: one input vector by four outputs (q8_dense.h)."""
-    p = step.params
-    if p.weight_zero:
-        return None
-    window, weights = Window(p.rows, 1, 1, p.in_n, 1, 1, p.out_n, 1, 1, 1, 1), p.weights.reshape(p.out_n, 1, 1, p.in_n)
-    whole = RestLayer(window, weights, p.bias, p.in_zero, p.quantized)
-    for fit in fittings(Channels(p.weights.reshape(p.out_n, p.in_n), p.bias, p.in_zero, p.quantized)):
-        kernel = _dense_plans(p, options, fit)
-        if kernel is not None:
-            return with_rest(kernel, whole, fit.rest)
-    return all_rest(whole)
-
-
-def _dense_plans(p: FullyConnected, options: CompileOptions, fit: Fitted) -> Kernel | None:
-    """The first number of parts that suits all outputs."""
-    c = fit.channels
-    for segments in (0, *SEGMENTS):
-        weights = pad_to(c.weights, 4 * max(segments, 1), 1)
-        constants = channels(weights, c.bias, p.in_zero, c.requant, 4, segments)
-        mended = mends(weights, 4, segments, 8 * np.arange(weights.shape[1] // 4))
-        if constants is not None and mended is not None:
-            return _dense_plan(replace(p, requant=c.requant), options, segments, weights, constants + mended)
-    return None
-
-
-def _dense_plan(
-    p: FullyConnected, options: CompileOptions, segments: int, weights: np.ndarray, constants: tuple[Constant, ...]
-) -> Kernel:
-    words = pack_words(pad_to(weights, 4, 0))
-    quads = words.reshape(-1, 4, words.shape[1]).transpose(0, 2, 1)
-    compact = is_compact("dense", p.rows * p.in_n * p.out_n, options)
-    shape = f"{{{p.rows}, {p.in_n}, {p.out_n}, {segments}, {has_mends(constants)}, {int(compact)}, {range_text(p.quantized)}}}"
-    return shaped_kernel(
-        "q8_dense", "q8_dense_shape", shape, "m4/q8_dense.h", with_channels(quads, constants), weights.shape[1] * 2
-    )
-
-
 BAND_BYTES = 3072
 """Planes of a depthwise layer's band may take this much scratch, if one output row at a time does not need more."""
 
@@ -393,7 +355,6 @@ KERNELS: dict[str, Select] = {
     "conv2d_s8": conv2d,
     "conv2d_mean_s8": conv2d_mean,
     "depthwise_conv2d_s8": depthwise_conv2d,
-    "fully_connected_s8": fully_connected,
     **m4_int8_map.KERNELS,
 }
 """Step kind -> choice, for the engine "tinyrig"."""

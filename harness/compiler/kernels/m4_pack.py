@@ -58,13 +58,37 @@ def with_channels(words: np.ndarray, constants: tuple[Constant, ...]) -> tuple[C
     words uint32 [group, step, channel]; constants: those of `channels` and `mends`.
     """
     groups, _, width = words.shape
+    bias, scales = _by_group(words, constants)
+    columns = np.concatenate((bias, words.reshape(groups, -1), scales), 1)
+    return _stream(columns.ravel(), width, constants)
+
+
+def with_channels_in_pieces(
+    words: np.ndarray, constants: tuple[Constant, ...], pieces: int, groups_at_once: int
+) -> tuple[Constant, ...]:
+    """The same for some groups at a time: all their biases; of each piece the weights of each of them; multipliers and shifts of
+    each. words uint32 [group, step, channel], whole steps a piece."""
+    bias, scales = _by_group(words, constants)
+    found = []
+    for g in range(0, len(words), groups_at_once):
+        here = words[g : g + groups_at_once]
+        by_piece = here.reshape(len(here), pieces, -1).transpose(1, 0, 2)
+        found += [bias[g : g + groups_at_once].ravel(), by_piece.ravel(), scales[g : g + groups_at_once].ravel()]
+    return _stream(np.concatenate(found), words.shape[2], constants)
+
+
+def _by_group(words: np.ndarray, constants: tuple[Constant, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """uint32 [group, n]: biases; multipliers and shifts."""
+    groups, _, width = words.shape
     given = {c.name: pad_to(c.data, width, 0).reshape(groups, width) for c in constants if c.name in PER_CHANNEL}
     shifts = pad_to(given["shift"], 4, 1).view(np.uint32)
-    columns = given["bias"].view(np.uint32), words.reshape(groups, -1), given["multiplier"].view(np.uint32), shifts
+    return given["bias"].view(np.uint32), np.concatenate((given["multiplier"].view(np.uint32), shifts), 1)
+
+
+def _stream(data: np.ndarray, width: int, constants: tuple[Constant, ...]) -> tuple[Constant, ...]:
     note = "%d channels at a time: %s; weights, four a word; multipliers; shifts to the right, in a word"
     bias = next(c.comment for c in constants if c.name == "bias")
-    stream = Constant("weights", np.concatenate(columns, 1).ravel(), note % (width, bias))
-    return stream, *(c for c in constants if c.name not in PER_CHANNEL)
+    return Constant("weights", data, note % (width, bias)), *(c for c in constants if c.name not in PER_CHANNEL)
 
 
 def right_shifts(q: Requant) -> np.ndarray:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tinyrig.board.rig import Rig
 from tinyrig.compiler.compile import compile_model
 from tinyrig.compiler.kernels import m4_fit, m4_int8, m4_int8_map, m4_pack
+from tinyrig.compiler.kernels.dsp import dense
 from tinyrig.compiler.model.layers import Requant
 from tinyrig.compiler.model.params import Softmax
 from tinyrig.compiler.model.quant import softmax_scaling
@@ -116,6 +117,7 @@ STRATEGIES = {
 
 
 FORMS = [(name, "as chosen") for name in STRATEGIES] + [(name, "unrolled") for name in ("conv2d", "conv2d_mean", "dense")]
+FORMS += [("dense", "in pieces"), ("dead dense", "in pieces")]
 """Layers as small as most of these are built compact unless a test asks otherwise."""
 
 
@@ -123,6 +125,8 @@ FORMS = [(name, "as chosen") for name in STRATEGIES] + [(name, "unrolled") for n
 def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "unrolled":
         monkeypatch.setattr(m4_int8, "COMPACT_MACS", {"conv": 0, "dense": 0})
+    if request.param == "in pieces":
+        monkeypatch.setattr(dense, "_pieces", lambda p, options: dense.Pieces(2, 2) if p.in_n > 24 else None)
 
 
 @pytest.mark.parametrize(("name", "form"), FORMS, indirect=["form"])
@@ -344,6 +348,27 @@ UNPACKABLE = [
     )
 ]
 """Sliding and gathered patches, groups, sums in one part and in several."""
+
+
+WIDE = fixed("FULLY_CONNECTED", (1, 640), (1, 128), (128, 640))
+
+
+@pytest.mark.parametrize(("optimise", "most"), [("speed", 256), ("size", 128)])
+def test_a_dense_layer_that_would_need_the_largest_arena_widens_its_input_in_pieces(optimise: str, most: int) -> None:
+    bench = cases.Workbench(np.random.default_rng(3))
+    WIDE(bench)
+    data = bench.finish()
+    model = compile_model(data, flash_bytes=1 << 20, ram_bytes=1 << 18, engine=ENGINE, optimise=optimise)
+    assert "q8_dense_pieces(" in model.sources["model.c"] and model.arena_bytes <= 640 + 128 + most
+    cases.compare(HostModel(model).invoke(bench.values), TflmOracle(data).run(bench.values))
+
+
+def test_it_is_widened_at_once_where_others_need_more() -> None:
+    bench = cases.Workbench(np.random.default_rng(3))
+    WIDE(bench)
+    fixed("CONV_2D", (1, 20, 20, 8), (1, 20, 20, 8), (8, 3, 3, 8), padding=0, strideH=1, strideW=1)(bench)
+    text = compile_model(bench.finish(), flash_bytes=1 << 20, ram_bytes=1 << 18, engine=ENGINE).sources["model.c"]
+    assert "q8_dense(" in text and "q8_dense_pieces(" not in text
 
 
 def test_pairs_that_do_not_pack_are_mended(tmp_path: Path) -> None:
