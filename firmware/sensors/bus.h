@@ -19,7 +19,7 @@ int bus_poll(void);
 int bus_transfer(uint8_t address, const uint8_t *out, uint32_t out_bytes, uint8_t *in, uint32_t in_bytes);
 int bus_write(uint8_t address, uint8_t reg, uint8_t value);
 
-/* `inputs`: analog inputs AIN0 to AIN7 of the chip, by number; at most 8. 12 bits over the supply: 4096 counts are VDD. */
+/* `inputs`: analog pins A0 to A7 of the header, by number; at most 8. 12 bits over the supply: 4096 counts are VDD. */
 void adc_init(const uint8_t *inputs, uint32_t count);
 /* All inputs once; `counts` in RAM. */
 void adc_start(int16_t *counts);

@@ -42,7 +42,7 @@ enum {
 #define FINGER G, G, G, DPS1000, DPS1000, DPS1000
 
 static const float scale[CHANNELS] = {FINGER, FINGER, FINGER, FINGER, FINGER, VOLT, VOLT, VOLT, VOLT, VOLT};
-static const uint8_t force_inputs[FINGERS] = {2, 3, 6, 5, 4}; /* A0 to A3, A6 of the board */
+static const uint8_t force_inputs[FINGERS] = {0, 1, 2, 3, 6}; /* A0 to A3, A6 */
 
 /* `device`: 0 to 4 a finger's MPU-6050, 5 to 9 its resistor, 10 the multiplexer. */
 enum { DEVICE_FORCE = FINGERS, DEVICE_MUX = 2 * FINGERS };

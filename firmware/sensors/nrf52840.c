@@ -211,9 +211,10 @@ int bus_write(uint8_t address, uint8_t reg, uint8_t value)
  * acquisition are enough for sources of up to 800 kohm (PS 6.23.11). */
 void adc_init(const uint8_t *inputs, uint32_t count)
 {
+    static const uint8_t ain[] = {2, 3, 6, 5, 7, 0, 4, 1}; /* of A0 to A7 */
     adc_count = count;
     for (uint32_t i = 0; i < 8; i++) {
-        ADC_PSELP(i) = i < count ? 1u + inputs[i] : 0;
+        ADC_PSELP(i) = i < count ? 1u + ain[inputs[i]] : 0;
         ADC_CONFIG(i) = ADC_GAIN_QUARTER | ADC_REFERENCE_QUARTER_VDD | ADC_ACQUIRE_40_US;
     }
     ADC_RESOLUTION = ADC_12_BITS;

@@ -32,6 +32,8 @@ class Sensor:
     """What a virtual one reads where nothing is said."""
     also: tuple[str, ...] = ()
     """Sensors whose recordings have the same channels and units."""
+    on_nano33: bool = False
+    """Whether it is a part of the Nano 33 BLE Sense."""
     needs_bmi270: bool = False
     """Whether the firmware needs the BMI270's program, which rig.toml's bmi270_config names."""
 
@@ -64,6 +66,7 @@ _NANO33_REV1 = Sensor(
     25.0,
     "watch",
     ("nano33-rev2",),
+    True,
 )
 _NANO33_REV2 = Sensor(
     "nano33-rev2",
@@ -77,6 +80,7 @@ _NANO33_REV2 = Sensor(
     25.0,
     "watch",
     ("nano33-rev1",),
+    True,
     True,
 )
 SENSORS: Mapping[str, Sensor] = MappingProxyType({s.name: s for s in (_GLOVE, _NANO33_REV1, _NANO33_REV2)})

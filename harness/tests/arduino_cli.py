@@ -55,6 +55,13 @@ C, CXX = ["-std=gnu11", *COMMON], ["-std=gnu++14", "-fno-rtti", *COMMON]
 WARN = ["-Wall", "-Wextra", "-Werror"]
 RENAMED = ("init", "read", "write", "cycles", "board_id", "reboot", "last_fault", "stack_limit", "name", "clock_hz")
 ON_VIRTUAL = [f"-Dport_{name}=shim_{name}" for name in RENAMED] + ["-Dfault_collect=shim_fault_collect"]
+BUSES_ON_VIRTUAL = [
+    f"-D{name}=shim_{name}"
+    for name in (
+        *("bus_init", "bus_start", "bus_poll", "bus_transfer", "bus_write", "adc_init", "adc_start", "adc_poll"),
+        *("clock_us", "clock_wait", "clock_begin", "clock_end", "clock_due"),
+    )
+]
 ON_HOST = ["-Dport_init=chip_init", "-Dport_read=shim_read", "-Dport_write=shim_write", "-Dport_name=shim_name"]
 CHIP_ONLY = ("src/port/arduino/chip.c", "src/port/cortexm/fault.c", "src/port/nrf52840/retained.c")
 """What of a sketch is the nRF52840's alone; on the host firmware/port/host replaces it."""
@@ -157,6 +164,8 @@ def link_for_virtual(objects: list[Path], elf: Path, abi: str = "softfp", own_id
         compiled(port / "cortexm" / "startup.c", port, *c),
         compiled(port / "nrf52840" / "port.c", port, *c, *renamed),
         compiled(SHIM / "virtual.cpp", SHIM, *cxx),
+        compiled(SHIM / "wire.cpp", SHIM, *cxx),
+        compiled(FIRMWARE / "sensors" / "nrf52840.c", FIRMWARE, *c, *BUSES_ON_VIRTUAL),
     ]
     run(
         "arm-none-eabi-gcc",

@@ -30,6 +30,7 @@ uint32_t port_read(void *dst, uint32_t n, uint32_t timeout_us)
     while (got < n) {
         uint32_t more = core_read((uint8_t *)dst + got, n - got);
         got += more;
+        port_idle();
         if (more)
             last = core_micros();
         else if (timeout_us && core_micros() - last > timeout_us)

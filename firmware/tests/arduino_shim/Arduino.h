@@ -1,5 +1,5 @@
 /* Arduino.h: as much of the Arduino API as firmware/port/arduino and firmware/port/sketch use, with the signatures and the meaning of
- * ArduinoCore-mbed 4; and what Arduino-Pico and Arduino-ESP32 have beside it. Behind it stands host.cpp (a process on stdin and
+ * ArduinoCore-mbed 4; what firmware/sensors uses of it beside Wire.h; and what Arduino-Pico and Arduino-ESP32 have beside it. Behind it stands host.cpp (a process on stdin and
  * stdout), virtual.cpp (the virtual nRF52840's UARTE) or qemu.cpp (the line of a machine of QEMU's). */
 #ifndef ARDUINO_H
 #define ARDUINO_H
@@ -12,7 +12,21 @@ extern "C" {
 unsigned long micros(void);
 void delay(unsigned long ms);
 void yield(void);
+void pinMode(uint8_t pin, int mode);
+void digitalWrite(uint8_t pin, int value);
+int digitalRead(uint8_t pin);
+int analogRead(uint8_t pin);
+void analogReadResolution(int bits);
 }
+
+/* Of the Nano 33 BLE. */
+#define NUM_ANALOG_INPUTS (8u)
+#define PIN_WIRE_SDA1 (30u)
+#define PIN_WIRE_SCL1 (31u)
+#define PIN_ENABLE_SENSORS_3V3 (32u)
+#define PIN_ENABLE_I2C_PULLUP (33u)
+static const uint8_t A0 = 14, A1 = 15, A2 = 16, A3 = 17, A4 = 18, A5 = 19, A6 = 20, A7 = 21, SDA = 18, SCL = 19;
+enum { INPUT, OUTPUT, INPUT_PULLUP, LOW = 0, HIGH = 1 };
 
 namespace arduino
 {

@@ -32,8 +32,8 @@ def moving(sensor: Sensor, steps: int = 40) -> np.ndarray:
 
 
 @contextmanager
-def sampler_of(name: str, folder: Path, faults: Sequence[str] = ()) -> Iterator[tuple[Sampler, Path]]:
-    """(the board's, the log of its buses)."""
+def sampler_of(name: str, folder: Path, faults: Sequence[str] = (), builds: str = "virtual") -> Iterator[tuple[Sampler, Path]]:
+    """(the board's, the log of its buses). builds: the board whose image runs on the virtual one."""
     sensor, log = sensor_named(name), folder / "log"
     (folder / "program.bin").write_bytes(PROGRAM)
     np.savez(folder / "played.npz", x=moving(sensor), rate_hz=np.array(100.0), sensor=np.array(name))
@@ -42,7 +42,7 @@ def sampler_of(name: str, folder: Path, faults: Sequence[str] = ()) -> Iterator[
         bmi270_config=str(folder / "program.bin"),
         bmi270_sha256=hashlib.sha256(PROGRAM).hexdigest(),
     )
-    image = live_image(RECORDING, sensor, BOARDS["virtual"], config)
+    image = live_image(RECORDING, sensor, BOARDS[builds], config)
     with (
         VirtualBoard(image=image.elf, faults=faults, sensors=folder / "played.npz", sensor_speed=10, sensor_log=log) as board,
         Session(open_link(board.port, BOARDS["virtual"].baud)) as session,

@@ -112,8 +112,8 @@ def values(table):
     return [(register, value) for register, value, _ in table]
 
 
-def traffic(name, tmp_path):
-    with sampler_of(name, tmp_path) as (sampler, log):
+def traffic(name, tmp_path, builds="virtual"):
+    with sampler_of(name, tmp_path, builds=builds) as (sampler, log):
         sampler.start(Asked(PERIOD_US, Flag.FRAMES | Flag.SELF_TEST))
         until = time.monotonic() + 20
         while sampler.fetch().status.slots < 2:

@@ -34,6 +34,9 @@ IDLE_CYCLES = 400
 """A program that does nothing but poll looks at the line again within so many, and does so IDLE_POLLS times in a row: the
 operators of an inference may be short too."""
 IDLE_POLLS = 16
+OWN_CLOCK_US = 100.0
+"""So long at most an idle program is left alone that has set no sample time in TIMER1: it may keep its own, as an Arduino sketch
+does with micros()."""
 
 
 class Bench:
@@ -73,7 +76,7 @@ class Bench:
         self._polled, self._idle = self._chip.cycles(), 0 if busy else self._idle + 1
         if self._idle < IDLE_POLLS:
             return 0.0
-        return max(0.0, min(1.0, self.timer.until_sample() / 1e6 / self._speed + min(0.0, self._ahead_s())))
+        return max(0.0, min(1.0, self._until_sample() / 1e6 / self._speed + min(0.0, self._ahead_s())))
 
     def waited_us(self, seconds: float) -> float:
         """How much of the chip's time passes with a wait of the host for the line: what the emulation is behind comes on top. A
@@ -81,7 +84,11 @@ class Bench:
         if self._idle < IDLE_POLLS:
             return 0.0
         behind = max(0.0, -self._ahead_s()) * self._speed * 1e6
-        return min(max(seconds * self._speed * 1e6, behind), max(self.timer.until_sample(), 1.0))
+        return min(max(seconds * self._speed * 1e6, behind), max(self._until_sample(), 1.0))
+
+    def _until_sample(self) -> float:
+        """In us, as far as it is known."""
+        return min(self.timer.until_sample(), OWN_CLOCK_US) if self.timer.unset else self.timer.until_sample()
 
 
 def _log(path: Path) -> Callable[[str], None]:

@@ -33,6 +33,11 @@ class SampleTimer(Registers):
     def _count(self) -> float:
         return 0.0 if self._since is None else (self._now_us() - self._since) * self._rate
 
+    @property
+    def unset(self) -> bool:
+        """Whether no sample time is set."""
+        return SAMPLE not in self._due
+
     def until_sample(self) -> float:
         """Microseconds to the next sample time, 0 when it has come; infinite when there is none."""
         if self.values.get(COMPARE + 4 * SAMPLE) or SAMPLE not in self._due:
