@@ -84,14 +84,16 @@ M4_INLINE void q8_weights_3x3(const uint32_t *packed, uint32_t w[6]) {
 #define Q8_DW_STORE(y) "str " y ", [%[o]], #4\n\t"
 #define Q8_DW_FIRST Q8_DW_MAC("smlad", "r12", "a") Q8_DW_LOAD Q8_DW_MAC("smlabt", "r12", "b")
 /* Two outputs at stride 1 and 2; one. */
-#define Q8_DW_PAIR_1                                                                                                           \
-    Q8_DW_START("r12")                                                                                                         \
-    Q8_DW_START("lr") Q8_DW_MAC("smlad", "r12", "a") Q8_DW_MAC("smlatb", "lr", "a") Q8_DW_LOAD Q8_DW_MAC("smlabt", "r12", "b") \
-        Q8_DW_MAC("smlad", "lr", "b") Q8_DW_STORE("r12") Q8_DW_STORE("lr")
-#define Q8_DW_PAIR_2                                                                                                         \
-    Q8_DW_START("r12")                                                                                                       \
-    Q8_DW_START("lr") Q8_DW_FIRST Q8_DW_MAC("smlad", "lr", "a") Q8_DW_LOAD Q8_DW_MAC("smlabt", "lr", "b") Q8_DW_STORE("r12") \
-        Q8_DW_STORE("lr")
+#define Q8_DW_PAIR_1               \
+    Q8_DW_START("r12")             \
+    Q8_DW_START("lr")              \
+    Q8_DW_MAC("smlad", "r12", "a") \
+    Q8_DW_MAC("smlatb", "lr", "a") \
+    Q8_DW_LOAD Q8_DW_MAC("smlabt", "r12", "b") Q8_DW_MAC("smlad", "lr", "b") Q8_DW_STORE("r12") Q8_DW_STORE("lr")
+#define Q8_DW_PAIR_2   \
+    Q8_DW_START("r12") \
+    Q8_DW_START("lr")  \
+    Q8_DW_FIRST Q8_DW_MAC("smlad", "lr", "a") Q8_DW_LOAD Q8_DW_MAC("smlabt", "lr", "b") Q8_DW_STORE("r12") Q8_DW_STORE("lr")
 #define Q8_DW_ONE Q8_DW_START("r12") Q8_DW_FIRST Q8_DW_STORE("r12")
 #define Q8_DW_LOOP(body) ".p2align 2\n1:\n\t" body "vmov lr, %[end]\n\tcmp %[o], lr\n\tbne 1b\n\t"
 #define Q8_DW_ROW(body)                                                                                                \
