@@ -1,9 +1,9 @@
-/* q8_conv.h: int8 convolutions as tiles of 4 positions x 2 channels. Everything in q8_conv_shape is a constant of the
+/* q8_conv.h: int8 convolutions as tiles of 4 positions x 2 channels, or of fewer positions in less scratch. Everything in q8_conv_shape is a constant of the
  * call, so the compiler specialises these templates for the layer. Two ways to bring the input into tile format:
  *
- * - q8_slide keeps the filter's rows as columns in scratch (a window of 3 strides + one filter width) and moves it
+ * - q8_slide keeps the filter's rows as columns in scratch (a window of a tile's strides + one filter width) and moves it
  *   along the output row: every column is expanded once a row.
- * - q8_patch expands the filter's patch of four positions, any geometry; a patch that lies in the input as it is comes from
+ * - q8_patch expands the filter's patch of each position of a tile, any geometry; a patch that lies in the input as it is comes from
  *   there.
  *
  * segments > 0: the sum is too long for one accumulator in 24 bits. It is taken in so many parts (q8_slide: filter rows),
@@ -24,7 +24,7 @@ typedef struct {
     int32_t in_h, in_w, in_c, out_h, out_w, out_c, k_h, k_w, stride_h, stride_w, dil_h, dil_w, pad_top, pad_left;
     int32_t in_zero;
     q8_range range;
-    int32_t unroll, segments, mends, compact;
+    int32_t unroll, segments, mends, compact, positions; /* positions at a time: 4, 2 or 1 */
 } q8_conv_shape;
 
 M4_INLINE int32_t q8_round4(int32_t n) { return (n + 3) & ~3; }
@@ -61,7 +61,7 @@ M4_INLINE const uint32_t *q8_store(const q8_conv_shape *s, const q8_tile *t, int
                                    int32_t n) {
     const int32_t both = !(s->out_c & 1) || c + 1 < s->out_c;
     const int8_t *const shifts = (const int8_t *)(w + 2);
-    if (q8_stores_whole(s) && !to->sums && n == 4 && both)
+    if (q8_stores_whole(s) && !to->sums && n == 4 && s->positions == 4 && both)
         return q8_store_4x2(t, w, 2 * s->range.zero + 1, to->map + c, s->out_c, s->segments);
     q8_store_channel(s, t->a, c, (int32_t)w[0], shifts[0], to, n);
     if (both) q8_store_channel(s, t->b, c + 1, (int32_t)w[1], shifts[1], to, n);
@@ -85,18 +85,25 @@ M4_INLINE void q8_mend_pair(const q8_conv_shape *s, const q8_channels *d, const 
     q8_mend(d, (c + 1) * parts + r, x, l->pitch, n, t->b);
 }
 
+M4_INLINE void q8_dot_tile(const q8_conv_shape *s, const q8_layout *l, q8_tile *t, q8_streams *stream) {
+    if (s->positions == 4)
+        q8_dot_4x2(t, stream, l->steps, s->unroll, l->pitch, l->advance);
+    else
+        q8_dot_2x2(t, stream, l->steps, l->pitch, l->advance);
+}
+
 /* The sums of a tile, in parts: each row's goes to a 32-bit total. Leaves the accumulators themselves. */
-M4_INLINE void q8_parts_4(const q8_conv_shape *s, const q8_channels *d, const q8_layout *l, int32_t c, q8_tile *t,
-                          q8_streams *stream) {
+M4_INLINE void q8_parts_tile(const q8_conv_shape *s, const q8_channels *d, const q8_layout *l, int32_t c, q8_tile *t,
+                             q8_streams *stream) {
     const uint8_t *const x = stream->x;
     q8_tile total = *t;
 #pragma GCC unroll 1
     for (int32_t r = 0; r < l->rows; r++) {
-        for (int32_t p = 0; p < 4; p++) t->a[p] = t->b[p] = 0;
-        q8_dot_4x2(t, stream, l->steps, s->unroll, l->pitch, l->advance);
+        for (int32_t p = 0; p < s->positions; p++) t->a[p] = t->b[p] = 0;
+        q8_dot_tile(s, l, t, stream);
         stream->x += q8_row_rest(l);
-        q8_mend_pair(s, d, l, x, c, r, 4, t);
-        for (int32_t p = 0; p < 4; p++) {
+        q8_mend_pair(s, d, l, x, c, r, s->positions, t);
+        for (int32_t p = 0; p < s->positions; p++) {
             total.a[p] = m4_add32(total.a[p], t->a[p] >> 8);
             total.b[p] = m4_add32(total.b[p], t->b[p] >> 8);
         }
@@ -121,9 +128,9 @@ M4_INLINE void q8_parts_1(const q8_conv_shape *s, const q8_channels *d, const q8
     t->b[0] = total_b;
 }
 
-/* All channels of four positions whose first is at x; n of them are stored. */
-M4_INLINE void q8_tile_4(const q8_conv_shape *s, const q8_channels *d, const q8_layout *l, const uint8_t *x, const q8_target *to,
-                         int32_t n) {
+/* All channels of a tile whose first position is at x; n of them are stored. */
+M4_INLINE void q8_whole_tile(const q8_conv_shape *s, const q8_channels *d, const q8_layout *l, const uint8_t *x,
+                             const q8_target *to, int32_t n) {
     const uint32_t *w = d->weights;
 #pragma GCC unroll 1
     for (int32_t c = 0; c < s->out_c; c += 2) {
@@ -131,14 +138,14 @@ M4_INLINE void q8_tile_4(const q8_conv_shape *s, const q8_channels *d, const q8_
         q8_tile t = {{a, a, a, a}, {b, b, b, b}};
         q8_streams stream = {x, w + 2};
         if (s->segments) {
-            q8_parts_4(s, d, l, c, &t, &stream);
+            q8_parts_tile(s, d, l, c, &t, &stream);
         } else {
 #pragma GCC unroll 1
             for (int32_t r = 0; r < l->rows; r++) {
-                q8_dot_4x2(&t, &stream, l->steps, s->unroll, l->pitch, l->advance);
+                q8_dot_tile(s, l, &t, &stream);
                 stream.x += q8_row_rest(l);
             }
-            q8_mend_pair(s, d, l, x, c, 0, 4, &t);
+            q8_mend_pair(s, d, l, x, c, 0, s->positions, &t);
         }
         w = q8_store(s, &t, c, stream.w, to, n);
     }
@@ -168,15 +175,18 @@ M4_INLINE void q8_tile_1(const q8_conv_shape *s, const q8_channels *d, const q8_
     }
 }
 
-/* n positions: four at once, or one by one where that is less work. */
+/* n positions: a tile at once, or one by one where that is less work. */
 M4_INLINE void q8_tiles(const q8_conv_shape *s, const q8_channels *d, const q8_layout *l, const uint8_t *x, q8_target *to,
                         int32_t n, int32_t tail) {
-    if (s->compact) {
-        q8_tile_4(s, d, l, x, to, n);
+    if (s->positions == 1) {
+        q8_tile_1(s, d, l, x, to);
+        to->map += to->sums ? 0 : s->out_c;
+    } else if (s->compact) {
+        q8_whole_tile(s, d, l, x, to, n);
         to->map += to->sums ? 0 : n * s->out_c;
-    } else if (n == 4) {
-        q8_tile_4(s, d, l, x, to, 4);
-        to->map += to->sums ? 0 : 4 * s->out_c;
+    } else if (n == s->positions) {
+        q8_whole_tile(s, d, l, x, to, s->positions);
+        to->map += to->sums ? 0 : s->positions * s->out_c;
     } else if (tail) {
 #pragma GCC unroll 1
         for (int32_t p = 0; p < n; p++, x += l->pitch) {
@@ -223,12 +233,13 @@ M4_INLINE void q8_move_words(uint32_t *d, const uint32_t *s, int32_t n) {
 
 /* Stride along the row no wider than the filter, no dilation along it. */
 M4_INLINE void q8_slide(const q8_conv_shape *s, const q8_channels *d, const int8_t *in, q8_target to, uint8_t *scratch) {
-    const int32_t words = q8_round4(s->in_c) / 2, columns = 3 * s->stride_w + s->k_w, keep = s->k_w - s->stride_w;
+    const int32_t words = q8_round4(s->in_c) / 2, columns = (s->positions - 1) * s->stride_w + s->k_w;
+    const int32_t keep = s->k_w - s->stride_w;
     const q8_layout l = {s->k_h, s->k_w * words / 2, columns * words * 4, s->stride_w * words * 4, 8};
     uint32_t *const window = (uint32_t *)(void *)scratch;
     for (int32_t oy = 0; oy < s->out_h; oy++) {
-        for (int32_t ox = 0; ox < s->out_w; ox += 4) {
-            const int32_t n = s->out_w - ox < 4 ? s->out_w - ox : 4;
+        for (int32_t ox = 0; ox < s->out_w; ox += s->positions) {
+            const int32_t n = s->out_w - ox < s->positions ? s->out_w - ox : s->positions;
             const int32_t kept = ox ? keep : 0, used = (n - 1) * s->stride_w + s->k_w;
             for (int32_t ky = 0; ky < s->k_h; ky++) {
                 uint32_t *row = window + ky * columns * words;
@@ -236,7 +247,7 @@ M4_INLINE void q8_slide(const q8_conv_shape *s, const q8_channels *d, const int8
                 q8_columns(s, in, oy * s->stride_h - s->pad_top + ky * s->dil_h, ox * s->stride_w - s->pad_left + kept,
                            used - kept, row + kept * words);
             }
-            q8_tiles(s, d, &l, scratch, &to, n, s->out_w % 4);
+            q8_tiles(s, d, &l, scratch, &to, n, s->out_w % s->positions);
         }
     }
 }
@@ -274,24 +285,25 @@ M4_INLINE int q8_direct(const q8_conv_shape *s) {
     return s->k_h == 1 && s->dil_w == 1 && !s->pad_top && !s->pad_left && inside;
 }
 
-/* Any geometry. Scratch: 8 bytes for every value of the patch (rounded up to whole steps in every segment; what is beyond the
+/* Any geometry. Scratch: 2 bytes for every value of each position's patch (rounded up to whole steps in every segment; what is beyond the
  * patch meets zero weights), then the patch itself where needed. */
 M4_INLINE void q8_patch(const q8_conv_shape *s, const q8_channels *d, const int8_t *in, q8_target to, uint8_t *scratch) {
     const int32_t size = s->k_h * s->k_w * s->in_c, direct = q8_direct(s);
     const int32_t rows = s->segments ? s->segments : 1, steps = (q8_round4(size) / 4 + rows - 1) / rows;
-    const q8_layout l = {rows, steps, 32 * steps, 8, 32};
+    const int32_t advance = 8 * s->positions;
+    const q8_layout l = {rows, steps, advance * steps, 8, advance};
     const int32_t positions = s->out_h * s->out_w;
-    int8_t *const patch = (int8_t *)scratch + 32 * rows * steps;
+    int8_t *const patch = (int8_t *)scratch + advance * rows * steps;
     int32_t oy = 0, ox = 0;
-    for (int32_t i = 0; i < positions; i += 4) {
-        const int32_t n = positions - i < 4 ? positions - i : 4;
+    for (int32_t i = 0; i < positions; i += s->positions) {
+        const int32_t n = positions - i < s->positions ? positions - i : s->positions;
         for (int32_t p = 0; p < n; p++) {
             const int8_t *src = in + (oy * s->stride_h * s->in_w + ox * s->stride_w) * s->in_c;
             if (!direct) q8_gather(s, in, oy, ox, patch);
-            q8_expand((uint32_t *)(void *)(scratch + 8 * p), direct ? src : patch, size, 8, s->compact);
+            q8_expand((uint32_t *)(void *)(scratch + 8 * p), direct ? src : patch, size, 2 * s->positions, s->compact);
             if (++ox == s->out_w) ox = 0, oy++;
         }
-        q8_tiles(s, d, &l, scratch, &to, n, positions % 4);
+        q8_tiles(s, d, &l, scratch, &to, n, positions % s->positions);
     }
 }
 

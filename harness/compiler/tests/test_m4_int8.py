@@ -117,14 +117,20 @@ STRATEGIES = {
 
 
 FORMS = [(name, "as chosen") for name in STRATEGIES] + [(name, "unrolled") for name in ("conv2d", "conv2d_mean", "dense")]
-FORMS += [("dense", "in pieces"), ("dead dense", "in pieces")]
+FORMS += [("dense", "in pieces"), ("dead dense", "in pieces"), ("conv2d", "by two"), ("conv2d_mean", "by two")]
+FORMS += [("conv2d", "by one")]
 """Layers as small as most of these are built compact unless a test asks otherwise."""
+
+
+POSITIONS = {"by one": 1, "by two": 2}
 
 
 @pytest.fixture
 def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "unrolled":
         monkeypatch.setattr(m4_int8, "COMPACT_MACS", {"conv": 0, "dense": 0})
+    if request.param in POSITIONS:
+        monkeypatch.setattr(m4_int8, "positions", lambda options: POSITIONS[request.param])
     if request.param == "in pieces":
         monkeypatch.setattr(dense, "_pieces", lambda p, options: dense.Pieces(2, 2) if p.in_n > 24 else None)
 
@@ -363,6 +369,18 @@ def test_a_dense_layer_that_would_need_the_largest_arena_widens_its_input_in_pie
     cases.compare(HostModel(model).invoke(bench.values), TflmOracle(data).run(bench.values))
 
 
+@pytest.mark.parametrize(("optimise", "positions"), [("speed", 4), ("size", 1)])
+def test_a_convolution_takes_fewer_positions_at_a_time_where_four_would_need_the_largest_arena(
+    optimise: str, positions: int
+) -> None:
+    bench = cases.Workbench(np.random.default_rng(3))
+    fixed("CONV_2D", (1, 6, 6, 64), (1, 3, 3, 64), (64, 3, 3, 64), padding=0, strideH=2, strideW=2)(bench)
+    data = bench.finish()
+    model = compile_model(data, flash_bytes=1 << 20, ram_bytes=1 << 18, engine=ENGINE, optimise=optimise)
+    assert f", {positions}}};" in model.sources["model.c"]
+    cases.compare(HostModel(model).invoke(bench.values), TflmOracle(data).run(bench.values))
+
+
 def test_it_is_widened_at_once_where_others_need_more() -> None:
     bench = cases.Workbench(np.random.default_rng(3))
     WIDE(bench)
@@ -430,7 +448,7 @@ def test_small_layers_are_built_compact(layer: cases.Layer, optimise: str, compa
     layer(bench)
     model = compile_model(bench.finish(), flash_bytes=1 << 20, ram_bytes=1 << 18, engine=ENGINE, optimise=optimise)
     text = model.sources["model.c"]
-    assert re.search(r"shape = \{.*, (\d)(?:, \{.*\})?\};", text)[1] == str(compact)
+    assert re.search(r"shape = \{.*, (\d)(?:, \d|, \{.*\})\};", text)[1] == str(compact)
 
 
 @given(scale=st.floats(1e-4, 10.0), beta=st.sampled_from([0.5, 1.0, 3.0]))
