@@ -16,7 +16,13 @@ extern "C" {
 #define HAS_INNER 0
 #endif
 
-enum { RATE_HZ = 400000, MAX_INPUTS = 8, COUNTS = 4096 };
+enum {
+    RATE_HZ = 400000,
+    TRANSFER_LIMIT_US = 5000, /* 33 bytes take 0.8 ms; the TCA9548A and the sensors do not stretch the clock */
+    MAX_INPUTS = 8,
+    COUNTS = 4096,
+    NO_PIN = 255,
+};
 
 static TwoWire *bus = &Wire;
 static uint8_t sda = SDA, scl = SCL;
@@ -28,8 +34,10 @@ static void open_bus(void)
 {
     bus->begin();
     bus->setClock(RATE_HZ);
-#if defined(WIRE_HAS_TIMEOUT)
-    bus->setWireTimeout(5000, true);
+#if defined(ARDUINO_ARCH_ESP32)
+    bus->setTimeOut(TRANSFER_LIMIT_US / 1000);
+#elif defined(WIRE_HAS_TIMEOUT)
+    bus->setWireTimeout(TRANSFER_LIMIT_US, true);
 #endif
 }
 
@@ -53,15 +61,16 @@ void bus_init(int which)
     open_bus();
 }
 
-/* Wire tells a device that does not answer from a bus that does not move by no number that all cores share: the lines do. */
-static int why_not(void)
+/* Wire tells a device that does not answer from a bus that does not move by no number that all cores share: the lines do, and the
+ * time does: an address that nobody acknowledges is over after 25 us, and a line may have been let go of in the meantime. */
+static int why_not(uint32_t took_us)
 {
     bus->end();
     pinMode(sda, INPUT_PULLUP);
     pinMode(scl, INPUT_PULLUP);
     clock_wait(10);
     int low = digitalRead(sda) == LOW || digitalRead(scl) == LOW;
-    if (low)
+    if (low || took_us > TRANSFER_LIMIT_US)
         return BUS_STUCK; /* the bus stays off until bus_init */
     open_bus();
     return BUS_NACK;
@@ -84,8 +93,9 @@ static bool received(uint8_t address, uint8_t *in, uint32_t n)
 
 int bus_transfer(uint8_t address, const uint8_t *out, uint32_t out_bytes, uint8_t *in, uint32_t in_bytes)
 {
+    uint32_t began = clock_us();
     bool good = (!out_bytes || sent(address, out, out_bytes, !in_bytes)) && (!in_bytes || received(address, in, in_bytes));
-    last_result = good ? (int)BUS_DONE : why_not();
+    last_result = good ? (int)BUS_DONE : why_not(clock_us() - began);
     return last_result;
 }
 
@@ -109,6 +119,9 @@ int bus_write(uint8_t address, uint8_t reg, uint8_t value)
 void adc_init(const uint8_t *inputs, uint32_t count)
 {
     static const uint8_t header[] = {
+#if defined(ARDUINO_ARCH_ESP32) /* some of its boards have no A1 and A2 */
+        NO_PIN,
+#else
         A0,
         A1,
         A2,
@@ -119,13 +132,16 @@ void adc_init(const uint8_t *inputs, uint32_t count)
 #endif
 #if defined(NUM_ANALOG_INPUTS) && NUM_ANALOG_INPUTS > 6
         A6,
+#endif
+#if defined(NUM_ANALOG_INPUTS) && NUM_ANALOG_INPUTS > 7
         A7,
+#endif
 #endif
     };
     adc_result = BUS_DONE;
     pin_count = count;
     for (uint32_t i = 0; i < count; i++) {
-        if (inputs[i] >= sizeof header) { /* this board has no such pin */
+        if (inputs[i] >= sizeof header || header[inputs[i]] == NO_PIN) { /* this board has no such pin */
             adc_result = -SENSOR_FAULT_ADC;
             pin_count = 0;
             return;

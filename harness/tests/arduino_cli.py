@@ -52,6 +52,7 @@ COMMON = [
     "-DARDUINO_ARCH_MBED",
 ]
 C, CXX = ["-std=gnu11", *COMMON], ["-std=gnu++14", "-fno-rtti", *COMMON]
+OURS = ("app", "port", "live", "sensors")
 WARN = ["-Wall", "-Wextra", "-Werror"]
 RENAMED = ("init", "read", "write", "cycles", "board_id", "reboot", "last_fault", "stack_limit", "name", "clock_hz")
 ON_VIRTUAL = [f"-Dport_{name}=shim_{name}" for name in RENAMED] + ["-Dfault_collect=shim_fault_collect"]
@@ -144,10 +145,10 @@ def compile_sketch(args: Namespace) -> None:
     out.mkdir(parents=True)
     c = ["arm-none-eabi-gcc", *C, *properties.get("compiler.c.extra_flags", "").split()]
     cxx = ["arm-none-eabi-g++", *CXX, *WARN, f"-I{SHIM}", "-x", "c++", "-include", "Arduino.h"]
-    ours = (args.sketch / "src" / "app", args.sketch / "src" / "port")  # the core says -w; here warnings count
+    ours = [args.sketch / "src" / name for name in OURS]  # the core says -w; here warnings count
     objects = []
     for source in sources(args.sketch):
-        command = [*c, *(WARN if source.is_relative_to(ours[0]) or source.is_relative_to(ours[1]) else ())]
+        command = [*c, *(WARN if any(source.is_relative_to(folder) for folder in ours) else ())]
         objects.append(compiled(source, args.sketch, *(command if source.suffix == ".c" else cxx)))
     elf = out / f"{args.sketch.name}.ino.elf"
     link_for_virtual(objects, elf)
@@ -200,11 +201,11 @@ def compile_for(profile: Profile, args: Namespace) -> None:
     compiler = [profile.compiler, profile.standard, *OPTIMISED, *profile.cpu, *profile.defines, *picolibc]
     cxx = [profile.compiler.replace("gcc", "g++"), "-std=gnu++17", "-fno-rtti", "-fno-exceptions", *compiler[2:], *WARN]
     cxx += [f"-I{SHIM}", "-x", "c++", "-include", "Arduino.h"]
-    ours = (args.sketch / "src" / "app", args.sketch / "src" / "port")
+    ours = [args.sketch / "src" / name for name in OURS]
     renamed = ["-Dport_board_id=sketch_board_id"]  # the machine says who it is, so that its instructions pass for no cycles
     objects = []
     for source in sources(args.sketch):
-        own = source.is_relative_to(ours[0]) or source.is_relative_to(ours[1])
+        own = any(source.is_relative_to(folder) for folder in ours)
         c = [*compiler, *extra, *(WARN if own else ()), *(renamed if source.name == "port.c" else ())]
         objects.append(compiled(source, args.sketch, *(c if source.suffix == ".c" else cxx)))
     elf = out / f"{args.sketch.name}.ino.elf"

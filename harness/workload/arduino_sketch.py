@@ -131,13 +131,13 @@ def build(
         sketch = write_sketch(work / "sketch" / name / NAME, rig, engine, folders, payload, kind)
         _compile(sketch, work / "sketch" / f"{name}-build", work / f"{name}.elf", model, (tools, board), limit_s)
     built = work / "sketch" / "firmware-build"
-    if kind is ANY:
+    if board.builder == "sketch":
         _keep(built, work)
     else:
         shutil.copyfile(built / f"{NAME}.ino.bin", work / "firmware.bin")
     for name in ("firmware", "rig"):
         shutil.rmtree(work / "sketch" / f"{name}-build")
-    if kind is NANO33:
+    if board.builder == "arduino":
         _check_base(work / "firmware.elf", board.flash_base)
 
 
@@ -223,7 +223,7 @@ def _fast_pragma(file: Path) -> str:
 
 
 def _prelude(place: str, payload: int, kind: Kind) -> str:
-    head = f"#define WIRE_MAX_PAYLOAD {payload}\n" if place.startswith("src/app/") else ""
+    head = f"#define WIRE_MAX_PAYLOAD {payload}\n" if place.startswith(("src/app/", "src/live/")) else ""
     head += kind.defines.format(baud=BAUD) if place.startswith(RIG_PLACES) else ""
     line = posixpath.basename(place) if place.startswith(("src/more/", "src/model/")) else place.replace("src/", "firmware/", 1)
     return f'{head}{kind.preludes.get(place, "")}#line 1 "{line}"\n'
@@ -248,10 +248,11 @@ def _compile(sketch: Path, out: Path, elf: Path, model: CompiledModel, target: t
     done = run_tool(command, limit_s)
     said = (done.stdout + done.stderr).strip()
     if done.returncode:
+        theirs = [p for p in model.extra_sources if not p.is_relative_to(FIRMWARE)]
         raise (
             _too_large(said, model, board)
             or _library(said, sketch)
-            or failure("the sketch does not compile", done, out, theirs=model.extra_sources)
+            or failure("the sketch does not compile", done, out, theirs=theirs)
         )
     made = out / f"{NAME}.ino.elf"
     wanted = [made] if board.builder == "sketch" else [made, made.with_suffix(".bin")]

@@ -20,11 +20,11 @@ uint32_t port_read(void *dst, uint32_t n, uint32_t timeout_us)
     while (got < n) {
         uint32_t more = usb_read((uint8_t *)dst + got, n - got);
         got += more;
-        port_idle();
         if (more)
             last = usb_micros();
         else if (timeout_us && usb_micros() - last > timeout_us)
             break;
+        port_idle(); /* last: what arrives meanwhile is looked at before the silence is */
     }
     return got;
 }

@@ -6,6 +6,8 @@
 
 #include "core.h"
 
+enum { PIECE = 64 /* bytes between two looks at the sample clock: 5.6 ms at 115,200 baud */ };
+
 uint32_t port_clock_hz;
 
 void port_init(void)
@@ -30,18 +32,25 @@ uint32_t port_read(void *dst, uint32_t n, uint32_t timeout_us)
     while (got < n) {
         uint32_t more = core_read((uint8_t *)dst + got, n - got);
         got += more;
-        port_idle();
         if (more)
             last = core_micros();
         else if (timeout_us && core_micros() - last > timeout_us)
             break;
+        port_idle(); /* last: what arrives meanwhile is looked at before the silence is */
     }
     return got;
 }
 
 void port_write(const void *src, uint32_t n)
 {
-    core_write(src, n);
+    const uint8_t *from = src;
+#ifdef APP_LIVE
+    for (; n > PIECE; from += PIECE, n -= PIECE) {
+        core_write(from, PIECE);
+        port_idle();
+    }
+#endif
+    core_write(from, n);
 }
 
 uint32_t port_cycles(void)

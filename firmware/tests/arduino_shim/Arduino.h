@@ -1,6 +1,6 @@
 /* Arduino.h: as much of the Arduino API as firmware/port/arduino and firmware/port/sketch use, with the signatures and the meaning of
- * ArduinoCore-mbed 4; what firmware/sensors uses of it beside Wire.h; and what Arduino-Pico and Arduino-ESP32 have beside it. Behind it stands host.cpp (a process on stdin and
- * stdout), virtual.cpp (the virtual nRF52840's UARTE) or qemu.cpp (the line of a machine of QEMU's). */
+ * ArduinoCore-mbed 4; what firmware/sensors uses of it beside Wire.h; and what Arduino-Pico and Arduino-ESP32 have beside it. Behind
+ * it stands host.cpp (a process on stdin and stdout), virtual.cpp (the virtual nRF52840's UARTE) or qemu.cpp (the line of a machine of QEMU's). */
 #ifndef ARDUINO_H
 #define ARDUINO_H
 
@@ -25,7 +25,11 @@ void analogReadResolution(int bits);
 #define PIN_WIRE_SCL1 (31u)
 #define PIN_ENABLE_SENSORS_3V3 (32u)
 #define PIN_ENABLE_I2C_PULLUP (33u)
+#ifdef ARDUINO_ARCH_ESP32 /* as one of its boards */
+static const uint8_t A0 = 36, A3 = 39, A4 = 32, A5 = 33, A6 = 34, A7 = 35, SDA = 21, SCL = 22;
+#else
 static const uint8_t A0 = 14, A1 = 15, A2 = 16, A3 = 17, A4 = 18, A5 = 19, A6 = 20, A7 = 21, SDA = 18, SCL = 19;
+#endif
 enum { INPUT, OUTPUT, INPUT_PULLUP, LOW = 0, HIGH = 1 };
 
 namespace arduino

@@ -14,6 +14,9 @@ class TwoWire
     void begin(void);
     void end(void);
     void setClock(uint32_t hz);
+#ifdef ARDUINO_ARCH_ESP32
+    void setTimeOut(uint16_t ms);
+#endif
     void beginTransmission(uint8_t address);
     size_t write(const uint8_t *data, size_t n); /* at most 256 bytes: the core's buffer */
     uint8_t endTransmission(bool stop);          /* 0: acknowledged; 2: not */

@@ -1,21 +1,30 @@
 """The Arduino sketch that samples, over Wire, analogRead and micros, on the virtual board behind a shim of the Arduino API."""
 
+import io
 import re
+import subprocess
 import time
 
+import numpy as np
 import pytest
 
-from tinyrig.core.boards import BOARDS, BoardTarget
-from tinyrig.core.config import Config
+from tinyrig.arduino.facts import with_facts
+from tinyrig.core.boards import BOARDS, BoardTarget, by_fqbn
+from tinyrig.core.config import Config, Folders
 from tinyrig.core.errors import DeviceError, UserError
 from tinyrig.core.hardware.arduino import arduino_board
 from tinyrig.live import run
 from tinyrig.live.image import RECORDING, live_image
 from tinyrig.live.protocol import Asked, Flag
 from tinyrig.live.sensors import sensor_named
-from tinyrig.live.tests.sampling import sampler_of
+from tinyrig.live.tests.sampling import moving, sampler_of
 from tinyrig.live.tests.test_drivers import PERIOD_US, traffic
-from tinyrig.live.tests.test_live import plan
+from tinyrig.live.tests.test_live import GLOVE, plan
+from tinyrig.places.installed import FIRMWARE
+from tinyrig.record.guide import Guide
+from tinyrig.record.record import Plan, record
+from tinyrig.tests.arduino_cli import SHIM, WARN
+from tinyrig.tests.arduino_cores import PROFILES
 from tinyrig.tests.small_models import dense_int8
 from tinyrig.virtual.launch import VirtualBoard
 from tinyrig.workload.tests.test_arduino_sketch import fake  # noqa: F401 - a fixture
@@ -73,3 +82,28 @@ def test_another_board_has_no_sensor_of_the_nano_33():
     with pytest.raises(UserError, match="has no LSM9DS1") as caught:
         live_image(RECORDING, sensor_named("nano33-rev1"), arduino_board("arduino:renesas_uno:unor4wifi"), Config())
     assert "--sensor glove" in caught.value.expected
+
+
+CORES = [p for p in PROFILES.values() if p.runs_on]
+
+
+@pytest.mark.parametrize("profile", CORES, ids=[p.fqbn.split(":")[-1] for p in CORES])
+def test_every_core_compiles_the_buses(profile, tmp_path):
+    compiler = [profile.compiler.replace("gcc", "g++"), "-std=gnu++17", "-fno-exceptions", *profile.cpu, *profile.defines, *WARN]
+    picolibc = ["--specs=picolibc.specs"] if "riscv" in profile.compiler else []
+    words = [*compiler, *picolibc, f"-I{SHIM}", "-c", FIRMWARE / "sensors" / "arduino.cpp", "-o", tmp_path / "buses.o"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+
+
+@pytest.mark.slow
+def test_a_stm32_core_records_what_the_glove_reads(fake, tmp_path):  # noqa: F811
+    board = with_facts(by_fqbn("STMicroelectronics:stm32:Nucleo_64:pnum=NUCLEO_F446RE"))
+    x, asked = moving(GLOVE, 6), Plan(GLOVE, "cube", 1, 0.3, 20.0, tmp_path / "data", self_test=False)
+    np.savez(tmp_path / "played.npz", x=x, rate_hz=np.array(20.0), sensor=np.array("glove"))
+    with VirtualBoard(sensors=tmp_path / "played.npz", sensor_speed=20.0) as virtual:
+        config = Config(folders=Folders(build=str(tmp_path / "build")))
+        record(asked, BoardTarget(board, virtual.port), config, Guide(io.StringIO()))
+    found = np.loadtxt(tmp_path / "data" / "cube-001.csv", delimiter=",", skiprows=1)
+    step = np.array([*([1 / 8192] * 3 + [np.pi / 180 / 32.8] * 3) * 5, *[3.3 / 4096] * 5])
+    assert (np.abs(found - x[0]) <= 0.501 * step).all()
