@@ -9,12 +9,17 @@ import signal
 import numpy as np
 import pytest
 
-from tinyrig.core.boards import parse_own_board
+from tinyrig.core.boards import BOARDS, BoardTarget, parse_own_board
 from tinyrig.core.config import Config
 from tinyrig.core.errors import DeviceError, LinkError, UserError
+from tinyrig.link.serial_link import open_link
+from tinyrig.link.session import Session
+from tinyrig.live.protocol import State
+from tinyrig.live.sampler import Sampler
 from tinyrig.live.sensors import sensor_named
 from tinyrig.record.guide import Answer, Guide, TerminalGuide
 from tinyrig.record.record import Plan, record
+from tinyrig.virtual.launch import VirtualBoard
 
 GLOVE = sensor_named("glove")
 STEPS, RATE = 6, 20.0
@@ -69,6 +74,20 @@ def test_ctrl_c_loses_nothing_and_a_recording_goes_on_from_there(tmp_path, playe
     assert sorted(p.name for p in (tmp_path / "data").glob("*.csv")) == ["cube-001.csv", "labels.csv"]
     assert recorded(plan(tmp_path, played, trials=3, resume=True)).stored == 2
     assert (np.abs(values(tmp_path / "data" / "cube-002.csv") - played[1][3])[:, :3] <= 0.501 / 8192).all()
+
+
+def test_the_board_of_a_recording_that_was_cut_short_has_stopped_and_answers(tmp_path, played):
+    """One that goes on running, as a physical one does."""
+    board, asked = BOARDS["virtual"], dataclasses.replace(plan(tmp_path, played, trials=3), play="", speed=1.0)
+    with VirtualBoard(sensors=played[0], sensor_speed=20.0) as virtual:
+        target = BoardTarget(board, virtual.port)
+        with pytest.raises(KeyboardInterrupt):
+            record(asked, target, Config(), Impatient(io.StringIO()))
+        with Session(open_link(virtual.port, board.baud)) as session:
+            session.hello()
+            assert Sampler(session, GLOVE).described.state is State.STOPPED
+        asked = dataclasses.replace(asked, resume=True)
+        assert record(asked, target, Config(), Guide(io.StringIO())).stored == 2
 
 
 @pytest.mark.slow
