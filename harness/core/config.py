@@ -147,7 +147,7 @@ class Energy:
 
 @dataclass(frozen=True)
 class Live:
-    """What nights play through the sensors of virtual boards (docs/live.md)."""
+    """What nights play through the sensors of virtual boards, and send to physical ones (docs/live.md)."""
 
     __pydantic_config__ = KEYS
 

@@ -67,7 +67,7 @@ def live(plan: Plan, target: BoardTarget, config: Config, seen: Seen) -> dict[st
         played = Played(source.save(Path(folder) / "played.npz"), plan.speed) if source else None
         with Rig(target, config, faults=plan.faults, played=played) as rig:
             model = compiled_for(plan.variant.model, rig.board, config, plan.engine)
-            pipeline = _pipeline(plan, model)
+            pipeline = pipeline_for(plan, model)
             image = live_image(model, plan.sensor, rig.board, config)
             board_session, hello = rig.prepare(image)
             try:
@@ -93,7 +93,7 @@ def live(plan: Plan, target: BoardTarget, config: Config, seen: Seen) -> dict[st
     return summary.document(setting, gathered, verified, _truth(plan, source))
 
 
-def _pipeline(plan: Plan, model: CompiledModel) -> Pipeline:
+def pipeline_for(plan: Plan, model: CompiledModel) -> Pipeline:
     """Raises UserError, ModelError."""
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ModelError(
