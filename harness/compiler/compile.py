@@ -9,7 +9,7 @@ from tinyrig.compiler.emit import Unit, constant_inputs, emit_model
 from tinyrig.compiler.fuse import OWN_ENGINES, fuse
 from tinyrig.compiler.kernels.choose import select_kernel
 from tinyrig.compiler.lower.lower import Lowered, lower_file
-from tinyrig.compiler.memory import plan_memory
+from tinyrig.compiler.memory import ArenaLayout, plan_memory
 from tinyrig.compiler.model.graph import Tensor
 from tinyrig.compiler.model.layers import Conv2D, ConvMean, DepthwiseConv2D
 from tinyrig.compiler.model.step import AnyStep, CompileOptions, Kernel
@@ -99,8 +99,8 @@ def lean(lowered: Lowered, kernels: list[Kernel], engine: str, options: CompileO
     """Where working buffers make the arena larger than CMSIS-NN's, kernels that need less and take longer; not under "speed"
     where that would be WORTH of all cycles."""
     found, thin = list(kernels), replace(options, lean=True)
-    most = (MOST if options.optimise == "speed" else 1.0) * _plain_arena(lowered.steps)
     memory = plan_memory(lowered, found, search=False)
+    most = (MOST if options.optimise == "speed" else 1.0) * _plain_arena(lowered.steps, kernels, memory)
     while memory.arena_bytes > most:
         step = memory.fullest
         kernel = None if _saves(lowered.steps, step, options) else select_kernel(lowered.steps[step], engine, thin)
@@ -111,10 +111,14 @@ def lean(lowered: Lowered, kernels: list[Kernel], engine: str, options: CompileO
     return found
 
 
-def _plain_arena(steps: tuple[AnyStep, ...]) -> int:
-    """Bytes that CMSIS-NN needs at the least: a step's inputs and outputs side by side, and its working buffer, which holds two
-    columns of a convolution's input, or a depthwise layer's filter, in 16 bits."""
-    return max((sum(t.nbytes for t in (*s.inputs, *s.outputs) if t.data is None) + _plain_buffer(s) for s in steps), default=0)
+def _plain_arena(steps: tuple[AnyStep, ...], kernels: list[Kernel], memory: ArenaLayout) -> int:
+    """Bytes that CMSIS-NN needs at the least: all that is alive, a step's inputs and outputs side by side, and its working
+    buffer, which holds two columns of a convolution's input, or a depthwise layer's filter, in 16 bits."""
+    found = [0]
+    for step, kernel, alive in zip(steps, kernels, memory.alive, strict=True):
+        own = sum(t.nbytes for t in (*step.inputs, *step.outputs) if t.data is None)
+        found.append(max(own, alive - kernel.scratch_bytes) + _plain_buffer(step))
+    return max(found)
 
 
 def _plain_buffer(step: AnyStep) -> int:

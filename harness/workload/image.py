@@ -147,6 +147,14 @@ def max_payload(model: CompiledModel, board: Board) -> int:
     return -(-max(low, model.least_payload, hello, profile, min(high, max(request, reply), room)) // 4) * 4
 
 
+_WRITERS = {
+    "arduino": (Path(arduino_sketch.__file__),),
+    "sketch": (Path(arduino_sketch.__file__),),
+    "zephyr": tuple(Path(zephyr_app.__file__).parent.glob("*.py")),
+}
+"""What writes the project around the sources, by builder: an image that another version of it made is not taken again."""
+
+
 def _build_id(model: CompiledModel, board: Board, payload: int, compiler: str) -> str:
     """16 bytes as hex over everything that decides the image's bytes."""
     digest = hashlib.sha256()
@@ -156,6 +164,8 @@ def _build_id(model: CompiledModel, board: Board, payload: int, compiler: str) -
         digest.update(name.encode() + b"\0" + content)
     for name in sorted(model.sources):
         digest.update(name.encode() + model.sources[name].encode())
+    for writer in sorted(_WRITERS.get(board.builder, ())):
+        digest.update(writer.read_bytes())
     options = [kernel_flags.options(FIRMWARE / "nn" / k) for k in model.kernels]
     digest.update(repr((model.sha256, model.engine, payload, _flags(board), options, compiler, board.name)).encode())
     return digest.hexdigest()[:32]
