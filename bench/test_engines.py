@@ -38,12 +38,7 @@ FLOAT = ("simple", *(f"{net}_f32" for net in NETS if net != "autoencoder"))
 BROUGHT = tuple(f"{net}_int8" for net in ("mobilenet_dead", "mobilenet_v2", "resnet_wide", "attention", "unet", "lstm", "tcn"))
 """Of the kinds that users bring: tinyrig and the peer only, without the targets of the reference networks."""
 INT16 = "conv16_int16x8"
-MISSED = {
-    ("RAM", "autoencoder_int8_per_tensor"): "1,280 B of the arena are the 640 inputs widened to 16 bits",
-    ("RAM", "autoencoder_int8"): "1,280 B of the arena are the 640 inputs widened to 16 bits",
-    ("cycles (memory on)", "dscnn_int8"): "without any waiting it is 4.24 M already, and flash adds 0.56 M",
-    ("cycles (memory on)", "autoencoder_int8"): "each of 17,000 lines of weights is read once and waits 3 cycles at the least",
-}
+MISSED: dict[tuple[str, str], str] = {}
 """Figure and network -> why its target is missed; a claim that is reached after all fails until its line is taken out."""
 LIMIT = 2
 """Windows a network and engine; the largest take 0.3 billion instructions an inference with the portable kernels."""

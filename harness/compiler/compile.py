@@ -98,16 +98,18 @@ def plan_unit(data: bytes, engine: str, options: CompileOptions) -> Unit:
 def lean(lowered: Lowered, kernels: list[Kernel], engine: str, options: CompileOptions) -> list[Kernel]:
     """Where working buffers make the arena larger than CMSIS-NN's, kernels that need less and take longer; not under "speed"
     where that would be WORTH of all cycles."""
-    found, thin = list(kernels), replace(options, lean=True)
+    found, levels = list(kernels), [0] * len(kernels)
     memory = plan_memory(lowered, found, search=False)
     most = (MOST if options.optimise == "speed" else 1.0) * _plain_arena(lowered.steps, kernels, memory)
     while memory.arena_bytes > most:
         step = memory.fullest
-        kernel = None if _saves(lowered.steps, step, options) else select_kernel(lowered.steps[step], engine, thin)
-        if kernel is None or kernel.scratch_bytes >= found[step].scratch_bytes:
+        levels[step] += 1
+        if levels[step] > (1 if options.optimise == "speed" else 2) or _saves(lowered.steps, step, options):
             break
-        found[step] = kernel
-        memory = plan_memory(lowered, found, search=False)
+        kernel = select_kernel(lowered.steps[step], engine, replace(options, lean=levels[step]))
+        if kernel.scratch_bytes < found[step].scratch_bytes:
+            found[step] = kernel
+            memory = plan_memory(lowered, found, search=False)
     return found
 
 
@@ -116,9 +118,15 @@ def _plain_arena(steps: tuple[AnyStep, ...], kernels: list[Kernel], memory: Aren
     buffer, which holds two columns of a convolution's input, or a depthwise layer's filter, in 16 bits."""
     found = [0]
     for step, kernel, alive in zip(steps, kernels, memory.alive, strict=True):
-        own = sum(t.nbytes for t in (*step.inputs, *step.outputs) if t.data is None)
+        own = sum(t.nbytes for t in (*step.inputs, *step.outputs) if t.data is None) + _plain_map(step)
         found.append(max(own, alive - kernel.scratch_bytes) + _plain_buffer(step))
     return max(found)
+
+
+def _plain_map(step: AnyStep) -> int:
+    """Of a convolution whose map is never made here."""
+    w = step.params.conv.window if isinstance(step.params, ConvMean) else None
+    return w.out_h * w.out_w * w.out_c if w else 0
 
 
 def _plain_buffer(step: AnyStep) -> int:

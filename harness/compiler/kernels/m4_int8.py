@@ -75,8 +75,9 @@ def _conv_plans(p: Conv2D, options: CompileOptions) -> ConvParts | None:
 
 
 def positions(options: CompileOptions) -> int:
-    """Of a convolution's tile. With two it takes half the scratch, as CMSIS-NN does, and 40 % longer; with one a quarter."""
-    return (2 if options.fast else 1) if options.lean else 4
+    """Of a convolution's tile. With two it takes half the scratch, as CMSIS-NN does, and 40 % longer; with one a quarter, and
+    nearly twice as long."""
+    return (4, 2, 1)[options.lean]
 
 
 def _step_bytes(w: Window, slide: bool, steps: int, tile: int) -> np.ndarray:
@@ -201,9 +202,9 @@ def unroll(steps: int) -> int:
     return min(range(1, MAX_UNROLL + 1), key=lambda u: (5 * (steps // u) + (8 if steps % u else 0), u))
 
 
-BAND_BYTES = {False: 3072, True: 1024}
-"""Planes of a depthwise layer's band may take so much scratch, less where that is asked for, if one output row at a time does not
-need more."""
+BAND_BYTES = (3072, 1024, 0)
+"""Planes of a depthwise layer's band may take so much scratch, by how little is wanted, if one output row at a time does not need
+more."""
 
 
 MAX_SPREAD = 17

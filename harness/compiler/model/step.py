@@ -40,13 +40,13 @@ pointers inside, loses sight of what the copy writes, and drops the call (seen a
 class CompileOptions:
     """What the user asked for, and for which core. `optimise`: "speed" may spend flash on re-laid weights and unrolled code,
     "size" may not, "ram" may and takes layers row by row where the arena gets smaller ("speed": few, where it is large). `rows`:
-    not 0 where a kernel is wanted that computes one row of the output a call, of so many in all (see Kernel). `lean`: the step's
-    working buffer makes the arena larger, so one is wanted that needs less, if there is one."""
+    not 0 where a kernel is wanted that computes one row of the output a call, of so many in all (see Kernel). `lean`: 1 or
+    2 where the step's working buffer makes the arena larger, so that one is wanted that needs less, or the least."""
 
     optimise: str = "speed"
     core: Core = CORTEX_M4F
     rows: int = 0
-    lean: bool = False
+    lean: int = 0
 
     @property
     def fast(self) -> bool:
