@@ -18,6 +18,14 @@ def test_the_picture_is_what_the_script_draws():
 
 
 def test_pins_are_the_drivers():
-    found = re.search(r"force_inputs\[FINGERS\] = \{([\d, ]+)\}", (FIRMWARE / "sensors" / "glove.c").read_text())
-    inputs = tuple(map(int, found.group(1).split(",")))
+    header = table(r"force_inputs\[FINGERS\]", "glove.c")
+    of_header = table(r"ain\[\]", "nrf52840.c")
+    inputs = tuple(of_header[pin] for pin in header)
     assert inputs == FORCE_INPUTS == tuple(AIN[pin.split()[1]] for pin in wiring.FORCE_PINS)
+    assert [f"A{pin}" for pin in header] == [pin.split()[0] for pin in wiring.FORCE_PINS]
+
+
+def table(name, file):
+    """The numbers of an array in a file of firmware/sensors."""
+    found = re.search(name + r" = \{([\d, ]+)\}", (FIRMWARE / "sensors" / file).read_text())
+    return tuple(map(int, found.group(1).split(",")))

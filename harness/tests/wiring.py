@@ -9,7 +9,7 @@ from tinyrig.live.sensors import FINGERS
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "img" / "glove.svg"
 FORCE_PINS = ("A0 P0.04", "A1 P0.05", "A2 P0.30", "A3 P0.29", "A6 P0.28")
-"""In the order of the fingers, as firmware/sensors/glove.c has their inputs: AIN2, 3, 6, 5, 4."""
+"""In the order of the fingers, as firmware/sensors/glove.c has their pins; AIN2, 3, 6, 5, 4 of the chip."""
 _ROW, _TOP = 74, 60
 SMALL = ' class="s"'
 _STYLE = "text{font:13px sans-serif}.s{font-size:11px;fill:#555}rect{fill:#f4f6f8;stroke:#333}line,path{stroke:#333;fill:none}"

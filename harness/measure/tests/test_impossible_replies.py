@@ -99,7 +99,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "all ones": (lambda reply: dataclasses.replace(reply, cycles=WORST), "4294967295"),
     "random": (at_random(1), "cycles"),
     "a hundredth": (times(0.01), "cycles of an inference"),
-    "a tenth": (times(0.1), "cycles of an inference"),
+    "a twelfth": (times(1 / 12), "cycles of an inference"),
     "thirty times": (times(30), "cycles by its own counter"),
     "a stack of all ones": (only(RunFlag.STACK, stack_bytes=WORST), "stack 4294967295 bytes"),
     "a stack beyond the RAM": (only(RunFlag.STACK, stack_bytes=BOARD.ram_bytes), "stack 262144 bytes"),
