@@ -90,8 +90,10 @@ def _facts(log: Mapping[str, Any]) -> list[str]:
     where = (
         f"{clipped(log['board'])} ({clipped(log['board_id'])}), sensor {clipped(log['sensor'])}, {clipped(log['timing'])} times"
     )
+    cut = [f"cut short by {clipped(log['cut_short'])}"] if log.get("cut_short") else []
     faults = [f"injected: {clipped(', '.join(map(str, log['faults'])))}"] if log["faults"] else []
-    return [where, every, f"{clipped(log['at'])}, firmware {clipped(log['build_id'])[:16]}", clipped(log["arithmetic"]), *faults]
+    firmware = f"{clipped(log['at'])}, firmware {clipped(log['build_id'])[:16]}"
+    return [where, every, firmware, clipped(log["arithmetic"]), *cut, *faults]
 
 
 def _tiles(log: Mapping[str, Any]) -> list[Tile]:

@@ -72,6 +72,11 @@ def test_no_times_where_nothing_was_verified(tmp_path):
     assert "some differ" in shown(tmp_path, log(verified={"passed": False, "compared": 2}, times=None))
 
 
+def test_a_session_that_was_cut_short(tmp_path):
+    assert "cut short by SIGINT" in shown(tmp_path, log(cut_short="SIGINT"))
+    assert "cut short" not in shown(tmp_path, log(cut_short=None))
+
+
 def test_names_are_only_text(tmp_path):
     page = shown(tmp_path, log(variant="<script>x", class_names=["<b>", "ball"], decisions=[decision(0, "<img src=x>")]))
     assert "<script>x" not in page
