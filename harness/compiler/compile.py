@@ -101,7 +101,7 @@ def lean(lowered: Lowered, kernels: list[Kernel], engine: str, options: CompileO
     found, levels = list(kernels), [0] * len(kernels)
     memory = plan_memory(lowered, found, search=False)
     most = (MOST if options.optimise == "speed" else 1.0) * _plain_arena(lowered.steps, kernels, memory)
-    while memory.arena_bytes > most:
+    while lowered.steps and memory.arena_bytes > most:
         step = memory.fullest
         levels[step] += 1
         if levels[step] > (1 if options.optimise == "speed" else 2) or _saves(lowered.steps, step, options):
