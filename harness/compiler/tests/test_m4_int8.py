@@ -117,8 +117,9 @@ STRATEGIES = {
 
 
 FORMS = [(name, "as chosen") for name in STRATEGIES] + [(name, "unrolled") for name in ("conv2d", "conv2d_mean", "dense")]
-FORMS += [("dense", "in pieces"), ("dead dense", "in pieces"), ("conv2d", "by two"), ("conv2d_mean", "by two")]
-FORMS += [("conv2d", "by one")]
+FORMS += [("dense", "in pieces"), ("conv2d", "by two")]
+RARE = [("dead dense", "in pieces"), ("conv2d_mean", "by two"), ("conv2d", "by one")]
+EVERY = FORMS + [pytest.param(*form, marks=pytest.mark.slow) for form in RARE]
 """Layers as small as most of these are built compact unless a test asks otherwise."""
 
 
@@ -135,7 +136,7 @@ def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(dense, "_pieces", lambda p, options: dense.Pieces(2, 2) if p.in_n > 24 else None)
 
 
-@pytest.mark.parametrize(("name", "form"), FORMS, indirect=["form"])
+@pytest.mark.parametrize(("name", "form"), EVERY, indirect=["form"])
 @ROUNDS
 @given(data=st.data())
 def test_kernel_equals_tflm(name: str, form: None, data: st.DataObject) -> None:
@@ -143,7 +144,7 @@ def test_kernel_equals_tflm(name: str, form: None, data: st.DataObject) -> None:
     cases.check(drawn, data.draw(cases.seeds()), ENGINE, sanitize=True)
 
 
-@pytest.mark.parametrize(("name", "form"), FORMS, indirect=["form"])
+@pytest.mark.parametrize(("name", "form"), EVERY, indirect=["form"])
 @FEW
 @given(data=st.data())
 def test_arm_code_equals_tflm(tmp_path_factory: pytest.TempPathFactory, name: str, form: None, data: st.DataObject) -> None:
